@@ -61,6 +61,7 @@ internal sealed partial class DataPlane : IDisposable
             _sockets.Apply(snapshot);
         };
         _watch.Each(Connections.Look);
+        _watch.Each(Report.Open.Look);
         _watch.Each(Housekeeping);
         Started = ports.Time.GetUtcNow();
         Admin = new AdminRoutes(this);

@@ -1,5 +1,6 @@
 using System.Net;
 using Isthmus.Core.Names;
+using Isthmus.Proxy.Admin;
 using Isthmus.Proxy.Telemetry;
 
 namespace Isthmus.Proxy;
@@ -15,6 +16,9 @@ internal sealed record ProxySettings(
 {
     /// <summary>How long connections of a listener may continue after its removal (drainDuration of ProxyConfig).</summary>
     internal TimeSpan ListenerDrainTime { get; init; } = TimeSpan.FromSeconds(45);
+
+    /// <summary>Which statistics of clusters scrapes contain.</summary>
+    internal StatsSelection Stats { get; init; } = StatsSelection.Everything;
 
     /// <summary>The role of gateways.</summary>
     internal const string Gateway = "router";

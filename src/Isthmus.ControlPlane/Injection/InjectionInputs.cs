@@ -27,6 +27,7 @@ internal sealed class InjectionInputs
         _annotations = pod["metadata"]?["annotations"] as JsonObject ?? [];
         Warnings.AddRange(PodAnnotations.Check(_annotations));
         ProxyConfig = MergedConfig();
+        StatsMatcher.Apply(this);
         var (kind, apiVersion, name) = Workload();
         (WorkloadName, Owner) = (name, $"kubernetes://apis/{apiVersion}/namespaces/{ns}/{kind.ToLowerInvariant()}s/{name}");
         IsNative = !IsGateway && natives.IsFor(this);

@@ -63,7 +63,7 @@ internal static class MeshSchemas
         ("customConfigFile", Idle(Text)), ("discoveryRefreshDelay", Idle(Duration)), ("envoyAccessLogService", Idle(Anything)), ("envoyMetricsService", Idle(Anything)),
         ("envoyMetricsServiceAddress", Idle(Text)), ("extraStatTags", Idle(Texts)), ("fileFlushInterval", Idle(Duration)), ("fileFlushMinSizeKb", Idle(Unsigned)),
         ("image", Idle(Object(("imageType", Text)))), ("parentShutdownDuration", Idle(Duration)), ("proxyAdminPort", Idle(Unsigned)),
-        ("proxyBootstrapTemplatePath", Idle(Text)), ("proxyStatsMatcher", Idle(Object(("inclusionPrefixes", Texts), ("inclusionRegexps", Texts), ("inclusionSuffixes", Texts)))),
+        ("proxyBootstrapTemplatePath", Idle(Text)), ("proxyStatsMatcher", Object(("inclusionPrefixes", Texts), ("inclusionRegexps", Texts), ("inclusionSuffixes", Texts))),
         ("readinessProbe", Idle(Anything)), ("runtimeValues", Idle(TextMap)), ("sds", Idle(Anything)), ("serviceCluster", Idle(Text)), ("statNameLength", Idle(Unsigned)),
         ("statsCompression", Idle(Flag)), ("statsdUdpAddress", Idle(Text)), ("tracing", Tracing), ("tracingServiceName", Idle(Text)), ("zipkinAddress", Idle(Text)));
 

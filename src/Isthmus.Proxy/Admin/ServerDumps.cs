@@ -8,6 +8,8 @@ namespace Isthmus.Proxy.Admin;
 /// <summary><c>/server_info</c>.</summary>
 internal static class ServerDumps
 {
+    public static string Version { get; } = typeof(ServerDumps).Assembly.GetName().Version?.ToString(3) ?? "";
+
     public static string Info(DataPlane plane)
     {
         var uptime = $"{((long)(plane.Ports.Time.GetUtcNow() - plane.Started).TotalSeconds).ToString(CultureInfo.InvariantCulture)}s";

@@ -1,5 +1,7 @@
 using System.Net;
+using System.Text.Json.Nodes;
 using Isthmus.Core.Names;
+using Isthmus.Proxy.Admin;
 using Isthmus.Proxy.Dns;
 using Isthmus.Proxy.Telemetry;
 using Isthmus.Proxy.Tls;
@@ -48,6 +50,7 @@ internal static class AgentRun
             Status = new(IPAddress.Any, settings.StatusPort),
             DrainTime = settings.DrainTime,
             ListenerDrainTime = settings.ListenerDrainTime,
+            Stats = StatsSelection.Read(JsonNode.Parse(settings.ProxyConfig)!),
         };
         using var plane = DataPlane.Build(proxy, ports with { Resolver = new MarkedResolver(names) }, secrets, files.Logs, log);
         var dns = settings.CaptureDns ? new DnsProxy(ports.Sockets.Place(new(IPAddress.Loopback, Ports.SidecarDns)), upstream, time, random, plane.ReportFailure) : null;
@@ -63,7 +66,7 @@ internal static class AgentRun
         using var prober = new AppProber(settings.Address);
         using var quit = CancellationTokenSource.CreateLinkedTokenSource(stop);
         var status = new StatusRoutes(
-            AppProbe.ReadAll(settings.ApplicationProbes), prober, AppMetrics.Read(settings.ApplicationMetrics), () => plane.Admin.MetricsAsync(), plane.Leave, quit.Cancel);
+            AppProbe.ReadAll(settings.ApplicationProbes), prober, new AgentMetrics(secrets, dns, time).Text, AppMetrics.Read(settings.ApplicationMetrics), () => plane.Admin.MetricsAsync(), plane.Leave, quit.Cancel);
 
         // Configuration and certificates keep updating while connections drain, and stop afterwards.
         using var end = new CancellationTokenSource();

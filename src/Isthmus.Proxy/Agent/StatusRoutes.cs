@@ -11,7 +11,7 @@ namespace Isthmus.Proxy.Agent;
 
 /// <summary>The agent's part of port 15020: the application's probes and hooks, its metrics merged with the proxy's, and the requests to drain and to quit.</summary>
 internal sealed class StatusRoutes(
-    IReadOnlyDictionary<string, AppProbe> probes, AppProber prober, AppMetrics? metrics, Func<ValueTask<AdminReply?>> ownMetrics, Action drain, Action quit)
+    IReadOnlyDictionary<string, AppProbe> probes, AppProber prober, Func<string> agentMetrics, AppMetrics? application, Func<ValueTask<AdminReply?>> ownMetrics, Action drain, Action quit)
 {
     public async ValueTask<AdminReply?> HandleAsync(RequestHead request, CancellationToken stop)
     {
@@ -27,7 +27,7 @@ internal sealed class StatusRoutes(
         {
             "/drain" => Command(request, drain),
             "/quitquitquit" => Command(request, quit),
-            "/stats/prometheus" when metrics is not null => await MergedAsync(metrics, stop).ConfigureAwait(false),
+            "/stats/prometheus" => await MergedAsync(stop).ConfigureAwait(false),
             _ => null,
         };
     }
@@ -44,12 +44,11 @@ internal sealed class StatusRoutes(
         return AdminReply.Text("OK\n");
     }
 
-    private async ValueTask<AdminReply?> MergedAsync(AppMetrics from, CancellationToken stop)
+    private async ValueTask<AdminReply?> MergedAsync(CancellationToken stop)
     {
         if (await ownMetrics().ConfigureAwait(false) is not { } own) return null;
-        var application = await prober.GetTextAsync(from.Port, from.Path, TimeSpan.FromSeconds(2), stop).ConfigureAwait(false);
-        if (string.IsNullOrEmpty(application)) return own;
-        return own with { Body = Encoding.UTF8.GetBytes($"{Encoding.UTF8.GetString(own.Body.Span).TrimEnd('\n')}\n{application}") };
+        var more = application is null ? null : await prober.GetTextAsync(application.Port, application.Path, TimeSpan.FromSeconds(2), stop).ConfigureAwait(false);
+        return own with { Body = Encoding.UTF8.GetBytes($"{Encoding.UTF8.GetString(own.Body.Span)}{agentMetrics()}{more}") };
     }
 }
 

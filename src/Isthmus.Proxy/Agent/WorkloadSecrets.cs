@@ -18,6 +18,17 @@ internal sealed partial class WorkloadSecrets(
     private volatile State _state = new(null, null, "", default);
 
     private Action<string>? _changed;
+    private long _requests;
+    private long _failures;
+
+    /// <summary>Requests to the certificate authority so far.</summary>
+    public long Requests => Interlocked.Read(ref _requests);
+
+    /// <summary>Those that failed.</summary>
+    public long Failures => Interlocked.Read(ref _failures);
+
+    /// <summary>When the certificate of the CA expires; null while there is none.</summary>
+    public DateTimeOffset? CertificateEnd => _state.Certificate is { } certificate ? new(certificate.Leaf.NotAfter.ToUniversalTime()) : null;
 
     public event Action<string>? Changed
     {
@@ -80,6 +91,7 @@ internal sealed partial class WorkloadSecrets(
             TimeSpan pause;
             try
             {
+                Interlocked.Increment(ref _requests);
                 var issued = await authority.FetchAsync(stop).ConfigureAwait(false);
                 Publish(CertificateSecret.Load(Default, issued.ChainPem, issued.KeyPem), issued.RootPem);
                 var renewal = RenewalTime(issued.NotBefore, issued.NotAfter, settings.RenewalRatio, random.NextDouble());
@@ -89,6 +101,7 @@ internal sealed partial class WorkloadSecrets(
             }
             catch (Exception e) when (e is GrpcException or ProblemException or IOException or UnauthorizedAccessException)
             {
+                Interlocked.Increment(ref _failures);
                 pause = TimeSpan.FromMilliseconds(Math.Min(LongestPause.TotalMilliseconds, FirstPause.TotalMilliseconds * Math.Pow(2, failures++)) * (0.5 + random.NextDouble() / 2));
                 NotFetched(log, settings.CertificateAuthority.ToString(), e.Message, pause);
             }

@@ -4,10 +4,18 @@ using Isthmus.Proxy.Snapshot;
 
 namespace Isthmus.Proxy.Http;
 
-/// <summary>Calls of gRPC that the proxy itself makes: one message there, one back.</summary>
+/// <summary>Calls of gRPC, and those that the proxy itself makes: one message there, one back.</summary>
 internal static class GrpcCalls
 {
     private const int FrameHead = 5;
+
+    /// <summary>Whether a head with these fields is of a gRPC call, by its content type (gRPC over HTTP/2, Content-Type).</summary>
+    public static bool Is(HeaderBlock headers)
+    {
+        var type = headers.Get("content-type"u8);
+        var grpc = "application/grpc"u8;
+        return type.StartsWith(grpc) && (type.Length == grpc.Length || type[grpc.Length] is (byte)'+' or (byte)';');
+    }
 
     public static (RequestHead Head, ReadOnlyMemory<byte> Body) Request(string authority, ReadOnlySpan<byte> path, TimeSpan patience, IMessage message)
     {

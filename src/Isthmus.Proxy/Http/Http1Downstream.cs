@@ -56,7 +56,7 @@ internal sealed class Http1Downstream : DownstreamStream, IDisposable
     public async ValueTask<bool> ReadHeadAsync()
     {
         IsResponseStarted = false;
-        BytesReceived = BytesSent = 0;
+        BeginCounts();
         while (true)
         {
             // An empty line before a request is ignored (RFC 9112 section 2.2).
@@ -175,7 +175,7 @@ internal sealed class Http1Downstream : DownstreamStream, IDisposable
             await _transport.WriteAsync("HTTP/1.1 100 Continue\r\n\r\n"u8.ToArray()).ConfigureAwait(false);
         }
         var piece = await _body.ReadAsync().ConfigureAwait(false);
-        BytesReceived += piece.Length;
+        CountReceived(piece.Span);
         return piece;
     }
 
@@ -216,7 +216,7 @@ internal sealed class Http1Downstream : DownstreamStream, IDisposable
     public override async ValueTask SendBodyAsync(ReadOnlyMemory<byte> piece)
     {
         if (piece.IsEmpty || _sending == BodyKind.None) return;
-        BytesSent += piece.Length;
+        CountSent(piece.Span);
         if (_sending == BodyKind.Chunked)
         {
             _writer.WriteHex(piece.Length);

@@ -101,6 +101,7 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
         _record.Duration = parts.Ports.Time.GetElapsedTime(_record.StartedAt);
         _record.BytesReceived = stream.BytesReceived;
         _record.BytesSent = stream.BytesSent;
+        if (stream.CountsMessages) (_record.RequestMessages, _record.ResponseMessages) = (stream.RequestMessages, stream.ResponseMessages);
         parts.Report.Http(connection, _record, _action.AccessLogs);
         if (_span.Context.IsSampled) parts.Tracers.End(_action.Tracing!, _span, _record, _decision.Route?.Operation ?? "", connection.Listener.Direction);
         _access?.Clear();
@@ -121,6 +122,7 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
             else await ReplyAsync(refusal, "", "path_normalization_failed", EndReason.ClientProtocolError).ConfigureAwait(false);
             return;
         }
+        if (_action.CountsMessages) stream.CountsMessages = GrpcCalls.Is(Request.Headers);
         _peer.Take(Request, _action.ExchangesMetadata && connection.Listener.Direction == Direction.Inbound, _record);
         RequestPreparation.Apply(Request, connection, _action, parts.Secrets, parts.Ports.Random);
         _span = parts.Tracers.Begin(_action.Tracing, Request.Headers, connection.Listener.Direction);

@@ -28,9 +28,37 @@ internal abstract class DownstreamStream
     /// <summary>The connection ends after this response. Takes effect when set before the head of the response is sent.</summary>
     public bool MustClose { get; set; }
 
-    public long BytesReceived { get; protected set; }
+    public long BytesReceived { get; private set; }
 
-    public long BytesSent { get; protected set; }
+    public long BytesSent { get; private set; }
+
+    private MessageCounter _requestMessages, _responseMessages;
+
+    /// <summary>Whether the messages of the bodies are counted: both are of a gRPC call.</summary>
+    public bool CountsMessages { get; set; }
+
+    public long RequestMessages => _requestMessages.Count;
+
+    public long ResponseMessages => _responseMessages.Count;
+
+    protected void BeginCounts()
+    {
+        BytesReceived = BytesSent = 0;
+        CountsMessages = false;
+        _requestMessages = _responseMessages = default;
+    }
+
+    protected void CountReceived(ReadOnlySpan<byte> piece)
+    {
+        BytesReceived += piece.Length;
+        if (CountsMessages) _requestMessages.Read(piece);
+    }
+
+    protected void CountSent(ReadOnlySpan<byte> piece)
+    {
+        BytesSent += piece.Length;
+        if (CountsMessages) _responseMessages.Read(piece);
+    }
 
     /// <summary>Notified when the client leaves before it has the whole response; null: nobody can act on it.</summary>
     public abstract IWaiting? Waiting { get; set; }

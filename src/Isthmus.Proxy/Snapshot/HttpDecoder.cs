@@ -57,6 +57,7 @@ internal static class HttpDecoder
             MaxStreamDuration = Time(common?.MaxStreamDuration, TimeSpan.Zero),
             LateAccess = filters.Late,
             Metrics = filters.Metrics,
+            CountsMessages = filters.CountsMessages,
         };
     }
 
@@ -68,6 +69,7 @@ internal static class HttpDecoder
         public bool HasRouter;
         public bool HasCors;
         public bool ExchangesMetadata;
+        public bool CountsMessages;
         public FaultSettings? Fault;
         public MetricRules? Metrics;
         public ValueMap<ValueList<string>> Alpn = new([]);
@@ -101,9 +103,10 @@ internal static class HttpDecoder
         }
         else if (filter.Name == "istio.metadata_exchange") into.ExchangesMetadata = true;
         else if (config.TryRead(out PluginConfig metrics)) into.Metrics = metrics.Metrics.Count == 0 ? null : new(metrics, notes);
-        else if (filter.Name is "istio.stats" or "envoy.filters.http.grpc_stats")
+        else if (config.TryRead(out Wire.Envoy.HttpFilters.GrpcStats.FilterConfig messages)) into.CountsMessages = messages.EmitFilterState;
+        else if (filter.Name == "istio.stats")
         {
-            // Metrics are kept without them; older forms of the first are programs.
+            // Metrics are kept without it; its older forms are programs.
         }
         else if (filter.IsOptional || filter.Name is "envoy.filters.http.grpc_web") notes.Add($"http filter '{filter.Name}' is ignored");
         else throw new ResourceException($"http filter '{filter.Name}' with {config.TypeUrl} is not supported");

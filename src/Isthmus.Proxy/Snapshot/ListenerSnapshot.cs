@@ -102,6 +102,9 @@ internal sealed record HttpAction(
     /// <summary>How requests are traced; null: they are not.</summary>
     public TracingSettings? Tracing { get; init; }
 
+    /// <summary>Whether the messages of gRPC calls are counted.</summary>
+    public bool CountsMessages { get; init; }
+
     /// <summary>How long a client may take for a whole request; zero: no limit.</summary>
     public TimeSpan RequestTimeout { get; init; }
 

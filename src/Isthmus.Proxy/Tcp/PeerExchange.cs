@@ -38,6 +38,9 @@ internal sealed class PeerExchange : Transport
     /// <summary>What the peer said, in the form of the HTTP field <c>x-envoy-peer-metadata</c>; empty until it was read, and when it was not understood.</summary>
     public string PeerMetadata { get; private set; } = "";
 
+    /// <summary>Whether the peer has said who it is, or carries data without.</summary>
+    public bool IsIntroduced => Volatile.Read(ref _isRead);
+
     public override EndPoint? Local => _inner.Local;
 
     public override EndPoint? Remote => _inner.Remote;
@@ -87,11 +90,11 @@ internal sealed class PeerExchange : Transport
             var read = await _inner.ReadAsync(into[count..]).ConfigureAwait(false);
             count += read;
             if (read > 0 && CanBeHeader(into.Span[..count])) continue;
-            _isRead = true;
+            Volatile.Write(ref _isRead, true);
             return count;
         }
         var left = await ReadIntroductionAsync(into, count - HeaderBytes).ConfigureAwait(false);
-        _isRead = true;
+        Volatile.Write(ref _isRead, true);
         return left != 0 ? Math.Max(left, 0) : await _inner.ReadAsync(into).ConfigureAwait(false);
     }
 

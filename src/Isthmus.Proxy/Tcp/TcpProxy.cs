@@ -126,6 +126,8 @@ internal sealed class TcpProxy(SnapshotState state, UpstreamConnector connector,
         {
             if (IsForbidden(connection, snapshot)) Cut(EndReason.DeniedByPolicy);
         };
+        var counted = report.Open.Add(
+            connection.Listener.Direction, record, action.Metrics, relay, (connection.Listener.Direction == Direction.Inbound ? client : server) as PeerExchange);
         host.Begin();
         try
         {
@@ -139,9 +141,7 @@ internal sealed class TcpProxy(SnapshotState state, UpstreamConnector connector,
         }
         finally
         {
-            if ((connection.Listener.Direction == Direction.Inbound ? client : server) is PeerExchange peer) record.PeerMetadata = peer.PeerMetadata;
-            record.BytesReceived = relay.Received;
-            record.BytesSent = relay.Sent;
+            counted.Dispose();
             upstream.Abort();
             host.End();
             UpstreamConnector.Release(host);

@@ -35,6 +35,8 @@ internal sealed class MeshCounts(MeshLabels labels, MetricRules? rules, TagValue
     public long Closed;
     public long ReceivedBytes;
     public long SentBytes;
+    public long RequestMessages;
+    public long ResponseMessages;
 
     public Histogram Duration { get; } = new();
 
@@ -65,12 +67,23 @@ internal sealed class MeshMetrics(ProxyIdentity identity)
     private int _series;
     private long _overflows;
 
-    /// <summary>The names of all metrics.</summary>
-    public static IReadOnlyList<string> Names { get; } =
+    /// <summary>All metrics, and what they mean.</summary>
+    public static IReadOnlyList<(string Name, string Type, string Meaning)> All { get; } =
     [
-        "istio_requests_total", "istio_request_duration_milliseconds", "istio_request_bytes", "istio_response_bytes", "istio_tcp_connections_opened_total", "istio_tcp_connections_closed_total",
-        "istio_tcp_received_bytes_total", "istio_tcp_sent_bytes_total",
+        ("istio_requests_total", "counter", "Requests that have ended."),
+        ("istio_request_duration_milliseconds", "histogram", "How long requests took, from the first byte of the request to the last of the response."),
+        ("istio_request_bytes", "histogram", "Sizes of the bodies of requests."),
+        ("istio_response_bytes", "histogram", "Sizes of the bodies of responses."),
+        ("istio_request_messages_total", "counter", "Messages of gRPC that clients sent, on ports whose protocol is `GRPC`."),
+        ("istio_response_messages_total", "counter", "Messages of gRPC that servers sent, on ports whose protocol is `GRPC`."),
+        ("istio_tcp_connections_opened_total", "counter", "TCP connections that were opened; an open connection counts within 5 seconds."),
+        ("istio_tcp_connections_closed_total", "counter", "TCP connections that were closed."),
+        ("istio_tcp_received_bytes_total", "counter", "Bytes that clients sent over TCP connections."),
+        ("istio_tcp_sent_bytes_total", "counter", "Bytes that servers sent over TCP connections."),
     ];
+
+    /// <summary>The names of all metrics.</summary>
+    public static IReadOnlyList<string> Names { get; } = [.. All.Select(metric => metric.Name)];
 
     /// <summary>How often there were too many series to tell a peer's metadata or the values of tags.</summary>
     public long Overflows => Interlocked.Read(ref _overflows);
@@ -94,20 +107,28 @@ internal sealed class MeshMetrics(ProxyIdentity identity)
         counts.Duration.Add(r.Duration.TotalMilliseconds);
         counts.RequestBytes.Add(r.BytesReceived);
         counts.ResponseBytes.Add(r.BytesSent);
+        if (r.RequestMessages > 0) Interlocked.Add(ref counts.RequestMessages, r.RequestMessages);
+        if (r.ResponseMessages > 0) Interlocked.Add(ref counts.ResponseMessages, r.ResponseMessages);
     }
 
     private static string GrpcText(TrafficRecord r) => r.GrpcStatus is { } code ? code is >= 0 and < Codes ? GrpcTexts[code] : code.ToString(System.Globalization.CultureInfo.InvariantCulture) : "";
 
-    public void Connection(Direction direction, TrafficRecord r, MetricRules? rules = null)
+    /// <summary>Counts what is new since the last time.</summary>
+    /// <param name="direction">Of the listener.</param>
+    /// <param name="r">The connection.</param>
+    /// <param name="rules">How its metrics differ from the standard ones; null: they do not.</param>
+    /// <param name="isOpen">It goes on, and will be counted again.</param>
+    public void Connection(Direction direction, TrafficRecord r, MetricRules? rules = null, bool isOpen = false)
     {
         if (rules is { DropsAll: true }) return;
         var key = KeyOf(direction, r, "");
         if (rules is not null) key = key with { Rules = rules, Tags = rules.Evaluate(r, null) };
         var counts = Find(_tcp, key, r);
-        Interlocked.Increment(ref counts.Opened);
-        Interlocked.Increment(ref counts.Closed);
-        Interlocked.Add(ref counts.ReceivedBytes, r.BytesReceived);
-        Interlocked.Add(ref counts.SentBytes, r.BytesSent);
+        if (!r.Counted.Opened) Interlocked.Increment(ref counts.Opened);
+        if (!isOpen) Interlocked.Increment(ref counts.Closed);
+        Interlocked.Add(ref counts.ReceivedBytes, r.BytesReceived - r.Counted.Received);
+        Interlocked.Add(ref counts.SentBytes, r.BytesSent - r.Counted.Sent);
+        r.Counted = new(true, r.BytesReceived, r.BytesSent);
     }
 
     private MeshCounts Find(ConcurrentDictionary<Key, MeshCounts> series, Key key, TrafficRecord r)

@@ -15,6 +15,9 @@ internal sealed class Report(AccessLogWriter logs, MeshMetrics metrics)
     /// <summary>The traffic that traces query.</summary>
     public RecentTraffic Recent { get; } = new();
 
+    /// <summary>The TCP connections that are counted while they are open.</summary>
+    public OpenConnections Open { get; } = new(metrics);
+
     /// <summary>What policies and external authorizers decided, and what became of spans.</summary>
     public AccessCounts Access { get; } = new();
 

@@ -50,8 +50,8 @@ internal static class SpanTags
         add("grpc.authority", record.Request.Authority);
         add("grpc.content_type", Encoding.UTF8.GetString(type));
         add("grpc.timeout", headers.GetString("grpc-timeout"u8));
-        add("grpc.status_code", record.Response?.Headers.GetString("grpc-status"u8));
-        add("grpc.message", record.Response?.Headers.GetString("grpc-message"u8));
+        add("grpc.status_code", record.GrpcStatus is { } status ? Number(status) : null);
+        add("grpc.message", record.Trailers.GetString("grpc-message"u8) ?? record.Response?.Headers.GetString("grpc-message"u8));
     }
 
     private static string Url(TracingSettings settings, TrafficRecord record)

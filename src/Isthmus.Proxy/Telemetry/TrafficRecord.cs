@@ -7,6 +7,10 @@ using Isthmus.Proxy.Tcp;
 
 namespace Isthmus.Proxy.Telemetry;
 
+/// <summary>How much of a TCP connection its metrics contain.</summary>
+/// <param name="Opened">Its opening is counted.</param>
+internal readonly record struct CountedTraffic(bool Opened, long Received, long Sent);
+
 /// <summary>What is known about one request or TCP connection when it ends: the source of its access log line and metrics.
 /// Reused for each request.</summary>
 internal sealed class TrafficRecord
@@ -60,6 +64,14 @@ internal sealed class TrafficRecord
     public long BytesReceived { get; set; }
 
     public long BytesSent { get; set; }
+
+    /// <summary>Messages of a gRPC call, where they are counted.</summary>
+    public long RequestMessages { get; set; }
+
+    public long ResponseMessages { get; set; }
+
+    /// <summary>What metrics have counted already of a TCP connection that is still open.</summary>
+    public CountedTraffic Counted { get; set; }
 
     public int Attempts { get; set; }
 
@@ -139,7 +151,7 @@ internal sealed class TrafficRecord
         Reason = EndReason.Completed;
         RetriesExhausted = DelayInjected = false;
         Details = TerminationDetails = TransportFailure = OriginalPath = ClusterName = RouteName = PeerMetadata = "";
-        BytesReceived = BytesSent = 0;
+        BytesReceived = BytesSent = RequestMessages = ResponseMessages = 0;
         Attempts = 0;
         Host = null;
         Cluster = null;

@@ -8,6 +8,7 @@ using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Config;
 using Isthmus.Testing;
+using Isthmus.Tests.Architecture;
 using Microsoft.Extensions.Logging;
 using Xunit;
 
@@ -146,6 +147,7 @@ public sealed class RunningControlPlaneTests : IAsyncLifetime
             Assert.Contains($"\n{start}", page, StringComparison.Ordinal);
         Assert.Contains("# TYPE pilot_xds_pushes counter", page, StringComparison.Ordinal);
         Assert.DoesNotContain("citadel_server_root_cert_expiry_timestamp -", page, StringComparison.Ordinal);
+        Golden.VerifyFile(ControlPlaneMetricsPage.Print(page), Repository.At("docs/reference/control-plane-metrics.md"));
     }
 
     [Fact]

@@ -158,7 +158,7 @@ internal sealed class H2DownstreamStream : DownstreamStream
     {
         _stream = stream;
         _hasBody = IsResponseStarted = MustClose = false;
-        BytesReceived = BytesSent = 0;
+        BeginCounts();
     }
 
     /// <summary>Gives up the memory of the request.</summary>
@@ -184,7 +184,7 @@ internal sealed class H2DownstreamStream : DownstreamStream
     public override async ValueTask<ReadOnlyMemory<byte>> ReadBodyAsync()
     {
         var piece = await _stream.ReadAsync().ConfigureAwait(false);
-        BytesReceived += piece.Length;
+        CountReceived(piece.Span);
         return piece;
     }
 
@@ -205,7 +205,7 @@ internal sealed class H2DownstreamStream : DownstreamStream
     public override ValueTask SendBodyAsync(ReadOnlyMemory<byte> piece)
     {
         if (piece.IsEmpty || !_hasBody) return ValueTask.CompletedTask;
-        BytesSent += piece.Length;
+        CountSent(piece.Span);
         return _connection.SendDataAsync(_stream, piece, isLast: false);
     }
 

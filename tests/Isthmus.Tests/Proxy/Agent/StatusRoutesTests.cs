@@ -4,6 +4,7 @@ using Isthmus.Proxy.Admin;
 using Isthmus.Proxy.Agent;
 using Isthmus.Proxy.Http;
 using Isthmus.Tests.Proxy.System;
+using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Xunit;
 
@@ -21,11 +22,32 @@ public sealed class StatusRoutesTests
     {
         var seen = "";
         using var prober = new AppProber("127.0.0.1");
-        var routes = new StatusRoutes(AppProbe.ReadAll(""), prober, null, () => ValueTask.FromResult<AdminReply?>(null), () => seen += "drain", () => seen += "quit");
+        var routes = new StatusRoutes(AppProbe.ReadAll(""), prober, () => "", null, () => ValueTask.FromResult<AdminReply?>(null), () => seen += "drain", () => seen += "quit");
         var request = new RequestHead { Method = method, Peer = IPAddress.Parse(peer) };
         request.SetTarget(Encoding.ASCII.GetBytes(path));
         Assert.Equal(status, (await routes.HandleAsync(request, TestContext.Current.CancellationToken))!.Status);
         Assert.Equal(done, seen);
+    }
+
+    [Fact]
+    public async Task One_scrape_has_the_metrics_of_proxy_agent_and_application()
+    {
+        await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1, http => http.Response.WriteAsync("orders_total 1\n"));
+        using var prober = new AppProber("127.0.0.1");
+        var application = new AppMetrics(origin.Port, "/metrics");
+        Assert.Equal("envoy_server_live 1\nistio_agent_up 1\norders_total 1\n", await ScrapeAsync(application));
+        Assert.Equal("envoy_server_live 1\nistio_agent_up 1\n", await ScrapeAsync(null));
+        // One that is away costs only its own metrics.
+        Assert.Equal("envoy_server_live 1\nistio_agent_up 1\n", await ScrapeAsync(new(1, "/")));
+
+        async Task<string> ScrapeAsync(AppMetrics? from)
+        {
+            var routes = new StatusRoutes(
+                AppProbe.ReadAll(""), prober, () => "istio_agent_up 1\n", from, () => ValueTask.FromResult<AdminReply?>(AdminReply.Text("envoy_server_live 1\n")), () => { }, () => { });
+            var request = new RequestHead { Method = "GET" };
+            request.SetTarget("/stats/prometheus"u8);
+            return Encoding.UTF8.GetString((await routes.HandleAsync(request, TestContext.Current.CancellationToken))!.Body.Span);
+        }
     }
 
     [Fact]
@@ -40,7 +62,7 @@ public sealed class StatusRoutesTests
         var routes = new StatusRoutes(AppProbe.ReadAll($$"""
             {"/app-lifecycle/a/poststartz":{"httpGet":{"path":"/start","port":{{origin.Port}} } }, "/app-lifecycle/a/prestopz":{"httpGet":{"path":"/stop","port":{{origin.Port}} } },
              "/app-lifecycle/b/prestopz":{"tcpSocket":{"port":1} } }
-            """), prober, null, () => ValueTask.FromResult<AdminReply?>(null), () => { }, () => { });
+            """), prober, () => "", null, () => ValueTask.FromResult<AdminReply?>(null), () => { }, () => { });
         Assert.Equal(503, (await CallAsync("/app-lifecycle/a/poststartz")).Status); // the kubelet does not care
         Assert.Equal(204, (await CallAsync("/app-lifecycle/a/prestopz")).Status);
         // An application that does not answer: the kubelet must see the hook fail.

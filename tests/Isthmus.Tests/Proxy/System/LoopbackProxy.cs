@@ -4,6 +4,7 @@ using System.Text;
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 using Isthmus.Proxy;
+using Isthmus.Proxy.Admin;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Telemetry;
 using Isthmus.Proxy.Tls;
@@ -27,10 +28,10 @@ internal sealed class LoopbackProxy : IDisposable
     /// <param name="clusters">CDS resources as JSON. Endpoints are inline or set with <see cref="Endpoints"/>.</param>
     /// <param name="route">The action of the only route, as JSON.</param>
     /// <param name="filters">HTTP filters before the router, each followed by a comma.</param>
-    internal LoopbackProxy(string[] clusters, string route, string filters = "", string more = "", ISecretSource? secrets = null, string role = "router", string direction = "OUTBOUND", TimeProvider? time = null, ISocketFactory? sockets = null)
+    internal LoopbackProxy(string[] clusters, string route, string filters = "", string more = "", ISecretSource? secrets = null, string role = "router", string direction = "OUTBOUND", TimeProvider? time = null, ISocketFactory? sockets = null, StatsSelection? stats = null)
     {
         var ports = new ProxyPorts(time ?? TimeProvider.System, new ThreadRandom(), sockets ?? new ProcessSockets(), new SystemResolver());
-        Plane = DataPlane.Build(ProxySettings.Default(ProxyIdentity.Unknown, role) with { ListenerDrainTime = ListenerDrainTime }, ports, secrets ?? new NoSecrets(), new Log(_log), NullLoggerFactory.Instance);
+        Plane = DataPlane.Build(ProxySettings.Default(ProxyIdentity.Unknown, role) with { ListenerDrainTime = ListenerDrainTime, Stats = stats ?? StatsSelection.Everything }, ports, secrets ?? new NoSecrets(), new Log(_log), NullLoggerFactory.Instance);
         Apply(TypeUrls.Cluster, [.. clusters.Select(c => WireTypes.Strict.Parse<Cluster>(c))], m => ((Cluster)m).Name);
         Route(route);
         Apply(TypeUrls.Listener, [WireTypes.Strict.Parse<Listener>($$$"""

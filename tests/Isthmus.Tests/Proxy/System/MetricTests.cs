@@ -1,3 +1,4 @@
+using Isthmus.Kubernetes.Yaml;
 using Isthmus.Proxy.Admin;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Telemetry;
@@ -50,6 +51,52 @@ public sealed class MetricTests
         await gateway.CallAsync("/on");
         await Eventually(() => Sum(gateway, "istio_requests_total{") > 0);
         Assert.Equal(1, Sum(gateway, "istio_requests_total{"));
+    }
+
+    /// <summary>Istio adds the filter to the ports of gRPC.</summary>
+    [Theory]
+    [InlineData("application/grpc", true, 3, 2)]
+    [InlineData("application/grpc+proto", true, 3, 2)]
+    [InlineData("application/grpc-web", true, 0, 0)]
+    [InlineData("text/plain", true, 0, 0)]
+    [InlineData("application/grpc", false, 0, 0)]
+    public async Task Messages_of_gRPC_are_counted(string type, bool counts, int requests, int responses)
+    {
+        await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1, async context =>
+        {
+            await context.Request.Body.CopyToAsync(Stream.Null);
+            await context.Response.Body.WriteAsync(new byte[10]);
+        });
+        using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("up")], """ "route": {"cluster": "up"} """, $$"""
+            {"name": "envoy.filters.http.grpc_stats", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.grpc_stats.v3.FilterConfig", "emit_filter_state": {{(counts ? "true" : "false")}}} },
+            """);
+        proxy.Endpoints("up", origin.Port);
+        using var client = new HttpClient();
+        using var body = new ByteArrayContent(new byte[15]);
+        body.Headers.ContentType = new(type);
+        using (await client.PostAsync(new Uri($"http://127.0.0.1:{proxy.Port}/s/m"), body, TestContext.Current.CancellationToken))
+        {
+        }
+        await Eventually(() => proxy.Plane.MeshMetrics.Http.Any());
+        var seen = proxy.Plane.MeshMetrics.Http.Single();
+        Assert.Equal((requests, responses), ((int)seen.RequestMessages, (int)seen.ResponseMessages));
+        Assert.Equal(requests > 0, StatsText.Prometheus(proxy.Plane).Contains("istio_request_messages_total{", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("{}", 0)]
+    [InlineData("{proxyStatsMatcher: {inclusionPrefixes: [cluster.service-7.]}}", 1)]
+    [InlineData("{proxyStatsMatcher: {inclusionSuffixes: [membership_total]}}", 1000)]
+    public void A_scrape_of_a_proxy_that_knows_many_services_is_small(string config, int shown)
+    {
+        using var proxy = new LoopbackProxy(
+            [.. Enumerable.Range(0, 1000).Select(i => LoopbackProxy.Cluster($"service-{i}"))], """ "route": {"cluster": "service-1"} """, stats: StatsSelection.Read(YamlText.Parse(config, "config")!));
+        for (var i = 0; i < 1000; i++) proxy.Endpoints($"service-{i}", 1);
+        var text = StatsText.Prometheus(proxy.Plane);
+        Assert.InRange(text.Length, 1, 1 << 20);
+        Assert.Equal(shown, text.Split('\n').Count(line => line.StartsWith("envoy_cluster_membership_total{", StringComparison.Ordinal)));
+        // All of them are on the admin port.
+        Assert.Equal(1000, StatsText.Plain(proxy.Plane, "membership_total").Split('\n', StringSplitOptions.RemoveEmptyEntries).Length);
     }
 
     /// <summary>As a real istiod sends it.</summary>

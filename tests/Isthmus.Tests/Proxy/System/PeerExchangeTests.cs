@@ -52,6 +52,10 @@ public sealed class PeerExchangeTests : IDisposable
         Assert.Equal("welcome", await ReceiveAsync(caller, 7));
         await caller.SendAsync("select 1"u8.ToArray(), Stop);
         Assert.Equal("select 1", await ReceiveAsync(callee, 8));
+        // While it is open, too.
+        _server.Report.Open.CountAll();
+        var open = _server.MeshMetrics.Tcp.Single();
+        Assert.Equal((1, 0, 8), (open.Opened, open.Closed, open.ReceivedBytes));
         caller.Shutdown(SocketShutdown.Send);
         Assert.Equal(0, await callee.ReceiveAsync(new byte[1], Stop));
         callee.Shutdown(SocketShutdown.Send);
@@ -61,6 +65,7 @@ public sealed class PeerExchangeTests : IDisposable
         Assert.Equal(("buyer", known ? "ledger" : "unknown"), (Label(atClient, "source_workload"), Label(atClient, "destination_workload")));
         Assert.Equal((known ? "buyer" : "unknown", "ledger"), (Label(atServer, "source_workload"), Label(atServer, "destination_workload")));
         if (known) Assert.Equal("shop", Label(atServer, "source_workload_namespace"));
+        Assert.Equal((1, 1), (atServer.Opened, atServer.Closed));
         Assert.Equal((8, 7), (atServer.ReceivedBytes, atServer.SentBytes));
         Assert.Equal((8, 7), (atClient.ReceivedBytes, atClient.SentBytes));
     }

@@ -1,0 +1,92 @@
+using Isthmus.Proxy.Balancing;
+using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Telemetry;
+
+namespace Isthmus.Proxy.Admin;
+
+/// <summary>One statistic: its name, as Envoy has it where Envoy has it, and its value.</summary>
+/// <param name="Meaning">One sentence, for the documentation.</param>
+internal sealed record Stat<T>(string Name, bool IsGauge, string Meaning, Func<T, long> Value);
+
+/// <summary>The statistics of the process.</summary>
+internal static class ServerStats
+{
+    public static IReadOnlyList<Stat<DataPlane>> All { get; } =
+    [
+        new("server.live", true, "1 once the proxy is ready.", plane => plane.IsReady ? 1 : 0),
+        new("server.state", true, "0: live, 1: draining, 2: waiting for its configuration.", plane => plane.Connections.IsDraining ? 1 : plane.IsReady ? 0 : 2),
+        new("server.uptime", true, "Seconds since the proxy started.", plane => (long)(plane.Ports.Time.GetUtcNow() - plane.Started).TotalSeconds),
+        new("server.memory_allocated", true, "Bytes of the managed heap.", _ => GC.GetTotalMemory(false)),
+        new("listener_manager.total_listeners_active", true, "Listeners of the configuration.", plane => plane.State.Current.Listeners.Count),
+        new("listener_manager.listeners_not_opened", true, "Listeners whose port could not be opened.", plane => plane.ListenerFailures.Count),
+        new("cluster_manager.active_clusters", true, "Clusters of the configuration.", plane => plane.State.Current.Clusters.Count),
+        new("isthmus.snapshot_version", true, "Changes of the configuration so far.", plane => plane.State.Current.Version),
+        new("isthmus.resources_rejected", true, "Resources that the proxy refuses; their last good version is in force.", plane => plane.State.Rejections.Count),
+        new("isthmus.resource_notes", true, "Parts of the configuration that have no effect in this proxy.", plane => Notes(plane.State.Current)),
+        new("isthmus.accept_pauses_total", false, "Times that a listener stopped accepting because file descriptors ran out.", plane => plane.AcceptPauses),
+        new("isthmus.access_log_lines_dropped_total", false, "Access log lines dropped because their file could not take them in time.", plane => plane.DroppedLogLines),
+        new("isthmus.metric_series_overflows_total", false, "Times that the series of Istio's metrics were too many to tell a peer or a tag apart.", plane => plane.MeshMetrics.Overflows),
+        new("isthmus.failed_tasks_total", false, "Background tasks that failed.", plane => plane.FailedTasks),
+        new("downstream_cx_active", true, "Connections of clients that are open.", plane => plane.Report.Active),
+        new("downstream_cx_total", false, "Connections of clients that were accepted.", plane => plane.Report.Total),
+    ];
+
+    /// <summary>How connections and requests ended: only reasons that occurred are shown.</summary>
+    public static IReadOnlyList<Stat<DataPlane>> Ends { get; } =
+        [.. System.Enum.GetValues<EndReason>().Select(reason => new Stat<DataPlane>($"isthmus.ended_{SnakeCase(reason.ToString())}", false, Meaning(reason), plane => plane.Report.Ends(reason)))];
+
+    private static string Meaning(EndReason reason) =>
+        EndReasons.Flag(reason) is { Length: > 0 } flag ? $"Connections and requests that ended like that; in access logs `{flag}`." : "Connections and requests that ended like that.";
+
+    private static long Notes(ProxySnapshot snapshot) =>
+        snapshot.Listeners.Values.Sum(l => l.Notes.Count) + snapshot.Clusters.Values.Sum(c => c.Config.Notes.Count) + snapshot.Routes.Values.Sum(r => r.Notes.Count);
+
+    private static string SnakeCase(string name) => string.Concat(name.Select((c, i) => char.IsAsciiLetterUpper(c) ? (i > 0 ? "_" : "") + char.ToLowerInvariant(c) : c.ToString()));
+}
+
+/// <summary>The statistics of one cluster.</summary>
+internal static class ClusterStats
+{
+    public static IReadOnlyList<Stat<ClusterState>> All { get; } =
+    [
+        new("upstream_cx_active", true, "Open connections to hosts.", cluster => cluster.Counters.ActiveConnections),
+        new("upstream_cx_total", false, "Connections opened to hosts.", cluster => cluster.Counters.Connects),
+        new("upstream_cx_connect_fail", false, "Connections that could not be opened.", cluster => cluster.Counters.ConnectFailures),
+        new("upstream_cx_connect_timeout", false, "Connections that were not open in time.", cluster => cluster.Counters.ConnectTimeouts),
+        new("upstream_cx_ssl_fail", false, "TLS handshakes that failed.", cluster => cluster.Counters.TlsFailures),
+        new("upstream_cx_overflow", false, "Connections not opened because of `maxConnections`.", cluster => cluster.Counters.ConnectionOverflows),
+        new("upstream_cx_none_healthy", false, "Connections and requests for which there was no host.", cluster => cluster.Counters.NoHost),
+        new("upstream_cx_tx_bytes_total", false, "Bytes sent to hosts.", cluster => cluster.Counters.BytesSent),
+        new("upstream_cx_rx_bytes_total", false, "Bytes received from hosts.", cluster => cluster.Counters.BytesReceived),
+        new("upstream_rq_active", true, "Requests that hosts have not answered completely.", Active),
+        new("upstream_rq_total", false, "Requests sent to hosts, retries included.", cluster => cluster.Counters.Requests),
+        new("upstream_rq_2xx", false, "Responses with such a status.", cluster => cluster.Counters.Completed2xx),
+        new("upstream_rq_3xx", false, "Responses with such a status.", cluster => cluster.Counters.Completed3xx),
+        new("upstream_rq_4xx", false, "Responses with such a status.", cluster => cluster.Counters.Completed4xx),
+        new("upstream_rq_5xx", false, "Responses with such a status.", cluster => cluster.Counters.Completed5xx),
+        new("upstream_rq_retry", false, "Retries.", cluster => cluster.Counters.Retries),
+        new("upstream_rq_retry_success", false, "Retries that got a response which needed no other retry.", cluster => cluster.Counters.RetrySuccesses),
+        new("upstream_rq_retry_overflow", false, "Retries not made because of `maxRetries` or a retry budget.", cluster => cluster.Counters.RetryOverflows),
+        new("upstream_rq_pending_active", true, "Requests that wait for a connection.", cluster => cluster.Counters.PendingRequests),
+        new("upstream_rq_pending_total", false, "Requests that had to wait for a connection.", cluster => cluster.Counters.PendingTotal),
+        new("upstream_rq_pending_overflow", false, "Requests refused because of `http1MaxPendingRequests` or `http2MaxRequests`.", cluster => cluster.Counters.PendingOverflows),
+        new("circuit_breakers.default.cx_open", true, "1 while `maxConnections` is reached.", cluster => Open(cluster.Counters.ActiveConnections, cluster.Config.Limits.Connections)),
+        new("circuit_breakers.default.rq_pending_open", true, "1 while `http1MaxPendingRequests` is reached.", cluster => Open(cluster.Counters.PendingRequests, cluster.Config.Limits.Pending)),
+        new("circuit_breakers.default.rq_open", true, "1 while `http2MaxRequests` is reached.", cluster => Open(Active(cluster), cluster.Config.Limits.Requests)),
+        new("circuit_breakers.default.rq_retry_open", true, "1 while `maxRetries` is reached.", cluster => Open(cluster.Counters.ActiveRetries, cluster.Config.Limits.Retries)),
+        new("circuit_breakers.default.remaining_cx", true, "Connections left until `maxConnections`.", cluster => Left(cluster.Counters.ActiveConnections, cluster.Config.Limits.Connections)),
+        new("circuit_breakers.default.remaining_pending", true, "Requests left until `http1MaxPendingRequests`.", cluster => Left(cluster.Counters.PendingRequests, cluster.Config.Limits.Pending)),
+        new("circuit_breakers.default.remaining_rq", true, "Requests left until `http2MaxRequests`.", cluster => Left(Active(cluster), cluster.Config.Limits.Requests)),
+        new("circuit_breakers.default.remaining_retries", true, "Retries left until `maxRetries`.", cluster => Left(cluster.Counters.ActiveRetries, cluster.Config.Limits.Retries)),
+        new("upstream_rq_timeout", false, "Requests that ran into a timeout.", cluster => cluster.Counters.Timeouts),
+        new("membership_total", true, "Hosts.", cluster => cluster.Hosts.All.Count),
+        new("outlier_detection_ejections_total", false, "Hosts that outlier detection ejected.", cluster => cluster.Ejections),
+    ];
+
+    // Requests that wait for a connection are not active yet.
+    private static long Active(ClusterState cluster) => Math.Max(0, cluster.Counters.ActiveRequests - cluster.Counters.PendingRequests);
+
+    private static long Open(long active, long limit) => active >= limit ? 1 : 0;
+
+    private static long Left(long active, long limit) => Math.Max(0, limit - active);
+}

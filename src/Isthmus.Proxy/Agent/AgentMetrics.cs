@@ -1,0 +1,46 @@
+using System.Globalization;
+using System.Text;
+using Isthmus.Proxy.Dns;
+
+namespace Isthmus.Proxy.Agent;
+
+/// <summary>The metrics of the agent, under the names of Istio's.</summary>
+/// <param name="dns">Null: DNS is not captured.</param>
+internal sealed class AgentMetrics(WorkloadSecrets secrets, DnsProxy? dns, TimeProvider time)
+{
+    private const string Certificate = "istio_agent_cert_expiry_seconds", Outgoing = "istio_agent_num_outgoing_requests", Failed = "istio_agent_num_failed_outgoing_requests",
+        Queries = "istio_agent_dns_requests_total", Forwarded = "istio_agent_dns_upstream_requests_total", Dropped = "istio_agent_dns_upstream_failures_total";
+
+    /// <summary>What each of them means, for the documentation.</summary>
+    public static IReadOnlyList<(string Name, bool IsGauge, string Meaning)> All { get; } =
+    [
+        (Certificate, true, "Seconds until the workload's certificate expires."),
+        (Outgoing, false, "Requests to the certificate authority."),
+        (Failed, false, "Requests to the certificate authority that failed."),
+        (Queries, false, "DNS queries of the application."),
+        (Forwarded, false, "DNS queries that were passed to the Pod's name server."),
+        (Dropped, false, "DNS queries dropped because too many waited for the Pod's name server."),
+    ];
+
+    /// <summary>In Prometheus' text form.</summary>
+    public string Text()
+    {
+        var text = new StringBuilder();
+        if (secrets.CertificateEnd is { } end) Add(Certificate, "{resource_name=\"default\"}", Math.Floor((end - time.GetUtcNow()).TotalSeconds));
+        Add(Outgoing, "{request_type=\"csr\"}", secrets.Requests);
+        Add(Failed, "{request_type=\"csr\"}", secrets.Failures);
+        if (dns?.Counts is { } counts)
+        {
+            Add(Queries, "", counts.Answered + counts.Forwarded + counts.Dropped);
+            Add(Forwarded, "", counts.Forwarded);
+            Add(Dropped, "", counts.Dropped);
+        }
+        return text.ToString();
+
+        void Add(string name, string labels, double value)
+        {
+            var (_, isGauge, _) = All.Single(known => known.Name == name);
+            text.Append(CultureInfo.InvariantCulture, $"# TYPE {name} {(isGauge ? "gauge" : "counter")}\n{name}{labels} {value}\n");
+        }
+    }
+}

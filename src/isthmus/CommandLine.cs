@@ -50,6 +50,7 @@ internal static class CommandLine
         ("verify", VerifyCommand.Build),
         ("trace", TraceCommand.Build),
         ("analyze", AnalyzeCommand.Build),
+        ("console", ConsoleCommand.Build),
         ("global", GlobalCommand.Build),
         ("remote-clusters", RemoteClustersCommand.Build),
         ("proxy-status", ProxyStatusCommand.Build),

@@ -24,6 +24,7 @@ internal static class BillOfMaterials
             items.Add((JsonNode)Package($"dotnet-{name}", name, version, "MIT", $"pkg:generic/{name}@{version}"));
         }
         foreach (var (name, version) in Libraries(program.Directory)) items.Add((JsonNode)Package($"nuget-{name}", name, version, "NOASSERTION", $"pkg:nuget/{name}@{version}"));
+        foreach (var (name, version, license) in PagePackages(program.Directory)) items.Add((JsonNode)Package($"npm-{name}", name, version, license, $"pkg:npm/{name}@{version}"));
         foreach (var package in packages.OrderBy(package => package.Name, StringComparer.Ordinal))
         {
             // A '+' in a package URL would be a space.
@@ -62,6 +63,14 @@ internal static class BillOfMaterials
         ["copyrightText"] = "NOASSERTION",
         ["externalRefs"] = new JsonArray(new JsonObject { ["referenceCategory"] = "PACKAGE-MANAGER", ["referenceType"] = "purl", ["referenceLocator"] = url }),
     };
+
+    /// <summary>The npm packages in the page of <c>isthmus console</c>, which <c>tools/console/build</c> recorded.</summary>
+    private static IEnumerable<(string Name, string Version, string License)> PagePackages(string directory)
+    {
+        var file = Path.Combine(directory, "console-packages.json");
+        if (!File.Exists(file)) return [];
+        return (JsonNode.Parse(File.ReadAllText(file)) as JsonArray ?? []).Select(package => (package!["name"]!.ToString(), package["version"]!.ToString(), package["license"]!.ToString()));
+    }
 
     /// <summary>The NuGet packages that the build recorded.</summary>
     private static List<(string Name, string Version)> Libraries(string directory)

@@ -1,5 +1,6 @@
 using Isthmus.Core.Net;
 using Isthmus.Proxy.Http;
+using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Telemetry;
 using Microsoft.Extensions.Logging;
 
@@ -38,7 +39,7 @@ internal sealed class AdminRoutes(DataPlane plane)
             "/listeners" => query.GetValueOrDefault("format") == "json" ? AdminReply.Json(ListenerDumps.Json(plane)) : AdminReply.Text(ListenerDumps.Text(plane)),
             "/certs" => AdminReply.Json(CertificateDumps.Json(plane)),
             "/server_info" => AdminReply.Json(ServerDumps.Info(plane)),
-            "/stats" => query.GetValueOrDefault("format") == "prometheus" ? Metrics() : AdminReply.Text(StatsText.Plain(plane, query.GetValueOrDefault("filter", ""))),
+            "/stats" or "/stats/prometheus" => Stats(path == "/stats" && query.GetValueOrDefault("format") != "prometheus", query.GetValueOrDefault("filter", "")),
             "/logging" => Logging(request, query),
             "/quitquitquit" when IsPost(request) => await QuitAsync().ConfigureAwait(false),
             "/drain_listeners" when IsPost(request) => DrainListeners(),
@@ -62,7 +63,20 @@ internal sealed class AdminRoutes(DataPlane plane)
 
     public ValueTask<AdminReply?> MetricsAsync() => ValueTask.FromResult<AdminReply?>(Metrics());
 
-    private AdminReply Metrics() => new(200, "text/plain; version=0.0.4; charset=utf-8", System.Text.Encoding.UTF8.GetBytes(StatsText.Prometheus(plane)));
+    private AdminReply Metrics(string filter = "") => new(200, "text/plain; version=0.0.4; charset=utf-8", System.Text.Encoding.UTF8.GetBytes(StatsText.Prometheus(plane, filter)));
+
+    /// <param name="filter">A regular expression for the names; empty for all.</param>
+    private AdminReply Stats(bool isPlain, string filter)
+    {
+        try
+        {
+            return isPlain ? AdminReply.Text(StatsText.Plain(plane, filter)) : Metrics(filter);
+        }
+        catch (ResourceException e)
+        {
+            return AdminReply.Text($"Invalid regex: {e.Message}\n", 400);
+        }
+    }
 
     private AdminReply Logging(RequestHead request, Dictionary<string, string> query)
     {

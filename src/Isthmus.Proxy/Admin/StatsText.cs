@@ -23,31 +23,37 @@ internal static partial class StatsText
     }
 
     /// <summary>What Prometheus scrapes: of clusters, the statistics that are selected.</summary>
-    public static string Prometheus(DataPlane plane)
+    /// <param name="filter">An expression that the names of the metrics to write match; empty for all.</param>
+    /// <exception cref="ResourceException">The expression is invalid.</exception>
+    public static string Prometheus(DataPlane plane, string filter = "")
     {
         var text = new StringBuilder();
-        WriteMesh(text, plane.MeshMetrics);
-        text.Append($"# TYPE istio_build gauge\nistio_build{{component=\"proxy\",tag=\"{MeshLabels.Escape(ServerDumps.Version)}\"}} 1\n");
+        var match = filter.Length > 0 ? TextMatch.CompileRegex(filter, whole: false) : null;
+        bool Wanted(string name) => match?.IsMatch(name) ?? true;
+        WriteMesh(text, plane.MeshMetrics, Wanted);
+        if (Wanted("istio_build")) text.Append($"# TYPE istio_build gauge\nistio_build{{component=\"proxy\",tag=\"{MeshLabels.Escape(ServerDumps.Version)}\"}} 1\n");
         foreach (var stat in Server(plane))
         {
             var metric = MetricName(stat.Name);
+            if (!Wanted(metric)) continue;
             text.Append($"# TYPE {metric} {Kind(stat)}\n{metric}{{}} {stat.Value(plane)}\n");
         }
-        WriteAccess(text, plane.Report.Access);
-        WriteClusters(text, plane);
+        WriteAccess(text, plane.Report.Access, Wanted);
+        WriteClusters(text, plane, Wanted);
         return text.ToString();
     }
 
     /// <summary>The name of a statistic as Prometheus has it.</summary>
     internal static string MetricName(string stat) => $"envoy_{string.Concat(stat.Select(c => char.IsAsciiLetterOrDigit(c) ? c : '_'))}";
 
-    private static void WriteClusters(StringBuilder text, DataPlane plane)
+    private static void WriteClusters(StringBuilder text, DataPlane plane, Func<string, bool> wanted)
     {
         var selection = plane.Settings.Stats;
         var clusters = plane.State.Current.Clusters.Values.Where(cluster => selection.MayInclude(Beginning(cluster))).OrderBy(cluster => cluster.Config.Name, StringComparer.Ordinal).ToList();
         foreach (var stat in ClusterStats.All)
         {
             var metric = MetricName($"cluster.{stat.Name}");
+            if (!wanted(metric)) continue;
             var isFirst = true;
             foreach (var cluster in clusters)
             {
@@ -66,10 +72,10 @@ internal static partial class StatsText
     private static IEnumerable<Stat<DataPlane>> Server(DataPlane plane) => ServerStats.All.Concat(ServerStats.Ends.Where(stat => stat.Value(plane) > 0));
 
     /// <summary>What policies decided, with the labels that Istio gives to the results of dry runs.</summary>
-    private static void WriteAccess(StringBuilder text, AccessCounts counts)
+    private static void WriteAccess(StringBuilder text, AccessCounts counts, Func<string, bool> wanted)
     {
         var series = counts.All.Select(item => (Name: DryRun().Replace(item.Key, ""), Label: DryRun().Match(item.Key), item.Value))
-            .GroupBy(item => MetricName(item.Name), StringComparer.Ordinal).OrderBy(group => group.Key, StringComparer.Ordinal);
+            .GroupBy(item => MetricName(item.Name), StringComparer.Ordinal).Where(group => wanted(group.Key)).OrderBy(group => group.Key, StringComparer.Ordinal);
         foreach (var group in series)
         {
             text.Append($"# TYPE {group.Key} counter\n");
@@ -81,18 +87,28 @@ internal static partial class StatsText
     [GeneratedRegex(@"\.istio_dry_run_(allow|deny)_shadow_(allowed|denied)$")]
     private static partial Regex DryRun();
 
-    private static void WriteMesh(StringBuilder text, MeshMetrics metrics)
+    private static void WriteMesh(StringBuilder text, MeshMetrics metrics, Func<string, bool> wanted)
     {
-        Counter(text, "istio_requests_total", metrics.Http, c => c.Requests);
-        WriteHistogram(text, "istio_request_duration_milliseconds", metrics.Http, c => c.Duration);
-        WriteHistogram(text, "istio_request_bytes", metrics.Http, c => c.RequestBytes);
-        WriteHistogram(text, "istio_response_bytes", metrics.Http, c => c.ResponseBytes);
-        Counter(text, "istio_request_messages_total", metrics.Http.Where(c => c.RequestMessages > 0), c => c.RequestMessages);
-        Counter(text, "istio_response_messages_total", metrics.Http.Where(c => c.ResponseMessages > 0), c => c.ResponseMessages);
-        Counter(text, "istio_tcp_connections_opened_total", metrics.Tcp, c => c.Opened);
-        Counter(text, "istio_tcp_connections_closed_total", metrics.Tcp, c => c.Closed);
-        Counter(text, "istio_tcp_received_bytes_total", metrics.Tcp, c => c.ReceivedBytes);
-        Counter(text, "istio_tcp_sent_bytes_total", metrics.Tcp, c => c.SentBytes);
+        Count("istio_requests_total", metrics.Http, c => c.Requests);
+        Measure("istio_request_duration_milliseconds", metrics.Http, c => c.Duration);
+        Measure("istio_request_bytes", metrics.Http, c => c.RequestBytes);
+        Measure("istio_response_bytes", metrics.Http, c => c.ResponseBytes);
+        Count("istio_request_messages_total", metrics.Http.Where(c => c.RequestMessages > 0), c => c.RequestMessages);
+        Count("istio_response_messages_total", metrics.Http.Where(c => c.ResponseMessages > 0), c => c.ResponseMessages);
+        Count("istio_tcp_connections_opened_total", metrics.Tcp, c => c.Opened);
+        Count("istio_tcp_connections_closed_total", metrics.Tcp, c => c.Closed);
+        Count("istio_tcp_received_bytes_total", metrics.Tcp, c => c.ReceivedBytes);
+        Count("istio_tcp_sent_bytes_total", metrics.Tcp, c => c.SentBytes);
+
+        void Count(string name, IEnumerable<MeshCounts> all, Func<MeshCounts, long> value)
+        {
+            if (wanted(name)) Counter(text, name, all, value);
+        }
+
+        void Measure(string name, IEnumerable<MeshCounts> all, Func<MeshCounts, Histogram> histogram)
+        {
+            if (wanted(name)) WriteHistogram(text, name, all, histogram);
+        }
     }
 
     // Endpoints with equal labels come and go, and labels may be removed: those that are equal form one series.

@@ -39,6 +39,9 @@ public sealed class MetricTests
         Assert.DoesNotContain("istio_request_bytes", text, StringComparison.Ordinal);
         Assert.Contains("istio_response_bytes_count{", text, StringComparison.Ordinal);
         Assert.Contains("response_code=\"418\"", text, StringComparison.Ordinal); // of the other metrics
+        var chosen = StatsText.Prometheus(gateway.Plane, "istio_(requests_total|tcp_)").Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        Assert.Equal(counts.Order(StringComparer.Ordinal), chosen.Where(line => line[0] != '#').Order(StringComparer.Ordinal));
+        Assert.Throws<ResourceException>(() => StatsText.Prometheus(gateway.Plane, "("));
     }
 
     [Fact]

@@ -1,0 +1,114 @@
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Operate.Diagnose;
+using Isthmus.Operate.Diagnose.Analysis;
+using Isthmus.WebConsole.Picture;
+using Isthmus.WebConsole.Reading;
+using Isthmus.WebConsole.Serving;
+using Isthmus.WebConsole.Traffic;
+
+namespace Isthmus.WebConsole;
+
+/// <summary>Reads the mesh while a page is open, and publishes what it finds.</summary>
+internal sealed class MeshWatch(IReadOnlyList<ClusterAccess> clusters, MeshStateReader reader, InventoryReader inventory, EventHub events, TimeProvider time) : IDisposable
+{
+    private static readonly TimeSpan Reading = TimeSpan.FromSeconds(3), Sampling = TimeSpan.FromSeconds(1), Analyzing = TimeSpan.FromSeconds(15);
+
+    private readonly TrafficSampler _sampler = new(time);
+    private readonly SemaphoreSlim _readNow = new(0, 1), _analyzeNow = new(0, 1), _sampleNow = new(0, 1);
+    private volatile MeshState _mesh = MeshState.Unread;
+    private volatile Topology? _topology;
+    private IReadOnlyList<Check> _checks = [];
+    private volatile IReadOnlyList<Finding> _findings = [];
+    private DateTimeOffset? _analyzed;
+
+    /// <summary>What was read last.</summary>
+    public MeshState Mesh => _mesh;
+
+    public void Dispose()
+    {
+        _sampler.Dispose();
+        _readNow.Dispose();
+        _analyzeNow.Dispose();
+        _sampleNow.Dispose();
+    }
+
+    /// <summary>Watches until <paramref name="stop"/>. The first reading does not wait for a page.</summary>
+    public async Task RunAsync(CancellationToken stop)
+    {
+        events.Opened = ReadNow;
+        await Task.WhenAll(RepeatAsync(ReadAsync, Reading, _readNow, stop), RepeatAsync(SampleAsync, Sampling, _sampleNow, stop), RepeatAsync(AnalyzeAsync, Analyzing, _analyzeNow, stop));
+    }
+
+    /// <summary>Does not wait for the next turn.</summary>
+    public void ReadNow()
+    {
+        foreach (var signal in (SemaphoreSlim[])[_readNow, _analyzeNow])
+        {
+            try { signal.Release(); }
+            catch (SemaphoreFullException) { /* It will start anyway. */ }
+        }
+    }
+
+    private async Task RepeatAsync(Func<CancellationToken, Task> work, TimeSpan pause, SemaphoreSlim now, CancellationToken stop)
+    {
+        var isFirst = true;
+        while (!stop.IsCancellationRequested)
+        {
+            if (isFirst || events.HasListeners) await TryAsync(work, stop);
+            isFirst = false;
+            await ((Task)now.WaitAsync(pause, stop)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    /// <summary>What fails now may succeed at the next turn. The page says why it shows something older.</summary>
+    private async Task TryAsync(Func<CancellationToken, Task> work, CancellationToken stop)
+    {
+        try
+        {
+            await work(stop);
+        }
+        catch (Exception e) when (e is ProblemException or KubeException or HttpRequestException or JsonException)
+        {
+            Publish("notice", e.Message, PageJson.Default.String);
+        }
+    }
+
+    private async Task ReadAsync(CancellationToken stop)
+    {
+        var mesh = await reader.ReadAsync(stop);
+        var topology = TopologyBuilder.Build(mesh);
+        (_mesh, _topology) = (mesh, topology);
+        _checks = MeshVerification.Run([.. mesh.Clusters.Select(cluster => cluster.Facts)], time.GetUtcNow());
+        Publish("topology", topology, PageJson.Default.Topology);
+        Report();
+    }
+
+    private async Task SampleAsync(CancellationToken stop)
+    {
+        if (_topology is not { } topology) return;
+        var mesh = _mesh;
+        var places = mesh.Clusters.SelectMany(cluster => cluster.Proxies.Select(pod => new ProxyPlace(cluster.Access, pod.Metadata.Namespace, pod.Metadata.Name))).ToList();
+        var rates = await _sampler.SampleAsync(places, stop);
+        var (flows, callers) = new FlowBuilder(mesh, topology).Build(rates);
+        Publish("traffic", new TrafficPicture(time.GetUtcNow(), flows, callers, _sampler.Proxies.All, _sampler.Silent), PageJson.Default.TrafficPicture);
+    }
+
+    private async Task AnalyzeAsync(CancellationToken stop)
+    {
+        _findings = Analysis.Run(await Task.WhenAll(clusters.Select(access => inventory.ReadAsync(access.Name, access, stop))));
+        _analyzed = time.GetUtcNow();
+        if (_topology is not null) Report();
+    }
+
+    private void Report()
+    {
+        var mesh = _mesh;
+        Publish("problems", new ProblemReport(mesh.Time, _analyzed, _checks.Count, MeshVerification.CountMeshes([.. mesh.Clusters.Select(cluster => cluster.Facts)]), ProblemRow.Join(_checks, _findings)),
+            PageJson.Default.ProblemReport);
+    }
+
+    private void Publish<T>(string name, T value, JsonTypeInfo<T> type) => events.Publish(new(name, JsonSerializer.SerializeToUtf8Bytes(value, type)));
+}

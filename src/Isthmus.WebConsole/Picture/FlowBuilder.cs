@@ -1,0 +1,104 @@
+using Isthmus.Kubernetes.Objects;
+using Isthmus.WebConsole.Reading;
+using Isthmus.WebConsole.Traffic;
+
+namespace Isthmus.WebConsole.Picture;
+
+/// <summary>Joins what callers' and callees' proxies counted to arrows between nodes. It is made for one reading of the clusters, and
+/// pure.</summary>
+internal sealed class FlowBuilder
+{
+    private readonly MeshState _mesh;
+    private readonly HashSet<string> _services = new(StringComparer.Ordinal);
+    private readonly Dictionary<Party, string> _workloads = [];
+    private readonly HashSet<Party> _gateways = [];
+
+    public FlowBuilder(MeshState mesh, Topology topology)
+    {
+        _mesh = mesh;
+        _services.UnionWith(topology.Services.Select(service => service.Id));
+        foreach (var cluster in mesh.Clusters)
+        {
+            var eastWest = cluster.Facts.Gateways.Select(gateway => gateway.Name).ToHashSet(StringComparer.Ordinal);
+            foreach (var service in cluster.Services.Where(service => service.Spec.Selector.Count > 0).OrderBy(service => service.Key, StringComparer.Ordinal))
+                foreach (var pod in TopologyBuilder.Behind(cluster, service)) Note(cluster, service, pod, eastWest.Contains(service.Key));
+        }
+    }
+
+    private void Note(ClusterState cluster, Service service, Pod pod, bool isEastWest)
+    {
+        var workload = new Party(ClusterState.WorkloadOf(pod), pod.Metadata.Namespace, cluster.Name);
+        if (isEastWest) _gateways.Add(workload);
+        var id = TopologyBuilder.IdOf(cluster.Context, service.Metadata.Namespace, service.Metadata.Name);
+        if (_services.Contains(id)) _workloads.TryAdd(workload, id);
+    }
+
+    /// <summary>The arrows, and the nodes that are not Services.</summary>
+    public (IReadOnlyList<Flow> Flows, IReadOnlyList<ServiceNode> Callers) Build(IReadOnlyList<CallRate> rates)
+    {
+        var callers = new Dictionary<string, ServiceNode>(StringComparer.Ordinal);
+        var flows = rates.Where(rate => !_gateways.Contains(rate.Call.Source) && !IsItself(rate.Call))
+            .Select(rate => (From: Source(rate.Call, callers), To: Destination(rate.Call, callers), Rate: rate))
+            .GroupBy(item => (item.From, item.To, Protocol: item.Rate.Call.Protocol))
+            .Select(group => Join(group.Key.From, group.Key.To, group.Key.Protocol, [.. group.Select(item => item.Rate)]))
+            .OrderBy(flow => flow.From, StringComparer.Ordinal).ThenBy(flow => flow.To, StringComparer.Ordinal).ThenBy(flow => flow.Protocol, StringComparer.Ordinal);
+        return ([.. flows], [.. callers.Values.OrderBy(node => node.Id, StringComparer.Ordinal)]);
+    }
+
+    /// <summary>Probes of the kubelet, and connections of a proxy to its own application, are no calls of the mesh.</summary>
+    private static bool IsItself(Call call) => call.Destination.Name is "InboundPassthroughCluster" or "BlackHoleCluster" || call.Destination.Name.StartsWith("InboundPassthrough", StringComparison.Ordinal);
+
+    private string Source(Call call, Dictionary<string, ServiceNode> callers)
+    {
+        var source = call.Source;
+        if (_workloads.TryGetValue(source, out var id)) return id;
+        // A caller without a proxy: the callee's proxy knows no more than its own cluster.
+        var isKnown = source.Name.Length > 0;
+        var context = Context(isKnown ? source.Cluster : call.Destination.Cluster);
+        return Extra(callers, context, source.Namespace, isKnown ? source.Name : "outside", isKnown ? "workload" : "outside");
+    }
+
+    private string Destination(Call call, Dictionary<string, ServiceNode> callers)
+    {
+        var (name, ns, cluster) = call.Destination;
+        var context = Context(cluster.Length > 0 ? cluster : call.Source.Cluster);
+        var id = TopologyBuilder.IdOf(context, ns, name);
+        if (_services.Contains(id)) return id;
+        // A call that found no endpoint names no cluster: the service may be defined only elsewhere.
+        var elsewhere = cluster.Length > 0 ? null : _mesh.Clusters.Select(other => TopologyBuilder.IdOf(other.Context, ns, name)).FirstOrDefault(_services.Contains);
+        return elsewhere ?? Extra(callers, context, ns, name, "outside");
+    }
+
+    private static string Extra(Dictionary<string, ServiceNode> callers, string context, string ns, string name, string kind)
+    {
+        var id = TopologyBuilder.IdOf(context, ns, name, kind);
+        callers.TryAdd(id, new(id, context, ns, name, kind, 0, 0, 0, "none"));
+        return id;
+    }
+
+    private string Context(string cluster) => _mesh.Named(cluster)?.Context ?? cluster;
+
+    private Flow Join(string from, string to, string protocol, IReadOnlyList<CallRate> rates)
+    {
+        // Both ends count each call. The caller's proxy also counts those that never arrive.
+        var counted = rates.Where(rate => rate.Call.BySource).ToList();
+        if (counted.Count == 0) counted = [.. rates];
+        var total = counted.Sum(rate => rate.Rate);
+        var isMutual = rates.Select(rate => rate.IsMutualTls).Where(value => value is not null).ToList();
+        return new(from, to, protocol, total, total > 0 ? counted.Sum(rate => rate.Rate * rate.Errors) / total : 0,
+            counted.Max(rate => rate.P50), counted.Max(rate => rate.P95), counted.Sum(rate => rate.Bytes), Way(rates[0].Call),
+            isMutual.Count == 0 ? "unknown" : isMutual.All(value => value == true) ? "mtls" : "plain")
+        {
+            Identity = rates.Select(rate => rate.Identity).FirstOrDefault(identity => identity.Length > 0) ?? "",
+            Flags = [.. counted.SelectMany(rate => rate.Flags).Distinct().Order(StringComparer.Ordinal)],
+        };
+    }
+
+    private string Way(Call call)
+    {
+        var (from, to) = (_mesh.Named(call.Source.Cluster)?.Facts, _mesh.Named(call.Destination.Cluster)?.Facts);
+        if (from is null || to is null || from.NetworkLabel == to.NetworkLabel) return "direct";
+        var gateways = _mesh.Clusters.SelectMany(cluster => cluster.Facts.Gateways.Where(gateway => gateway.Network == to.NetworkLabel).Select(gateway => $"{gateway.Name} in {cluster.Context}")).ToList();
+        return gateways.Count > 0 ? string.Join(", ", gateways) : $"a gateway of {to.NetworkLabel}";
+    }
+}

@@ -1,0 +1,44 @@
+namespace Isthmus.WebConsole.Picture;
+
+/// <summary>The mesh without its traffic: what the page draws.</summary>
+/// <param name="Read">When it was read.</param>
+internal sealed record Topology(DateTimeOffset Read, IReadOnlyList<ClusterNode> Clusters, IReadOnlyList<ServiceNode> Services, IReadOnlyList<WatchLine> Watches);
+
+/// <param name="Context">The kubeconfig context.</param>
+/// <param name="Name">The name that proxies and control planes use.</param>
+/// <param name="Error">Why it could not be read; empty when it could.</param>
+internal sealed record ClusterNode(string Context, string Name, string Network, string Error, IReadOnlyList<ControlPlaneNode> ControlPlanes, IReadOnlyList<GatewayNode> Gateways, int Proxies);
+
+/// <param name="Serves">The cluster that it runs for.</param>
+internal sealed record ControlPlaneNode(string Namespace, string Serves, int Ready, int All);
+
+/// <summary>An east-west gateway.</summary>
+internal sealed record GatewayNode(string Name, string Network, IReadOnlyList<string> Addresses, int Ready);
+
+/// <summary>A Service in one cluster, or a caller that no Service selects.</summary>
+/// <param name="Kind"><c>service</c>, <c>workload</c> or <c>outside</c>.</param>
+/// <param name="Ready">Ready endpoints.</param>
+/// <param name="Sidecars">How many of its Pods have a proxy.</param>
+/// <param name="Health"><c>ok</c>, <c>degraded</c>, <c>down</c>, <c>empty</c> when only other clusters have endpoints, or <c>none</c> when that
+/// says nothing.</param>
+internal sealed record ServiceNode(string Id, string Cluster, string Namespace, string Name, string Kind, int Ready, int All, int Sidecars, string Health);
+
+/// <summary>A control plane watches a cluster.</summary>
+/// <param name="From">The context of the cluster with the control plane.</param>
+/// <param name="To">The context of the watched cluster, or its name when it is not among those read.</param>
+internal sealed record WatchLine(string From, string To, string Status, string Message);
+
+/// <summary>Calls from one node to another.</summary>
+/// <param name="Way"><c>direct</c>, or the gateways on the way.</param>
+/// <param name="Security"><c>mtls</c>, <c>plain</c> or <c>unknown</c>.</param>
+internal sealed record Flow(string From, string To, string Protocol, double Rate, double Errors, double? P50, double? P95, double Bytes, string Way, string Security)
+{
+    public string Identity { get; init; } = "";
+
+    public IReadOnlyCollection<string> Flags { get; init; } = [];
+}
+
+/// <summary>The traffic of the last seconds.</summary>
+/// <param name="Callers">Nodes that are not Services: workloads without one, and callers outside of the mesh.</param>
+/// <param name="Silent">Proxies that do not answer, and why.</param>
+internal sealed record TrafficPicture(DateTimeOffset Time, IReadOnlyList<Flow> Flows, IReadOnlyList<ServiceNode> Callers, int Proxies, IReadOnlyDictionary<string, string> Silent);

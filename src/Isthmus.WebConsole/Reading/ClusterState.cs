@@ -1,0 +1,40 @@
+using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Operate.Diagnose;
+
+namespace Isthmus.WebConsole.Reading;
+
+/// <summary>What was read of one cluster. With an error in <see cref="Facts"/>, the lists are empty.</summary>
+internal sealed record ClusterState(ClusterAccess Access, ClusterFacts Facts, IReadOnlyList<Service> Services, IReadOnlyList<EndpointSlice> Slices, IReadOnlyList<Pod> Pods)
+{
+    public string Context => Access.Name;
+
+    /// <summary>The name that proxies and control planes use; the context when none is known.</summary>
+    public string Name => Facts.Name.Length > 0 ? Facts.Name : Context;
+
+    /// <summary>Pods with a proxy that runs.</summary>
+    public IEnumerable<Pod> Proxies => Pods.Where(pod => HasProxy(pod) && pod.Status.Phase == "Running" && pod.Metadata.DeletionTimestamp is null);
+
+    public static bool HasProxy(Pod pod) => pod.Spec.Containers.Concat(pod.Spec.InitContainers).Any(container => container.Name == "istio-proxy");
+
+    /// <summary>The workload of a Pod, as its proxy names it in metrics.</summary>
+    public static string WorkloadOf(Pod pod)
+    {
+        var owner = pod.Metadata.OwnerReferences.FirstOrDefault(reference => reference.Controller == true);
+        if (owner is null) return pod.Metadata.Name;
+        // A ReplicaSet of a Deployment has the hash of the template at its end.
+        return owner.Kind == "ReplicaSet" && pod.Metadata.Labels.TryGetValue("pod-template-hash", out var hash) && owner.Name.EndsWith($"-{hash}", StringComparison.Ordinal)
+            ? owner.Name[..^(hash.Length + 1)] : owner.Name;
+    }
+}
+
+/// <summary>All clusters, read at about the same time.</summary>
+internal sealed record MeshState(DateTimeOffset Time, IReadOnlyList<ClusterState> Clusters)
+{
+    public static readonly MeshState Unread = new(default, []);
+
+    public ClusterState? Find(string context) => Clusters.FirstOrDefault(cluster => cluster.Context == context);
+
+    /// <summary>The cluster that proxies call by this name.</summary>
+    public ClusterState? Named(string name) => Clusters.FirstOrDefault(cluster => cluster.Name == name);
+}

@@ -1,0 +1,112 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Isthmus.Core.Collections;
+using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Kubernetes.Yaml;
+using Isthmus.Operate.Diagnose;
+using Isthmus.Operate.Diagnose.Analysis;
+using Isthmus.WebConsole.Picture;
+using Isthmus.WebConsole.Reading;
+using Isthmus.WebConsole.Traffic;
+using Xunit;
+
+namespace Isthmus.Tests.WebConsole;
+
+/// <summary>What the page draws, from what was read.</summary>
+public sealed class PictureTests
+{
+    private static T Read<T>(string yaml) => ((JsonObject)YamlText.ParseAll(yaml, "test")[0]).Deserialize(KubeJson.Of<T>())!;
+
+    private static Service Service(string name, string selector = "") => Read<Service>($"{{metadata: {{name: {name}, namespace: shop}}, spec: {{selector: {{{selector}}}}}}}");
+
+    private static Pod Pod(string name, string app, string container = "istio-proxy") => Read<Pod>(
+        $"{{metadata: {{name: {name}-abc12-x, namespace: shop, labels: {{app: {app}, pod-template-hash: abc12}}, ownerReferences: [{{kind: ReplicaSet, name: {name}-abc12, controller: true}}]}}, spec: {{containers: [{{name: {container}}}]}}, status: {{phase: Running}}}}");
+
+    private static EndpointSlice Slice(string service, params bool[] ready) => Read<EndpointSlice>(
+        $"{{metadata: {{name: {service}-1, namespace: shop, labels: {{kubernetes.io/service-name: {service}}}}}, endpoints: [{string.Join(", ", ready.Select((value, i) => $"{{addresses: [10.0.0.{i}], conditions: {{ready: {(value ? "true" : "false")}}}}}"))}]}}");
+
+    private static ClusterState Cluster(int number, IReadOnlyList<Service> services, IReadOnlyList<EndpointSlice> slices, IReadOnlyList<Pod> pods) => new(
+        new ClusterAccess { Server = new("https://127.0.0.1:1"), Name = $"context{number}" },
+        new ClusterFacts($"context{number}", "", $"c{number}", true, new ValueMap<bool>([new("istiod-1", true), new("istiod-2", false)]), $"n{number}",
+            Gateways: [new GatewayFacts("istio-system/gw", $"n{number}", [$"172.18.0.{number}"], 1, true)], Watched: [new($"c{3 - number}", "", "synced", "")]),
+        services, slices, pods);
+
+    private static readonly MeshState Mesh = new(default,
+    [
+        Cluster(1, [Service("buyer", "app: buyer"), Service("orders", "app: orders"), Service("stray", "app: none"), Service("half", "app: half")],
+            [Slice("buyer", true), Slice("half", true, false)], [Pod("buyer-v1", "buyer"), Pod("half", "half", "app")]),
+        Cluster(2, [Service("orders", "app: orders"), Service("sick", "app: sick")], [Slice("orders", true), Slice("sick", false)], [Pod("orders", "orders")]),
+    ]);
+
+    private static readonly Topology Drawn = TopologyBuilder.Build(Mesh);
+
+    private static CallRate Rate(string source, string cluster, string service, string to, bool bySource, double rate = 10, double errors = 0) =>
+        new(new(new(source, source.Length > 0 ? "shop" : "", cluster), new(service, "shop", to), bySource, "http"), rate, errors, 1, 2, 0) { IsMutualTls = bySource ? null : true, Identity = bySource ? "" : "spiffe://x" };
+
+    [Fact]
+    public void Clusters_have_their_network_control_planes_gateways_and_watches()
+    {
+        var cluster = Drawn.Clusters[0];
+        Assert.Equal(("context1", "c1", "n1", 1), (cluster.Context, cluster.Name, cluster.Network, cluster.Proxies));
+        Assert.Equal((1, 2, "c1"), (Assert.Single(cluster.ControlPlanes).Ready, cluster.ControlPlanes[0].All, cluster.ControlPlanes[0].Serves));
+        Assert.Equal(("istio-system/gw", "172.18.0.1"), (Assert.Single(cluster.Gateways).Name, cluster.Gateways[0].Addresses[0]));
+        Assert.Equal([new("context1", "context2", "synced", ""), new("context2", "context1", "synced", "")], Drawn.Watches);
+    }
+
+    [Theory]
+    [InlineData("context1/shop/buyer", "ok")]
+    [InlineData("context1/shop/half", "degraded")]
+    [InlineData("context1/shop/orders", "empty")] // the other cluster has endpoints
+    [InlineData("context1/shop/stray", "down")] // no cluster has any
+    [InlineData("context2/shop/sick", "down")]
+    public void The_health_of_a_service_is_that_of_its_endpoints(string id, string health) => Assert.Equal(health, Drawn.Services.Single(service => service.Id == id).Health);
+
+    [Fact]
+    public void Only_Pods_with_a_proxy_count_as_part_of_the_mesh() =>
+        Assert.Equal((1, 0), (Drawn.Services.Single(service => service.Name == "buyer").Sidecars, Drawn.Services.Single(service => service.Name == "half").Sidecars));
+
+    [Fact]
+    public void A_call_that_both_ends_count_is_one_arrow_with_what_each_end_knows()
+    {
+        var (flows, callers) = new FlowBuilder(Mesh, Drawn).Build([Rate("buyer-v1", "c1", "orders", "c2", true, 10, 0.5), Rate("buyer-v1", "c1", "orders", "c2", false, 5)]);
+        var flow = Assert.Single(flows);
+        Assert.Equal(("context1/shop/buyer", "context2/shop/orders", 10, 0.5), (flow.From, flow.To, flow.Rate, flow.Errors));
+        Assert.Equal(("mtls", "spiffe://x", "istio-system/gw in context2"), (flow.Security, flow.Identity, flow.Way));
+        Assert.Empty(callers);
+    }
+
+    [Fact]
+    public void A_call_inside_a_network_is_direct_and_one_without_an_endpoint_leads_to_where_the_service_is()
+    {
+        var (flows, _) = new FlowBuilder(Mesh, Drawn).Build([Rate("orders", "c2", "sick", "", true, 1, 1), Rate("buyer-v1", "c1", "half", "c1", true)]);
+        Assert.Equal([("context1/shop/buyer", "context1/shop/half", "direct"), ("context2/shop/orders", "context2/shop/sick", "direct")], flows.Select(flow => (flow.From, flow.To, flow.Way)));
+    }
+
+    [Fact]
+    public void Callers_without_a_Service_have_nodes_of_their_own()
+    {
+        var (flows, callers) = new FlowBuilder(Mesh, Drawn).Build([Rate("job", "c1", "orders", "c2", true), Rate("", "", "orders", "c2", false), Rate("", "", "InboundPassthroughCluster", "c2", false)]);
+        Assert.Equal(2, flows.Count);
+        Assert.Equal([("context1", "job", "workload"), ("context2", "outside", "outside")], callers.Select(node => (node.Cluster, node.Name, node.Kind)));
+    }
+
+    [Fact]
+    public void Findings_of_both_commands_are_one_list_with_errors_first()
+    {
+        Problem warning = new("IST0170", "Service shop/orders", "spec.ports", "differs", "", Severity.Warning), error = new("ISM1003", "cluster context1", "", "is not ready", "inspect it with 'kubectl describe pod'");
+        var rows = ProblemRow.Join([new("context1", "ports", "", warning), new("context1", "fine", "", null), new("context1", "control plane", "", error)], [new Finding("context1", warning)]);
+        Assert.Equal([("error", "verify", "kubectl describe pod"), ("warning", "verify", "")], rows.Select(row => (row.Severity, row.FoundBy, row.Command)));
+        var missing = new Finding("context2", error, new("context2", (JsonObject)YamlText.ParseAll("{kind: Gateway, metadata: {name: g}}", "test")[0]));
+        Assert.Equal("kubectl --context=context2 apply -f - <<'EOF'\nkind: Gateway\nmetadata:\n  name: g\nEOF", Assert.Single(ProblemRow.Join([], [missing])).Missing);
+    }
+
+    [Theory]
+    [InlineData("isthmus install --context=c1", "isthmus install --context=c1")]
+    [InlineData("isthmus create-remote-secret --name=c2 | kubectl apply -f -", "isthmus create-remote-secret --name=c2 | kubectl apply -f -")]
+    [InlineData("run 'isthmus install'", "isthmus install")]
+    [InlineData("start the cluster, or fix its entry in the kubeconfig", "")]
+    [InlineData("give all clusters a 'cacerts' Secret of one root", "")]
+    public void The_command_of_a_remedy_can_be_typed(string remedy, string command) => Assert.Equal(command, ProblemRow.CommandIn(remedy));
+}

@@ -1,0 +1,43 @@
+import { render } from 'preact';
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { call, enter, listen } from './connection.js';
+import { ProblemsPage } from './problems.jsx';
+import { TopologyPage } from './topology.jsx';
+
+const pages = [['topology', 'Topology', TopologyPage], ['problems', 'Problems', ProblemsPage]];
+
+/** The page in the address, and its arguments. */
+function place() {
+  const [name, query] = location.hash.replace(/^#\//, '').split('?');
+  return { name: pages.some(([page]) => page === name) ? name : 'topology', args: Object.fromEntries(new URLSearchParams(query)) };
+}
+
+function App() {
+  const [live, setLive] = useState({});
+  const [state, setState] = useState(['opening']);
+  const [at, setAt] = useState(place());
+  const heading = useRef();
+  useEffect(() => {
+    const moved = () => { setAt(place()); heading.current?.focus(); };
+    addEventListener('hashchange', moved);
+    enter().then(() => listen((name, value) => setLive(before => ({ ...before, [name]: value })), (...next) => setState(next))).catch(e => setState(['refused', e.message]));
+    return () => removeEventListener('hashchange', moved);
+  }, []);
+  const [, title, Page] = pages.find(([page]) => page === at.name);
+  useEffect(() => { document.title = `${title} · Isthmus console`; }, [title]);
+  const errors = live.problems?.rows.filter(row => row.severity === 'error').length ?? 0;
+  return <>
+    <a class="skip" href="#main" onClick={e => { e.preventDefault(); heading.current.focus(); }}>Skip to the content</a>
+    <header>
+      <span class="brand">Isthmus</span>
+      <nav aria-label="Pages"><ul>{pages.map(([name, text]) => <li><a href={`#/${name}`} aria-current={name === at.name ? 'page' : undefined}>{text}{name === 'problems' && errors > 0 && <span class="count">{errors}<span class="hidden"> errors</span></span>}</a></li>)}</ul></nav>
+      <span class={`state ${state[0]}`} role="status">{{ live: 'live', lost: 'connection lost', refused: 'closed', opening: 'opening' }[state[0]]}</span>
+    </header>
+    <main id="main">
+      <h1 tabIndex={-1} ref={heading}>{title}</h1>
+      {state[0] === 'refused' ? <p role="alert">This page is closed: {state[1]}.</p> : <Page {...live} args={at.args} onRefresh={() => call('refresh')} />}
+    </main>
+  </>;
+}
+
+render(<App />, document.body);

@@ -1,0 +1,145 @@
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { Graph, flowDetails, flowKey, flowText } from './graph.js';
+import { Badge, Choice, Facts, Table, clock, healths, link, millis, securities } from './parts.jsx';
+
+const isTroubled = (node, flows) => ['down', 'degraded'].includes(node.health) || flows.some(flow => (flow.from === node.id || flow.to === node.id) && flow.errors > 0);
+
+/** What is left after the filters: services that match, and whoever calls them or is called by them. */
+function choose(topology, traffic, filter) {
+  const flows = (traffic?.flows ?? []).filter(flow => filter.idle || flow.rate > 0 || flow.bytes > 0);
+  const all = [...topology.services, ...(traffic?.callers ?? [])];
+  const matches = node =>
+    (!filter.cluster || node.cluster === filter.cluster) && (!filter.namespace || node.namespace === filter.namespace)
+    && (!filter.text || `${node.name}.${node.namespace}`.includes(filter.text.toLowerCase()))
+    && (!filter.health || isTroubled(node, flows));
+  const chosen = new Set(all.filter(matches).map(node => node.id));
+  const shown = flows.filter(flow => chosen.has(flow.from) || chosen.has(flow.to));
+  const ends = new Set(shown.flatMap(flow => [flow.from, flow.to]));
+  const filtered = filter.cluster || filter.namespace || filter.text || filter.health;
+  return {
+    clusters: filter.cluster ? topology.clusters.filter(one => one.context === filter.cluster || all.some(node => node.cluster === one.context && ends.has(node.id))) : topology.clusters,
+    watches: topology.watches, control: filter.control,
+    services: all.filter(node => chosen.has(node.id) && (node.kind === 'service' || ends.has(node.id)) || (filtered && ends.has(node.id))), flows: shown,
+  };
+}
+
+export function TopologyPage({ topology, traffic, problems }) {
+  const [filter, setFilter] = useState({ cluster: '', namespace: '', health: '', text: '', idle: true, control: true });
+  const [view, setView] = useState('picture');
+  const [selected, setSelected] = useState('');
+  const set = name => value => setFilter({ ...filter, [name]: value });
+  const model = useMemo(() => topology && choose(topology, traffic, filter), [topology, traffic, filter]);
+  if (!topology) return <p class="quiet" role="status">Reading the clusters…</p>;
+  const namespaces = [...new Set(topology.services.map(service => service.namespace))].sort();
+  const errors = problems?.rows.filter(row => row.severity === 'error').length ?? 0;
+  const silent = Object.keys(traffic?.silent ?? {}).length;
+  return <>
+    <div class="bar">
+      <Choice label="Cluster" value={filter.cluster} onChange={set('cluster')} options={[['', 'all'], ...topology.clusters.map(one => [one.context, one.name])]} />
+      <Choice label="Namespace" value={filter.namespace} onChange={set('namespace')} options={[['', 'all'], ...namespaces.map(name => [name, name])]} />
+      <Choice label="Health" value={filter.health} onChange={set('health')} options={[['', 'all'], ['troubled', 'with trouble']]} />
+      <label class="field"><span>Name</span><input type="search" value={filter.text} onInput={e => set('text')(e.currentTarget.value)} placeholder="service" /></label>
+      <label class="check"><input type="checkbox" checked={filter.idle} onChange={e => set('idle')(e.currentTarget.checked)} /> idle calls</label>
+      <label class="check"><input type="checkbox" checked={filter.control} onChange={e => set('control')(e.currentTarget.checked)} /> control planes</label>
+      <div class="switch" role="group" aria-label="View">
+        {['picture', 'list'].map(name => <button type="button" aria-pressed={view === name} onClick={() => setView(name)}>{name === 'picture' ? 'Picture' : 'List'}</button>)}
+      </div>
+    </div>
+    <p class="summary">
+      {topology.clusters.length} clusters, {topology.services.length} services, {traffic?.proxies ?? 0} proxies{silent > 0 && <>, <Badge kind="warn">{silent} do not answer</Badge></>}
+      {errors > 0 ? <>; <a href="#/problems"><Badge kind="bad">{errors} {errors === 1 ? 'error' : 'errors'}</Badge></a></> : '; no errors'} · read at {clock(topology.read)}
+    </p>
+    <div class={`stage ${selected ? 'with-details' : ''}`}>
+      {view === 'picture' ? <Picture model={model} selected={selected} onSelect={setSelected} /> : <Lists model={model} onSelect={setSelected} />}
+      {selected && <Details id={selected} topology={topology} traffic={traffic} onClose={() => setSelected('')} onSelect={setSelected} />}
+    </div>
+    {view === 'picture' && <Legend />}
+  </>;
+}
+
+function Picture({ model, selected, onSelect }) {
+  const [place, graph] = [useRef(), useRef()];
+  useEffect(() => {
+    graph.current = new Graph(place.current, onSelect);
+    return () => graph.current.destroy();
+  }, []);
+  useEffect(() => graph.current.draw(model), [model]);
+  useEffect(() => graph.current.select(selected), [selected]);
+  const ids = [...model.services.map(node => node.id), ...model.flows.map(flowKey)];
+  const keys = e => {
+    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[e.key];
+    if (step && ids.length > 0) onSelect(ids[(ids.indexOf(selected) + step + ids.length + (selected || step > 0 ? 0 : 1)) % ids.length]);
+    else if (e.key === 'Escape') onSelect('');
+    else if (e.key === '+' || e.key === '=') graph.current.zoom(1.25);
+    else if (e.key === '-') graph.current.zoom(0.8);
+    else if (e.key === '0') graph.current.fit();
+    else return;
+    e.preventDefault();
+  };
+  return <div class="picture">
+    <div class="canvas" ref={place} tabIndex={0} role="application" aria-roledescription="graph" onKeyDown={keys}
+      aria-label={`Services and calls: ${model.services.length} nodes, ${model.flows.length} arrows. Arrow keys select one, plus and minus zoom. The list has the same as a table.`} />
+    <div class="zoom" role="group" aria-label="Zoom">
+      <button type="button" onClick={() => graph.current.zoom(1.25)} aria-label="Zoom in">+</button>
+      <button type="button" onClick={() => graph.current.zoom(0.8)} aria-label="Zoom out">−</button>
+      <button type="button" onClick={() => graph.current.fit()} aria-label="Show everything">⤢</button>
+    </div>
+  </div>;
+}
+
+function Legend() {
+  return <ul class="legend" aria-label="Legend">
+    <li><i class="line ok" />mutual TLS, direct</li><li><i class="line ok dashed" />through a gateway</li><li><i class="line plain" />plain text</li>
+    <li><i class="line warn" />some errors</li><li><i class="line bad" />5 % errors or more</li><li><i class="line idle" />idle</li><li><i class="line watch" />control plane watches cluster</li>
+  </ul>;
+}
+
+function Lists({ model, onSelect }) {
+  const button = (id, text) => <button type="button" class="plain" onClick={() => onSelect(id)}>{text}</button>;
+  return <div class="lists">
+    <h2>Clusters</h2>
+    <Table caption="Clusters" head={['Cluster', 'Network', 'Control planes', 'East-west gateways', 'Watches', 'Proxies']} rows={model.clusters.map(one => [
+      <>{one.name}{one.error && <Badge kind="bad">{one.error}</Badge>}</>, one.network || 'the only one',
+      one.controlPlanes.map(plane => `${plane.namespace}: ${plane.ready} of ${plane.all} ready${plane.serves === one.name ? '' : `, for ${plane.serves}`}`).join('; ') || 'none here',
+      one.gateways.map(gateway => `${gateway.name} at ${gateway.addresses.join(', ') || 'no address'}, ${gateway.ready} ready`).join('; ') || 'none',
+      model.watches.filter(watch => watch.from === one.context).map(watch => `${watch.to}: ${watch.status}`).join('; ') || '–', one.proxies])} />
+    <h2>Calls</h2>
+    <Table caption="Calls" empty="No proxy has counted any call yet." head={['From', 'To', 'Traffic', 'p95', 'Security', 'Way']}
+      rows={model.flows.map(flow => [button(flowKey(flow), flow.from), flow.to, flowText(flow), millis(flow.p95), securities[flow.security], flow.way])} />
+    <h2>Services</h2>
+    <Table caption="Services" head={['Service', 'Cluster', 'Health', 'Endpoints', 'Pods with a proxy']}
+      rows={model.services.filter(node => node.kind === 'service').map(node => [button(node.id, `${node.name}.${node.namespace}`), node.cluster, <Health value={node.health} />, `${node.ready} of ${node.all} ready`, node.sidecars])} />
+  </div>;
+}
+
+export const Health = ({ value }) => <Badge kind={{ ok: 'ok', degraded: 'warn', down: 'bad' }[value] ?? 'info'}>{healths[value]}</Badge>;
+
+function Details({ id, topology, traffic, onClose, onSelect }) {
+  const flows = traffic?.flows ?? [];
+  const flow = flows.find(one => flowKey(one) === id);
+  const node = [...topology.services, ...(traffic?.callers ?? [])].find(one => one.id === id);
+  const cluster = topology.clusters.find(one => one.context === id || id.startsWith(`${one.context} `));
+  const watch = topology.watches.find(one => `watch ${one.from} ${one.to}` === id);
+  const arrows = (title, list, end) => list.length > 0 && <><h3>{title}</h3><ul class="arrows">{list.map(one => <li><button type="button" class="plain" onClick={() => onSelect(flowKey(one))}>{one[end]}</button> <span class="quiet">{flowText(one)}</span></li>)}</ul></>;
+  return <aside class="details" aria-label="Details" aria-live="polite">
+    <button type="button" class="close" onClick={onClose} aria-label="Close the details">×</button>
+    {flow ? <>
+      <h2>{flow.from.split('/').at(-1)} → {flow.to.split('/').at(-1)}</h2>
+      <Facts items={[['From', flow.from], ['To', flow.to], ...flowDetails(flow)]} />
+    </> : node ? <>
+      <h2>{node.name}</h2>
+      <Facts items={[['Cluster', node.cluster], ['Namespace', node.namespace], ['Health', node.kind === 'service' ? <Health value={node.health} /> : ''],
+        ['Endpoints', node.kind === 'service' ? `${node.ready} of ${node.all} ready` : ''], ['Pods with a proxy', node.kind === 'service' ? node.sidecars : '']]} />
+      {arrows('Called by', flows.filter(one => one.to === id), 'from')}
+      {arrows('Calls', flows.filter(one => one.from === id), 'to')}
+    </> : watch ? <>
+      <h2>{watch.from} watches {watch.to}</h2>
+      <Facts items={[['Status', watch.status], ['Message', watch.message]]} />
+    </> : cluster ? <>
+      <h2>{cluster.name}</h2>
+      <Facts items={[['Context', cluster.context], ['Network', cluster.network], ['Error', cluster.error], ['Proxies', cluster.proxies],
+        ...cluster.controlPlanes.map(plane => ['Control plane', `${plane.namespace}: ${plane.ready} of ${plane.all} ready, for ${plane.serves}`]),
+        ...cluster.gateways.map(gateway => ['Gateway', `${gateway.name} of ${gateway.network} at ${gateway.addresses.join(', ') || 'no address'}: ${gateway.ready} ready`])]} />
+    </> : <p class="quiet">This is no longer there.</p>}
+  </aside>;
+}

@@ -1,0 +1,150 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text;
+using System.Text.Json.Nodes;
+using Isthmus.Kubernetes.Yaml;
+using Isthmus.Testing;
+using Isthmus.Tests.Mesh.Lab;
+using Xunit;
+
+namespace Isthmus.Tests.Mesh.Mesh;
+
+/// <summary>A Prometheus that nobody here wrote scrapes all proxies and control planes of a mesh, through the API servers of its clusters.</summary>
+[Collection(nameof(PlacedMesh))]
+[Trait("shard", nameof(PlacedMesh))]
+public sealed class PrometheusTests(PlacedMeshRig mesh) : IDisposable
+{
+    /// <summary>The labels that Kiali's graph is made of.</summary>
+    private const string GraphLabels =
+        "source_cluster, source_workload_namespace, source_workload, source_canonical_service, source_canonical_revision, destination_cluster, destination_service_namespace, destination_service, " +
+        "destination_service_name, destination_workload_namespace, destination_workload, destination_canonical_service, destination_canonical_revision, request_protocol, response_code, response_flags";
+
+    private readonly string _directory = Directory.CreateTempSubdirectory("isthmus-prometheus-").FullName;
+    private readonly ReservedPort _port = new();
+    private Process? _prometheus;
+
+    private static CancellationToken Stop => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task The_queries_of_dashboards_and_of_a_graph_have_answers()
+    {
+        var lab = await mesh.LabAsync();
+        await StartAsync(lab);
+        await MeshRig.UntilAsync(() => QueryAsync("count(up == 0) or vector(0)"), answer => Value(answer) == 0 && Results(answer).Count > 0, "all targets are scraped");
+        await MeshRig.UntilAsync(() => QueryAsync("count(up)"), answer => Value(answer) >= 8, "proxies and control planes of both clusters are scraped");
+        var graph = $"sum by ({GraphLabels}) (rate(istio_requests_total{{reporter=\"source\", destination_service=\"{Service}\"}}[1m])) > 0";
+        var edges = Results(await MeshRig.UntilAsync(async () =>
+        {
+            foreach (var cluster in MeshRig.Clusters)
+                await mesh.ScriptAsync(cluster, "sample", "deployment/sleep", "sleep", "for i in $(seq 10); do curl -sS -o /dev/null helloworld.sample:5000/hello; done");
+            return await QueryAsync(graph);
+        }, answer => Results(answer).Select(edge => (edge!["metric"]!["source_cluster"]!.ToString(), edge["metric"]!["destination_cluster"]!.ToString())).Distinct().Count() == 4, "each cluster calls both"));
+        foreach (var edge in edges)
+        {
+            var labels = edge!["metric"]!.AsObject();
+            foreach (var name in GraphLabels.Split(", ")) Assert.True(labels[name]?.ToString() is { Length: > 0 } and not "unknown", $"{name} in {labels.ToJsonString()}");
+        }
+
+        foreach (var (board, query) in Dashboards())
+        {
+            var answer = await QueryAsync(query.Replace("$service", Service, StringComparison.Ordinal));
+            Assert.True(Results(answer).Count > 0, $"{board}: nothing for {query}\n{answer}");
+        }
+        Assert.Equal(1, Value(await QueryAsync("sum(rate(istio_requests_total{reporter=\"destination\", connection_security_policy=\"mutual_tls\"}[1m])) / sum(rate(istio_requests_total{reporter=\"destination\"}[1m]))")));
+        Assert.Equal(2, Value(await QueryAsync("count(pilot_info)")));
+    }
+
+    [Fact]
+    public async Task The_manifests_are_what_an_API_server_takes()
+    {
+        foreach (var file in (string[])["prometheus.yaml", "otel-collector.yaml"]) await mesh.KubectlAsync("cluster1", $"apply --dry-run=server -f {Path.Combine(Addons, file)}");
+    }
+
+    private const string Service = "helloworld.sample.svc.cluster.local";
+
+    private static string Addons => Path.GetFullPath(Path.Combine(Path.GetDirectoryName(LabRig.FindProgram())!, "../../../../samples/addons"));
+
+    private static IEnumerable<(string Board, string Query)> Dashboards()
+    {
+        var files = Directory.GetFiles(Path.Combine(Addons, "grafana"), "*.json");
+        Assert.Equal(3, files.Length);
+        foreach (var file in files)
+            foreach (var panel in JsonNode.Parse(File.ReadAllText(file))!["panels"]!.AsArray())
+                foreach (var target in panel!["targets"]!.AsArray()) yield return ($"{Path.GetFileName(file)}, {panel["title"]}", target!["expr"]!.GetValue<string>());
+    }
+
+    private async Task StartAsync(LabRig lab)
+    {
+        var program = Path.GetFullPath(Path.Combine(Path.GetDirectoryName(LabRig.FindProgram())!, "../../../guests/usr/bin/prometheus"));
+        Assert.True(File.Exists(program), $"{program} is missing: ./test unpacks it");
+        var access = Path.Combine(_directory, "kubeconfig");
+        (await lab.IsthmusAsync("lab", "kubeconfig", "--loopback", "--kubeconfig", access)).Expect(0);
+        var config = Path.Combine(_directory, "prometheus.yml");
+        await File.WriteAllTextAsync(config, await ConfigAsync(YamlText.Parse(await File.ReadAllTextAsync(access, Stop), access)!), Stop);
+        _prometheus = Process.Start(new ProcessStartInfo(program, [$"--config.file={config}", $"--storage.tsdb.path={_directory}/data", $"--web.listen-address=127.0.0.1:{_port.Number}", "--log.level=error"]))!;
+    }
+
+    private async Task<string> ConfigAsync(JsonNode kubeconfig)
+    {
+        var text = new StringBuilder("global: {scrape_interval: 1s}\nscrape_configs:\n");
+        foreach (var cluster in MeshRig.Clusters)
+        {
+            var context = Named(kubeconfig, "contexts", cluster)["context"]!;
+            var server = Named(kubeconfig, "clusters", context["cluster"]!.ToString())["cluster"]!;
+            var user = Named(kubeconfig, "users", context["user"]!.ToString())["user"]!;
+            text.Append(CultureInfo.InvariantCulture, $$"""
+                - job_name: {{cluster}}
+                  scheme: https
+                  tls_config: {ca_file: {{Decoded(cluster, server, "certificate-authority-data")}}, cert_file: {{Decoded(cluster, user, "client-certificate-data")}}, key_file: {{Decoded(cluster, user, "client-key-data")}} }
+                  static_configs:
+
+                """);
+            foreach (var pod in JsonNode.Parse(await mesh.KubectlAsync(cluster, "get pods -A -o json"))!["items"]!.AsArray())
+            {
+                var (metadata, annotations) = (pod!["metadata"]!, pod["metadata"]!["annotations"]);
+                if (annotations?["prometheus.io/scrape"]?.ToString() != "true" || metadata["namespace"]!.ToString() == "kube-system") continue;
+                var path = $"/api/v1/namespaces/{metadata["namespace"]}/pods/{metadata["name"]}:{annotations["prometheus.io/port"]}/proxy{annotations["prometheus.io/path"]?.ToString() ?? "/metrics"}";
+                text.Append(CultureInfo.InvariantCulture, $"  - {{targets: [\"{new Uri(server["server"]!.ToString()).Authority}\"], labels: {{__metrics_path__: \"{path}\", pod: {metadata["name"]}, instance: {cluster}/{metadata["name"]}}} }}\n");
+            }
+        }
+        return text.ToString();
+    }
+
+    private static JsonNode Named(JsonNode kubeconfig, string list, string name) => kubeconfig[list]!.AsArray().Single(item => item!["name"]!.ToString() == name)!;
+
+    private string Decoded(string cluster, JsonNode from, string field)
+    {
+        var path = Path.Combine(_directory, $"{cluster}.{field}");
+        File.WriteAllBytes(path, Convert.FromBase64String(from[field]!.ToString()));
+        return path;
+    }
+
+    private async Task<string> QueryAsync(string query)
+    {
+        using var client = new HttpClient { Timeout = TimeSpan.FromSeconds(20) };
+        try
+        {
+            return await client.GetStringAsync(new Uri($"http://127.0.0.1:{_port.Number}/api/v1/query?query={Uri.EscapeDataString(query)}"), Stop);
+        }
+        catch (HttpRequestException e)
+        {
+            return $$"""{"error": "{{e.HttpRequestError}}", "data": {"result": []} }""";
+        }
+    }
+
+    private static JsonArray Results(string answer) => JsonNode.Parse(answer)!["data"]!["result"]!.AsArray();
+
+    private static double Value(string answer) => Results(answer) is [{ } only] ? double.Parse(only["value"]![1]!.ToString(), CultureInfo.InvariantCulture) : double.NaN;
+
+    public void Dispose()
+    {
+        if (_prometheus is not null)
+        {
+            _prometheus.Kill();
+            _prometheus.WaitForExit();
+            _prometheus.Dispose();
+        }
+        _port.Dispose();
+        Directory.Delete(_directory, recursive: true);
+    }
+}

@@ -1,8 +1,6 @@
 using Isthmus.Core.Collections;
 using Isthmus.Core.Live;
-using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
-using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
 
 namespace Isthmus.ControlPlane.Derive;
@@ -10,8 +8,6 @@ namespace Isthmus.ControlPlane.Derive;
 /// <summary>Makes one host of the Services of the same name and namespace in every cluster, and of ServiceEntries.</summary>
 internal sealed class HostDerivation(MeshSources sources, MultiClusterSettings multiCluster)
 {
-    private static readonly string[] DefaultClusterLocal = ["*.kube-system.svc.", "kubernetes.default.svc."];
-
     /// <summary>
     /// The first definition (config cluster, then cluster ID) supplies labels, type and ports; the others add their
     /// addresses, and the ports that it lacks. Endpoints are joined by port number, so port names may differ.
@@ -29,7 +25,7 @@ internal sealed class HostDerivation(MeshSources sources, MultiClusterSettings m
             ordered.Select(service => service.Cluster).ToValueList(),
             first.Labels,
             first.ExportTo.IsEmpty ? mesh.DefaultServiceExportTo : first.ExportTo,
-            false, false, multiCluster.ClusterLocal || IsClusterLocal(first.Hostname, mesh),
+            false, false, multiCluster.ClusterLocal || ServiceAgreement.IsClusterLocal(first.Hostname, mesh),
             ordered.Select(service => service.Source).ToValueList())
         {
             Distribution = first.Distribution,
@@ -72,7 +68,7 @@ internal sealed class HostDerivation(MeshSources sources, MultiClusterSettings m
             same.SelectMany(entry => entry.SubjectAltNames).Distinct().ToValueList(),
             default, default,
             first.ExportTo.IsEmpty ? mesh.DefaultServiceExportTo : first.ExportTo,
-            first.External, true, IsClusterLocal(host, mesh),
+            first.External, true, ServiceAgreement.IsClusterLocal(host, mesh),
             same.Select(entry => entry.Source).ToValueList());
     }
 
@@ -104,63 +100,13 @@ internal sealed class HostDerivation(MeshSources sources, MultiClusterSettings m
         var merged = Merge(read, services);
         if (merged.ClusterLocal) yield break; // It is local to each cluster, so not one host.
         var first = services.First(service => service.Source == merged.Sources[0]);
-        foreach (var other in services.Where(service => service.Source != first.Source))
-        {
-            var name = $"Service {other.Namespace}/{other.Name}";
-            if (other.Headless != first.Headless)
-            {
-                yield return new("IST0170", name, "spec.clusterIP", $"is {(other.Headless ? "" : "not ")}headless in {other.Cluster} but {(first.Headless ? "" : "not ")}in {first.Cluster}", "make both the same", Severity.Warning);
-            }
-            foreach (var port in other.Ports)
-            {
-                if (Same(first, port) is not { } known)
-                {
-                    yield return new("IST0170", name, "spec.ports", $"port {port.Number} of {other.Cluster} does not exist in {first.Cluster}: only clusters that have it serve it", "give both the same ports", Severity.Warning);
-                }
-                else if (known.Protocol != port.Protocol)
-                {
-                    yield return new("IST0170", name, "spec.ports", $"port {port.Number} uses {port.Protocol} in {other.Cluster} but {known.Protocol} in {first.Cluster}, whose definition applies", "use the same port name in both, or give both the same appProtocol", Severity.Warning);
-                }
-                else if (known.Name != port.Name)
-                {
-                    yield return new("IST0170", name, "spec.ports", $"port {port.Number} is named '{port.Name}' in {other.Cluster} and '{known.Name}' in {first.Cluster}; joined by number", "use one name: other meshes join by name", Severity.Warning);
-                }
-            }
-            foreach (var port in first.Ports.Where(port => Same(other, port) is null))
-            {
-                yield return new("IST0170", name, "spec.ports", $"port {port.Number} of {first.Cluster} does not exist in {other.Cluster}: only clusters that have it serve it", "give both the same ports", Severity.Warning);
-            }
-        }
+        foreach (var problem in services.Where(service => service.Source != first.Source).SelectMany(other => ServiceAgreement.Differences(first, other))) yield return problem;
     }
-
-    private static ServicePort? Same(ClusterService service, ServicePort port) =>
-        service.Ports.FirstOrDefault(other => other.Number == port.Number && (other.Protocol == Protocol.Udp) == (port.Protocol == Protocol.Udp));
 
     /// <summary>The first port with each number; UDP numbers are separate.</summary>
     private static ValueList<ServicePort> United(IEnumerable<ServicePort> ports) => ports.DistinctBy(port => (port.Number, port.Protocol == Protocol.Udp)).ToValueList();
 
-    public bool IsClusterLocal(Reader read, string host) => IsClusterLocal(host, Settings(read).Mesh);
+    public bool IsClusterLocal(Reader read, string host) => ServiceAgreement.IsClusterLocal(host, Settings(read).Mesh);
 
     private MeshSettings Settings(Reader read) => read.Get(sources.Settings, "") ?? MeshSettings.Default;
-
-    /// <summary>Users' settings come first. Some hosts are local unless a setting makes them global.</summary>
-    public static bool IsClusterLocal(string host, MeshConfig mesh)
-    {
-        foreach (var setting in mesh.ServiceSettings)
-        {
-            if (setting.ClusterLocal && setting.Hosts.Any(pattern => Hosts.Covers(pattern, host))) return true;
-        }
-        var byDefault = IsControlPlane(host, mesh)
-            || DefaultClusterLocal.Any(part => part.StartsWith('*') ? host.Contains(part[1..], StringComparison.Ordinal) : host.StartsWith(part, StringComparison.Ordinal));
-        return byDefault && !mesh.ServiceSettings.Any(setting => !setting.ClusterLocal && setting.Hosts.Any(pattern => Hosts.Covers(pattern, host)));
-    }
-
-    /// <summary>
-    /// The control plane's Service, of any revision. In a remote cluster it leads to the gateway in front of the control
-    /// plane: as one host in all clusters, that gateway would send part of the control plane's traffic to itself.
-    /// </summary>
-    private static bool IsControlPlane(string host, MeshConfig mesh) =>
-        host.EndsWith($".{mesh.RootNamespace}.svc.{WellKnown.DefaultDomainSuffix}", StringComparison.Ordinal)
-        && host[..host.IndexOf('.', StringComparison.Ordinal)] is var name
-        && (name == WellKnown.Istiod || name.StartsWith($"{WellKnown.Istiod}-", StringComparison.Ordinal));
 }

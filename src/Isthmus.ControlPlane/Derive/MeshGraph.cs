@@ -157,7 +157,7 @@ public sealed class MeshGraph
     public IEnumerable<NetworkGateway> Gateways => GatewaySets.Items.Values.SelectMany(set => set.Gateways);
 
     /// <summary>Whether MeshConfig, or Istio's defaults, keep a host to each cluster.</summary>
-    public bool IsClusterLocal(string host) => HostDerivation.IsClusterLocal(host, (Sources.Settings.Items.GetValueOrDefault("") ?? MeshSettings.Default).Mesh);
+    public bool IsClusterLocal(string host) => ServiceAgreement.IsClusterLocal(host, (Sources.Settings.Items.GetValueOrDefault("") ?? MeshSettings.Default).Mesh);
 
     /// <summary>Host names of gateways that have to be resolved into <see cref="MeshSources.ResolvedHosts"/>.</summary>
     public IReadOnlyList<(string Host, ValueList<string> Clusters)> GatewayHostNames => GatewayDerivation.HostNames(Sources);

@@ -7,6 +7,9 @@ namespace Isthmus.Mesh.Config;
 
 internal static class HttpRouteReader
 {
+    /// <summary>How Istio spells claims of tokens among the headers of a match.</summary>
+    private const string ClaimPrefix = "@request.auth.claims";
+
     private static readonly string[] Methods = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "*"];
 
     private static readonly string[] RetryConditions =
@@ -84,6 +87,7 @@ internal static class HttpRouteReader
         foreach (var (name, field) in match["headers"].Members)
         {
             if (name.Length == 0) field.Error("header name must not be empty");
+            if (name.StartsWith(ClaimPrefix, StringComparison.Ordinal)) field.Error($"\"{name}\" is not supported: routes cannot match the claims of tokens", "allow or deny by claims in an AuthorizationPolicy (when, request.auth.claims)");
         }
         return new(
             match["name"].Text, ReadString(match["uri"], "uri"), match["ignoreUriCase"].Flag ?? false,

@@ -33,18 +33,7 @@ internal sealed record BoundServer(Gateway Gateway, GatewayServer Server)
     public IEnumerable<string> HostNames => Server.Hosts.Select(host => host[(host.IndexOf('/', StringComparison.Ordinal) + 1)..]);
 
     /// <summary>Whether a VirtualService in <paramref name="ns"/> may claim <paramref name="host"/> here.</summary>
-    public bool Admits(string host, string ns)
-    {
-        foreach (var entry in Server.Hosts)
-        {
-            var slash = entry.IndexOf('/', StringComparison.Ordinal);
-            var owner = slash < 0 ? "*" : entry[..slash];
-            if (owner != "*" && (owner == "." ? Gateway.Namespace : owner) != ns) continue;
-            var wanted = slash < 0 ? entry : entry[(slash + 1)..];
-            if (Hosts.Covers(wanted, host) || Hosts.Covers(host, wanted)) return true;
-        }
-        return false;
-    }
+    public bool Admits(string host, string ns) => Hosts.Admits(Gateway, Server, host, ns);
 }
 
 /// <summary>Comparison of host names that may begin with a wildcard.</summary>
@@ -55,6 +44,20 @@ public static class Hosts
     {
         if (outer == "*" || outer == inner) return true;
         return outer.StartsWith('*') && inner.EndsWith(outer[1..], StringComparison.Ordinal);
+    }
+
+    /// <summary>Whether a VirtualService in <paramref name="ns"/> may claim <paramref name="host"/> at a server.</summary>
+    public static bool Admits(Gateway gateway, GatewayServer server, string host, string ns)
+    {
+        foreach (var entry in server.Hosts)
+        {
+            var slash = entry.IndexOf('/', StringComparison.Ordinal);
+            var owner = slash < 0 ? "*" : entry[..slash];
+            if (owner != "*" && (owner == "." ? gateway.Namespace : owner) != ns) continue;
+            var wanted = slash < 0 ? entry : entry[(slash + 1)..];
+            if (Covers(wanted, host) || Covers(host, wanted)) return true;
+        }
+        return false;
     }
 
     /// <summary>The wildcards that could cover a name, most specific first: <c>*.b.c</c>, <c>*.c</c>, <c>*</c>.</summary>

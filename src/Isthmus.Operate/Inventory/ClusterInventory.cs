@@ -85,6 +85,9 @@ public sealed class ClusterInventory
     /// <summary>The object as it was read, by <c>Kind namespace/name</c>; null when there is none.</summary>
     public JsonObject? Find(string name) => _objects.GetValueOrDefault(name);
 
+    /// <summary>The kinds whose objects nobody may read.</summary>
+    public IEnumerable<string> Unread => _unread.Order(StringComparer.Ordinal);
+
     /// <summary>Whether the objects of a kind were read. Of those that were not, nothing can be said to be missing.</summary>
     public bool Knows(string kind) => !_unread.Contains(kind);
 

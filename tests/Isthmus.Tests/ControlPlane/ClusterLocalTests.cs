@@ -16,5 +16,5 @@ public sealed class ClusterLocalTests
     [InlineData("kubernetes.default.svc.cluster.local", true)]
     [InlineData("orders.shop.svc.cluster.local", false)]
     public void Control_planes_of_all_revisions_and_what_belongs_to_the_cluster_itself_are_local(string host, bool local) =>
-        Assert.Equal(local, HostDerivation.IsClusterLocal(host, new MeshConfig()));
+        Assert.Equal(local, ServiceAgreement.IsClusterLocal(host, new MeshConfig()));
 }

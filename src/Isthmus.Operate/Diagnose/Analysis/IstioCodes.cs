@@ -5,15 +5,158 @@ namespace Isthmus.Operate.Diagnose.Analysis;
 /// <summary>Problems that Istio's analysis knows, with its codes and names.</summary>
 public static class IstioCodes
 {
+    public static readonly AnalysisCode Deprecated = new("IST0002", "Deprecated", Severity.Warning,
+        "An object uses a field that has an effect, and that Istio has replaced by another one.", "Use the newer field.");
+
     public static readonly AnalysisCode ReferencedResourceNotFound = new("IST0101", "ReferencedResourceNotFound", Severity.Error,
         "An object refers to something that does not exist, so that what it says has no effect, or calls fail.", "Create what is missing, or correct the name.");
+
+    public static readonly AnalysisCode NamespaceNotInjected = new("IST0102", "NamespaceNotInjected", Severity.Info,
+        "A namespace has no injection label, so that its Pods have no sidecars. Only namespaces with Pods are reported.", "Set the label istio-injection to enabled, or to disabled if that is intended.");
+
+    public static readonly AnalysisCode PodMissingProxy = new("IST0103", "PodMissingProxy", Severity.Warning,
+        "A Pod is to have a sidecar, and has none: it was created before the label was set, or while no injector answered.", "Delete the Pod, or restart its workload.");
 
     public static readonly AnalysisCode SchemaValidationError = new("IST0106", "SchemaValidationError", Severity.Error,
         "An object is not valid. It has no effect, except where ignoring it would allow more than it was meant to.", "Correct the field that the message names.");
 
+    public static readonly AnalysisCode MisplacedAnnotation = new("IST0107", "MisplacedAnnotation", Severity.Warning,
+        "An annotation is on an object of a kind that nothing reads it from.", "Move it to the right object.");
+
+    public static readonly AnalysisCode UnknownAnnotation = new("IST0108", "UnknownAnnotation", Severity.Warning,
+        "An annotation has a domain of Istio, but a name that the mesh does not know.", "Remove it, or correct its spelling.");
+
+    public static readonly AnalysisCode ConflictingMeshHosts = new("IST0109", "ConflictingMeshGatewayVirtualServiceHosts", Severity.Error,
+        "Several VirtualServices route the same host for sidecars. Only the oldest has an effect.", "Merge them into one VirtualService, or restrict them with exportTo.");
+
+    public static readonly AnalysisCode ConflictingSidecars = new("IST0110", "ConflictingSidecarWorkloadSelectors", Severity.Error,
+        "Several Sidecars select one workload. Only the oldest has an effect there.", "Make the selectors disjoint.");
+
+    public static readonly AnalysisCode MultipleDefaultSidecars = new("IST0111", "MultipleSidecarsWithoutWorkloadSelectors", Severity.Error,
+        "A namespace has several Sidecars without a selector. Only the oldest has an effect.", "Merge them into one.");
+
+    public static readonly AnalysisCode DestinationPortRequired = new("IST0112", "VirtualServiceDestinationPortSelectorRequired", Severity.Error,
+        "A route names no port of a host that has several, and requests arrive at a port that the host does not have.", "Set destination.port.number.");
+
+    public static readonly AnalysisCode MtlsConflict = new("IST0113", "MTLSPolicyConflict", Severity.Error,
+        "A DestinationRule and the PeerAuthentications of the host's workloads do not agree about mutual TLS, so that calls fail.", "Change one of them; without tls settings in the DestinationRule, proxies choose what fits.");
+
+    public static readonly AnalysisCode ServicesDisagree = new("IST0116", "DeploymentAssociatedToMultipleServices", Severity.Warning,
+        "Several Services with the same port select one workload and declare different protocols.", "Declare the same protocol in all Services.");
+
+    public static readonly AnalysisCode PortNameConvention = new("IST0118", "PortNameIsNotUnderNamingConvention", Severity.Info,
+        "A port of a Service does not declare its protocol. Proxies detect it, which fails for protocols in which the server speaks first.", "Name the port after its protocol, for example http-web or tcp-db, or set appProtocol.");
+
+    public static readonly AnalysisCode JwtPortNotHttp = new("IST0119", "JwtFailureDueToInvalidServicePortPrefix", Severity.Warning,
+        "A RequestAuthentication selects workloads whose Service declares no HTTP port. Proxies read tokens only from HTTP.", "Name the port http, or set appProtocol.");
+
+    public static readonly AnalysisCode MultipleInjectionLabels = new("IST0123", "NamespaceMultipleInjectionLabels", Severity.Warning,
+        "A namespace has both istio-injection and istio.io/rev. The former decides.", "Remove one of the labels.");
+
+    public static readonly AnalysisCode InvalidAnnotation = new("IST0125", "InvalidAnnotation", Severity.Warning,
+        "The value of an annotation is not valid.", "Correct the value.");
+
+    public static readonly AnalysisCode UnknownRegistry = new("IST0126", "UnknownMeshNetworksServiceRegistry", Severity.Warning,
+        "The setting meshNetworks names a cluster that is not among those analyzed. Its endpoints then get no network.", "Correct the name, or analyze that cluster too.");
+
+    public static readonly AnalysisCode NoMatchingWorkloads = new("IST0127", "NoMatchingWorkloadsFound", Severity.Warning,
+        "No workload that an object can apply to has the labels that it selects. Objects apply to the clusters of their own control plane.", "Correct the selector, or apply the object in the cluster that has the workloads.");
+
+    public static readonly AnalysisCode UnreachableRule = new("IST0130", "VirtualServiceUnreachableRule", Severity.Warning,
+        "A route of a VirtualService is never used, because an earlier one takes all that it matches.", "Change the order of the routes, or remove one.");
+
+    public static readonly AnalysisCode IneffectiveMatch = new("IST0131", "VirtualServiceIneffectiveMatch", Severity.Info,
+        "A match of a route has no effect, because an earlier route takes all that it matches.", "Remove the match, or change the order of the routes.");
+
+    public static readonly AnalysisCode VirtualServiceHostNotFoundInGateway = new("IST0132", "VirtualServiceHostNotFoundInGateway", Severity.Warning,
+        "A VirtualService is bound to a Gateway that has no server for one of its hosts. The gateway answers such requests with 404.", "Add the host to the Gateway, or correct it.");
+
     public static readonly AnalysisCode SchemaWarning = new("IST0133", "SchemaWarning", Severity.Warning,
         "An object is valid, but a field has no effect, or not the effect that its author may expect.", "Follow the advice of the message.");
 
+    public static readonly AnalysisCode AddressesRequired = new("IST0134", "ServiceEntryAddressesRequired", Severity.Warning,
+        "A ServiceEntry has a TCP port and no addresses, and control planes cannot allocate one (wildcard hosts, resolution NONE). It is for every connection to the port.", "Set spec.addresses.");
+
+    public static readonly AnalysisCode DeprecatedAnnotation = new("IST0135", "DeprecatedAnnotation", Severity.Warning,
+        "An annotation has no effect in this mesh, or is refused.", "Remove it.");
+
+    public static readonly AnalysisCode ConflictingTargetPorts = new("IST0137", "DeploymentConflictingPorts", Severity.Warning,
+        "Services with different ports lead to one port of a workload, and declare different protocols for it.", "Declare the same protocol in all Services.");
+
+    public static readonly AnalysisCode DuplicateCertificate = new("IST0138", "GatewayDuplicateCertificate", Severity.Warning,
+        "Several Gateways of the same Pods use one certificate. Clients that reuse an HTTP/2 connection for another host of the certificate get 404.", "Give each Gateway its own certificate, or put the hosts into one server.");
+
+    public static readonly AnalysisCode InvalidWebhook = new("IST0139", "InvalidWebhook", Severity.Error,
+        "An injection webhook calls a Service that does not exist, or overlaps with another one.", "Install the control plane, or delete the webhook.");
+
+    public static readonly AnalysisCode ReservedUser = new("IST0144", "InvalidApplicationUID", Severity.Warning,
+        "An application runs as user 1337. What this user sends is not captured, because it is the proxy's.", "Use another user.");
+
+    public static readonly AnalysisCode ConflictingGateways = new("IST0145", "ConflictingGateways", Severity.Error,
+        "Several Gateways have the same selector, port and host. With TLS, only one of them has an effect; plain HTTP shares the routes, which is only information.", "Merge the servers into one Gateway.");
+
+    public static readonly AnalysisCode ImageAutoOfTemplate = new("IST0146", "ImageAutoWithoutInjectionWarning", Severity.Warning,
+        "A Deployment, StatefulSet or DaemonSet has image: auto, and no injector matches its Pods, which cannot start.", "Label the namespace or the Pod template for injection.");
+
+    public static readonly AnalysisCode ImageAutoOfPod = new("IST0147", "ImageAutoWithoutInjectionError", Severity.Error,
+        "A Pod has image: auto, which an injector should have changed. It cannot start.", "Label the namespace or the Pod for injection, and create the Pod again.");
+
+    public static readonly AnalysisCode RelativePatch = new("IST0151", "EnvoyFilterUsesRelativeOperation", Severity.Warning,
+        "A patch of an EnvoyFilter refers to a filter that another EnvoyFilter inserts only later. It changes nothing.", "Set spec.priority, so that the patches apply in the right order.");
+
+    public static readonly AnalysisCode RelativePatchOfVersion = new("IST0155", "EnvoyFilterUsesRelativeOperationWithProxyVersion", Severity.Warning,
+        "As IST0151, for a patch that is for some versions of the proxy only.", "Set spec.priority, so that the patches apply in the right order.");
+
+    public static readonly AnalysisCode NoTelemetryProvider = new("IST0157", "InvalidTelemetryProvider", Severity.Warning,
+        "A Telemetry names no provider, and MeshConfig has no default one. Nothing is reported.", "Name a provider, or set defaultProviders in MeshConfig.");
+
+    public static readonly AnalysisCode ConflictingTelemetries = new("IST0159", "ConflictingTelemetryWorkloadSelectors", Severity.Error,
+        "Several Telemetries select one workload. Only the oldest has an effect there.", "Make the selectors disjoint.");
+
+    public static readonly AnalysisCode MultipleDefaultTelemetries = new("IST0160", "MultipleTelemetriesWithoutWorkloadSelectors", Severity.Error,
+        "A namespace has several Telemetries without a selector. Only the oldest has an effect.", "Merge them into one.");
+
     public static readonly AnalysisCode InvalidGatewayCredential = new("IST0161", "InvalidGatewayCredential", Severity.Error,
         "The Secret that a Gateway names cannot be used. Gateways keep the last good certificate as long as they run; without one, they refuse TLS handshakes.", "Correct the Secret.");
+
+    public static readonly AnalysisCode GatewayPortNotOnService = new("IST0162", "GatewayPortNotDefinedOnService", Severity.Warning,
+        "The Pods of a Gateway listen on a port that their Service does not have, so that clients of the Service cannot reach it.", "Add the port to the Service, or remove the server from the Gateway.");
+
+    public static readonly AnalysisCode InconsistentService = new("IST0170", "MultiClusterInconsistentService", Severity.Warning,
+        "Services of one name differ between clusters: in ports, in protocols, or in being headless. They are one host all the same.", "Make the Services the same in all clusters.");
+
+    public static readonly AnalysisCode SubsetSelectsNothing = new("IST0173", "DestinationRuleSubsetNotSelectPods", Severity.Error,
+        "No workload of the host has the labels of a subset, in any cluster. Requests that are routed to it get 503; a subset that no route uses is only information.", "Correct the labels, or deploy the workload.");
+
+    /// <summary>Codes of Istio that do not make sense here.</summary>
+    public static IReadOnlyList<AbsentCode> Absent { get; } =
+    [
+        new("IST0001", "InternalError", "an error of the program ends the command with a message"),
+        new("IST0104", "GatewayPortNotOnWorkload", "retired in Istio; IST0162 has taken its place"),
+        new("IST0105", "IstioProxyImageMismatch", "retired in Istio; IST0158 has taken its place"),
+        new("IST0122", "InvalidRegexp", "admission refuses invalid regular expressions, and this analysis reports them as IST0106"),
+        new("IST0128", "NoServerCertificateVerificationDestinationLevel", "without caCertificates, proxies verify certificates with the roots of the system; insecureSkipVerify is reported as IST0133"),
+        new("IST0129", "NoServerCertificateVerificationPortLevel", "as IST0128"),
+        new("IST0136", "AlphaAnnotation", "every annotation that works is supported; others are reported as IST0108 or IST0135"),
+        new("IST0140", "IngressRouteRulesNotAffected", "retired in Istio: subsets have an effect at gateways"),
+        new("IST0141", "InsufficientPermissions", "`install` reports it"),
+        new("IST0142", "UnsupportedKubernetesVersion", "`install` reports it"),
+        new("IST0143", "LocalhostListener", "only a call shows where an application listens: `trace` reports it"),
+        new("IST0148", "NamespaceInjectionEnabledByDefault", "`enableNamespacesByDefault` is not supported"),
+        new("IST0149", "JwtClaimBasedRoutingWithoutRequestAuthN", "routes cannot match claims"),
+        new("IST0150", "ExternalNameServiceTypeInvalidPortName", "Services of type ExternalName are aliases, for every protocol"),
+        new("IST0152", "EnvoyFilterUsesReplaceOperationIncorrectly", "admission refuses operations without effect, and this analysis reports them as IST0106"),
+        new("IST0153", "EnvoyFilterUsesAddOperationIncorrectly", "as IST0152"),
+        new("IST0154", "EnvoyFilterUsesRemoveOperationIncorrectly", "as IST0152"),
+        new("IST0156", "UnsupportedGatewayAPIVersion", "the Kubernetes Gateway API is not supported"),
+        new("IST0158", "PodsIstioProxyImageMismatchInNamespace", "`proxy-status` shows the versions of proxies"),
+        new("IST0163", "InvalidExternalControlPlaneConfig", "`verify` checks the way to each control plane"),
+        new("IST0164", "ExternalControlPlaneAddressIsNotAHostname", "an address is as good as a host name; `verify` checks the way"),
+        new("IST0165", "ReferencedInternalGateway", "the Kubernetes Gateway API is not supported"),
+        new("IST0166", "IneffectiveSelector", "the Kubernetes Gateway API is not supported"),
+        new("IST0167", "IneffectivePolicy", "there is no ambient mode"),
+        new("IST0168", "UnknownUpgradeCompatibility", "there are no compatibility versions"),
+        new("IST0169", "UpdateIncompatibility", "there are no compatibility versions"),
+        new("IST0171", "NegativeConditionStatus", "what the conditions of objects say, this analysis reports with the code of the problem itself"),
+    ];
 }

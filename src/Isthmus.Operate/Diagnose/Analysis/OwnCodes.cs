@@ -47,6 +47,27 @@ public static class OwnCodes
     public static readonly AnalysisCode IngressIneffective = new("ISM1412", "IngressIneffective", Severity.Warning,
         "An Ingress is meant for the mesh, whose control planes do not read Ingress objects.", "Create a Gateway and a VirtualService.");
 
+    public static readonly AnalysisCode RoutesDiffer = new("ISM1413", "RoutesDiffer", Severity.Warning,
+        "The VirtualServices of one host differ between clusters with control planes of their own. Where a call goes depends on the cluster of the caller.", "Apply the same VirtualService in all of these clusters.");
+
+    public static readonly AnalysisCode NetworkUnknown = new("ISM1414", "NetworkUnknown", Severity.Error,
+        "The network label of a workload names a network that no cluster has and no gateway leads to. Workloads of other networks do not reach it.", "Correct or remove the label topology.istio.io/network.");
+
+    public static readonly AnalysisCode CallerUnknown = new("ISM1415", "CallerUnknown", Severity.Warning,
+        "An AuthorizationPolicy names a principal or service account that no caller can have: its trust domain, namespace or account exists in no cluster.", "Correct the name, or create the service account.");
+
+    public static readonly AnalysisCode InjectionDiffers = new("ISM1416", "InjectionDiffers", Severity.Warning,
+        "A namespace has an injection label in one cluster, and none in another, where its Pods have no sidecars and cannot be reached through gateways.", "Set the same label in all clusters, and restart the workloads.");
+
+    public static readonly AnalysisCode ServiceSelectsNothing = new("ISM1417", "ServiceSelectsNothing", Severity.Warning,
+        "The selector of a Service matches no workload, although one has similar labels.", "Correct the selector of the Service, or the labels of the workload.");
+
+    public static readonly AnalysisCode PodCannotRun = new("ISM1418", "PodCannotRun", Severity.Warning,
+        "A Pod of a Service cannot run. Pods of other clusters may answer in its place, so that callers notice nothing.", "See the log of the container, and the events of the Pod.");
+
+    public static readonly AnalysisCode ServiceShadowed = new("ISM1419", "ServiceShadowed", Severity.Warning,
+        "A ServiceEntry has the host of a Service, so that calls to the Service can go to the endpoints of the entry.", "Remove the host from the ServiceEntry, unless that is intended.");
+
     public static readonly AnalysisCode RootNotInForce = new("ISM1451", "RootNotInForce", Severity.Error,
         "The Secret cacerts holds another root than the one that the control plane uses.", "Compare the roots of all clusters first; then restart the control plane, or replace the Secret.");
 

@@ -25,7 +25,7 @@ internal static class ReplicatedClusters
         apiVersion: v1
         kind: Pod
         metadata: {name: entry-0, namespace: istio-system, labels: {istio: ingressgateway}}
-        spec: {containers: [{name: istio-proxy, image: auto, env: [{name: ISTIO_META_ROUTER_MODE, value: sni-dnat}]}]}
+        spec: {containers: [{name: istio-proxy, image: proxy, env: [{name: ISTIO_META_ROUTER_MODE, value: sni-dnat}]}]}
         ---
         apiVersion: networking.istio.io/v1alpha3
         kind: Gateway

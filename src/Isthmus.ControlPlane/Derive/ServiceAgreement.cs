@@ -1,0 +1,65 @@
+using Isthmus.Core.Names;
+using Isthmus.Core.Problems;
+using Isthmus.Mesh.Generate;
+using Isthmus.Mesh.Model;
+
+namespace Isthmus.ControlPlane.Derive;
+
+/// <summary>Whether the Services of one name in several clusters are one host, and agree about it. Pure.</summary>
+public static class ServiceAgreement
+{
+    private static readonly string[] DefaultClusterLocal = ["*.kube-system.svc.", "kubernetes.default.svc."];
+
+    /// <summary>How a definition of a host differs from the one that decides: the mesh keeps working, but not as both intend.</summary>
+    public static IEnumerable<Problem> Differences(ClusterService first, ClusterService other)
+    {
+        var name = $"Service {other.Namespace}/{other.Name}";
+        if (other.Headless != first.Headless)
+        {
+            yield return new("IST0170", name, "spec.clusterIP", $"is {(other.Headless ? "" : "not ")}headless in {other.Cluster} but {(first.Headless ? "" : "not ")}in {first.Cluster}", "make both the same", Severity.Warning);
+        }
+        foreach (var port in other.Ports)
+        {
+            if (Same(first, port) is not { } known)
+            {
+                yield return new("IST0170", name, "spec.ports", $"port {port.Number} of {other.Cluster} does not exist in {first.Cluster}: only clusters that have it serve it", "give both the same ports", Severity.Warning);
+            }
+            else if (known.Protocol != port.Protocol)
+            {
+                yield return new("IST0170", name, "spec.ports", $"port {port.Number} uses {port.Protocol} in {other.Cluster} but {known.Protocol} in {first.Cluster}, whose definition applies", "use the same port name in both, or give both the same appProtocol", Severity.Warning);
+            }
+            else if (known.Name != port.Name)
+            {
+                yield return new("IST0170", name, "spec.ports", $"port {port.Number} is named '{port.Name}' in {other.Cluster} and '{known.Name}' in {first.Cluster}; joined by number", "use one name: other meshes join by name", Severity.Warning);
+            }
+        }
+        foreach (var port in first.Ports.Where(port => Same(other, port) is null))
+        {
+            yield return new("IST0170", name, "spec.ports", $"port {port.Number} of {first.Cluster} does not exist in {other.Cluster}: only clusters that have it serve it", "give both the same ports", Severity.Warning);
+        }
+    }
+
+    /// <summary>Whether the host is another one in each cluster. Users' settings come first. Some hosts are local unless a setting makes them global.</summary>
+    public static bool IsClusterLocal(string host, MeshConfig mesh)
+    {
+        foreach (var setting in mesh.ServiceSettings)
+        {
+            if (setting.ClusterLocal && setting.Hosts.Any(pattern => Hosts.Covers(pattern, host))) return true;
+        }
+        var byDefault = IsControlPlane(host, mesh)
+            || DefaultClusterLocal.Any(part => part.StartsWith('*') ? host.Contains(part[1..], StringComparison.Ordinal) : host.StartsWith(part, StringComparison.Ordinal));
+        return byDefault && !mesh.ServiceSettings.Any(setting => !setting.ClusterLocal && setting.Hosts.Any(pattern => Hosts.Covers(pattern, host)));
+    }
+
+    /// <summary>
+    /// The control plane's Service, of any revision. In a remote cluster it leads to the gateway in front of the control
+    /// plane: as one host in all clusters, that gateway would send part of the control plane's traffic to itself.
+    /// </summary>
+    private static bool IsControlPlane(string host, MeshConfig mesh) =>
+        host.EndsWith($".{mesh.RootNamespace}.svc.{WellKnown.DefaultDomainSuffix}", StringComparison.Ordinal)
+        && host[..host.IndexOf('.', StringComparison.Ordinal)] is var name
+        && (name == WellKnown.Istiod || name.StartsWith($"{WellKnown.Istiod}-", StringComparison.Ordinal));
+
+    private static ServicePort? Same(ClusterService service, ServicePort port) =>
+        service.Ports.FirstOrDefault(other => other.Number == port.Number && (other.Protocol == Protocol.Udp) == (port.Protocol == Protocol.Udp));
+}

@@ -1,0 +1,53 @@
+using Isthmus.Core.Names;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Operate.Inventory;
+
+namespace Isthmus.Operate.Diagnose.Analysis;
+
+/// <summary>Namespaces and Pods without sidecars, and labels that contradict each other or those of other clusters. Pure.</summary>
+public static class InjectionLabels
+{
+    public static Analyzer Analyzer { get; } = new("injection.Analyzer", "Checks that namespaces have one injection label, the same in all clusters, and that their Pods have sidecars",
+        [IstioCodes.NamespaceNotInjected, IstioCodes.PodMissingProxy, IstioCodes.MultipleInjectionLabels, OwnCodes.InjectionDiffers], ["Namespace", "Pod"], mesh => mesh.Workloads.Where(HasMesh).SelectMany(area => Check(mesh, area)));
+
+    /// <summary>Whether Pods that are created in a namespace get sidecars, unless they say otherwise; null if it does not say.</summary>
+    internal static bool? IsInjected(Namespace ns)
+    {
+        var labels = ns.Metadata.Labels;
+        return labels.GetValueOrDefault(Labels.Injection) is { } injection ? injection == "enabled" : labels.GetValueOrDefault(Labels.Revision, "").Length > 0 ? true : null;
+    }
+
+    /// <summary>What a Pod says about its injection; null if it says nothing.</summary>
+    internal static bool? Asks(IReadOnlyDictionary<string, string> labels, IReadOnlyDictionary<string, string> annotations) =>
+        (labels.GetValueOrDefault(Labels.Inject) ?? annotations.GetValueOrDefault(Labels.Inject)) is { } asked ? asked == "true" : labels.ContainsKey(Labels.Revision) ? true : null;
+
+    private static IEnumerable<Finding> Check(MeshSnapshot mesh, ClusterWorkloads area)
+    {
+        foreach (var ns in area.Cluster.Namespaces.Where(ns => !MeshSnapshot.IsSystem(area.Cluster, ns.Metadata.Name)))
+        {
+            var (name, labels) = (ns.Metadata.Name, ns.Metadata.Labels);
+            if (labels.ContainsKey(Labels.Injection) && labels.ContainsKey(Labels.Revision))
+                yield return IstioCodes.MultipleInjectionLabels.At(area.Cluster, $"Namespace {name}", "metadata.labels", $"has both {Labels.Injection}={labels[Labels.Injection]} and {Labels.Revision}={labels[Labels.Revision]}: the former decides, and the latter has no effect");
+            var bare = area.In(name).Where(workload => workload is { Pod: { Spec.HostNetwork: false }, HasProxy: false } && Asks(workload.Labels, workload.Pod.Metadata.Annotations) != false && !workload.Pod.Metadata.Annotations.ContainsKey("kubernetes.io/config.mirror")).ToList();
+            if (IsInjected(ns) == true || bare.Exists(AsksForProxy))
+            {
+                foreach (var pod in bare.Where(pod => IsInjected(ns) == true || AsksForProxy(pod))) yield return IstioCodes.PodMissingProxy.At(area.Cluster, pod.Name, "", "is to have a sidecar, and has none: it is not part of the mesh");
+            }
+            else if (bare.Count > 0 && IsInjected(ns) is null)
+            {
+                yield return Elsewhere(mesh, area, name) is { } other
+                    ? OwnCodes.InjectionDiffers.At(area.Cluster, $"Namespace {name}", "metadata.labels", $"has no injection label in {area.Cluster.Context}, but in {other.Context}: {bare.Count} Pod{(bare.Count == 1 ? "" : "s")}, for example {bare[0].Name}, ha{(bare.Count == 1 ? "s" : "ve")} no sidecar, and callers of other networks never reach {(bare.Count == 1 ? "it" : "them")}",
+                        $"kubectl --context={area.Cluster.Context} label namespace {name} {Labels.Injection}=enabled, then restart the workloads")
+                    : IstioCodes.NamespaceNotInjected.At(area.Cluster, $"Namespace {name}", "metadata.labels", "has no injection label, so its Pods have no sidecars", $"kubectl --context={area.Cluster.Context} label namespace {name} {Labels.Injection}=enabled; or =disabled, if that is intended");
+            }
+        }
+    }
+
+    private static bool AsksForProxy(Workload workload) => Asks(workload.Labels, workload.Pod!.Metadata.Annotations) == true;
+
+    private static ClusterInventory? Elsewhere(MeshSnapshot mesh, ClusterWorkloads area, string name) =>
+        mesh.Readable.FirstOrDefault(other => other != area.Cluster && other.Namespaces.Any(ns => ns.Metadata.Name == name && IsInjected(ns) == true));
+
+    /// <summary>A cluster without a mesh needs no labels.</summary>
+    private static bool HasMesh(ClusterWorkloads area) => area.Cluster.Namespaces.Any(ns => ns.Metadata.Name == area.Cluster.RootNamespace) || area.All.Any(workload => workload is { Pod: not null, HasProxy: true });
+}

@@ -1,0 +1,53 @@
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Model;
+using MtlsMode = Isthmus.Mesh.Model.MtlsMode;
+
+namespace Isthmus.Operate.Diagnose.Analysis;
+
+/// <summary>DestinationRules whose TLS is not what the workloads of the host accept. Pure.</summary>
+public static class MtlsConflicts
+{
+    public static Analyzer Analyzer { get; } = new("destinationrule.MtlsConflictAnalyzer", "Checks that TLS settings of DestinationRules and PeerAuthentications agree",
+        [IstioCodes.MtlsConflict], ["DestinationRule", "PeerAuthentication", "Service", "Pod"], mesh => mesh.Clusters.SelectMany(config => Check(mesh, config)));
+
+    private static IEnumerable<Finding> Check(MeshSnapshot mesh, ConfigCluster config) =>
+        from rule in config.Cluster.Istio<DestinationRule>()
+        where rule.WorkloadSelector.Count == 0 && rule.Tls.Any()
+        from known in mesh.Hosts.Find(rule.Host).Where(_ => !rule.Host.StartsWith('*'))
+        where known.Service is not null
+        let area = mesh.Workloads.First(area => area.Cluster == known.Cluster)
+        let found = Conflict(rule, known, [.. area.Behind(known.Service!)], Owner(mesh, area))
+        where found is not null
+        select IstioCodes.MtlsConflict.At(config.Cluster, $"DestinationRule {rule.Namespace}/{rule.Name}", "spec.trafficPolicy.tls.mode", found);
+
+    /// <summary>The cluster whose PeerAuthentications apply to workloads: their own one, or that of their control plane.</summary>
+    private static ConfigCluster Owner(MeshSnapshot mesh, ClusterWorkloads area) =>
+        mesh.Clusters.FirstOrDefault(config => config.Cluster != area.Cluster && config.Reach.Contains(area)) ?? mesh.Clusters.First(config => config.Cluster == area.Cluster);
+
+    private static string? Conflict(DestinationRule rule, KnownHost host, IReadOnlyList<Workload> pods, ConfigCluster owner)
+    {
+        foreach (var port in host.Service!.Spec.Ports)
+        {
+            if (rule.Policy.ForPort(port.Port).Tls is not { } tls) continue;
+            foreach (var pod in pods)
+            {
+                var accepts = Accepts(owner, pod, port);
+                if (tls.Mode == ClientTlsMode.IstioMutual ? accepts == MtlsMode.Disable : accepts == MtlsMode.Strict)
+                    return $"is {Spelled(tls.Mode)} for {rule.Host}, but {pod.Name} in {pod.Cluster.Context} accepts {(accepts == MtlsMode.Strict ? "only mutual TLS of the mesh (STRICT)" : pod.HasProxy ? "none (DISABLE)" : "none: it has no sidecar")} at port {port.Port}, so calls to it fail";
+            }
+        }
+        return null;
+    }
+
+    private static MtlsMode Accepts(ConfigCluster owner, Workload pod, Kubernetes.Objects.ServicePort port)
+    {
+        if (!pod.HasProxy) return MtlsMode.Disable;
+        var policies = owner.Cluster.Istio<PeerAuthentication>().ToList();
+        var policy = MtlsPolicy.Resolve(policies.Where(item => item.Namespace == owner.Cluster.RootNamespace), policies.Where(item => item.Namespace == pod.Namespace), Core.Collections.ValueMap.ToValueMap(pod.Labels));
+        var target = port.TargetPort?.ToString() is not { Length: > 0 } text ? port.Port : int.TryParse(text, out var number) ? number
+            : pod.Pod!.Spec.Containers.SelectMany(container => container.Ports).FirstOrDefault(candidate => candidate.Name == text)?.Number ?? port.Port;
+        return policy.ForPort(target);
+    }
+
+    private static string Spelled(ClientTlsMode mode) => mode switch { ClientTlsMode.IstioMutual => "ISTIO_MUTUAL", ClientTlsMode.Disable => "DISABLE", ClientTlsMode.Mutual => "MUTUAL", _ => "SIMPLE" };
+}

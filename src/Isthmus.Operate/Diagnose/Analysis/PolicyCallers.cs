@@ -1,0 +1,63 @@
+using Isthmus.Core.Names;
+using Isthmus.Core.Problems;
+using Isthmus.Mesh.Model;
+
+namespace Isthmus.Operate.Diagnose.Analysis;
+
+/// <summary>Callers that AuthorizationPolicies name: namespaces, service accounts and trust domains that exist in no cluster match nobody. Pure.</summary>
+public static class PolicyCallers
+{
+    private sealed record Known(HashSet<string> Namespaces, HashSet<string> Accounts, HashSet<string> TrustDomains);
+
+    public static Analyzer Analyzer { get; } = new("authz.AuthorizationPoliciesAnalyzer", "Checks that the namespaces and principals of AuthorizationPolicies exist",
+        [IstioCodes.ReferencedResourceNotFound, OwnCodes.CallerUnknown], ["AuthorizationPolicy", "Namespace", "Pod", "ServiceAccount"], mesh =>
+        {
+            var known = new Known(
+                [.. mesh.Readable.SelectMany(cluster => cluster.Namespaces).Select(ns => ns.Metadata.Name)],
+                [.. mesh.Readable.SelectMany(cluster => cluster.Objects("ServiceAccount")).Select(account => $"{account["metadata"]?["namespace"]}/{account["metadata"]?["name"]}"),
+                    .. mesh.Workloads.SelectMany(area => area.All).Select(workload => $"{workload.Namespace}/{workload.ServiceAccount}")],
+                // Policies may always say cluster.local for the trust domain of the mesh.
+                mesh.TrustDomains.Any() ? [.. mesh.TrustDomains, WellKnown.DefaultTrustDomain] : []);
+            return mesh.Clusters.SelectMany(config => config.Cluster.Istio<AuthorizationPolicy>().SelectMany(policy => Terms(policy).SelectMany(term => Check(config, policy, term.Path, term.Term, known))));
+        });
+
+    private static IEnumerable<(string Path, RuleTerm Term)> Terms(AuthorizationPolicy policy) =>
+        policy.Rules.Index().SelectMany(rule =>
+            rule.Item.From.Index().SelectMany(from => from.Item.Select(term => ($"spec.rules[{rule.Index}].from[{from.Index}].source.{FieldOf(term.Key)}", term)))
+                .Concat(rule.Item.When.Index().Select(when => ($"spec.rules[{rule.Index}].when[{when.Index}].values", when.Item))));
+
+    private static string FieldOf(string key) => key switch { RuleKeys.Principal => "principals", RuleKeys.Namespace => "namespaces", RuleKeys.ServiceAccount => "serviceAccounts", _ => key };
+
+    private static IEnumerable<Finding> Check(ConfigCluster config, AuthorizationPolicy policy, string path, RuleTerm term, Known known)
+    {
+        var name = $"AuthorizationPolicy {policy.Namespace}/{policy.Name}";
+        foreach (var value in term.Values.Where(value => !value.Contains('*', StringComparison.Ordinal)))
+        {
+            if (term.Key == RuleKeys.Namespace && !known.Namespaces.Contains(value))
+                yield return IstioCodes.ReferencedResourceNotFound.At(config.Cluster, name, path, $"Referenced namespace not found: \"{value}\": no cluster has it, so it matches no caller", Meant(value, known.Namespaces));
+            var (what, remedy) = term.Key switch
+            {
+                RuleKeys.Principal => Unknown(value, known),
+                RuleKeys.ServiceAccount when value.Split('/') is [var ns, var account] => Unknown(ns, account, known),
+                _ => ("", null),
+            };
+            if (what.Length > 0) yield return OwnCodes.CallerUnknown.At(config.Cluster, name, path, $"\"{value}\" matches no caller: {what}", remedy);
+        }
+    }
+
+    /// <summary>What of a principal does not exist; empty when all does.</summary>
+    private static (string What, string? Remedy) Unknown(string principal, Known known)
+    {
+        if (principal.Split('/') is not [var domain, "ns", var ns, "sa", var account]) return ("it is not of the form TRUST_DOMAIN/ns/NAMESPACE/sa/ACCOUNT", null);
+        return known.TrustDomains.Count > 0 && !known.TrustDomains.Contains(domain)
+            ? ($"no control plane has the trust domain {domain}, nor an alias of that name", $"use {known.TrustDomains.First()}, or add the trust domain to trustDomainAliases of MeshConfig")
+            : Unknown(ns, account, known);
+    }
+
+    private static (string What, string? Remedy) Unknown(string ns, string account, Known known) =>
+        !known.Namespaces.Contains(ns) ? ($"no cluster has the namespace {ns}", Meant(ns, known.Namespaces))
+        : known.Accounts.Contains($"{ns}/{account}") ? ("", null)
+        : ($"no cluster has the service account {account} in namespace {ns}", Meant(account, known.Accounts.Where(other => other.StartsWith($"{ns}/", StringComparison.Ordinal)).Select(other => other[(ns.Length + 1)..])));
+
+    private static string? Meant(string word, IEnumerable<string> known) => Spelling.Nearest(word, known) is { } near ? $"did you mean \"{near}\"?" : null;
+}

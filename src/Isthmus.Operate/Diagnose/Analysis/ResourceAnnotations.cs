@@ -1,0 +1,75 @@
+using System.Globalization;
+using System.Net;
+using Isthmus.ControlPlane.Injection;
+using Isthmus.Core.Names;
+using Isthmus.Core.Problems;
+using Isthmus.Mesh.Config;
+using Isthmus.Operate.Inventory;
+
+namespace Isthmus.Operate.Diagnose.Analysis;
+
+/// <summary>Annotations of Istio in places where nothing reads them, unknown ones, and values that are not valid. Pure.</summary>
+public static class ResourceAnnotations
+{
+    private const string Traffic = "traffic.sidecar.istio.io/";
+
+    private static readonly string[] Domains = ["sidecar.istio.io", "proxy.istio.io", "inject.istio.io", "networking.istio.io", "topology.istio.io", "traffic.istio.io"];
+
+    /// <summary>Annotations that are not for Pods.</summary>
+    private static readonly Dictionary<string, string> OfOthers = new(StringComparer.Ordinal)
+    {
+        [Annotations.ExportTo] = "Service", [Annotations.TrafficDistribution] = "Service", [Annotations.NodeSelector] = "Service", [Annotations.ControlPlaneClusters] = "Namespace", [Annotations.ClusterName] = "Secret",
+        [Annotations.GatewayWeight] = "Service", ["networking.istio.io/service-type"] = "Gateway", ["networking.istio.io/address-type"] = "Gateway",
+    };
+
+    private static readonly Dictionary<string, PodAnnotation> OfPods = PodAnnotations.All.ToDictionary(known => known.Name, StringComparer.Ordinal);
+
+    public static Analyzer Analyzer { get; } = new("annotations.K8sAnalyzer", "Checks the annotations of Istio on Pods, workloads, Services and Namespaces",
+        [IstioCodes.MisplacedAnnotation, IstioCodes.UnknownAnnotation, IstioCodes.InvalidAnnotation, IstioCodes.DeprecatedAnnotation], [], mesh => mesh.Readable.SelectMany(Check));
+
+    private static IEnumerable<Finding> Check(ClusterInventory cluster) =>
+        cluster.Namespaces.SelectMany(ns => Check(cluster, "Namespace", $"Namespace {ns.Metadata.Name}", "", ns.Metadata.Annotations))
+        .Concat(cluster.Services.SelectMany(service => Check(cluster, "Service", $"Service {service.Key}", "", service.Metadata.Annotations)))
+        .Concat(((string[])["Deployment", "StatefulSet", "DaemonSet"]).SelectMany(kind => cluster.Objects(kind).SelectMany(value => Check(cluster, kind, ClusterInventory.NameOf(value), "", Texts(value)))))
+        .Concat(cluster.Templates.SelectMany(template => Check(cluster, "Pod", template.FullName, "spec.template.", template.Annotations)))
+        // Other Pods have the annotations of their templates.
+        .Concat(cluster.Pods.Where(pod => pod.Metadata.OwnerReferences.Count == 0).SelectMany(pod => Check(cluster, "Pod", $"Pod {pod.Key}", "", pod.Metadata.Annotations)));
+
+    private static IEnumerable<KeyValuePair<string, string>> Texts(System.Text.Json.Nodes.JsonObject value) =>
+        (value["metadata"]?["annotations"] as System.Text.Json.Nodes.JsonObject ?? []).Select(pair => KeyValuePair.Create(pair.Key, pair.Value?.ToString() ?? ""));
+
+    private static IEnumerable<Finding> Check(ClusterInventory cluster, string kind, string name, string prefix, IEnumerable<KeyValuePair<string, string>> annotations)
+    {
+        foreach (var (key, value) in annotations)
+        {
+            var path = $"{prefix}metadata.annotations[{key}]";
+            if (OfPods.TryGetValue(key, out var known) && !key.StartsWith("prometheus.io/", StringComparison.Ordinal))
+            {
+                if (kind != "Pod") yield return IstioCodes.MisplacedAnnotation.At(cluster, name, path, $"has no effect on a {kind}: it is for Pods", kind is "Deployment" or "StatefulSet" or "DaemonSet" ? "move it to spec.template.metadata.annotations" : "remove it, or move it to the Pods");
+                else if (known.Effect != FieldEffect.Works) yield return IstioCodes.DeprecatedAnnotation.At(cluster, name, path, known.Effect == FieldEffect.Refused ? "is not supported: the injector refuses the Pod" : "has no effect", known.Remedy);
+                else if (WhyInvalid(key, value) is { } why) yield return IstioCodes.InvalidAnnotation.At(cluster, name, path, $"\"{value}\" {why}");
+            }
+            else if (OfOthers.TryGetValue(key, out var owner))
+            {
+                if (owner != kind) yield return IstioCodes.MisplacedAnnotation.At(cluster, name, path, $"has no effect on a {kind}: it is for a {owner}", "remove it, or move it");
+            }
+            else if (Domains.Any(domain => key.StartsWith($"{domain}/", StringComparison.Ordinal) || key.Contains($".{domain}/", StringComparison.Ordinal)))
+            {
+                yield return IstioCodes.UnknownAnnotation.At(cluster, name, path, "is not an annotation of the mesh, and has no effect", Spelling.Nearest(key, OfPods.Keys.Concat(OfOthers.Keys)) is { } near ? $"did you mean \"{near}\"?" : null);
+            }
+        }
+    }
+
+    private static string? WhyInvalid(string key, string value) => key switch
+    {
+        Labels.Inject => bool.TryParse(value, out _) ? null : "is neither true nor false",
+        "sidecar.istio.io/interceptionMode" => value is "REDIRECT" or "TPROXY" or "NONE" ? null : "is not REDIRECT, TPROXY or NONE",
+        _ when key.StartsWith(Traffic, StringComparison.Ordinal) && key.EndsWith("Ports", StringComparison.Ordinal) => Parts(value).All(part => part == "*" || IsPort(part)) ? null : "is not a list of ports, separated by commas",
+        _ when key.StartsWith(Traffic, StringComparison.Ordinal) && key.EndsWith("IPRanges", StringComparison.Ordinal) => Parts(value).All(part => part == "*" || IPNetwork.TryParse(part, out _)) ? null : "is not a list of CIDR ranges, separated by commas",
+        _ => null,
+    };
+
+    private static string[] Parts(string value) => value.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
+
+    private static bool IsPort(string part) => int.TryParse(part, NumberStyles.None, CultureInfo.InvariantCulture, out var port) && port is > 0 and < 65536;
+}

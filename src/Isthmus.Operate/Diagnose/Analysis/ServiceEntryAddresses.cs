@@ -1,0 +1,16 @@
+using Isthmus.Mesh.Model;
+
+namespace Isthmus.Operate.Diagnose.Analysis;
+
+/// <summary>ServiceEntries with TCP ports that no address identifies: they take every connection to the port. Pure.</summary>
+public static class ServiceEntryAddresses
+{
+    public static Analyzer Analyzer { get; } = new("serviceentry.ProtocolAddressesAnalyzer", "Checks that ServiceEntries with TCP ports have addresses, where control planes allocate none", [IstioCodes.AddressesRequired], ["ServiceEntry"], mesh =>
+        from cluster in mesh.Readable
+        from entry in cluster.Istio<ServiceEntry>()
+        // Control planes allocate addresses for the others.
+        where entry.Addresses.IsEmpty && (entry.Resolution == EntryResolution.None || entry.Hosts.All(host => host.StartsWith('*')))
+        from port in entry.Ports.Index()
+        where port.Item.Protocol is Protocol.Tcp or Protocol.Mongo or Protocol.Redis or Protocol.MySql or Protocol.Auto
+        select IstioCodes.AddressesRequired.At(cluster, $"ServiceEntry {entry.Namespace}/{entry.Name}", "spec.addresses", $"is empty, and port {port.Item.Number} is not HTTP or TLS: the entry is for every connection to port {port.Item.Number}, whatever its address"));
+}

@@ -1,0 +1,45 @@
+using Isthmus.Core.Problems;
+using Isthmus.Mesh.Generate;
+using Isthmus.Mesh.Model;
+
+namespace Isthmus.Operate.Diagnose.Analysis;
+
+/// <summary>Hosts and ports that VirtualServices route to: they must exist in some cluster. Pure.</summary>
+public static class VirtualServiceDestinations
+{
+    public static Analyzer Analyzer { get; } = new("virtualservice.DestinationHostAnalyzer", "Checks the hosts and ports of the destinations of VirtualServices",
+        [IstioCodes.ReferencedResourceNotFound, IstioCodes.DestinationPortRequired], ["VirtualService", "Service"],
+        mesh => mesh.Clusters.SelectMany(config => RouteDestinations.Of(config).Select(placed => Check(mesh, config, placed)).OfType<Finding>()));
+
+    private static Finding? Check(MeshSnapshot mesh, ConfigCluster config, PlacedDestination placed)
+    {
+        var to = placed.Destination;
+        if (to.Host is "" or "*") return null;
+        var known = mesh.Hosts.Find(to.Host);
+        if (known.Count == 0)
+            return IstioCodes.ReferencedResourceNotFound.At(config.Cluster, placed.Name, $"{placed.Path}.host", $"Referenced host not found: \"{to.Host}\": no cluster has it as a Service or ServiceEntry, so requests get 503", Nearest(mesh, to.Host));
+        if (!known.Any(host => host.IsVisibleTo(placed.Owner.Namespace)))
+            return IstioCodes.ReferencedResourceNotFound.At(config.Cluster, placed.Name, $"{placed.Path}.host", $"Referenced host not found: \"{to.Host}\" is not exported to namespace {placed.Owner.Namespace}", "export it to the namespace, or correct the host");
+        var ports = known.SelectMany(host => host.Ports).Distinct().Order().ToList();
+        if (to.Port != 0)
+        {
+            return ports.Contains(to.Port) ? null
+                : IstioCodes.ReferencedResourceNotFound.At(config.Cluster, placed.Name, $"{placed.Path}.port.number", $"Referenced host:port not found: \"{to.Host}:{to.Port}\": it has {(ports.Count == 0 ? "no ports" : string.Join(", ", ports))}, so requests get 503", "correct the port, or add it to the Service");
+        }
+        // Without a port, requests go to the port at which they arrived.
+        var missing = ports.Count < 2 ? [] : ArrivalPorts(mesh, config, placed.Owner).Except(ports).ToList();
+        return missing.Count == 0 ? null
+            : IstioCodes.DestinationPortRequired.At(config.Cluster, placed.Name, placed.Path, $"{to.Host} has several ports ({string.Join(", ", ports)}), but not {string.Join(", ", missing)}, at which requests arrive");
+    }
+
+    /// <summary>The ports at which proxies take requests for the hosts of a VirtualService.</summary>
+    private static IEnumerable<int> ArrivalPorts(MeshSnapshot mesh, ConfigCluster config, VirtualService service) =>
+        (service.ForSidecars ? service.Hosts.SelectMany(mesh.Hosts.Find).SelectMany(host => host.Ports) : [])
+        .Concat(config.Cluster.Istio<Gateway>().Where(gateway => service.Gateways.Contains(gateway.FullName))
+            .SelectMany(gateway => gateway.Servers.Where(server => service.Hosts.Any(host => Hosts.Admits(gateway, server, host, service.Namespace)))).Select(server => server.Port)).Distinct().Order();
+
+    private static string? Nearest(MeshSnapshot mesh, string host) =>
+        host.Split('.') is not [var name, var ns, "svc", ..] ? null
+        : mesh.Readable.SelectMany(cluster => cluster.Services).FirstOrDefault(service => service.Metadata.Name == name) is { } elsewhere ? $"write the host as {HostTable.NameOf(elsewhere)}, or create Service {ns}/{name}"
+        : Spelling.Nearest(name, mesh.Readable.SelectMany(cluster => cluster.Services).Where(service => service.Metadata.Namespace == ns).Select(service => service.Metadata.Name)) is { } near ? $"did you mean \"{near}\"?" : null;
+}

@@ -1,0 +1,32 @@
+using static Isthmus.Tests.Operate.Diagnose.Analysis.MeshText;
+
+namespace Isthmus.Tests.Operate.Diagnose.Analysis;
+
+internal static class GatewayCases
+{
+    private const string Secure = "port: {number: 443, name: https, protocol: HTTPS}, tls: {mode: SIMPLE, credentialName: front}";
+
+    private static readonly string Ingress = Join(Web, Workload("istio-system", "gw-1", "istio: ingress", "containers: [{name: istio-proxy, ports: [{containerPort: 8080, name: http}]}]"),
+        Service("istio-system", "gw", "istio: ingress", "{name: http, port: 80, targetPort: 8080}, {name: https, port: 443}"));
+
+    private static readonly string Labelled = Ingress.Replace("{name: gw, namespace: istio-system }", "{name: gw, namespace: istio-system, labels: {topology.istio.io/network: network1} }", StringComparison.Ordinal);
+
+    internal static AnalyzerCase[] All { get; } =
+    [
+        new("IST0101", "c1 Gateway shop/front spec.selector", Join(Ingress, Gateway("front", "istio: ingres", Http("web.example"))), Join(Ingress, Gateway("front", "istio: ingress", Http("web.example"))), "no Pod has these labels"),
+        new("IST0162", "c1 Gateway shop/front spec.servers[0].port.number", Join(Ingress, Gateway("front", "istio: ingress", "port: {number: 8081, name: http, protocol: HTTP}, hosts: [web.example]")),
+            Join(Ingress, Gateway("front", "istio: ingress", Http("web.example")), Gateway("direct", "istio: ingress", "port: {number: 8080, name: http, protocol: HTTP}, hosts: [web.example]")), "8081"),
+        new("IST0132", "c1 VirtualService shop/route spec.gateways[0]", Join(Ingress, Gateway("front", "istio: ingress", Http("web.example")), Bound("wev.example")), Join(Ingress, Gateway("front", "istio: ingress", Http("'shop/*.example'")), Bound("web.example")), "does not admit wev.example"),
+        new("IST0145", "c1 Gateway shop/front spec.servers[0]", Join(Ingress, Gateway("front", "istio: ingress", $"{Secure}, hosts: [web.example]"), Gateway("other", "istio: ingress", "port: {number: 443, name: https, protocol: HTTPS}, tls: {mode: SIMPLE, credentialName: other}, hosts: [web.example]")),
+            Join(Ingress, Gateway("front", "istio: ingress", $"{Secure}, hosts: [web.example]"), Gateway("other", "istio: ingress", "port: {number: 443, name: https, protocol: HTTPS}, tls: {mode: SIMPLE, credentialName: other}, hosts: [other.example]")), "one of them only"),
+        new("IST0138", "c1 Gateway shop/other spec.servers[0].tls.credentialName", Join(Ingress, Gateway("front", "istio: ingress", $"{Secure}, hosts: [web.example]"), Gateway("other", "istio: ingress", $"{Secure}, hosts: [other.example]")),
+            Join(Ingress, Gateway("front", "istio: ingress", $"{Secure}, hosts: [web.example, other.example]")), "shop/front, shop/other"),
+        new("ISM1417", "c1 Service istio-system/gw spec.selector", Labelled.Replace("selector: { istio: ingress }", "selector: { istio: ingres }", StringComparison.Ordinal), Labelled, "istio=ingres"),
+    ];
+
+    private static string Gateway(string name, string selector, string server) => Istio("Gateway", "shop", name, $$"""selector: { {{selector}} }, servers: [{ {{server}} }]""");
+
+    private static string Http(string host) => $$"""port: {number: 80, name: http, protocol: HTTP}, hosts: [{{host}}]""";
+
+    private static string Bound(string host) => Istio("VirtualService", "shop", "route", $$"""gateways: [front], hosts: [{{host}}], http: [{route: [{destination: {host: web} }] }]""");
+}

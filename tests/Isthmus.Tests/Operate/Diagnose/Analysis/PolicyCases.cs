@@ -1,0 +1,50 @@
+using static Isthmus.Tests.Operate.Diagnose.Analysis.MeshText;
+
+namespace Isthmus.Tests.Operate.Diagnose.Analysis;
+
+internal static class PolicyCases
+{
+    private const string Mesh = "{apiVersion: v1, kind: ConfigMap, metadata: {name: istio, namespace: istio-system}, data: {mesh: 'trustDomain: td1'} }";
+
+    private const string Inserting = "applyTo: HTTP_FILTER, match: {context: SIDECAR_INBOUND, listener: {filterChain: {filter: {name: envoy.filters.network.http_connection_manager} } } }, patch: {operation: INSERT_FIRST, value: {name: own, typed_config: {'@type': type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault} } }";
+    private const string Removing = "applyTo: HTTP_FILTER, match: {context: SIDECAR_INBOUND, listener: {filterChain: {filter: {name: envoy.filters.network.http_connection_manager, subFilter: {name: own} } } } }, patch: {operation: REMOVE}";
+
+    internal static AnalyzerCase[] All { get; } =
+    [
+        Callers("IST0101", "spec.rules[0].from[0].source.namespaces", "namespaces: [shpo]", "namespaces: [shop, 'sh*']", "\"shpo\""),
+        Callers("ISM1415", "spec.rules[0].from[0].source.principals", "principals: [td2/ns/shop/sa/default]", "principals: [td1/ns/shop/sa/default, cluster.local/ns/shop/sa/default, '*/sa/any']", "trust domain td2"),
+        Callers("ISM1415", "spec.rules[0].from[1].source.principals", "namespaces: [shop] } }, {source: {principals: [td1/ns/gone/sa/default]", "namespaces: [shop] } }, {source: {principals: [td1/ns/shop/sa/default]", "namespace gone"),
+        Callers("ISM1415", "spec.rules[0].from[0].source.serviceAccounts", "serviceAccounts: [shop/defalt]", "serviceAccounts: [shop/default]", "service account defalt"),
+        Selector("AuthorizationPolicy", "spec.selector", "action: DENY, rules: [{to: [{operation: {methods: [PUT]} }] }], selector: {matchLabels: {app: $} }"),
+        Selector("RequestAuthentication", "spec.selector", "jwtRules: [{issuer: me, jwks: '{\"keys\":[]}'}], selector: {matchLabels: {app: $} }"),
+        Selector("PeerAuthentication", "spec.selector", "mtls: {mode: STRICT}, selector: {matchLabels: {app: $} }"),
+        Selector("EnvoyFilter", "spec.workloadSelector", $$"""configPatches: [{ {{Inserting}} }], workloadSelector: {labels: {app: $} }"""),
+        new("IST0119", "c1 Service shop/web spec.ports[0]", Join(Root, Namespace("shop"), Service("shop", "web", "app: web", "{name: tcp-web, port: 80}"), Pod("shop", "web-1", "app: web"), Tokens()),
+            Join(Root, Namespace("shop"), Service("shop", "web", "app: web", "{name: tcp-web, port: 81}, {name: http, port: 80}"), Pod("shop", "web-1", "app: web"), Tokens()), "RequestAuthentication shop/tokens"),
+        new("IST0101", "c1 Sidecar shop/own spec.workloadSelector", Join(Web, Sidecar("own", "app: wev")), Join(Web, Sidecar("own", "app: web")), "\"app=wev\""),
+        new("IST0110", "c1 Sidecar shop/own spec.selector", Join(Web, Sidecar("own", "app: web"), Sidecar("other", "version: v1")), Join(Web, Pod("shop", "api", "app: api"), Sidecar("own", "app: web"), Sidecar("other", "app: api")), "Sidecar shop/other"),
+        new("IST0111", "c1 Sidecar shop/own", Join(Web, Sidecar("own", ""), Sidecar("other", "")), Join(Web, Sidecar("own", ""), Sidecar("other", "app: web")), "Sidecar shop/other"),
+        new("IST0159", "c1 Telemetry shop/own spec.selector", Join(Web, Telemetry("own", "app: web"), Telemetry("other", "version: v1")), Join(Web, Pod("shop", "api", "app: api"), Telemetry("own", "app: web"), Telemetry("other", "app: api")), "Telemetry shop/other"),
+        new("IST0160", "c1 Telemetry shop/own", Join(Web, Telemetry("own", ""), Telemetry("other", "")), Join(Web, Telemetry("own", ""), Telemetry("other", "app: web")), "Telemetry shop/other"),
+        new("IST0157", "c1 Telemetry shop/own spec.accessLogging[0]", Join(Web, Mesh, Istio("Telemetry", "shop", "own", "accessLogging: [{filter: {expression: 'response.code >= 500'} }]")),
+            Join(Web, Mesh, Istio("Telemetry", "istio-system", "all", "accessLogging: [{providers: [{name: envoy}] }]"), Istio("Telemetry", "shop", "own", "accessLogging: [{filter: {expression: 'response.code >= 500'} }]")), "nothing is reported"),
+        new("IST0151", "c1 EnvoyFilter shop/early spec.configPatches[0].patch.operation", Join(Web, Filter("early", Removing, ""), Filter("late", Inserting, "2")), Join(Web, Filter("early", Inserting, ""), Filter("late", Removing, "2")), "EnvoyFilter shop/late"),
+        new("IST0155", "c1 EnvoyFilter shop/early spec.configPatches[0].patch.operation", Join(Web, Filter("early", Removing.Replace("match: {", "match: {proxy: {proxyVersion: '^1.*'}, ", StringComparison.Ordinal), ""), Filter("late", Inserting, "2")), Join(Web, Filter("early", Inserting, "")), "EnvoyFilter shop/late"),
+    ];
+
+    private static AnalyzerCase Callers(string code, string path, string bad, string good, string says) =>
+        new(code, $"c1 AuthorizationPolicy shop/policy {path}", Join(Web, Mesh, Policy(bad)), Join(Web, Mesh, Policy(good)), says);
+
+    private static string Policy(string source) => Istio("AuthorizationPolicy", "shop", "policy", $$"""rules: [{from: [{source: { {{source}} } }] }]""");
+
+    private static AnalyzerCase Selector(string kind, string path, string spec) => new("IST0127", $"c1 {kind} shop/own {path}",
+        Join(Web, Istio(kind, "shop", "own", spec.Replace("$", "wev", StringComparison.Ordinal))), Join(Web, Istio(kind, "shop", "own", spec.Replace("$", "web", StringComparison.Ordinal))), "app=wev");
+
+    private static string Tokens() => Istio("RequestAuthentication", "shop", "tokens", "jwtRules: [{issuer: me, jwks: '{\"keys\":[]}'}], selector: {matchLabels: {app: web} }");
+
+    private static string Sidecar(string name, string labels) => Istio("Sidecar", "shop", name, $"egress: [{{hosts: ['./*']}}]{(labels.Length > 0 ? $", workloadSelector: {{labels: {{ {labels} }} }}" : "")}");
+
+    private static string Telemetry(string name, string labels) => Istio("Telemetry", "shop", name, $"metrics: [{{providers: [{{name: prometheus}}] }}]{(labels.Length > 0 ? $", selector: {{matchLabels: {{ {labels} }} }}" : "")}");
+
+    private static string Filter(string name, string patch, string day) => Istio("EnvoyFilter", "shop", name, $$"""configPatches: [{ {{patch}} }]""", $"2026-01-0{(day.Length > 0 ? day : "1")}T00:00:00Z");
+}

@@ -1,0 +1,60 @@
+using static Isthmus.Tests.Operate.Diagnose.Analysis.MeshText;
+
+namespace Isthmus.Tests.Operate.Diagnose.Analysis;
+
+internal static class RoutingCases
+{
+    private const string ToWeb = "hosts: [web], http: [{route: [{destination: {host: web} }] }]";
+
+    private static readonly string Other = Join(Service("shop", "other", "app: other", "{name: http, port: 80}, {name: http-admin, port: 9000}"), Pod("shop", "other-1", "app: other"));
+
+    internal static AnalyzerCase[] All { get; } =
+    [
+        Host("IST0101", "spec.http[0].route[0].destination.host", "hosts: [web], http: [{route: [{destination: {host: wev} }] }]", ToWeb, "\"wev.shop.svc.cluster.local\""),
+        Host("IST0101", "spec.http[0].mirror.host", "hosts: [web], http: [{route: [{destination: {host: web} }], mirror: {host: gone} }]", "hosts: [web], http: [{route: [{destination: {host: web} }], mirror: {host: other, port: {number: 80} } }]", "no cluster has it"),
+        Host("IST0101", "spec.http[0].route[0].destination.port.number", "hosts: [web], http: [{route: [{destination: {host: web, port: {number: 81} } }] }]", "hosts: [web], http: [{route: [{destination: {host: web, port: {number: 80} } }] }]", "it has 80"),
+        Host("IST0101", "spec.tcp[0].route[0].destination.host", "hosts: [web], tcp: [{route: [{destination: {host: gone} }] }]", "hosts: [web], tcp: [{route: [{destination: {host: web} }] }]", ""),
+        Host("IST0101", "spec.http[0].route[0].destination.subset", "hosts: [web], http: [{route: [{destination: {host: web, subset: v3} }] }]", "hosts: [web], http: [{route: [{destination: {host: web, subset: v1} }] }]", "web.shop.svc.cluster.local+v3"),
+        new("IST0101", "c1 VirtualService shop/route spec.gateways[0]", Join(Web, Istio("VirtualService", "shop", "route", $"gateways: [front], {ToWeb}")), Join(Web, Istio("VirtualService", "shop", "route", $"gateways: [mesh], {ToWeb}")), "\"shop/front\""),
+        new("IST0101", "c1 VirtualService ops/route spec.hosts[0]", Join(Web, Istio("VirtualService", "ops", "route", "hosts: [web], http: [{route: [{destination: {host: web.shop.svc.cluster.local} }] }]")),
+            Join(Web, Istio("VirtualService", "ops", "route", "hosts: [web.shop.svc.cluster.local, made.up.example], http: [{route: [{destination: {host: web.shop.svc.cluster.local} }] }]")), "\"web.ops.svc.cluster.local\""),
+        new("IST0101", "c1 DestinationRule shop/rule spec.host", Join(Web, Istio("DestinationRule", "shop", "rule", "host: wev")), Join(Web, Istio("DestinationRule", "shop", "rule", "host: web"), Istio("DestinationRule", "shop", "all", "host: '*.local'")), "no effect"),
+        new("IST0112", "c1 VirtualService shop/route spec.http[0].route[0].destination",
+            Join(Web, Other, Service("shop", "entry", "app: web", "{name: http, port: 8080}"), Istio("VirtualService", "shop", "route", "hosts: [entry], http: [{route: [{destination: {host: other} }] }]")),
+            Join(Web, Other, Istio("VirtualService", "shop", "route", "hosts: [web], http: [{route: [{destination: {host: other} }] }]")), "8080"),
+        new("IST0109", "c1 VirtualService shop/two spec.hosts",
+            Join(Web, Istio("VirtualService", "shop", "one", ToWeb), Istio("VirtualService", "shop", "two", ToWeb, "2026-01-02T00:00:00Z")),
+            Join(Web, Istio("VirtualService", "shop", "one", $"exportTo: [.], {ToWeb}"), Istio("VirtualService", "shop", "two", $"exportTo: [ops], {ToWeb}")), "only the oldest, shop/one"),
+        new("IST0130", "c1 VirtualService shop/route spec.http[1]", Route("{route: [{destination: {host: web} }] }, {match: [{uri: {prefix: /a} }], route: [{destination: {host: web} }] }"), Route("{match: [{uri: {prefix: /a} }], route: [{destination: {host: web} }] }, {route: [{destination: {host: web} }] }"), "takes everything"),
+        new("IST0130", "c1 VirtualService shop/route spec.http[2]", Route("{match: [{uri: {prefix: /a} }], route: [{destination: {host: web} }] }, {match: [{method: {exact: GET} }], route: [{destination: {host: web} }] }, {match: [{uri: {exact: /a/b}, method: {exact: POST} }], route: [{destination: {host: web} }] }"),
+            Route("{match: [{uri: {prefix: /a}, headers: {x: {exact: one} } }], route: [{destination: {host: web} }] }, {match: [{uri: {exact: /a/b} }], route: [{destination: {host: web} }] }"), "spec.http[0]"),
+        new("IST0131", "c1 VirtualService shop/route spec.http[1].match[0]", Route("{match: [{uri: {prefix: /a} }], route: [{destination: {host: web} }] }, {match: [{uri: {prefix: /a/b} }, {uri: {prefix: /c} }], route: [{destination: {host: web} }] }"),
+            Route("{match: [{uri: {prefix: /a/b} }], route: [{destination: {host: web} }] }, {match: [{uri: {prefix: /a} }, {uri: {prefix: /c} }], route: [{destination: {host: web} }] }"), "spec.http[0]"),
+        new("IST0173", "c1 DestinationRule shop/rule spec.subsets[0].labels",
+            Join(Web, Istio("DestinationRule", "shop", "rule", "host: web, subsets: [{name: v2, labels: {version: v2} }]"), Istio("VirtualService", "shop", "route", "hosts: [web], http: [{route: [{destination: {host: web, subset: v2} }] }]")),
+            Join(Web, Deployment("shop", "web-v2", "app: web, version: v2", replicas: 0), Istio("DestinationRule", "shop", "rule", "host: web, subsets: [{name: v2, labels: {version: v2} }, {name: near, labels: {topology.istio.io/cluster: c1} }]"), Istio("VirtualService", "shop", "route", "hosts: [web], http: [{route: [{destination: {host: web, subset: v2} }] }]")), "requests that are routed to it get 503"),
+        new("IST0113", "c1 DestinationRule shop/rule spec.trafficPolicy.tls.mode",
+            Join(Web, Istio("DestinationRule", "shop", "rule", "host: web, trafficPolicy: {tls: {mode: DISABLE} }"), Istio("PeerAuthentication", "istio-system", "default", "mtls: {mode: STRICT}")),
+            Join(Web, Istio("DestinationRule", "shop", "rule", "host: web, trafficPolicy: {tls: {mode: DISABLE} }"), Istio("PeerAuthentication", "istio-system", "default", "mtls: {mode: STRICT}"), Istio("PeerAuthentication", "shop", "default", "mtls: {mode: PERMISSIVE}")), "STRICT"),
+        new("IST0134", "c1 ServiceEntry shop/db spec.addresses", Join(Web, Istio("ServiceEntry", "shop", "db", "hosts: [db.example], ports: [{number: 3306, name: tcp, protocol: TCP}], resolution: NONE")),
+            Join(Web, Istio("ServiceEntry", "shop", "db", "hosts: [db.example], ports: [{number: 3306, name: tcp, protocol: TCP}], resolution: DNS"), Istio("ServiceEntry", "shop", "known", "hosts: [dc.example], addresses: [203.0.113.0/24], ports: [{number: 3306, name: tcp, protocol: TCP}], resolution: NONE")), "3306"),
+        new("ISM1419", "c1 ServiceEntry shop/entry spec.hosts[0]", Join(Web, Entry("web.shop.svc.cluster.local")), Join(Web, Entry("web.example")), "Service shop/web in c1"),
+        new("IST0002", "c1 VirtualService shop/route spec.http[0].mirrorPercent", Route("{route: [{destination: {host: web} }], mirror: {host: web}, mirrorPercent: 10}"), Route("{route: [{destination: {host: web} }], mirror: {host: web}, mirrorPercentage: {value: 10} }")),
+        new("IST0106", "c1 VirtualService shop/route spec.http[0].match[0].headers[@request.auth.claims.role]", Route("{match: [{headers: {\"@request.auth.claims.role\": {exact: admin} } }], route: [{destination: {host: web} }] }"), Route("{match: [{headers: {x-role: {exact: admin} } }], route: [{destination: {host: web} }] }"), "claims of tokens"),
+        new("IST0133", "c1 VirtualService shop/route spec.http[0].route", Route("{route: [{destination: {host: web}, weight: 1}, {destination: {host: web}, weight: 1}] }"), Route("{route: [{destination: {host: web}, weight: 50}, {destination: {host: web}, weight: 50}] }"), "!= 100"),
+        new("ISM1410", "c1 DestinationRule shop/newer spec.trafficPolicy", Join(Web, Rules("trafficPolicy: {connectionPool: {tcp: {maxConnections: 1} } }")), Join(Web, Rules("subsets: [{name: v1, labels: {version: v1} }]"))),
+    ];
+
+    private static AnalyzerCase Host(string code, string path, string bad, string good, string says)
+    {
+        var subset = Istio("DestinationRule", "shop", "rule", "host: web, subsets: [{name: v1, labels: {version: v1} }]");
+        return new(code, $"c1 VirtualService shop/route {path}", Join(Web, Other, subset, Istio("VirtualService", "shop", "route", bad)), Join(Web, Other, subset, Istio("VirtualService", "shop", "route", good)), says);
+    }
+
+    private static string Route(string http) => Join(Web, Istio("VirtualService", "shop", "route", $"hosts: [web], http: [{http}]"));
+
+    private static string Entry(string host) => Istio("ServiceEntry", "shop", "entry", $"hosts: [{host}], ports: [{{number: 80, name: http, protocol: HTTP}}], resolution: STATIC, endpoints: [{{address: 203.0.113.9}}]");
+
+    private static string Rules(string newer) => Join(
+        Istio("DestinationRule", "shop", "older", "host: web, trafficPolicy: {connectionPool: {tcp: {maxConnections: 9} } }"), Istio("DestinationRule", "shop", "newer", $"host: web, {newer}", "2026-01-02T00:00:00Z"));
+}

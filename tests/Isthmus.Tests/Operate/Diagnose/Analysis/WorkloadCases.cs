@@ -1,0 +1,46 @@
+using static Isthmus.Tests.Operate.Diagnose.Analysis.MeshText;
+
+namespace Isthmus.Tests.Operate.Diagnose.Analysis;
+
+internal static class WorkloadCases
+{
+    private const string Crashing = "containerStatuses: [{name: app, state: {waiting: {reason: CrashLoopBackOff} } }]";
+
+    internal static AnalyzerCase[] All { get; } =
+    [
+        new("IST0102", "c1 Namespace shop metadata.labels", Join(Root, Namespace("shop", ""), Bare("shop", "web-1", "app: web")), Join(Root, Namespace("shop", "istio-injection: disabled"), Bare("shop", "web-1", "app: web"), Namespace("empty", ""))),
+        new("IST0103", "c1 Pod shop/web-1", Join(Root, Namespace("shop"), Bare("shop", "web-1", "app: web")), Join(Root, Namespace("shop"), Bare("shop", "web-1", "app: web, sidecar.istio.io/inject: 'false'"), Bare("shop", "job-1", "a: b").Replace("phase: Running", "phase: Succeeded", StringComparison.Ordinal))),
+        new("IST0123", "c1 Namespace shop metadata.labels", Join(Root, Namespace("shop", "istio-injection: enabled, istio.io/rev: canary")), Join(Root, Namespace("shop", "istio.io/rev: canary"))),
+        new("ISM1409", "c1 Namespace shop metadata.labels[pod-security.kubernetes.io/enforce]", Join(Root, Namespace("shop", "istio-injection: enabled, pod-security.kubernetes.io/enforce: baseline")), Join(Root, Namespace("shop", "istio-injection: enabled, pod-security.kubernetes.io/enforce: privileged"))),
+        Annotated("IST0107", "c1 Deployment shop/web metadata.annotations[sidecar.istio.io/inject]", "sidecar.istio.io/inject: 'true'", "", "it is for Pods"),
+        Annotated("IST0107", "c1 Deployment shop/web metadata.annotations[networking.istio.io/exportTo]", "networking.istio.io/exportTo: '.'", "", "Service"),
+        Annotated("IST0108", "c1 Deployment shop/web spec.template.metadata.annotations[sidecar.istio.io/proxyCPUs]", "", "sidecar.istio.io/proxyCPUs: 1", ""),
+        Annotated("IST0125", "c1 Deployment shop/web spec.template.metadata.annotations[traffic.sidecar.istio.io/excludeOutboundPorts]", "", "traffic.sidecar.istio.io/excludeOutboundPorts: '80,x'", "list of ports"),
+        Annotated("IST0135", "c1 Deployment shop/web spec.template.metadata.annotations[sidecar.istio.io/proxyImageType]", "", "sidecar.istio.io/proxyImageType: debug", "no effect"),
+        new("IST0144", "c1 Pod shop/web-1 spec.containers[0].securityContext.runAsUser", Join(Root, Namespace("shop"), Pod("shop", "web-1", "app: web", "securityContext: {runAsUser: 1337}")), Join(Root, Namespace("shop"), Pod("shop", "web-1", "app: web", "securityContext: {runAsUser: 1000}"))),
+        new("IST0146", "c1 Deployment shop/gw spec.template.spec.containers", Join(Root, Namespace("shop", "istio-injection: disabled"), Deployment("shop", "gw", "istio: gw, sidecar.istio.io/inject: 'true'", "containers: [{name: istio-proxy, image: auto}]")), Join(Root, Namespace("shop", ""), Deployment("shop", "gw", "istio: gw, sidecar.istio.io/inject: 'true'", "containers: [{name: istio-proxy, image: auto}]"))),
+        new("IST0147", "c1 Pod shop/gw spec.containers", Join(Root, Namespace("shop", ""), Workload("shop", "gw", "istio: gw", "containers: [{name: istio-proxy, image: auto}]")), Join(Root, Namespace("shop", ""), Workload("shop", "gw", "istio: gw", "containers: [{name: istio-proxy, image: proxy}]"))),
+        new("IST0118", "c1 Service shop/web spec.ports[0].name", Ports("{port: 8080}"), Ports("{name: grpc-web-1, port: 8080}, {name: dns, port: 53, protocol: UDP}, {name: x, port: 81, appProtocol: http}"), "has no name"),
+        new("IST0116", "c1 Deployment shop/web spec.template", Two("{name: http, port: 80}", "{name: tcp, port: 80}"), Two("{name: http, port: 80}", "{name: http-more, port: 80}"), "web:80 (Http), more:80 (Tcp)"),
+        new("IST0137", "c1 Deployment shop/web spec.template", Two("{name: http, port: 80, targetPort: 8080}", "{name: tcp, port: 8080}"), Two("{name: http, port: 80, targetPort: 8080}", "{name: http, port: 8080}"), "8080"),
+        new("ISM1417", "c1 Service shop/wev spec.selector", Join(Web, Service("shop", "wev", "app: wev")), Join(Web, Service("shop", "soon", "app: not-yet")), "app=wev"),
+        new("ISM1418", "c1 Pod shop/web-2 status.containerStatuses", Join(Web, Pod("shop", "web-2", "app: web", status: Crashing)), Join(Web, Pod("shop", "web-2", "app: web", status: "containerStatuses: [{name: app, state: {waiting: {reason: ContainerCreating} } }]")), "1 other Pod answers"),
+        new("ISM1411", "c1 Service shop/web spec.sessionAffinity", Join(Root, Namespace("shop"), Service("shop", "web", "app: web", more: ", sessionAffinity: ClientIP"), Pod("shop", "web-1", "app: web")), Web),
+        new("ISM1412", "c1 Ingress shop/front", Join(Web, "{apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {name: front, namespace: shop}, spec: {ingressClassName: istio} }"), Join(Web, "{apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {name: front, namespace: shop}, spec: {ingressClassName: nginx} }")),
+        new("IST0139", "c1 MutatingWebhookConfiguration one webhooks[0].clientConfig.service", Join(Web, Webhook("one", "enabled", "istiod")), Join(Web, Webhook("one", "enabled", "istiod"), Service("istio-system", "istiod", "app: istiod", "{name: https, port: 443}")), "istio-system/istiod"),
+        new("IST0139", "c1 MutatingWebhookConfiguration two webhooks[0]", Join(Web, Webhook("one", "enabled", "istiod"), Webhook("two", "enabled", "istiod"), Service("istio-system", "istiod", "app: istiod", "{name: https, port: 443}")), Join(Web, Webhook("one", "enabled", "istiod"), Webhook("two", "canary", "istiod"), Service("istio-system", "istiod", "app: istiod", "{name: https, port: 443}")), "the selectors of one"),
+    ];
+
+    private static AnalyzerCase Annotated(string code, string where, string own, string template, string says)
+    {
+        var bad = Deployment("shop", "web", "app: web", annotations: template).Replace("namespace: shop }", $"namespace: shop, annotations: {{ {own} }} }}", StringComparison.Ordinal);
+        return new(code, where, Join(Web, bad), Join(Web, Deployment("shop", "web", "app: web", annotations: "sidecar.istio.io/proxyCPU: 100m, traffic.sidecar.istio.io/excludeOutboundPorts: '80,81', traffic.sidecar.istio.io/includeOutboundIPRanges: '*'")), says);
+    }
+
+    private static string Ports(string ports) => Join(Root, Namespace("shop"), Service("shop", "web", "app: web", ports), Pod("shop", "web-1", "app: web"));
+
+    private static string Two(string one, string two) => Join(Root, Namespace("shop"), Deployment("shop", "web", "app: web"), Service("shop", "web", "app: web", one), Service("shop", "more", "app: web", two));
+
+    private static string Webhook(string name, string label, string service) =>
+        $$"""{apiVersion: admissionregistration.k8s.io/v1, kind: MutatingWebhookConfiguration, metadata: {name: {{name}} }, webhooks: [{name: namespace.sidecar-injector.istio.io, clientConfig: {service: {namespace: istio-system, name: {{service}} } }, namespaceSelector: {matchLabels: {istio-injection: {{label}} } } }] }""";
+}

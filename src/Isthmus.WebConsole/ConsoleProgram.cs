@@ -22,9 +22,10 @@ public static class ConsoleProgram
         var (entrance, events) = (new Entrance(), new EventHub());
         using var reader = new MeshStateReader(settings.Clusters, settings.IstioNamespace, time);
         using var watch = new MeshWatch(settings.Clusters, reader, new InventoryReader(settings.IstioNamespace, proxies: 0), events, time);
+        var answers = new PageAnswers(settings.Clusters, settings.IstioNamespace, reader, time);
         // The clusters are read while the server and the browser start.
         var watching = watch.RunAsync(stop);
-        await using var server = new ConsoleServer(settings.Port, entrance, events, PageAnswers.All(watch.ReadNow));
+        await using var server = new ConsoleServer(settings.Port, entrance, events, answers.All(() => watch.Mesh, () => watch.Problems, watch.ReadNow));
         await server.StartAsync(settings.Port, stop);
         var address = new Uri($"http://127.0.0.1:{server.Port}/#token={entrance.Token}");
         opened(address);

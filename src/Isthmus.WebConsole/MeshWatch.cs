@@ -20,12 +20,15 @@ internal sealed class MeshWatch(IReadOnlyList<ClusterAccess> clusters, MeshState
     private readonly SemaphoreSlim _readNow = new(0, 1), _analyzeNow = new(0, 1), _sampleNow = new(0, 1);
     private volatile MeshState _mesh = MeshState.Unread;
     private volatile Topology? _topology;
-    private IReadOnlyList<Check> _checks = [];
+    private volatile IReadOnlyList<Check> _checks = [];
     private volatile IReadOnlyList<Finding> _findings = [];
     private DateTimeOffset? _analyzed;
 
     /// <summary>What was read last.</summary>
     public MeshState Mesh => _mesh;
+
+    /// <summary>What was found last.</summary>
+    public IReadOnlyList<ProblemRow> Problems => ProblemRow.Join(_checks, _findings);
 
     public void Dispose()
     {
@@ -101,6 +104,8 @@ internal sealed class MeshWatch(IReadOnlyList<ClusterAccess> clusters, MeshState
         _findings = Analysis.Run(await Task.WhenAll(clusters.Select(access => inventory.ReadAsync(access.Name, access, stop))));
         _analyzed = time.GetUtcNow();
         if (_topology is not null) Report();
+        // Objects of whole clusters were read, and little of that is kept.
+        GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
     }
 
     private void Report()

@@ -72,7 +72,7 @@ internal sealed class FlowBuilder
     private static string Extra(Dictionary<string, ServiceNode> callers, string context, string ns, string name, string kind)
     {
         var id = TopologyBuilder.IdOf(context, ns, name, kind);
-        callers.TryAdd(id, new(id, context, ns, name, kind, 0, 0, 0, "none"));
+        callers.TryAdd(id, new(id, context, ns, name, kind, 0, 0, 0, "none") { Workload = kind == "workload" ? name : "" });
         return id;
     }
 

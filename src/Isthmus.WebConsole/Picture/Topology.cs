@@ -21,7 +21,11 @@ internal sealed record GatewayNode(string Name, string Network, IReadOnlyList<st
 /// <param name="Sidecars">How many of its Pods have a proxy.</param>
 /// <param name="Health"><c>ok</c>, <c>degraded</c>, <c>down</c>, <c>empty</c> when only other clusters have endpoints, or <c>none</c> when that
 /// says nothing.</param>
-internal sealed record ServiceNode(string Id, string Cluster, string Namespace, string Name, string Kind, int Ready, int All, int Sidecars, string Health);
+internal sealed record ServiceNode(string Id, string Cluster, string Namespace, string Name, string Kind, int Ready, int All, int Sidecars, string Health)
+{
+    /// <summary>A workload behind it, from which calls can be traced; empty when there is none.</summary>
+    public string Workload { get; init; } = "";
+}
 
 /// <summary>A control plane watches a cluster.</summary>
 /// <param name="From">The context of the cluster with the control plane.</param>

@@ -47,7 +47,10 @@ internal static class TopologyBuilder
         var pods = service.Spec.Selector.Count == 0 ? [] : Behind(cluster, service).ToList();
         var health = endpoints.Count == 0 ? service.Spec.Selector.Count == 0 ? "none" : "empty" : ready == 0 ? "down" : ready < endpoints.Count ? "degraded" : "ok";
         return new(IdOf(cluster.Context, service.Metadata.Namespace, service.Metadata.Name), cluster.Context, service.Metadata.Namespace, service.Metadata.Name, "service",
-            ready, endpoints.Count, pods.Count(ClusterState.HasProxy), health);
+            ready, endpoints.Count, pods.Count(ClusterState.HasProxy), health)
+        {
+            Workload = pods.Where(pod => pod.Status.Phase == "Running").Select(ClusterState.WorkloadOf).FirstOrDefault() ?? "",
+        };
     }
 
     public static IEnumerable<Pod> Behind(ClusterState cluster, Service service) =>

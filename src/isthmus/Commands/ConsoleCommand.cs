@@ -12,7 +12,7 @@ internal static class ConsoleCommand
         var contexts = new MeshContexts();
         var port = new Option<int>("--port", "-p") { Description = "Port of the page on 127.0.0.1; 0 chooses a free one" };
         var browser = new Option<bool>("--browser") { Description = "Open the page in a browser", DefaultValueFactory = _ => true };
-        var command = new Command("console", "Show the mesh as a web page, until you press Ctrl-C. Read-only; uses the rights of your kubeconfig.") { contexts.Option, port, browser };
+        var command = new Command("console", "Show the mesh as a web page, until you press Ctrl-C. Changes nothing; uses the rights of your kubeconfig.") { contexts.Option, port, browser };
         command.SetAction(async (line, stop) =>
         {
             if (line.GetValue(port) is var number and (< 0 or > 65535)) throw new WrongUseException($"--port {number}", "is not a port number", "use a number from 0 to 65535");

@@ -30,7 +30,7 @@ public sealed class StructureTests
         "Lab.ApiServer.Admission.Webhook", "Lab.ApiServer.Auth.TokenClaims", "Lab.ApiServer.Discovery.DiscoveryBuilder/Entry",
         "Lab.ApiServer.VirtualResources.VirtualResourceDescriptor", "Lab.ApiServer.Schemas.FieldSchema", "Lab.Machine.Network.ClusterSettings",
         "Lab.Nodes.Containers.PodRecord", "ControlPlane.Clusters.ClusterStatus", "Proxy.Telemetry.ProxyIdentity", "Proxy.Telemetry.SeenTraffic",
-        "Quickstart.AccessLogLine", "Operate.Diagnose.Tracing.Sighting", "WebConsole.Picture.ServiceNode", "WebConsole.Picture.Flow",
+        "Quickstart.AccessLogLine", "Operate.Diagnose.Tracing.Sighting", "WebConsole.Picture.ServiceNode", "WebConsole.Picture.Flow", "WebConsole.Answers.EndpointRow", "WebConsole.Answers.CertificateRow",
         // The attributes of a request, as Kubernetes' authorizers, Istio's policies and Istio's metrics name them.
         "Lab.ApiServer.Http.RequestTarget", "Lab.ApiServer.Identity.RequestAttributes", "Proxy.Policy.PolicyFacts", "Proxy.Telemetry.MeshMetrics/Key", "Proxy.Telemetry.MeshMetrics/Party",
         // What a pure function computes from: a Pod's status, a container's process, a Service's rules, findings.

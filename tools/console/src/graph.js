@@ -3,8 +3,6 @@ import cytoscape from 'cytoscape';
 import { bytes, millis, percent, rate, securities } from './parts.jsx';
 
 const column = 236, row = 78, top = 92, gap = 150, lower = 30;
-const many = 250;
-
 const color = name => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
 function style() {
@@ -124,7 +122,7 @@ export class Graph {
   #last;
 
   constructor(container, onSelect) {
-    this.cy = cytoscape({ container, style: style(), minZoom: 0.08, maxZoom: 2.5, boxSelectionEnabled: false, autoungrabify: true, hideEdgesOnViewport: false });
+    this.cy = cytoscape({ container, style: style(), minZoom: 0.08, maxZoom: 2.5, boxSelectionEnabled: false, autoungrabify: true });
     this.cy.on('select', 'node, edge', e => onSelect(e.target.id()));
     this.cy.on('tap', e => e.target === this.cy && onSelect(''));
     this.theme = matchMedia('(prefers-color-scheme: dark)');
@@ -156,10 +154,12 @@ export class Graph {
     if (shape === this.#shape) return;
     this.#shape = shape;
     const places = positions(nodes, edges, this.cy.width() > 700);
-    // Arrows to another cluster leave below the nodes of their own.
-    for (const edge of this.cy.edges('.across')) edge.data('bend', places.get(edge.source().id())?.x < places.get(edge.target().id())?.x ? -90 : 90);
+    // Arrows to the right pass below the nodes between, those to the left above them.
+    for (const edge of this.cy.edges('.across')) {
+      const [from, to] = [edge.source(), edge.target()].map(end => places.get(end.id()));
+      if (from && to) edge.data('bend', 30 + Math.hypot(from.x - to.x, from.y - to.y) * 0.2);
+    }
     this.cy.nodes(':childless').positions(node => places.get(node.id()) ?? { x: 0, y: 0 });
-    this.cy.nodes(':childless').length > many ? this.cy.pixelRatio?.(1) : undefined;
     this.cy.fit(undefined, 24);
     if (this.cy.zoom() > 1.15) { this.cy.zoom(1.15); this.cy.center(); }
   }

@@ -1,10 +1,17 @@
 import { render } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { call, enter, listen } from './connection.js';
+import { CertificatesPage } from './certificates.jsx';
+import { ConfigurationPage } from './configuration.jsx';
 import { ProblemsPage } from './problems.jsx';
+import { ServicePage } from './service.jsx';
 import { TopologyPage } from './topology.jsx';
+import { TracePage } from './trace.jsx';
 
-const pages = [['topology', 'Topology', TopologyPage], ['problems', 'Problems', ProblemsPage]];
+const pages = [
+  ['topology', 'Topology', TopologyPage], ['service', 'Service', ServicePage], ['trace', 'Trace', TracePage],
+  ['problems', 'Problems', ProblemsPage], ['certificates', 'Certificates', CertificatesPage], ['configuration', 'Configuration', ConfigurationPage],
+];
 
 /** The page in the address, and its arguments. */
 function place() {
@@ -35,8 +42,9 @@ function App() {
     </header>
     <main id="main">
       <h1 tabIndex={-1} ref={heading}>{title}</h1>
-      {state[0] === 'refused' ? <p role="alert">This page is closed: {state[1]}.</p> : <Page {...live} args={at.args} onRefresh={() => call('refresh')} />}
+      {state[0] === 'refused' ? <p role="alert">This page is closed: {state[1]}.</p> : <Page key={at.name} {...live} args={at.args} onRefresh={() => call('refresh')} />}
     </main>
+    <footer>{live.notice && <span role="status">{live.notice} · </span>}<a href="licenses.txt">Licences</a></footer>
   </>;
 }
 

@@ -18,13 +18,18 @@ export function ProblemsPage({ problems, onRefresh }) {
       {problems.checks} checks at {clock(problems.verified)}; objects analyzed {problems.analyzed ? `at ${clock(problems.analyzed)}` : 'soon'}.
       {' '}{problems.rows.length === 0 ? problems.meshes > 1 ? `The clusters form ${problems.meshes} meshes, all healthy.` : 'The clusters form one mesh, and nothing is wrong.' : ''}
     </p>
-    <ul class="problems" aria-label="Problems">{rows.map(row => <li class={`problem ${kinds[row.severity]}`}>
-      <div class="title"><Badge kind={kinds[row.severity]}>{row.severity}</Badge> <strong>{row.problem.object}</strong> {row.problem.path && <code>{row.problem.path}</code>}</div>
-      <p>{row.problem.message}</p>
-      {row.problem.remedy && row.problem.remedy !== row.command && <p><span class="quiet">Remedy:</span> {row.problem.remedy}</p>}
-      {row.command && <Command text={row.command} />}
-      {row.missing && <Command text={row.missing} />}
-      <p class="quiet small">{row.problem.code} · {row.cluster} · found by <code>isthmus {row.foundBy}</code></p>
-    </li>)}</ul>
+    <ul class="problems" aria-label="Problems">{rows.map(row => <Problem row={row} />)}</ul>
   </>;
+}
+
+/** One finding: what is wrong, what to do, and the command to type. */
+export function Problem({ row }) {
+  return <li class={`problem ${kinds[row.severity]}`}>
+    <div class="title"><Badge kind={kinds[row.severity]}>{row.severity}</Badge> <strong>{row.problem.object}</strong> {row.problem.path && <code>{row.problem.path}</code>}</div>
+    <p>{row.problem.message}</p>
+    {row.problem.remedy && row.problem.remedy !== row.command && <p><span class="quiet">Remedy:</span> {row.problem.remedy}</p>}
+    {row.command && <Command text={row.command} />}
+    {row.missing && <Command text={row.missing} />}
+    <p class="quiet small">{row.problem.code} · {row.cluster} · found by <code>isthmus {row.foundBy}</code></p>
+  </li>;
 }

@@ -114,6 +114,13 @@ function Lists({ model, onSelect }) {
 
 export const Health = ({ value }) => <Badge kind={{ ok: 'ok', degraded: 'warn', down: 'bad' }[value] ?? 'info'}>{healths[value]}</Badge>;
 
+/** The trace of a call like those of an arrow. */
+function traceOf(flow, topology, traffic) {
+  const all = [...topology.services, ...(traffic?.callers ?? [])];
+  const [from, to] = [flow.from, flow.to].map(id => all.find(one => one.id === id));
+  return from?.workload && to && link('trace', { cluster: from.cluster, pod: `deployment/${from.workload}.${from.namespace}`, target: `${flow.protocol === 'tcp' ? 'tcp' : 'http'}://${to.name}.${to.namespace}` });
+}
+
 function Details({ id, topology, traffic, onClose, onSelect }) {
   const flows = traffic?.flows ?? [];
   const flow = flows.find(one => flowKey(one) === id);
@@ -126,10 +133,12 @@ function Details({ id, topology, traffic, onClose, onSelect }) {
     {flow ? <>
       <h2>{flow.from.split('/').at(-1)} → {flow.to.split('/').at(-1)}</h2>
       <Facts items={[['From', flow.from], ['To', flow.to], ...flowDetails(flow)]} />
+      {traceOf(flow, topology, traffic) && <p><a href={traceOf(flow, topology, traffic)}>Trace this call</a></p>}
     </> : node ? <>
       <h2>{node.name}</h2>
       <Facts items={[['Cluster', node.cluster], ['Namespace', node.namespace], ['Health', node.kind === 'service' ? <Health value={node.health} /> : ''],
         ['Endpoints', node.kind === 'service' ? `${node.ready} of ${node.all} ready` : ''], ['Pods with a proxy', node.kind === 'service' ? node.sidecars : '']]} />
+      {node.kind === 'service' && <p><a href={link('service', { namespace: node.namespace, name: node.name })}>Open the service</a></p>}
       {arrows('Called by', flows.filter(one => one.to === id), 'from')}
       {arrows('Calls', flows.filter(one => one.from === id), 'to')}
     </> : watch ? <>

@@ -1,0 +1,95 @@
+using System.Text.Json.Nodes;
+using Isthmus.Core.Names;
+using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Operate.Diagnose;
+using Isthmus.WebConsole.Picture;
+using Isthmus.WebConsole.Reading;
+
+namespace Isthmus.WebConsole.Answers;
+
+/// <summary>Reads what is known of one service: its endpoints everywhere, and the rules for calls of it.</summary>
+internal sealed class ServiceAnswer(MeshStateReader reader, string istioNamespace, TimeProvider time)
+{
+    /// <exception cref="ProblemException">No cluster has the Service.</exception>
+    public async Task<ServicePage> ReadAsync(MeshState mesh, IReadOnlyList<ProblemRow> problems, string ns, string name, CancellationToken stop)
+    {
+        var places = mesh.Clusters.SelectMany(cluster => cluster.Services.Where(service => service.Metadata.Namespace == ns && service.Metadata.Name == name).Select(service => (Cluster: cluster, Service: service))).ToList();
+        if (places.Count == 0) throw new ProblemException($"Service {ns}/{name}", "is in none of the clusters", "select one in the topology");
+        var asked = mesh.Clusters.Where(cluster => cluster.Facts.ControlPlanes.Any(pod => pod.Value)).ToList();
+        var asking = Task.WhenAll(asked.Select(cluster => KnownAsync(cluster, $"{name}.{ns}.svc.{WellKnown.DefaultDomainSuffix}", stop)));
+        var rules = await Task.WhenAll(mesh.Clusters.Where(cluster => cluster.Facts.Error.Length == 0).Select(cluster => RulesAsync(cluster, places, ns, name, stop)));
+        var known = await asking;
+        return new(ns, name,
+            [.. places.Select(place => new ServicePlace(place.Cluster.Context, place.Service.Spec.Type, place.Service.Spec.ClusterIP,
+                [.. place.Service.Spec.Ports.Select(port => $"{(port.Name.Length > 0 ? $"{port.Name} " : "")}{port.Port} → {port.TargetPort?.ToString() ?? $"{port.Port}"}{(port.Protocol == "TCP" ? "" : $" {port.Protocol}")}")],
+                string.Join(", ", place.Service.Spec.Selector.Select(pair => $"{pair.Key}={pair.Value}"))))],
+            [.. places.SelectMany(place => Endpoints(place.Cluster, place.Service, [.. asked.Zip(known, (cluster, answer) => (cluster.Context, answer))]))],
+            [.. asked.Select(cluster => cluster.Context)], EffectiveRules.Mark([.. rules.SelectMany(list => list)]),
+            [.. problems.Where(row => row.Problem.Object.Contains($" {ns}/{name}", StringComparison.Ordinal) || row.Problem.Message.Contains($"{ns}/{name}", StringComparison.Ordinal) || row.Problem.Message.Contains($"{name}.{ns}", StringComparison.Ordinal))]);
+    }
+
+    private static IEnumerable<EndpointRow> Endpoints(ClusterState cluster, Service service, IReadOnlyList<(string Context, EndpointKnowledge? Known)> asked)
+    {
+        foreach (var slice in cluster.Slices.Where(slice => slice.Metadata.Namespace == service.Metadata.Namespace && slice.Metadata.Labels.GetValueOrDefault(Labels.ServiceName) == service.Metadata.Name))
+        {
+            foreach (var (endpoint, address) in slice.Endpoints.SelectMany(endpoint => endpoint.Addresses.Select(address => (endpoint, address))))
+            {
+                var pod = endpoint.TargetRef is { Kind: "Pod" } target ? cluster.Pods.FirstOrDefault(pod => pod.Metadata.Name == target.Name && pod.Metadata.Namespace == service.Metadata.Namespace) : null;
+                yield return new(cluster.Context, address, endpoint.TargetRef?.Name ?? "", endpoint.Conditions.Ready ?? true, pod is not null && ClusterState.HasProxy(pod), endpoint.Zone,
+                    pod?.Metadata.Labels.GetValueOrDefault(Labels.Network) ?? cluster.Facts.NetworkLabel,
+                    asked.Where(one => one.Known is not null).ToDictionary(one => one.Context, one => one.Known!.Of(cluster.Name, address), StringComparer.Ordinal));
+            }
+        }
+    }
+
+    private async Task<EndpointKnowledge?> KnownAsync(ClusterState cluster, string host, CancellationToken stop)
+    {
+        try
+        {
+            var query = new MeshQuery(reader.Client(cluster.Context), cluster.Facts.SystemNamespace);
+            var (shards, clusters) = (query.AskControlPlanesAsync("/debug/endpointShardz", stop), query.AskControlPlanesAsync("/debug/clusterz", stop));
+            return new(cluster.Name, (await shards)[0].Answer[host] as JsonObject ?? [], (await clusters)[0].Answer as JsonArray ?? [], time.GetUtcNow());
+        }
+        catch (Exception e) when (e is ProblemException or KubeException or HttpRequestException)
+        {
+            return null;
+        }
+    }
+
+    private async Task<IReadOnlyList<RuleRow>> RulesAsync(ClusterState cluster, IReadOnlyList<(ClusterState Cluster, Service Service)> places, string ns, string name, CancellationToken stop)
+    {
+        var pods = places.SelectMany(place => TopologyBuilder.Behind(place.Cluster, place.Service)).Select(pod => pod.Metadata.Labels).ToList();
+        var lists = await Task.WhenAll(EffectiveRules.Kinds.Select(kind => ListAsync(reader.Client(cluster.Context), kind, stop)));
+        return EffectiveRules.Of(cluster.Context, lists.SelectMany(list => list), new(ns, name, pods, istioNamespace));
+    }
+
+    private static async Task<IReadOnlyList<JsonObject>> ListAsync(KubeClient client, ResourceKind kind, CancellationToken stop)
+    {
+        try
+        {
+            var items = await client.ListAllAsync<JsonObject>(kind, null, new ListOptions(), stop);
+            foreach (var item in items) (item["kind"], item["apiVersion"]) = (kind.Kind, kind.ApiVersion);
+            return items;
+        }
+        catch (KubeException e) when (e.IsNotFound || e.Code == 403)
+        {
+            return []; // Istio's kinds are not defined here, or the user may not read them.
+        }
+    }
+}
+
+/// <summary>What one control plane knows of the endpoints of a host (<c>/debug/endpointShardz</c>, <c>/debug/clusterz</c>).</summary>
+internal sealed class EndpointKnowledge(string own, JsonObject shards, JsonArray clusters, DateTimeOffset now)
+{
+    /// <summary>Health and freshness; empty when it does not know the address.</summary>
+    public string Of(string cluster, string address)
+    {
+        var endpoint = (shards[$"Kubernetes/{cluster}"] as JsonArray ?? []).FirstOrDefault(one => one?["Address"]?.ToString() == address);
+        if (endpoint is null) return "";
+        var line = clusters.FirstOrDefault(one => one?["id"]?.ToString() == cluster);
+        var freshness = cluster == own ? "live" : EndpointSources.Freshness(line?["source"]?.ToString(), line?["confirmed"]?.ToString(), now);
+        return $"{endpoint["Health"]?.ToString().ToLowerInvariant()}, {freshness}";
+    }
+}

@@ -1,0 +1,98 @@
+using System.Text.Json.Nodes;
+using Isthmus.Core.Names;
+using Isthmus.Core.Problems;
+using Isthmus.Tests.LoopbackMesh;
+using Isthmus.WebConsole.Answers;
+using Isthmus.WebConsole.Picture;
+using Isthmus.WebConsole.Reading;
+using Isthmus.WebConsole.Serving;
+using Isthmus.WebConsole.Traffic;
+using Xunit;
+
+namespace Isthmus.Tests.WebConsole;
+
+/// <summary>The calls of the page, against running control planes and proxies.</summary>
+[Collection(nameof(SharedLoopbackMesh))]
+public sealed class AnswersTests(LoopbackMeshRig mesh)
+{
+    private const string Gateway = "istio-eastwestgateway", System = "istio-system";
+
+    private static CancellationToken Stop => TestContext.Current.CancellationToken;
+
+    private string GatewayPod => mesh.Pod("cluster1", System, Gateway).Pod.Metadata.Name;
+
+    private async Task UseAsync(Func<MeshState, IReadOnlyDictionary<string, Answer>, Task> use)
+    {
+        var clusters = LoopbackMeshRig.Clusters.Select(mesh.Access).ToList();
+        using var reader = new MeshStateReader(clusters, WellKnown.SystemNamespace, TimeProvider.System);
+        var state = await reader.ReadAsync(Stop);
+        await use(state, new PageAnswers(clusters, WellKnown.SystemNamespace, reader, TimeProvider.System).All(() => state, () => [], () => { }));
+    }
+
+    [Fact]
+    public Task The_picture_has_both_clusters_and_their_proxies_answer() => UseAsync(async (state, _) =>
+    {
+        var topology = TopologyBuilder.Build(state);
+        Assert.Equal(["cluster1", "cluster2"], topology.Clusters.Select(cluster => cluster.Name));
+        Assert.All(topology.Clusters, cluster => Assert.Equal(("", 1), (cluster.Error, cluster.ControlPlanes.Count)));
+        Assert.Contains(new WatchLine("cluster1", "cluster2", "synced", ""), topology.Watches);
+        using var sampler = new TrafficSampler(TimeProvider.System);
+        List<ProxyPlace> places = [new(mesh.Access("cluster1"), System, GatewayPod)];
+        for (var turn = 0; turn < 2; turn++) await sampler.SampleAsync(places, Stop);
+        Assert.Empty(sampler.Silent);
+        await sampler.SampleAsync([.. places, new(mesh.Access("cluster1"), System, "gone")], Stop);
+        Assert.Equal($"cluster1/{System}/gone", Assert.Single(sampler.Silent).Key);
+    });
+
+    [Fact]
+    public Task A_service_has_its_endpoints_and_what_each_control_plane_knows_of_them() => UseAsync(async (_, answers) =>
+    {
+        var page = await answers["service"](new() { ["namespace"] = System, ["name"] = Gateway }, Stop);
+        Assert.Equal(["cluster1", "cluster2"], page["places"]!.AsArray().Select(place => place!["cluster"]!.ToString()));
+        Assert.Equal(["cluster1", "cluster2"], page["knowing"]!.AsArray().Select(name => name!.ToString()));
+        var endpoint = page["endpoints"]!.AsArray().First(one => one!["pod"]!.ToString() == GatewayPod)!;
+        Assert.True((bool)endpoint["isReady"]! && (bool)endpoint["hasProxy"]!);
+        Assert.Equal("ready, live", endpoint["known"]!["cluster1"]!.ToString());
+        Assert.Equal("network1", endpoint["network"]!.ToString());
+        var missing = await Assert.ThrowsAsync<ProblemException>(() => answers["service"](new() { ["namespace"] = System, ["name"] = "none" }, Stop));
+        Assert.Equal($"Service {System}/none: is in none of the clusters (select one in the topology)", missing.Message);
+    });
+
+    [Fact]
+    public Task All_clusters_trust_one_root_and_proxies_have_certificates_of_it() => UseAsync(async (_, answers) =>
+    {
+        var page = await answers["certificates"]([], Stop);
+        var roots = page["authorities"]!.AsArray().Where(one => one!["role"]!.ToString() == "root").ToList();
+        Assert.Equal(["cluster1", "cluster2"], roots.Select(one => one!["cluster"]!.ToString()));
+        Assert.Equal(2, page["authorities"]!.AsArray().Count(one => one!["role"]!.ToString() == "intermediate"));
+        var own = page["proxies"]!.AsArray().Single(proxy => proxy!["pod"]!.ToString() == GatewayPod)!;
+        Assert.StartsWith("spiffe://cluster.local/ns/istio-system/sa/", own["identity"]!.ToString(), StringComparison.Ordinal);
+        Assert.Equal(Assert.Single(roots.Select(one => one!["fingerprint"]!.ToString()).Distinct()), own["root"]!.ToString());
+        Assert.True((DateTimeOffset)own["ends"]! > DateTimeOffset.UtcNow);
+        Assert.DoesNotContain("PRIVATE KEY", page.ToJsonString(), StringComparison.Ordinal);
+    });
+
+    [Fact]
+    public Task The_configuration_of_a_proxy_is_that_of_proxy_config() => UseAsync(async (_, answers) =>
+    {
+        foreach (var (part, column) in ((string, string)[])[("clusters", "SERVICE FQDN"), ("listeners", "ADDRESS"), ("routes", "NAME"), ("endpoints", "ENDPOINT"), ("secrets", "RESOURCE NAME")])
+        {
+            var page = await answers["configuration"](new() { ["cluster"] = "cluster1", ["namespace"] = System, ["pod"] = GatewayPod, ["part"] = part }, Stop);
+            Assert.Equal(column, page["head"]![0]!.ToString());
+            Assert.True(part == "routes" || page["rows"]!.AsArray().Count > 0, part);
+            Assert.IsType<JsonArray>(JsonNode.Parse(page["json"]!.ToString()));
+        }
+        await Assert.ThrowsAsync<ProblemException>(() => answers["configuration"](new() { ["cluster"] = "other", ["namespace"] = System, ["pod"] = GatewayPod }, Stop));
+    });
+
+    [Fact]
+    public Task A_trace_needs_a_caller_that_exists() => UseAsync(async (_, answers) =>
+    {
+        Assert.Contains((await answers["pods"]([], Stop)).AsArray(), pod => pod!["name"]!.ToString() == GatewayPod && (bool)pod["proxy"]!);
+        Assert.Equal("target: is missing (fill in the field)", (await Assert.ThrowsAsync<ProblemException>(() => answers["trace"](new() { ["pod"] = "a" }, Stop))).Message);
+        await Assert.ThrowsAsync<ProblemException>(() => answers["trace"](new() { ["cluster"] = "cluster1", ["pod"] = "none.shop", ["target"] = "b" }, Stop));
+        var trace = await answers["trace"](new() { ["cluster"] = "cluster1", ["pod"] = $"{GatewayPod}.{System}", ["target"] = "http://nowhere.test" }, Stop);
+        Assert.False((bool)trace["succeeds"]!);
+        Assert.NotEmpty(trace["cause"]!["message"]!.ToString());
+    });
+}

@@ -1,0 +1,59 @@
+import { useState } from 'preact/hooks';
+import { useAsk } from './ask.js';
+import { Choice, Command, Facts, millis } from './parts.jsx';
+
+const marks = { ok: ['✔', 'ok'], warning: ['!', 'warn'], failed: ['✘', 'bad'], unknown: ['?', 'info'] };
+const words = { ok: 'ok', warning: 'warning', failed: 'failed', unknown: 'not known' };
+
+export function TracePage({ args }) {
+  const pods = useAsk('pods', {});
+  const [form, setForm] = useState({ cluster: '', pod: '', target: '', call: false, ...args });
+  const [asked, setAsked] = useState(args.target && args.pod ? { ...form, call: false } : null);
+  const all = pods.answer ?? [];
+  const clusters = [...new Set(all.map(pod => pod.cluster))];
+  const cluster = form.cluster || clusters[0] || '';
+  const callers = [...new Set(all.filter(pod => pod.cluster === cluster).flatMap(pod => [`deployment/${pod.workload}.${pod.namespace}`, `${pod.name}.${pod.namespace}`]))].sort();
+  const set = name => e => setForm({ ...form, [name]: e.currentTarget.value });
+  const trace = useAsk('trace', asked, asked !== null);
+  const start = makesCall => e => {
+    e.preventDefault();
+    const next = { cluster, pod: form.pod, target: form.target, call: makesCall };
+    if (!next.pod || !next.target) return;
+    JSON.stringify(next) === JSON.stringify(asked) ? trace.again() : setAsked(next);
+  };
+  return <>
+    <form class="bar" onSubmit={start(false)}>
+      <Choice label="Caller's cluster" value={cluster} onChange={value => setForm({ ...form, cluster: value })} options={clusters.map(name => [name, name])} />
+      <label class="field wide"><span>Caller</span><input list="callers" required value={form.pod} onInput={set('pod')} placeholder="deployment/NAME.NAMESPACE" /></label>
+      <datalist id="callers">{callers.map(name => <option value={name} />)}</datalist>
+      <label class="field wide"><span>Calls</span><input required value={form.target} onInput={set('target')} placeholder="http://orders.shop:8080/health" /></label>
+      <button type="submit" class="primary">Follow</button>
+      <button type="button" onClick={start(true)} title="The caller's proxy sends a GET, as the application would">Follow and call</button>
+    </form>
+    {asked === null && <p class="quiet">Name a caller and what it calls, or choose “Trace” at an arrow of the topology. <em>Follow</em> only reads the configuration of the proxies on the way. <em>Follow and call</em> also makes the call.</p>}
+    {trace.busy && <p class="quiet" role="status">Following the call…</p>}
+    {trace.error && <p role="alert" class="failure">{trace.error}</p>}
+    {trace.answer && !trace.busy && <Trace trace={trace.answer} asked={asked} />}
+  </>;
+}
+
+function Trace({ trace, asked }) {
+  const [open, setOpen] = useState(null);
+  const shared = trace.hops.filter(hop => hop.way === 0 && hop.hop !== 'call');
+  const call = trace.hops.filter(hop => hop.hop === 'call');
+  const row = hops => <ol class="hops">{hops.map(hop => <li><button type="button" class={`hop ${marks[hop.status][1]}`} aria-expanded={open === hop} onClick={() => setOpen(open === hop ? null : hop)}>
+    <span class="mark" aria-hidden="true">{marks[hop.status][0]}</span><strong>{hop.hop}</strong><span class="hidden">: {words[hop.status]}.</span><span class="text">{hop.summary}</span></button></li>)}</ol>;
+  return <section aria-label="The path of the call">
+    <p role="status" class={`verdict ${trace.succeeds ? 'ok' : 'bad'}`}>{trace.succeeds ? trace.call ? '✔ The call gets through.' : '✔ The call would get through; it was not made.' : `✘ The call fails at: ${trace.hops.find(hop => hop.status === 'failed').hop}`}</p>
+    {trace.cause && <div class="problem bad"><p><strong>{trace.cause.object}</strong> {trace.cause.field && <code>{trace.cause.field}</code>}</p><p>{trace.cause.message} <span class="quiet">({trace.cause.code})</span></p>
+      {trace.cause.remedy && (/^(isthmus|kubectl|samples)/.test(trace.cause.remedy) ? <Command text={trace.cause.remedy} /> : <p><span class="quiet">Remedy:</span> {trace.cause.remedy}</p>)}</div>}
+    <p class="quiet">{trace.client} in {trace.cluster} → {trace.target}</p>
+    {row(shared)}
+    {trace.ways.length > 0 && <div class="ways">{trace.ways.map((way, i) => <section class="way"><h2>{way.percent > 0 ? `${way.percent} %: ` : ''}{way.title}</h2>{row(trace.hops.filter(hop => hop.way === i + 1))}</section>)}</div>}
+    {call.length > 0 && row(call)}
+    {open && <aside class="details" aria-label={`Details of ${open.hop}`} aria-live="polite"><h2>{open.hop}</h2><p>{open.summary}</p>
+      <Facts items={(open.facts ?? []).map(fact => [fact.name, fact.value])} />{open.problem && <p>{open.problem.code}: {open.problem.message} {open.problem.remedy}</p>}</aside>}
+    {trace.call?.times?.length > 0 && <ul class="times">{trace.call.times.map(time => <li><strong>{millis(time.milliseconds)}</strong> {time.where}: {time.what}</li>)}</ul>}
+    <Command text={`isthmus trace ${asked.pod} ${asked.target} --context=${asked.cluster}${asked.call ? '' : ' --no-call'}`} />
+  </section>;
+}

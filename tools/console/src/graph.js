@@ -3,6 +3,7 @@ import cytoscape from 'cytoscape';
 import { bytes, millis, percent, rate, securities } from './parts.jsx';
 
 const column = 236, row = 78, top = 92, gap = 150, lower = 30;
+const many = 400;
 const color = name => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
 function style() {
@@ -26,6 +27,7 @@ function style() {
       'curve-style': 'bezier', 'control-point-step-size': 46, 'target-arrow-shape': 'triangle', width: 'data(width)', 'line-color': ok, 'target-arrow-color': ok, 'arrow-scale': 1.1,
       'font-family': 'system-ui, sans-serif', 'font-size': 11, color: text, 'text-background-color': color('back'), 'text-background-opacity': 0.9, 'text-background-padding': 3,
       'text-background-shape': 'round-rectangle', 'min-zoomed-font-size': 7, 'text-wrap': 'wrap' } },
+    { selector: 'edge.straight', style: { 'curve-style': 'straight' } },
     { selector: 'edge.across', style: { 'curve-style': 'unbundled-bezier', 'control-point-distances': 'data(bend)', 'control-point-weights': 0.5 } },
     { selector: 'edge.labelled', style: { label: 'data(label)' } },
     { selector: 'edge.gateway', style: { 'line-style': 'dashed', 'line-dash-pattern': [9, 5] } },
@@ -68,7 +70,7 @@ function elements(model, labels) {
   for (const flow of model.flows)
     if (ids.has(flow.from) && ids.has(flow.to))
       edges.push({ id: flowKey(flow), source: flow.from, target: flow.to, width: Math.min(7, 1.6 + Math.log10(1 + flow.rate) * 1.8), bend: 90,
-        classes: `${flowClass(flow)} ${labels ? 'labelled' : ''} ${clusterOf.get(flow.from) === clusterOf.get(flow.to) ? '' : 'across'}`,
+        classes: `${flowClass(flow)} ${labels ? 'labelled' : ''} ${model.flows.length > many ? 'straight' : clusterOf.get(flow.from) === clusterOf.get(flow.to) ? '' : 'across'}`,
         label: `${flowText(flow)}${flow.p95 == null || flow.rate === 0 ? '' : `\np95 ${millis(flow.p95)}`}` });
   if (model.control)
     for (const watch of model.watches) {
@@ -121,8 +123,13 @@ export class Graph {
   #shape = '';
   #last;
 
-  constructor(container, onSelect) {
-    this.cy = cytoscape({ container, style: style(), minZoom: 0.08, maxZoom: 2.5, boxSelectionEnabled: false, autoungrabify: true });
+  constructor(container, onSelect, model) {
+    // A large picture moves without its arrows, and with fewer pixels.
+    const isLarge = model.services.length + model.flows.length > many;
+    this.cy = cytoscape({
+      container, style: style(), minZoom: 0.08, maxZoom: 2.5, boxSelectionEnabled: false, autoungrabify: true,
+      hideEdgesOnViewport: isLarge, textureOnViewport: isLarge, ...(isLarge && { pixelRatio: 1 }),
+    });
     this.cy.on('select', 'node, edge', e => onSelect(e.target.id()));
     this.cy.on('tap', e => e.target === this.cy && onSelect(''));
     this.theme = matchMedia('(prefers-color-scheme: dark)');

@@ -60,7 +60,7 @@ export function TopologyPage({ topology, traffic, problems }) {
 function Picture({ model, selected, onSelect }) {
   const [place, graph] = [useRef(), useRef()];
   useEffect(() => {
-    graph.current = new Graph(place.current, onSelect);
+    graph.current = new Graph(place.current, onSelect, model);
     return () => graph.current.destroy();
   }, []);
   useEffect(() => graph.current.draw(model), [model]);

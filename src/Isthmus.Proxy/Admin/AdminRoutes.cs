@@ -45,8 +45,9 @@ internal sealed class AdminRoutes(DataPlane plane)
             "/drain_listeners" when IsPost(request) => DrainListeners(),
             "/inspect" => await _trace.InspectAsync(query, Names, Resolver, stop).ConfigureAwait(false),
             "/call" when IsPost(request) => await _trace.CallAsync(query, stop).ConfigureAwait(false),
+            "/reach" when IsPost(request) => await _trace.ReachAsync(query, stop).ConfigureAwait(false),
             "/recent" => _trace.Recent(query),
-            "/quitquitquit" or "/drain_listeners" or "/call" => AdminReply.Text("Method Not Allowed\n", 405),
+            "/quitquitquit" or "/drain_listeners" or "/call" or "/reach" => AdminReply.Text("Method Not Allowed\n", 405),
             "/" or "/help" => AdminReply.Text(Help),
             _ => await HandleReadyAsync(request, stop).ConfigureAwait(false) ?? await HandleMetricsAsync(request, stop).ConfigureAwait(false),
         };
@@ -129,7 +130,7 @@ internal sealed class AdminRoutes(DataPlane plane)
 
     private const string Help = """
         admin commands are:
-          /call (POST): make a traced call as the application would, past capture (to, authority, path, id)
+          /call (POST): make a traced call as the application would, past capture (to, kind, authority, method, path, headers, body, id)
           /certs: print certs on machine
           /clusters: upstream cluster status
           /config_dump: dump current configs (experimental)
@@ -139,6 +140,7 @@ internal sealed class AdminRoutes(DataPlane plane)
           /logging (POST): query/change logging levels
           /quitquitquit (POST): exit the server
           /ready: print server state, return 200 if LIVE, otherwise return 503
+          /reach (POST): open a TCP connection from this Pod, past capture, and close it (to, timeout)
           /recent: traced requests (id) and TCP connections that passed lately
           /server_info: print server version/status information
           /stats: print server stats

@@ -13,26 +13,6 @@ using Isthmus.Proxy.Telemetry;
 
 namespace Isthmus.Proxy.Trace;
 
-internal enum CallKind
-{
-    Http,
-    /// <summary>HTTP inside the application's own TLS.</summary>
-    Tls,
-    /// <summary>A connection that sends nothing.</summary>
-    Tcp,
-}
-
-/// <summary>A call that the application could make.</summary>
-/// <param name="Id">The mark by which proxies remember it.</param>
-internal sealed record CallRequest(IPEndPoint To, string Authority, string Method, string Path, string Id, CallKind Kind, TimeSpan Timeout)
-{
-    /// <summary>None of it ends a line or a token of a request head.</summary>
-    public bool IsWellFormed => ((string[])[Authority, Method, Path, Id]).All(text => text.All(c => c is > ' ' and not '\u007f')) && Path.StartsWith('/') && Method.Length > 0;
-
-    public string Head => string.Create(CultureInfo.InvariantCulture,
-        $"{Method} {Path} HTTP/1.1\r\nhost: {Authority}\r\nuser-agent: isthmus-trace\r\naccept: */*\r\n{Encoding.ASCII.GetString(RecentTraffic.Mark)}: {Id}\r\nconnection: close\r\n\r\n");
-}
-
 /// <summary>
 /// Hands the data plane a connection as the kernel would after redirecting one of the application's, and uses it as the application
 /// would. Programs in this Pod can do the same by connecting, so it grants no new access.
@@ -67,9 +47,10 @@ internal sealed class TraceCall(DataPlane plane)
         }
         catch (OperationCanceledException) when (!stop.IsCancellationRequested)
         {
+            result["timed_out"] = true;
             result["error"] = string.Create(CultureInfo.InvariantCulture, $"no answer within {call.Timeout.TotalSeconds:0.#} s");
         }
-        catch (Exception e) when (e is SocketException or IOException or AuthenticationException)
+        catch (Exception e) when (e is SocketException or IOException or AuthenticationException or HttpRequestException)
         {
             result["error"] = e.Message;
         }
@@ -89,10 +70,15 @@ internal sealed class TraceCall(DataPlane plane)
             result["received"] = await client.ReceiveAsync(rest, SocketFlags.None, stop).ConfigureAwait(false);
             return;
         }
+        if (call.Kind == CallKind.Grpc)
+        {
+            await GrpcCall.RunAsync(call, client, result, stop).ConfigureAwait(false);
+            return;
+        }
         Stream stream = new NetworkStream(client, ownsSocket: false);
         await using var plain = stream.ConfigureAwait(false);
         if (call.Kind == CallKind.Tls) stream = await TlsAsync(call, stream, result, stop).ConfigureAwait(false);
-        await stream.WriteAsync(Encoding.ASCII.GetBytes(call.Head), stop).ConfigureAwait(false);
+        await stream.WriteAsync(call.Bytes, stop).ConfigureAwait(false);
         Describe(await ReadAsync(stream, stop).ConfigureAwait(false), result);
     }
 
@@ -101,11 +87,19 @@ internal sealed class TraceCall(DataPlane plane)
     private static async Task<Stream> TlsAsync(CallRequest call, Stream stream, JsonObject result, CancellationToken stop)
     {
         var tls = new SslStream(stream);
-        await tls.AuthenticateAsClientAsync(new SslClientAuthenticationOptions
+        try
         {
-            TargetHost = HostOf(call.Authority),
-            RemoteCertificateValidationCallback = static (_, _, _, _) => true,
-        }, stop).ConfigureAwait(false);
+            await tls.AuthenticateAsClientAsync(new SslClientAuthenticationOptions
+            {
+                TargetHost = HostOf(call.Authority),
+                RemoteCertificateValidationCallback = static (_, _, _, _) => true,
+            }, stop).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is IOException or AuthenticationException or OperationCanceledException)
+        {
+            result["tls_failed"] = true;
+            throw;
+        }
         result["certificate"] = tls.RemoteCertificate?.Subject ?? "";
         return tls;
     }

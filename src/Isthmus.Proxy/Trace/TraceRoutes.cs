@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Net;
+using System.Net.Sockets;
 using System.Text.Json.Nodes;
 using Isthmus.Proxy.Admin;
 using Isthmus.Proxy.Dns;
@@ -35,11 +36,40 @@ internal sealed class TraceRoutes(DataPlane plane)
         if (!IPEndPoint.TryParse(query.GetValueOrDefault("to", ""), out var to) || to.Port == 0) return AdminReply.Text("to=IP:PORT is needed\n", 400);
         var timeout = int.TryParse(query.GetValueOrDefault("timeout", "5000"), NumberStyles.None, CultureInfo.InvariantCulture, out var ms) && ms > 0
             ? TimeSpan.FromMilliseconds(Math.Min(ms, LongestCall.TotalMilliseconds)) : LongestCall;
-        var kind = query.GetValueOrDefault("kind", "http") switch { "tcp" => CallKind.Tcp, "tls" => CallKind.Tls, _ => CallKind.Http };
-        var wanted = new CallRequest(to, query.GetValueOrDefault("authority", to.ToString()), query.GetValueOrDefault("method", "GET"),
-            query.GetValueOrDefault("path", "/"), query.GetValueOrDefault("id", ""), kind, timeout);
-        if (!wanted.IsWellFormed) return AdminReply.Text("authority, method, path and id may have no spaces or control characters\n", 400);
+        var kind = query.GetValueOrDefault("kind", "http") switch { "tcp" => CallKind.Tcp, "grpc" => CallKind.Grpc, "tls" => CallKind.Tls, _ => CallKind.Http };
+        var wanted = new CallRequest(to, query.GetValueOrDefault("authority", to.ToString()), query.GetValueOrDefault("path", "/"), query.GetValueOrDefault("id", ""), kind, timeout)
+        {
+            Method = query.GetValueOrDefault("method", "GET"),
+            Headers = query.GetValueOrDefault("headers", "").Split('\n', StringSplitOptions.RemoveEmptyEntries),
+            Body = query.GetValueOrDefault("body", ""),
+        };
+        if (!wanted.IsWellFormed) return AdminReply.Text("authority, method, path, headers and id may have no spaces or control characters that end a line or a word, and headers may not frame the message\n", 400);
         return AdminReply.Json(DumpJson.Text(await new TraceCall(plane).RunAsync(wanted, stop).ConfigureAwait(false)));
+    }
+
+    /// <summary>Opens a TCP connection from this Pod, past capture, and closes it. It sends nothing.</summary>
+    public async ValueTask<AdminReply> ReachAsync(IReadOnlyDictionary<string, string> query, CancellationToken stop)
+    {
+        if (!IPEndPoint.TryParse(query.GetValueOrDefault("to", ""), out var to) || to.Port == 0) return AdminReply.Text("to=IP:PORT is needed\n", 400);
+        var patience = TimeSpan.FromMilliseconds(int.TryParse(query.GetValueOrDefault("timeout", "1500"), NumberStyles.None, CultureInfo.InvariantCulture, out var ms) ? Math.Clamp(ms, 1, (int)LongestCall.TotalMilliseconds) : 1500);
+        var time = plane.Ports.Time;
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        using var timer = time.CreateTimer(static l => ((CancellationTokenSource)l!).Cancel(), limit, patience, Timeout.InfiniteTimeSpan);
+        using var socket = plane.Ports.Sockets.Create(to.AddressFamily);
+        var (start, error) = (time.GetTimestamp(), "");
+        try
+        {
+            await socket.ConnectAsync(to, limit.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (!stop.IsCancellationRequested)
+        {
+            error = string.Create(CultureInfo.InvariantCulture, $"no answer within {patience.TotalSeconds:0.#} s");
+        }
+        catch (SocketException e)
+        {
+            error = e.Message;
+        }
+        return AdminReply.Json(DumpJson.Text(new JsonObject { ["to"] = to.ToString(), ["connected"] = error.Length == 0, ["error"] = error, ["took_ms"] = Math.Round(time.GetElapsedTime(start).TotalMilliseconds, 3) }));
     }
 
     /// <summary>Requests with the mark <c>id</c>, and TCP connections.</summary>

@@ -11,19 +11,26 @@ internal static class TraceCommand
     internal static Command Build()
     {
         var pod = new Argument<string>("pod") { Description = "The caller: POD[.NAMESPACE] or deployment/NAME[.NAMESPACE], in the cluster of --context" };
-        var target = new Argument<string>("target") { Description = "What it calls: [http://|https://|tcp://]HOST[:PORT][/PATH], as the application would write it" };
+        var target = new Argument<string>("target") { Description = "What it calls: [http://|https://|grpc://|tcp://]HOST[:PORT][/PATH], as the application would write it" };
         var contexts = new MeshContexts();
         var output = new OutputOption();
-        var noCall = new Option<bool>("--no-call") { Description = "Only evaluate the configuration; do not make the call (a GET)" };
+        var noCall = new Option<bool>("--no-call") { Description = "Only evaluate the configuration; do not make the call" };
+        var method = new Option<string>("--method", "-X") { Description = "HTTP method; default: GET, or POST with --data", DefaultValueFactory = _ => "" };
+        var headers = new Option<string[]>("--header", "-H") { Description = "Header to send, as 'NAME: VALUE'; may be repeated", DefaultValueFactory = _ => [] };
+        var data = new Option<string>("--data", "-d") { Description = "Body to send", DefaultValueFactory = _ => "" };
+        var token = new Option<string>("--jwt") { Description = "JSON Web Token to send as bearer token", DefaultValueFactory = _ => "" };
         var timeout = new DurationOption("--timeout", "Timeout of the call, for example 5s", "5s");
         var verbose = new Option<bool>("--verbose", "-v") { Description = "Show details for every hop, not only for those that fail" };
         var command = new Command("trace", "Follow a call hop by hop through the live configuration of all proxies on its way, make the call, and report the first failure.")
         {
-            pod, target, contexts.Option, noCall, timeout.Option, verbose, output.Option,
+            pod, target, contexts.Option, method, headers, data, token, noCall, timeout.Option, verbose, output.Option,
         };
         command.SetAction(async (line, stop) =>
         {
-            var request = new TraceRequest(line.GetValue(pod)!, line.GetValue(GlobalOptions.Namespace), TraceTarget.Parse(line.GetValue(target)!), !line.GetValue(noCall), timeout.Of(line));
+            var request = new TraceRequest(line.GetValue(pod)!, line.GetValue(GlobalOptions.Namespace), TraceTarget.Parse(line.GetValue(target)!), !line.GetValue(noCall), timeout.Of(line))
+            {
+                Sent = SentRequest.Parse(line.GetValue(method)!, line.GetValue(headers)!, line.GetValue(data)!, line.GetValue(token)!),
+            };
             var home = MeshContexts.Load(line, line.GetValue(GlobalOptions.Context));
             List<ClusterAccess> clusters = [home, .. contexts.Names(line).Where(name => name != home.Name).Select(name => MeshContexts.Load(line, name))];
             using var run = new TraceRun(clusters, line.GetValue(GlobalOptions.IstioNamespace)!, TimeProvider.System, new Random());

@@ -182,7 +182,7 @@ internal sealed class AvailabilityCauses(TraceFacts facts, TraceNeeds needs)
                 : Faults.Of("ISM2048", $"Deployment {workload.Key} in {cluster}", "status", refused.Length > 0 ? $"has no Pods: {refused}" : "has no Pods", $"kubectl --context={cluster} -n {ns} describe deployment {workload.Metadata.Name}");
         }
         var near = ServicePods.Candidates(service).FirstOrDefault();
-        return Faults.Of("ISM2049", service.Name, "spec.selector", $"{selector} matches no Pod of namespace {ns}" + (near is null ? "" : $"; those of Deployment {near.Metadata.Name} have {ServicePods.Text(ServicePods.TemplateLabels(near))}"),
+        return Faults.Of("ISM2049", service.Name, "spec.selector", $"{selector} matches no Pod of namespace {ns}" + (near is null ? "" : $"; those of Deployment {near.Metadata.Name} have {ServicePods.Compared(near, service.Service)}"),
             near is null ? "start the workload, or fix the selector" : "fix the selector, or the labels of the Pods");
     }
 }

@@ -15,11 +15,16 @@ internal static class CallReading
         var flags = Text(seen?["flags"]);
         var detail = string.Join("; ", ((string[])[error, Text(seen?["details"]), Text(seen?["transport_failure"])]).Where(text => text.Length > 0).Distinct());
         var ended = flags is "" or "-";
-        var answered = wanted.Kind == "tcp" ? error.Length == 0 && ended : status > 0 && ended;
+        var answered = wanted.Kind == CallKinds.Tcp ? error.Length == 0 && ended : status > 0 && ended;
         // A status that the proxy itself generates is not the application's response.
         if (answered && status >= 400 && detail.StartsWith("rbac_access_denied", StringComparison.Ordinal)) answered = false;
-        var what = wanted.Kind == "tcp" ? $"connect to {wanted.To}" : $"GET {wanted.Path} of {wanted.Authority}{(wanted.Kind == "tls" ? " over TLS" : "")}";
-        return new(what, answered, status, (double?)answer["took_ms"] ?? 0, Text(seen?["upstream"]), flags, detail, Times(answer, sightings).ToValueList());
+        var what = wanted.Kind == CallKinds.Tcp ? $"connect to {wanted.To}" : $"{wanted.Method} {wanted.Path} of {wanted.Authority}{(wanted.Kind == CallKinds.Tls ? " over TLS" : "")}";
+        return new(what, answered, status, (double?)answer["took_ms"] ?? 0, Text(seen?["upstream"]), flags, detail, Times(answer, sightings).ToValueList())
+        {
+            IsOutOfTime = (bool?)answer["timed_out"] ?? false,
+            GrpcStatus = (int?)answer["grpc_status"],
+            IsTlsRefused = (bool?)answer["tls_failed"] ?? false,
+        };
     }
 
     public static IEnumerable<Sighting> Sightings(PodRef proxy, JsonNode recent) => (recent as JsonArray ?? []).OfType<JsonObject>().Select(item => new Sighting(

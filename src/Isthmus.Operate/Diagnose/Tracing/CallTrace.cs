@@ -32,7 +32,21 @@ public sealed record TimedHop(string Where, double Milliseconds, string What);
 /// <param name="Answered">Whether the application answered, with any status.</param>
 /// <param name="Status">The status of the response; 0 without a response, or when the call is not HTTP.</param>
 /// <param name="Upstream">The address that the caller's proxy chose.</param>
-public sealed record MadeCall(string What, bool Answered, int Status, double Milliseconds, string Upstream, string Flags, string Detail, ValueList<TimedHop> Times);
+public sealed record MadeCall(string What, bool Answered, int Status, double Milliseconds, string Upstream, string Flags, string Detail, ValueList<TimedHop> Times)
+{
+    /// <summary>The caller gave up: the time that the trace allows was over.</summary>
+    public bool IsOutOfTime { get; init; }
+
+    /// <summary>The status of a gRPC call; null without one.</summary>
+    public int? GrpcStatus { get; init; }
+
+    /// <summary>The connection was made, but no TLS handshake: what accepts it does not speak TLS, closes, or says
+    /// nothing.</summary>
+    public bool IsTlsRefused { get; init; }
+
+    /// <summary>Whether the caller's proxy gave the call one of Envoy's response flags.</summary>
+    public bool HasFlag(string flag) => Flags.Split(',').Contains(flag);
+}
 
 /// <summary>The whole path of a call, and where the call fails.</summary>
 public sealed record CallTrace(string Client, string Cluster, string Target, ValueList<Hop> Hops, ValueList<Way> Ways, MadeCall? Call)

@@ -38,9 +38,10 @@ internal sealed class CandidateFinder(TraceFacts facts, Causes causes, TracedCal
         // A gateway is also an endpoint of its own Service: only mesh traffic for others goes through it.
         if (gateway is not null && !endpoint.IsGateway && ProxyTables.Split(cluster.Config.Name).Host.StartsWith($"{gateway.Service?.Service.Metadata.Name}.", StringComparison.Ordinal)) gateway = null;
         var pod = gateway is null && endpoint.Address is IPEndPoint ip ? facts.PodAt(ip.Address, endpoint.Workload.Cluster, facts.Home, facts.Home.NetworkOf(facts.ClientPod)) : null;
+        var entry = pod is null && gateway is null ? facts.EntryOf(endpoint.Address, ProxyTables.Split(cluster.Config.Name).Host) : null;
         if (pod is null && gateway is null && endpoint.Workload.Namespace.Length > 0) causes.Needs.NeedPods(endpoint.Workload.Namespace);
         return new(endpoint, locality, share, view.IsEjected(cluster.Config.Name, endpoint),
-            gateway ?? (endpoint.IsGateway && endpoint.Address is IPEndPoint unknown ? new GatewayPlace(null, null, unknown, "another network", "known to the control plane only", "") : null), pod, null);
+            gateway ?? (endpoint.IsGateway && entry is null && endpoint.Address is IPEndPoint unknown ? new GatewayPlace(null, null, unknown, "another network", "known to the control plane only", "") : null), pod, null) { Entry = entry };
     }
 
     /// <summary>The first candidates, with their state, as details of a hop.</summary>

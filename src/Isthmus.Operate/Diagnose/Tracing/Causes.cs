@@ -10,6 +10,7 @@ internal sealed class Causes
         Config = new(facts);
         Availability = new(facts, needs);
         Tls = new(facts, Config);
+        Policies = new(facts);
         var subsets = new SubsetCauses(facts, Config);
         Gateways = new(facts, needs, Availability, subsets);
         Networks = new(facts, Config, Gateways, Tls);
@@ -34,4 +35,6 @@ internal sealed class Causes
     public GatewayCauses Gateways { get; }
 
     public TlsCauses Tls { get; }
+
+    public PolicyCauses Policies { get; }
 }

@@ -99,6 +99,10 @@ internal sealed class ClusterObjects
     /// one.</summary>
     public string RevisionOf(string ns) => Text(_namespaces.GetValueOrDefault(ns)?["metadata"]?["labels"]?[Labels.Revision]);
 
+    /// <summary>Whether the namespace asks for sidecars.</summary>
+    public bool Injects(string ns) => _namespaces.GetValueOrDefault(ns)?["metadata"]?["labels"] is JsonObject labels
+        && Text(labels[Labels.Injection]) is var told && (told == "enabled" || (told.Length == 0 && Text(labels[Labels.Revision]).Length > 0));
+
     /// <summary>Whether others call its services by names in the zone <c>global</c>, through a gateway that routes such
     /// calls. Nobody watches such a cluster.</summary>
     public bool IsJoinedByNames => Istio<Gateway>().Any(gateway => gateway.Servers.Any(server => server.Tls is { Mode: ServerTlsMode.AutoPassthrough } && server.Hosts.Count > 0 && server.Hosts.All(host => host.EndsWith(".global", StringComparison.Ordinal))));

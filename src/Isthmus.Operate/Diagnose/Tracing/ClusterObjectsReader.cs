@@ -12,18 +12,25 @@ internal static class ClusterObjectsReader
     private static readonly ResourceKind[] Kinds =
     [
         Kubernetes.Objects.Kinds.Namespace, Kubernetes.Objects.Kinds.Service, Kubernetes.Objects.Kinds.EndpointSlice, Kubernetes.Objects.Kinds.Deployment,
-        .. ((IstioKind[])[IstioKind.VirtualService, IstioKind.DestinationRule, IstioKind.ServiceEntry, IstioKind.Sidecar, IstioKind.Gateway, IstioKind.PeerAuthentication])
-            .Select(kind => new ResourceKind(kind.Group, "v1beta1", kind.Kind, kind.Plural, true)),
+        .. ((IstioKind[])[IstioKind.VirtualService, IstioKind.DestinationRule, IstioKind.ServiceEntry, IstioKind.Sidecar, IstioKind.Gateway, IstioKind.PeerAuthentication, IstioKind.AuthorizationPolicy, IstioKind.RequestAuthentication])
+            .Select(KindOf),
     ];
 
+    private static readonly ResourceKind[] WorkloadKinds = [Kubernetes.Objects.Kinds.Namespace, Kubernetes.Objects.Kinds.Service, Kubernetes.Objects.Kinds.Deployment, Kubernetes.Objects.Kinds.Pod, KindOf(IstioKind.Gateway)];
+
     /// <param name="namespaces">Namespaces whose Pods are read at once.</param>
-    public static async Task<ClusterObjects> ReadAsync(string context, KubeClient client, string istioNamespace, IEnumerable<string> namespaces, CancellationToken stop)
+    public static Task<ClusterObjects> ReadAsync(string context, KubeClient client, string istioNamespace, IEnumerable<string> namespaces, CancellationToken stop) =>
+        ReadAsync(context, istioNamespace, Kinds.Select(kind => ListAsync(client, kind, null, new(), stop)).Concat(namespaces.Distinct().Select(ns => PodsAsync(client, ns, stop)))
+            .Append(ListAsync(client, Kubernetes.Objects.Kinds.ConfigMap, null, new() { LabelSelector = Labels.Revision }, stop)).Append(WebhooksAsync(client, stop)), namespaces);
+
+    /// <summary>Only Services, what runs behind them, and how clusters are joined.</summary>
+    public static Task<ClusterObjects> WorkloadsAsync(string context, KubeClient client, string istioNamespace, CancellationToken stop) =>
+        ReadAsync(context, istioNamespace, WorkloadKinds.Select(kind => ListAsync(client, kind, null, new(), stop)).Append(WebhooksAsync(client, stop)), []);
+
+    private static async Task<ClusterObjects> ReadAsync(string context, string istioNamespace, IEnumerable<Task<IReadOnlyList<JsonObject>>> lists, IEnumerable<string> namespaces)
     {
         try
         {
-            var lists = Kinds.Select(kind => ListAsync(client, kind, null, new(), stop)).Concat(namespaces.Distinct().Select(ns => PodsAsync(client, ns, stop)))
-                .Append(ListAsync(client, Kubernetes.Objects.Kinds.ConfigMap, null, new() { LabelSelector = Labels.Revision }, stop))
-                .Append(ListAsync(client, Kubernetes.Objects.Kinds.MutatingWebhookConfiguration, null, new() { LabelSelector = "app=sidecar-injector" }, stop));
             return ClusterObjects.From(context, (await Task.WhenAll(lists)).SelectMany(list => list), istioNamespace, namespaces);
         }
         catch (HttpRequestException e)
@@ -35,6 +42,11 @@ internal static class ClusterObjectsReader
             return ClusterObjects.Unreadable(context, e.Message);
         }
     }
+
+    private static Task<IReadOnlyList<JsonObject>> WebhooksAsync(KubeClient client, CancellationToken stop) =>
+        ListAsync(client, Kubernetes.Objects.Kinds.MutatingWebhookConfiguration, null, new() { LabelSelector = "app=sidecar-injector" }, stop);
+
+    private static ResourceKind KindOf(IstioKind kind) => new(kind.Group, "v1beta1", kind.Kind, kind.Plural, true);
 
     public static Task<IReadOnlyList<JsonObject>> PodsAsync(KubeClient client, string ns, CancellationToken stop) => ListAsync(client, Kubernetes.Objects.Kinds.Pod, ns, new(), stop);
 

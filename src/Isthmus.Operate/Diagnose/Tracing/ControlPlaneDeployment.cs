@@ -11,8 +11,12 @@ internal sealed record ControlPlaneDeployment(Deployment Deployment, string Clus
     public string Namespace => Deployment.Metadata.Namespace;
 
     public static ControlPlaneDeployment Read(Deployment deployment) => new(deployment,
+        Environment(deployment).FirstOrDefault(env => env.Name == "CLUSTER_ID").Value ?? "");
+
+    /// <summary>The environment variables that the Deployment sets for its containers.</summary>
+    public static IEnumerable<(string Name, string Value)> Environment(Deployment deployment) =>
         (deployment.Spec.Template["spec"]?["containers"] as JsonArray ?? []).SelectMany(container => container?["env"] as JsonArray ?? [])
-            .FirstOrDefault(env => env?["name"]?.ToString() == "CLUSTER_ID")?["value"]?.ToString() ?? "");
+            .Select(env => (env?["name"]?.ToString() ?? "", env?["value"]?.ToString() ?? ""));
 }
 
 /// <summary>The control plane that configures the proxies of a cluster.</summary>

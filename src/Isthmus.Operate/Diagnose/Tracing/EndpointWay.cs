@@ -10,5 +10,5 @@ internal sealed record EndpointWay(OutboundChoice Outbound, ClusterState Cluster
 
     /// <summary>The ALPN protocols that the caller offers. They announce the HTTP version, so the callee's proxy need not
     /// inspect the bytes.</summary>
-    public IReadOnlyList<string> Alpn => Outbound.IsHttp && Outbound.Alpn.TryGetValue("HTTP11", out var list) ? list : Tls?.Alpn ?? [];
+    public IReadOnlyList<string> Alpn => Outbound.IsHttp && Outbound.Alpn.TryGetValue(Outbound.IsHttp2 ? "HTTP2" : "HTTP11", out var list) ? list : Tls?.Alpn ?? [];
 }

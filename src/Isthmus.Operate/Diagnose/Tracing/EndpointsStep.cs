@@ -39,6 +39,7 @@ internal sealed class EndpointsStep(TraceFacts facts, TraceRecord record, Causes
                 "check the Pods or the gateway at these addresses"), CandidateFinder.Addresses(candidates));
         }
         else record.Ok("endpoints", summary, CandidateFinder.Addresses(candidates));
+        new CapacityStep(facts, record, causes).Walk(facts.Host(fqdn), int.TryParse(port, out var called) ? called : call.Port, subset == "-" ? "" : subset, cluster, candidates);
         ways.Walk(outbound, cluster, candidates, percent);
     }
 
@@ -77,6 +78,7 @@ internal sealed class EndpointsStep(TraceFacts facts, TraceRecord record, Causes
             return null;
         }
         record.Ok("service", $"{own.Name} → {found.Count} Pods", ("by", "the kernel's Service rules"));
+        new CapacityStep(facts, record, causes).WalkPlain(own);
         return found;
     }
 }

@@ -8,9 +8,12 @@ namespace Isthmus.Operate.Diagnose.Tracing;
 /// <summary>Why a name has no address, or a route has no destination.</summary>
 internal sealed class HostCauses(TraceFacts facts, TraceNeeds needs, CallerConfig config, VisibilityCauses visibility, AvailabilityCauses availability, EndpointCauses endpoints)
 {
+    private const string DnsNamespace = "kube-system";
+
     /// <summary>Why a name has no address.</summary>
     public Problem NoAddress(MeshHost? host, ProxyView? sidecar)
     {
+        if (host?.In(facts.Home) is not { Service.Spec.ClusterIP: "None" } && DnsDown() is { } dns) return dns;
         if (host is null) return visibility.NoGlobalEntry() ?? NoSuchHost($"host {facts.Target.Host}", "", facts.Target.Host, "no Service or ServiceEntry in these clusters has this name, and neither does the cluster's DNS");
         if (visibility.Hidden(host) is { } hidden) return hidden;
         if (host.In(facts.Home) is null && host.Services.Count > 0)
@@ -26,6 +29,23 @@ internal sealed class HostCauses(TraceFacts facts, TraceNeeds needs, CallerConfi
         }
         if (host.In(facts.Home) is { Service.Spec.ClusterIP: "None" } headless) return endpoints.NoEndpoints(host, headless.Service.Spec.Ports.FirstOrDefault()?.Port ?? 0, "", "");
         return availability.NotTold(host);
+    }
+
+    /// <summary>A ServiceEntry for the host of a Service: its addresses and endpoints count as the Service's.</summary>
+    public Problem? Shadowed(MeshHost host) => host.Services.Count == 0 ? null
+        : facts.EntriesFor(host.Fqdn).FirstOrDefault(entry => entry.Hosts.Contains(host.Fqdn) && Visibility.Allows(entry.ExportTo, entry.Namespace, facts.Client.Namespace)) is { } entry
+            ? Faults.Of("ISM2018", $"ServiceEntry {entry.Namespace}/{entry.Name} in {config.At.Context}", "spec.hosts", $"declares {host.Fqdn}, the host of {host.Services[0].Name}: {(entry.Endpoints.IsEmpty ? "its settings" : $"its endpoints {string.Join(", ", entry.Endpoints.Select(endpoint => endpoint.Address))}")} take the place of the Service's, or mix with them",
+                "give the ServiceEntry a host of its own, or delete it") : null;
+
+    /// <summary>Why the cluster's DNS answers nothing at all; null when it runs, or is not known.</summary>
+    private Problem? DnsDown()
+    {
+        if (facts.Home.Services.FirstOrDefault(service => service.Metadata.Namespace == DnsNamespace && service.Metadata.Labels.GetValueOrDefault("k8s-app") == "kube-dns") is not { Spec.Selector.Count: > 0 } dns) return null;
+        needs.NeedPods(DnsNamespace);
+        var service = new ClusterService(facts.Home, dns);
+        if (!facts.Home.PodNamespaces.Contains(DnsNamespace) || service.Pods.Any(pod => pod.Status.IsReady)) return null;
+        var empty = availability.Empty(service, 53);
+        return empty with { Message = $"{empty.Message}, and it is the DNS of {facts.Home.Context}: no name outside the mesh is resolved" };
     }
 
     /// <summary>Why the caller's proxy knows no service at an address; null when that is correct.</summary>

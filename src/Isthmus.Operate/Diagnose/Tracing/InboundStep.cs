@@ -1,6 +1,4 @@
 using System.Net;
-using System.Text.RegularExpressions;
-using Isthmus.Core.Problems;
 using Isthmus.Proxy.Http;
 using Isthmus.Proxy.Policy;
 using Isthmus.Proxy.Snapshot;
@@ -8,7 +6,7 @@ using Isthmus.Proxy.Snapshot;
 namespace Isthmus.Operate.Diagnose.Tracing;
 
 /// <summary>Checks the inbound side of the callee's proxy: its policies and routes.</summary>
-internal sealed partial class InboundStep(TraceFacts facts, TraceRecord record, TracedCall call)
+internal sealed class InboundStep(TraceFacts facts, TraceRecord record, Causes causes, TracedCall call)
 {
     /// <summary>Where the callee's proxy sends the call; null when the call ends here, and the record says why.</summary>
     public IPEndPoint? Walk(EndpointWay? way, Callee callee, FilterChainSnapshot chain, ProxyView view, ProxyView? client)
@@ -19,14 +17,33 @@ internal sealed partial class InboundStep(TraceFacts facts, TraceRecord record, 
         var request = http is null ? null : call.Request();
         var peer = caller.Length == 0 ? null : new Proxy.Tcp.TlsPeer([caller], [], "", "-", "", way!.Tls!.Sni, "");
         var policyFacts = new PolicyFacts(request, "http", peer, call.ClientEnd, call.ClientEnd.Address, address, way?.Tls?.Sni ?? "");
+        RequestMetadata? token = null;
+        var (isUnsure, allowing) = (false, "");
         foreach (var filter in chain.Access.Concat(http?.Access ?? []))
         {
-            // Only the call itself can tell what an external authorizer decides.
-            if (filter is RbacFilter policy && policy.Decide(policyFacts) is { IsAllowed: false } verdict)
+            if (filter is TokenFilter tokens && request is not null)
             {
-                record.Fail("inbound", $"{chain.Name}: denied", Denied(name, facts.ConfigOf(callee.Cluster), verdict.Rule, caller));
-                return null;
+                var checking = Check(tokens, request);
+                isUnsure |= checking is null;
+                if (checking is { Status: not 0 } refused)
+                {
+                    record.Fail("inbound", $"{chain.Name}: refuses the token", causes.Policies.TokenRefused(callee, refused.Status, refused.Failure));
+                    return null;
+                }
+                token = checking?.Metadata;
             }
+            // Only the call itself can tell what an external authorizer decides.
+            if (filter is not RbacFilter policy) continue;
+            var verdict = policy.Decide(policyFacts with { Metadata = token });
+            if (verdict.IsAllowed && verdict.Rule.Length > 0) allowing = PolicyCauses.Describe(verdict.Rule);
+            if (verdict.IsAllowed) continue;
+            if (isUnsure)
+            {
+                record.Add("policy", HopStatus.Unknown, $"{chain.Name}: decides by a token whose keys only the proxy of {name} can fetch", null);
+                continue;
+            }
+            record.Fail("inbound", $"{chain.Name}: denied", causes.Policies.Denied(callee, verdict.Rule, new(caller, request, call.ClientEnd, address, way?.Tls?.Sni ?? "", token)));
+            return null;
         }
         var cluster = tcp?.Targets[0].Cluster;
         if (http is not null)
@@ -40,21 +57,20 @@ internal sealed partial class InboundStep(TraceFacts facts, TraceRecord record, 
             }
             cluster = forward.Targets[0].Cluster;
         }
-        record.Ok("inbound", $"{chain.Name} → {cluster}", ("pod", name.ToString()), ("as", http is null ? "TCP" : "HTTP"), ("caller", caller));
+        record.Ok("inbound", $"{chain.Name} → {cluster}", ("pod", name.ToString()), ("as", http is null ? "TCP" : "HTTP"), ("caller", caller), ("allowed by", allowing));
         var inner = view.Snapshot.Clusters.GetValueOrDefault(cluster!);
         return inner?.Config.Inline?.Localities.SelectMany(locality => locality.Endpoints).FirstOrDefault()?.Address as IPEndPoint ?? address;
     }
 
-    /// <param name="rule">The rule that denies, named after the policy that it was made from; empty when no rule
-    /// allows.</param>
-    private static Problem Denied(PodRef callee, ClusterObjects config, string rule, string caller)
+    /// <summary>Checks the token of a request with the keys that are in the configuration. Only the proxy itself can fetch keys.</summary>
+    private TokenVerdict? Check(TokenFilter filter, RequestHead request)
     {
-        var who = caller.Length > 0 ? caller : "callers without identity";
-        return PolicyRule().Match(rule) is { Success: true } made
-            ? Faults.Of("ISM2064", $"AuthorizationPolicy {made.Groups[1].Value}/{made.Groups[2].Value} in {config.Context}", $"spec.rules[{made.Groups[3].Value}]", $"denies {who} at {callee}: the response is 403", "remove the caller from the rule")
-            : Faults.Of("ISM2064", callee.ToString(), "", $"no AuthorizationPolicy that applies to it allows {who}: the response is 403", $"allow the caller in an AuthorizationPolicy of namespace {callee.Namespace} in {config.Context}");
+        var lacksKeys = false;
+        var deciding = filter.Check.DecideAsync(request, "http", (_, _) =>
+        {
+            lacksKeys = true;
+            return ValueTask.FromResult<JsonWebKeys?>(null);
+        }, facts.Now).AsTask();
+        return deciding.IsCompletedSuccessfully && !lacksKeys ? deciding.Result : null;
     }
-
-    [GeneratedRegex(@"^(?:istio-ext-authz-)?ns\[([^\]]+)\]-policy\[([^\]]+)\]-rule\[(\d+)\]")]
-    private static partial Regex PolicyRule();
 }

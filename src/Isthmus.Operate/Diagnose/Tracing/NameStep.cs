@@ -26,7 +26,9 @@ internal sealed class NameStep(TraceFacts facts, TraceRecord record, Causes caus
         if (addresses.FirstOrDefault(address => address.AddressFamily == System.Net.Sockets.AddressFamily.InterNetwork) is not { } first)
             return record.Fail("name", $"{target.Host} has no address", causes.Hosts.NoAddress(host, sidecar));
         call = call with { Destination = new(first, call.Port) };
-        return record.Ok("name", $"{target.Host} → {string.Join(", ", addresses)}", ("answered by", by), ("as", name), ("service", call.Host?.Fqdn ?? "none in the mesh"));
+        record.Ok("name", $"{target.Host} → {string.Join(", ", addresses)}", ("answered by", by), ("as", name), ("service", call.Host?.Fqdn ?? "none in the mesh"));
+        if (host is not null && causes.Hosts.Shadowed(host) is { } shadow) record.Warn("host", $"{host.Fqdn} is also a ServiceEntry", shadow);
+        return true;
     }
 
     private (IReadOnlyList<IPAddress> Addresses, string By, string Name) Resolve(MeshHost? host)
@@ -54,8 +56,8 @@ internal sealed class NameStep(TraceFacts facts, TraceRecord record, Causes caus
         var protocol = host?.Services.Select(service => service.Port(chosen)).FirstOrDefault(port => port is not null) is { } found
             ? Protocols.Of(found.Protocol, found.AppProtocol, found.Name, found.Port)
             : host?.Entries.SelectMany(entry => entry.Ports).FirstOrDefault(port => port.Number == chosen)?.Protocol ?? Protocol.Auto;
-        var kind = facts.Target.Scheme switch { "https" => "tls", "tcp" => "tcp", "http" => "http", _ => "" };
-        if (kind.Length == 0) kind = protocol.IsTls() || (host is null && chosen == 443) ? "tls" : Opaque.Contains(protocol) && facts.Target.Path.Length == 0 ? "tcp" : "http";
+        var kind = facts.Target.Scheme == "https" ? CallKinds.Tls : facts.Target.Scheme;
+        if (kind.Length == 0) kind = protocol.IsTls() || (host is null && chosen == 443) ? CallKinds.Tls : Opaque.Contains(protocol) && facts.Target.Path.Length == 0 ? CallKinds.Tcp : CallKinds.Http;
         return new(facts, sidecar, host, chosen, kind, new(IPAddress.None, 0));
     }
 }

@@ -8,6 +8,9 @@ namespace Isthmus.Operate.Diagnose.Tracing;
 /// <summary>Checks the caller's proxy: its own tables choose listener, filter chain and route.</summary>
 internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, Causes causes, TracedCall call, EndpointsStep endpoints)
 {
+    /// <summary>The code of injected aborts, also of those that hit only a share of the requests.</summary>
+    public const string PartialAbort = "ISM2026";
+
     public void Walk(ProxyView view)
     {
         var specific = view.Index.Find(call.Destination);
@@ -18,9 +21,9 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, Causes 
         }
         record.Ok("listener", specific is null ? $"{listener.Name}: no other listener matches {call.Destination}" : listener.Name);
         var looks = listener.Chains.NeedsBytes(call.Destination.Port);
-        var isTls = looks && call.Kind == "tls" && (listener.InspectTls?.Contains(call.Destination.Port) ?? false);
-        var isHttp = looks && call.Kind == "http" && (listener.InspectHttp?.Contains(call.Destination.Port) ?? false);
-        var connection = new ConnectionFacts(call.Destination, call.ClientEnd, isTls ? facts.Target.Host : "", isTls ? "tls" : "raw_buffer", isHttp ? TracedCall.PlainHttp : []);
+        var isTls = looks && call.Kind == CallKinds.Tls && (listener.InspectTls?.Contains(call.Destination.Port) ?? false);
+        var isHttp = looks && call.IsPlainHttp && (listener.InspectHttp?.Contains(call.Destination.Port) ?? false);
+        var connection = new ConnectionFacts(call.Destination, call.ClientEnd, isTls ? facts.Target.Host : "", isTls ? "tls" : "raw_buffer", isHttp ? call.Detected : []);
         if (listener.Chains.Find(connection) is not { } chain)
         {
             record.Fail("filter chain", $"none of {listener.Name}", Faults.Of("ISM2021", facts.Client.ToString(), $"listener {listener.Name}", $"no filter chain accepts a connection of kind {call.Kind}", "inspect it with 'isthmus proxy-config listeners'"));
@@ -61,7 +64,7 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, Causes 
         {
             var owner = RuleOf(table, host, host.Routes.FirstOrDefault());
             record.Fail("route", $"{host.Name}: no route for {call.Path}", Faults.Of("ISM2024", causes.Config.Named("VirtualService", owner, $"virtual host {host.Name}"), "spec.http[*].match",
-                $"none of its routes matches GET {call.Path}: the response is 404", "add a route that matches it, or one without match at the end"));
+                $"none of its routes matches {call.Method} {call.Path}: the response is 404", "add a route that matches it, or one without match at the end"));
             return;
         }
         WalkAct(view, http, host, route, rule);
@@ -86,7 +89,7 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, Causes 
         var act = (ForwardAct)route.Act;
         if ((route.Fault ?? http.Fault) is { AbortStatus: >= 500, AbortShare.PerMillion: > 0 } fault && fault.Headers.All(header => header.IsMatch(call.Request(), "http")))
         {
-            var problem = Faults.Of("ISM2026", owner, "spec.http[*].fault.abort", $"injects status {fault.AbortStatus} into {fault.AbortShare.PerMillion / 10000.0:0.##} % of the requests", "remove the fault");
+            var problem = Faults.Of(PartialAbort, owner, "spec.http[*].fault.abort", $"injects status {fault.AbortStatus} into {fault.AbortShare.PerMillion / 10000.0:0.##} % of the requests", "remove the fault");
             if (fault.AbortShare.PerMillion >= 1_000_000)
             {
                 record.Fail("route", summary, problem, ("virtual service", rule));
@@ -99,7 +102,7 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, Causes 
             record.Ok("route", summary, ("virtual service", rule), ("timeout", act.Timeout > TimeSpan.Zero ? act.Timeout.ToString("g", CultureInfo.InvariantCulture) : ""),
                 ("retries", act.Retry is { } retry ? $"{retry.Retries} more" : ""));
         }
-        WalkTargets(new(view, [.. act.Targets.Select(target => (target.Cluster, target.Weight))], rule, http.AlpnOverride, true));
+        WalkTargets(new(view, [.. act.Targets.Select(target => (target.Cluster, target.Weight))], rule, http.AlpnOverride, true) { IsHttp2 = call.Kind == CallKinds.Grpc });
     }
 
     private void WalkTargets(OutboundChoice outbound)

@@ -11,7 +11,7 @@ namespace Isthmus.Operate.Diagnose.Tracing;
 internal sealed class PodStep(TraceFacts facts, TraceRecord record, Causes causes, TracedCall call, TracedProxies proxies)
 {
     private readonly TlsStep _tls = new(facts, record, causes, call);
-    private readonly InboundStep _inbound = new(facts, record, call);
+    private readonly InboundStep _inbound = new(facts, record, causes, call);
     private readonly ApplicationStep _application = new(record, call);
 
     /// <param name="way">How the caller's proxy talks to it; null without a proxy: then in plain text, or as the
@@ -30,7 +30,7 @@ internal sealed class PodStep(TraceFacts facts, TraceRecord record, Causes cause
                 record.Fail("TLS", "mutual TLS of the mesh", causes.Tls.MeshTlsToPlain(way.DestinationRule, name), ("destination rule", way.DestinationRule));
             else
             {
-                record.Ok("TLS", call.Kind == "tls" ? "the application's own" : way?.Tls is null ? "plain text: the callee has no sidecar" : $"originated by the caller's proxy, {way.Tls.Sni}");
+                record.Ok("TLS", call.Kind == CallKinds.Tls ? "the application's own" : way?.Tls is null ? "plain text: the callee has no sidecar" : $"originated by the caller's proxy, {way.Tls.Sni}");
                 record.Add("application", HopStatus.Unknown, $"{address}: there is no proxy that can report whether it listens", null);
             }
             return;
@@ -56,9 +56,9 @@ internal sealed class PodStep(TraceFacts facts, TraceRecord record, Causes cause
     private FilterChainSnapshot? ChooseInbound(EndpointWay? way, ListenerSnapshot listener, IPEndPoint address)
     {
         if (way?.Tls is { } tls) return listener.Chains.Find(new(address, call.ClientEnd, tls.Sni.ToLowerInvariant(), "tls", way.Alpn));
-        if (call.Kind == "tls") return listener.Chains.Find(new(address, call.ClientEnd, facts.Target.Host, "tls", []));
-        var looks = listener.Chains.NeedsBytes(address.Port) && (listener.InspectHttp?.Contains(address.Port) ?? false) && call.Kind == "http";
-        return listener.Chains.Find(new(address, call.ClientEnd, "", "raw_buffer", looks ? TracedCall.PlainHttp : []));
+        if (call.Kind == CallKinds.Tls) return listener.Chains.Find(new(address, call.ClientEnd, facts.Target.Host, "tls", []));
+        var looks = listener.Chains.NeedsBytes(address.Port) && (listener.InspectHttp?.Contains(address.Port) ?? false) && call.IsPlainHttp;
+        return listener.Chains.Find(new(address, call.ClientEnd, "", "raw_buffer", looks ? call.Detected : []));
     }
 
     private static bool IsCapturedInbound(Pod pod, int port)

@@ -27,6 +27,14 @@ internal static class ServicePods
     public static Dictionary<string, string> TemplateLabels(Deployment deployment) =>
         (deployment.Spec.Template["metadata"]?["labels"] as JsonObject ?? []).ToDictionary(pair => pair.Key, pair => pair.Value?.ToString() ?? "", StringComparer.Ordinal);
 
+    /// <summary>The labels of a Deployment's Pods that a Service's selector names; all of them when it names none.</summary>
+    public static string Compared(Deployment deployment, Kubernetes.Objects.Service service)
+    {
+        var labels = TemplateLabels(deployment);
+        var named = labels.Where(pair => service.Spec.Selector.ContainsKey(pair.Key)).ToDictionary(StringComparer.Ordinal);
+        return Text(named.Count > 0 ? named : labels);
+    }
+
     public static string Text(IReadOnlyDictionary<string, string> labels) => string.Join(",", labels.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => $"{pair.Key}={pair.Value}"));
 
     public static string Ports(Kubernetes.Objects.Service service) => service.Spec.Ports.Count == 0 ? "none"

@@ -17,9 +17,9 @@ internal sealed partial class TlsStep(TraceFacts facts, TraceRecord record, Caus
         {
             return mesh
                 ? record.Fail("TLS", "mutual TLS of the mesh", causes.Tls.NoMeshTlsAt(name, cluster, pod, address.Port, way!.DestinationRule))
-                : record.Fail("TLS", call.Kind == "tls" ? "the application's own TLS" : "plain text", causes.Tls.PlainToStrict(name, cluster, pod, address.Port, way?.DestinationRule ?? "", call.Sidecar is not null && way is null));
+                : record.Fail("TLS", call.Kind == CallKinds.Tls ? "the application's own TLS" : "plain text", causes.Tls.PlainToStrict(name, cluster, pod, address.Port, way?.DestinationRule ?? "", call.Sidecar is not null && way is null));
         }
-        if (!mesh) return record.Ok("TLS", call.Kind == "tls" ? "the application's own, passed through" : way?.Tls is null ? "plain text" : $"originated by the caller's proxy, {way.Tls.Sni}");
+        if (!mesh) return record.Ok("TLS", call.Kind == CallKinds.Tls ? "the application's own, passed through" : way?.Tls is null ? "plain text" : $"originated by the caller's proxy, {way.Tls.Sni}");
         if (chain.Tls is not { } server)
             return record.Fail("TLS", "mutual TLS of the mesh", causes.Tls.NoMeshTlsAt(name, cluster, pod, address.Port, way!.DestinationRule));
         return WalkCertificates(way!.Tls!, server, callee, view, client);

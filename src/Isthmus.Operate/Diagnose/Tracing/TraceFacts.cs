@@ -60,6 +60,9 @@ internal sealed class TraceFacts(IReadOnlyList<ClusterObjects> clusters, PodRef 
 
     public DateTimeOffset Now { get; } = now;
 
+    /// <summary>What the caller sends.</summary>
+    public SentRequest Sent { get; init; } = SentRequest.Plain;
+
     /// <summary>Proxies that responded.</summary>
     public Dictionary<PodRef, ProxyView> Proxies { get; } = [];
 
@@ -132,6 +135,13 @@ internal sealed class TraceFacts(IReadOnlyList<ClusterObjects> clusters, PodRef 
             if (cluster.PodAt(text) is { } pod && (clusterId.Length > 0 || cluster.NetworkOf(pod) == network)) return (cluster, pod);
         return null;
     }
+
+    /// <summary>The ServiceEntry that lists an address as an endpoint of a host; null when none does.</summary>
+    public string? EntryOf(EndPoint address, string host) => address is IPEndPoint ip && ip.Address.ToString() is var text
+        ? EntriesFor(host).Where(entry => entry.Endpoints.Any(endpoint => endpoint.Address == text)).Select(entry => $"{entry.Namespace}/{entry.Name}").FirstOrDefault() : null;
+
+    /// <summary>ServiceEntries for a host, among the Istio objects that apply to the caller.</summary>
+    public IEnumerable<ServiceEntry> EntriesFor(string host) => ConfigOf(Home).Istio<ServiceEntry>().Where(entry => entry.Hosts.Any(pattern => Covers(pattern, host)));
 
     private MeshHost? ByName(string name, string ns)
     {

@@ -11,7 +11,11 @@ namespace Isthmus.Operate.Diagnose.Tracing;
 /// <summary>How a trace is made.</summary>
 /// <param name="MakeCall">Whether to really make the call.</param>
 /// <param name="Timeout">How long the call may take.</param>
-public sealed record TraceRequest(string Pod, string? Namespace, TraceTarget Target, bool MakeCall, TimeSpan Timeout);
+public sealed record TraceRequest(string Pod, string? Namespace, TraceTarget Target, bool MakeCall, TimeSpan Timeout)
+{
+    /// <summary>What the caller sends.</summary>
+    public SentRequest Sent { get; init; } = SentRequest.Plain;
+}
 
 /// <summary>Fetches what a walk needs until it needs nothing more, and makes the call meanwhile.</summary>
 /// <param name="clusters">The clusters of the mesh; the first is the caller's.</param>
@@ -37,7 +41,7 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
         var guess = !IPAddress.TryParse(host, out _) && host.Split('.') is { Length: > 1 } parts ? parts[1] : ns;
         var reading = Task.WhenAll(clusters.Select(access => ClusterObjectsReader.ReadAsync(access.Name, _clients[access.Name], istioNamespace, [ns, istioNamespace, guess], stop)));
         var inspecting = InspectAsync(client, host, stop);
-        var facts = new TraceFacts(await reading, client, request.Target, time.GetUtcNow());
+        var facts = new TraceFacts(await reading, client, request.Target, time.GetUtcNow()) { Sent = request.Sent };
         if (facts.Home.Error.Length > 0) throw new ProblemException($"cluster {home}", facts.Home.Error);
         if (ClusterObjects.Sidecar(facts.ClientPod) is not null) Take(facts, client, await inspecting);
         return await WalkAsync(facts, request, stop);
@@ -153,7 +157,7 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
 
     private async Task<JsonNode?> CallAsync(PodRef client, WantedCall call, string id, TimeSpan timeout, CancellationToken stop)
     {
-        var path = string.Create(CultureInfo.InvariantCulture, $"/call?to={Uri.EscapeDataString(call.To.ToString())}&kind={call.Kind}&authority={Uri.EscapeDataString(call.Authority)}&path={Uri.EscapeDataString(call.Path)}&id={id}&timeout={(int)timeout.TotalMilliseconds}");
+        var path = string.Create(CultureInfo.InvariantCulture, $"/call?to={Uri.EscapeDataString(call.To.ToString())}&kind={call.Kind}&authority={Uri.EscapeDataString(call.Authority)}&path={Uri.EscapeDataString(call.Path)}&id={id}&timeout={(int)timeout.TotalMilliseconds}&method={Uri.EscapeDataString(call.Method)}&headers={Uri.EscapeDataString(string.Join('\n', call.Sent.Headers.Where(header => header.Name != "host").Select(header => $"{header.Name}: {header.Value}")))}&body={Uri.EscapeDataString(call.Sent.Body)}");
         try
         {
             return await new MeshQuery(_clients[client.Context], istioNamespace).AskProxyAsync(client.Namespace, client.Name, "POST", path, stop);

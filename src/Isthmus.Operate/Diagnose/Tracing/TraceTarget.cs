@@ -4,12 +4,12 @@ using Isthmus.Core.Flags;
 namespace Isthmus.Operate.Diagnose.Tracing;
 
 /// <summary>The target of a call: <c>[SCHEME://]HOST[:PORT][/PATH]</c>.</summary>
-/// <param name="Scheme"><c>http</c>, <c>https</c> or <c>tcp</c>; empty to use the protocol of the service's port.</param>
+/// <param name="Scheme"><c>http</c>, <c>https</c>, <c>grpc</c> or <c>tcp</c>; empty to use the protocol of the service's port.</param>
 /// <param name="Port">0 when it was not given.</param>
 /// <param name="Path">Empty when it was not given.</param>
 public sealed record TraceTarget(string Scheme, string Host, int Port, string Path)
 {
-    private static readonly string[] Schemes = ["http", "https", "tcp"];
+    private static readonly string[] Schemes = ["http", "https", "grpc", "tcp"];
 
     /// <exception cref="WrongUseException">The text does not have that form.</exception>
     public static TraceTarget Parse(string text)

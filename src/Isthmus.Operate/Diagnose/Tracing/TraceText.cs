@@ -77,7 +77,9 @@ public static class TraceText
         text.Append('\n');
         if (trace.Failure is not { } failure)
         {
-            text.Append(trace.Call is null ? "✔ The call would get through; it was not made.\n" : "✔ The call gets through.\n");
+            text.Append(trace.Call is null ? "✔ The call would get through; it was not made." : "✔ The call gets through.");
+            var warnings = trace.Hops.Count(hop => hop.Status == HopStatus.Warning);
+            text.Append(warnings == 0 ? "\n" : string.Create(CultureInfo.InvariantCulture, $" {warnings} warning{(warnings == 1 ? "" : "s")}: see above.\n"));
             return;
         }
         text.Append(CultureInfo.InvariantCulture, $"✘ The call fails at: {failure.Name}{(failure.Way > 0 ? $", {trace.Ways[failure.Way - 1].Title}" : "")}\n");

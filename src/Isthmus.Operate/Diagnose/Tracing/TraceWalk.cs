@@ -4,7 +4,7 @@ using Isthmus.Core.Collections;
 namespace Isthmus.Operate.Diagnose.Tracing;
 
 /// <summary>The call to make to find out the rest, once its destination is known.</summary>
-internal sealed record WantedCall(IPEndPoint To, string Kind, string Authority, string Path);
+internal sealed record WantedCall(IPEndPoint To, string Kind, string Authority, string Path, string Method, SentRequest Sent);
 
 /// <summary>
 /// Follows a call through the live configuration of all proxies that take part, until each path ends. It is a pure function
@@ -42,7 +42,7 @@ internal sealed class TraceWalk
         var isCalling = new CallerStep(_facts, _record, _causes).Walk(out var sidecar);
         var call = new TracedCall(_facts, sidecar);
         if (isCalling && new NameStep(_facts, _record, _causes, sidecar).Walk(out call)) WalkOn(call);
-        return CallJudgement.Judge(_facts, _record.Trace(call));
+        return CallJudgement.Judge(call, _record.Trace(call));
     }
 
     private void WalkOn(TracedCall call)
@@ -57,7 +57,7 @@ internal sealed class TraceWalk
             endpoints.WalkPlain();
             return;
         }
-        if (sidecar.CanCall) WantedCall = new(call.Destination, call.Kind, call.Authority, call.Path);
+        if (sidecar.CanCall) WantedCall = new(call.Destination, call.Kind, call.Authority, call.Path, call.Method, _facts.Sent);
         new OutboundStep(_facts, _record, _causes, call, endpoints).Walk(sidecar);
     }
 }

@@ -60,6 +60,9 @@ internal sealed class TraceScenario
          "pod": {"listening": [], "dns_capture": true, "name": {"host": "orders", "name": "<fqdn>", "addresses": ["10.96.0.5"], "by": "sidecar"}}}
         """, ("<fqdn>", Fqdn), ("<tls>", Tls("UpstreamTlsContext", ", \"sni\": \"" + Sni + "\"", "istio", "{\"exact\": \"spiffe://cluster.local/ns/shop/sa/orders\"}")), ("<endpoint>", Endpoint("10.1.0.5", 8080, "orders;shop;orders;v1;c1")), ("<endpoint2>", Endpoint("172.18.2.1", 15443, ";;;;c1")), ("<tcp>", Tcp("PassthroughCluster", "")), ("<http>", Http("\"rds\": {\"route_config_name\": \"80\"}", "")), ("<secrets>", Secrets(Root, "buyer")));
 
+    /// <summary>The caller's proxy with no endpoint in c2.</summary>
+    internal string ClientOfOne => Client.Replace(", " + Endpoint("172.18.2.1", 15443, ";;;;c1"), "", StringComparison.Ordinal);
+
     internal string Gateway { get; set; } = Fill("""
         {"config_dump": {"configs": [
           {"@type": "x.ClustersConfigDump", "dynamic_active_clusters": [{"cluster": {"name": "<sni>", "type": "EDS", "eds_cluster_config": {"service_name": "<sni>"}}}]},

@@ -1,0 +1,112 @@
+using System.Globalization;
+using Isthmus.Core.Problems;
+using Isthmus.Mesh.Model;
+
+namespace Isthmus.Operate.Diagnose.Tracing;
+
+/// <summary>Why a call failed although the configuration is right on its whole path: the proxy that saw the failure shows
+/// where.</summary>
+internal sealed class CallBlame(TracedCall traced, CallTrace trace, MadeCall call)
+{
+    private readonly TraceFacts _facts = traced.Facts;
+
+    public Problem Find() => Overflow() ?? NotTls() ?? AtCallee() ?? OtherProtocol() ?? OutOfTime() ?? AtGateway() ?? OnTheWay();
+
+    /// <summary>A limit of the DestinationRule refused the call.</summary>
+    private Problem? Overflow()
+    {
+        if (!call.HasFlag("UO")) return null;
+        var rule = trace.Hops.Where(hop => hop.Name == "cluster").SelectMany(hop => hop.Facts).FirstOrDefault(fact => fact.Name == "destination rule")?.Value ?? "";
+        return Faults.Of("ISM2079", rule.Length > 0 ? $"DestinationRule {rule} in {_facts.ConfigOf(_facts.Home).Context}" : _facts.Client.ToString(), "spec.trafficPolicy.connectionPool",
+            "its limits refuse the call: as many connections or requests as they allow are in use (UO)", "raise maxConnections, http1MaxPendingRequests or http2MaxRequests, or add Pods");
+    }
+
+    /// <summary>The connection was made, and its other end does not do TLS.</summary>
+    private Problem? NotTls()
+    {
+        if (!call.IsTlsRefused || call.Flags is not ("" or "-")) return null;
+        if (Port() is not { } port || !port.Protocol.IsTls() || _facts.Target.Scheme == "https")
+            return Faults.Of("ISM2078", Where(), "", $"accepts the connection, but does not answer with TLS: {call.Detail}", $"if it speaks plain HTTP, call http://{_facts.Target.Host}:{traced.Port}");
+        return Faults.Of("ISM2078", port.Object, port.Field, $"declares {port.Protocol.ToString().ToUpperInvariant()}, but what listens there does not answer with TLS: {call.Detail}",
+            $"if the application speaks plain HTTP, name the port http or http-…, or set appProtocol: http; until then, call http://{_facts.Target.Host}:{traced.Port}");
+    }
+
+    private Problem? AtCallee()
+    {
+        if (_facts.Sightings.All.FirstOrDefault(sighting => sighting.IsRequest) is not { } seen) return null;
+        var logs = $"kubectl --context={seen.Proxy.Context} -n {seen.Proxy.Namespace} logs {seen.Proxy.Name}";
+        if (seen.Flags == "-") return call.Status >= 500 ? Faults.Of("ISM2073", seen.Proxy.ToString(), "", $"its application responded with status {call.Status}: the call arrived, and the mesh worked", logs) : null;
+        if (call.IsOutOfTime)
+        {
+            return Faults.Of("ISM2077", seen.Proxy.ToString(), "", $"the call arrived, and its application had not answered when the trace gave up after {Seconds(call.Milliseconds)}: that is the limit of the trace, not of the mesh",
+                $"give it more time: --timeout=30s; what it does: {logs}");
+        }
+        if (HasFlag(seen, "UC", "UPE", "UR", "UF") && Port() is { } port && port.Protocol.IsHttp2() && !IsRefused(seen))
+        {
+            return Faults.Of("ISM2074", port.Object, port.Field, $"declares {port.Protocol.ToString().ToUpperInvariant()}, so the callee's proxy speaks HTTP/2 to the application of {seen.Proxy}, which ends the connection ({Told(seen)}): it probably speaks HTTP/1.1",
+                "if so, name the port http or http-…, or set appProtocol: http");
+        }
+        return Faults.Of("ISM2074", seen.Proxy.ToString(), "", $"its proxy could not hand the call to the application: {Told(seen)}", logs);
+    }
+
+    /// <summary>No proxy at the callee recorded a request, as when it closes the connection by which HTTP/2 begins.</summary>
+    private Problem? OtherProtocol() => (call.HasFlag("UC") || call.HasFlag("UPE")) && Port() is { } port && port.Protocol.IsHttp2()
+        ? Faults.Of("ISM2074", port.Object, port.Field, $"declares {port.Protocol.ToString().ToUpperInvariant()}, so proxies speak HTTP/2 there, and the connection ends ({call.Flags}): what listens at {Where()} probably speaks HTTP/1.1, or another Service declares another protocol for the same port of these Pods",
+            "if so, name the port http or http-…, or set appProtocol: http, alike in all Services of these Pods") : null;
+
+    private Problem? OutOfTime() => call is not { IsOutOfTime: true, Upstream.Length: > 0 } || _facts.Sightings.All.Any(sighting => !sighting.IsRequest && sighting.Flags is not "-") ? null
+        : Faults.Of("ISM2077", Where(), "", $"the connection was made, and there was no answer when the trace gave up after {Seconds(call.Milliseconds)}: that is the limit of the trace, not of the mesh", "give it more time: --timeout=30s");
+
+    private Problem? AtGateway()
+    {
+        if (call.Status >= 500 && call.Flags is "-" or "") return Faults.Of("ISM2073", Where(), "", $"responded with status {call.Status}", "check the application there");
+        return _facts.Sightings.All.FirstOrDefault(sighting => !sighting.IsRequest && sighting.Flags is not "-") is { } gateway
+            ? Faults.Of("ISM2075", gateway.Proxy.ToString(), "", $"could not reach {gateway.Upstream}: {Told(gateway)}", "check the Pod there, and the network in between") : null;
+    }
+
+    private Problem OnTheWay()
+    {
+        var said = $"{call.Flags} {call.Detail}".Trim();
+        // Nothing was found that explains it for certain, but what was found comes before all guesses.
+        if (trace.Hops.FirstOrDefault(hop => hop is { Status: HopStatus.Warning, Problem: not null } && hop.Name != CapacityStep.Hop && (hop.Way == 0 || trace.Ways[hop.Way - 1].Title == Way()?.Title)) is { Problem: { } found })
+            return Faults.Of("ISM2076", found.Object, found.Path, $"{_facts.Client} did not get through ({said}), and this may be why: {found.Message} ({found.Code})", found.Remedy);
+        if (call.IsOutOfTime)
+        {
+            return Faults.Of("ISM2077", Where(), "", $"there was no answer when the trace gave up after {Seconds(call.Milliseconds)}: that is the limit of the trace, not of the mesh. No proxy has recorded the call yet, so either the application needs longer, or packets do not arrive",
+                "give it more time: --timeout=30s; if that fails as well, check the network in between");
+        }
+        return Faults.Of("ISM2076", Where(), "", $"{_facts.Client} did not get through: {said}{(_facts.Sightings.All.Count == 0 ? "; no proxy on the path saw the call" : "")}",
+            "nothing in the configuration of the mesh explains it: check the network in between (NetworkPolicies, firewalls, routes)");
+    }
+
+    private string Where() => Way() is { } way ? way.Title : call.Upstream.Length > 0 ? $"address {call.Upstream}" : _facts.Client.ToString();
+
+    private Way? Way()
+    {
+        var way = trace.Ways.FirstOrDefault(candidate => call.Upstream.Length > 0 && candidate.Title.Contains(call.Upstream, StringComparison.Ordinal));
+        // A connection that hangs has no address yet. With only one path, it must be on that one.
+        return call.Upstream.Length == 0 && trace.Ways.Where(candidate => candidate.Percent > 0).ToList() is [var only] ? only : way;
+    }
+
+    /// <summary>The port that is called, and what its protocol follows from.</summary>
+    private (Protocol Protocol, string Object, string Field)? Port()
+    {
+        if (traced.Host?.Services.Select(service => (service, port: service.Port(traced.Port))).FirstOrDefault(found => found.port is not null) is not { port: { } port } found) return null;
+        var name = port.Name.Length > 0 ? port.Name : port.Port.ToString(CultureInfo.InvariantCulture);
+        return (Protocols.Of(port.Protocol, port.AppProtocol, port.Name, port.Port), found.service.Name, $"spec.ports[{name}].{(string.IsNullOrEmpty(port.AppProtocol) ? "name" : "appProtocol")}");
+    }
+
+    private static bool HasFlag(Sighting seen, params ReadOnlySpan<string> flags)
+    {
+        foreach (var flag in flags)
+            if (seen.Flags.Split(',').Contains(flag)) return true;
+        return false;
+    }
+
+    /// <summary>Nothing accepted the connection, so nothing can be said of the application's protocol.</summary>
+    private static bool IsRefused(Sighting seen) => seen.TransportFailure.Contains("refused", StringComparison.OrdinalIgnoreCase);
+
+    private static string Told(Sighting seen) => $"{seen.Flags} {seen.TransportFailure} {seen.Details}".TrimEnd();
+
+    private static string Seconds(double milliseconds) => string.Create(CultureInfo.InvariantCulture, $"{milliseconds / 1000:0.#} s");
+}

@@ -17,6 +17,7 @@ internal static class CommandLine
     private static readonly Dictionary<string, Func<string[], CancellationToken, Task<int>>> Roles = new(StringComparer.Ordinal)
     {
         ["discovery"] = global::Isthmus.ControlPlane.DiscoveryProgram.RunAsync,
+        ["probe"] = ProbeRole.RunAsync,
         ["request"] = RequestRole.RunAsync,
         ["lab-apiserver"] = (args, stop) => LinuxOnly.IsAvailable ? LinuxRoles.ApiServerAsync(args, stop) : throw LinuxOnly.Problem("lab-apiserver"),
         ["lab-node"] = (args, stop) => LinuxOnly.IsAvailable ? LinuxRoles.NodeAsync(args, stop) : throw LinuxOnly.Problem("lab-node"),

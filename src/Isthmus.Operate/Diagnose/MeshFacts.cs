@@ -8,7 +8,24 @@ namespace Isthmus.Operate.Diagnose;
 
 /// <summary>One east-west gateway Service.</summary>
 /// <param name="OnNodes">You reach it at the nodes' addresses and a NodePort.</param>
-public sealed record GatewayFacts(string Name, string Network, ValueList<string> Addresses, int ReadyEndpoints, bool HasPort, bool OnNodes = false);
+public sealed record GatewayFacts(string Name, string Network, ValueList<string> Addresses, int ReadyEndpoints, bool HasPort, bool OnNodes = false)
+{
+    /// <summary>The port of mesh traffic.</summary>
+    public int Port { get; init; } = Ports.EastWest;
+
+    /// <summary>The Service's selector, where it matches no Pod at all; empty otherwise.</summary>
+    public string SelectsNothing { get; init; } = "";
+}
+
+/// <summary>A connection from a proxy of one cluster to the gateway of another.</summary>
+/// <param name="From">The context of the cluster that it was tried from.</param>
+/// <param name="Proxy">The Pod that was asked; empty when none could be.</param>
+/// <param name="Error">Why it failed, or why it is not known; empty when it was made.</param>
+/// <param name="IsKnown">Whether a proxy could be asked.</param>
+public sealed record GatewayReach(string From, string Proxy, string To, string Gateway, string Address, string Error, bool IsKnown);
+
+/// <summary>The DNS of a cluster.</summary>
+public sealed record DnsFacts(string Service, int ReadyEndpoints);
 
 /// <summary>One line of a control plane's <c>/debug/clusterz</c>.</summary>
 /// <param name="Warning">What will fail unless someone acts.</param>
@@ -96,6 +113,18 @@ public sealed record ClusterFacts(
 
     /// <summary>Pod address ranges, one per node.</summary>
     public ValueList<string> PodRanges { get; init; }
+
+    /// <summary>The image in which its proxies or control planes run; empty when it is not that of this program.</summary>
+    public string ProgramImage { get; init; } = "";
+
+    /// <summary>The revision that injects Pods, <c>default</c> for the default one.</summary>
+    public string Revision { get; init; } = "default";
+
+    /// <summary>A ready Pod of the system namespace with a proxy; empty when there is none.</summary>
+    public string ProxyPod { get; init; } = "";
+
+    /// <summary>Null when its DNS is not the usual one (a Service with label <c>k8s-app=kube-dns</c>).</summary>
+    public DnsFacts? Dns { get; init; }
 
     /// <summary>The networks that gateway proxies were started with.</summary>
     public ValueList<string> ProxyNetworks { get; init; }

@@ -87,8 +87,21 @@ public sealed partial class MeshFactsReader(string istioNamespace)
             ControlPlaneClusters = (ns.Metadata.Annotations.GetValueOrDefault(Annotations.ControlPlaneClusters) ?? "").Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).ToValueList(),
             RemoteSecrets = await secrets,
             PodRanges = await ranges,
+            ProgramImage = all.Where(pod => pod.Metadata.DeletionTimestamp is null).SelectMany(pod => pod.Spec.Containers).Where(container => container.Name is "discovery" or "istio-proxy")
+                .OrderBy(container => container.Name, StringComparer.Ordinal).Select(container => container.Image).FirstOrDefault(image => image is not ("" or "auto")) ?? "",
+            Revision = RevisionOf(configurations),
+            ProxyPod = all.Where(pod => pod.Status.IsReady && pod.Metadata.DeletionTimestamp is null && pod.Spec.Containers.Exists(container => container.Name == "istio-proxy"))
+                .Select(pod => pod.Metadata.Name).Order(StringComparer.Ordinal).FirstOrDefault() ?? "",
+            Dns = await DnsAsync(client, services, stop),
             ProxyNetworks = OfProxies(all, "ISTIO_META_NETWORK").ToValueList(),
         };
+    }
+
+    /// <summary>The revision of the webhooks: the default one, if there is one.</summary>
+    private static string RevisionOf(IReadOnlyList<JsonObject> configurations)
+    {
+        var revisions = configurations.Select(configuration => configuration["metadata"]?["labels"]?[Labels.Revision]?.ToString() ?? "").Where(revision => revision.Length > 0).Order(StringComparer.Ordinal).ToList();
+        return revisions.Count == 0 || revisions.Contains("default") ? "default" : revisions[0];
     }
 
     private static bool PassesNames(JsonNode? server) => server?["tls"]?["mode"]?.ToString() == "AUTO_PASSTHROUGH"
@@ -134,11 +147,27 @@ public sealed partial class MeshFactsReader(string istioNamespace)
         {
             if (!service.Metadata.Labels.TryGetValue(Labels.Network, out var network) && !(byNames && service.Spec.Ports.Any(entry => entry.Port == Ports.EastWest) && service.Spec.Type == "LoadBalancer")) continue;
             var port = int.TryParse(service.Metadata.Labels.GetValueOrDefault(Labels.GatewayPort), out var own) ? own : Ports.EastWest;
-            gateways.Add(new(service.Key, network ?? "global names", AddressesOf(service), await ReadyAsync(client, service, stop),
-                service.Spec.Ports.Any(candidate => candidate.Port == port), service.Metadata.Annotations.ContainsKey(Annotations.NodeSelector)));
+            var ready = await ReadyAsync(client, service, stop);
+            gateways.Add(new(service.Key, network ?? "global names", AddressesOf(service), ready,
+                service.Spec.Ports.Any(candidate => candidate.Port == port), service.Metadata.Annotations.ContainsKey(Annotations.NodeSelector))
+            {
+                Port = port,
+                SelectsNothing = ready == 0 ? await SelectsNothingAsync(client, service, stop) : "",
+            });
         }
         return gateways.ToValueList();
     }
+
+    /// <summary>The selector of a Service without endpoints, if no Pod has these labels.</summary>
+    private static async Task<string> SelectsNothingAsync(KubeClient client, Service service, CancellationToken stop)
+    {
+        var selector = string.Join(',', service.Spec.Selector.Select(pair => $"{pair.Key}={pair.Value}"));
+        return selector.Length > 0 && (await client.ListAllAsync<Pod>(Kinds.Pod, service.Metadata.Namespace, new ListOptions { LabelSelector = selector }, stop)).Count == 0 ? selector : "";
+    }
+
+    private static async Task<DnsFacts?> DnsAsync(KubeClient client, IReadOnlyList<Service> services, CancellationToken stop) =>
+        services.FirstOrDefault(service => service.Metadata.Namespace == "kube-system" && service.Metadata.Labels.GetValueOrDefault("k8s-app") == "kube-dns") is { Spec.Selector.Count: > 0 } dns
+            ? new(dns.Key, await ReadyAsync(client, dns, stop)) : null;
 
     private static ValueList<string> AddressesOf(Service service) =>
         service.Status.LoadBalancer.Ingress.Select(ingress => ingress.Ip.Length > 0 ? ingress.Ip : ingress.Hostname).Concat(service.Spec.ExternalIPs).ToValueList();

@@ -13,6 +13,9 @@ public static partial class MeshVerification
         return alone.Select(cluster => (List<ClusterFacts>)[cluster]).Prepend([.. members.Except(alone)]).Where(mesh => mesh.Count > 0);
     }
 
+    /// <summary>Whether two clusters belong to one mesh.</summary>
+    internal static bool AreOneMesh(ClusterFacts one, ClusterFacts other, List<ClusterFacts> members) => Meshes(members).Any(mesh => mesh.Contains(one) && mesh.Contains(other));
+
     private static (ClusterFacts Host, HostedControlPlane? Plane) HostOf(ClusterFacts cluster, List<ClusterFacts> members) =>
         cluster.ControlPlanes.Count > 0 || cluster.Name.Length == 0 ? default
             : members.Where(other => other != cluster).SelectMany(other => other.Hosted.Select(plane => (other, (HostedControlPlane?)plane))).FirstOrDefault(found => found.Item2!.Cluster == cluster.Name);
@@ -23,7 +26,7 @@ public static partial class MeshVerification
         yield return new(cluster.Context, "control plane", $"in {host.Context}, {plane.Namespace}: {ready} of {plane.Pods.Count} ready", ready > 0 ? null
             : Wrong("ISM1003", cluster, "", $"its control plane in {host.Context} is not ready: {string.Join(", ", plane.Pods.Keys)}", $"inspect it with 'kubectl --context={host.Context} -n {plane.Namespace} describe deployment,pod -l app=istiod'"));
         foreach (var check in Way(cluster, [host])) yield return check;
-        foreach (var problem in plane.Problems) yield return new(cluster.Context, "configuration", problem.Object, problem);
+        foreach (var problem in plane.Problems) yield return new(cluster.Context, Configuration, problem.Object, problem);
     }
 
     /// <summary>Whether proxies of a cluster can find their control plane: a gateway must lead to it at the configured

@@ -4,11 +4,17 @@ using Isthmus.Core.Problems;
 namespace Isthmus.Operate.Diagnose;
 
 /// <summary>One check: what was checked, and what is wrong with it (null when nothing is).</summary>
-public sealed record Check(string Cluster, string What, string Found, Problem? Problem);
+public sealed record Check(string Cluster, string What, string Found, Problem? Problem)
+{
+    /// <summary>Whether it could be checked.</summary>
+    public bool IsKnown { get; init; } = true;
+}
 
 /// <summary>Decides whether clusters form one mesh, as a pure function of their facts.</summary>
 public static partial class MeshVerification
 {
+    private const string Configuration = "configuration";
+
     /// <summary>How many meshes there are. A cluster whose control plane runs in another cluster and serves no one else is
     /// a mesh of its own.</summary>
     public static int CountMeshes(IReadOnlyList<ClusterFacts> clusters) => Meshes([.. clusters.Where(cluster => cluster is { Error: "", HasIstio: true })]).Count();
@@ -23,6 +29,9 @@ public static partial class MeshVerification
         }
         var members = clusters.Where(cluster => cluster.Error.Length == 0).ToList();
         foreach (var cluster in members) checks.AddRange(Alone(cluster, members));
+        // Control planes that watch each other report the same about hosts that they share.
+        var told = new HashSet<Problem>();
+        checks.RemoveAll(check => check is { What: Configuration, Problem: { } problem } && !told.Add(problem));
         foreach (var mesh in Meshes(members)) checks.AddRange(Together(mesh, now));
         return checks;
     }
@@ -61,7 +70,12 @@ public static partial class MeshVerification
         }
         if (cluster.UntrustedWebhooks.IsEmpty) yield return new(cluster.Context, "injection webhook", "trusted", null);
         foreach (var gateway in cluster.Gateways) yield return GatewayCheck(cluster, gateway);
-        foreach (var problem in cluster.Problems) yield return new(cluster.Context, "configuration", problem.Object, problem);
+        foreach (var problem in cluster.Problems) yield return new(cluster.Context, Configuration, problem.Object, problem);
+        if (cluster.Dns is { } dns)
+        {
+            yield return new(cluster.Context, "DNS", $"{dns.Service}: {dns.ReadyEndpoints} ready", dns.ReadyEndpoints > 0 ? null
+                : Wrong("ISM1033", cluster, $"Service {dns.Service}", "has no ready Pods, so no name is resolved in the cluster, except those that sidecars resolve", $"kubectl --context={cluster.Context} -n {dns.Service.Split('/')[0]} get deployments,pods"));
+        }
     }
 
     private static Check GatewayCheck(ClusterFacts cluster, GatewayFacts gateway)
@@ -70,7 +84,9 @@ public static partial class MeshVerification
         if (gateway.Addresses.IsEmpty && !gateway.OnNodes)
             problem = Wrong("ISM1005", cluster, $"Service {gateway.Name}", "has no external address, so other networks cannot reach this one", "give the cluster a load balancer, or set spec.externalIPs");
         else if (gateway.ReadyEndpoints == 0)
-            problem = Wrong("ISM1006", cluster, $"Service {gateway.Name}", "has no ready Pods", "check the gateway's Deployment");
+            problem = gateway.SelectsNothing.Length > 0
+                ? Wrong("ISM1006", cluster, $"Service {gateway.Name}", $"spec.selector {gateway.SelectsNothing} matches no Pod", $"compare it with the labels of the gateway's Pods: kubectl --context={cluster.Context} -n {gateway.Name.Split('/')[0]} get pods --show-labels")
+                : Wrong("ISM1006", cluster, $"Service {gateway.Name}", "has no ready Pods", $"kubectl --context={cluster.Context} -n {gateway.Name.Split('/')[0]} get deployments,pods");
         else if (!gateway.HasPort)
             problem = Wrong("ISM1007", cluster, $"Service {gateway.Name}", $"has no port {Ports.EastWest}", $"add the port, or specify another with the label {Labels.GatewayPort}");
         return new(cluster.Context, "gateway", $"{gateway.Name} of {gateway.Network} at {(gateway.Addresses.IsEmpty ? gateway.OnNodes ? "its nodes" : "no address" : string.Join(",", gateway.Addresses))}", problem);

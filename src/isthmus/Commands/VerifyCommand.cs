@@ -3,28 +3,46 @@ using System.Text.Json.Nodes;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Operate.Diagnose;
+using Isthmus.Operate.Diagnose.Probing;
+using Isthmus.Operate.Diagnose.Tracing;
 using Isthmus.Options;
 using Isthmus.Output;
 
 namespace Isthmus.Commands;
 
-/// <summary><c>isthmus verify</c>: do these clusters form one mesh? Reads only.</summary>
+/// <summary><c>isthmus verify</c>: do these clusters form one mesh? It only reads, unless --probe lets it start Pods.</summary>
 internal static class VerifyCommand
 {
     internal static Command Build()
     {
         var contexts = new MeshContexts();
         var output = new OutputOption();
-        var command = new Command("verify", "Check that the clusters form one mesh. Read-only; exits with 1 if a check fails.") { contexts.Option, output.Option };
+        var probe = new Option<bool>("--probe") { Description = "Start a Pod in each cluster, in a namespace of its own that is removed afterwards, and let each call each over HTTP, gRPC and TCP" };
+        var patience = new DurationOption("--probe-timeout", "How long the Pods of --probe may take to start, for example 60s", "60s");
+        var command = new Command("verify", "Check that the clusters form one mesh. Read-only, except with --probe; exits with 1 if a check fails.") { contexts.Option, probe, patience.Option, output.Option };
         command.SetAction(async (line, stop) =>
         {
             var names = line.GetValue(GlobalOptions.Context) is { } one && line.GetResult(contexts.Option) is null ? [one] : contexts.Names(line);
             var reader = new MeshFactsReader(line.GetValue(GlobalOptions.IstioNamespace)!);
-            var facts = await Task.WhenAll(names.Select(name =>
-                reader.ReadAsync(name, MeshContexts.Load(line, name), stop)));
-            var checks = MeshVerification.Run(facts, TimeProvider.System.GetUtcNow());
-            output.Write(line, () => Tree(checks), () => Show(checks, MeshVerification.CountMeshes(facts)));
-            return checks.Any(Fails) ? 1 : 0;
+            var clusters = names.Select(name => MeshContexts.Load(line, name) with { Name = name }).ToList();
+            var reading = Task.WhenAll(clusters.Select(access => reader.ReadAsync(access.Name, access, stop)));
+            var looking = WorkloadVerification.RunAsync(clusters, line.GetValue(GlobalOptions.IstioNamespace)!, stop);
+            var facts = await reading;
+            var answering = facts.Where(cluster => cluster is { Error: "", HasIstio: true }).Select(cluster => cluster.Context).ToHashSet(StringComparer.Ordinal);
+            var reaching = GatewayReachReader.ReadAsync(facts, clusters, stop);
+            IReadOnlyList<Check> checks = [.. MeshVerification.Run(facts, TimeProvider.System.GetUtcNow()), .. GatewayReachReader.Checks(await reaching), .. (await looking).Where(check => answering.Contains(check.Cluster))];
+            IReadOnlyList<ProbedCall> calls = [];
+            if (line.GetValue(probe))
+            {
+                using var run = new MeshProbe(facts, clusters, TimeProvider.System, new Random());
+                calls = await run.RunAsync(patience.Of(line), stop);
+            }
+            output.Write(line, () => line.GetValue(probe) ? new JsonObject { ["checks"] = Tree(checks), ["calls"] = Tree(calls) } : Tree(checks), () =>
+            {
+                Show(checks, MeshVerification.CountMeshes(facts));
+                if (line.GetValue(probe)) Show(calls);
+            });
+            return checks.Any(Fails) || calls.Any(call => !call.IsReached) ? 1 : 0;
         });
         return command;
     }
@@ -35,17 +53,36 @@ internal static class VerifyCommand
     private static void Show(IReadOnlyList<Check> checks, int meshes)
     {
         TextTable.Write(["CLUSTER", "CHECK", "FOUND", "RESULT"], [.. checks.Select(check => (string[])
-            [check.Cluster, check.What, check.Found, check.Problem is null ? "ok" : Fails(check) ? check.Problem.Code : $"{check.Problem.Code} (warning)"])]);
+            [check.Cluster, check.What, check.Found, check.Problem is null ? check.IsKnown ? "ok" : "unknown" : Fails(check) ? check.Problem.Code : $"{check.Problem.Code} (warning)"])]);
         var problems = checks.Select(check => check.Problem).OfType<Problem>().ToList();
         Console.WriteLine();
         foreach (var problem in problems) Console.WriteLine($"{problem.Code} {problem}");
         var failed = checks.Count(Fails);
-        Console.WriteLine(failed == 0 ? meshes > 1 ? $"✔ The clusters form {meshes} meshes, all healthy." : "✔ The clusters form one mesh." : $"✘ {failed} of {checks.Count} checks failed.");
+        var warned = problems.Count - failed;
+        var unknown = checks.Count(check => !check.IsKnown);
+        var warnings = (warned == 0 ? "" : $" {warned} warning{(warned == 1 ? "" : "s")}: see above.") + (unknown == 0 ? "" : $" {unknown} check{(unknown == 1 ? "" : "s")} could not be made.");
+        Console.WriteLine(failed == 0 ? (meshes > 1 ? $"✔ The clusters form {meshes} meshes." : "✔ The clusters form one mesh.") + warnings : $"✘ {failed} of {checks.Count} checks failed.");
     }
+
+    private static void Show(IReadOnlyList<ProbedCall> calls)
+    {
+        Console.WriteLine();
+        TextTable.Write(["CALLER", "CALLEE", "PROTOCOL", "RESULT", "PATH", "LATENCY", "TLS", "IDENTITY SEEN"], [.. calls.Select(call => (string[])
+            [call.From, call.To, call.Protocol, call.IsReached ? "reached" : "failed", call.IsReached ? call.Path : call.Error, FormattableString.Invariant($"{call.Milliseconds:0.#} ms"), call.IsMutualTls ? "mutual" : call.IsReached ? "none" : "", call.Identity])]);
+        Console.WriteLine();
+        var failed = calls.Count(call => !call.IsReached);
+        Console.WriteLine(failed == 0 ? $"✔ All {calls.Count} calls were answered." : $"✘ {failed} of {calls.Count} calls failed. For the cause of each, let 'isthmus trace' follow a call of your own between these clusters.");
+    }
+
+    private static JsonArray Tree(IReadOnlyList<ProbedCall> calls) => new([.. calls.Select(call => (JsonNode)new JsonObject
+    {
+        ["from"] = call.From, ["to"] = call.To, ["protocol"] = call.Protocol, ["reached"] = call.IsReached, ["path"] = call.Path, ["milliseconds"] = call.Milliseconds,
+        ["identity"] = call.Identity, ["mutualTls"] = call.IsMutualTls, ["error"] = call.Error,
+    })]);
 
     private static JsonArray Tree(IReadOnlyList<Check> checks) => new([.. checks.Select(check =>
     {
-        var item = new JsonObject { ["cluster"] = check.Cluster, ["check"] = check.What, ["found"] = check.Found, ["ok"] = !Fails(check) };
+        var item = new JsonObject { ["cluster"] = check.Cluster, ["check"] = check.What, ["found"] = check.Found, ["ok"] = !Fails(check), ["known"] = check.IsKnown };
         if (check.Problem is { } problem)
         {
             item["problem"] = new JsonObject { ["code"] = problem.Code, ["object"] = problem.Object, ["message"] = problem.Message, ["remedy"] = problem.Remedy, ["severity"] = problem.Severity.ToString() };

@@ -89,10 +89,10 @@ public sealed class LoopbackMeshRig : IAsyncLifetime
     }
 
     /// <summary>Follows a call that a workload in cluster1 makes, as <c>isthmus trace</c> does.</summary>
-    internal async Task<CallTrace> TraceAsync(string caller, string ns, string target)
+    internal async Task<CallTrace> TraceAsync(string caller, string ns, string target, SentRequest? sent = null)
     {
         using var run = new TraceRun([.. Clusters.Select(Access)], WellKnown.SystemNamespace, TimeProvider.System, new Random());
-        return await run.RunAsync(new(caller, ns, TraceTarget.Parse(target), true, TimeSpan.FromSeconds(3)), Stop);
+        return await run.RunAsync(new(caller, ns, TraceTarget.Parse(target), true, TimeSpan.FromSeconds(3)) { Sent = sent ?? SentRequest.Plain }, Stop);
     }
 
     /// <summary>What a control plane says about the clusters that it watches: the messages of <c>isthmus

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Text.Json.Nodes;
+using Isthmus.Commands;
 using Isthmus.ControlPlane;
 using Isthmus.ControlPlane.Resolve;
 using Isthmus.ControlPlane.Settings;
@@ -22,6 +23,7 @@ namespace Isthmus.Tests.LoopbackMesh;
 /// at a loopback address of the Pod's own. Its volumes are directories.</summary>
 internal sealed class LoopbackPod(Pod pod, IPAddress address, LoopbackNode node) : IAsyncDisposable
 {
+    private const byte InnerRange = 50;
     private const string ServiceAccountFolder = "/var/run/secrets/kubernetes.io/serviceaccount", Loopback = "127.0.0.6";
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(10), LongestPause = TimeSpan.FromSeconds(1);
 
@@ -124,6 +126,7 @@ internal sealed class LoopbackPod(Pod pod, IPAddress address, LoopbackNode node)
         string[] words = [.. container.Args.Select(word => Expansion.Expand(word, environment))];
         if (container.Name == "discovery") _programs.Add(GuardAsync(() => DiscoverAsync(words[1..], environment, files, stop)));
         else if (container.Name == "istio-proxy") _programs.Add(GuardAsync(() => ProxyAsync(words[1..], environment, files, stop)));
+        else if (container.Command is ["isthmus", "probe"]) _programs.Add(GuardAsync(() => ProbeAsync(container, stop)));
         else foreach (var application in SampleApplications.Of(pod, container)) Listen(application);
     }
 
@@ -172,6 +175,23 @@ internal sealed class LoopbackPod(Pod pod, IPAddress address, LoopbackNode node)
         var ports = new ProxyPorts(TimeProvider.System, new ThreadRandom(), Sockets, new SystemResolver());
         var settings = AgentSettings.Read(parsed.Role, parsed.Domain, environment) with { DrainTime = TimeSpan.Zero, ListenerDrainTime = TimeSpan.FromSeconds(1) };
         await AgentRun.RunAsync(settings, environment, ports, new(files, new OneLog(AccessLog)), log, stop);
+    }
+
+    /// <summary>The program listens at an address of its own, to which the Pod's kernel leads.</summary>
+    private Task ProbeAsync(Container container, CancellationToken stop)
+    {
+        var bytes = address.GetAddressBytes();
+        bytes[2] += InnerRange;
+        var inner = new IPAddress(bytes);
+        foreach (var port in container.Ports) Listen(new(port.Number, (socket, end) => RelayAsync(socket, new(inner, port.Number), end)));
+        return ProbeRole.ServeAsync(inner, stop);
+    }
+
+    private static async Task RelayAsync(Socket client, IPEndPoint to, CancellationToken stop)
+    {
+        using var server = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        await server.ConnectAsync(to, stop);
+        await ByteRelay.RunAsync(client, server, stop);
     }
 
     private PodSockets Sockets { get; } = new(address);

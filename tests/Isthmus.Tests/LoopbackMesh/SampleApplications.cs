@@ -26,13 +26,16 @@ internal static class SampleApplications
         }
         return image switch
         {
-            "httpbin" => [new(Number(container.Args[0]), Http(path => path.StartsWith("/status/", StringComparison.Ordinal) ? (Number(path["/status/".Length..]), "") : (200, "httpbin")))],
+            "httpbin" => [new(Number(container.Args[0]), Http(path => path.StartsWith("/status/", StringComparison.Ordinal) ? (Number(path["/status/".Length..]), "") : path.StartsWith("/delay/", StringComparison.Ordinal) ? (Never, "") : (200, "httpbin")))],
             "tcp-echo-server" => container.Args[0].Split(',').Select(port => new Application(Number(port), Greet(container.Args[1]))),
             "own-tls" => [new(Number(container.Args[0]), Tls)],
             "inward" => [new(Number(container.Args[0]), Http(_ => (200, "inward")), IsInward: true)],
             _ => [],
         };
     }
+
+    /// <summary>The status of an answer that does not come.</summary>
+    private const int Never = 0;
 
     private static int Number(string text) => int.Parse(text, CultureInfo.InvariantCulture);
 
@@ -51,6 +54,7 @@ internal static class SampleApplications
             var isLast = false;
             while (await reader.ReadLineAsync(stop) is { Length: > 0 } header) isLast |= header.Equals("connection: close", StringComparison.OrdinalIgnoreCase);
             var (status, body) = answer(request.Split(' ')[1]);
+            if (status == Never) await Task.Delay(Timeout.InfiniteTimeSpan, stop);
             await stream.WriteAsync(Encoding.ASCII.GetBytes($"HTTP/1.1 {status} Status\r\ncontent-length: {body.Length}\r\n\r\n{body}"), stop);
             if (isLast) return;
         }

@@ -22,6 +22,7 @@ public sealed partial class TraceTests(LoopbackMeshRig mesh)
     private static readonly ResourceKind Gateways = Manifests.ResourceOf(IstioKind.Find("networking.istio.io/v1", "Gateway")!);
     private static readonly Dictionary<string, string> Names = new(StringComparer.Ordinal);
     private static readonly ReservedPort Inward = new();
+    private static readonly TokenMint Tokens = new();
     private static bool _ready;
 
     /// <summary>Who calls what, and the expected report: code, object and a part of the message; empty for calls that get
@@ -61,6 +62,12 @@ public sealed partial class TraceTests(LoopbackMeshRig mesh)
         ("$caller", "$split/aborted", "ISM2026 | VirtualService $ns/$split in cluster1 | 503"),
         ("$caller", "$split/other", "ISM2024 | VirtualService $ns/$split in cluster1 | /other"),
         ("$caller", "$bin/status/503", "ISM2073 | Pod $ns/$here | its application responded with status 503"),
+        ("$caller", "$rpc/hello", "ISM2074 | Service $ns/$rpc in cluster1 | declares GRPC"),
+        ("$caller", "$webs:8443/hello", "ISM2078 | Service $ns/$webs in cluster1 | declares HTTPS"),
+        ("$caller", "$split/sometimes", "ISM2026 | VirtualService $ns/$split in cluster1 | 70 %"),
+        ("$caller", "$domain/hello", "ISM2064 | AuthorizationPolicy $ns/$domain in cluster1 | the trust domain is cluster.local, not example.org"),
+        ("$caller", "$tokened/hello", "ISM2064 | AuthorizationPolicy $ns/$tokened in cluster1 | this one carries none"),
+        ("$caller", "$closed/hello", "ISM2064 | AuthorizationPolicy $ns/$closed in cluster1 | has no rules"),
         ("$narrow", "$remote:8000/hello", "ISM2013 | Sidecar $ns/$narrow in cluster1 | $remote"),
         ("$plain", "$guarded.$other/hello", "ISM2058 | Pod $ns/$plain | PeerAuthentication $other/$locked in cluster1 is STRICT"),
     ];
@@ -83,6 +90,40 @@ public sealed partial class TraceTests(LoopbackMeshRig mesh)
         await ExpectAsync(("$caller", "$split/hello", ""));
         foreach (var call in Faulty) await ExpectAsync(call);
     }
+
+    [Fact]
+    public async Task What_the_caller_sends_decides_about_routes_and_policies()
+    {
+        await ReadyAsync();
+        JsonObject Claims() => new() { ["iss"] = Name("issuer"), ["sub"] = "ann", ["exp"] = TimeProvider.System.GetUtcNow().AddHours(1).ToUnixTimeSeconds() };
+        using var stranger = new TokenMint();
+        await ExpectAsync(("$caller", "$split/hello", "ISM2034 | DestinationRule $ns/$split in cluster1 | version=none"), SentRequest.Parse("", ["Tier: gold"], "", ""));
+        await ExpectAsync(("$caller", "$tokened/hello", ""), SentRequest.Parse("", [], "", Tokens.Sign(Claims())));
+        await ExpectAsync(("$caller", "$tokened/hello", "ISM2082 | RequestAuthentication $ns/$issuer in cluster1 | Jwt verification fails"), SentRequest.Parse("", [], "", stranger.Sign(Claims())));
+        await ExpectAsync(("$caller", "$domain/admin", ""), SentRequest.Parse("put", [], "", ""));
+        await ExpectAsync(("$caller", "$bin/status/201", ""), SentRequest.Parse("", ["x-a: b"], "", ""));
+    }
+
+    [Fact]
+    public async Task A_part_that_gets_no_calls_is_named_while_another_answers()
+    {
+        await ReadyAsync();
+        await WarnedAsync("$torn/hello", "ISM2051 Pod $ns/$faraway");
+        // Half of the endpoints are those of the ServiceEntry: calls are retried at the others.
+        await WarnedAsync("$shadowed/hello", "ISM2018 ServiceEntry $other/$shadow in cluster1");
+    }
+
+    /// <summary>Whether proxies have recorded the call by then depends on how fast they notice that the caller is gone.</summary>
+    [Fact]
+    public async Task A_slow_answer_is_not_blamed_on_the_network()
+    {
+        await ReadyAsync();
+        await mesh.UntilAsync(async () => TraceText.Write(await mesh.TraceAsync($"deployment/{Name("caller")}", Name("ns"), $"{Name("bin")}/delay/600"), details: false),
+            text => text.Contains("(ISM2077)", StringComparison.Ordinal) && text.Contains($"Pod {Name("ns")}/{Name("here")}", StringComparison.Ordinal) && text.Contains("the limit of the trace, not of the mesh", StringComparison.Ordinal), "the trace names its own limit");
+    }
+
+    private Task WarnedAsync(string target, string warning) => mesh.UntilAsync(async () => TraceText.Write(await mesh.TraceAsync($"deployment/{Name("caller")}", Name("ns"), Fill(target)), details: false),
+        text => text.Contains("✔ The call gets through. ", StringComparison.Ordinal) && text.Contains(Fill(warning), StringComparison.Ordinal), $"{Fill(target)}: {Fill(warning)}");
 
     [Fact]
     public async Task Faults_of_the_mesh_itself_are_named_whatever_service_is_called()
@@ -114,11 +155,11 @@ public sealed partial class TraceTests(LoopbackMeshRig mesh)
 
     /// <summary>Repeats the trace until the answer is as expected: an injected fault takes a moment to reach the
     /// proxies.</summary>
-    private async Task ExpectAsync((string Caller, string Target, string Cause) call)
+    private async Task ExpectAsync((string Caller, string Target, string Cause) call, SentRequest? sent = null)
     {
         var (target, expected) = (Fill(call.Target), Fill(call.Cause));
         var wanted = expected.Split(" | ", StringSplitOptions.RemoveEmptyEntries);
-        await mesh.UntilAsync(async () => TraceText.Write(await mesh.TraceAsync($"deployment/{Fill(call.Caller)}", Name("ns"), target), details: false),
+        await mesh.UntilAsync(async () => TraceText.Write(await mesh.TraceAsync($"deployment/{Fill(call.Caller)}", Name("ns"), target, sent), details: false),
             text => expected.Length == 0 ? text.Contains("✔ The call", StringComparison.Ordinal) && !text.Contains("✘", StringComparison.Ordinal) && !text.Contains("! ", StringComparison.Ordinal)
                 : text.Contains($"({wanted[0]})", StringComparison.Ordinal) && text.Contains($"object  {wanted[1]}", StringComparison.Ordinal) && text[text.IndexOf("✘ The call fails", StringComparison.Ordinal)..].Contains(wanted[2], StringComparison.Ordinal),
             $"{call.Caller} → {target}: {(expected.Length == 0 ? "gets through" : expected)}");
@@ -133,7 +174,7 @@ public sealed partial class TraceTests(LoopbackMeshRig mesh)
         _ready = true;
     }
 
-    private static string Fill(string text) => Word().Replace(text, match => Name(match.Groups[1].Value)).Replace("INWARD", $"{Inward.Number}", StringComparison.Ordinal);
+    private static string Fill(string text) => Word().Replace(text, match => Name(match.Groups[1].Value)).Replace("INWARD", $"{Inward.Number}", StringComparison.Ordinal).Replace("KEYS", Tokens.Keys, StringComparison.Ordinal);
 
     private static string Name(string word)
     {

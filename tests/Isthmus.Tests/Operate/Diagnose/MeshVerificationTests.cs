@@ -211,4 +211,31 @@ public sealed class MeshVerificationTests
     [InlineData("e30.eyJleHAiOiJuZXZlciJ9.x", 0)]
     public void The_end_of_a_token_is_read_where_it_has_one(string token, long expected) =>
         Assert.Equal(expected == 0 ? null : DateTimeOffset.FromUnixTimeSeconds(expected), RemoteSecretFacts.ExpiryOf(token));
+
+    [Fact]
+    public void A_gateway_that_is_ready_and_cannot_be_reached_is_named_and_one_that_nobody_could_try_is_unknown()
+    {
+        var (one, two) = (Healthy(1, "n1"), Healthy(2, "n2"));
+        Assert.Equal([("c1", "c2", "172.18.0.2"), ("c2", "c1", "172.18.0.1")], GatewayReachReader.Wanted([one, two]).Select(wanted => (wanted.From.Context, wanted.To.Context, wanted.Address)));
+        Assert.Empty(GatewayReachReader.Wanted([Healthy(1, "n"), Healthy(2, "n")]));
+        var tried = new GatewayReach("c1", "gw-1", "c2", "istio-system/gw", "172.18.0.2:15443", "", true);
+        Assert.Equal([(null, true), ("ISM1034", true), (null, false)],
+            GatewayReachReader.Checks([tried, tried with { Error = "no answer within 1.5 s" }, tried with { Error = "no proxy can be asked", IsKnown = false }]).Select(check => (check.Problem?.Code, check.IsKnown)));
+    }
+
+    [Fact]
+    public void A_gateways_service_that_selects_nothing_and_a_cluster_without_dns_are_named()
+    {
+        var gateway = Healthy(2, "n2") with { Gateways = [new GatewayFacts("istio-system/gw", "n2", ["172.18.0.2"], 0, true) { SelectsNothing = "istio=eastwset" }], Dns = new("kube-system/kube-dns", 0) };
+        var told = MeshVerification.Run([Healthy(1, "n1") with { Dns = new("kube-system/kube-dns", 2) }, gateway], Now).Select(check => check.Problem).OfType<Core.Problems.Problem>().ToList();
+        Assert.Equal(["ISM1006", "ISM1033"], told.Select(problem => problem.Code).Order(StringComparer.Ordinal));
+        Assert.Contains("istio=eastwset matches no Pod", told.Find(problem => problem.Code == "ISM1006")!.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void What_two_control_planes_report_alike_is_told_once()
+    {
+        var odd = new Core.Problems.Problem("IST0170", "Service shop/orders", "spec.ports", "port 80 is missing in c2", "", Core.Problems.Severity.Warning);
+        Assert.Single(MeshVerification.Run([Healthy(1, "n1") with { Problems = [odd] }, Healthy(2, "n2") with { Problems = [odd] }], Now), check => check.Problem is not null);
+    }
 }

@@ -1,0 +1,64 @@
+using System.Globalization;
+using System.Net;
+using System.Text.Json.Nodes;
+using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Client;
+
+namespace Isthmus.Operate.Diagnose;
+
+/// <summary>Asks a proxy of each cluster to connect to the gateways of the other networks. It opens a connection and sends nothing.</summary>
+public static class GatewayReachReader
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(1500), Longest = TimeSpan.FromSeconds(4);
+
+    public static async Task<IReadOnlyList<GatewayReach>> ReadAsync(IReadOnlyList<ClusterFacts> clusters, IReadOnlyList<ClusterAccess> access, CancellationToken stop) =>
+        await Task.WhenAll(Wanted(clusters).Select(wanted => AskAsync(wanted.From, access.First(one => one.Name == wanted.From.Context), wanted.To, wanted.Gateway, wanted.Address, stop)));
+
+    /// <summary>Whether proxies can connect to the gateways of the other networks.</summary>
+    public static IEnumerable<Check> Checks(IEnumerable<GatewayReach> connections)
+    {
+        foreach (var reach in connections)
+        {
+            yield return new(reach.From, "path to gateway", $"{reach.Address}, {reach.Gateway} in {reach.To}{(reach.IsKnown ? "" : $": {reach.Error}")}", reach.Error.Length == 0 || !reach.IsKnown ? null
+                : new("ISM1034", $"Service {reach.Gateway} in {reach.To}", "", $"is ready, but Pod {reach.Proxy} in {reach.From} does not reach it at {reach.Address}: {reach.Error}",
+                    "packets do not arrive: check firewalls, security groups and routes between the clusters, and whether the address leads to the gateway"))
+            {
+                IsKnown = reach.IsKnown,
+            };
+        }
+    }
+
+    /// <summary>Which connections callers need: those from each network to the gateways of the others.</summary>
+    internal static IEnumerable<(ClusterFacts From, ClusterFacts To, GatewayFacts Gateway, string Address)> Wanted(IReadOnlyList<ClusterFacts> clusters)
+    {
+        var members = clusters.Where(cluster => cluster is { Error: "", HasIstio: true }).ToList();
+        return from near in members
+               from far in members
+               where far != near && (far.NetworkLabel != near.NetworkLabel || (far.IsJoinedByNames && near.IsJoinedByNames)) && MeshVerification.AreOneMesh(near, far, members)
+               from gateway in far.Gateways
+               where gateway is { OnNodes: false, HasPort: true, ReadyEndpoints: > 0 } && (gateway.Network != near.NetworkLabel || near.IsJoinedByNames)
+               from address in gateway.Addresses
+               where IPAddress.TryParse(address, out _)
+               select (near, far, gateway, address);
+    }
+
+    private static async Task<GatewayReach> AskAsync(ClusterFacts from, ClusterAccess access, ClusterFacts to, GatewayFacts gateway, string address, CancellationToken stop)
+    {
+        var point = new IPEndPoint(IPAddress.Parse(address), gateway.Port);
+        var reach = new GatewayReach(from.Context, from.ProxyPod, to.Context, gateway.Name, point.ToString(), "", true);
+        if (from.ProxyPod.Length == 0) return reach with { Error = "no proxy in the system namespace can be asked", IsKnown = false };
+        using var client = new KubeClient(access, "isthmus-verify") { RequestTimeout = Longest };
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        limit.CancelAfter(Longest);
+        try
+        {
+            var path = string.Create(CultureInfo.InvariantCulture, $"/reach?to={Uri.EscapeDataString(point.ToString())}&timeout={(int)Patience.TotalMilliseconds}");
+            var answer = await new MeshQuery(client, from.SystemNamespace).AskProxyAsync(from.SystemNamespace, from.ProxyPod, "POST", path, limit.Token);
+            return (bool?)answer["connected"] == true ? reach : reach with { Error = answer["error"]?.ToString() ?? "" };
+        }
+        catch (Exception e) when (e is ProblemException or KubeException or HttpRequestException || (e is OperationCanceledException && !stop.IsCancellationRequested))
+        {
+            return reach with { Error = $"Pod {from.ProxyPod} cannot be asked: {e.Message}", IsKnown = false };
+        }
+    }
+}

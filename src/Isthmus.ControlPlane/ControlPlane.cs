@@ -58,6 +58,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
     private readonly ClusterReport _report;
     private readonly Supervisor _tasks;
     private readonly Readiness _readiness;
+    private readonly LogLevels _levels = new();
 
     private ControlPlane(DiscoverySettings settings, ControlPlanePorts ports)
     {
@@ -66,7 +67,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
         _home = ports.Home is { } home ? new KubeClient(home, "isthmus-discovery") : _client;
         var tlsSource = new CaHolder();
         var tls = new ServingTls(() => tlsSource.State?.Current, settings, ports.Time);
-        var builder = Listening.Builder(settings, tls, ports.Address, ports.Log);
+        var builder = Listening.Builder(settings, tls, _levels, ports.Address, ports.Log);
         builder.Services.AddSingleton(ports.Time);
         _app = builder.Build();
         _logs = _app.Services.GetRequiredService<ILoggerFactory>();
@@ -170,10 +171,15 @@ public sealed partial class ControlPlane : IAsyncDisposable
         var callers = new CallerCheck(_clusters.ClientOf, _settings, () => _injector.Current.TrustDomain, _logs.CreateLogger<CallerCheck>());
         new CertificateEndpoint(_ca, callers, _settings, _ports.Time, _logs.CreateLogger<CertificateEndpoint>()) { Metrics = _engine.Metrics }.Map(_app);
         var identity = Identity(_settings);
-        new XdsServer(new AuthorizedFeeds(new MeshFeeds(_engine), callers, _settings.Listen.Plain), new XdsServerSettings(identity, FirstStates: new(_settings.PushThrottle, FirstStatePatience, _ports.Time)), _ports.Random).Map(_app);
+        var pages = new DebugEndpoints(_report, _lastKnown, _gatewayNames, MeshPages.All(_engine).Append(SourcePage.For(_engine, _report, _settings.ClusterId)).ToDictionary(StringComparer.Ordinal));
+        pages.Map(_app);
+        var debug = new AuthorizedDebug(new XdsDebugAnswers(_engine, pages), callers, _settings.Namespace, _settings.Listen.Plain);
+        new XdsServer(new AuthorizedFeeds(new MeshFeeds(_engine), callers, _settings.Listen.Plain), new XdsServerSettings(identity, FirstStates: new(_settings.PushThrottle, FirstStatePatience, _ports.Time)), _ports.Random) { Debug = debug }.Map(_app);
         new WebhookEndpoints(() => _injector.Current, SidecarsIn, () => _engine.Mesh.Sources.ProxyConfigs.Items.Values, _logs.CreateLogger<WebhookEndpoints>()) { Metrics = _engine.Metrics }.Map(_app);
-        new DebugEndpoints(_report, _lastKnown, _gatewayNames, MeshPages.All(_engine).Append(SourcePage.For(_engine, _report, _settings.ClusterId)).ToDictionary(StringComparer.Ordinal)).Map(_app);
+        new ControlZ(_levels).Map(_app);
         new MetricsPage(_engine, _report, _lastKnown, _tasks, _ports.Time, () => _ca.Current?.Bundle.Trust.Roots.Select(root => root.NotAfter.ToUniversalTime()).DefaultIfEmpty().Min()).Map(_app);
+        // Version, revision and build status: istioctl takes the last two off.
+        _app.MapGet("/version", (RequestDelegate)(http => http.Response.WriteAsync($"{Version}-unknown-unknown", http.RequestAborted)));
         _app.MapGet("/ready", (RequestDelegate)_readiness.AnswerAsync);
     }
 
@@ -190,13 +196,15 @@ public sealed partial class ControlPlane : IAsyncDisposable
         foreach (var text in _clusters.Awaited()) yield return text;
     }
 
+    private static string Version => typeof(ControlPlane).Assembly.GetName().Version?.ToString(3) ?? "";
+
     /// <summary>Shown to proxies with each response, as istiod does.</summary>
     private static Wire.Envoy.ControlPlane Identity(DiscoverySettings settings) => new()
     {
         Identifier = new System.Text.Json.Nodes.JsonObject
         {
             ["Component"] = "istiod", ["ID"] = settings.PodName,
-            ["Info"] = new System.Text.Json.Nodes.JsonObject { ["version"] = typeof(ControlPlane).Assembly.GetName().Version?.ToString(3) ?? "" },
+            ["Info"] = new System.Text.Json.Nodes.JsonObject { ["version"] = Version },
         }.ToJsonString(),
     };
 

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Security;
 using Isthmus.ControlPlane.Ca;
+using Isthmus.ControlPlane.Running;
 using Isthmus.ControlPlane.Settings;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -15,8 +16,9 @@ namespace Isthmus.ControlPlane;
 internal static class Listening
 {
     /// <param name="address">The only address to listen on; null for all.</param>
+    /// <param name="levels">Which messages the log gets.</param>
     /// <param name="log">Receives the log; null for the console.</param>
-    internal static WebApplicationBuilder Builder(DiscoverySettings settings, ServingTls tls, IPAddress? address = null, ILoggerProvider? log = null)
+    internal static WebApplicationBuilder Builder(DiscoverySettings settings, ServingTls tls, LogLevels levels, IPAddress? address = null, ILoggerProvider? log = null)
     {
         // The other builders read and watch settings files below the working directory, which in a container is the whole file system.
         var builder = WebApplication.CreateEmptyBuilder(new() { ApplicationName = "isthmus" });
@@ -32,7 +34,7 @@ internal static class Listening
             });
         }
         else builder.Logging.AddProvider(log);
-        builder.Logging.AddFilter("Microsoft", LogLevel.Warning);
+        builder.Logging.SetMinimumLevel(LogLevel.Trace).AddFilter(levels.IsEnabled).AddProvider(levels);
         builder.WebHost.UseKestrelCore().UseKestrelHttpsConfiguration().ConfigureKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;
@@ -47,6 +49,7 @@ internal static class Listening
             Listen(settings.MonitoringPort, listen => listen.Protocols = HttpProtocols.Http1);
             // This port has no authentication, so it is not open to others.
             kestrel.Listen(address ?? IPAddress.Loopback, settings.Listen.Plain, listen => listen.Protocols = HttpProtocols.Http2);
+            if (settings.ControlPort > 0) kestrel.Listen(address ?? IPAddress.Loopback, settings.ControlPort, listen => listen.Protocols = HttpProtocols.Http1);
             Listen(settings.Listen.Tls, listen =>
             {
                 listen.Protocols = HttpProtocols.Http2;
@@ -66,13 +69,20 @@ internal static class Listening
     internal static void Separate(WebApplication app, DiscoverySettings settings) => app.Use((http, next) =>
     {
         var path = http.Request.Path;
+        if (path.Value is ['/', '/', ..])
+        {
+            // istioctl asks for '//debug/…' and follows the answer that Go's servers give to it.
+            http.Response.Redirect($"/{path.Value.TrimStart('/')}{http.Request.QueryString}", permanent: true);
+            return Task.CompletedTask;
+        }
         var port = http.Connection.LocalPort;
         var belongs = port switch
         {
             _ when port == settings.Listen.Webhook => path.StartsWithSegments("/inject") || path == "/validate",
             _ when port == settings.Listen.Tls || port == settings.Listen.Plain => http.Request.Protocol == "HTTP/2" && !path.StartsWithSegments("/debug"),
-            _ when port == settings.MonitoringPort => path.StartsWithSegments("/metrics") || path.StartsWithSegments("/debug"),
-            _ => path.StartsWithSegments("/debug") || path == "/ready" || path.StartsWithSegments("/metrics"),
+            _ when port == settings.MonitoringPort => path.StartsWithSegments("/metrics") || path.StartsWithSegments("/debug") || path == "/version",
+            _ when port == settings.ControlPort => path.StartsWithSegments("/scopej"),
+            _ => path.StartsWithSegments("/debug") || path == "/ready" || path == "/version" || path.StartsWithSegments("/metrics"),
         };
         if (belongs) return next(http);
         http.Response.StatusCode = StatusCodes.Status404NotFound;

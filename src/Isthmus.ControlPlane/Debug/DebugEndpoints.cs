@@ -11,14 +11,49 @@ using Microsoft.AspNetCore.Routing;
 
 namespace Isthmus.ControlPlane.Debug;
 
+/// <summary>A debug page cannot answer.</summary>
+/// <param name="status">The HTTP status.</param>
+internal sealed class DebugPageException(int status, string message) : Exception(message)
+{
+    internal int Status => status;
+}
+
 /// <summary>The control plane's debug pages under <c>/debug</c>, for callers in its own Pod only (istiod's paths and JSON).</summary>
 public sealed class DebugEndpoints(ClusterReport clusters, LastKnownGood lastKnown, GatewayNames names, IReadOnlyDictionary<string, Func<HttpContext, Task<JsonNode>>> pages)
 {
+    private const string NotFound = "404 page not found\n";
+
     public void Map(IEndpointRouteBuilder endpoints)
     {
-        foreach (var (path, page) in pages.Append(new("clusterz", _ => Task.FromResult<JsonNode>(Clusters()))).Append(new("gatewaynamez", _ => Task.FromResult<JsonNode>(Names()))).Append(new("list", _ => Task.FromResult<JsonNode>(List()))))
+        foreach (var (path, page) in All) endpoints.MapGet($"/debug/{path}", (RequestDelegate)(http => AnswerAsync(http, page)));
+    }
+
+    /// <summary>A page as text, for other ways to ask for it than HTTP.</summary>
+    /// <param name="question">The name of a page, with a query or without: <c>config_dump?proxyID=web.shop</c>.</param>
+    public async Task<string> ReadAsync(string question, CancellationToken stop)
+    {
+        var (name, query) = question.Split('?', 2) is [var before, var after] ? (before, after) : (question, "");
+        name = name.Trim('/');
+        if (name.StartsWith("debug/", StringComparison.Ordinal)) name = name["debug/".Length..];
+        if (!All.ToDictionary(StringComparer.Ordinal).TryGetValue(name, out var page)) return NotFound;
+        var http = new DefaultHttpContext { RequestAborted = stop };
+        http.Request.QueryString = new(query.Length > 0 ? $"?{query}" : "");
+        return await TextAsync(http, page);
+    }
+
+    private IEnumerable<KeyValuePair<string, Func<HttpContext, Task<JsonNode>>>> All => pages
+        .Append(new("clusterz", _ => Task.FromResult<JsonNode>(Clusters()))).Append(new("gatewaynamez", _ => Task.FromResult<JsonNode>(Names()))).Append(new("list", _ => Task.FromResult<JsonNode>(List())));
+
+    private static async Task<string> TextAsync(HttpContext http, Func<HttpContext, Task<JsonNode>> page)
+    {
+        try
         {
-            endpoints.MapGet($"/debug/{path}", (RequestDelegate)(http => AnswerAsync(http, page)));
+            return (await page(http)).ToJsonString() + "\n";
+        }
+        catch (DebugPageException e)
+        {
+            (http.Response.StatusCode, http.Response.ContentType) = (e.Status, "text/plain; charset=utf-8");
+            return $"{e.Message}\n";
         }
     }
 
@@ -39,7 +74,7 @@ public sealed class DebugEndpoints(ClusterReport clusters, LastKnownGood lastKno
             return;
         }
         http.Response.ContentType = "application/json";
-        await http.Response.WriteAsync((await page(http)).ToJsonString() + "\n", http.RequestAborted);
+        await http.Response.WriteAsync(await TextAsync(http, page), http.RequestAborted);
     }
 
     private JsonArray Clusters() => new([.. clusters.Lines().Select(cluster =>

@@ -10,11 +10,13 @@ namespace Isthmus.ControlPlane.Debug;
 internal static class MeshPages
 {
     private static readonly (string Key, string TypeUrl)[] Types =
-        [("cluster", TypeUrls.Cluster), ("listener", TypeUrls.Listener), ("route", TypeUrls.Route), ("endpoint", TypeUrls.Endpoints)];
+        [("cluster", TypeUrls.Cluster), ("listener", TypeUrls.Listener), ("route", TypeUrls.Route), ("endpoint", TypeUrls.Endpoints), ("extensionconfig", TypeUrls.ExtensionConfig)];
 
     internal static Dictionary<string, Func<HttpContext, Task<JsonNode>>> All(PushEngine engine) => new(StringComparer.Ordinal)
     {
         ["syncz"] = _ => Task.FromResult<JsonNode>(Sync(engine)),
+        ["config_dump"] = http => Task.FromResult<JsonNode>(ConfigDumpPage.Json(Asked(engine, http))),
+        ["connections"] = _ => Task.FromResult<JsonNode>(Connections(engine)),
         ["networkz"] = http => engine.AskAsync<JsonNode>(writer => Networks(writer.Mesh), http.RequestAborted),
         ["registryz"] = http => engine.AskAsync<JsonNode>(writer => Registry(writer.Mesh), http.RequestAborted),
         ["endpointShardz"] = http => engine.AskAsync<JsonNode>(writer => Shards(writer.Mesh), http.RequestAborted),
@@ -41,6 +43,20 @@ internal static class MeshPages
         }
         return (JsonNode)line;
     })]);
+
+    /// <summary>The proxy that the query names.</summary>
+    private static ProxyFeed Asked(PushEngine engine, HttpContext http) => http.Request.Query["proxyID"].ToString() is { Length: > 0 } id
+        ? engine.Proxies.FirstOrDefault(feed => feed.Proxy.Id == id) ?? throw new DebugPageException(StatusCodes.Status404NotFound, ConfigDumpPage.NotConnected)
+        : throw new DebugPageException(StatusCodes.Status400BadRequest, ConfigDumpPage.NoProxy);
+
+    private static JsonObject Connections(PushEngine engine) => new()
+    {
+        ["totalClients"] = engine.Proxies.Count,
+        ["clients"] = new JsonArray([.. engine.Proxies.Select(feed => (JsonNode)new JsonObject
+        {
+            ["connectionId"] = feed.Proxy.Id, ["connectedAt"] = feed.Since.UtcDateTime.ToString("O", CultureInfo.InvariantCulture), ["address"] = feed.Proxy.Addresses[0],
+        })]),
+    };
 
     private static JsonArray Networks(Derive.MeshGraph mesh) => new([.. mesh.Gateways
         .OrderBy(gateway => gateway.Network, StringComparer.Ordinal).ThenBy(gateway => gateway.Address, StringComparer.Ordinal)

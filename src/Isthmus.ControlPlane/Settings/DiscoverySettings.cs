@@ -50,6 +50,8 @@ public sealed record DiscoverySettings
     public NativeSidecarMode NativeSidecars { get; init; }
     public MultiClusterSettings MultiCluster { get; init; } = MultiClusterSettings.Default;
     public int MonitoringPort { get; init; } = Ports.DiscoveryMonitoring;
+    /// <summary>ControlZ, on the loopback; 0: none.</summary>
+    public int ControlPort { get; init; } = Ports.ControlZ;
     public DiscoveryPorts Listen { get; init; } = DiscoveryPorts.Default;
 
     /// <summary>As in Istio: 20 with one processor, 25 with two, and at most 100.</summary>
@@ -107,6 +109,7 @@ public sealed record DiscoverySettings
             LongestCertificateLifetime = Span(environment, "MAX_WORKLOAD_CERT_TTL", TimeSpan.FromDays(90)),
             DomainSuffix = flags.DomainSuffix,
             MonitoringPort = flags.MonitoringPort,
+            ControlPort = flags.ControlPort,
         };
     }
 

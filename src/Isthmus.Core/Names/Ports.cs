@@ -15,6 +15,8 @@ public static class Ports
     public const int DiscoveryTls = 15012;
     /// <summary>Control plane metrics.</summary>
     public const int DiscoveryMonitoring = 15014;
+    /// <summary>ControlZ: the control plane's log levels, local only.</summary>
+    public const int ControlZ = 9876;
     /// <summary>Webhooks; the Service maps 443 to it.</summary>
     public const int Webhook = 15017;
     /// <summary>Agent: merged metrics, rewritten application probes.</summary>

@@ -34,12 +34,13 @@ internal sealed class AdminRoutes(DataPlane plane)
         var query = Query(question < 0 ? "" : target[(question + 1)..]);
         return path switch
         {
-            "/config_dump" => AdminReply.Json(ConfigDumps.Write(plane, query)),
+            "/config_dump" => ConfigDump(query),
             "/clusters" => query.GetValueOrDefault("format") == "json" ? AdminReply.Json(ClusterDumps.Json(plane)) : AdminReply.Text(ClusterDumps.Text(plane)),
             "/listeners" => query.GetValueOrDefault("format") == "json" ? AdminReply.Json(ListenerDumps.Json(plane)) : AdminReply.Text(ListenerDumps.Text(plane)),
             "/certs" => AdminReply.Json(CertificateDumps.Json(plane)),
             "/server_info" => AdminReply.Json(ServerDumps.Info(plane)),
-            "/stats" or "/stats/prometheus" => Stats(path == "/stats" && query.GetValueOrDefault("format") != "prometheus", query.GetValueOrDefault("filter", "")),
+            "/stats" => Stats(query.GetValueOrDefault("format", ""), query.GetValueOrDefault("filter", "")),
+            "/stats/prometheus" => Stats("prometheus", query.GetValueOrDefault("filter", "")),
             "/logging" => Logging(request, query),
             "/quitquitquit" when IsPost(request) => await QuitAsync().ConfigureAwait(false),
             "/drain_listeners" when IsPost(request) => DrainListeners(),
@@ -66,12 +67,30 @@ internal sealed class AdminRoutes(DataPlane plane)
 
     private AdminReply Metrics(string filter = "") => new(200, "text/plain; version=0.0.4; charset=utf-8", System.Text.Encoding.UTF8.GetBytes(StatsText.Prometheus(plane, filter)));
 
-    /// <param name="filter">A regular expression for the names; empty for all.</param>
-    private AdminReply Stats(bool isPlain, string filter)
+    private AdminReply ConfigDump(IReadOnlyDictionary<string, string> query)
     {
         try
         {
-            return isPlain ? AdminReply.Text(StatsText.Plain(plane, filter)) : Metrics(filter);
+            return AdminReply.Json(ConfigDumps.Write(plane, query));
+        }
+        catch (ResourceException e)
+        {
+            return AdminReply.Text($"{e.Message}\n", e.Message.EndsWith("not found in config dump", StringComparison.Ordinal) ? 404 : 400);
+        }
+    }
+
+    /// <param name="filter">A regular expression for the names; empty for all.</param>
+    private AdminReply Stats(string format, string filter)
+    {
+        try
+        {
+            return format switch
+            {
+                "" or "text" => AdminReply.Text(StatsText.Plain(plane, filter)),
+                "json" => AdminReply.Json(StatsText.Json(plane, filter)),
+                "prometheus" => Metrics(filter),
+                _ => AdminReply.Text("usage: /stats?format=json  or /stats?format=prometheus\n\n", 400),
+            };
         }
         catch (ResourceException e)
         {

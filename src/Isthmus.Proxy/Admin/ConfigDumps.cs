@@ -12,11 +12,11 @@ internal static class ConfigDumps
 {
     private const string Prefix = "type.googleapis.com/envoy.admin.v3.";
 
-    /// <param name="query"><c>resource</c> keeps one field of the dump, <c>name_regex</c> keeps resources by name,
-    /// <c>include_eds</c> adds endpoints.</param>
+    /// <param name="query"><c>include_eds</c> adds endpoints; for the rest see <see cref="DumpSelection"/>.</param>
+    /// <exception cref="ResourceException">The query is not valid.</exception>
     public static string Write(DataPlane plane, IReadOnlyDictionary<string, string> query)
     {
-        var resource = query.GetValueOrDefault("resource", query.GetValueOrDefault("mask", ""));
+        var selection = new DumpSelection(query);
         var configs = new List<JsonObject> { Bootstrap(plane) };
         plane.State.Read(books =>
         {
@@ -27,14 +27,7 @@ internal static class ConfigDumps
             return true;
         });
         configs.Add(Secrets(plane));
-        if (resource.Length > 0)
-            configs = [.. configs.Where(c => c.ContainsKey(resource)).SelectMany(c => c[resource]!.AsArray()).Select(c => c!.DeepClone().AsObject())];
-        if (query.TryGetValue("name_regex", out var pattern))
-        {
-            var match = TextMatch.CompileRegex(pattern, whole: false);
-            configs = [.. configs.Where(c => c["name"] is { } name ? match.IsMatch(name.GetValue<string>()) : resource.Length == 0)];
-        }
-        return DumpJson.Text(new JsonObject { ["configs"] = DumpJson.List(configs) });
+        return DumpJson.Text(new JsonObject { ["configs"] = DumpJson.List(selection.Of(configs)) });
     }
 
     private static JsonObject Bootstrap(DataPlane plane) => new()

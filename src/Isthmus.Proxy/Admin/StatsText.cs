@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using Isthmus.Proxy.Balancing;
 using Isthmus.Proxy.Snapshot;
@@ -11,16 +12,25 @@ namespace Isthmus.Proxy.Admin;
 internal static partial class StatsText
 {
     /// <summary>All statistics whose lines match an expression.</summary>
-    public static string Plain(DataPlane plane, string filter)
+    /// <exception cref="ResourceException">The expression is invalid.</exception>
+    public static string Plain(DataPlane plane, string filter) => string.Concat(Matching(plane, filter).Select(stat => $"{stat.Name}: {stat.Value}\n"));
+
+    /// <summary>The same as JSON, as Envoy writes it.</summary>
+    /// <exception cref="ResourceException">The expression is invalid.</exception>
+    public static string Json(DataPlane plane, string filter) => DumpJson.Text(new JsonObject
     {
-        var lines = new List<string>();
-        foreach (var stat in Server(plane)) lines.Add($"{stat.Name}: {stat.Value(plane)}");
-        foreach (var (name, value) in plane.Report.Access.All) lines.Add($"{name}: {value}");
-        foreach (var cluster in plane.State.Current.Clusters.Values)
-            foreach (var stat in ClusterStats.All) lines.Add($"{Beginning(cluster)}{stat.Name}: {stat.Value(cluster)}");
+        ["stats"] = DumpJson.List(Matching(plane, filter).Select(stat => new JsonObject { ["name"] = stat.Name, ["value"] = stat.Value })),
+    });
+
+    private static IEnumerable<(string Name, long Value)> Matching(DataPlane plane, string filter)
+    {
         var match = filter.Length > 0 ? TextMatch.CompileRegex(filter, whole: false) : null;
-        return string.Concat(lines.Order(StringComparer.Ordinal).Where(l => match?.IsMatch(l) ?? true).Select(l => l + "\n"));
+        return All(plane).Where(stat => match?.IsMatch(stat.Name) ?? true).OrderBy(stat => stat.Name, StringComparer.Ordinal);
     }
+
+    private static IEnumerable<(string Name, long Value)> All(DataPlane plane) => Server(plane).Select(stat => (stat.Name, stat.Value(plane)))
+        .Concat(plane.Report.Access.All.Select(item => (item.Key, item.Value)))
+        .Concat(plane.State.Current.Clusters.Values.SelectMany(cluster => ClusterStats.All.Select(stat => (Beginning(cluster) + stat.Name, stat.Value(cluster)))));
 
     /// <summary>What Prometheus scrapes: of clusters, the statistics that are selected.</summary>
     /// <param name="filter">An expression that the names of the metrics to write match; empty for all.</param>

@@ -16,6 +16,15 @@ public static class TypeUrls
     /// <summary>Istio's debug resources have no googleapis prefix; the resource name is the name of the debug page.</summary>
     public const string Debug = "istio.io/debug";
 
+    /// <summary>The connected proxies, as nodes; istiod's own name for them, and the one that istioctl uses.</summary>
+    public const string Connect = "istio.io/connect", Connections = "istio.io/connections";
+
+    /// <summary>Whether each connected proxy has what was sent to it.</summary>
+    public const string DebugSync = "istio.io/debug/syncz";
+
+    /// <summary>What was sent to the proxy that the resource name says, as sections of a configuration dump.</summary>
+    public const string DebugConfigDump = "istio.io/debug/config_dump";
+
     private static readonly string[] Order = [Cluster, Endpoints, Listener, Route, NameTable, ExtensionConfig, Secret];
 
     /// <summary>Dependencies come first: clusters, endpoints, listeners, routes, then the rest (Istio's push order).</summary>
@@ -24,6 +33,9 @@ public static class TypeUrls
         var index = Array.IndexOf(Order, typeUrl);
         return index < 0 ? Order.Length : index;
     }
+
+    /// <summary>Types that are questions about the server: each request is answered once.</summary>
+    public static bool IsDebug(string typeUrl) => typeUrl.StartsWith("istio.io/", StringComparison.Ordinal);
 
     /// <summary>Types whose empty subscription means "everything I should have".</summary>
     public static bool IsWildcard(string typeUrl) => typeUrl is Cluster or Listener or NameTable or ProxyConfig;

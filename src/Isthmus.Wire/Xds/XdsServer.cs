@@ -30,6 +30,9 @@ public sealed class XdsServer(IXdsFeeds feeds, XdsServerSettings settings, Rando
     /// <summary>Guards <see cref="Random"/>: streams start on many threads.</summary>
     private readonly Lock _randomLock = new();
 
+    /// <summary>Answers questions about the server; null: nobody does.</summary>
+    public IXdsDebug? Debug { get; init; }
+
     public void Map(IEndpointRouteBuilder endpoints)
     {
         endpoints.MapDuplex(AdsMethods.Delta, ServeDeltaAsync, settings.MaxMessage);
@@ -37,28 +40,40 @@ public sealed class XdsServer(IXdsFeeds feeds, XdsServerSettings settings, Rando
     }
 
     private Task ServeDeltaAsync(GrpcCall call, GrpcReader<DeltaDiscoveryRequest> requests, GrpcWriter<DeltaDiscoveryResponse> responses) =>
-        ServeAsync(call, requests.ReadAsync, delta: true, request => request.Node,
+        ServeAsync(call, null, requests.ReadAsync, request => new(request.Node, call, Delta: true),
             observe => new DeltaStream(NoncePrefix(), observe, settings.ControlPlane),
             answer => responses.WriteAsync(answer.CalculateSize(), XdsPieces.Of(answer), call.Stop));
 
-    private Task ServeSotwAsync(GrpcCall call, GrpcReader<DiscoveryRequest> requests, GrpcWriter<DiscoveryResponse> responses)
+    private async Task ServeSotwAsync(GrpcCall call, GrpcReader<DiscoveryRequest> requests, GrpcWriter<DiscoveryResponse> responses)
     {
         var repeated = new RepeatedNames();
-        return ServeAsync(call, stop => requests.ReadAsync(repeated.Parse, stop), delta: false, request => request.Node,
+        if (await requests.ReadAsync(repeated.Parse, call.Stop).ConfigureAwait(false) is not { } first) return;
+        if (Debug is { } debug && TypeUrls.IsDebug(first.TypeUrl))
+        {
+            var questions = new XdsDebugStream(debug, settings.ControlPlane, NoncePrefix());
+            for (var request = first; request is not null; request = await requests.ReadAsync(call.Stop).ConfigureAwait(false))
+            {
+                if (await questions.AnswerAsync(call, request).ConfigureAwait(false) is { } answer) await responses.WriteAsync(answer.CalculateSize(), XdsPieces.Of(answer), call.Stop).ConfigureAwait(false);
+            }
+            return;
+        }
+        await ServeAsync(call, first, stop => requests.ReadAsync(repeated.Parse, stop), request => new(request.Node, call, Delta: false),
             observe => new SotwStream(NoncePrefix(), settings.ControlPlane, observe, repeated),
-            answer => responses.WriteAsync(answer.CalculateSize(), XdsPieces.Of(answer), call.Stop));
+            answer => responses.WriteAsync(answer.CalculateSize(), XdsPieces.Of(answer), call.Stop)).ConfigureAwait(false);
     }
 
+    /// <param name="first">The first request, if it has been read.</param>
     private async Task ServeAsync<TRequest, TResponse>(
-        GrpcCall call, Func<CancellationToken, ValueTask<TRequest?>> read, bool delta, Func<TRequest, Node?> nodeOf,
+        GrpcCall call, TRequest? first, Func<CancellationToken, ValueTask<TRequest?>> read, Func<TRequest, XdsClientHello> greet,
         Func<Action<XdsEvent>, IXdsStream<TRequest, TResponse>> open, Func<TResponse, ValueTask> write)
         where TRequest : class, IMessage<TRequest>
     {
-        if (await read(call.Stop).ConfigureAwait(false) is not { } first) return;
-        var node = nodeOf(first);
-        if (string.IsNullOrEmpty(node?.Id))
+        first ??= await read(call.Stop).ConfigureAwait(false);
+        if (first is null) return;
+        var client = greet(first);
+        if (string.IsNullOrEmpty(client.Node?.Id))
             throw new GrpcException(GrpcCode.InvalidArgument, "the first request of a stream must carry the node with its id");
-        await using var feed = await feeds.OpenAsync(new(node, call, delta), call.Stop).ConfigureAwait(false);
+        await using var feed = await feeds.OpenAsync(client, call.Stop).ConfigureAwait(false);
         var stream = open(feed.Observe);
         using var turn = settings.FirstStates?.Join();
 

@@ -33,7 +33,7 @@ public sealed class CompositionTests
     public void The_web_server_reads_and_watches_no_settings_files()
     {
         var settings = new DiscoverySettings();
-        var builder = Listening.Builder(settings, new(() => null, settings, TimeProvider.System));
+        var builder = Listening.Builder(settings, new(() => null, settings, TimeProvider.System), new());
         Assert.Empty(((IConfigurationBuilder)builder.Configuration).Sources.OfType<FileConfigurationSource>());
     }
 

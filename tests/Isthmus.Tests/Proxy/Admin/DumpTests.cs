@@ -71,10 +71,56 @@ public sealed class DumpTests : IDisposable
     {
         var part = JsonNode.Parse(await GetAsync("/config_dump?resource=dynamic_active_clusters"))!["configs"]!.AsArray();
         Assert.Equal(2, part.Count);
+        Assert.All(part, entry => Assert.Equal("type.googleapis.com/envoy.admin.v3.ClustersConfigDump.DynamicCluster", entry!["@type"]!.ToString()));
         Assert.Contains("fixed::10.1.1.1:80::health_flags::healthy", await GetAsync("/clusters"), StringComparison.Ordinal);
         Assert.Contains("\"address\": \"10.1.1.1\"", await GetAsync("/clusters?format=json"), StringComparison.Ordinal);
         Assert.Contains("envoy_cluster_membership_total{cluster_name=\"fixed\"} 1", await GetAsync("/stats/prometheus"), StringComparison.Ordinal);
         Assert.Contains("isthmus.resource_notes: 2", await GetAsync("/stats?filter=isthmus"), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("resource=dynamic_active_clusters&name_regex=^fi", """[{"@type":"type.googleapis.com/envoy.admin.v3.ClustersConfigDump.DynamicCluster","cluster":{"@type":"type.googleapis.com/envoy.config.cluster.v3.Cluster","name":"fixed"}}]""", "&mask=cluster.name")]
+    [InlineData("resource=dynamic_active_clusters", """[{"@type":"type.googleapis.com/envoy.admin.v3.ClustersConfigDump.DynamicCluster","version_info":""},{"@type":"type.googleapis.com/envoy.admin.v3.ClustersConfigDump.DynamicCluster","version_info":""}]""", "&mask=version_info")]
+    [InlineData("resource=static_listeners", "[]", "")]
+    [InlineData("mask=dynamic_warming_clusters.cluster.name,bootstrap.node.id", """
+        [{"@type":"type.googleapis.com/envoy.admin.v3.BootstrapConfigDump","bootstrap":{"node":{"id":"sidecar~1.2.3.4~p.n~n.svc"}}},
+        {"@type":"type.googleapis.com/envoy.admin.v3.ClustersConfigDump","dynamic_warming_clusters":[{"cluster":{"@type":"type.googleapis.com/envoy.config.cluster.v3.Cluster","name":"waits"}}]},
+        {"@type":"type.googleapis.com/envoy.admin.v3.ListenersConfigDump"},{"@type":"type.googleapis.com/envoy.admin.v3.RoutesConfigDump"},{"@type":"type.googleapis.com/envoy.admin.v3.SecretsConfigDump"}]
+        """, "")]
+    public async Task Resource_mask_and_name_select_as_in_Envoy(string query, string expected, string mask)
+    {
+        var configs = JsonNode.Parse(await GetAsync($"/config_dump?{query}{mask}"))!["configs"]!.AsArray();
+        // The version is a number of the source.
+        foreach (var entry in configs.OfType<JsonObject>().Where(entry => entry.ContainsKey("version_info"))) entry["version_info"] = "";
+        Assert.Equal(JsonNode.Parse(expected)!.ToJsonString(), configs.ToJsonString());
+    }
+
+    [Fact]
+    public async Task The_bootstrap_alone_can_be_asked_for()
+    {
+        var configs = JsonNode.Parse(await GetAsync("/config_dump?mask=bootstrap"))!["configs"]!.AsArray();
+        Assert.Equal("sidecar~1.2.3.4~p.n~n.svc", configs[0]!["bootstrap"]!["node"]!["id"]!.ToString());
+        Assert.All(configs.Skip(1), section => Assert.Equal(["@type"], section!.AsObject().Select(field => field.Key)));
+    }
+
+    [Theory]
+    [InlineData("resource=bootstrap", 400, "bootstrap is not a repeated field. Use ?mask=bootstrap to get only this field\n")]
+    [InlineData("resource=nothing", 404, "nothing not found in config dump\n")]
+    [InlineData("name_regex=(", 400, null)]
+    public async Task A_dump_of_something_unknown_is_an_error(string query, int status, string? text)
+    {
+        var reply = (await HandleAsync("GET", $"/config_dump?{query}"))!;
+        Assert.Equal(status, reply.Status);
+        if (text is not null) Assert.Equal(text, Encoding.UTF8.GetString(reply.Body.Span));
+    }
+
+    [Fact]
+    public async Task Statistics_come_as_text_and_as_JSON()
+    {
+        var stats = JsonNode.Parse(await GetAsync("/stats?format=json&filter=^cluster.fixed.membership"))!["stats"]!.AsArray();
+        Assert.Equal("""[{"name":"cluster.fixed.membership_total","value":1}]""", stats.ToJsonString());
+        Assert.Equal("cluster.fixed.membership_total: 1\n", await GetAsync("/stats?filter=^cluster.fixed.membership_total$"));
+        Assert.Equal(400, (await HandleAsync("GET", "/stats?format=xml"))!.Status);
     }
 
     [Fact]

@@ -28,15 +28,15 @@ internal sealed partial record ProblemRow(string FoundBy, string Severity, strin
     private static string MissingText(Finding finding) =>
         finding.Missing is { } missing ? $"kubectl --context={missing.Cluster} apply -f - <<'EOF'\n{YamlText.Print(missing.Object)}EOF" : "";
 
-    /// <summary>A remedy is a command, or contains one in quotation marks.</summary>
+    /// <summary>A remedy is a command, or contains one in quotation marks or after a colon.</summary>
     internal static string CommandIn(string remedy) =>
-        Whole().IsMatch(remedy) ? remedy : Quoted().Match(remedy) is { Success: true } found ? found.Groups[1].Value : "";
+        Whole().IsMatch(remedy) ? remedy : Within().Match(remedy) is { Success: true } found ? found.Groups[1].Value + found.Groups[2].Value : "";
 
     [GeneratedRegex(@"^(isthmus|kubectl|istioctl|samples/\S+) [^;]*$")]
     private static partial Regex Whole();
 
-    [GeneratedRegex("'((?:isthmus|kubectl|istioctl) [^']+)'")]
-    private static partial Regex Quoted();
+    [GeneratedRegex("'((?:isthmus|kubectl|istioctl) [^']+)'|: ((?:isthmus|kubectl|istioctl) [^';]+)$")]
+    private static partial Regex Within();
 }
 
 /// <param name="Verified">When the clusters were last verified.</param>

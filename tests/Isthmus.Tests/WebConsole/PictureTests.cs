@@ -106,6 +106,7 @@ public sealed class PictureTests
     [InlineData("isthmus install --context=c1", "isthmus install --context=c1")]
     [InlineData("isthmus create-remote-secret --name=c2 | kubectl apply -f -", "isthmus create-remote-secret --name=c2 | kubectl apply -f -")]
     [InlineData("run 'isthmus install'", "isthmus install")]
+    [InlineData("compare it with the labels: kubectl --context=c1 get pods --show-labels", "kubectl --context=c1 get pods --show-labels")]
     [InlineData("start the cluster, or fix its entry in the kubeconfig", "")]
     [InlineData("give all clusters a 'cacerts' Secret of one root", "")]
     public void The_command_of_a_remedy_can_be_typed(string remedy, string command) => Assert.Equal(command, ProblemRow.CommandIn(remedy));

@@ -37,7 +37,7 @@ function App() {
     <a class="skip" href="#main" onClick={e => { e.preventDefault(); heading.current.focus(); }}>Skip to the content</a>
     <header>
       <span class="brand">Isthmus</span>
-      <nav aria-label="Pages"><ul>{pages.map(([name, text]) => <li><a href={`#/${name}`} aria-current={name === at.name ? 'page' : undefined}>{text}{name === 'problems' && errors > 0 && <span class="count">{errors}<span class="hidden"> errors</span></span>}</a></li>)}</ul></nav>
+      <nav aria-label="Pages"><ul>{pages.map(([name, text]) => <li><a href={`#/${name}`} aria-current={name === at.name ? 'page' : undefined}>{text}{name === 'problems' && errors > 0 && <span class="count">{errors}<span class="hidden"> {errors === 1 ? 'error' : 'errors'}</span></span>}</a></li>)}</ul></nav>
       <span class={`state ${state[0]}`} role="status">{{ live: 'live', lost: 'connection lost', refused: 'closed', opening: 'opening' }[state[0]]}</span>
     </header>
     <main id="main">

@@ -38,22 +38,29 @@ export function TracePage({ args }) {
 }
 
 function Trace({ trace, asked }) {
-  const [open, setOpen] = useState(null);
+  const failed = trace.hops.find(hop => hop.status === 'failed');
+  const warned = failed ? [] : trace.hops.filter(hop => hop.status === 'warning');
+  const [open, setOpen] = useState(warned[0] ?? null);
   const shared = trace.hops.filter(hop => hop.way === 0 && hop.hop !== 'call');
   const call = trace.hops.filter(hop => hop.hop === 'call');
   const row = hops => <ol class="hops">{hops.map(hop => <li><button type="button" class={`hop ${marks[hop.status][1]}`} aria-expanded={open === hop} onClick={() => setOpen(open === hop ? null : hop)}>
     <span class="mark" aria-hidden="true">{marks[hop.status][0]}</span><strong>{hop.hop}</strong><span class="hidden">: {words[hop.status]}.</span><span class="text">{hop.summary}</span></button></li>)}</ol>;
   return <section aria-label="The path of the call">
-    <p role="status" class={`verdict ${trace.succeeds ? 'ok' : 'bad'}`}>{trace.succeeds ? trace.call ? '✔ The call gets through.' : '✔ The call would get through; it was not made.' : `✘ The call fails at: ${trace.hops.find(hop => hop.status === 'failed').hop}`}</p>
-    {trace.cause && <div class="problem bad"><p><strong>{trace.cause.object}</strong> {trace.cause.field && <code>{trace.cause.field}</code>}</p><p>{trace.cause.message} <span class="quiet">({trace.cause.code})</span></p>
-      {trace.cause.remedy && (/^(isthmus|kubectl|samples)/.test(trace.cause.remedy) ? <Command text={trace.cause.remedy} /> : <p><span class="quiet">Remedy:</span> {trace.cause.remedy}</p>)}</div>}
+    <p role="status" class={`verdict ${failed ? 'bad' : warned.length > 0 ? 'warn' : 'ok'}`}>{failed ? `✘ The call fails at: ${failed.hop}` : <>
+      {warned.length > 0 ? '!' : '✔'} {trace.call ? 'The call gets through.' : 'The call would get through; it was not made.'}{warned.length > 0 && ` See: ${warned.map(hop => hop.hop).join(', ')}`}</>}</p>
+    {trace.cause && <Cause problem={trace.cause} kind="bad" />}
     <p class="quiet">{trace.client} in {trace.cluster} → {trace.target}</p>
     {row(shared)}
     {trace.ways.length > 0 && <div class="ways">{trace.ways.map((way, i) => <section class="way"><h2>{way.percent > 0 ? `${way.percent} %: ` : ''}{way.title}</h2>{row(trace.hops.filter(hop => hop.way === i + 1))}</section>)}</div>}
     {call.length > 0 && row(call)}
     {open && <aside class="details" aria-label={`Details of ${open.hop}`} aria-live="polite"><h2>{open.hop}</h2><p>{open.summary}</p>
-      <Facts items={(open.facts ?? []).map(fact => [fact.name, fact.value])} />{open.problem && <p>{open.problem.code}: {open.problem.message} {open.problem.remedy}</p>}</aside>}
+      <Facts items={(open.facts ?? []).map(fact => [fact.name, fact.value])} />{open.problem && <Cause problem={open.problem} kind={marks[open.status][1]} />}</aside>}
     {trace.call?.times?.length > 0 && <ul class="times">{trace.call.times.map(time => <li><strong>{millis(time.milliseconds)}</strong> {time.where}: {time.what}</li>)}</ul>}
     <Command text={`isthmus trace ${asked.pod} ${asked.target} --context=${asked.cluster}${asked.call ? '' : ' --no-call'}`} />
   </section>;
+}
+
+function Cause({ problem, kind }) {
+  return <div class={`problem ${kind}`}><p><strong>{problem.object}</strong> {problem.field && <code>{problem.field}</code>}</p><p>{problem.message} <span class="quiet">({problem.code})</span></p>
+    {problem.remedy && (/^(isthmus|kubectl|samples)/.test(problem.remedy) ? <Command text={problem.remedy} /> : <p><span class="quiet">Remedy:</span> {problem.remedy}</p>)}</div>;
 }

@@ -1,0 +1,242 @@
+// Drives the page of 'isthmus console' in a browser, as ConsoleTests.cs asks. Each step prints a line; the first that fails ends the run.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+
+const { address, program, libraries, fonts, packages, pictures, service } = JSON.parse(process.argv[2]);
+const require = createRequire(packages);
+const { chromium } = require('playwright-core');
+const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
+
+const origin = new URL(address).origin;
+const wide = { width: 1280, height: 800 }, narrow = { width: 390, height: 844 };
+const target = 'http://helloworld.sample:5000/hello';
+const patience = 30000;
+
+const browser = await chromium.launch({ executablePath: program, args: ['--no-sandbox', '--disable-gpu'], env: { ...process.env, LD_LIBRARY_PATH: libraries, FONTCONFIG_FILE: fonts } });
+const context = await browser.newContext({ viewport: wide, colorScheme: 'light' });
+context.setDefaultTimeout(patience);
+const page = await context.newPage();
+const complaints = [], asked = new Set();
+page.on('pageerror', e => complaints.push(e.message));
+page.on('console', message => message.type() === 'error' && complaints.push(message.text()));
+context.on('request', request => asked.add(new URL(request.url()).origin));
+
+const kubectl = (...args) => execFileSync('kubectl', args, { encoding: 'utf8' });
+const seconds = begun => `${((performance.now() - begun) / 1000).toFixed(1)} s`;
+const open = async hash => page.evaluate(to => { location.hash = to; }, `#/${hash}`);
+const sees = text => page.getByText(text).first().waitFor();
+const until = (test, argument) => page.waitForFunction(test, argument, { polling: 50 });
+
+/** A part of the test. What the page complains about in it fails it. */
+async function step(name, work) {
+  const begun = performance.now();
+  try {
+    const note = await work();
+    assert.deepEqual(complaints, [], 'the page complains');
+    console.log(`${name}: ${note ?? 'ok'} (${seconds(begun)})`);
+  } catch (e) {
+    throw new Error(`${name}: ${e.stack}\nThe page shows:\n${(await page.locator('body').innerText()).slice(0, 3000)}`);
+  }
+}
+
+async function picture(name, size = wide, colorScheme = 'light') {
+  if (!pictures) return;
+  await page.setViewportSize(size);
+  await page.emulateMedia({ colorScheme });
+  // The picture is drawn again for the new size, over several frames.
+  await page.evaluate(async () => { for (let i = 0; i < 30; i++) await new Promise(requestAnimationFrame); });
+  await page.screenshot({ path: `${pictures}/console-${name}.png`, fullPage: true });
+  await page.setViewportSize(wide);
+  await page.emulateMedia({ colorScheme: 'light' });
+}
+
+/** Nothing is cut off, and nobody is kept out, in both themes and on both screens. */
+async function fits() {
+  for (const [size, colorScheme] of [[wide, 'light'], [narrow, 'dark']]) {
+    await page.setViewportSize(size);
+    await page.emulateMedia({ colorScheme });
+    const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    assert.ok(over <= 0, `at ${size.width} pixels the page is ${over} pixels wider than the window`);
+    const found = await page.evaluate(async () => (await globalThis.axe.run()).violations.flatMap(rule => rule.nodes.map(node => `${rule.impact}: ${rule.id}: ${node.html.slice(0, 160)}: ${node.failureSummary}`)));
+    assert.deepEqual(found, [], `accessibility at ${size.width} pixels, ${colorScheme}`);
+  }
+  await page.setViewportSize(wide);
+  await page.emulateMedia({ colorScheme: 'light' });
+}
+
+/** Presses Tab until an element that matches has the focus. */
+async function tabTo(selector) {
+  for (let i = 0; i < 60; i++) {
+    await page.keyboard.press('Tab');
+    if (await page.evaluate(wanted => document.activeElement.matches(wanted), selector)) return;
+  }
+  assert.fail(`Tab does not reach ${selector}`);
+}
+
+const traffic = () => until(() => document.querySelector('.canvas')?.getAttribute('aria-label').match(/(\d+) arrows/)?.[1] > 1);
+
+async function topology() {
+  await traffic();
+  await fits();
+  await picture('phone', narrow, 'dark');
+  await page.getByRole('button', { name: 'List' }).click();
+  for (const table of ['Clusters', 'Calls', 'Services']) await page.getByRole('table', { name: table }).waitFor();
+  assert.match(await page.getByRole('table', { name: 'Clusters' }).innerText(), /cluster1[^]*network1[^]*synced[^]*cluster2[^]*network2/);
+  assert.match(await page.getByRole('table', { name: 'Calls' }).innerText(), /sleep[^]*helloworld[^]*\/s[^]*mutual TLS/);
+  await page.getByRole('button', { name: 'Picture' }).click();
+}
+
+/** Selects an arrow with the keys alone, and follows its call. */
+async function keyboard() {
+  await page.keyboard.press('Tab');
+  await tabTo('.canvas');
+  for (let i = 0; i < 60 && !await page.getByText('Trace this call').isVisible(); i++) await page.keyboard.press('ArrowLeft');
+  await page.getByRole('complementary', { name: 'Details' }).getByText('helloworld').first().waitFor();
+  await tabTo('a[href^="#/trace"]');
+  await page.keyboard.press('Enter');
+  await page.locator('.verdict').waitFor();
+  await page.keyboard.press('Tab');
+  assert.ok(await page.evaluate(() => document.querySelector('main').contains(document.activeElement)), 'the focus is on the new page');
+}
+
+const others = {
+  async service() {
+    await open('service?namespace=sample&name=helloworld');
+    await sees('Known in cluster1');
+    const rows = page.getByRole('table', { name: 'Endpoints' }).getByRole('row');
+    await until(() => document.querySelectorAll('table tbody tr').length > 2);
+    assert.match((await rows.allInnerTexts()).join('\n'), /cluster1[^]*helloworld-v1[^]*cluster2[^]*helloworld-v2/);
+  },
+  async trace() {
+    await open(`trace?cluster=cluster1&pod=deployment/sleep.sample&target=${encodeURIComponent(target)}`);
+    await sees('✔ The call would get through');
+    await page.getByRole('button', { name: 'Follow and call' }).click();
+    await sees('✔ The call gets through');
+    await page.locator('.hop').first().click();
+    await page.getByRole('complementary').waitFor();
+  },
+  async problems() {
+    await open('problems');
+    await sees('The clusters form one mesh');
+  },
+  async certificates() {
+    await open('certificates');
+    await sees('All clusters trust one root');
+    await sees('spiffe://cluster.local/ns/sample/sa/sleep');
+  },
+  async configuration() {
+    await open('configuration');
+    const pod = page.locator('option', { hasText: 'cluster1/sample/sleep-' }).first();
+    await pod.waitFor({ state: 'attached' });
+    await page.getByLabel('Proxy').selectOption(await pod.innerText());
+    await page.getByLabel('Part').selectOption('endpoints');
+    await page.getByLabel('Filter').fill('helloworld');
+    await sees('outbound|5000||helloworld.sample.svc.cluster.local');
+  },
+};
+
+/** Two faults with the page open: nobody reloads or presses anything. */
+async function faults() {
+  await open('problems');
+  await sees('checks at');
+  const begun = performance.now();
+  let seen, mended;
+  try {
+    kubectl('--context=cluster1', '-n', 'sample', 'create', 'service', 'clusterip', service, '--tcp=80:5000');
+    kubectl('--context=cluster1', '-n', 'sample', 'set', 'selector', `service/${service}`, 'app=helloworlds');
+    kubectl('--context=cluster2', '-n', 'istio-system', 'scale', 'deployment/istio-eastwestgateway', '--replicas=0');
+    seen = await Promise.all(['istio-eastwestgateway', service].map(async text => {
+      await page.locator('.problem').filter({ hasText: text }).first().waitFor();
+      return seconds(begun);
+    }));
+    await looksBroken();
+  } finally {
+    mended = performance.now();
+    kubectl('--context=cluster2', '-n', 'istio-system', 'scale', 'deployment/istio-eastwestgateway', '--replicas=1');
+    kubectl('--context=cluster1', '-n', 'sample', 'delete', 'service', service);
+  }
+  await open('problems');
+  await until(() => document.querySelector('.summary') && !document.querySelector('nav .count'));
+  return `gateway seen after ${seen[0]}, selector after ${seen[1]}; mended after ${seconds(mended)}`;
+}
+
+async function looksBroken() {
+  assert.match(await page.locator('nav .count').innerText(), /1\s*error/);
+  assert.match(await page.locator('.problem').filter({ hasText: 'istio-eastwestgateway' }).first().innerText(), /\nkubectl --context=cluster2 /, 'there is a command to type');
+  assert.match(await page.locator('.problem').filter({ hasText: service }).first().innerText(), /selector/i);
+  await fits();
+  await picture('problems');
+  await open('topology');
+  await traffic();
+  await picture('topology');
+  await page.getByLabel('Health').selectOption('troubled');
+  await page.getByRole('searchbox').fill(service);
+  await page.getByRole('button', { name: 'List' }).click();
+  assert.match(await page.getByRole('table', { name: 'Services' }).innerText(), new RegExp(`${service}.*\\n?.*down`));
+  await open(`trace?cluster=cluster1&pod=deployment/sleep.sample&target=${encodeURIComponent(target)}`);
+  await page.getByRole('complementary', { name: 'Details of capacity' }).getByText(/^kubectl --context=cluster2 .*scale deployment istio-eastwestgateway/).first().waitFor();
+  await fits();
+  await picture('trace-fault');
+}
+
+/** A made-up mesh, in a page whose events come from here. */
+async function drawn(count) {
+  const clusters = ['c1', 'c2'];
+  const services = clusters.flatMap(cluster => Array.from({ length: count / 2 }, (_, i) => (
+    { id: `${cluster}/ns${i % 10}/svc-${i}`, cluster, namespace: `ns${i % 10}`, name: `svc-${i}`, kind: 'service', ready: 2, all: 2, sidecars: 2, health: i % 40 ? 'ok' : 'down', workload: 'x' })));
+  const topology = {
+    read: new Date().toISOString(), services, watches: [],
+    clusters: clusters.map(name => ({ context: name, name, network: `net-${name}`, error: '', proxies: count, controlPlanes: [{ namespace: 'istio-system', serves: name, ready: 1, all: 1 }], gateways: [] })),
+  };
+  const flows = services.flatMap((from, i) => [3, 7, 11].map(k => ({ from: from.id, to: services[(i * k + k) % count].id, protocol: 'http', rate: i % 20, errors: 0, p50: 1, p95: 2, bytes: 0, way: 'direct', security: 'mtls', identity: '', flags: [] })))
+    .filter(flow => flow.from !== flow.to);
+  const sheet = await context.newPage();
+  await sheet.route('**/api/events', route => route.fulfill({
+    contentType: 'text/event-stream',
+    body: `event: topology\ndata: ${JSON.stringify(topology)}\n\nevent: traffic\ndata: ${JSON.stringify({ time: '', flows, callers: [], proxies: count, silent: {} })}\n\n`,
+  }));
+  await sheet.goto(`${origin}/#/topology`);
+  await sheet.waitForFunction(n => document.querySelector('.canvas')?.getAttribute('aria-label').includes(`${n} arrows`), flows.length, { polling: 50 });
+  const median = await sheet.evaluate(async () => {
+    const place = document.querySelector('.canvas canvas').parentElement, box = place.getBoundingClientRect(), times = [];
+    for (let i = 0, last = performance.now(); i < 60; i++) {
+      place.dispatchEvent(new WheelEvent('wheel', { deltaY: i % 20 < 10 ? -60 : 60, clientX: box.x + 600, clientY: box.y + 250, bubbles: true, cancelable: true }));
+      await new Promise(requestAnimationFrame);
+      const now = performance.now();
+      times.push(now - last);
+      last = now;
+    }
+    return times.sort((a, b) => a - b)[30];
+  });
+  await sheet.close();
+  return { median, calls: flows.length };
+}
+
+try {
+  const begun = performance.now();
+  await step('the page opens', async () => {
+    await page.goto(address);
+    await page.locator('.summary').waitFor();
+    await page.locator('canvas').first().waitFor();
+    assert.ok(!page.url().includes('token'), 'the token is no longer in the address');
+    return `first picture after ${seconds(begun)}`;
+  });
+  // Not through the page: its policy allows no scripts but its own.
+  const tools = await context.newCDPSession(page);
+  await tools.send('Runtime.evaluate', { expression: axe });
+  await step('topology', topology);
+  await step('keyboard', keyboard);
+  for (const [name, work] of Object.entries(others)) await step(name, async () => { await work(); await fits(); await picture(name); });
+  await step('faults', faults);
+  await step('500 services', async () => {
+    const few = await drawn(20), many = await drawn(500);
+    // A ratio: how fast this machine is does not matter.
+    assert.ok(many.median <= 2 * few.median, `a frame takes ${many.median.toFixed(1)} ms, and ${few.median.toFixed(1)} ms with 20 services`);
+    return `${many.calls} calls, ${many.median.toFixed(1)} ms a frame; with 20 services ${few.median.toFixed(1)} ms`;
+  });
+  await step('no other host', () => assert.deepEqual([...asked].filter(one => one !== origin && one !== 'null'), []));
+} finally {
+  await browser.close();
+}

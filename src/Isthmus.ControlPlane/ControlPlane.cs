@@ -4,6 +4,7 @@ using Isthmus.ControlPlane.Ca;
 using Isthmus.ControlPlane.Clusters;
 using Isthmus.ControlPlane.Debug;
 using Isthmus.ControlPlane.Derive;
+using Isthmus.ControlPlane.History;
 using Isthmus.ControlPlane.Injection;
 using Isthmus.ControlPlane.Intake;
 using Isthmus.ControlPlane.LastKnown;
@@ -44,6 +45,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
     private readonly PushEngine _engine;
     private readonly AddressTable _addresses;
     private readonly ClusterSet _clusters;
+    private readonly ChangeHistory _history;
     private readonly LastKnownGood _lastKnown;
     private readonly GatewayNames _gatewayNames;
     private readonly KeyClient _keyClient = new();
@@ -78,7 +80,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
         tlsSource.State = _ca;
         _roots = new(_ca, settings.Namespace, ports.Time);
         var kinds = new MeshKinds(settings.MultiCluster, settings.MeshConfigMap, settings.Revision is "" ? "default" : settings.Revision, _logs.CreateLogger<MeshKinds>()) { Settings = { AcceptHttp10 = settings.AcceptHttp10 } };
-        var writer = new MeshWriter(new MeshGraph(settings.MultiCluster), new(), kinds);
+        var writer = new MeshWriter(new MeshGraph(settings.MultiCluster), new(), kinds) { History = _history = new(ports.Time) };
         writer.HoldAllocation();
         _engine = new(writer, new(settings.DebounceAfter, settings.DebounceMax), ports.Time, _logs.CreateLogger<PushEngine>());
         _addresses = new(_client, settings.Namespace, _engine, ports.Time, _logs.CreateLogger<AddressTable>());
@@ -171,11 +173,12 @@ public sealed partial class ControlPlane : IAsyncDisposable
         var callers = new CallerCheck(_clusters.ClientOf, _settings, () => _injector.Current.TrustDomain, _logs.CreateLogger<CallerCheck>());
         new CertificateEndpoint(_ca, callers, _settings, _ports.Time, _logs.CreateLogger<CertificateEndpoint>()) { Metrics = _engine.Metrics }.Map(_app);
         var identity = Identity(_settings);
-        var pages = new DebugEndpoints(_report, _lastKnown, _gatewayNames, MeshPages.All(_engine).Append(SourcePage.For(_engine, _report, _settings.ClusterId)).ToDictionary(StringComparer.Ordinal));
+        var pages = new DebugEndpoints(_report, _lastKnown, _gatewayNames, MeshPages.All(_engine).Append(SourcePage.For(_engine, _report, _settings.ClusterId))
+            .Append(HistoryPage.For(_engine, _history, new(_settings.ClusterId, _settings.PodName), _ports.Time)).ToDictionary(StringComparer.Ordinal));
         pages.Map(_app);
         var debug = new AuthorizedDebug(new XdsDebugAnswers(_engine, pages), callers, _settings.Namespace, _settings.Listen.Plain);
         new XdsServer(new AuthorizedFeeds(new MeshFeeds(_engine), callers, _settings.Listen.Plain), new XdsServerSettings(identity, FirstStates: new(_settings.PushThrottle, FirstStatePatience, _ports.Time)), _ports.Random) { Debug = debug }.Map(_app);
-        new WebhookEndpoints(() => _injector.Current, SidecarsIn, () => _engine.Mesh.Sources.ProxyConfigs.Items.Values, _logs.CreateLogger<WebhookEndpoints>()) { Metrics = _engine.Metrics }.Map(_app);
+        new WebhookEndpoints(() => _injector.Current, SidecarsIn, () => _engine.Mesh.Sources.ProxyConfigs.Items.Values, _logs.CreateLogger<WebhookEndpoints>()) { Metrics = _engine.Metrics, Admitted = _history.Admitted }.Map(_app);
         new ControlZ(_levels).Map(_app);
         new MetricsPage(_engine, _report, _lastKnown, _tasks, _ports.Time, () => _ca.Current?.Bundle.Trust.Roots.Select(root => root.NotAfter.ToUniversalTime()).DefaultIfEmpty().Min()).Map(_app);
         // Version, revision and build status: istioctl takes the last two off.

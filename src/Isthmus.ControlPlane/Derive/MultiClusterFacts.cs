@@ -22,6 +22,10 @@ public static class MultiClusterFacts
 
     public static ObjectKey Key(ObjectRef source) => new(source.Cluster, source.Namespace, source.Name);
 
+    /// <summary>The hosts that the export or import of a Service concerns.</summary>
+    public static string[] HostsOf(ObjectRef source) =>
+        [$"{source.Name}.{source.Namespace}.svc.{WellKnown.DefaultDomainSuffix}", MultiClusterSettings.HostOf(source.Name, source.Namespace)];
+
     /// <summary>One of the two is null.</summary>
     public static (ServiceExport? Export, ServiceImport? Import) Of(string cluster, JsonObject @object)
     {

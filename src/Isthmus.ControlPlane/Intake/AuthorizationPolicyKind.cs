@@ -1,4 +1,5 @@
 using Isthmus.ControlPlane.Derive;
+using Isthmus.ControlPlane.History;
 using Isthmus.Core.Live;
 using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
@@ -11,4 +12,6 @@ public sealed class AuthorizationPolicyKind() : IstioObjectKind<AuthorizationPol
     internal override void Collect(MeshGraph mesh, MeshChanges changes) => CollectPolicies(mesh, changes, mesh.AuthorizationsByNamespace.Changed);
 
     internal override Source<ObjectKey, AuthorizationPolicy> SourceIn(MeshSources sources) => sources.AuthorizationPolicies;
+
+    internal override Reach ReachOf(AuthorizationPolicy value) => Reach.OfWorkloads(value.Source.Namespace, value.Selector);
 }

@@ -1,4 +1,5 @@
 using Isthmus.ControlPlane.Derive;
+using Isthmus.ControlPlane.History;
 using Isthmus.Core.Live;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Model;
@@ -21,4 +22,6 @@ public sealed class CredentialKind() : SourceKind<Secret, TlsCredential>(Kinds.S
     internal override ObjectRef SourceOf(TlsCredential facts) => facts.Source;
 
     internal override Source<ObjectKey, TlsCredential> SourceIn(MeshSources sources) => sources.Credentials;
+
+    internal override Reach ReachOf(TlsCredential facts) => Reach.OfWorkloads(facts.Source.Namespace, default) with { IsAtGateways = true };
 }

@@ -1,4 +1,5 @@
 using Isthmus.ControlPlane.Derive;
+using Isthmus.ControlPlane.History;
 using Isthmus.Core.Live;
 using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
@@ -11,4 +12,6 @@ public sealed class DestinationRuleKind() : IstioObjectKind<DestinationRule>(Ist
     internal override void Collect(MeshGraph mesh, MeshChanges changes) => changes.Config |= mesh.RulesByHost.Changed.Count > 0;
 
     internal override Source<ObjectKey, DestinationRule> SourceIn(MeshSources sources) => sources.DestinationRules;
+
+    internal override Reach ReachOf(DestinationRule value) => Reach.OfHosts(value.Host);
 }

@@ -13,4 +13,6 @@ public sealed class EndpointSliceKind() : SourceKind<EndpointSlice, SliceFacts>(
     internal override ObjectRef SourceOf(SliceFacts facts) => facts.Source;
 
     internal override Source<ObjectKey, SliceFacts> SourceIn(MeshSources sources) => sources.Slices;
+
+    internal override bool IsRemembered => false;
 }

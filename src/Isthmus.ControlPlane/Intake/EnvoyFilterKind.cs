@@ -1,4 +1,5 @@
 using Isthmus.ControlPlane.Derive;
+using Isthmus.ControlPlane.History;
 using Isthmus.Core.Live;
 using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
@@ -11,4 +12,6 @@ public sealed class EnvoyFilterKind() : IstioObjectKind<EnvoyFilter>(IstioKind.E
     internal override void Collect(MeshGraph mesh, MeshChanges changes) => changes.Config |= mesh.Sources.EnvoyFilters.Changed.Count > 0;
 
     internal override Source<ObjectKey, EnvoyFilter> SourceIn(MeshSources sources) => sources.EnvoyFilters;
+
+    internal override Reach ReachOf(EnvoyFilter value) => Reach.OfWorkloads(value.Source.Namespace, value.Selector);
 }

@@ -1,4 +1,5 @@
 using Isthmus.ControlPlane.Derive;
+using Isthmus.ControlPlane.History;
 using Isthmus.Core.Live;
 using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
@@ -11,4 +12,6 @@ public sealed class GatewayKind() : IstioObjectKind<Gateway>(IstioKind.Gateway)
     internal override void Collect(MeshGraph mesh, MeshChanges changes) => changes.Config |= mesh.Sources.Gateways.Changed.Count > 0;
 
     internal override Source<ObjectKey, Gateway> SourceIn(MeshSources sources) => sources.Gateways;
+
+    internal override Reach ReachOf(Gateway value) => Reach.OfHosts(value.Servers.SelectMany(server => server.Hosts).Select(host => host[(host.IndexOf('/', StringComparison.Ordinal) + 1)..])) with { IsAtGateways = true };
 }

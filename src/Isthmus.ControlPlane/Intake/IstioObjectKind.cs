@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Derive;
+using Isthmus.ControlPlane.History;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Live;
 using Isthmus.Core.Names;
@@ -35,6 +36,14 @@ public abstract class IstioObjectKind<T>(IstioKind kind)
         var read = IstioConfig.Read(Named(item), cluster);
         return new(read.Source, (T?)read.Value, read.Problems);
     }
+
+    /// <summary>Whom an object concerns.</summary>
+    internal abstract Reach ReachOf(T value);
+
+    /// <summary>Nobody can say whom an object with errors would concern: those that its last good version does.</summary>
+    internal sealed override Reach? ReachOf(IstioState<T> facts) => facts.Value is { } value ? ReachOf(value) : Reach.OfWorkloads(facts.Source.Namespace, default);
+
+    internal sealed override bool IsInForce(IstioState<T> facts) => facts.Value is not null;
 
     internal sealed override ObjectRef SourceOf(IstioState<T> facts) => facts.Source;
 

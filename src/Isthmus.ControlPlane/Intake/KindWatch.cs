@@ -1,3 +1,4 @@
+using Isthmus.ControlPlane.History;
 using Isthmus.Kubernetes.Watch;
 
 namespace Isthmus.ControlPlane.Intake;
@@ -22,24 +23,51 @@ internal abstract class KindWatch(MeshKind kind)
 }
 
 /// <inheritdoc/>
-internal sealed class KindWatch<TObject, TFacts>(MeshKind<TObject, TFacts> kind, WatchId id, Informer<TObject, TFacts> informer, IClusterObjects objects) : KindWatch(kind)
-    where TObject : class where TFacts : class
+internal sealed class KindWatch<TObject, TFacts> : KindWatch where TObject : class where TFacts : class
 {
+    private readonly MeshKind<TObject, TFacts> _kind;
+    private readonly WatchId _id;
+    private readonly Informer<TObject, TFacts> _informer;
+    private readonly IClusterObjects _objects;
     private bool _replaced;
 
-    internal override Task Synced => Kind.IsOptional ? informer.Answered : informer.Synced;
+    // Who wrote the objects that were read and are not passed on yet. Only the informer's task uses it.
+    private Dictionary<string, ObjectWrite>? _writes;
 
-    internal override Task FirstFailure => informer.FirstFailure;
-
-    internal override DateTimeOffset? LastContact => informer.LastContact;
-
-    internal override Exception? LastError => informer.LastError;
-
-    internal override Task RunAsync(CancellationToken stop) => informer.RunAsync(async changes =>
+    /// <param name="informer">Creates the informer, given what it keeps of an object.</param>
+    internal KindWatch(MeshKind<TObject, TFacts> kind, WatchId id, Func<Func<TObject, TFacts?>, Informer<TObject, TFacts>> informer, IClusterObjects objects) : base(kind)
     {
+        (_kind, _id, _objects) = (kind, id, objects);
+        _informer = informer(Read);
+    }
+
+    internal override Task Synced => _kind.IsOptional ? _informer.Answered : _informer.Synced;
+
+    internal override Task FirstFailure => _informer.FirstFailure;
+
+    internal override DateTimeOffset? LastContact => _informer.LastContact;
+
+    internal override Exception? LastError => _informer.LastError;
+
+    internal override Task RunAsync(CancellationToken stop) => _informer.RunAsync(async changes =>
+    {
+        var writes = _writes;
+        _writes = null;
         // The first list replaces the objects of an earlier watch of the cluster with other credentials.
-        if (_replaced) await objects.Apply(id, kind, changes);
-        else await objects.Replace(id, kind, [.. changes.Where(change => change.Object is not null).Select(change => KeyValuePair.Create(change.Key, change.Object!))]);
+        if (_replaced) await _objects.Apply(_id, _kind, changes, writes);
+        else await _objects.Replace(_id, _kind, [.. changes.Where(change => change.Object is not null).Select(change => KeyValuePair.Create(change.Key, change.Object!))]);
         _replaced = true;
     }, stop);
+
+    private TFacts? Read(TObject item)
+    {
+        var facts = _kind.Read(_id.Cluster, item);
+        // What the first list brings is no change.
+        if (_replaced && _kind.IsRemembered && facts is not null && ObjectWrite.Of(item) is { } write)
+        {
+            var source = _kind.SourceOf(facts);
+            (_writes ??= new(StringComparer.Ordinal))[source.Namespace.Length == 0 ? source.Name : $"{source.Namespace}/{source.Name}"] = write;
+        }
+        return facts;
+    }
 }

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Derive;
+using Isthmus.ControlPlane.History;
 using Isthmus.Core.Live;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
@@ -67,6 +68,12 @@ public abstract class MeshKind<TFacts>(ResourceKind resource) : MeshKind(resourc
 
     internal abstract void Put(MeshSources sources, TFacts facts);
 
+    /// <summary>Whom the object concerns; null for kinds that change all the time, which the history of changes counts by host.</summary>
+    internal virtual Reach? ReachOf(TFacts facts) => null;
+
+    /// <summary>Whether the object is in force: not if it has errors.</summary>
+    internal virtual bool IsInForce(TFacts facts) => true;
+
     private protected ObjectKey KeyOf(TFacts facts) => SourceOf(facts) is var source ? new(source.Cluster, source.Namespace, source.Name) : default;
 }
 
@@ -91,11 +98,14 @@ public abstract class MeshKind<TObject, TFacts>(ResourceKind resource) : MeshKin
     /// not use the object.</summary>
     internal abstract TFacts? Read(string cluster, TObject item);
 
+    /// <summary>Whether the history of changes names single objects of the kind.</summary>
+    internal virtual bool IsRemembered => true;
+
     internal sealed override KindWatch Watch(WatchId id, KubeClient client, IClusterObjects objects, InformerSettings settings, TimeProvider time)
     {
         // An absent optional kind is retried more often than an unreachable cluster.
         if (IsOptional) settings = settings with { LongestBackoff = TimeSpan.FromSeconds(2) };
-        return new KindWatch<TObject, TFacts>(this, id, new(client, Resource, item => Read(id.Cluster, item), settings, time), objects);
+        return new KindWatch<TObject, TFacts>(this, id, project => new(client, Resource, project, settings, time), objects);
     }
 }
 

@@ -1,3 +1,4 @@
+using Isthmus.ControlPlane.History;
 using Isthmus.Kubernetes.Watch;
 using Isthmus.Mesh.Model;
 
@@ -21,13 +22,14 @@ public sealed class MeshObjects(Func<Action<MeshWriter>, ValueTask> post) : IClu
         foreach (var (key, facts) in items) Put(writer, kind, key, facts, known);
     });
 
-    public ValueTask Apply<TFacts>(WatchId watch, MeshKind<TFacts> kind, IReadOnlyList<Change<TFacts>> changes) where TFacts : class => post(writer =>
+    public ValueTask Apply<TFacts>(WatchId watch, MeshKind<TFacts> kind, IReadOnlyList<Change<TFacts>> changes, IReadOnlyDictionary<string, ObjectWrite>? writes = null) where TFacts : class => post(writer =>
     {
         var cluster = watch.Cluster;
         if (_speakers.GetValueOrDefault((cluster, kind)) != watch.Number) return;
         var known = Known(cluster, kind);
         foreach (var change in changes)
         {
+            if (writer.History is { } history && NoteOf(cluster, kind, change, writes?.GetValueOrDefault(change.Key)) is { } note) history.Note(note);
             if (change.Object is { } facts) Put(writer, kind, change.Key, facts, known);
             else Remove(writer, cluster, kind, change.Key, known);
         }
@@ -74,6 +76,17 @@ public sealed class MeshObjects(Func<Action<MeshWriter>, ValueTask> post) : IClu
                 MeshObjects.Put(_writer, kind, source.Namespace.Length == 0 ? source.Name : $"{source.Namespace}/{source.Name}", facts, known);
             }
         }
+    }
+
+    /// <summary>Null for a change that concerns nobody.</summary>
+    private static NotedChange? NoteOf<TFacts>(string cluster, MeshKind<TFacts> kind, Change<TFacts> change, ObjectWrite? write) where TFacts : class
+    {
+        var (before, after) = (change.Before, change.Object);
+        if ((before ?? after) is not { } any || kind.ReachOf(any) is not { } reach || Equals(before, after)) return null;
+        var isInForce = after is not null && kind.IsInForce(after);
+        var verb = after is null ? ChangeVerb.Deleted : !isInForce ? ChangeVerb.Invalid : before is null ? ChangeVerb.Created : ChangeVerb.Changed;
+        // What it meant before counts as well: hosts that it no longer names are concerned.
+        return new(kind.SourceOf(any) with { Cluster = cluster, Kind = kind.Resource.Kind }, verb, isInForce ? reach.With(kind.ReachOf(after!)) : reach, write);
     }
 
     private HashSet<string> Known(string cluster, MeshKind kind) =>

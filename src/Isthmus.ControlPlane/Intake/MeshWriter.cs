@@ -1,5 +1,6 @@
 using System.Net;
 using Isthmus.ControlPlane.Derive;
+using Isthmus.ControlPlane.History;
 using Isthmus.Core.Collections;
 using Isthmus.Mesh.Model;
 
@@ -28,6 +29,9 @@ public sealed class MeshWriter
     /// <summary>When each cluster last changed.</summary>
     public ClusterRevisions Revisions { get; } = new();
 
+    /// <summary>What changed; null: nobody remembers.</summary>
+    public ChangeHistory? History { get; init; }
+
     /// <summary>False while an earlier table may still be imported: addresses allocated before that would differ from the
     /// stored ones.</summary>
     public bool Allocates { get; private set; } = true;
@@ -46,11 +50,22 @@ public sealed class MeshWriter
     public void Remove(MeshKind kind, ObjectKey key) => kind.Remove(Sources, key);
 
     /// <summary>A cluster joins, or what is known about the connection to it changes.</summary>
-    public void PutContact(ClusterContact contact) => Sources.Clusters.Put(contact.Cluster, contact);
+    public void PutContact(ClusterContact contact)
+    {
+        if (History is { } history)
+        {
+            var known = Sources.Clusters.Items.GetValueOrDefault(contact.Cluster);
+            if (known is null) history.Note(Of(contact.Cluster, ChangeVerb.Joined));
+            else if (known.Connected && !contact.Connected) history.Note(Of(contact.Cluster, ChangeVerb.Lost));
+            else if (!known.Connected && contact.Connected && known.Synced) history.Note(Of(contact.Cluster, ChangeVerb.Regained));
+        }
+        Sources.Clusters.Put(contact.Cluster, contact);
+    }
 
     /// <summary>A cluster left the mesh: all of its facts are removed.</summary>
     public void RemoveCluster(string cluster)
     {
+        History?.Note(Of(cluster, ChangeVerb.Left));
         foreach (var kind in Kinds.All) kind.RemoveCluster(Sources, cluster);
         Sources.Problems.RemoveWhere(source => source.Cluster == cluster);
         Sources.Clusters.Remove(cluster);
@@ -111,5 +126,9 @@ public sealed class MeshWriter
         _changes.Gateways |= Mesh.GatewayTables.Changed.Count > 0;
         foreach (var kind in Kinds.All) kind.Collect(Mesh, _changes);
         Revisions.Collect(Sources);
+        if (History is not { } history) return;
+        foreach (var host in Mesh.Endpoints.Changed) history.NoteEndpoints(host, Mesh.Endpoints.Items.GetValueOrDefault(host));
     }
+
+    private static NotedChange Of(string cluster, ChangeVerb verb) => new(new(cluster, "Cluster", "", cluster), verb, Reach.Everything);
 }

@@ -1,4 +1,5 @@
 using Isthmus.ControlPlane.Derive;
+using Isthmus.ControlPlane.History;
 using Isthmus.Core.Live;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Model;
@@ -13,4 +14,6 @@ public sealed class NamespaceKind() : SourceKind<Namespace, NamespaceFacts>(Kind
     internal override ObjectRef SourceOf(NamespaceFacts facts) => facts.Source;
 
     internal override Source<ObjectKey, NamespaceFacts> SourceIn(MeshSources sources) => sources.Namespaces;
+
+    internal override Reach ReachOf(NamespaceFacts facts) => Reach.OfWorkloads(facts.Source.Name, default);
 }

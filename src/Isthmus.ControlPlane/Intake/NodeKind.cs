@@ -15,4 +15,6 @@ public sealed class NodeKind() : SourceKind<Node, NodeFacts>(Kinds.Node)
     internal override ObjectRef SourceOf(NodeFacts facts) => facts.Source;
 
     internal override Source<ObjectKey, NodeFacts> SourceIn(MeshSources sources) => sources.Nodes;
+
+    internal override bool IsRemembered => false;
 }

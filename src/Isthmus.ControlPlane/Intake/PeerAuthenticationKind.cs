@@ -1,4 +1,5 @@
 using Isthmus.ControlPlane.Derive;
+using Isthmus.ControlPlane.History;
 using Isthmus.Core.Live;
 using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
@@ -11,4 +12,6 @@ public sealed class PeerAuthenticationKind() : IstioObjectKind<PeerAuthenticatio
     internal override void Collect(MeshGraph mesh, MeshChanges changes) => changes.Config |= mesh.Sources.PeerAuthentications.Changed.Count > 0;
 
     internal override Source<ObjectKey, PeerAuthentication> SourceIn(MeshSources sources) => sources.PeerAuthentications;
+
+    internal override Reach ReachOf(PeerAuthentication value) => Reach.OfWorkloads(value.Source.Namespace, value.Selector);
 }

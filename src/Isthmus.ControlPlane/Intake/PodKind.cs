@@ -37,4 +37,6 @@ public sealed class PodKind() : MeshKind<MeshPod, PodState>(Kinds.Pod)
         RemoveOf(sources.Pods, cluster);
         RemoveOf(sources.PodReadiness, cluster);
     }
+
+    internal override bool IsRemembered => false;
 }

@@ -1,4 +1,5 @@
 using Isthmus.ControlPlane.Derive;
+using Isthmus.ControlPlane.History;
 using Isthmus.Core.Live;
 using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
@@ -9,4 +10,6 @@ namespace Isthmus.ControlPlane.Intake;
 public sealed class ProxyConfigKind() : IstioObjectKind<ProxyConfig>(IstioKind.ProxyConfig)
 {
     internal override Source<ObjectKey, ProxyConfig> SourceIn(MeshSources sources) => sources.ProxyConfigs;
+
+    internal override Reach ReachOf(ProxyConfig value) => Reach.OfWorkloads(value.Source.Namespace, value.Selector);
 }

@@ -1,4 +1,5 @@
 using Isthmus.ControlPlane.Derive;
+using Isthmus.ControlPlane.History;
 using Isthmus.Core.Live;
 using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
@@ -16,4 +17,6 @@ public sealed class RequestAuthenticationKind() : IstioObjectKind<RequestAuthent
     }
 
     internal override Source<ObjectKey, RequestAuthentication> SourceIn(MeshSources sources) => sources.RequestAuthentications;
+
+    internal override Reach ReachOf(RequestAuthentication value) => Reach.OfWorkloads(value.Source.Namespace, value.Selector);
 }

@@ -1,4 +1,5 @@
 using Isthmus.ControlPlane.Derive;
+using Isthmus.ControlPlane.History;
 using Isthmus.Core.Live;
 using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
@@ -9,4 +10,6 @@ namespace Isthmus.ControlPlane.Intake;
 public sealed class ServiceEntryKind() : IstioObjectKind<ServiceEntry>(IstioKind.ServiceEntry)
 {
     internal override Source<ObjectKey, ServiceEntry> SourceIn(MeshSources sources) => sources.ServiceEntries;
+
+    internal override Reach ReachOf(ServiceEntry value) => Reach.OfHosts(value.Hosts);
 }

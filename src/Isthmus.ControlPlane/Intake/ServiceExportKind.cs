@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Derive;
+using Isthmus.ControlPlane.History;
 using Isthmus.Core.Live;
 using Isthmus.Mesh.Model;
 
@@ -16,4 +17,6 @@ public sealed class ServiceExportKind(MultiClusterSettings settings) : SourceKin
     internal override ObjectRef SourceOf(ServiceExport facts) => facts.Source;
 
     internal override Source<ObjectKey, ServiceExport> SourceIn(MeshSources sources) => sources.Exports;
+
+    internal override Reach ReachOf(ServiceExport facts) => Reach.OfHosts(MultiClusterFacts.HostsOf(facts.Source));
 }

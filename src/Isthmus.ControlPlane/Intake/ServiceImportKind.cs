@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Derive;
+using Isthmus.ControlPlane.History;
 using Isthmus.Core.Live;
 using Isthmus.Mesh.Model;
 
@@ -16,4 +17,6 @@ public sealed class ServiceImportKind(MultiClusterSettings settings) : SourceKin
     internal override ObjectRef SourceOf(ServiceImport facts) => facts.Source;
 
     internal override Source<ObjectKey, ServiceImport> SourceIn(MeshSources sources) => sources.Imports;
+
+    internal override Reach ReachOf(ServiceImport facts) => Reach.OfHosts(MultiClusterFacts.HostsOf(facts.Source));
 }

@@ -1,4 +1,5 @@
 using Isthmus.ControlPlane.Derive;
+using Isthmus.ControlPlane.History;
 using Isthmus.Core.Live;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Model;
@@ -21,4 +22,6 @@ public sealed class ServiceKind() : SourceKind<Service, ClusterService>(Kinds.Se
     internal override ObjectRef SourceOf(ClusterService facts) => facts.Source;
 
     internal override Source<ObjectKey, ClusterService> SourceIn(MeshSources sources) => sources.Services;
+
+    internal override Reach ReachOf(ClusterService facts) => Reach.OfHosts(facts.Hostname);
 }

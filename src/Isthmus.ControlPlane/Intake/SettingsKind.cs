@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Derive;
+using Isthmus.ControlPlane.History;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Objects;
@@ -59,6 +60,10 @@ public sealed partial class SettingsKind(string name, ILogger log) : MeshKind<Co
     }
 
     internal override ObjectRef SourceOf(SettingsState facts) => facts.Source;
+
+    internal override Reach ReachOf(SettingsState facts) => Reach.Everything;
+
+    internal override bool IsInForce(SettingsState facts) => facts.IsValid;
 
     internal override void Put(MeshSources sources, SettingsState facts)
     {

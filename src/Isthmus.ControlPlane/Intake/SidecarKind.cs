@@ -1,4 +1,5 @@
 using Isthmus.ControlPlane.Derive;
+using Isthmus.ControlPlane.History;
 using Isthmus.Core.Live;
 using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
@@ -11,4 +12,6 @@ public sealed class SidecarKind() : IstioObjectKind<Sidecar>(IstioKind.Sidecar)
     internal override void Collect(MeshGraph mesh, MeshChanges changes) => changes.Config |= mesh.Sources.Sidecars.Changed.Count > 0;
 
     internal override Source<ObjectKey, Sidecar> SourceIn(MeshSources sources) => sources.Sidecars;
+
+    internal override Reach ReachOf(Sidecar value) => Reach.OfWorkloads(value.Source.Namespace, value.Selector);
 }

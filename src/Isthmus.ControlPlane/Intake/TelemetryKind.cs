@@ -1,4 +1,5 @@
 using Isthmus.ControlPlane.Derive;
+using Isthmus.ControlPlane.History;
 using Isthmus.Core.Live;
 using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
@@ -17,4 +18,6 @@ public sealed class TelemetryKind() : IstioObjectKind<Telemetry>(IstioKind.Telem
     }
 
     internal override Source<ObjectKey, Telemetry> SourceIn(MeshSources sources) => sources.Telemetries;
+
+    internal override Reach ReachOf(Telemetry value) => Reach.OfWorkloads(value.Source.Namespace, value.Selector);
 }

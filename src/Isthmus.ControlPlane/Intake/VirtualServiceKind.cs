@@ -1,4 +1,5 @@
 using Isthmus.ControlPlane.Derive;
+using Isthmus.ControlPlane.History;
 using Isthmus.Core.Live;
 using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
@@ -12,4 +13,9 @@ public sealed class VirtualServiceKind() : IstioObjectKind<VirtualService>(Istio
     internal override void Collect(MeshGraph mesh, MeshChanges changes) => changes.Config |= mesh.Routings.Changed.Count > 0;
 
     internal override Source<ObjectKey, VirtualService> SourceIn(MeshSources sources) => sources.VirtualServices;
+
+    internal override Reach ReachOf(VirtualService value) => Reach.OfHosts(value.Hosts.Count > 0 ? value.Hosts : Destinations(value)) with { IsAtGateways = !value.ForSidecars && value.Hosts.Count > 0 };
+
+    /// <summary>A delegate has no hosts.</summary>
+    private static IEnumerable<string> Destinations(VirtualService value) => value.Http.SelectMany(route => route.Destinations).Select(to => to.Destination.Host);
 }

@@ -1,4 +1,5 @@
 using Isthmus.ControlPlane.Derive;
+using Isthmus.ControlPlane.History;
 using Isthmus.Core.Live;
 using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
@@ -9,4 +10,6 @@ namespace Isthmus.ControlPlane.Intake;
 public sealed class WorkloadEntryKind() : IstioObjectKind<WorkloadEntry>(IstioKind.WorkloadEntry)
 {
     internal override Source<ObjectKey, WorkloadEntry> SourceIn(MeshSources sources) => sources.WorkloadEntries;
+
+    internal override Reach ReachOf(WorkloadEntry value) => Reach.OfWorkloads(value.Namespace, value.Endpoint.Labels);
 }

@@ -19,6 +19,8 @@ internal sealed class PublishedProxy(ResolvedProxy resolved, ScopeView view, Inb
     /// <summary>The certificates of a gateway's servers, and those with which it calls other hosts.</summary>
     public ResourceSet Secrets { get; set; } = ResourceSet.Empty;
     public (ResourceSet Clusters, ResourceSet Endpoints, ResourceSet Listeners, ResourceSet Routes, ResourceSet Names, InboundResources? Inbound, ResourceSet Secrets) Given { get; set; }
+    /// <summary>What the proxy was given for its earlier scope; default after its first offer for this one.</summary>
+    public (ResourceSet Clusters, ResourceSet Endpoints, ResourceSet Listeners, ResourceSet Routes, ResourceSet Names, InboundResources? Inbound, ResourceSet Secrets) Earlier { get; set; }
     public ImmutableDictionary<string, IXdsResources> Types { get; set; } = ImmutableDictionary<string, IXdsResources>.Empty;
 }
 
@@ -42,6 +44,9 @@ public sealed class Publisher(TimeProvider time)
 
     /// <summary>When the first of the changes happened that are published now; null: unknown.</summary>
     public DateTimeOffset? ChangedAt { get; set; }
+
+    /// <summary>Sums up what the next publication changes; null: nobody asks.</summary>
+    internal PushEffects? Effects { get; set; }
 
     /// <summary>How many times the scope of a proxy was resolved since the start.</summary>
     public long Resolved { get; private set; }
@@ -135,9 +140,10 @@ public sealed class Publisher(TimeProvider time)
         {
             _views[key] = view = new(resolved.Scope, resolved.Gateway);
             view.UpdateAll(mesh, null);
+            view.TakeChange(null); // Whoever attaches the first proxy offers it everything.
         }
         view.Proxies.Add(proxy);
-        proxy.Published = new(resolved, view, InboundOf(resolved, mesh.Mesh)) { Secrets = proxy.Published?.Secrets ?? ResourceSet.Empty };
+        proxy.Published = new(resolved, view, InboundOf(resolved, mesh.Mesh)) { Secrets = proxy.Published?.Secrets ?? ResourceSet.Empty, Earlier = proxy.Published?.Given ?? default };
     }
 
     private void SetSecrets(ProxyFeed proxy)
@@ -175,7 +181,7 @@ public sealed class Publisher(TimeProvider time)
         var version = Version();
         foreach (var view in _views.Values)
         {
-            if (!view.TakeChange()) continue;
+            if (!view.TakeChange(Effects)) continue;
             foreach (var proxy in view.Proxies) Offer(proxy, version);
         }
         foreach (var proxy in reattached) Offer(proxy, version);
@@ -192,6 +198,8 @@ public sealed class Publisher(TimeProvider time)
         var now = (view.Clusters, view.Endpoints, view.Listeners, view.Routes, view.Names, published.Inbound, published.Secrets);
         if (now == published.Given) return;
         var (last, types) = (published.Given, published.Types);
+        Effects?.Add(last == default ? published.Earlier : last, now);
+        published.Earlier = default;
         var isSidecar = published.Resolved.Scope.Kind == ProxyKind.Sidecar;
         if (!ReferenceEquals(now.Clusters, last.Clusters) || !ReferenceEquals(now.Inbound, last.Inbound)) types = types.SetItem(TypeUrls.Cluster, Over(view.Clusters, published.Inbound?.Clusters));
         if (!ReferenceEquals(now.Endpoints, last.Endpoints)) types = types.SetItem(TypeUrls.Endpoints, view.Endpoints);

@@ -1,5 +1,6 @@
 using System.Threading.Channels;
 using Isthmus.ControlPlane.Derive;
+using Isthmus.ControlPlane.History;
 using Isthmus.ControlPlane.Intake;
 using Isthmus.ControlPlane.Metrics;
 using Isthmus.Mesh.Model;
@@ -37,6 +38,7 @@ public sealed partial class PushEngine(MeshWriter writer, PushSettings settings,
     private bool _full;
     private MeshChanges _fullChanges = new();
     private DateTimeOffset? _changedAt; // the first change that is not published
+    private PendingChanges _causes;
     private long _failures;
 
     // The writer's thread only.
@@ -87,7 +89,11 @@ public sealed partial class PushEngine(MeshWriter writer, PushSettings settings,
     }
 
     /// <summary>Every watch has listed its objects once: proxies can be served from now on.</summary>
-    public ValueTask MarkReadyAsync(CancellationToken stop) => PostAsync(_ => _ready = true, stop);
+    public ValueTask MarkReadyAsync(CancellationToken stop) => PostAsync(_ =>
+    {
+        _ready = true;
+        writer.History?.Start(writer.Mesh.Endpoints.Items);
+    }, stop);
 
     /// <summary>The feed of an authenticated proxy. It gets its first snapshot once the mesh is known.</summary>
     public ProxyFeed Connect(ProxyIdentity proxy)
@@ -145,12 +151,18 @@ public sealed partial class PushEngine(MeshWriter writer, PushSettings settings,
     private void Commit()
     {
         var changes = writer.Commit();
-        if (changes.IsEmpty) return;
+        if (changes.IsEmpty)
+        {
+            // What was staged with it changed nothing for proxies, and must not be taken for a cause of the next push.
+            if (_pending.IsEmpty) writer.History?.Pushed(writer.History.Take(), effect: null);
+            return;
+        }
         _pending.Add(changes);
         _debounce = _debounce.Changed(time.GetUtcNow());
         if (!_published) return;
-        if (changes.Endpoints.Count > 0 || changes.Gateways) Hand(changes, full: false);
-        if (changes.IsEndpointsOnly && !NeedsMore(changes) && _pending.IsEndpointsOnly) (_pending, _debounce) = (new(), new(settings));
+        var isOver = changes.IsEndpointsOnly && !NeedsMore(changes) && _pending.IsEndpointsOnly;
+        if (changes.Endpoints.Count > 0 || changes.Gateways) Hand(changes, full: false, isOver ? writer.History?.Take() : null);
+        if (isOver) (_pending, _debounce) = (new(), new(settings));
     }
 
     private void PushWhenQuiet()
@@ -158,7 +170,7 @@ public sealed partial class PushEngine(MeshWriter writer, PushSettings settings,
         if (!_ready || (_published && (_pending.IsEmpty || !_debounce.IsDue(time.GetUtcNow())))) return;
         var (pending, first) = (_pending, _debounce.First);
         (_pending, _debounce) = (new(), new(settings)); // Before anything can throw: a failed push must not be due again at once.
-        Hand(pending, full: true, first);
+        Hand(pending, full: true, writer.History?.Take(), first);
         _published = true;
     }
 
@@ -195,13 +207,15 @@ public sealed partial class PushEngine(MeshWriter writer, PushSettings settings,
         return await more.ConfigureAwait(false);
     }
 
-    private void Hand(MeshChanges changes, bool full, DateTimeOffset? since = null)
+    /// <param name="causes">The changes whose effect the push shows.</param>
+    private void Hand(MeshChanges changes, bool full, PendingChanges? causes, DateTimeOffset? since = null)
     {
         since ??= time.GetUtcNow();
         lock (_guard)
         {
             if (_changedAt is not { } known || since < known) _changedAt = since;
             _view = writer.Mesh.View();
+            if (causes is { } noted) _causes = _causes.With(noted);
             if (full)
             {
                 _full = true;
@@ -243,10 +257,12 @@ public sealed partial class PushEngine(MeshWriter writer, PushSettings settings,
     private void PublishOnce(Publisher publisher)
     {
         MeshView? view;
+        PendingChanges causes;
         (HashSet<string>? endpoints, bool all, bool full, MeshChanges changes, List<Action<Publisher>> requests) work;
         lock (_guard)
         {
             view = _view;
+            (causes, _causes) = (_causes, default);
             work = (_endpoints, _allEndpoints, _full, _fullChanges, _requests);
             (_endpoints, _allEndpoints, _full, _fullChanges, _requests) = (null, false, false, new(), []);
             (publisher.ChangedAt, _changedAt) = (_changedAt, null);
@@ -256,11 +272,14 @@ public sealed partial class PushEngine(MeshWriter writer, PushSettings settings,
             work.changes.Gateways |= work.all;
             work.changes.Endpoints.UnionWith(work.endpoints ?? []);
         }
+        publisher.Effects = causes.Slots is null ? null : new();
         Guard(() =>
         {
             if (view is not null && work.full) publisher.PublishAll(view, work.changes);
             if (view is not null && !work.full && work.endpoints is not null) publisher.PublishEndpoints(view, work.all ? null : work.endpoints);
         }, LogPublishFailed);
+        if (publisher.Effects is { } effects) writer.History?.Pushed(causes, effects.Sum());
+        publisher.Effects = null;
         foreach (var request in work.requests) Guard(() => request(publisher), LogPublishFailed);
     }
 

@@ -40,10 +40,12 @@ internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway)
     public IEnumerable<DestinationRule> Rules => _hosts.Values.Select(part => part.Clusters.Rule).OfType<DestinationRule>().Distinct(ReferenceEqualityComparer.Instance).Cast<DestinationRule>();
 
     /// <summary>Whether any resource changed since the last call.</summary>
-    public bool TakeChange()
+    /// <param name="effects">Gets the names of the resources that changed; null: nobody asks.</param>
+    public bool TakeChange(PushEffects? effects)
     {
         var now = (Clusters, Endpoints, Listeners, Routes, Names);
         if (now == _taken) return false;
+        effects?.Add(_taken, now);
         _taken = now;
         return true;
     }

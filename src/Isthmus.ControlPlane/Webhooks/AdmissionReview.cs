@@ -7,7 +7,14 @@ using Microsoft.AspNetCore.Http;
 namespace Isthmus.ControlPlane.Webhooks;
 
 /// <summary>A request of an API server (admission.k8s.io/v1).</summary>
-public sealed record AdmissionQuestion(string Uid, string Namespace, string Operation, JsonObject? Object, JsonObject? OldObject);
+public sealed record AdmissionQuestion(string Uid, string Namespace, string Operation, JsonObject? Object, JsonObject? OldObject)
+{
+    /// <summary>The name of the user who writes; empty when the API server does not say.</summary>
+    public string User { get; init; } = "";
+
+    /// <summary>Nothing will be written.</summary>
+    public bool IsDryRun { get; init; }
+}
 
 /// <summary>The response: allowed or not, with a patch or a message.</summary>
 public sealed record AdmissionAnswer(bool Allowed, JsonArray? Patch = null, string Message = "", IReadOnlyList<string>? Warnings = null);
@@ -39,7 +46,11 @@ public static class AdmissionReview
             return;
         }
         var question = new AdmissionQuestion(uid, request["namespace"]?.ToString() ?? "", request["operation"]?.ToString() ?? "",
-            request["object"] as JsonObject, request["oldObject"] as JsonObject);
+            request["object"] as JsonObject, request["oldObject"] as JsonObject)
+        {
+            User = request["userInfo"]?["username"]?.ToString() ?? "",
+            IsDryRun = request["dryRun"] is JsonValue dry && dry.TryGetValue<bool>(out var isDry) && isDry,
+        };
         AdmissionAnswer result;
         try { result = answer(question); }
         catch (ProblemException e) { result = new(false, Message: e.Message); }

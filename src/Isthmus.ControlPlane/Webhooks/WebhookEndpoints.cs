@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Isthmus.ControlPlane.History;
 using Isthmus.ControlPlane.Injection;
 using Isthmus.ControlPlane.Metrics;
 using Isthmus.Core.Collections;
@@ -19,6 +20,9 @@ public sealed partial class WebhookEndpoints(Func<InjectorValues> values, Func<s
 {
     /// <summary>Counts questions and answers.</summary>
     public ControlMetrics Metrics { get; init; } = new();
+
+    /// <summary>Remembers who wrote; null: nobody does.</summary>
+    public AdmittedWrites? Admitted { get; init; }
 
     public void Map(IEndpointRouteBuilder endpoints)
     {
@@ -64,6 +68,7 @@ public sealed partial class WebhookEndpoints(Func<InjectorValues> values, Func<s
         var warnings = problems.Where(problem => problem.Severity == Severity.Warning).Select(Text).ToList();
         var errors = problems.Where(problem => problem.Severity == Severity.Error).Select(Text).ToList();
         Metrics.Count(errors.Count == 0 ? "galley_validation_passed" : "galley_validation_failed", $"{Labels(value)}{(errors.Count == 0 ? "" : ",reason=\"invalid_resource\"")}");
+        if (errors.Count == 0 && !question.IsDryRun) Admitted?.Add(value, question.User);
         return errors.Count == 0 ? new(true, Warnings: warnings) : new(false, Message: $"configuration is invalid: {string.Join("; ", errors)}", Warnings: warnings);
     }
 

@@ -35,6 +35,9 @@ public sealed class ObjectMeta
     public Dictionary<string, string> Annotations { get; init => field = value ?? []; } = [];
     public List<string> Finalizers { get; init => field = value ?? []; } = [];
     public List<OwnerReference> OwnerReferences { get; init => field = value ?? []; } = [];
+
+    [JsonPropertyName("managedFields"), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public LastWrite LastWrite { get; init; }
 }
 
 public sealed class OwnerReference

@@ -35,6 +35,9 @@ public sealed class EndpointSources(JsonNode? page, DateTimeOffset now)
     /// <summary><c>12s ago</c>, or <c>never</c>.</summary>
     public static string Since(string? time, DateTimeOffset now) => Parse(time) is { } parsed ? $"{Age(now - parsed)} ago" : "never";
 
+    /// <summary>For example <c>40s ago</c>.</summary>
+    public static string Ago(DateTimeOffset time, DateTimeOffset now) => $"{Age(now - time)} ago";
+
     private static DateTimeOffset? Parse(string? time) => DateTimeOffset.TryParse(time, CultureInfo.InvariantCulture, out var parsed) ? parsed : null;
 
     private static string Age(TimeSpan age) =>

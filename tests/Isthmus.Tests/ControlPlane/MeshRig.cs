@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Derive;
+using Isthmus.ControlPlane.History;
 using Isthmus.ControlPlane.Intake;
 using Isthmus.ControlPlane.Push;
 using Isthmus.Core.Collections;
@@ -151,6 +152,17 @@ internal sealed class MeshRig
         var changes = Writer.Commit();
         Publisher.PublishAll(Mesh.View(), changes);
         return changes;
+    }
+
+    /// <summary>What the push of a change does to proxies.</summary>
+    public PushEffect Effects(Action change)
+    {
+        change();
+        Publisher.Effects = new();
+        Push();
+        var sum = Publisher.Effects.Sum();
+        Publisher.Effects = null;
+        return sum;
     }
 
     public static Cluster? Cluster(ProxyFeed proxy, string name) => Read(proxy, TypeUrls.Cluster, name, Isthmus.Wire.Envoy.Clusters.Cluster.Parser.ParseFrom);

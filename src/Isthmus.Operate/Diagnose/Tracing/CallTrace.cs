@@ -1,5 +1,6 @@
 using Isthmus.Core.Collections;
 using Isthmus.Core.Problems;
+using Isthmus.Operate.Diagnose.History;
 
 namespace Isthmus.Operate.Diagnose.Tracing;
 
@@ -55,4 +56,10 @@ public sealed record CallTrace(string Client, string Cluster, string Target, Val
     public Hop? Failure => Hops.FirstOrDefault(hop => hop.Status == HopStatus.Failed);
 
     public bool Succeeds => Failure is null;
+
+    /// <summary>What changed shortly before a call that fails, and can be the reason; the latest first.</summary>
+    public ValueList<MeshChange> Changes { get; init; }
+
+    /// <summary>When the trace was made, to which the ages of changes refer.</summary>
+    public DateTimeOffset At { get; init; }
 }

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net;
 using System.Text.Json.Nodes;
+using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
@@ -44,7 +45,10 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
         var facts = new TraceFacts(await reading, client, request.Target, time.GetUtcNow()) { Sent = request.Sent };
         if (facts.Home.Error.Length > 0) throw new ProblemException($"cluster {home}", facts.Home.Error);
         if (ClusterObjects.Sidecar(facts.ClientPod) is not null) Take(facts, client, await inspecting);
-        return await WalkAsync(facts, request, stop);
+        var trace = await WalkAsync(facts, request, stop);
+        if (trace.Succeeds) return trace;
+        var named = facts.Host(host, ns)?.Fqdn ?? host;
+        return trace with { Changes = RecentChanges.For(trace, await RecentChanges.AskAsync(facts, named, _clients, stop)).ToValueList(), At = time.GetUtcNow() };
     }
 
     private async Task<CallTrace> WalkAsync(TraceFacts facts, TraceRequest request, CancellationToken stop)

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Problems;
+using Isthmus.Operate.Diagnose.History;
 
 namespace Isthmus.Operate.Diagnose.Tracing;
 
@@ -27,6 +28,7 @@ public static class TraceText
         if (trace.Call is { Times.IsEmpty: false } call)
             foreach (var time in call.Times) text.Append(CultureInfo.InvariantCulture, $"  {new string(' ', width)}{time.Milliseconds,8:0.0} ms  {time.Where}: {time.What}\n");
         Conclude(text, trace);
+        Recent(text, trace);
         return text.ToString();
     }
 
@@ -39,6 +41,7 @@ public static class TraceText
             ["ways"] = new JsonArray([.. trace.Ways.Select(way => (JsonNode)new JsonObject { ["title"] = way.Title, ["percent"] = way.Percent })]),
         };
         if (trace.Failure?.Problem is { } problem) tree["cause"] = Tree(problem);
+        if (!trace.Changes.IsEmpty) tree["changes"] = new JsonArray([.. trace.Changes.Select(change => (JsonNode)HistoryTree.Of(change))]);
         if (trace.Call is not { } call) return tree;
         tree["call"] = new JsonObject
         {
@@ -88,6 +91,18 @@ public static class TraceText
         if (problem.Path.Length > 0) text.Append(CultureInfo.InvariantCulture, $"  field   {problem.Path}\n");
         text.Append(CultureInfo.InvariantCulture, $"  cause   {problem.Message} ({problem.Code})\n");
         if (problem.Remedy.Length > 0) text.Append(CultureInfo.InvariantCulture, $"  remedy  {problem.Remedy}\n");
+    }
+
+    private static void Recent(StringBuilder text, CallTrace trace)
+    {
+        if (trace.Changes.IsEmpty) return;
+        text.Append("\nShortly before:\n");
+        foreach (var change in trace.Changes)
+        {
+            var by = change.By.Length > 0 ? $", by {change.By}" : "";
+            text.Append(CultureInfo.InvariantCulture, $"  {change.Verb} {EndpointSources.Ago(change.Last, trace.At)}: {change.Object}{(change.Cluster.Length > 0 && change.Kind != "Cluster" ? $" in {change.Cluster}" : "")}{by}{(change.ReadyEndpoints is null ? "" : $", {change.Effect}")}\n");
+        }
+        text.Append("  Run 'isthmus history' for all changes.\n");
     }
 
     private static string Sentence(Problem problem) => $"{problem.Object}{(problem.Path.Length > 0 ? $", {problem.Path}" : "")}: {problem.Message}{(problem.Remedy.Length > 0 ? $" ({problem.Remedy})" : "")}";

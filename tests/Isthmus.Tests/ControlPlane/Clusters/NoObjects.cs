@@ -1,3 +1,4 @@
+using Isthmus.ControlPlane.History;
 using Isthmus.ControlPlane.Intake;
 using Isthmus.ControlPlane.Resolve;
 using Isthmus.Kubernetes.Watch;
@@ -16,7 +17,7 @@ internal sealed class NoObjects : IClusterObjects
 {
     public ValueTask Replace<TFacts>(WatchId watch, MeshKind<TFacts> kind, IReadOnlyList<KeyValuePair<string, TFacts>> items) where TFacts : class => ValueTask.CompletedTask;
 
-    public ValueTask Apply<TFacts>(WatchId watch, MeshKind<TFacts> kind, IReadOnlyList<Change<TFacts>> changes) where TFacts : class => ValueTask.CompletedTask;
+    public ValueTask Apply<TFacts>(WatchId watch, MeshKind<TFacts> kind, IReadOnlyList<Change<TFacts>> changes, IReadOnlyDictionary<string, ObjectWrite>? writes) where TFacts : class => ValueTask.CompletedTask;
 
     public ValueTask Remove(WatchId watch) => ValueTask.CompletedTask;
 

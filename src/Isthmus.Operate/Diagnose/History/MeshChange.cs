@@ -1,0 +1,115 @@
+using System.Globalization;
+using System.Text.Json.Nodes;
+using Isthmus.Core.Collections;
+using static Isthmus.Operate.Diagnose.ConfigDump;
+
+namespace Isthmus.Operate.Diagnose.History;
+
+/// <summary>A change that control planes remember.</summary>
+/// <param name="Verb"><c>created</c>, <c>changed</c>, <c>deleted</c>, <c>invalid</c>, or for a cluster <c>joined</c>, <c>left</c>, <c>lost</c>, <c>regained</c>.</param>
+public sealed record MeshChange(string Cluster, string Kind, string Namespace, string Name, string Verb)
+{
+    /// <summary>When it happened; with <see cref="Count"/> over 1, when the first of these changes did.</summary>
+    public DateTimeOffset First { get; init; }
+
+    /// <summary>When the last of these changes happened.</summary>
+    public DateTimeOffset Last { get; init; }
+
+    /// <summary>How many changes it stands for.</summary>
+    public int Count { get; init; } = 1;
+
+    /// <summary>Empty: unknown.</summary>
+    public string FieldManager { get; init; } = "";
+
+    /// <summary>Empty: no webhook of the mesh saw the write.</summary>
+    public string User { get; init; } = "";
+
+    /// <summary>How many proxies got something new; null: unknown.</summary>
+    public int? Proxies { get; init; }
+
+    /// <summary>Those that remember it.</summary>
+    public ValueList<string> ControlPlanes { get; init; }
+
+    /// <summary>The hosts whose callers it concerns.</summary>
+    public ValueList<string> Hosts { get; init; }
+
+    /// <summary>The workloads that it concerns, as text; empty: none.</summary>
+    public string Workloads { get; init; } = "";
+
+    /// <summary>It may concern every call.</summary>
+    public bool IsEverything { get; init; }
+
+    /// <summary>It concerns calls through gateways only.</summary>
+    public bool IsAtGateways { get; init; }
+
+    /// <summary>Changed resources of each type.</summary>
+    public ValueList<ChangedResources> Resources { get; init; }
+
+    /// <summary>How many changes were pushed together, which share their effect.</summary>
+    public int ChangesInPush { get; init; } = 1;
+
+    /// <summary>Of endpoints: how many were ready before, at least, and after.</summary>
+    public (int Before, int Fewest, int After)? ReadyEndpoints { get; init; }
+
+    /// <summary>The version that was written; empty: unknown.</summary>
+    public string ResourceVersion { get; init; } = "";
+
+    /// <summary>As kubectl names it: <c>KIND NAMESPACE/NAME</c>.</summary>
+    public string Object => Kind == "Cluster" ? $"connection to {Name}" : Namespace.Length == 0 ? $"{Kind} {Name}" : $"{Kind} {Namespace}/{Name}";
+
+    /// <summary>Who made it, as far as known; empty: unknown.</summary>
+    public string By => (FieldManager.Length, User.Length) switch
+    {
+        (0, 0) => "",
+        (0, _) => $"user {User}",
+        (_, 0) => FieldManager,
+        _ => $"{FieldManager} (user {User})",
+    };
+
+    /// <summary>What it did, in a few words.</summary>
+    public string Effect
+    {
+        get
+        {
+            if (ReadyEndpoints is { } ready)
+                return string.Create(CultureInfo.InvariantCulture, $"{ready.Before} → {ready.After} ready{(ready.Fewest < Math.Min(ready.Before, ready.After) ? $", meanwhile {ready.Fewest}" : "")}");
+            if (Verb == "invalid") return "has errors: the last good configuration stays in force";
+            if (Proxies is null) return "";
+            if (Proxies == 0) return "none";
+            var types = string.Join(", ", Resources.Select(type => type.Count > 0 ? string.Create(CultureInfo.InvariantCulture, $"{type.Count} {type.Type}") : type.Type));
+            var shared = ChangesInPush > 1 ? string.Create(CultureInfo.InvariantCulture, $", with {ChangesInPush - 1} other change{(ChangesInPush > 2 ? "s" : "")}") : "";
+            return string.Create(CultureInfo.InvariantCulture, $"{types} of {Proxies} {(Proxies == 1 ? "proxy" : "proxies")}{shared}");
+        }
+    }
+
+    /// <summary>Reads one change of <c>/debug/history</c>.</summary>
+    internal static MeshChange Read(JsonNode line, string controlPlane)
+    {
+        var ready = At(line, "endpoints") is { } counts ? (Number(At(counts, "before", "ready")), Number(At(counts, "fewest", "ready")), Number(At(counts, "after", "ready"))) : ((int, int, int)?)null;
+        var labels = (At(line, "workloads", "labels") as JsonObject)?.Select(label => $"{label.Key}={label.Value}").ToList() ?? [];
+        var workloads = Text(line, "workloads", "namespace") is { Length: > 0 } ns ? $"{ns}/{(labels.Count == 0 ? "*" : string.Join(',', labels))}" : "";
+        return new(Text(line, "cluster"), Text(line, "kind"), Text(line, "namespace"), Text(line, "name"), Text(line, "verb"))
+        {
+            First = Time(line, "first"), Last = Time(line, "last"), Count = Math.Max(1, Number(At(line, "count"))), FieldManager = Text(line, "fieldManager"), User = Text(line, "user"),
+            Proxies = At(line, "proxies") is { } proxies ? Number(proxies) : null, ControlPlanes = [controlPlane],
+            Hosts = Texts(At(line, "hosts")), Workloads = workloads, IsEverything = At(line, "everything") is not null, IsAtGateways = At(line, "gateways") is not null,
+            Resources = (At(line, "resources") as JsonObject ?? []).Select(type => new ChangedResources(type.Key, Number(At(type.Value, "proxies")), Number(At(type.Value, "count")), Texts(At(type.Value, "names")))).ToValueList(),
+            ChangesInPush = Math.Max(1, Number(At(line, "changesInPush"))), ReadyEndpoints = ready, ResourceVersion = Text(line, "resourceVersion"),
+        };
+    }
+
+    private static int Number(JsonNode? node) => node is JsonValue value && value.TryGetValue<int>(out var number) ? number : 0;
+
+    private static string Text(JsonNode? node, params string[] path) => At(node, path)?.ToString() ?? "";
+
+    private static ValueList<string> Texts(JsonNode? node) => (node as JsonArray ?? []).Select(item => item?.ToString() ?? "").ToValueList();
+
+    private static DateTimeOffset Time(JsonNode? node, string field) =>
+        DateTimeOffset.TryParse(Text(node, field), CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time) ? time : default;
+}
+
+/// <summary>Changed resources of one type.</summary>
+/// <param name="Proxies">How many proxies got one.</param>
+/// <param name="Count">How many resources differ.</param>
+/// <param name="Names">The names of the first of them.</param>
+public sealed record ChangedResources(string Type, int Proxies, int Count, ValueList<string> Names);

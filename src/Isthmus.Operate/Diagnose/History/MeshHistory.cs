@@ -1,0 +1,96 @@
+using System.Globalization;
+using System.Text.Json.Nodes;
+using Isthmus.Core.Collections;
+using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Client;
+
+namespace Isthmus.Operate.Diagnose.History;
+
+/// <summary>A control plane that remembers changes.</summary>
+/// <param name="Since">Since when; null: it is not ready yet.</param>
+/// <param name="Forgotten">How many changes it dropped because there were too many.</param>
+public sealed record Rememberer(string Context, string Pod, DateTimeOffset? Since, long Forgotten);
+
+/// <summary>What to ask control planes for.</summary>
+/// <param name="Host">Only what concerns this host; empty: everything.</param>
+/// <param name="Pod">Only what concerns this Pod, as NAMESPACE/NAME; empty: everything.</param>
+/// <param name="Since">How far back.</param>
+public sealed record HistoryQuestion(string Host, string Pod, TimeSpan Since)
+{
+    internal string Path => string.Create(CultureInfo.InvariantCulture, $"/debug/history?host={Uri.EscapeDataString(Host)}&pod={Uri.EscapeDataString(Pod)}&since={(long)Since.TotalSeconds}s");
+}
+
+/// <summary>What the control planes of a mesh remember, oldest change first.</summary>
+/// <param name="Silent">Clusters whose control planes did not answer, and why.</param>
+public sealed record MeshHistory(IReadOnlyList<MeshChange> Changes, IReadOnlyList<Rememberer> ControlPlanes, IReadOnlyList<Problem> Silent)
+{
+    /// <summary>Control planes note one change at slightly different times.</summary>
+    private static readonly TimeSpan AtOnce = TimeSpan.FromSeconds(5);
+
+    /// <summary>Asks the control planes of all clusters that have one.</summary>
+    public static async Task<MeshHistory> AskAsync(IEnumerable<(KubeClient Client, string Namespace)> places, HistoryQuestion question, CancellationToken stop)
+    {
+        var answers = await Task.WhenAll(places.Select(place => AskAsync(place.Client, place.Namespace, question.Path, stop)));
+        var pages = answers.SelectMany(answer => answer.Pages).ToList();
+        return new(
+            Merge(pages.SelectMany(page => (page.Answer["changes"] as JsonArray ?? []).Select(line => MeshChange.Read(line!, page.Pod)))),
+            [.. pages.Select(page => new Rememberer(page.Context, page.Pod, Time(page.Answer["since"]), page.Answer["forgotten"] is JsonValue value && value.TryGetValue<long>(out var count) ? count : 0))],
+            [.. answers.Select(answer => answer.Silent).OfType<Problem>()]);
+    }
+
+    private static async Task<(IReadOnlyList<(string Context, string Pod, JsonNode Answer)> Pages, Problem? Silent)> AskAsync(KubeClient client, string ns, string path, CancellationToken stop)
+    {
+        var context = client.Access.Name;
+        try
+        {
+            var query = new MeshQuery(client, ns);
+            // A remote cluster has no control plane of its own.
+            if (!await query.HasControlPlaneAsync(stop)) return ([], null);
+            return ([.. (await query.AskControlPlanesAsync(path, stop)).Select(answer => (context, answer.Pod, answer.Answer))], null);
+        }
+        catch (ProblemException e)
+        {
+            return ([], e.Problem);
+        }
+        catch (Exception e) when (e is KubeException or HttpRequestException)
+        {
+            return ([], new ProblemException($"cluster {context}", e is HttpRequestException http ? Unreachable.Describe(http) : e.Message).Problem);
+        }
+    }
+
+    /// <summary>Joins what several control planes saw of one change.</summary>
+    public static IReadOnlyList<MeshChange> Merge(IEnumerable<MeshChange> changes)
+    {
+        var merged = new List<MeshChange>();
+        foreach (var group in changes.GroupBy(change => (change.Cluster, change.Kind, change.Namespace, change.Name, change.Verb)))
+        {
+            var ofObject = new List<MeshChange>();
+            foreach (var change in group.OrderBy(change => change.Last))
+            {
+                var same = ofObject.FindIndex(other => IsSame(other, change));
+                if (same < 0) ofObject.Add(change);
+                else ofObject[same] = Join(ofObject[same], change);
+            }
+            merged.AddRange(ofObject);
+        }
+        return [.. merged.OrderBy(change => change.Last).ThenBy(change => change.Object, StringComparer.Ordinal)];
+    }
+
+    private static bool IsSame(MeshChange a, MeshChange b) =>
+        !a.ControlPlanes.Intersect(b.ControlPlanes).Any() && ((a.ResourceVersion.Length > 0 && a.ResourceVersion == b.ResourceVersion)
+            || (a.ResourceVersion.Length == 0 && b.ResourceVersion.Length == 0 && a.ReadyEndpoints == b.ReadyEndpoints && (b.Last - a.Last).Duration() < AtOnce));
+
+    /// <summary>Each control plane knows its own proxies, and the webhook of only one was asked.</summary>
+    private static MeshChange Join(MeshChange a, MeshChange b) => a with
+    {
+        First = a.First < b.First ? a.First : b.First, Last = a.Last > b.Last ? a.Last : b.Last, Count = Math.Max(a.Count, b.Count),
+        FieldManager = a.FieldManager.Length > 0 ? a.FieldManager : b.FieldManager, User = a.User.Length > 0 ? a.User : b.User,
+        Proxies = a.Proxies is { } one && b.Proxies is { } two ? one + two : a.Proxies ?? b.Proxies,
+        ControlPlanes = a.ControlPlanes.Concat(b.ControlPlanes).ToValueList(),
+        ChangesInPush = Math.Max(a.ChangesInPush, b.ChangesInPush),
+        Resources = a.Resources.Concat(b.Resources).GroupBy(type => type.Type)
+            .Select(group => new ChangedResources(group.Key, group.Sum(type => type.Proxies), group.Max(type => type.Count), group.SelectMany(type => type.Names).Distinct().ToValueList())).ToValueList(),
+    };
+
+    private static DateTimeOffset? Time(JsonNode? node) => DateTimeOffset.TryParse(node?.ToString(), CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time) ? time : null;
+}

@@ -1,0 +1,76 @@
+using System.CommandLine;
+using System.Globalization;
+using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Operate.Diagnose;
+using Isthmus.Operate.Diagnose.History;
+using Isthmus.Options;
+using Isthmus.Output;
+
+namespace Isthmus.Commands;
+
+/// <summary><c>isthmus history [HOST]</c>: what changed in the mesh, by whom, and what that did to proxies.</summary>
+internal static class HistoryCommand
+{
+    internal static Command Build()
+    {
+        var host = new Argument<string?>("host") { Description = "Show only what concerns calls of this host: NAME.NAMESPACE or a full name", Arity = ArgumentArity.ZeroOrOne };
+        var since = new DurationOption("--since", "How far back, for example 10m or 24h", "1h");
+        var contexts = new MeshContexts();
+        var output = new OutputOption();
+        var command = new Command("history", "Show what changed in the mesh, by whom, and which proxies that changed, as all control planes remember it.") { host, since.Option, contexts.Option, output.Option };
+        command.SetAction(async (line, stop) =>
+        {
+            var ns = line.GetValue(GlobalOptions.IstioNamespace)!;
+            var places = contexts.Names(line).Select(context => (Client: new KubeClient(MeshContexts.Load(line, context), "isthmus"), Namespace: ns)).ToList();
+            try
+            {
+                var history = await MeshHistory.AskAsync(places, new(Host(line.GetValue(host), line.GetValue(GlobalOptions.Namespace)), "", since.Of(line)), stop);
+                if (history.ControlPlanes.Count == 0)
+                    throw new ProblemException(history.Silent.FirstOrDefault() ?? new ProblemException("mesh", $"none of the clusters has a control plane in namespace {ns}", "list the contexts of the mesh with --contexts").Problem);
+                output.Write(line, () => HistoryTree.Of(history), () => Show(history, TimeProvider.System.GetUtcNow()));
+                // A part of the history is missing then.
+                return history.Silent.Count == 0 ? 0 : ExitCode.Failure;
+            }
+            finally
+            {
+                foreach (var place in places) place.Client.Dispose();
+            }
+        });
+        return command;
+    }
+
+    /// <summary>A short name is one of the namespace that was asked for.</summary>
+    private static string Host(string? host, string? ns) => host is null ? "" : ns is not null && !host.Contains('.', StringComparison.Ordinal) ? $"{host}.{ns}" : host;
+
+    private static void Show(MeshHistory history, DateTimeOffset now)
+    {
+        if (history.Changes.Count == 0) Console.WriteLine("No changes found.");
+        else
+        {
+            TextTable.Write(["AGE", "VERB", "OBJECT", "CLUSTER", "FIELD MANAGER", "USER", "CONCERNS", "EFFECT"], [.. history.Changes.Select(change => (string[])
+            [
+                Age(change, now), change.Verb, change.Object, Or(change.Cluster), Or(change.FieldManager), Or(change.User), Concerns(change), Or(change.Effect),
+            ])]);
+        }
+        Console.WriteLine();
+        foreach (var plane in history.ControlPlanes)
+        {
+            var since = plane.Since is { } time ? $"remembers changes since {time.UtcDateTime.ToString("yyyy-MM-dd HH:mm:ss'Z'", CultureInfo.InvariantCulture)} ({EndpointSources.Ago(time, now)})" : "is not ready, and remembers nothing yet";
+            Console.WriteLine($"{plane.Pod} in {plane.Context} {since}{(plane.Forgotten > 0 ? string.Create(CultureInfo.InvariantCulture, $"; it forgot the {plane.Forgotten} oldest") : "")}.");
+        }
+        foreach (var problem in history.Silent) Console.Error.WriteLine($"warning: {problem}");
+    }
+
+    private static string Age(MeshChange change, DateTimeOffset now) => change.Count == 1
+        ? EndpointSources.Ago(change.Last, now) : string.Create(CultureInfo.InvariantCulture, $"{EndpointSources.Ago(change.Last, now)} (x{change.Count})");
+
+    private static string Or(string text) => text.Length > 0 ? text : "-";
+
+    private static string Concerns(MeshChange change)
+    {
+        if (change.IsEverything) return "all";
+        if (change.Hosts.Count > 0) return $"{string.Join(", ", change.Hosts.Take(2))}{(change.Hosts.Count > 2 ? string.Create(CultureInfo.InvariantCulture, $" and {change.Hosts.Count - 2} more") : "")}{(change.IsAtGateways ? " at gateways" : "")}";
+        return change.Workloads.Length > 0 ? $"workloads {change.Workloads}" : "-";
+    }
+}

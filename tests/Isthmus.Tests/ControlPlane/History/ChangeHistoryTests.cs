@@ -1,0 +1,143 @@
+using Isthmus.ControlPlane.History;
+using Isthmus.Core.Collections;
+using Isthmus.Mesh.Model;
+using Isthmus.Testing;
+using Isthmus.Wire.Xds;
+using Xunit;
+
+namespace Isthmus.Tests.ControlPlane.History;
+
+/// <summary>What is remembered of changes, and how much.</summary>
+public sealed class ChangeHistoryTests
+{
+    private readonly ManualClock _clock = new();
+    private readonly ChangeHistory _history;
+
+    public ChangeHistoryTests() => _history = new(_clock);
+
+    [Fact]
+    public void Nothing_is_a_change_before_the_mesh_is_known()
+    {
+        _history.Note(Change("early"));
+        _history.NoteEndpoints("orders", Endpoints(1, 1));
+        Assert.Null(_history.Since);
+        Assert.Empty(_history.After(default));
+        _history.Start([new("orders", Endpoints(2, 2))]);
+        _history.Note(Change("late"));
+        Assert.Equal(_clock.GetUtcNow(), _history.Since);
+        Assert.Equal("late", Assert.Single(_history.After(default)).Change.Source.Name);
+    }
+
+    [Fact]
+    public void Changes_of_one_object_by_one_writer_within_a_minute_are_one()
+    {
+        _history.Start([]);
+        _history.Note(Change("rule", "a.shop"));
+        _clock.Advance(TimeSpan.FromSeconds(20));
+        _history.Note(Change("rule", "b.shop"));
+        _history.Note(Change("rule", "b.shop", manager: "helm"));
+        _clock.Advance(TimeSpan.FromMinutes(2));
+        _history.Note(Change("rule", "b.shop", manager: "helm"));
+        var all = _history.After(default);
+        Assert.Equal([(2, "kubectl"), (1, "helm"), (1, "helm")], all.Select(change => (change.Count, change.Change.Write!.Manager)));
+        Assert.Equal(["a.shop", "b.shop"], all[0].Change.Reach.Hosts);
+        Assert.Equal(TimeSpan.FromSeconds(20), all[0].Last - all[0].First);
+        Assert.Single(_history.After(_clock.GetUtcNow()));
+    }
+
+    [Fact]
+    public void The_oldest_are_forgotten_and_counted_when_there_are_too_many()
+    {
+        _history.Start([]);
+        for (var i = 0; i < 1500; i++) _history.Note(Change($"rule-{i}"));
+        var all = _history.After(default);
+        Assert.Equal((1000, 500L, "rule-500"), (all.Count, _history.Forgotten, all[0].Change.Source.Name));
+        // Long names count: the memory is bounded in bytes, too.
+        for (var i = 0; i < 1000; i++) _history.Note(Change($"rule-{i}", new string('x', 10_000)));
+        Assert.InRange(_history.After(default).Count, 1, 60);
+    }
+
+    [Fact]
+    public void Churn_of_endpoints_is_summed_up_and_drops_no_object()
+    {
+        _history.Start([new("orders", Endpoints(3, 3))]);
+        _history.Note(Change("rule"));
+        for (var i = 0; i < 2000; i++) _history.NoteEndpoints($"host-{i}", Endpoints(1, 1));
+        for (var i = 2; i >= 0; i--) _history.NoteEndpoints("orders", Endpoints(i, 3));
+        _history.NoteEndpoints("orders", Endpoints(2, 2));
+        var all = _history.After(default);
+        Assert.Contains(all, change => change.Change.Source.Name == "rule");
+        var orders = all.Single(change => change.Change.Source.Name == "orders");
+        Assert.Equal((4, (3, 0, 2)), (orders.Count, (orders.Endpoints!.Value.Before.Ready, orders.Endpoints.Value.Fewest.Ready, orders.Endpoints.Value.After.Ready)));
+    }
+
+    [Fact]
+    public void A_change_of_endpoints_allocates_nothing_while_its_minute_lasts()
+    {
+        _history.Start([]);
+        var (one, two) = (Endpoints(1, 2), Endpoints(2, 2));
+        _history.NoteEndpoints("orders", one);
+        Assert.Equal(0, Allocations.Least(() =>
+        {
+            for (var i = 0; i < 100; i++) _history.NoteEndpoints("orders", i % 2 == 0 ? two : one);
+        }));
+    }
+
+    [Fact]
+    public void The_user_is_the_one_who_wrote_the_same_content()
+    {
+        var item = Item("""{"a": 1, "b": [true, "x"]}""");
+        _history.Admitted.Add(item, "alice");
+        // Another writer was refused later, or by another webhook: the object that is stored is alice's.
+        _history.Admitted.Add(Item("""{"a": 2}"""), "mallory");
+        _history.Start([]);
+        _history.Note(Change("rule") with { Write = ObjectWrite.Of(Item("""{"b": [true, "x"], "a": 1}""")) });
+        _history.Note(Change("other") with { Write = ObjectWrite.Of(Item("""{"a": 1, "b": ["x", true]}""")) });
+        Assert.Equal(["alice", ""], _history.After(default).Select(change => change.Change.User));
+
+        static System.Text.Json.Nodes.JsonObject Item(string spec) =>
+            (System.Text.Json.Nodes.JsonObject)System.Text.Json.Nodes.JsonNode.Parse($$"""{"metadata": {"uid": "u1", "generation": 3}, "spec": {{spec}}}""")!;
+    }
+
+    [Fact]
+    public void A_push_says_what_it_changed_for_which_proxies()
+    {
+        var rig = new MeshRig("c1");
+        rig.App("c1", "orders", "10.96.0.10", "10.244.0.1");
+        rig.App("c1", "users", "10.96.0.11", "10.244.0.2");
+        rig.Push();
+        var feeds = new[] { rig.Sidecar("c1"), rig.Sidecar("c1", "orders-10.244.0.1", "10.244.0.1") };
+        var effects = rig.Effects(() => rig.Config("""
+            apiVersion: networking.istio.io/v1
+            kind: VirtualService
+            metadata: {name: orders, namespace: shop}
+            spec: {hosts: [orders], http: [{timeout: 3s, route: [{destination: {host: orders}}]}]}
+            """));
+        Assert.Equal("2 proxies: routes 80", Text(effects));
+
+        effects = rig.Effects(() => rig.Config("""
+            apiVersion: security.istio.io/v1
+            kind: AuthorizationPolicy
+            metadata: {name: nobody, namespace: shop}
+            spec: {selector: {matchLabels: {app: orders}}}
+            """));
+        Assert.Equal("1 proxies: listeners virtualInbound", Text(effects));
+
+        Assert.Equal(0, rig.Effects(() => rig.Config("""
+            apiVersion: networking.istio.io/v1
+            kind: DestinationRule
+            metadata: {name: nothing, namespace: elsewhere}
+            spec: {host: missing.example.com, trafficPolicy: {connectionPool: {tcp: {maxConnections: 3}}}}
+            """)).Proxies);
+        Assert.All(feeds, feed => Assert.NotEmpty(feed.Snapshot!.Types[TypeUrls.Listener].All));
+    }
+
+    private static string Text(PushEffect effect) => $"{effect.Proxies} proxies: {string.Join(", ", effect.Types.Select(type => $"{type.Type} {string.Join(' ', type.Names)}"))}";
+
+    private static NotedChange Change(string name, string host = "orders.shop", string manager = "kubectl") =>
+        new(new("c1", "VirtualService", "shop", name), ChangeVerb.Changed, Reach.OfHosts(host), new("1", "u", 1, manager, null, 0));
+
+    private static HostEndpoints Endpoints(int ready, int total) => new(
+        Enumerable.Range(0, total).Select(i => new MeshEndpoint("orders", "c1", $"10.0.0.{i}", default, "", Locality.Unknown, default, new("w", "shop", "", ""), "", 1,
+            i < ready ? EndpointHealth.Ready : EndpointHealth.NotReady, "", default)).ToValueList(), default, false);
+}

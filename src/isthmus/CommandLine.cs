@@ -57,6 +57,13 @@ internal static class CommandLine
         ("remote-clusters", RemoteClustersCommand.Build),
         ("proxy-status", ProxyStatusCommand.Build),
         ("proxy-config", ProxyConfigCommand.Build),
+        ("describe", DescribeCommand.Build),
+        ("authz", AuthzCommand.Build),
+        ("validate", ValidateCommand.Build),
+        ("precheck", PrecheckCommand.Build),
+        ("kube-inject", KubeInjectCommand.Build),
+        ("admin", AdminCommand.Build),
+        ("dashboard", InsteadCommands.Dashboard),
         ("version", VersionCommand.Build),
         ("completion", CompletionCommand.Build),
         ("help", HelpCommand.Build),
@@ -126,7 +133,7 @@ internal static class CommandLine
         GlobalOptions.AddTo(root);
         PrintVersion.AddTo(root);
         // The value of a global option may look like a command, so every word that could be one counts.
-        var words = args.Select(arg => arg switch { "x" => "experimental", "pc" => "proxy-config", "ps" => "proxy-status", _ => arg }).ToHashSet(StringComparer.Ordinal);
+        var words = args.Select(arg => arg switch { "x" or "exp" => "experimental", "v" => "validate", "istiod" => "admin", "pc" => "proxy-config", "ps" => "proxy-status", _ => arg }).ToHashSet(StringComparer.Ordinal);
         var isNamed = Commands.Any(command => words.Contains(command.Name));
         foreach (var (name, build) in Commands)
         {

@@ -40,11 +40,13 @@ public static class AdmissionReview
             await RefuseAsync(http, $"the body is not JSON: {e.Message}");
             return;
         }
-        if (review?["request"] is not JsonObject request || request["uid"]?.ToString() is not { Length: > 0 } uid)
+        if (review?["request"] is not JsonObject request)
         {
-            await RefuseAsync(http, "the body is not an AdmissionReview: request.uid is missing");
+            await RefuseAsync(http, "the body is not an AdmissionReview: request is missing");
             return;
         }
+        // API servers always send one; 'istioctl kube-inject' does not.
+        var uid = request["uid"]?.ToString() ?? "";
         var question = new AdmissionQuestion(uid, request["namespace"]?.ToString() ?? "", request["operation"]?.ToString() ?? "",
             request["object"] as JsonObject, request["oldObject"] as JsonObject)
         {

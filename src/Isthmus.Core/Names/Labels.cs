@@ -70,6 +70,9 @@ public static class WellKnown
     public const string PeerExchange = "istio-peer-exchange";
 
     public const string SystemNamespace = "istio-system";
+
+    /// <summary>The release of Istio whose behavior proxies claim, to control planes and in dumps.</summary>
+    public const string CompatibleRelease = "1.20.8";
     public const string Istiod = "istiod";
     public const string RootCertConfigMap = "istio-ca-root-cert";
     public const string RootCertKey = "root-cert.pem";

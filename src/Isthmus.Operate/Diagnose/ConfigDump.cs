@@ -23,6 +23,24 @@ public sealed class ConfigDump(JsonNode dump)
         return node;
     }
 
+    /// <summary>What the proxy was started with; null if the dump does not say.</summary>
+    public JsonObject? Bootstrap => Parts("BootstrapConfigDump").Select(part => At(part, "bootstrap")).OfType<JsonObject>().FirstOrDefault();
+
+    /// <summary>The release of Istio that the proxy says it is for, and its own version; empty where the dump does not say.</summary>
+    public (string Istio, string Proxy) Versions
+    {
+        get
+        {
+            var build = At(Bootstrap, "node", "user_agent_build_version", "version");
+            // Zeros are left out.
+            var number = build is null ? "" : string.Join('.', ((string[])["major_number", "minor_number", "patch"]).Select(part => At(build, part)?.ToString() ?? "0"));
+            return (Bootstrap?["node"]?["metadata"]?["ISTIO_VERSION"]?.ToString() ?? "", number);
+        }
+    }
+
+    /// <summary>The filters that the proxy got by extension discovery.</summary>
+    public IReadOnlyList<JsonObject> Extensions => [.. Items("EcdsConfigDump", ["ecds_filters"], "ecds_filter")];
+
     public IReadOnlyList<JsonObject> Clusters => [.. Items("ClustersConfigDump", ["static_clusters", "dynamic_active_clusters"], "cluster")];
 
     public IReadOnlyList<JsonObject> Routes => [.. Items("RoutesConfigDump", ["static_route_configs", "dynamic_route_configs"], "route_config")];

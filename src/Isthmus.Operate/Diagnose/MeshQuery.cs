@@ -58,6 +58,10 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
     public async Task<JsonNode> AskProxyAsync(string ns, string pod, string method, string path, CancellationToken stop) =>
         await AskAsync(ns, pod, new("istio-proxy", "pilot-agent", Ports.ProxyAdmin), method, path, stop);
 
+    /// <summary>A response of a proxy's admin interface that is text.</summary>
+    public async Task<string> AskProxyTextAsync(string ns, string pod, string method, string path, CancellationToken stop) =>
+        (await AskTextAsync(ns, pod, new("istio-proxy", "pilot-agent", Ports.ProxyAdmin), method, path, stop)).Body;
+
     /// <summary>Resolves <c>NAME[.NAMESPACE]</c>, <c>deployment/NAME[.NAMESPACE]</c> or a Deployment's name to a
     /// Pod.</summary>
     public async Task<(string Namespace, string Pod)> ResolvePodAsync(string reference, string? ns, CancellationToken stop)
@@ -77,27 +81,9 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
         throw new ProblemException($"Pod {ns}/{name} in {client.Access.Name}", "does not exist", $"list Pods with 'kubectl --context={client.Access.Name} -n {ns} get pods'; name one as POD.NAMESPACE");
     }
 
-    /// <summary>
-    /// Forwards the port, which needs no process in the Pod. Where the API server does not forward (by its roles, or because it is
-    /// older), the container's own program asks.
-    /// </summary>
     private async Task<JsonNode> AskAsync(string ns, string pod, Endpoint endpoint, string method, string path, CancellationToken stop)
     {
-        var what = $"{method} {path} on port {endpoint.Port}";
-        string body;
-        try
-        {
-            (var status, body) = await PodHttp.SendAsync(client.Access, ns, pod, endpoint.Port, method, path, stop);
-            if (status is < 200 or > 299) throw new ProblemException($"Pod {ns}/{pod}", $"responded to {what} with status {status}: {body.Trim()}");
-        }
-        catch (HttpRequestException e)
-        {
-            throw new ProblemException($"Pod {ns}/{pod}", $"does not respond to {what}: {e.InnerException?.Message ?? e.Message}", $"check that the container {endpoint.Container} is running", e);
-        }
-        catch (KubeException e) when (!e.IsNotFound)
-        {
-            (what, body) = await ExecAsync(ns, pod, endpoint, method, path, stop);
-        }
+        var (what, body) = await AskTextAsync(ns, pod, endpoint, method, path, stop);
         try
         {
             return JsonNode.Parse(body) ?? new JsonObject();
@@ -105,6 +91,29 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
         catch (JsonException e)
         {
             throw new ProblemException($"Pod {ns}/{pod}", $"'{what}' did not return JSON: {e.Message}", "", e);
+        }
+    }
+
+    /// <summary>
+    /// Forwards the port, which needs no process in the Pod. Where the API server does not forward (by its roles, or because it is
+    /// older), the container's own program asks.
+    /// </summary>
+    private async Task<(string What, string Body)> AskTextAsync(string ns, string pod, Endpoint endpoint, string method, string path, CancellationToken stop)
+    {
+        var what = $"{method} {path} on port {endpoint.Port}";
+        try
+        {
+            var (status, body) = await PodHttp.SendAsync(client.Access, ns, pod, endpoint.Port, method, path, stop);
+            if (status is < 200 or > 299) throw new ProblemException($"Pod {ns}/{pod}", $"responded to {what} with status {status}: {body.Trim()}");
+            return (what, body);
+        }
+        catch (HttpRequestException e)
+        {
+            throw new ProblemException($"Pod {ns}/{pod}", $"does not respond to {what}: {e.InnerException?.Message ?? e.Message}", $"check that the container {endpoint.Container} is running", e);
+        }
+        catch (KubeException e) when (!e.IsNotFound)
+        {
+            return await ExecAsync(ns, pod, endpoint, method, path, stop);
         }
     }
 

@@ -23,6 +23,8 @@ internal static class ServerDumps
         });
     }
 
+    private static JsonObject Numbers(Version version) => new() { ["major_number"] = version.Major, ["minor_number"] = version.Minor, ["patch"] = Math.Max(0, version.Build) };
+
     public static JsonObject Node(DataPlane plane)
     {
         var self = plane.Settings.Identity;
@@ -32,9 +34,10 @@ internal static class ServerDumps
             ["cluster"] = $"{self.CanonicalName}.{self.Namespace}",
             ["metadata"] = new JsonObject
             {
-                ["CLUSTER_ID"] = self.Cluster, ["NAMESPACE"] = self.Namespace, ["WORKLOAD_NAME"] = self.Workload, ["SERVICE_ACCOUNT"] = self.ServiceAccount,
+                ["ISTIO_VERSION"] = Core.Names.WellKnown.CompatibleRelease, ["CLUSTER_ID"] = self.Cluster, ["NAMESPACE"] = self.Namespace, ["WORKLOAD_NAME"] = self.Workload, ["SERVICE_ACCOUNT"] = self.ServiceAccount,
             },
             ["user_agent_name"] = "isthmus",
+            ["user_agent_build_version"] = new JsonObject { ["version"] = Numbers(typeof(ServerDumps).Assembly.GetName().Version ?? new()) },
         };
     }
 }

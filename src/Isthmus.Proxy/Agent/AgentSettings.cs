@@ -29,7 +29,7 @@ internal sealed record ServerAddress(string Host, int Port)
 internal sealed record AgentSettings
 {
     /// <summary>The Istio release whose proxy this one replaces; control planes adapt to it.</summary>
-    public const string CompatibleRelease = "1.20.8";
+    public const string CompatibleRelease = WellKnown.CompatibleRelease;
 
     private const string MetadataPrefix = "ISTIO_META_", JsonMetadataPrefix = "ISTIO_METAJSON_";
 

@@ -7,7 +7,11 @@ internal static class ExperimentalCommand
 {
     internal static Command Build()
     {
-        var command = new Command("experimental", "Commands under the names used by older guides.") { CreateRemoteSecretCommand.Build(), RemoteClustersCommand.Build(), ProxyStatusCommand.Build() };
+        var command = new Command("experimental", "Commands under the names used by older guides.")
+        {
+            CreateRemoteSecretCommand.Build(), RemoteClustersCommand.Build(), ProxyStatusCommand.Build(), VersionCommand.Build(), DescribeCommand.Build(), AuthzCommand.Build(), PrecheckCommand.Build(), UninstallCommand.Build(),
+        };
+        foreach (var instead in InsteadCommands.OfExperimental()) command.Subcommands.Add(instead);
         command.Aliases.Add("x");
         command.Aliases.Add("exp");
         return command;

@@ -21,6 +21,9 @@ internal static class ProxyConfigCommand
             Part("routes", ["route", "r", "rds"], "Show the HTTP routes.", Routes, filters => [filters.Name]),
             Endpoints(),
             Part("secrets", ["secret", "s"], "Show the certificates and trusted roots, never keys.", Secrets, _ => []),
+            ProxyConfigBootstrap.Bootstrap(),
+            ProxyConfigBootstrap.Ecds(),
+            ProxyConfigLog.Build(),
             All(),
             RootCaCompare(),
         };
@@ -46,13 +49,14 @@ internal static class ProxyConfigCommand
 
     private static Command Part(string name, string[] aliases, string description, Action<Filters, JsonNode, OutputOption, ParseResult> show, Func<Filters, Option[]> used)
     {
-        var (pod, output) = (Pod(), new OutputOption());
-        var command = new Command(name, description) { pod, output.Option };
+        var (source, output) = (new DumpSource("config_dump"), new OutputOption());
+        var command = new Command(name, description) { output.Option };
+        source.AddTo(command);
         foreach (var alias in aliases) command.Aliases.Add(alias);
         var filters = Filters.Make(command, used);
         command.SetAction(async (line, stop) =>
         {
-            show(filters, await DumpAsync(line, line.GetValue(pod)!, "config_dump?include_eds", stop), output, line);
+            show(filters, await source.ReadAsync(line, stop), output, line);
             return 0;
         });
         return command;
@@ -106,15 +110,13 @@ internal static class ProxyConfigCommand
 
     private static Command All()
     {
-        var (pod, output) = (Pod(), new OutputOption());
-        var command = new Command("all", "Show all of these tables; with -o json or yaml, the whole configuration dump.") { pod, output.Option };
+        var (source, output) = (new DumpSource("config_dump?include_eds"), new OutputOption());
+        var command = new Command("all", "Show all of these tables; with -o json or yaml, the whole configuration dump. A file has no table of endpoints: give it to 'proxy-config endpoints'.") { output.Option };
+        source.AddTo(command);
         var filters = Filters.Make(command, filters => filters.All);
         command.SetAction(async (line, stop) =>
         {
-            using var client = GlobalOptions.Client(line);
-            var query = new MeshQuery(client, line.GetValue(GlobalOptions.IstioNamespace)!);
-            var (ns, name) = await query.ResolvePodAsync(line.GetValue(pod)!, line.GetValue(GlobalOptions.Namespace), stop);
-            var dump = await query.AskProxyAsync(ns, name, "config_dump?include_eds", stop);
+            var dump = await source.ReadAsync(line, stop);
             if (!output.IsTable(line))
             {
                 output.Write(line, () => dump, () => { });
@@ -125,37 +127,50 @@ internal static class ProxyConfigCommand
                 show(filters, dump, output, line);
                 Console.WriteLine();
             }
-            await ShowEndpointsAsync(query, ns, name, filters, output, line, stop);
-            Console.WriteLine();
+            if (line.GetValue(source.File) is null)
+            {
+                using var client = GlobalOptions.Client(line);
+                var query = new MeshQuery(client, line.GetValue(GlobalOptions.IstioNamespace)!);
+                var (ns, name) = await query.ResolvePodAsync(line.GetValue(source.Pod)!, line.GetValue(GlobalOptions.Namespace), stop);
+                await ShowEndpointsAsync(query, ns, name, filters, output, line, stop);
+                Console.WriteLine();
+            }
             Secrets(filters, dump, output, line);
             return 0;
         });
         return command;
     }
 
-    private static Argument<string> Pod() => new("pod") { Description = "POD[.NAMESPACE] or deployment/NAME[.NAMESPACE]" };
-
     private static Command Endpoints()
     {
-        var (pod, output) = (Pod(), new OutputOption());
-        var command = new Command("endpoints", "Show the endpoints of each cluster, with their health as seen by this proxy.") { pod, output.Option };
+        var (source, output) = (new DumpSource("clusters?format=json"), new OutputOption());
+        var command = new Command("endpoints", "Show the endpoints of each cluster, with their health as seen by this proxy.") { output.Option };
+        source.AddTo(command);
         foreach (var alias in (string[])["endpoint", "ep"]) command.Aliases.Add(alias);
         var filters = Filters.Make(command, filters => [filters.Fqdn, filters.Port, filters.Address, filters.Cluster, filters.Status]);
         command.SetAction(async (line, stop) =>
         {
+            if (source.FromFile(line) is { } read)
+            {
+                ShowEndpoints(read, null, filters, output, line);
+                return 0;
+            }
             using var client = GlobalOptions.Client(line);
             var query = new MeshQuery(client, line.GetValue(GlobalOptions.IstioNamespace)!);
-            var (ns, name) = await query.ResolvePodAsync(line.GetValue(pod)!, line.GetValue(GlobalOptions.Namespace), stop);
+            var (ns, name) = await query.ResolvePodAsync(line.GetValue(source.Pod)!, line.GetValue(GlobalOptions.Namespace), stop);
             await ShowEndpointsAsync(query, ns, name, filters, output, line, stop);
             return 0;
         });
         return command;
     }
 
-    private static async Task ShowEndpointsAsync(MeshQuery query, string ns, string name, Filters filters, OutputOption output, ParseResult line, CancellationToken stop)
+    private static async Task ShowEndpointsAsync(MeshQuery query, string ns, string name, Filters filters, OutputOption output, ParseResult line, CancellationToken stop) =>
+        ShowEndpoints(await query.AskProxyAsync(ns, name, "clusters?format=json", stop), await query.AskSourcesAsync($"{name}.{ns}", stop), filters, output, line);
+
+    /// <param name="known">Where the control plane has the addresses from; null when nobody says.</param>
+    private static void ShowEndpoints(JsonNode clusters, JsonNode? known, Filters filters, OutputOption output, ParseResult line)
     {
-        var clusters = await query.AskProxyAsync(ns, name, "clusters?format=json", stop);
-        var sources = new EndpointSources(await query.AskSourcesAsync($"{name}.{ns}", stop), TimeProvider.System.GetUtcNow());
+        var sources = new EndpointSources(known, TimeProvider.System.GetUtcNow());
         var (header, rows) = ProxyTables.Endpoints(clusters, sources, cluster =>
             Wanted(line, filters.Cluster, cluster) && (line.GetValue(filters.Fqdn) is null || Wanted(line, filters.Fqdn, ProxyTables.Split(cluster).Host)));
         rows = [.. rows.Where(row => Wanted(line, filters.Address, row[0].Split(':')[0])

@@ -26,12 +26,16 @@ internal sealed class OutputOption
             case "table" or "short":
                 table();
                 break;
-            case "json":
-                Console.WriteLine(tree().ToJsonString(Indented));
-                break;
-            case "yaml":
-                Console.Write(YamlText.Print(tree()));
+            case var format:
+                Print(format!, tree());
                 break;
         }
+    }
+
+    /// <param name="format"><c>json</c> or <c>yaml</c>.</param>
+    internal static void Print(string format, JsonNode tree)
+    {
+        if (format == "yaml") Console.Write(YamlText.Print(tree));
+        else Console.WriteLine(tree.ToJsonString(Indented));
     }
 }

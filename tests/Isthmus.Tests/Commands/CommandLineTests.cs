@@ -78,6 +78,8 @@ public sealed class CommandLineTests
     [InlineData("image load --to nomad", "--to: 'nomad' is not a place for images (use containerd, docker, podman, kind or k3s)")]
     [InlineData("image build --mirror nowhere", "--mirror: 'nowhere' is not an address (for example http://deb.debian.org/debian)")]
     [InlineData("manifest generate -f /", "-f /: is a directory (name a file in it)")]
+    [InlineData("x wait --for=distribution virtualservice web.shop", "isthmus experimental wait: is not supported (instead: 'isthmus proxy-status' shows whether each proxy has its latest configuration)")]
+    [InlineData("dashboard kiali --port 1", "isthmus dashboard kiali: is not supported (instead: 'isthmus console')")]
     [InlineData("version --kubeconfig /", "kubeconfig /: is a directory (name a file in it)")]
     public async Task What_cannot_be_is_told_before_anything_is_done(string line, string told)
     {
@@ -97,6 +99,10 @@ public sealed class CommandLineTests
 
     /// <summary>Nothing of this asks a cluster or starts anything: there is none.</summary>
     [Theory]
+    [InlineData("admin log --level debug")]
+    [InlineData("proxy-config log web --level http:loud")]
+    [InlineData("proxy-config log")]
+    [InlineData("x wait --for=delete")]
     [InlineData("verify --nope")]
     [InlineData("proxy-config clusters pod --direction up")]
     [InlineData("proxy-status -o xml")]

@@ -129,6 +129,18 @@ public sealed class DebugRequestsTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_review_without_uid_is_answered()
+    {
+        using var http = new HttpClient(new HttpClientHandler { ServerCertificateCustomValidationCallback = (_, _, _, _) => true });
+        const string review = """{"kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1", "request": {"uid": "", "namespace": "shop", "object": {"metadata": {"name": "web"}, "spec": {"containers": [{"name": "web", "image": "any"}]}}}}""";
+        using var content = new StringContent(review, Encoding.UTF8, "application/json");
+        using var answer = await http.PostAsync(new Uri($"https://127.0.0.1:{_ports[3].Number}/inject"), content, Stop);
+        var response = JsonNode.Parse(await answer.Content.ReadAsStringAsync(Stop))!["response"]!;
+        Assert.True((bool)response["allowed"]!);
+        Assert.Contains("istio-proxy", Encoding.UTF8.GetString(Convert.FromBase64String(response["patch"]!.ToString())), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task ControlZ_shows_and_changes_the_levels_of_the_log()
     {
         using var http = new HttpClient();

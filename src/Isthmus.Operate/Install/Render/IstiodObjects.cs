@@ -97,6 +97,21 @@ internal static class IstiodObjects
         return map;
     }
 
+    /// <summary>For tools of Istio that expect the key. Injection is not made by templates, and whoever tries one gets an error, not a Pod without a proxy.</summary>
+    private const string InjectorConfig = """
+        policy: enabled
+        alwaysInjectSelector: []
+        neverInjectSelector: []
+        injectedAnnotations: {}
+        defaultTemplates: [sidecar]
+        templates:
+          sidecar: |
+            spec: injection by templates is not supported, use the webhook or isthmus kube-inject
+          gateway: |
+            spec: injection by templates is not supported, use the webhook or isthmus kube-inject
+
+        """;
+
     private static JsonObject InjectorConfigMap(OperatorSpec spec, Names names)
     {
         var global = (JsonObject)spec.Value("global")!.DeepClone();
@@ -108,7 +123,7 @@ internal static class IstiodObjects
         if (spec.Value("sidecarInjectorWebhook") is { } webhook) values["sidecarInjectorWebhook"] = webhook.DeepClone();
         if (spec.UsesNodeAgent) values["istio_cni"] = new JsonObject { ["enabled"] = true };
         var map = Object("v1", "ConfigMap", names.InjectorConfigMap, names.Namespace, Make(spec, Component));
-        map["data"] = new JsonObject { ["values"] = values.ToJsonString(new System.Text.Json.JsonSerializerOptions { WriteIndented = true, TypeInfoResolver = Kubernetes.Objects.KubeJson.Default }) };
+        map["data"] = new JsonObject { ["config"] = InjectorConfig, ["values"] = values.ToJsonString(new System.Text.Json.JsonSerializerOptions { WriteIndented = true, TypeInfoResolver = Kubernetes.Objects.KubeJson.Default }) };
         return map;
     }
 

@@ -1,0 +1,69 @@
+using System.Text.Json.Nodes;
+using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Yaml;
+using Isthmus.Operate.Diagnose.Analysis;
+using Isthmus.Operate.Inventory;
+using Xunit;
+
+namespace Isthmus.Tests.Operate.Diagnose;
+
+public sealed class WorkloadDescriptionTests
+{
+    private const string Objects = """
+        {apiVersion: v1, kind: Pod, metadata: {name: web-1, namespace: shop, labels: {app: web, version: v1}}, spec: {containers: [{name: web, ports: [{name: main, containerPort: 8080}]}, {name: istio-proxy}]}}
+        ---
+        {apiVersion: v1, kind: Pod, metadata: {name: bare, namespace: shop, labels: {app: bare}}, spec: {containers: [{name: web}]}}
+        ---
+        {apiVersion: v1, kind: Service, metadata: {name: web, namespace: shop}, spec: {selector: {app: web}, ports: [{name: http, port: 80, targetPort: main}, {name: tcp-db, port: 81, targetPort: lost}]}}
+        ---
+        {apiVersion: v1, kind: Service, metadata: {name: other, namespace: shop}, spec: {selector: {app: other}, ports: [{port: 80}]}}
+        ---
+        {apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {name: rule, namespace: shop}, spec: {host: web, trafficPolicy: {tls: {mode: DISABLE}}, subsets: [{name: one, labels: {version: v1}}, {name: two, labels: {version: v2}}]}}
+        ---
+        {apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {name: elsewhere, namespace: shop}, spec: {host: other}}
+        ---
+        {apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: routes, namespace: shop}, spec: {hosts: [web], http: [{route: [{destination: {host: web}}]}]}}
+        ---
+        {apiVersion: security.istio.io/v1, kind: PeerAuthentication, metadata: {name: default, namespace: istio-system}, spec: {mtls: {mode: PERMISSIVE}}}
+        ---
+        {apiVersion: security.istio.io/v1, kind: PeerAuthentication, metadata: {name: locked, namespace: shop}, spec: {mtls: {mode: STRICT}}}
+        ---
+        {apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {name: closed, namespace: shop}, spec: {selector: {matchLabels: {app: web}}, action: DENY, rules: [{}]}}
+        ---
+        {apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {name: others, namespace: shop}, spec: {selector: {matchLabels: {app: other}}, rules: [{}]}}
+        """;
+
+    private static readonly ClusterInventory Cluster = ClusterInventory.From("c1", YamlText.ParseAll(Objects, "test").OfType<JsonObject>());
+
+    [Fact]
+    public void What_affects_a_Pod_is_found_and_nothing_else()
+    {
+        var found = WorkloadDescription.Of(Cluster, "shop", "web-1");
+        Assert.True(found.HasProxy);
+        var service = Assert.Single(found.Services);
+        Assert.Equal("shop/web", service.Name);
+        Assert.Equal(["http 80/HTTP targets pod port 8080", "tcp-db 81/TCP targets pod port lost, which no container of the Pod names"], service.Ports);
+        var rule = Assert.Single(service.Rules);
+        Assert.Equal(("shop/rule", "one", "two", "TLS mode DISABLE"), (rule.Name, Assert.Single(rule.Matching), Assert.Single(rule.Others), Assert.Single(rule.Settings)));
+        Assert.Equal(("shop/routes", 1, 0), (Assert.Single(service.Routes).Name, service.Routes[0].Http, service.Routes[0].Tcp));
+        Assert.Equal("STRICT", found.Mode);
+        Assert.Equal(["istio-system/default", "shop/locked"], found.ModeOf);
+        Assert.Equal(["shop/closed (DENY)"], found.Policies);
+    }
+
+    [Fact]
+    public void A_Service_is_described_without_a_Pod()
+    {
+        var service = WorkloadDescription.Describe(Cluster, Cluster.Service("shop", "web")!, null);
+        Assert.Equal("http 80/HTTP targets port main", service.Ports[0]);
+        Assert.Equal((0, 2), (service.Rules[0].Matching.Count, service.Rules[0].Others.Count));
+    }
+
+    [Fact]
+    public void A_Pod_without_sidecar_and_one_that_does_not_exist()
+    {
+        var bare = WorkloadDescription.Of(Cluster, "shop", "bare");
+        Assert.Equal((false, 0), (bare.HasProxy, bare.Services.Count));
+        Assert.Contains("does not exist", Assert.Throws<ProblemException>(() => WorkloadDescription.Of(Cluster, "shop", "none")).Message, StringComparison.Ordinal);
+    }
+}

@@ -27,7 +27,11 @@ internal static class CheckedOption
     /// <summary>An option of istioctl that is known, and not supported.</summary>
     internal static Option<T> Refused<T>(this Option<T> option, string remedy)
     {
-        option.Validators.Add(result => result.AddError(new WrongUseException(option.Name, "is not supported", remedy).Message));
+        option.Validators.Add(result =>
+        {
+            // A flag without a value has one when it is not given, too.
+            if (!result.Implicit) result.AddError(new WrongUseException(option.Name, "is not supported", remedy).Message);
+        });
         return option;
     }
 

@@ -97,12 +97,21 @@ public sealed class CommandLineTests
         }
     }
 
+    /// <summary>A flag that is known and not supported is an error only when it is given.</summary>
+    [Fact]
+    public void No_command_refuses_a_flag_that_is_not_given() =>
+        Assert.All(Lines(CommandLine.BuildRoot([]), []), line => Assert.DoesNotContain(Parse(line).Errors, error => error.Message.Contains("is not supported", StringComparison.Ordinal)));
+
+    private static IEnumerable<string[]> Lines(Command command, string[] path) =>
+        command.Subcommands.Count == 0 ? [path] : command.Subcommands.SelectMany(below => Lines(below, [.. path, below.Name]));
+
     /// <summary>Nothing of this asks a cluster or starts anything: there is none.</summary>
     [Theory]
     [InlineData("admin log --level debug")]
     [InlineData("proxy-config log web --level http:loud")]
     [InlineData("proxy-config log")]
     [InlineData("x wait --for=delete")]
+    [InlineData("precheck --skip-controlplane")]
     [InlineData("verify --nope")]
     [InlineData("proxy-config clusters pod --direction up")]
     [InlineData("proxy-status -o xml")]

@@ -23,14 +23,8 @@ internal static class VerifyCommand
         command.SetAction(async (line, stop) =>
         {
             var names = line.GetValue(GlobalOptions.Context) is { } one && line.GetResult(contexts.Option) is null ? [one] : contexts.Names(line);
-            var reader = new MeshFactsReader(line.GetValue(GlobalOptions.IstioNamespace)!);
             var clusters = names.Select(name => MeshContexts.Load(line, name) with { Name = name }).ToList();
-            var reading = Task.WhenAll(clusters.Select(access => reader.ReadAsync(access.Name, access, stop)));
-            var looking = WorkloadVerification.RunAsync(clusters, line.GetValue(GlobalOptions.IstioNamespace)!, stop);
-            var facts = await reading;
-            var answering = facts.Where(cluster => cluster is { Error: "", HasIstio: true }).Select(cluster => cluster.Context).ToHashSet(StringComparer.Ordinal);
-            var reaching = GatewayReachReader.ReadAsync(facts, clusters, stop);
-            IReadOnlyList<Check> checks = [.. MeshVerification.Run(facts, TimeProvider.System.GetUtcNow()), .. GatewayReachReader.Checks(await reaching), .. (await looking).Where(check => answering.Contains(check.Cluster))];
+            var (facts, checks) = await Verification.RunAsync(clusters, line.GetValue(GlobalOptions.IstioNamespace)!, TimeProvider.System, stop);
             IReadOnlyList<ProbedCall> calls = [];
             if (line.GetValue(probe))
             {

@@ -63,6 +63,9 @@ public sealed class DifferentRootsTests(LoopbackMeshRig mesh) : IClassFixture<Lo
         await mesh.UntilAsync(async () => await File.ReadAllTextAsync(mesh.Pod("cluster1", "shop", "buyer").AccessLog, Stop),
             log => log.Split('\n').Any(line => line.Contains("/headers", StringComparison.Ordinal) && line.Contains("CERTIFICATE_VERIFY_FAILED", StringComparison.Ordinal)), "the log names the certificate");
 
+        Assert.Contains(await mesh.VerifyAsync(), problem => problem.Code == "ISM1010");
+        Assert.Contains(await mesh.AnalyzeAsync(), finding => finding.Problem.Code == "ISM1454");
+
         foreach (var cluster in LoopbackMeshRig.Clusters)
         {
             await mesh.UntilAsync(() => mesh.WatchedAsync(cluster),

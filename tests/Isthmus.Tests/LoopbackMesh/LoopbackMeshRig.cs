@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Names;
+using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Yaml;
@@ -9,6 +10,7 @@ using Isthmus.Lab.ApiServer.Pki;
 using Isthmus.Lab.Controllers;
 using Isthmus.Lab.Controllers.Framework;
 using Isthmus.Operate.Diagnose;
+using Isthmus.Operate.Diagnose.Analysis;
 using Isthmus.Operate.Diagnose.Tracing;
 using Isthmus.Operate.Install;
 using Isthmus.Operate.MeshFile;
@@ -95,6 +97,17 @@ public sealed class LoopbackMeshRig : IAsyncLifetime
         return await run.RunAsync(new(caller, ns, TraceTarget.Parse(target), true, TimeSpan.FromSeconds(3)) { Sent = sent ?? SentRequest.Plain }, Stop);
     }
 
+    /// <summary>What <c>isthmus verify</c> finds.</summary>
+    internal async Task<IEnumerable<Problem>> VerifyAsync() =>
+        (await Verification.RunAsync([.. Clusters.Select(Access)], WellKnown.SystemNamespace, TimeProvider.System, Stop)).Checks.Select(check => check.Problem).OfType<Problem>();
+
+    /// <summary>What <c>isthmus analyze</c> finds, with the cluster of each object.</summary>
+    internal async Task<IEnumerable<Finding>> AnalyzeAsync()
+    {
+        var reader = new InventoryReader(WellKnown.SystemNamespace, proxies: 200);
+        return Analysis.Run(await Task.WhenAll(Clusters.Select(cluster => reader.ReadAsync(cluster, Access(cluster), Stop))));
+    }
+
     /// <summary>What a control plane says about the clusters that it watches: the messages of <c>isthmus
     /// remote-clusters</c>.</summary>
     internal async Task<string> WatchedAsync(string cluster)
@@ -117,7 +130,7 @@ public sealed class LoopbackMeshRig : IAsyncLifetime
                 answer = await ask();
                 if (wanted(answer)) return answer;
             }
-            catch (Exception e) when (e is Core.Problems.ProblemException or KubeException or HttpRequestException)
+            catch (Exception e) when (e is ProblemException or KubeException or HttpRequestException)
             {
                 answer = e.Message;
             }
@@ -138,7 +151,7 @@ public sealed class LoopbackMeshRig : IAsyncLifetime
         {
             await Task.WhenAll(_clusters.Select(cluster => InstallAsync(cluster, mesh.Clusters.First(spec => spec.Name == cluster.Name), design, trust)));
         }
-        catch (Core.Problems.ProblemException e)
+        catch (ProblemException e)
         {
             Assert.Fail($"{e.Message}\n{Failures}");
         }

@@ -231,7 +231,7 @@ internal sealed class LoopbackPod(Pod pod, IPAddress address, LoopbackNode node)
         {
             var ready = new HashSet<string>(StringComparer.Ordinal);
             foreach (var container in pod.Spec.Containers)
-                if (container.ReadinessProbe is not { } probe || await SampleApplications.ProbeAsync(http, address, probe, stop)) ready.Add(container.Name);
+                if (!IsCrashing(container) && (container.ReadinessProbe is not { } probe || await SampleApplications.ProbeAsync(http, address, probe, stop))) ready.Add(container.Name);
             if (reported is null || !ready.SetEquals(reported)) await node.Api.WriteStatusAsync(pod, Status(ready), stop);
             reported = ready;
             IsReady = ready.Count == pod.Spec.Containers.Count;
@@ -239,6 +239,9 @@ internal sealed class LoopbackPod(Pod pod, IPAddress address, LoopbackNode node)
             await Task.Delay(pause, stop);
         }
     }
+
+    /// <summary>A container of the image crashing, which ends as soon as it starts.</summary>
+    private static bool IsCrashing(Container container) => container.Image == "crashing";
 
     private JsonObject Status(HashSet<string> ready)
     {
@@ -253,8 +256,8 @@ internal sealed class LoopbackPod(Pod pod, IPAddress address, LoopbackNode node)
             ["conditions"] = new JsonArray(Condition("Initialized", "True"), Condition("Ready", whole), Condition("ContainersReady", whole), Condition("PodScheduled", "True")),
             ["containerStatuses"] = new JsonArray([.. pod.Spec.Containers.Select(container => (JsonNode)new JsonObject
             {
-                ["name"] = container.Name, ["image"] = container.Image, ["imageID"] = container.Image, ["ready"] = ready.Contains(container.Name), ["started"] = true, ["restartCount"] = 0,
-                ["state"] = new JsonObject { ["running"] = new JsonObject { ["startedAt"] = ApiTime.Seconds(_started) } },
+                ["name"] = container.Name, ["image"] = container.Image, ["imageID"] = container.Image, ["ready"] = ready.Contains(container.Name), ["started"] = !IsCrashing(container), ["restartCount"] = IsCrashing(container) ? 5 : 0,
+                ["state"] = IsCrashing(container) ? new JsonObject { ["waiting"] = new JsonObject { ["reason"] = "CrashLoopBackOff", ["message"] = $"back-off 2m40s restarting failed container={container.Name}" } } : new JsonObject { ["running"] = new JsonObject { ["startedAt"] = ApiTime.Seconds(_started) } },
             })]),
         };
 

@@ -4,4 +4,4 @@ namespace Isthmus.Tests.LoopbackMesh;
 
 /// <summary>One mesh for all classes whose tests leave it as they found it.</summary>
 [CollectionDefinition(nameof(SharedLoopbackMesh))]
-public sealed class SharedLoopbackMesh : ICollectionFixture<LoopbackMeshRig>;
+public sealed class SharedLoopbackMesh : ICollectionFixture<LoopbackMeshRig>, ICollectionFixture<FaultyServices>;

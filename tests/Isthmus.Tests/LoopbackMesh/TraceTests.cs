@@ -1,6 +1,4 @@
-using System.Runtime.CompilerServices;
 using System.Text.Json.Nodes;
-using System.Text.RegularExpressions;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Config;
 using Isthmus.Operate.Diagnose.Tracing;
@@ -15,15 +13,11 @@ namespace Isthmus.Tests.LoopbackMesh;
 /// under random names, and finds nothing wrong with unusual meshes that are correct.
 /// </summary>
 [Collection(nameof(SharedLoopbackMesh))]
-public sealed partial class TraceTests(LoopbackMeshRig mesh)
+public sealed class TraceTests(LoopbackMeshRig mesh, FaultyServices services)
 {
     private const string Gateway = "istio-eastwestgateway", System = "istio-system", Network = "topology.istio.io/network", Remote = "istio-remote-secret-cluster2";
 
     private static readonly ResourceKind Gateways = Manifests.ResourceOf(IstioKind.Find("networking.istio.io/v1", "Gateway")!);
-    private static readonly Dictionary<string, string> Names = new(StringComparer.Ordinal);
-    private static readonly ReservedPort Inward = new();
-    private static readonly TokenMint Tokens = new();
-    private static bool _ready;
 
     /// <summary>Who calls what, and the expected report: code, object and a part of the message; empty for calls that get
     /// through.</summary>
@@ -64,6 +58,10 @@ public sealed partial class TraceTests(LoopbackMeshRig mesh)
         ("$caller", "$bin/status/503", "ISM2073 | Pod $ns/$here | its application responded with status 503"),
         ("$caller", "$rpc/hello", "ISM2074 | Service $ns/$rpc in cluster1 | declares GRPC"),
         ("$caller", "$webs:8443/hello", "ISM2078 | Service $ns/$webs in cluster1 | declares HTTPS"),
+        ("$caller", "$twice/hello", "ISM2024 | VirtualService $ns/$twice in cluster1 | VirtualService $ns/$twice-b is for the same host"),
+        ("$caller", "$short/hello", "ISM2010 | VirtualService $other/$short in cluster1 | routes to $both.$other.svc.cluster.local"),
+        ("$caller", "$ported:8010/hello", "ISM2030 | Service $ns/$ported in cluster2 | has no port 8010: it has 8011"),
+        ("$caller", "$astray/hello", "ISM1016 | Pod $ns/$astray | is $astray, but no cluster and no gateway is in that network"),
         ("$caller", "$split/sometimes", "ISM2026 | VirtualService $ns/$split in cluster1 | 70 %"),
         ("$caller", "$domain/hello", "ISM2064 | AuthorizationPolicy $ns/$domain in cluster1 | the trust domain is cluster.local, not example.org"),
         ("$caller", "$tokened/hello", "ISM2064 | AuthorizationPolicy $ns/$tokened in cluster1 | this one carries none"),
@@ -98,7 +96,7 @@ public sealed partial class TraceTests(LoopbackMeshRig mesh)
         JsonObject Claims() => new() { ["iss"] = Name("issuer"), ["sub"] = "ann", ["exp"] = TimeProvider.System.GetUtcNow().AddHours(1).ToUnixTimeSeconds() };
         using var stranger = new TokenMint();
         await ExpectAsync(("$caller", "$split/hello", "ISM2034 | DestinationRule $ns/$split in cluster1 | version=none"), SentRequest.Parse("", ["Tier: gold"], "", ""));
-        await ExpectAsync(("$caller", "$tokened/hello", ""), SentRequest.Parse("", [], "", Tokens.Sign(Claims())));
+        await ExpectAsync(("$caller", "$tokened/hello", ""), SentRequest.Parse("", [], "", services.Tokens.Sign(Claims())));
         await ExpectAsync(("$caller", "$tokened/hello", "ISM2082 | RequestAuthentication $ns/$issuer in cluster1 | Jwt verification fails"), SentRequest.Parse("", [], "", stranger.Sign(Claims())));
         await ExpectAsync(("$caller", "$domain/admin", ""), SentRequest.Parse("put", [], "", ""));
         await ExpectAsync(("$caller", "$bin/status/201", ""), SentRequest.Parse("", ["x-a: b"], "", ""));
@@ -109,6 +107,8 @@ public sealed partial class TraceTests(LoopbackMeshRig mesh)
     {
         await ReadyAsync();
         await WarnedAsync("$torn/hello", "ISM2051 Pod $ns/$faraway");
+        await WarnedAsync("$halved.$half/hello", "ISM2051 Pod $half/$halved");
+        await WarnedAsync("$crashing/hello", "ISM2047 Pod $ns/$crashing");
         // Half of the endpoints are those of the ServiceEntry: calls are retried at the others.
         await WarnedAsync("$shadowed/hello", "ISM2018 ServiceEntry $other/$shadow in cluster1");
     }
@@ -133,6 +133,7 @@ public sealed partial class TraceTests(LoopbackMeshRig mesh)
 
         await mesh.ScaleAsync("cluster2", System, Gateway, 0);
         await ExpectAsync(("$caller", "$remote:8000/hello", $"ISM2048 | Deployment istio-system/{Gateway} in cluster2 | is 0"));
+        await VerifiedAsync($"ISM1006 Service istio-system/{Gateway} in cluster2");
 
         // While no gateway runs, so that the call fails by the missing Gateways alone.
         var client = mesh.Client("cluster2");
@@ -140,18 +141,31 @@ public sealed partial class TraceTests(LoopbackMeshRig mesh)
         foreach (var gateway in gateways) await client.DeleteAsync(Gateways, System, gateway["metadata"]!["name"]!.ToString(), Stop);
         await mesh.ScaleAsync("cluster2", System, Gateway, 1);
         await ExpectAsync(("$caller", "$remote:8000/hello", "ISM1015 | cluster cluster2 | AUTO_PASSTHROUGH"));
+        await VerifiedAsync("ISM1015 cluster cluster2");
         foreach (var gateway in gateways) await client.CreateAsync(Gateways, LoopbackMeshRig.Anew(gateway), Stop);
 
         await mesh.LabelAsync("cluster2", Kinds.Service, System, Gateway, Network, Name("net"));
         await ExpectAsync(("$caller", "$remote:8000/hello", $"ISM1016 | Service istio-system/{Gateway} in cluster2 | is {Name("net")}"));
+        await VerifiedAsync($"ISM1016 Service istio-system/{Gateway} in cluster2");
         await mesh.LabelAsync("cluster2", Kinds.Service, System, Gateway, Network, "network2");
+
+        await SelectAsync(Name("net"));
+        await ExpectAsync(("$caller", "$remote:8000/hello", $"ISM2049 | Service istio-system/{Gateway} in cluster2 | istio={Name("net")}"));
+        await VerifiedAsync($"ISM1006 Service istio-system/{Gateway} in cluster2");
+        await mesh.UntilAsync(async () => string.Join('\n', (await mesh.AnalyzeAsync()).Select(finding => $"{finding.Cluster} {finding.Problem.Code} {finding.Problem}")), text => text.Contains($"cluster2 ISM1417 Service istio-system/{Gateway}: spec.selector", StringComparison.Ordinal), "analyze names the selector");
+        await SelectAsync("eastwestgateway");
 
         var secret = await mesh.Client("cluster1").GetAsync(Kinds.Secret, System, Remote, Stop);
         await mesh.Client("cluster1").DeleteAsync(Kinds.Secret, System, Remote, Stop);
         await ExpectAsync(("$caller", "$remote:8000/hello", "ISM1021 | control plane of cluster1 | does not watch cluster2"));
+        await VerifiedAsync("ISM1021 cluster cluster1");
         await mesh.Client("cluster1").CreateAsync(Kinds.Secret, LoopbackMeshRig.Anew(secret), Stop);
         await ExpectAsync(("$caller", "$remote:8000/hello", ""));
     }
+
+    private Task SelectAsync(string gateway) => mesh.PatchAsync("cluster2", Kinds.Service, System, Gateway, new() { ["spec"] = new JsonObject { ["selector"] = new JsonObject { ["istio"] = gateway } } });
+
+    private Task VerifiedAsync(string problem) => mesh.UntilAsync(async () => string.Join('\n', (await mesh.VerifyAsync()).Select(found => $"{found.Code} {found}")), text => text.Contains($"{problem}: ", StringComparison.Ordinal), $"verify finds {problem}");
 
     /// <summary>Repeats the trace until the answer is as expected: an injected fault takes a moment to reach the
     /// proxies.</summary>
@@ -165,27 +179,9 @@ public sealed partial class TraceTests(LoopbackMeshRig mesh)
             $"{call.Caller} → {target}: {(expected.Length == 0 ? "gets through" : expected)}");
     }
 
-    private async Task ReadyAsync()
-    {
-        if (_ready) return;
-        var text = Fill(await File.ReadAllTextAsync(Path.Combine(Folder(), "trace.yaml"), Stop));
-        await Task.WhenAll(LoopbackMeshRig.Clusters.Select(cluster => mesh.ApplyAsync(cluster, text)));
-        TestContext.Current.TestOutputHelper?.WriteLine($"names: {string.Join(", ", Names.Select(pair => $"{pair.Key} is {pair.Value}"))}");
-        _ready = true;
-    }
+    private Task ReadyAsync() => services.ReadyAsync(mesh);
 
-    private static string Fill(string text) => Word().Replace(text, match => Name(match.Groups[1].Value)).Replace("INWARD", $"{Inward.Number}", StringComparison.Ordinal).Replace("KEYS", Tokens.Keys, StringComparison.Ordinal);
+    private string Fill(string text) => services.Fill(text);
 
-    private static string Name(string word)
-    {
-        if (!Names.TryGetValue(word, out var name)) Names[word] = name = $"{(char)Random.Next('a', 'z' + 1)}{Random.Next(0x100000, 0xffffff):x}";
-        return name;
-    }
-
-    private static Random Random { get; } = new();
-
-    private static string Folder([CallerFilePath] string path = "") => Path.GetDirectoryName(path)!;
-
-    [GeneratedRegex(@"\$([a-z]+)")]
-    private static partial Regex Word();
+    private string Name(string word) => services.Name(word);
 }

@@ -50,11 +50,13 @@ public static class Analyzers
         ServicePortNames.Analyzer,
         ServiceProtocols.Analyzer,
         ServiceSelectors.Analyzer,
+        TargetPorts.Analyzer,
         UnusedPods.Analyzer,
         ClientAffinity.Analyzer,
         // Between clusters
         ServiceDifferences.Analyzer,
         RoutesDiffer.Analyzer,
+        SubsetsDiffer.Analyzer,
         NetworkLabels.Analyzer,
         MeshNetworkRegistries.Analyzer,
         TrustAnalysis.Analyzer,

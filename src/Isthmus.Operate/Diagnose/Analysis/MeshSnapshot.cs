@@ -42,7 +42,7 @@ public sealed class MeshSnapshot
     /// <summary>Namespaces that are not for applications, in which nothing of the mesh is missing.</summary>
     public static bool IsSystem(ClusterInventory cluster, string ns) => ns == cluster.RootNamespace || ns == WellKnown.SystemNamespace || ns.StartsWith("kube-", StringComparison.Ordinal);
 
-    private static bool HasControlPlane(ClusterInventory cluster) => cluster.Pods.Any(pod => pod.Metadata.Labels.GetValueOrDefault("app") == WellKnown.Istiod);
+    public static bool HasControlPlane(ClusterInventory cluster) => cluster.Pods.Any(pod => pod.Metadata.Labels.GetValueOrDefault("app") == WellKnown.Istiod);
 }
 
 /// <summary>A cluster whose Istio objects a control plane reads.</summary>

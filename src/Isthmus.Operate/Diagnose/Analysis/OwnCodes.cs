@@ -68,6 +68,12 @@ public static class OwnCodes
     public static readonly AnalysisCode ServiceShadowed = new("ISM1419", "ServiceShadowed", Severity.Warning,
         "A ServiceEntry has the host of a Service, so that calls to the Service can go to the endpoints of the entry.", "Remove the host from the ServiceEntry, unless that is intended.");
 
+    public static readonly AnalysisCode TargetPortUnknown = new("ISM1420", "TargetPortUnknown", Severity.Warning,
+        "A port of a Service leads to a named port that no container has, so that the port has no endpoint.", "Correct the name, or use a number.");
+
+    public static readonly AnalysisCode SubsetUnknownAtGateway = new("ISM1421", "SubsetUnknownAtGateway", Severity.Error,
+        "Calls go to a subset that the control plane of another network does not define, so that its gateways refuse them.", "Apply the DestinationRule in that cluster as well.");
+
     public static readonly AnalysisCode RootNotInForce = new("ISM1451", "RootNotInForce", Severity.Error,
         "The Secret cacerts holds another root than the one that the control plane uses.", "Compare the roots of all clusters first; then restart the control plane, or replace the Secret.");
 

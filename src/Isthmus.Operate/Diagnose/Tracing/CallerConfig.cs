@@ -41,6 +41,11 @@ internal sealed class CallerConfig(TraceFacts facts)
             ?? At.Istio<Sidecar>().Where(sidecar => sidecar.Namespace == facts.RootNamespace && sidecar.Selector.Count == 0).OrderBy(sidecar => sidecar.CreatedAt).FirstOrDefault();
     }
 
+    /// <summary>The VirtualServices that have no effect on a host for the caller, because an older one is for the same host.</summary>
+    /// <param name="owner">The older one, as <c>namespace/name</c>; empty when there is none.</param>
+    public IEnumerable<VirtualService> Overridden(string owner, MeshHost host) => owner.Length == 0 ? [] : At.Istio<VirtualService>().Where(service =>
+        service.ForSidecars && $"{service.Namespace}/{service.Name}" != owner && service.Hosts.Contains(host.Fqdn) && Visibility.Allows(service.ExportTo, service.Namespace, facts.Client.Namespace));
+
     public IEnumerable<DestinationRule> RulesFor(MeshHost host) => RulesOf(At, host);
 
     public IEnumerable<DestinationRule> RulesOf(ClusterObjects cluster, MeshHost host) => cluster.Istio<DestinationRule>().Where(rule =>

@@ -15,7 +15,13 @@ internal sealed class EndpointCauses(TraceFacts facts, TraceNeeds needs, CallerC
         needs.NeedPods(host.Namespace);
         if (host.Services.Count == 0)
             return Faults.Of("ISM2042", $"ServiceEntry {host.Entries[0].Namespace}/{host.Entries[0].Name} in {config.At.Context}", "spec.endpoints", "has no endpoint with an address", "add endpoints, or a workloadSelector that selects something");
-        var ready = host.Services.Where(service => ServicePods.Ready(service, port).Any()).ToList();
+        var offering = host.Services.Where(service => service.Port(port) is not null).ToList();
+        var ready = offering.Where(service => ServicePods.Ready(service, port).Any()).ToList();
+        if (ready.Count == 0 && offering.Count > 0 && host.Services.FirstOrDefault(service => service.Port(port) is null && service.Pods.Any(pod => pod.Status.IsReady)) is { } odd)
+        {
+            return Faults.Of(Faults.NoSuchPort, odd.Name, "spec.ports", $"has no port {port}: it has {ServicePods.Ports(odd.Service)}. Its Pods are the only ones of {host.Fqdn} that are ready; {string.Join(" and ", offering.Select(service => service.Cluster.Context))} has the port, but no ready Pod",
+                $"give the Service the same ports in {string.Join(" and ", host.Services.Select(service => service.Cluster.Context))}");
+        }
         if (ready.Count == 0) return host.Services.Select(service => (Problem: availability.Empty(service, port), Rank: availability.Rank(service))).MaxBy(found => found.Rank).Problem;
         if (subset.Length > 0 && subsets.SelectNothing(host, subset, ready, port) is { } wrong) return wrong;
         if (visibility.Hidden(host) is { } hidden) return hidden;

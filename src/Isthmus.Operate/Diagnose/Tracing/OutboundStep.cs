@@ -63,8 +63,10 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, Causes 
         if (decision.Route is not { } route)
         {
             var owner = RuleOf(table, host, host.Routes.FirstOrDefault());
+            var ignored = call.Host is { } called ? string.Join(" and ", causes.Config.Overridden(owner, called).Select(other => $"{other.Namespace}/{other.Name}")) : "";
             record.Fail("route", $"{host.Name}: no route for {call.Path}", Faults.Of("ISM2024", causes.Config.Named("VirtualService", owner, $"virtual host {host.Name}"), "spec.http[*].match",
-                $"none of its routes matches {call.Method} {call.Path}: the response is 404", "add a route that matches it, or one without match at the end"));
+                $"none of its routes matches {call.Method} {call.Path}: the response is 404{(ignored.Length > 0 ? $". VirtualService {ignored} is for the same host, and has no effect because this one is older" : "")}",
+                ignored.Length > 0 ? "merge them into one VirtualService" : "add a route that matches it, or one without match at the end"));
             return;
         }
         WalkAct(view, http, host, route, rule);

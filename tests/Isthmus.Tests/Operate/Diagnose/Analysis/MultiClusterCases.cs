@@ -9,6 +9,8 @@ internal static class MultiClusterCases
     /// <summary>A cluster with a control plane of its own.</summary>
     private static readonly string Primary = Join(Web, ControlPlane);
 
+    private static readonly string Elsewhere = Primary.Replace("network1", "network2", StringComparison.Ordinal);
+
     private static readonly string Strict = Istio("PeerAuthentication", "shop", "strict", "mtls: {mode: STRICT}, selector: {matchLabels: {app: api} }");
 
     internal static AnalyzerCase[] All { get; } =
@@ -19,6 +21,7 @@ internal static class MultiClusterCases
         new("ISM1418", "c2 Pod shop/web-2 status.containerStatuses", Two(Web, Join(Root, Namespace("shop"), Service("shop", "web", "app: web"), Pod("shop", "web-2", "app: web", status: "containerStatuses: [{name: app, state: {waiting: {reason: CrashLoopBackOff} } }]"))), Two(Web, Web), "1 other Pod answers in its place"),
         new("ISM1414", "c2 Pod shop/web-2 metadata.labels[topology.istio.io/network]", Two(Web, Join(Root, Namespace("shop"), Pod("shop", "web-2", "topology.istio.io/network: netwrok1"))), Two(Web, Join(Root, Namespace("shop"), Pod("shop", "web-2", "topology.istio.io/network: network1"))), "\"netwrok1\""),
         new("ISM1413", "c2 VirtualService shop/route spec", Two(Join(Primary, Route("web")), Join(Primary, Route("web.shop.svc.cluster.local, weight: 1"))), Two(Join(Primary, Route("web")), Join(Primary, Route("web.shop.svc.cluster.local"))), "VirtualService shop/route of c1"),
+        new("ISM1421", "c2 DestinationRule shop/web spec.subsets", Two(Join(Primary, Subsets("one", "two"), ToSubset("two")), Join(Elsewhere, Subsets("one"))), Two(Join(Primary, Subsets("one", "two"), ToSubset("two")), Join(Elsewhere, Subsets("one", "two"))), "VirtualService shop/route of c1"),
         // Objects apply only to clusters of their own control plane.
         new("IST0127", "c1 PeerAuthentication shop/strict spec.selector", Two(Join(Primary, Strict), Join(Primary, Pod("shop", "api-1", "app: api"))), Two(Join(Primary, Strict), Join(Web, Pod("shop", "api-1", "app: api"))), "c2 has such Pods"),
         new("ISM1415", "c1 AuthorizationPolicy shop/policy spec.rules[0].from[0].source.principals", Two(Join(Primary, Policy("gone")), Primary), Two(Join(Primary, Policy("caller")), Join(Primary, Pod("shop", "caller", "app: caller", "serviceAccountName: caller"))), "no cluster has the service account gone"),
@@ -29,6 +32,10 @@ internal static class MultiClusterCases
     private static string Two(string one, string two) => $"{one}\n{Next}\n{two}";
 
     private static string Route(string destination) => Istio("VirtualService", "shop", "route", $$"""hosts: [web], http: [{route: [{destination: {host: {{destination.Split(',')[0]}} }{{(destination.Contains(',', StringComparison.Ordinal) ? destination[destination.IndexOf(',', StringComparison.Ordinal)..] : "")}} }] }]""");
+
+    private static string ToSubset(string subset) => Istio("VirtualService", "shop", "route", $$"""hosts: [web], http: [{route: [{destination: {host: web, subset: {{subset}} } }] }]""");
+
+    private static string Subsets(params string[] names) => Istio("DestinationRule", "shop", "web", $$"""host: web, subsets: [{{string.Join(", ", names.Select(name => $"{{name: {name}, labels: {{version: v1}} }}"))}}]""");
 
     private static string Policy(string account) => Istio("AuthorizationPolicy", "shop", "policy", $$"""rules: [{from: [{source: {principals: [cluster.local/ns/shop/sa/{{account}}]} }] }]""");
 

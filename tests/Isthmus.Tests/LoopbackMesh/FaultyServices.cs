@@ -1,0 +1,49 @@
+using System.Runtime.CompilerServices;
+using System.Text.RegularExpressions;
+using Isthmus.Testing;
+using Xunit;
+
+namespace Isthmus.Tests.LoopbackMesh;
+
+/// <summary>The Services of faults.yaml, many with a fault each, under random names.</summary>
+public sealed partial class FaultyServices : IDisposable
+{
+    private readonly Dictionary<string, string> _names = new(StringComparer.Ordinal);
+    private readonly Random _random = new();
+    private readonly ReservedPort _inward = new();
+    private bool _isApplied;
+
+    internal TokenMint Tokens { get; } = new();
+
+    /// <summary>Applies them once, the younger ones last. Workloads may still be starting.</summary>
+    internal async Task ReadyAsync(LoopbackMeshRig mesh)
+    {
+        if (_isApplied) return;
+        var text = Fill(await File.ReadAllTextAsync(Path.Combine(Folder(), "faults.yaml"), TestContext.Current.CancellationToken));
+        foreach (var part in text.Split("\n---\n# Then:\n")) await Task.WhenAll(LoopbackMeshRig.Clusters.Select(cluster => mesh.ApplyAsync(cluster, part)));
+        _isApplied = true;
+    }
+
+    /// <summary>The text with the names of this run in place of <c>$word</c>.</summary>
+    internal string Fill(string text) => Word().Replace(text, match => Name(match.Groups[1].Value)).Replace("INWARD", $"{_inward.Number}", StringComparison.Ordinal).Replace("KEYS", Tokens.Keys, StringComparison.Ordinal);
+
+    /// <summary>The text with <c>$word</c> in place of the names of this run.</summary>
+    internal string Unfill(string text) => _names.Aggregate(text, (now, name) => now.Replace(name.Value, $"${name.Key}", StringComparison.Ordinal));
+
+    internal string Name(string word)
+    {
+        if (!_names.TryGetValue(word, out var name)) _names[word] = name = $"{(char)_random.Next('a', 'z' + 1)}{_random.Next(0x100000, 0xffffff):x}";
+        return name;
+    }
+
+    public void Dispose()
+    {
+        _inward.Dispose();
+        Tokens.Dispose();
+    }
+
+    private static string Folder([CallerFilePath] string path = "") => Path.GetDirectoryName(path)!;
+
+    [GeneratedRegex(@"\$([a-z]+)")]
+    private static partial Regex Word();
+}

@@ -1,0 +1,91 @@
+using System.Text.RegularExpressions;
+using Isthmus.Core.Problems;
+using Xunit;
+
+namespace Isthmus.Tests.LoopbackMesh;
+
+/// <summary>
+/// <c>isthmus analyze</c> and <c>isthmus verify</c> look at a mesh with all the faults of faults.yaml at once: each names
+/// every fault that objects show, with its object, and nothing else. What only a call can show is left to <c>trace</c>.
+/// </summary>
+[Collection(nameof(SharedLoopbackMesh))]
+public sealed partial class ReportTests(LoopbackMeshRig mesh, FaultyServices services)
+{
+    /// <summary>CLUSTER CODE OBJECT: FIELD. Pods are named by their Deployment.</summary>
+    private static readonly string[] Analyzed =
+    [
+        "cluster1 ISM1410 DestinationRule $ns/$stiffly-b: spec.trafficPolicy", // the older rule has its own
+        "cluster1 ISM1415 AuthorizationPolicy $ns/$domain: spec.rules[0].from[0].source.principals", // another trust domain
+        "cluster1 ISM1417 Service $ns/$adrift: spec.selector", // a typo
+        "cluster1 ISM1419 ServiceEntry $other/$shadow: spec.hosts[0]", // the host of a Service
+        "cluster1 ISM1420 Service $ns/$misnamed: spec.ports[0].targetPort", // no container has that port
+        "cluster1 IST0101 DestinationRule $ns/$hostless: spec.host", // no such host
+        "cluster1 IST0101 Gateway $ns/$nobody: spec.selector", // no gateway has these labels
+        "cluster1 IST0101 Gateway istio-system/$uncertain: spec.servers[0].tls.credentialName", // no such Secret
+        "cluster1 IST0101 VirtualService $ns/$split: spec.http[2].route[0].destination.subset", // no such subset
+        "cluster1 IST0101 VirtualService $ns/$split: spec.http[3].route[0].destination.host", // no such host
+        "cluster1 IST0101 VirtualService $other/$short: spec.http[0].route[0].destination.host", // a short name means the own namespace
+        "cluster1 IST0109 VirtualService $ns/$twice-b: spec.hosts", // two for one host
+        "cluster1 IST0109 VirtualService $ns/$twice: spec.hosts",
+        "cluster1 IST0113 DestinationRule $ns/$loudly: spec.trafficPolicy.tls.mode", // plain text to STRICT
+        "cluster1 IST0113 DestinationRule $ns/$stiffly: spec.trafficPolicy.tls.mode", // mutual TLS to a Pod without sidecar
+        "cluster1 IST0127 AuthorizationPolicy $ns/$aimless: spec.selector", // selects nothing
+        "cluster1 IST0132 VirtualService $ns/$unlisted: spec.gateways[0]", // the Gateway does not have the host
+        "cluster1 IST0162 Gateway istio-system/$uncertain: spec.servers[0].port.number", // the Service does not have the port
+        "cluster1 IST0173 DestinationRule $ns/$split: spec.subsets[2].labels", // no Pod has the labels
+        "cluster2 ISM1414 Deployment $ns/$astray: metadata.labels[topology.istio.io/network]", // a network that does not exist
+        "cluster2 ISM1414 Pod $ns/$astray: metadata.labels[topology.istio.io/network]",
+        "cluster2 ISM1416 Namespace $half: metadata.labels", // injection in cluster1 only
+        "cluster2 ISM1418 Pod $ns/$crashing: status.containerStatuses", // a crash loop while cluster1 answers
+        "cluster2 ISM1421 DestinationRule $ns/$split: spec.subsets", // the gateway of cluster2 does not know the subset
+        "cluster2 IST0170 Service $ns/$beheaded: spec.clusterIP", // headless in one cluster
+        "cluster2 IST0170 Service $ns/$ported: spec.ports", // other ports in each cluster
+        "cluster2 IST0170 Service $ns/$ported: spec.ports",
+    ];
+
+    private static readonly string[] Verified =
+    [
+        "ISM2047 Pod $ns/$crashing in cluster2: status",
+        "ISM2047 Pod $ns/$sick in cluster1: status", // its readiness probe fails
+        "ISM2051 Pod $half/$halved in cluster2: metadata.labels[sidecar.istio.io/inject]", // no sidecar, behind a gateway
+        "ISM2051 Pod $ns/$faraway in cluster2: metadata.labels[sidecar.istio.io/inject]",
+        "IST0101 Gateway istio-system/$uncertain: spec.servers[0].tls.credentialName",
+        "IST0170 Service $ns/$beheaded: spec.clusterIP",
+        "IST0170 Service $ns/$beheaded: spec.clusterIP",
+        "IST0170 Service $ns/$ported: spec.ports",
+        "IST0170 Service $ns/$ported: spec.ports",
+    ];
+
+    [Fact]
+    public async Task Analyze_names_each_fault_that_objects_show_and_nothing_else()
+    {
+        await services.ReadyAsync(mesh);
+        await SameAsync(Analyzed, async () => (await mesh.AnalyzeAsync()).Select(finding => $"{finding.Cluster} {Short(finding.Problem)}"));
+    }
+
+    [Fact]
+    public async Task Verify_names_each_part_that_gets_no_calls_and_nothing_else()
+    {
+        await services.ReadyAsync(mesh);
+        await SameAsync(Verified, async () => (await mesh.VerifyAsync()).Select(Short));
+    }
+
+    private Task SameAsync(IEnumerable<string> expected, Func<Task<IEnumerable<string>>> ask)
+    {
+        var wanted = Sorted(expected);
+        return mesh.UntilAsync(async () => Sorted((await ask()).Select(services.Unfill).Where(IsOurs)), found => found == wanted, $"exactly\n{wanted}");
+    }
+
+    /// <summary>Other tests of the mesh have namespaces of their own.</summary>
+    private static bool IsOurs(string line) => Namespace().Match(line) is not { Success: true } found || found.Value.StartsWith('$') || found.Value == "istio-system";
+
+    private static string Sorted(IEnumerable<string> lines) => string.Join('\n', lines.Order(StringComparer.Ordinal));
+
+    private static string Short(Problem problem) => $"{problem.Code} {PodSuffix().Replace(problem.Object, "")}: {problem.Path}";
+
+    [GeneratedRegex("(?<= )[^ /]+(?=/)")]
+    private static partial Regex Namespace();
+
+    [GeneratedRegex("(?<=^Pod [^ ]+)-[0-9a-z]+-[0-9a-z]{5}(?= |$)")]
+    private static partial Regex PodSuffix();
+}

@@ -91,6 +91,8 @@ public sealed class AnswersTests(LoopbackMeshRig mesh)
         Assert.Contains((await answers["pods"]([], Stop)).AsArray(), pod => pod!["name"]!.ToString() == GatewayPod && (bool)pod["proxy"]!);
         Assert.Equal("target: is missing (fill in the field)", (await Assert.ThrowsAsync<ProblemException>(() => answers["trace"](new() { ["pod"] = "a" }, Stop))).Message);
         await Assert.ThrowsAsync<ProblemException>(() => answers["trace"](new() { ["cluster"] = "cluster1", ["pod"] = "none.shop", ["target"] = "b" }, Stop));
+        foreach (var (field, value, option) in ((string, string, string)[])[("method", "GE T", "--method"), ("headers", "x-user: ann\nnone", "--header"), ("body", new('a', 9000), "--data")])
+            Assert.Contains(option, (await Assert.ThrowsAsync<Isthmus.Core.Flags.WrongUseException>(() => answers["trace"](new() { ["pod"] = "a", ["target"] = "b", [field] = value }, Stop))).Message, StringComparison.Ordinal);
         var trace = await answers["trace"](new() { ["cluster"] = "cluster1", ["pod"] = $"{GatewayPod}.{System}", ["target"] = "http://nowhere.test" }, Stop);
         Assert.False((bool)trace["succeeds"]!);
         Assert.NotEmpty(trace["cause"]!["message"]!.ToString());

@@ -5,10 +5,21 @@ import { Choice, Command, Facts, millis } from './parts.jsx';
 const marks = { ok: ['✔', 'ok'], warning: ['!', 'warn'], failed: ['✘', 'bad'], unknown: ['?', 'info'] };
 const words = { ok: 'ok', warning: 'warning', failed: 'failed', unknown: 'not known' };
 
+// What is sent besides the path. It is neither taken from the address of the page, which others can write, nor kept there.
+const plain = { method: '', headers: '', body: '', token: '' };
+const quote = text => /^[\w.:/@%+=-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+
+/** The same trace as a command; a token is not printed. */
+function command(asked) {
+  const lines = asked.headers.split('\n').map(line => line.trim()).filter(Boolean);
+  return ['isthmus trace', quote(asked.pod), quote(asked.target), `--context=${quote(asked.cluster)}`, asked.method && `-X ${quote(asked.method)}`, ...lines.map(line => `-H ${quote(line)}`),
+    asked.body && `-d ${quote(asked.body)}`, asked.token && '--jwt "$TOKEN"', !asked.call && '--no-call'].filter(Boolean).join(' ');
+}
+
 export function TracePage({ args }) {
   const pods = useAsk('pods', {});
-  const [form, setForm] = useState({ cluster: '', pod: '', target: '', call: false, ...args });
-  const [asked, setAsked] = useState(args.target && args.pod ? { ...form, call: false } : null);
+  const [form, setForm] = useState({ cluster: args.cluster ?? '', pod: args.pod ?? '', target: args.target ?? '', call: false, ...plain });
+  const [asked, setAsked] = useState(args.target && args.pod ? form : null);
   const all = pods.answer ?? [];
   const clusters = [...new Set(all.map(pod => pod.cluster))];
   const cluster = form.cluster || clusters[0] || '';
@@ -17,7 +28,7 @@ export function TracePage({ args }) {
   const trace = useAsk('trace', asked, asked !== null);
   const start = makesCall => e => {
     e.preventDefault();
-    const next = { cluster, pod: form.pod, target: form.target, call: makesCall };
+    const next = { ...form, cluster, call: makesCall };
     if (!next.pod || !next.target) return;
     JSON.stringify(next) === JSON.stringify(asked) ? trace.again() : setAsked(next);
   };
@@ -28,7 +39,14 @@ export function TracePage({ args }) {
       <datalist id="callers">{callers.map(name => <option value={name} />)}</datalist>
       <label class="field wide"><span>Calls</span><input required value={form.target} onInput={set('target')} placeholder="http://orders.shop:8080/health" /></label>
       <button type="submit" class="primary">Follow</button>
-      <button type="button" onClick={start(true)} title="The caller's proxy sends a GET, as the application would">Follow and call</button>
+      <button type="button" onClick={start(true)} title="The caller's proxy sends the request, as the application would">Follow and call</button>
+      <details class="request"><summary>Request</summary><div class="bar">
+        <label class="field"><span>Method</span><input list="methods" value={form.method} onInput={set('method')} placeholder="GET, or POST with a body" /></label>
+        <datalist id="methods">{['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'].map(name => <option value={name} />)}</datalist>
+        <label class="field wide"><span>Headers, one a line</span><textarea rows={2} value={form.headers} onInput={set('headers')} placeholder="x-user: ann" /></label>
+        <label class="field wide"><span>Body</span><textarea rows={2} value={form.body} onInput={set('body')} /></label>
+        <label class="field wide"><span>JSON Web Token</span><input type="password" autocomplete="off" value={form.token} onInput={set('token')} placeholder="sent as bearer token" /></label>
+      </div></details>
     </form>
     {asked === null && <p class="quiet">Name a caller and what it calls, or choose “Trace” at an arrow of the topology. <em>Follow</em> only reads the configuration of the proxies on the way. <em>Follow and call</em> also makes the call.</p>}
     {trace.busy && <p class="quiet" role="status">Following the call…</p>}
@@ -56,7 +74,7 @@ function Trace({ trace, asked }) {
     {open && <aside class="details" aria-label={`Details of ${open.hop}`} aria-live="polite"><h2>{open.hop}</h2><p>{open.summary}</p>
       <Facts items={(open.facts ?? []).map(fact => [fact.name, fact.value])} />{open.problem && <Cause problem={open.problem} kind={marks[open.status][1]} />}</aside>}
     {trace.call?.times?.length > 0 && <ul class="times">{trace.call.times.map(time => <li><strong>{millis(time.milliseconds)}</strong> {time.where}: {time.what}</li>)}</ul>}
-    <Command text={`isthmus trace ${asked.pod} ${asked.target} --context=${asked.cluster}${asked.call ? '' : ' --no-call'}`} />
+    <Command text={command(asked)} />
   </section>;
 }
 

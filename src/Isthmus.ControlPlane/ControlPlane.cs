@@ -173,8 +173,12 @@ public sealed partial class ControlPlane : IAsyncDisposable
         var callers = new CallerCheck(_clusters.ClientOf, _settings, () => _injector.Current.TrustDomain, _logs.CreateLogger<CallerCheck>());
         new CertificateEndpoint(_ca, callers, _settings, _ports.Time, _logs.CreateLogger<CertificateEndpoint>()) { Metrics = _engine.Metrics }.Map(_app);
         var identity = Identity(_settings);
+        var owner = new HistoryOwner(_settings.ClusterId, _settings.PodName);
         var pages = new DebugEndpoints(_report, _lastKnown, _gatewayNames, MeshPages.All(_engine).Append(SourcePage.For(_engine, _report, _settings.ClusterId))
-            .Append(HistoryPage.For(_engine, _history, new(_settings.ClusterId, _settings.PodName), _ports.Time)).ToDictionary(StringComparer.Ordinal));
+            .Append(HistoryPage.For(_engine, _history, owner, _ports.Time)).ToDictionary(StringComparer.Ordinal))
+        {
+            Preview = new(new(_engine, _settings.MultiCluster, _settings.ClusterId, _ports.Time), owner),
+        };
         pages.Map(_app);
         var debug = new AuthorizedDebug(new XdsDebugAnswers(_engine, pages), callers, _settings.Namespace, _settings.Listen.Plain);
         new XdsServer(new AuthorizedFeeds(new MeshFeeds(_engine), callers, _settings.Listen.Plain), new XdsServerSettings(identity, FirstStates: new(_settings.PushThrottle, FirstStatePatience, _ports.Time)), _ports.Random) { Debug = debug }.Map(_app);

@@ -51,6 +51,7 @@ internal static class CommandLine
         ("verify", VerifyCommand.Build),
         ("trace", TraceCommand.Build),
         ("analyze", AnalyzeCommand.Build),
+        ("diff", DiffCommand.Build),
         ("history", HistoryCommand.Build),
         ("console", ConsoleCommand.Build),
         ("global", GlobalCommand.Build),

@@ -23,8 +23,12 @@ public sealed class DebugEndpoints(ClusterReport clusters, LastKnownGood lastKno
 {
     private const string NotFound = "404 page not found\n";
 
+    /// <summary>Answers POST <c>/debug/preview</c>; null: nothing does.</summary>
+    internal PreviewPage? Preview { get; init; }
+
     public void Map(IEndpointRouteBuilder endpoints)
     {
+        if (Preview is { } preview) endpoints.MapPost("/debug/preview", (RequestDelegate)(http => AnswerAsync(http, preview.AnswerAsync)));
         foreach (var (path, page) in All) endpoints.MapGet($"/debug/{path}", (RequestDelegate)(http => AnswerAsync(http, page)));
     }
 

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Derive;
 using Isthmus.ControlPlane.History;
@@ -46,6 +47,9 @@ public abstract class MeshKind(ResourceKind resource)
 
     internal abstract void RemoveCluster(MeshSources sources, string cluster);
 
+    /// <summary>Reads and stages an object that comes from no watch; false: the mesh does not use it.</summary>
+    internal abstract bool StageTree(MeshWriter writer, string cluster, JsonObject item);
+
     /// <summary>A watch of the kind in one cluster, not started.</summary>
     internal abstract KindWatch Watch(WatchId id, KubeClient client, IClusterObjects objects, InformerSettings settings, TimeProvider time);
 
@@ -92,6 +96,13 @@ public abstract class MeshKind<TObject, TFacts>(ResourceKind resource) : MeshKin
     void IObjectKind<TObject>.Stage(MeshWriter writer, string cluster, TObject item)
     {
         if (Read(cluster, item) is { } facts) writer.Put(this, facts);
+    }
+
+    internal sealed override bool StageTree(MeshWriter writer, string cluster, JsonObject item)
+    {
+        if (Read(cluster, item as TObject ?? item.Deserialize(KubeJson.Of<TObject>())!) is not { } facts) return false;
+        writer.Put(this, facts);
+        return true;
     }
 
     /// <summary>Reduces an object to the fields that the mesh uses, so that other changes stop here. Null: the mesh does

@@ -43,6 +43,16 @@ public sealed class MeshWriter
 
     private MeshSources Sources => Mesh.Sources;
 
+    /// <summary>A writer of a second mesh with the same objects and addresses, for what must not be served.</summary>
+    public MeshWriter Copy(MultiClusterSettings multiCluster)
+    {
+        var mesh = new MeshGraph(multiCluster);
+        Mesh.Graph.CopyInputsTo(mesh.Graph);
+        var allocator = new AddressAllocator();
+        allocator.Import(Allocator.Export().ToDictionary(StringComparer.Ordinal));
+        return new(mesh, allocator, Kinds) { Allocates = Allocates };
+    }
+
     /// <summary>Stages the facts of an object.</summary>
     public void Put<TFacts>(MeshKind<TFacts> kind, TFacts facts) where TFacts : class => kind.Put(Sources, facts);
 

@@ -78,6 +78,11 @@ public sealed class Source<TKey, T>(LiveGraph graph, string name) : Live<TKey, T
         foreach (var key in Items.Keys.Concat(_staged.Keys).Where(matches).ToList()) Remove(key);
     }
 
+    internal override void CopyInputTo(LiveNode other)
+    {
+        foreach (var (key, value) in Items) ((Source<TKey, T>)other).Put(key, value);
+    }
+
     internal override void Step()
     {
         if (_staged.Count == 0) return;

@@ -40,6 +40,12 @@ public sealed class LiveGraph
         return Revision;
     }
 
+    /// <summary>Stages what this graph's sources hold in those of another graph with the same collections.</summary>
+    public void CopyInputsTo(LiveGraph other)
+    {
+        foreach (var (from, to) in _nodes.Zip(other._nodes)) from.CopyInputTo(to);
+    }
+
     /// <summary>Raised inside <see cref="Commit"/>, while <see cref="Live{TKey,T}.Changed"/> still shows what changed.</summary>
     public event Action<long>? Committed;
 
@@ -69,6 +75,11 @@ public abstract class LiveNode(LiveGraph graph, string name)
 
     /// <summary>Those keys, by name. Only the thread that commits may read it.</summary>
     public virtual IEnumerable<LiveConflict> Conflicts => [];
+
+    /// <summary>Only sources have input.</summary>
+    internal virtual void CopyInputTo(LiveNode other)
+    {
+    }
 
     private protected void Fail(Exception bug)
     {

@@ -27,11 +27,14 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
     private Task<IReadOnlyList<Pod>> PodsAsync(CancellationToken stop) => client.ListAllAsync<Pod>(Kinds.Pod, istioNamespace, new ListOptions { LabelSelector = "app=istiod" }, stop);
 
     /// <summary>Each control plane's response to a debug path, as JSON.</summary>
-    public async Task<IReadOnlyList<(string Pod, JsonNode Answer)>> AskControlPlanesAsync(string path, CancellationToken stop)
+    public Task<IReadOnlyList<(string Pod, JsonNode Answer)>> AskControlPlanesAsync(string path, CancellationToken stop) => AskControlPlanesAsync(new PodRequest("GET", path), stop);
+
+    /// <summary>Each control plane's response to a request, as JSON.</summary>
+    public async Task<IReadOnlyList<(string Pod, JsonNode Answer)>> AskControlPlanesAsync(PodRequest request, CancellationToken stop)
     {
         var pods = await ControlPlanesAsync(stop);
         return await Task.WhenAll(pods.Select(async pod =>
-            (pod.Metadata.Name, await AskAsync(pod.Metadata.Namespace, pod.Metadata.Name, new("discovery", "pilot-discovery", Ports.DiscoveryHttp), "GET", path, stop))));
+            (pod.Metadata.Name, await AskAsync(pod.Metadata.Namespace, pod.Metadata.Name, new("discovery", "pilot-discovery", Ports.DiscoveryHttp), request, stop))));
     }
 
     /// <summary>
@@ -56,11 +59,11 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
 
     /// <summary>Sends another method than GET to a proxy's admin interface.</summary>
     public async Task<JsonNode> AskProxyAsync(string ns, string pod, string method, string path, CancellationToken stop) =>
-        await AskAsync(ns, pod, new("istio-proxy", "pilot-agent", Ports.ProxyAdmin), method, path, stop);
+        await AskAsync(ns, pod, new("istio-proxy", "pilot-agent", Ports.ProxyAdmin), new(method, path), stop);
 
     /// <summary>A response of a proxy's admin interface that is text.</summary>
     public async Task<string> AskProxyTextAsync(string ns, string pod, string method, string path, CancellationToken stop) =>
-        (await AskTextAsync(ns, pod, new("istio-proxy", "pilot-agent", Ports.ProxyAdmin), method, path, stop)).Body;
+        (await AskTextAsync(ns, pod, new("istio-proxy", "pilot-agent", Ports.ProxyAdmin), new(method, path), stop)).Body;
 
     /// <summary>Resolves <c>NAME[.NAMESPACE]</c>, <c>deployment/NAME[.NAMESPACE]</c> or a Deployment's name to a
     /// Pod.</summary>
@@ -81,9 +84,9 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
         throw new ProblemException($"Pod {ns}/{name} in {client.Access.Name}", "does not exist", $"list Pods with 'kubectl --context={client.Access.Name} -n {ns} get pods'; name one as POD.NAMESPACE");
     }
 
-    private async Task<JsonNode> AskAsync(string ns, string pod, Endpoint endpoint, string method, string path, CancellationToken stop)
+    private async Task<JsonNode> AskAsync(string ns, string pod, Endpoint endpoint, PodRequest request, CancellationToken stop)
     {
-        var (what, body) = await AskTextAsync(ns, pod, endpoint, method, path, stop);
+        var (what, body) = await AskTextAsync(ns, pod, endpoint, request, stop);
         try
         {
             return JsonNode.Parse(body) ?? new JsonObject();
@@ -98,12 +101,12 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
     /// Forwards the port, which needs no process in the Pod. Where the API server does not forward (by its roles, or because it is
     /// older), the container's own program asks.
     /// </summary>
-    private async Task<(string What, string Body)> AskTextAsync(string ns, string pod, Endpoint endpoint, string method, string path, CancellationToken stop)
+    private async Task<(string What, string Body)> AskTextAsync(string ns, string pod, Endpoint endpoint, PodRequest request, CancellationToken stop)
     {
-        var what = $"{method} {path} on port {endpoint.Port}";
+        var what = $"{request.Method} {request.Path} on port {endpoint.Port}";
         try
         {
-            var (status, body) = await PodHttp.SendAsync(client.Access, ns, pod, endpoint.Port, method, path, stop);
+            var (status, body) = await PodHttp.SendAsync(client.Access, ns, pod, endpoint.Port, request, stop);
             if (status is < 200 or > 299) throw new ProblemException($"Pod {ns}/{pod}", $"responded to {what} with status {status}: {body.Trim()}");
             return (what, body);
         }
@@ -111,9 +114,9 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
         {
             throw new ProblemException($"Pod {ns}/{pod}", $"does not respond to {what}: {e.InnerException?.Message ?? e.Message}", $"check that the container {endpoint.Container} is running", e);
         }
-        catch (KubeException e) when (!e.IsNotFound)
+        catch (KubeException e) when (!e.IsNotFound && request.Body is null)
         {
-            return await ExecAsync(ns, pod, endpoint, method, path, stop);
+            return await ExecAsync(ns, pod, endpoint, request.Method, request.Path, stop);
         }
     }
 

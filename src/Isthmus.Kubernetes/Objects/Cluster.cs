@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
 
 namespace Isthmus.Kubernetes.Objects;
 
@@ -106,6 +107,11 @@ public sealed class DeploymentSpec
     public int? Replicas { get; init; }
     public LabelSelector Selector { get; init => field = value ?? new(); } = new();
     public JsonObject Template { get; init => field = value ?? []; } = [];
+
+    /// <summary>The labels of the Pods.</summary>
+    [JsonIgnore]
+    public IReadOnlyDictionary<string, string> TemplateLabels => (Template["metadata"]?["labels"] as JsonObject ?? []).ToDictionary(pair => pair.Key, pair => pair.Value?.ToString() ?? "", StringComparer.Ordinal);
+
     public DeploymentStrategy Strategy { get; init => field = value ?? new(); } = new();
     public int MinReadySeconds { get; init; }
     public int? RevisionHistoryLimit { get; init; }

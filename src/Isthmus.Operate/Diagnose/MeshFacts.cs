@@ -15,6 +15,9 @@ public sealed record GatewayFacts(string Name, string Network, ValueList<string>
 
     /// <summary>The Service's selector, where it matches no Pod at all; empty otherwise.</summary>
     public string SelectsNothing { get; init; } = "";
+
+    /// <summary>The Deployment of its Pods, as <c>namespace/name</c>, if that is scaled to 0; empty otherwise.</summary>
+    public string ScaledToZero { get; init; } = "";
 }
 
 /// <summary>A connection from a proxy of one cluster to the gateway of another.</summary>

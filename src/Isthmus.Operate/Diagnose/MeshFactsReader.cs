@@ -148,11 +148,13 @@ public sealed partial class MeshFactsReader(string istioNamespace)
             if (!service.Metadata.Labels.TryGetValue(Labels.Network, out var network) && !(byNames && service.Spec.Ports.Any(entry => entry.Port == Ports.EastWest) && service.Spec.Type == "LoadBalancer")) continue;
             var port = int.TryParse(service.Metadata.Labels.GetValueOrDefault(Labels.GatewayPort), out var own) ? own : Ports.EastWest;
             var ready = await ReadyAsync(client, service, stop);
+            var nothing = ready == 0 ? await SelectsNothingAsync(client, service, stop) : "";
             gateways.Add(new(service.Key, network ?? "global names", AddressesOf(service), ready,
                 service.Spec.Ports.Any(candidate => candidate.Port == port), service.Metadata.Annotations.ContainsKey(Annotations.NodeSelector))
             {
                 Port = port,
-                SelectsNothing = ready == 0 ? await SelectsNothingAsync(client, service, stop) : "",
+                SelectsNothing = nothing,
+                ScaledToZero = nothing.Length > 0 ? await ScaledToZeroAsync(client, service, stop) : "",
             });
         }
         return gateways.ToValueList();
@@ -163,6 +165,19 @@ public sealed partial class MeshFactsReader(string istioNamespace)
     {
         var selector = string.Join(',', service.Spec.Selector.Select(pair => $"{pair.Key}={pair.Value}"));
         return selector.Length > 0 && (await client.ListAllAsync<Pod>(Kinds.Pod, service.Metadata.Namespace, new ListOptions { LabelSelector = selector }, stop)).Count == 0 ? selector : "";
+    }
+
+    private static async Task<string> ScaledToZeroAsync(KubeClient client, Service service, CancellationToken stop)
+    {
+        try
+        {
+            var deployments = await client.ListAllAsync<Deployment>(Kinds.Deployment, service.Metadata.Namespace, new ListOptions(), stop);
+            return deployments.FirstOrDefault(deployment => deployment.Spec.Replicas == 0 && LabelSelector.Selects(service.Spec.Selector, deployment.Spec.TemplateLabels))?.Key ?? "";
+        }
+        catch (KubeException e) when (e.Code == 403)
+        {
+            return ""; // Whoever may not see Deployments is told of the selector.
+        }
     }
 
     private static async Task<DnsFacts?> DnsAsync(KubeClient client, IReadOnlyList<Service> services, CancellationToken stop) =>

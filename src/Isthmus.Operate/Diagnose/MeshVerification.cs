@@ -84,7 +84,9 @@ public static partial class MeshVerification
         if (gateway.Addresses.IsEmpty && !gateway.OnNodes)
             problem = Wrong("ISM1005", cluster, $"Service {gateway.Name}", "has no external address, so other networks cannot reach this one", "give the cluster a load balancer, or set spec.externalIPs");
         else if (gateway.ReadyEndpoints == 0)
-            problem = gateway.SelectsNothing.Length > 0
+            problem = gateway.ScaledToZero.Split('/') is [var ns, var name]
+                ? Wrong("ISM1006", cluster, $"Deployment {gateway.ScaledToZero}", $"spec.replicas is 0, so Service {gateway.Name} has no Pods", $"kubectl --context={cluster.Context} -n {ns} scale deployment {name} --replicas=1")
+                : gateway.SelectsNothing.Length > 0
                 ? Wrong("ISM1006", cluster, $"Service {gateway.Name}", $"spec.selector {gateway.SelectsNothing} matches no Pod", $"compare it with the labels of the gateway's Pods: kubectl --context={cluster.Context} -n {gateway.Name.Split('/')[0]} get pods --show-labels")
                 : Wrong("ISM1006", cluster, $"Service {gateway.Name}", "has no ready Pods", $"kubectl --context={cluster.Context} -n {gateway.Name.Split('/')[0]} get deployments,pods");
         else if (!gateway.HasPort)

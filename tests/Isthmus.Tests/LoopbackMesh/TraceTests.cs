@@ -133,7 +133,7 @@ public sealed class TraceTests(LoopbackMeshRig mesh, FaultyServices services)
 
         await mesh.ScaleAsync("cluster2", System, Gateway, 0);
         await ExpectAsync(("$caller", "$remote:8000/hello", $"ISM2048 | Deployment istio-system/{Gateway} in cluster2 | is 0"));
-        await VerifiedAsync($"ISM1006 Service istio-system/{Gateway} in cluster2");
+        await VerifiedAsync($"ISM1006 Deployment istio-system/{Gateway} in cluster2");
 
         // While no gateway runs, so that the call fails by the missing Gateways alone.
         var client = mesh.Client("cluster2");

@@ -76,9 +76,9 @@ public sealed record MeshChange(string Cluster, string Kind, string Namespace, s
             if (Verb == "invalid") return "has errors: the last good configuration stays in force";
             if (Proxies is null) return "";
             if (Proxies == 0) return "none";
-            var types = string.Join(", ", Resources.Select(type => type.Count > 0 ? string.Create(CultureInfo.InvariantCulture, $"{type.Count} {type.Type}") : type.Type));
+            var types = string.Join(", ", Resources.Select(type => type.Count > 0 ? string.Create(CultureInfo.InvariantCulture, $"{type.Type}: {type.Count}") : type.Type));
             var shared = ChangesInPush > 1 ? string.Create(CultureInfo.InvariantCulture, $", with {ChangesInPush - 1} other change{(ChangesInPush > 2 ? "s" : "")}") : "";
-            return string.Create(CultureInfo.InvariantCulture, $"{types} of {Proxies} {(Proxies == 1 ? "proxy" : "proxies")}{shared}");
+            return string.Create(CultureInfo.InvariantCulture, $"{types} at {Proxies} {(Proxies == 1 ? "proxy" : "proxies")}{shared}");
         }
     }
 

@@ -56,7 +56,7 @@ internal static class LostParts
 
         // A Service without Pods is common: in other clusters, it gives callers the name.
         bool IsServedByNobody(Deployment deployment) => deployment.Spec.Replicas is not 0 && !IsSelected(service.Cluster, deployment)
-            && (deployment.Metadata.Name == service.Service.Metadata.Name || ServicePods.TemplateLabels(deployment).Any(label => service.Service.Spec.Selector.TryGetValue(label.Key, out var value)
+            && (deployment.Metadata.Name == service.Service.Metadata.Name || deployment.Spec.TemplateLabels.Any(label => service.Service.Spec.Selector.TryGetValue(label.Key, out var value)
                 && Spelling.Distance(label.Value, value) <= Math.Clamp(value.Length / 3, 1, 2)));
     }
 
@@ -78,7 +78,7 @@ internal static class LostParts
         if (service.Pods.Count == 0) yield break;
         foreach (var deployment in service.Cluster.Deployments.Where(one => one.Metadata.Namespace == service.Service.Metadata.Namespace && one.Spec.Replicas is not 0 && !IsSelected(service.Cluster, one)))
         {
-            var labels = ServicePods.TemplateLabels(deployment);
+            var labels = deployment.Spec.TemplateLabels;
             var wrong = service.Service.Spec.Selector.Where(pair => labels.GetValueOrDefault(pair.Key) != pair.Value).ToList();
             if (wrong is not [var (key, value)] || labels.GetValueOrDefault(key) is not { } has || Spelling.Distance(has, value) > Math.Clamp(value.Length / 3, 1, 2)) continue;
             yield return Faults.Of("ISM2080", $"Deployment {deployment.Key} in {service.Cluster.Context}", $"spec.template.metadata.labels[{key}]", $"is {has}, and Service {service.Service.Key} selects {key}={value}, so no call reaches its Pods",
@@ -88,7 +88,7 @@ internal static class LostParts
 
     private static bool IsSelected(ClusterObjects cluster, Deployment deployment)
     {
-        var labels = ServicePods.TemplateLabels(deployment);
+        var labels = deployment.Spec.TemplateLabels;
         return cluster.Services.Any(service => service.Metadata.Namespace == deployment.Metadata.Namespace && service.Spec.Selector.Count > 0 && LabelSelector.Selects(service.Spec.Selector, labels));
     }
 }

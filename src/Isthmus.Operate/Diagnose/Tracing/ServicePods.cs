@@ -1,4 +1,3 @@
-using System.Text.Json.Nodes;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Objects;
 using ServicePort = Isthmus.Kubernetes.Objects.ServicePort;
@@ -15,22 +14,19 @@ internal static class ServicePods
 
     /// <summary>Deployments whose Pods the Service selects.</summary>
     public static IEnumerable<Deployment> Workloads(ClusterService service) => service.Cluster.Deployments.Where(deployment =>
-        deployment.Metadata.Namespace == service.Service.Metadata.Namespace && service.Service.Spec.Selector.Count > 0 && LabelSelector.Selects(service.Service.Spec.Selector, TemplateLabels(deployment)));
+        deployment.Metadata.Namespace == service.Service.Metadata.Namespace && service.Service.Spec.Selector.Count > 0 && LabelSelector.Selects(service.Service.Spec.Selector, deployment.Spec.TemplateLabels));
 
     /// <summary>Deployments that the Service may have been meant to select: one label matches, or the name does.</summary>
     public static IEnumerable<Deployment> Candidates(ClusterService service) => service.Cluster.Deployments
         .Where(deployment => deployment.Metadata.Namespace == service.Service.Metadata.Namespace)
-        .Select(deployment => (deployment, Score: service.Service.Spec.Selector.Count(pair => TemplateLabels(deployment).GetValueOrDefault(pair.Key) == pair.Value) * 2
+        .Select(deployment => (deployment, Score: service.Service.Spec.Selector.Count(pair => deployment.Spec.TemplateLabels.GetValueOrDefault(pair.Key) == pair.Value) * 2
             + (deployment.Metadata.Name.StartsWith(service.Service.Metadata.Name, StringComparison.Ordinal) || Spelling.Distance(deployment.Metadata.Name, service.Service.Metadata.Name) <= 2 ? 3 : 0)))
         .Where(candidate => candidate.Score > 0).OrderByDescending(candidate => candidate.Score).Select(candidate => candidate.deployment);
-
-    public static Dictionary<string, string> TemplateLabels(Deployment deployment) =>
-        (deployment.Spec.Template["metadata"]?["labels"] as JsonObject ?? []).ToDictionary(pair => pair.Key, pair => pair.Value?.ToString() ?? "", StringComparer.Ordinal);
 
     /// <summary>The labels of a Deployment's Pods that a Service's selector names; all of them when it names none.</summary>
     public static string Compared(Deployment deployment, Kubernetes.Objects.Service service)
     {
-        var labels = TemplateLabels(deployment);
+        var labels = deployment.Spec.TemplateLabels;
         var named = labels.Where(pair => service.Spec.Selector.ContainsKey(pair.Key)).ToDictionary(StringComparer.Ordinal);
         return Text(named.Count > 0 ? named : labels);
     }

@@ -78,6 +78,18 @@ public sealed class DiffTests(LoopbackMeshRig mesh)
             metadata: {name: locked, namespace: foreseen}
             spec: {selector: {matchLabels: {app: called}}, mtls: {mode: STRICT}}
             """);
+        var silence = await DiffAsync("cluster1", """
+            apiVersion: security.istio.io/v1
+            kind: AuthorizationPolicy
+            metadata: {name: nobody, namespace: foreseen}
+            spec: {selector: {matchLabels: {app: called}}}
+            """);
+        var patience = await DiffAsync("cluster1", """
+            apiVersion: networking.istio.io/v1
+            kind: DestinationRule
+            metadata: {name: patience, namespace: foreseen}
+            spec: {host: istiod.istio-system.svc.cluster.local, trafficPolicy: {connectionPool: {tcp: {connectTimeout: 3s}}}}
+            """);
         var service = await DiffAsync("cluster1", """
             apiVersion: v1
             kind: Service
@@ -90,6 +102,9 @@ public sealed class DiffTests(LoopbackMeshRig mesh)
         Assert.Contains("+ AuthorizationPolicy foreseen/known (rule 0) allows requests from spiffe://cluster.local/ns/other/sa/friend", denial, StringComparison.Ordinal);
         Assert.Contains("~ plain text is no longer accepted on port 5000: callers need mutual TLS", denial, StringComparison.Ordinal);
         Assert.DoesNotContain("caller.foreseen", denial, StringComparison.Ordinal);
+        Assert.Equal("called.foreseen | ~ requests are now denied: AuthorizationPolicy foreseen/nobody allows nobody", silence);
+        Assert.Contains("connect_timeout: 10s → 3s", patience, StringComparison.Ordinal);
+        Assert.DoesNotContain("filter_metadata", patience, StringComparison.Ordinal);
         Assert.Contains("istio-eastwestgateway.istio-system | + accepts TLS for outbound_.7000_._.called.foreseen", service, StringComparison.Ordinal);
         Assert.Contains("+ connections to called.foreseen:7000 become possible", service, StringComparison.Ordinal);
 

@@ -8,10 +8,13 @@ internal static class FieldChanges
     private const int Most = 8;
     private const int Longest = 100;
 
+    /// <summary>Where proxies keep the names of the objects behind a resource: these change nothing for calls.</summary>
+    private const string Bookkeeping = "filter_metadata.istio";
+
     /// <summary>Each as <c>path: before → after</c>; the first few, and how many there are more.</summary>
     internal static IEnumerable<string> Between(JsonNode? before, JsonNode? after)
     {
-        var all = Walk("", before, after).ToList();
+        var all = Walk("", before, after).Where(field => !field.Path.Contains(Bookkeeping, StringComparison.Ordinal)).ToList();
         foreach (var (path, old, now) in all.Take(Most)) yield return $"{path}: {Shown(old)} → {Shown(now)}";
         if (all.Count > Most) yield return $"and {all.Count - Most} more fields";
     }

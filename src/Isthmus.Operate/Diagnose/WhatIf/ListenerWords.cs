@@ -6,6 +6,9 @@ namespace Isthmus.Operate.Diagnose.WhatIf;
 /// <summary>Says how listeners change: who may call, and whether plain text is accepted.</summary>
 internal static class ListenerWords
 {
+    /// <summary>How <see cref="Values"/> shows a negated <c>any</c>.</summary>
+    private const string Nobody = "not ()";
+
     internal static IEnumerable<ConfigChange> Of(ChangedResource resource)
     {
         var label = $"listener {resource.Name}";
@@ -23,8 +26,9 @@ internal static class ListenerWords
         var (allowedBefore, allowedAfter) = (before.Where(rule => rule.Action == "ALLOW").ToList(), after.Where(rule => rule.Action == "ALLOW").ToList());
         if (allowedBefore.Count == 0 && allowedAfter.Count > 0)
         {
-            var exceptions = Names(allowedAfter.SelectMany(rule => rule.Policies));
-            yield return new('~', label, exceptions.Length == 0 ? "requests are now denied: policies allow nobody" : $"requests are now denied, except those that {exceptions} allows");
+            var policies = allowedAfter.SelectMany(rule => rule.Policies).ToList();
+            var exceptions = Names(policies.Where(policy => !IsForNobody(policy.Value)));
+            yield return new('~', label, exceptions.Length == 0 ? $"requests are now denied: {Owners(policies)} allows nobody" : $"requests are now denied, except those that {exceptions} allows");
         }
         else if (allowedBefore.Count > 0 && allowedAfter.Count == 0) yield return new('~', label, "requests no longer need a policy that allows them");
         foreach (var action in before.Concat(after).Select(rule => rule.Action).Distinct().Order(StringComparer.Ordinal).ToList())
@@ -49,7 +53,7 @@ internal static class ListenerWords
     private static Dictionary<string, JsonNode?> Of(List<Rule> rules, string action)
     {
         var found = new Dictionary<string, JsonNode?>(StringComparer.Ordinal);
-        foreach (var (name, policy) in rules.Where(rule => rule.Action == action).SelectMany(rule => rule.Policies)) found.TryAdd(name, policy);
+        foreach (var (name, policy) in rules.Where(rule => rule.Action == action).SelectMany(rule => rule.Policies).Where(policy => !IsForNobody(policy.Value))) found.TryAdd(name, policy);
         return found;
     }
 
@@ -59,6 +63,12 @@ internal static class ListenerWords
         var parts = rule.Split('[', ']');
         return parts is ["ns", var ns, "-policy", var policy, "-rule", var index, ..] ? $"AuthorizationPolicy {ns}/{policy} (rule {index})" : $"policy {rule}";
     }
+
+    /// <summary>The policies of rules.</summary>
+    private static string Owners(IEnumerable<KeyValuePair<string, JsonNode?>> policies) => string.Join(" or ", policies.Select(policy => Name(policy.Key).Split(" (rule")[0]).Distinct().Order(StringComparer.Ordinal));
+
+    /// <summary>A policy without rules has one that matches no caller.</summary>
+    private static bool IsForNobody(JsonNode? policy) => Values(At(policy, "principals")) == Nobody;
 
     /// <summary>From whom and to what, as far as names and values tell.</summary>
     private static string Meaning(JsonNode? policy)

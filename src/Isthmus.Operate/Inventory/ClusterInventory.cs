@@ -72,6 +72,9 @@ public sealed class ClusterInventory
     /// <summary>The readable Istio objects of one kind.</summary>
     public IEnumerable<T> Istio<T>() => _istio.OfType<T>();
 
+    /// <summary>Whether others call its services only by names in the zone <c>global</c>.</summary>
+    public bool IsJoinedByNames => Istio<Gateway>().Any(gateway => gateway.PassesGlobalNames);
+
     /// <summary>What is wrong with each Istio object on its own.</summary>
     public IEnumerable<Problem> Complaints => _complaints;
 

@@ -39,6 +39,9 @@ public sealed class MeshSnapshot
     /// <summary>Whether every cluster knows the objects of these kinds.</summary>
     public bool Knows(IEnumerable<string> kinds) => kinds.All(kind => Readable.All(cluster => cluster.Knows(kind)));
 
+    /// <summary>Whether a Service of one name is one host in both: clusters that are joined by other names have each their own.</summary>
+    public static bool ShareHosts(ClusterInventory one, ClusterInventory other) => !(one.IsJoinedByNames && other.IsJoinedByNames);
+
     /// <summary>Namespaces that are not for applications, in which nothing of the mesh is missing.</summary>
     public static bool IsSystem(ClusterInventory cluster, string ns) => ns == cluster.RootNamespace || ns == WellKnown.SystemNamespace || ns.StartsWith("kube-", StringComparison.Ordinal);
 

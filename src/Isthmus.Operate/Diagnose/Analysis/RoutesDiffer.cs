@@ -13,7 +13,7 @@ public static class RoutesDiffer
         let ofClusters = same.GroupBy(claim => claim.Cluster).Select(own => own.OrderBy(claim => claim.Service.CreatedAt).ThenBy(claim => claim.Service.Source).First()).ToList()
         let first = ofClusters[0]
         from other in ofClusters.Skip(1)
-        where !IsSame(first.Service, other.Service) && AreOfOneMesh(mesh, first.Cluster, other.Cluster)
+        where !IsSame(first.Service, other.Service) && MeshSnapshot.ShareHosts(first.Cluster, other.Cluster) && AreOfOneMesh(mesh, first.Cluster, other.Cluster)
         select OwnCodes.RoutesDiffer.At(other.Cluster, $"VirtualService {other.Service.Namespace}/{other.Service.Name}", "spec", $"routes {same.Key} otherwise than VirtualService {first.Service.Namespace}/{first.Service.Name} of {first.Cluster.Context}: callers in each cluster follow that of their own control plane"));
 
     /// <summary>Only hosts of the mesh are the same in all clusters.</summary>

@@ -12,6 +12,7 @@ public static class ServiceDifferences
         group definition by definition.Service.Hostname into same
         let first = same.First()
         from other in same.Skip(1)
+        where MeshSnapshot.ShareHosts(first.Cluster, other.Cluster)
         from problem in ServiceAgreement.Differences(first.Service, other.Service)
         select new Finding(other.Cluster.Context, problem));
 

@@ -17,7 +17,7 @@ public static class SubsetsDiffer
             from near in mesh.Clusters
             where MeshSnapshot.HasControlPlane(near.Cluster)
             from far in mesh.Clusters
-            where MeshSnapshot.HasControlPlane(far.Cluster) && NetworkOf(near.Cluster) != NetworkOf(far.Cluster)
+            where MeshSnapshot.HasControlPlane(far.Cluster) && NetworkOf(near.Cluster) != NetworkOf(far.Cluster) && MeshSnapshot.ShareHosts(near.Cluster, far.Cluster)
             from used in RouteDestinations.Of(near).Where(placed => placed.Owner.ForSidecars && placed.Destination.Subset.Length > 0).DistinctBy(placed => placed.Destination)
             from finding in Check(mesh, near.Cluster, far.Cluster, used)
             select finding);

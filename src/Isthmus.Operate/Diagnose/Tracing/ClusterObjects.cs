@@ -105,7 +105,7 @@ internal sealed class ClusterObjects
 
     /// <summary>Whether others call its services by names in the zone <c>global</c>, through a gateway that routes such
     /// calls. Nobody watches such a cluster.</summary>
-    public bool IsJoinedByNames => Istio<Gateway>().Any(gateway => gateway.Servers.Any(server => server.Tls is { Mode: ServerTlsMode.AutoPassthrough } && server.Hosts.Count > 0 && server.Hosts.All(host => host.EndsWith(".global", StringComparison.Ordinal))));
+    public bool IsJoinedByNames => Istio<Gateway>().Any(gateway => gateway.PassesGlobalNames);
 
     /// <summary>The revision that injected a Pod, as the Pod records it; empty when none did.</summary>
     public static string RevisionOf(Pod pod)

@@ -10,6 +10,10 @@ public sealed class HealthyMeshTests
 
     private static readonly string Ingress = Join(Workload("istio-system", "gw-1", "istio: ingress", "containers: [{name: istio-proxy}]"), Service("istio-system", "gw", "istio: ingress", "{name: http2, port: 80, targetPort: 8080}, {name: https, port: 443, targetPort: 8443}"));
 
+    /// <summary>The gateway of a cluster that others call by names of the zone global.</summary>
+    private static readonly string Entry = Join(Workload("istio-system", "entry-1", "istio: entry", "containers: [{name: istio-proxy}]"), Service("istio-system", "entry", "istio: entry", "{name: tls, port: 15443, targetPort: 15443}"),
+        Istio("Gateway", "istio-system", "entry", "selector: {istio: entry}, servers: [{port: {number: 15443, name: tls, protocol: TLS}, tls: {mode: AUTO_PASSTHROUGH}, hosts: ['*.global']}]"));
+
     public static TheoryData<string> Names() => [.. Meshes().Select(mesh => mesh.Name)];
 
     [Theory]
@@ -46,6 +50,9 @@ public sealed class HealthyMeshTests
             Join(Web, Istiod, Istio("VirtualService", "shop", "route", "hosts: [web], http: [{route: [{destination: {host: web} }] }]")),
             Join(Web, Istiod, Istio("VirtualService", "shop", "route", "hosts: [web], http: [{route: [{destination: {host: web} }] }]")),
             Join(Namespace("apps", ""), Bare("apps", "a", "app: a"), Service("apps", "a", "app: a", "{port: 80}")))),
+        ("clusters that are joined by names, each with a Service and a route of its own", Clusters(
+            Join(Web, Istiod, Entry, Istio("VirtualService", "shop", "route", "hosts: [web], http: [{route: [{destination: {host: web} }] }]")),
+            Join(Web.Replace("port: 80}", "port: 81}", StringComparison.Ordinal), Istiod, Entry, Istio("VirtualService", "shop", "route", "hosts: [web], http: [{timeout: 3s, route: [{destination: {host: web} }] }]")))),
         ("one VirtualService for sidecars and one for a gateway, with the same host", Join(Web, Ingress, Istio("Gateway", "shop", "front", "selector: {istio: ingress}, servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: [web.shop.svc.cluster.local]}]"),
             Istio("VirtualService", "shop", "inside", "hosts: [web], http: [{route: [{destination: {host: web} }] }]"), Istio("VirtualService", "shop", "outside", "gateways: [front], hosts: [web], http: [{route: [{destination: {host: web} }] }]"))),
     ];

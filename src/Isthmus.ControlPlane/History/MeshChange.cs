@@ -19,7 +19,7 @@ public enum ChangeVerb
     /// <summary>A cluster left the mesh.</summary>
     Left,
 
-    /// <summary>The API server of a cluster answers no more.</summary>
+    /// <summary>The API server of a cluster does not answer any more.</summary>
     Lost,
 
     /// <summary>The API server of a cluster answers again.</summary>

@@ -62,7 +62,7 @@ internal sealed class KindWatch<TObject, TFacts> : KindWatch where TObject : cla
     private TFacts? Read(TObject item)
     {
         var facts = _kind.Read(_id.Cluster, item);
-        // What the first list brings is no change.
+        // Objects of the first list are not changes.
         if (_replaced && _kind.IsRemembered && facts is not null && ObjectWrite.Of(item) is { } write)
         {
             var source = _kind.SourceOf(facts);

@@ -77,7 +77,7 @@ public sealed class DebugRequestsTests : IAsyncLifetime
         var version = (await GetAsync(Monitoring, "/version")).Body.Split('-');
         Assert.Equal(3, version.Length);
         Assert.Equal((await IdentityAsync(channel))["Info"]!["version"]!.ToString(), version[0]);
-        // Only a path can be redirected to: this is no way to another host.
+        // Redirects keep the path only, so they cannot lead to another host.
         using var client = new HttpClient(new HttpClientHandler { AllowAutoRedirect = false });
         using var elsewhere = await client.GetAsync(new Uri($"http://127.0.0.1:{Http}//evil.example/debug"), Stop);
         Assert.Equal("/evil.example/debug", elsewhere.Headers.Location?.ToString());

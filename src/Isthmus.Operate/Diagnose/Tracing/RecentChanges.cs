@@ -33,7 +33,7 @@ internal static class RecentChanges
         return [.. (named.Count > 0 ? named : possible).Take(Most)];
     }
 
-    /// <summary>Asks the control planes of the mesh. No answer names no change.</summary>
+    /// <summary>Asks the control planes of the mesh. Those that do not answer contribute nothing.</summary>
     internal static async Task<MeshHistory> AskAsync(TraceFacts facts, string host, IReadOnlyDictionary<string, KubeClient> clients, CancellationToken stop)
     {
         var places = facts.Clusters.Where(cluster => cluster.Error.Length == 0).SelectMany(facts.ControlPlanesOf).Select(plane => (plane.At.Context, plane.Namespace)).Distinct();

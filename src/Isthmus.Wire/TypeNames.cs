@@ -24,6 +24,8 @@ public static class TypeNames
         [typeof(StdoutAccessLog)] = "envoy.extensions.access_loggers.stream.v3.StdoutAccessLog",
         [typeof(StderrAccessLog)] = "envoy.extensions.access_loggers.stream.v3.StderrAccessLog",
         [typeof(OpenTelemetryAccessLogConfig)] = "envoy.extensions.access_loggers.open_telemetry.v3.OpenTelemetryAccessLogConfig",
+        [typeof(HttpGrpcAccessLogConfig)] = "envoy.extensions.access_loggers.grpc.v3.HttpGrpcAccessLogConfig",
+        [typeof(TcpGrpcAccessLogConfig)] = "envoy.extensions.access_loggers.grpc.v3.TcpGrpcAccessLogConfig",
         [typeof(ExpressionFilter)] = "envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter",
         [typeof(TcpProxy)] = "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
         [typeof(HttpConnectionManager)] = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",

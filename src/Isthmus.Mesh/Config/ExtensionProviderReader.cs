@@ -15,8 +15,10 @@ internal static class ExtensionProviderReader
     private const string OpenTelemetry = "opentelemetry";
     private const string FileLog = "envoyFileAccessLog";
     private const string LogsByOpenTelemetry = "envoyOtelAls";
+    private const string HttpLogs = "envoyHttpAls";
+    private const string TcpLogs = "envoyTcpAls";
 
-    private static readonly string[] Kinds = [Http, Grpc, Zipkin, OpenTelemetry, FileLog, LogsByOpenTelemetry, StandardMetrics.Prometheus];
+    private static readonly string[] Kinds = [Http, Grpc, Zipkin, OpenTelemetry, FileLog, LogsByOpenTelemetry, HttpLogs, TcpLogs, StandardMetrics.Prometheus];
 
     public static ExtensionProviders Read(Field providers)
     {
@@ -43,7 +45,11 @@ internal static class ExtensionProviderReader
                     break;
                 case LogsByOpenTelemetry:
                     CheckService(provider[LogsByOpenTelemetry]);
-                    Keep(loggers, provider, LoggerReader.ReadService(name, provider[LogsByOpenTelemetry]));
+                    Keep(loggers, provider, LoggerReader.ReadOpenTelemetry(name, provider[LogsByOpenTelemetry]));
+                    break;
+                case HttpLogs or TcpLogs:
+                    CheckService(provider[kinds[0]]);
+                    Keep(loggers, provider, LoggerReader.ReadEntries(name, provider[kinds[0]], kinds[0] == HttpLogs ? LogProtocol.Http : LogProtocol.Tcp));
                     break;
                 case FileLog:
                     Keep(loggers, provider, LoggerReader.ReadFile(name, provider[FileLog]));
@@ -162,5 +168,12 @@ internal sealed record ExtensionProviders(ValueMap<ExternalAuthorizer> Authorize
 
 internal static class HeaderNames
 {
+    /// <summary>A list of names, in lower case.</summary>
+    public static ValueList<string> ReadLower(Field names)
+    {
+        foreach (var name in names.Items.Where(name => !IsName(name.Text))) name.Error($"\"{name.Text}\" is not the name of a header");
+        return names.Texts.Select(name => name.ToLowerInvariant()).Distinct().ToValueList();
+    }
+
     public static bool IsName(string name) => name.Length > 0 && name.All(c => char.IsAsciiLetterOrDigit(c) || "!#$%&'+-.^_`|~".Contains(c, StringComparison.Ordinal));
 }

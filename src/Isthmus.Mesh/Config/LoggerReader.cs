@@ -14,7 +14,7 @@ internal static class LoggerReader
         return new(name, path.Length > 0 ? path : AccessLogger.StandardOutput, format.Exists || name != AccessLogger.Envoy.Name ? ReadTemplate(format) : null);
     }
 
-    public static AccessLogger ReadService(string name, Field log)
+    public static AccessLogger ReadOpenTelemetry(string name, Field log)
     {
         var (text, labels) = (log["logFormat"]["text"], log["logFormat"]["labels"]);
         foreach (var (label, value) in labels.Members)
@@ -22,8 +22,20 @@ internal static class LoggerReader
             if (value.Text.Length == 0) value.Error("must be a text");
             else Check(value, value.Text, value.Path);
         }
-        return new(name, "", new(Checked(text), false)) { Service = new(log["service"].Text, log["port"].Int ?? 0, log["logName"].Text, labels.TextMap) };
+        return new(name, "", new(Checked(text), false)) { Service = Service(LogProtocol.OpenTelemetry, log) with { Attributes = labels.TextMap } };
     }
+
+    public static AccessLogger ReadEntries(string name, Field log, LogProtocol protocol) => new(name, "", null)
+    {
+        Service = Service(protocol, log) with
+        {
+            RequestHeaders = HeaderNames.ReadLower(log["additionalRequestHeadersToLog"]),
+            ResponseHeaders = HeaderNames.ReadLower(log["additionalResponseHeadersToLog"]),
+            ResponseTrailers = HeaderNames.ReadLower(log["additionalResponseTrailersToLog"]),
+        },
+    };
+
+    private static LogService Service(LogProtocol protocol, Field log) => new(protocol, log["service"].Text, log["port"].Int ?? 0, log["logName"].Text);
 
     /// <summary>The format of MeshConfig. One with errors counts as absent, so that lines are written.</summary>
     public static LogTemplate ReadMesh(Field mesh)

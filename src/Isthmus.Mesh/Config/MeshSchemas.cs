@@ -44,7 +44,11 @@ internal static class MeshSchemas
             ("resourceDetectors", Idle(Anything)), ("dynatraceSampler", Idle(Anything)))),
         ("envoyFileAccessLog", Strict(("path", Text), ("logFormat", Strict(("text", Text), ("labels", Map(Anything)))), ("omitEmptyValues", Idle(Flag)))),
         ("lightstep", Idle(Anything)), ("datadog", Idle(Anything)), ("stackdriver", Idle(Anything)), ("opencensus", Idle(Anything)), ("skywalking", Idle(Anything)),
-        ("prometheus", Strict()), ("envoyHttpAls", Idle(Anything)), ("envoyTcpAls", Idle(Anything)),
+        ("prometheus", Strict()),
+        ("envoyHttpAls", Strict(
+            ("service", Text), ("port", Unsigned), ("logName", Text), ("filterStateObjectsToLog", Idle(Texts)),
+            ("additionalRequestHeadersToLog", Texts), ("additionalResponseHeadersToLog", Texts), ("additionalResponseTrailersToLog", Texts))),
+        ("envoyTcpAls", Strict(("service", Text), ("port", Unsigned), ("logName", Text), ("filterStateObjectsToLog", Idle(Texts)))),
         ("envoyOtelAls", Strict(("service", Text), ("port", Unsigned), ("logName", Text), ("logFormat", Strict(("text", Text), ("labels", TextMap))))), ("sds", Idle(Anything)));
 
     private static readonly Schema Tracing = Object(

@@ -34,24 +34,45 @@ internal static class AccessLogs
 
     private static AccessLog Log(LogPlan plan, MeshConfig mesh) => new()
     {
-        Name = plan.Logger.Service is null ? "envoy.access_loggers.file" : "envoy.access_loggers.open_telemetry",
+        Name = plan.Logger.Service?.Protocol switch
+        {
+            null => "envoy.access_loggers.file",
+            LogProtocol.OpenTelemetry => "envoy.access_loggers.open_telemetry",
+            LogProtocol.Http => "envoy.access_loggers.http_grpc",
+            _ => "envoy.access_loggers.tcp_grpc",
+        },
         Filter = plan.Filter.Length == 0 ? null : new()
         {
             ExtensionFilter = new() { Name = "envoy.access_loggers.extension_filters.cel", TypedConfig = Parts.Pack(new ExpressionFilter { Expression = plan.Filter }) },
         },
-        TypedConfig = plan.Logger.Service is { } service ? Parts.Pack(OpenTelemetry(plan, service)) : Parts.Pack(new FileAccessLog { Path = plan.Logger.Path, LogFormat = Format(plan.Logger.Template ?? mesh.AccessLogTemplate) }),
+        TypedConfig = plan.Logger.Service is { } service ? Parts.Pack(Service(plan, service)) : Parts.Pack(new FileAccessLog { Path = plan.Logger.Path, LogFormat = Format(plan.Logger.Template ?? mesh.AccessLogTemplate) }),
+    };
+
+    private static IMessage Service(LogPlan plan, LogService service) => service.Protocol switch
+    {
+        LogProtocol.OpenTelemetry => OpenTelemetry(plan, service),
+        LogProtocol.Http => new HttpGrpcAccessLogConfig
+        {
+            CommonConfig = Common(plan, service, "http_envoy_accesslog"),
+            AdditionalRequestHeadersToLog = { service.RequestHeaders },
+            AdditionalResponseHeadersToLog = { service.ResponseHeaders },
+            AdditionalResponseTrailersToLog = { service.ResponseTrailers },
+        },
+        _ => new TcpGrpcAccessLogConfig { CommonConfig = Common(plan, service, "tcp_envoy_accesslog") },
+    };
+
+    private static CommonGrpcAccessLogConfig Common(LogPlan plan, LogService service, string logName) => new()
+    {
+        LogName = service.LogName.Length > 0 ? service.LogName : logName,
+        GrpcService = new() { EnvoyGrpc = new() { ClusterName = ResourceNames.Outbound(service.Port, "", plan.Host), Authority = plan.Host } },
+        TransportApiVersion = ApiVersion.V3,
     };
 
     private static OpenTelemetryAccessLogConfig OpenTelemetry(LogPlan plan, LogService service)
     {
         var config = new OpenTelemetryAccessLogConfig
         {
-            CommonConfig = new()
-            {
-                LogName = service.LogName.Length > 0 ? service.LogName : "otel_envoy_accesslog",
-                GrpcService = new() { EnvoyGrpc = new() { ClusterName = ResourceNames.Outbound(service.Port, "", plan.Host), Authority = plan.Host } },
-                TransportApiVersion = ApiVersion.V3,
-            },
+            CommonConfig = Common(plan, service, "otel_envoy_accesslog"),
             DisableBuiltinLabels = true,
             Body = new() { StringValue = plan.Logger.Template is { Text.Length: > 0 } template ? template.Text : DefaultLogFormat },
         };

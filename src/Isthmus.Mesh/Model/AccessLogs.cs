@@ -9,11 +9,24 @@ public sealed record LogTemplate(string Text, bool IsJson)
     public static readonly LogTemplate Default = new("", false);
 }
 
-/// <summary>A service that takes access logs by OpenTelemetry's protocol.</summary>
+/// <summary>How access logs reach a service: by OpenTelemetry's protocol, or as Envoy's entries for HTTP or TCP.</summary>
+public enum LogProtocol { OpenTelemetry, Http, Tcp }
+
+/// <summary>A service that takes access logs.</summary>
 /// <param name="Host">As <c>HOST</c> or <c>NAMESPACE/HOST</c>.</param>
 /// <param name="LogName">Empty: as proxies like.</param>
-/// <param name="Attributes">The formats of the attributes of lines, by name.</param>
-public sealed record LogService(string Host, int Port, string LogName, ValueMap<string> Attributes);
+public sealed record LogService(LogProtocol Protocol, string Host, int Port, string LogName)
+{
+    /// <summary>The formats of the attributes of lines, by name; for OpenTelemetry.</summary>
+    public ValueMap<string> Attributes { get; init; }
+
+    /// <summary>The names of headers and trailers that entries for HTTP contain.</summary>
+    public ValueList<string> RequestHeaders { get; init; }
+
+    public ValueList<string> ResponseHeaders { get; init; }
+
+    public ValueList<string> ResponseTrailers { get; init; }
+}
 
 /// <summary>Where access logs go (<c>extensionProviders</c> of MeshConfig).</summary>
 /// <param name="Path">The file that proxies write; empty for a service.</param>

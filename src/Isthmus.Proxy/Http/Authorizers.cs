@@ -28,11 +28,13 @@ internal sealed class Authorizers(OwnRequests requests, AccessCounts counts)
     {
         if (outcome is ExternalOutcome.Allowed or ExternalOutcome.Denied)
         {
-            counts.Add(check.Stats + (outcome == ExternalOutcome.Allowed ? "ok" : "denied"));
+            Add(outcome == ExternalOutcome.Allowed ? "ok" : "denied");
             return;
         }
-        counts.Add(check.Stats + "error");
-        if (outcome == ExternalOutcome.TimedOut) counts.Add(check.Stats + "timeout");
-        if (check.FailsOpen) counts.Add(check.Stats + "failure_mode_allowed");
+        Add("error");
+        if (outcome == ExternalOutcome.TimedOut) Add("timeout");
+        if (check.FailsOpen) Add("failure_mode_allowed");
+
+        void Add(string end) => counts.Add(AccessStats.ExternalAuthorizer.Name(check.Stats, end));
     }
 }

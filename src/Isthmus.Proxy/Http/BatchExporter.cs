@@ -5,12 +5,13 @@ using Isthmus.Proxy.Telemetry;
 namespace Isthmus.Proxy.Http;
 
 /// <summary>What is exported, and how.</summary>
-/// <param name="Stats">What the names of counters begin with.</param>
+/// <param name="Stats">The counters of this kind of export.</param>
 /// <param name="Unit">What counters call the items.</param>
+/// <param name="Done">What counters call that a collector has taken them.</param>
 /// <param name="Write">The request for a batch.</param>
-internal sealed record Export<T>(Collector Collector, string Stats, string Unit, Func<IReadOnlyList<T>, (RequestHead Head, ReadOnlyMemory<byte> Body)> Write);
+internal sealed record Export<T>(Collector Collector, StatFamily Stats, string Unit, string Done, Func<IReadOnlyList<T>, (RequestHead Head, ReadOnlyMemory<byte> Body)> Write);
 
-/// <summary>Sends spans or lines of logs to one collector in batches. Nobody waits for it: what does not fit into its queue, or a collector does not take,
+/// <summary>Sends spans or access logs to one collector in batches. Nobody waits for it: what does not fit into its queue, or a collector does not take,
 /// is dropped and counted. While there is nothing to send, it has no task.</summary>
 internal sealed class BatchExporter<T>(Export<T> export, OwnRequests requests, AccessCounts counts, BackgroundTasks background, TimeProvider time, CancellationToken stop)
 {
@@ -39,7 +40,7 @@ internal sealed class BatchExporter<T>(Export<T> export, OwnRequests requests, A
                 return;
             }
         }
-        counts.Add($"{export.Stats}{export.Unit}_dropped");
+        Count($"{export.Unit}_dropped");
     }
 
     /// <summary>Sends what is waiting, and completes when it is sent.</summary>
@@ -96,14 +97,16 @@ internal sealed class BatchExporter<T>(Export<T> export, OwnRequests requests, A
         var collector = export.Collector;
         var (head, body) = export.Write(batch);
         var answer = await requests.SendAsync(collector.Cluster, head, body, collector.Timeout).ConfigureAwait(false);
-        var taken = answer.Failure == OwnFailure.None && (collector.Format == SpanFormat.OtlpGrpc ? OtlpReport.IsTaken(answer) : answer.Head.Status is >= 200 and < 300);
+        var taken = answer.Failure == OwnFailure.None && (collector.IsGrpc ? GrpcCalls.IsOk(answer) : answer.Head.Status is >= 200 and < 300);
         if (taken)
         {
-            counts.Add($"{export.Stats}reports_sent");
-            counts.Add($"{export.Stats}{export.Unit}_sent", batch.Count);
+            Count("reports_sent");
+            Count($"{export.Unit}_{export.Done}", batch.Count);
             return;
         }
-        counts.Add(export.Stats + answer.Failure switch { OwnFailure.None => "reports_dropped", OwnFailure.NoHost => "reports_skipped_no_cluster", _ => "reports_failed" });
-        counts.Add($"{export.Stats}{export.Unit}_dropped", batch.Count);
+        Count(answer.Failure switch { OwnFailure.None => "reports_dropped", OwnFailure.NoHost => "reports_skipped_no_cluster", _ => "reports_failed" });
+        Count($"{export.Unit}_dropped", batch.Count);
     }
+
+    private void Count(string end, long count = 1) => counts.Add(export.Stats.Name(export.Stats.Family, end), count);
 }

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Text;
 using Google.Protobuf;
 using Isthmus.Proxy.Snapshot;
 
@@ -30,12 +31,22 @@ internal static class GrpcCalls
         return (head, body);
     }
 
+    public static (RequestHead Head, ReadOnlyMemory<byte> Body) Request(Collector collector, IMessage message)
+    {
+        var (head, body) = Request(collector.Authority, Encoding.UTF8.GetBytes(collector.Path), collector.Timeout, message);
+        foreach (var (name, value) in collector.Headers) head.Headers.Set(Encoding.ASCII.GetBytes(name), value);
+        return (head, body);
+    }
+
+    /// <summary>Whether the call succeeded.</summary>
+    public static bool IsOk(OwnAnswer answer) =>
+        answer.Failure == OwnFailure.None && answer.Head.Status == 200 && (answer.Trailers?.GetString("grpc-status"u8) ?? answer.Head.Headers.GetString("grpc-status"u8)) == "0";
+
     /// <summary>Null when the call failed, or the answer is not one message.</summary>
     public static T? Read<T>(OwnAnswer answer, MessageParser<T> parser) where T : class, IMessage<T>
     {
-        var status = answer.Trailers?.GetString("grpc-status"u8) ?? answer.Head.Headers.GetString("grpc-status"u8);
         var body = answer.Body.Span;
-        if (answer.Failure != OwnFailure.None || answer.Head.Status != 200 || status != "0") return null;
+        if (!IsOk(answer)) return null;
         if (body.Length < FrameHead || body[0] != 0 || BinaryPrimitives.ReadUInt32BigEndian(body[1..]) != body.Length - FrameHead) return null;
         try
         {

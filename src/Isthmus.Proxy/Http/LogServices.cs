@@ -1,27 +1,27 @@
 using System.Collections.Concurrent;
+using Google.Protobuf;
 using Isthmus.Core.Tasks;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Telemetry;
 
 namespace Isthmus.Proxy.Http;
 
-/// <summary>Sends lines of access logs to services that speak OpenTelemetry's protocol.</summary>
+/// <summary>Sends access logs to services: lines to those that speak OpenTelemetry's protocol, entries to those that speak Envoy's.</summary>
 internal sealed class LogServices(OwnRequests requests, AccessCounts counts, BackgroundTasks background, TimeProvider time, ProxyIdentity identity) : ILogServices, IDisposable
 {
-    private readonly ConcurrentDictionary<(Collector Collector, string LogName), BatchExporter<LogLine>> _exporters = [];
+    private readonly ConcurrentDictionary<(Collector Collector, string LogName), BatchExporter<LogLine>> _lines = [];
+    private readonly ConcurrentDictionary<(Collector Collector, string LogName, bool IsHttp), BatchExporter<IMessage>> _entries = [];
     private readonly CancellationTokenSource _stop = new();
     private readonly string _service = $"{identity.CanonicalName}.{identity.Namespace}";
 
-    public void Add(LogServiceSnapshot service, LogLine line)
+    public void Add(ServiceLog log, TrafficRecord record)
     {
-        var key = (service.Collector, service.LogName);
-        if (!_exporters.TryGetValue(key, out var exporter))
-            exporter = _exporters.GetOrAdd(key, made => new(ExportTo(made.Collector, made.LogName), requests, counts, background, time, _stop.Token));
-        exporter.Add(line);
+        if (log is OtlpLog otlp) Lines(otlp).Add(new(record.Start, otlp.Body.Format(record), [.. otlp.Attributes.Select(item => KeyValuePair.Create(item.Key, item.Value.Format(record)))]));
+        else if (log is EntryLog entries) Entries(entries).Add(entries.IsHttp ? LogEntry.Http(entries, record) : LogEntry.Tcp(record));
     }
 
     /// <summary>Sends what is waiting.</summary>
-    public Task FlushAsync() => Task.WhenAll(_exporters.Values.Select(exporter => exporter.FlushAsync()));
+    public Task FlushAsync() => Task.WhenAll(_lines.Values.Select(exporter => exporter.FlushAsync()).Concat(_entries.Values.Select(exporter => exporter.FlushAsync())));
 
     public void Dispose()
     {
@@ -29,6 +29,19 @@ internal sealed class LogServices(OwnRequests requests, AccessCounts counts, Bac
         _stop.Dispose();
     }
 
-    private Export<LogLine> ExportTo(Collector collector, string logName) =>
-        new(collector, "access_logs.open_telemetry_access_log.", "logs", lines => OtlpReport.Request(collector, _service, logName, lines));
+    private BatchExporter<LogLine> Lines(OtlpLog log)
+    {
+        var key = (log.Collector, log.LogName);
+        return _lines.TryGetValue(key, out var known) ? known : _lines.GetOrAdd(key, made => Exporter(
+            new Export<LogLine>(made.Collector, AccessStats.OtlpLogs, "logs", "written", lines => OtlpReport.Request(made.Collector, _service, made.LogName, lines))));
+    }
+
+    private BatchExporter<IMessage> Entries(EntryLog log)
+    {
+        var key = (log.Collector, log.LogName, log.IsHttp);
+        return _entries.TryGetValue(key, out var known) ? known : _entries.GetOrAdd(key, made => Exporter(
+            new Export<IMessage>(made.Collector, AccessStats.EntryLogs, "logs", "written", entries => EntryReport.Request(made.Collector, identity, made.LogName, entries))));
+    }
+
+    private BatchExporter<T> Exporter<T>(Export<T> export) => new(export, requests, counts, background, time, _stop.Token);
 }

@@ -11,8 +11,6 @@ namespace Isthmus.Proxy.Http;
 /// <summary>Spans and lines of logs as OTLP, over gRPC or HTTP.</summary>
 internal static class OtlpReport
 {
-    private const int FrameHead = 5;
-
     public static (RequestHead Head, ReadOnlyMemory<byte> Body) Request(Collector collector, IReadOnlyList<FinishedSpan> spans) => Request(collector, Message(spans));
 
     public static (RequestHead Head, ReadOnlyMemory<byte> Body) Request(Collector collector, string service, string logName, IReadOnlyList<LogLine> lines)
@@ -34,27 +32,15 @@ internal static class OtlpReport
 
     private static (RequestHead Head, ReadOnlyMemory<byte> Body) Request(Collector collector, IMessage message)
     {
-        var isGrpc = collector.Format == SpanFormat.OtlpGrpc;
-        var head = new RequestHead { Method = "POST", Version = isGrpc ? HttpVersions.Http2 : HttpVersions.Http11, Authority = collector.Authority };
+        if (collector.IsGrpc) return GrpcCalls.Request(collector, message);
+        var head = new RequestHead { Method = "POST", Version = HttpVersions.Http11, Authority = collector.Authority };
         head.SetTarget(Encoding.UTF8.GetBytes(collector.Path));
-        if (isGrpc)
-        {
-            head.Headers.Add("te"u8, "trailers"u8);
-            head.Headers.Add("grpc-timeout"u8, $"{(long)Math.Clamp(collector.Timeout.TotalMilliseconds, 1, 99_999_999)}m");
-        }
-        head.Headers.Add("content-type"u8, isGrpc ? "application/grpc"u8 : "application/x-protobuf"u8);
+        head.Headers.Add("content-type"u8, "application/x-protobuf"u8);
         foreach (var (name, value) in collector.Headers) head.Headers.Set(Encoding.ASCII.GetBytes(name), value);
-        var start = isGrpc ? FrameHead : 0;
-        var body = new byte[start + message.CalculateSize()];
-        if (!isGrpc) head.Headers.Set("content-length"u8, body.Length.ToString(CultureInfo.InvariantCulture));
-        if (isGrpc) BinaryPrimitives.WriteUInt32BigEndian(body.AsSpan(1), (uint)(body.Length - FrameHead));
-        message.WriteTo(body.AsSpan(start));
+        var body = message.ToByteArray();
+        head.Headers.Set("content-length"u8, body.Length.ToString(CultureInfo.InvariantCulture));
         return (head, body);
     }
-
-    /// <summary>Whether a gRPC answer says that the collector has the spans.</summary>
-    public static bool IsTaken(OwnAnswer answer) =>
-        answer.Head.Status == 200 && (answer.Trailers?.GetString("grpc-status"u8) ?? answer.Head.Headers.GetString("grpc-status"u8)) == "0";
 
     private static ExportTraceServiceRequest Message(IReadOnlyList<FinishedSpan> spans)
     {

@@ -40,11 +40,11 @@ internal sealed partial class RequestAccess
         if (descriptors.Count == 0) return null;
         var answer = await parts.Limits.AskAsync(limit, limit.DomainFor(own), descriptors).ConfigureAwait(false);
         var stats = $"cluster.{route.Cluster}{limit.Stats}";
-        parts.Report.Access.Add(stats + (answer.IsOver switch { null => "error", true => "over_limit", false => "ok" }));
+        parts.Report.Access.Add(AccessStats.RateLimit.Name(stats, answer.IsOver switch { null => "error", true => "over_limit", false => "ok" }));
         if (answer.IsOver is null)
         {
             if (limit.FailsClosed) return new(limit.StatusOnError, default, "rate_limiter_error", EndReason.RateLimitFailed);
-            parts.Report.Access.Add($"{stats}failure_mode_allowed");
+            parts.Report.Access.Add(AccessStats.RateLimit.Name(stats, "failure_mode_allowed"));
             return null;
         }
         if (answer.IsOver is true)

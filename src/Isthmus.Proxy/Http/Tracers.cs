@@ -33,7 +33,7 @@ internal sealed class Tracers(OwnRequests requests, AccessCounts counts, Backgro
     private OpenSpan Open(TracingSettings settings, HeaderBlock headers, Direction direction)
     {
         var wanted = TraceDecision.Of(settings, headers);
-        var isW3C = settings.Collector.Format != SpanFormat.Zipkin;
+        var isW3C = settings.Collector.Format != ReportFormat.Zipkin;
         var caller = TraceHeaders.Read(headers, isW3C);
         var sampled = caller.IsSampled ?? wanted;
         var span = caller.HasTrace
@@ -55,9 +55,9 @@ internal sealed class Tracers(OwnRequests requests, AccessCounts counts, Backgro
         exporter.Add(span);
     }
 
-    private Export<FinishedSpan> ExportTo(Collector collector) => collector.Format == SpanFormat.Zipkin
-        ? new(collector, "tracing.zipkin.", "spans", spans => ZipkinReport.Request(collector, spans, Address))
-        : new(collector, "tracing.opentelemetry.", "spans", spans => OtlpReport.Request(collector, spans));
+    private Export<FinishedSpan> ExportTo(Collector collector) => collector.Format == ReportFormat.Zipkin
+        ? new(collector, AccessStats.Zipkin, "spans", "sent", spans => ZipkinReport.Request(collector, spans, Address))
+        : new(collector, AccessStats.OtlpSpans, "spans", "sent", spans => OtlpReport.Request(collector, spans));
 
     /// <summary>Sends what is waiting.</summary>
     public Task FlushAsync() => Task.WhenAll(_exporters.Values.Select(exporter => exporter.FlushAsync()));

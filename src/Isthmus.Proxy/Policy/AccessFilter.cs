@@ -35,9 +35,11 @@ internal sealed class RbacFilter : AccessFilter
     {
         (_rules, _shadow, _space) = (RbacPolicy.From(rules), RbacPolicy.From(shadow), space);
         (_idKey, _resultKey) = ($"{shadowPrefix}shadow_effective_policy_id", $"{shadowPrefix}shadow_engine_result");
-        _counted = ($"{stats}rbac.allowed", $"{stats}rbac.denied");
-        _shadowCounted = ($"{stats}rbac.{shadowPrefix}shadow_allowed", $"{stats}rbac.{shadowPrefix}shadow_denied");
+        _counted = Names($"{stats}rbac.", "");
+        _shadowCounted = Names($"{stats}rbac.{shadowPrefix}", "shadow_");
     }
+
+    private static (string, string) Names(string before, string kind) => (AccessStats.Rbac.Name(before, $"{kind}allowed"), AccessStats.Rbac.Name(before, $"{kind}denied"));
 
     /// <summary>What the enforced rules decide.</summary>
     public Verdict Decide(in PolicyFacts facts) => _rules?.Decide(facts) ?? new(true, "");

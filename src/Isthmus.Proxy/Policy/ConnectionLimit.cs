@@ -7,7 +7,7 @@ namespace Isthmus.Proxy.Policy;
 /// <param name="stats">What the names of the counters begin with.</param>
 internal sealed class ConnectionLimit(TokenBucket bucket, string stats) : AccessFilter
 {
-    private readonly string _limited = $"local_rate_limit.{stats}.rate_limited";
+    private readonly string _limited = AccessStats.ConnectionLimit.Name($"local_rate_limit.{stats}.", "rate_limited");
 
     /// <summary>Takes a token; false when there is none.</summary>
     public bool TryTake(TimeProvider time, AccessCounts counts)

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Telemetry;
 
 namespace Isthmus.Proxy.Policy;
 
@@ -46,13 +47,13 @@ internal sealed class LocalLimit(LocalBuckets rule, string stats)
     /// <summary>Fields of requests that are too many and not refused.</summary>
     public IReadOnlyList<HeaderEdit> ToUpstream { get; init; } = [];
 
-    public string Counted { get; } = $"{stats}.http_local_rate_limit.enabled";
+    public string Counted { get; } = AccessStats.LocalRateLimit.Name($"{stats}.http_local_rate_limit.", "enabled");
 
-    public string Passed { get; } = $"{stats}.http_local_rate_limit.ok";
+    public string Passed { get; } = AccessStats.LocalRateLimit.Name($"{stats}.http_local_rate_limit.", "ok");
 
-    public string TooMany { get; } = $"{stats}.http_local_rate_limit.rate_limited";
+    public string TooMany { get; } = AccessStats.LocalRateLimit.Name($"{stats}.http_local_rate_limit.", "rate_limited");
 
-    public string Refused { get; } = $"{stats}.http_local_rate_limit.enforced";
+    public string Refused { get; } = AccessStats.LocalRateLimit.Name($"{stats}.http_local_rate_limit.", "enforced");
 
     /// <summary>The filter counts nothing: it has neither a bucket nor descriptors.</summary>
     public bool IsIdle => rule.IsEmpty;

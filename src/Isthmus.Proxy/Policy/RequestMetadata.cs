@@ -16,6 +16,9 @@ internal sealed class RequestMetadata
 
     private readonly JsonObject _filters = [];
 
+    /// <summary>What each filter learned: an object.</summary>
+    public IEnumerable<KeyValuePair<string, JsonNode?>> Filters => _filters;
+
     public static RequestMetadata Of(IReadOnlyList<StoredToken> verified)
     {
         var metadata = new RequestMetadata();

@@ -13,7 +13,8 @@ internal static class AccessLogDecoder
         "[%START_TIME%] \"%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%\" %RESPONSE_CODE% %RESPONSE_FLAGS% %BYTES_RECEIVED% %BYTES_SENT% " +
         "%DURATION% %RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% \"%REQ(X-FORWARDED-FOR)%\" \"%REQ(USER-AGENT)%\" \"%REQ(X-REQUEST-ID)%\" \"%REQ(:AUTHORITY)%\" \"%UPSTREAM_HOST%\"\n";
 
-    private const string LogsPath = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
+    private const string LinesPath = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
+    private const string EntriesPath = "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs";
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
 
     /// <exception cref="ResourceException">A format or filter that cannot be used.</exception>
@@ -22,29 +23,42 @@ internal static class AccessLogDecoder
         var decoded = new List<AccessLogSnapshot>();
         foreach (var log in logs)
         {
-            if (log.TypedConfig.TryRead(out OpenTelemetryAccessLogConfig otlp)) decoded.Add(Service(otlp) with { Filter = log.Filter is null ? null : Filter(log.Filter) });
-            else if (Output(log) is { } output) decoded.Add(new(output.Path, output.Format, log.Filter is null ? null : Filter(log.Filter)));
+            if (Output(log) is { } output) decoded.Add(log.Filter is null ? output : output with { Filter = Filter(log.Filter) });
             else notes.Add($"access log '{log.Name}' is ignored");
         }
         return decoded.ToValueList();
     }
 
-    private static (string Path, LogFormat Format)? Output(AccessLog log)
+    private static AccessLogSnapshot? Output(AccessLog log)
     {
-        if (log.TypedConfig.TryRead(out FileAccessLog file)) return (file.Path, Format(file.LogFormat));
-        if (log.TypedConfig.TryRead(out StdoutAccessLog output)) return ("/dev/stdout", Format(output.LogFormat));
-        if (log.TypedConfig.TryRead(out StderrAccessLog errors)) return ("/dev/stderr", Format(errors.LogFormat));
-        return null;
+        if (log.TypedConfig.TryRead(out FileAccessLog file)) return new FileLog(file.Path, Format(file.LogFormat));
+        if (log.TypedConfig.TryRead(out StdoutAccessLog output)) return new FileLog("/dev/stdout", Format(output.LogFormat));
+        if (log.TypedConfig.TryRead(out StderrAccessLog errors)) return new FileLog("/dev/stderr", Format(errors.LogFormat));
+        if (log.TypedConfig.TryRead(out OpenTelemetryAccessLogConfig otlp)) return Lines(otlp);
+        if (log.TypedConfig.TryRead(out TcpGrpcAccessLogConfig tcp)) return new EntryLog(Service(tcp.CommonConfig, ReportFormat.EnvoyGrpc, EntriesPath), tcp.CommonConfig.LogName, false);
+        if (!log.TypedConfig.TryRead(out HttpGrpcAccessLogConfig http)) return null;
+        return new EntryLog(Service(http.CommonConfig, ReportFormat.EnvoyGrpc, EntriesPath), http.CommonConfig.LogName, true)
+        {
+            RequestHeaders = Names(http.AdditionalRequestHeadersToLog),
+            ResponseHeaders = Names(http.AdditionalResponseHeadersToLog),
+            ResponseTrailers = Names(http.AdditionalResponseTrailersToLog),
+        };
     }
 
-    private static AccessLogSnapshot Service(OpenTelemetryAccessLogConfig config)
+    private static OtlpLog Lines(OpenTelemetryAccessLogConfig config)
     {
-        if (config.CommonConfig?.GrpcService is not { EnvoyGrpc: { } grpc } service) throw new ResourceException("access log by OpenTelemetry: it has no grpc_service with envoy_grpc");
-        var fields = service.InitialMetadata.Select(field => KeyValuePair.Create(field.Key.ToLowerInvariant(), field.Value)).DistinctBy(field => field.Key).ToValueMap();
-        var collector = new Collector(SpanFormat.OtlpGrpc, grpc.ClusterName, grpc.Authority.Length > 0 ? grpc.Authority : grpc.ClusterName, LogsPath, service.Timeout?.ToTimeSpan() ?? Patience, fields);
         var attributes = (config.Attributes?.Values ?? []).Select(item => KeyValuePair.Create(item.Key, LogFormat.ParseText(item.Value?.StringValue ?? ""))).ToList();
-        return new("", LogFormat.ParseText(config.Body?.StringValue ?? ""), null) { Service = new(collector, config.CommonConfig.LogName, attributes) };
+        return new(Service(config.CommonConfig, ReportFormat.OtlpGrpc, LinesPath), config.CommonConfig.LogName, LogFormat.ParseText(config.Body?.StringValue ?? ""), attributes);
     }
+
+    private static Collector Service(CommonGrpcAccessLogConfig? config, ReportFormat format, string path)
+    {
+        if (config?.GrpcService is not { EnvoyGrpc: { } grpc } service) throw new ResourceException("access log by gRPC: it has no grpc_service with envoy_grpc");
+        var fields = service.InitialMetadata.Select(field => KeyValuePair.Create(field.Key.ToLowerInvariant(), field.Value)).DistinctBy(field => field.Key).ToValueMap();
+        return new(format, grpc.ClusterName, grpc.Authority.Length > 0 ? grpc.Authority : grpc.ClusterName, path, service.Timeout?.ToTimeSpan() ?? Patience, fields);
+    }
+
+    private static ValueList<string> Names(IEnumerable<string> names) => names.Select(name => name.ToLowerInvariant()).Distinct().ToValueList();
 
     private static LogFormat Format(SubstitutionFormatString? format) => format?.FormatCase switch
     {

@@ -124,15 +124,29 @@ internal sealed record ClientCertFields(bool Subject, bool Cert, bool Chain, boo
 
 internal enum EscapedSlashes { Keep, Reject, Redirect, Forward }
 
-/// <summary>An access log: where, how, and for which connections and requests.</summary>
-/// <param name="Path">The file; empty for a service.</param>
-/// <param name="Format">What a line contains; for a service, its body.</param>
-/// <param name="Filter">Null: for all.</param>
-internal sealed record AccessLogSnapshot(string Path, LogFormat Format, Predicate<TrafficRecord>? Filter)
+/// <summary>An access log: where, and for which connections and requests.</summary>
+internal abstract record AccessLogSnapshot
 {
-    /// <summary>Null for a file.</summary>
-    public LogServiceSnapshot? Service { get; init; }
+    /// <summary>Null: for all.</summary>
+    public Predicate<TrafficRecord>? Filter { get; init; }
 }
 
-/// <summary>A service that takes lines of access logs.</summary>
-internal sealed record LogServiceSnapshot(Collector Collector, string LogName, IReadOnlyList<KeyValuePair<string, LogFormat>> Attributes);
+/// <summary>A file that gets lines.</summary>
+internal sealed record FileLog(string Path, LogFormat Format) : AccessLogSnapshot;
+
+/// <summary>A service that takes access logs.</summary>
+internal abstract record ServiceLog(Collector Collector, string LogName) : AccessLogSnapshot;
+
+/// <summary>One that speaks OpenTelemetry's protocol, and gets lines.</summary>
+internal sealed record OtlpLog(Collector Collector, string LogName, LogFormat Body, IReadOnlyList<KeyValuePair<string, LogFormat>> Attributes) : ServiceLog(Collector, LogName);
+
+/// <summary>One that gets Envoy's entries, for HTTP or TCP.</summary>
+internal sealed record EntryLog(Collector Collector, string LogName, bool IsHttp) : ServiceLog(Collector, LogName)
+{
+    /// <summary>The headers and trailers that entries contain.</summary>
+    public ValueList<string> RequestHeaders { get; init; }
+
+    public ValueList<string> ResponseHeaders { get; init; }
+
+    public ValueList<string> ResponseTrailers { get; init; }
+}

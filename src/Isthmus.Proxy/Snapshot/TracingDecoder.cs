@@ -37,16 +37,16 @@ internal static class TracingDecoder
     {
         if (provider.TypedConfig is not { } config) return null;
         if (config.TryRead(out ZipkinConfig zipkin) && zipkin.CollectorEndpointVersion == ZipkinConfig.Types.CollectorEndpointVersion.HttpJson && zipkin.CollectorEndpoint.StartsWith('/'))
-            return new(SpanFormat.Zipkin, zipkin.CollectorCluster, zipkin.CollectorHostname.Length > 0 ? zipkin.CollectorHostname : zipkin.CollectorCluster, zipkin.CollectorEndpoint, Patience, ValueMap<string>.Empty);
+            return new(ReportFormat.Zipkin, zipkin.CollectorCluster, zipkin.CollectorHostname.Length > 0 ? zipkin.CollectorHostname : zipkin.CollectorCluster, zipkin.CollectorEndpoint, Patience, ValueMap<string>.Empty);
         if (!config.TryRead(out OpenTelemetryConfig otlp)) return null;
         if (otlp.GrpcService is { EnvoyGrpc: { } grpc } service)
         {
             var fields = service.InitialMetadata.Select(field => KeyValuePair.Create(field.Key.ToLowerInvariant(), field.Value)).DistinctBy(field => field.Key).ToValueMap();
-            return new(SpanFormat.OtlpGrpc, grpc.ClusterName, grpc.Authority.Length > 0 ? grpc.Authority : grpc.ClusterName, GrpcPath, service.Timeout?.ToTimeSpan() ?? Patience, fields);
+            return new(ReportFormat.OtlpGrpc, grpc.ClusterName, grpc.Authority.Length > 0 ? grpc.Authority : grpc.ClusterName, GrpcPath, service.Timeout?.ToTimeSpan() ?? Patience, fields);
         }
         if (otlp.HttpService is not { HttpUri: { } uri } web || !Uri.TryCreate(uri.Uri, UriKind.Absolute, out var target)) return null;
         var headers = web.RequestHeadersToAdd.Select(field => KeyValuePair.Create(field.Header.Key.ToLowerInvariant(), field.Header.Value)).DistinctBy(field => field.Key).ToValueMap();
-        return new(SpanFormat.OtlpHttp, uri.Cluster, target.IsDefaultPort ? target.Host : target.Authority, target.PathAndQuery, uri.Timeout?.ToTimeSpan() ?? Patience, headers);
+        return new(ReportFormat.OtlpHttp, uri.Cluster, target.IsDefaultPort ? target.Host : target.Authority, target.PathAndQuery, uri.Timeout?.ToTimeSpan() ?? Patience, headers);
     }
 
     private static SpanTag? Tag(CustomTag tag, List<string> notes)

@@ -2,11 +2,14 @@ using Isthmus.Core.Collections;
 
 namespace Isthmus.Proxy.Snapshot;
 
-internal enum SpanFormat { Zipkin, OtlpGrpc, OtlpHttp }
+internal enum ReportFormat { Zipkin, OtlpGrpc, OtlpHttp, EnvoyGrpc }
 
-/// <summary>Where spans are sent, and how.</summary>
+/// <summary>Where spans or access logs are sent, and how.</summary>
 /// <param name="Timeout">How long a report may take.</param>
-internal sealed record Collector(SpanFormat Format, string Cluster, string Authority, string Path, TimeSpan Timeout, ValueMap<string> Headers);
+internal sealed record Collector(ReportFormat Format, string Cluster, string Authority, string Path, TimeSpan Timeout, ValueMap<string> Headers)
+{
+    public bool IsGrpc => Format is ReportFormat.OtlpGrpc or ReportFormat.EnvoyGrpc;
+}
 
 internal enum SpanTagSource { Literal, Header, Environment }
 

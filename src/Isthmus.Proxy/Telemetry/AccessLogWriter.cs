@@ -38,7 +38,7 @@ internal sealed class AccessLogWriter(ILogFiles files) : IDisposable
 
     [ThreadStatic] private static ByteWriter? _line;
 
-    /// <summary>Takes the lines for services; null: there is none yet.</summary>
+    /// <summary>Takes what is for services; null: there is none yet.</summary>
     public ILogServices? Services { get; set; }
 
     /// <summary>Lines that files lost.</summary>
@@ -49,16 +49,17 @@ internal sealed class AccessLogWriter(ILogFiles files) : IDisposable
         foreach (var log in logs)
         {
             if (log.Filter is { } takes && !takes(record)) continue;
-            if (log.Service is { } service)
-            {
-                Services?.Add(service, new(record.Start, log.Format.Format(record), [.. service.Attributes.Select(item => KeyValuePair.Create(item.Key, item.Value.Format(record)))]));
-                continue;
-            }
-            var line = _line ??= new ByteWriter();
-            line.Clear();
-            log.Format.Write(record, line);
-            _files.GetOrAdd(log.Path, static (path, files) => new LogFile(files, path), files).Append(line);
+            if (log is ServiceLog service) Services?.Add(service, record);
+            else if (log is FileLog file) Write(file, record);
         }
+    }
+
+    private void Write(FileLog log, TrafficRecord record)
+    {
+        var line = _line ??= new ByteWriter();
+        line.Clear();
+        log.Format.Write(record, line);
+        _files.GetOrAdd(log.Path, static (path, files) => new LogFile(files, path), files).Append(line);
     }
 
     /// <summary>Writes the waiting lines.</summary>

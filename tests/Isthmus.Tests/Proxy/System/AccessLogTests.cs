@@ -60,7 +60,7 @@ public sealed class AccessLogTests
     public void The_standard_streams_are_files(string type, string path)
     {
         var log = WireTypes.Strict.Parse<AccessLog>($$"""{"name": "s", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.access_loggers.{{type}}", "log_format": {"text_format_source": {"inline_string": "%PROTOCOL%"} } } }""");
-        var decoded = Assert.Single(AccessLogDecoder.Decode([log], []));
+        var decoded = Assert.IsType<FileLog>(Assert.Single(AccessLogDecoder.Decode([log], [])));
         Assert.Equal((path, "HTTP/1.1"), (decoded.Path, decoded.Format.Format(LogFormatTests.Record())));
     }
 

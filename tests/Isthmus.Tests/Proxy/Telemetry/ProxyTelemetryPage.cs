@@ -171,16 +171,14 @@ internal static class ProxyTelemetryPage
 
             ### Policies and reports
 
-            These appear once they are not 0. `PREFIX` names the listener.
+            These appear once they are not 0. `PREFIX` and `NAME` are the names of a listener and a cluster.
 
             | statistic | meaning |
             |---|---|
-            | `PREFIX.rbac.allowed`, `PREFIX.rbac.denied` | Decisions of AuthorizationPolicies. Policies on trial (`istio.io/dry-run`) have `shadow_allowed` and `shadow_denied`, in scrapes with the labels `authz_dry_run_action` and `authz_dry_run_result` |
-            | `PREFIX.ext_authz.ok`, `denied`, `error`, `timeout`, `failure_mode_allowed` | Answers of external authorizers |
-            | `PREFIX.ratelimit.ok`, `over_limit`, `error`, `failure_mode_allowed` | Answers of a rate limit service |
-            | `PREFIX.http_local_rate_limit.ok`, `rate_limited`, `enforced` | Decisions of local rate limits |
-            | `tracing.PROVIDER.spans_sent`, `spans_dropped`, `reports_sent`, `reports_failed`, `reports_dropped`, `reports_skipped_no_cluster` | Spans, and the requests that carry them to a collector |
-            | `access_logs.open_telemetry_access_log.logs_written`, `logs_dropped` | Access log lines that went to a collector, and that did not |
+
+            """);
+        foreach (var family in AccessStats.All) page.Append("| ").AppendJoin(", ", family.Ends.Select((end, i) => $"`{(i == 0 ? family.Family : "")}{end}`")).Append(" | ").Append(family.Meaning).Append(" |\n");
+        page.Append("""
 
             ### The agent
 

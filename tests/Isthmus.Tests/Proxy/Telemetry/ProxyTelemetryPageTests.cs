@@ -32,7 +32,7 @@ public sealed class ProxyTelemetryPageTests
     {
         var record = LogFormatTests.Record();
         record.Host = new Host(new Endpoint(IPEndPoint.Parse("10.1.1.1:80"), 1, default, new([]), Workload.Unknown, false));
-        var tracing = new TracingSettings(new Collector(SpanFormat.Zipkin, "", "", "", default, new([])), 100, 100, 100, 256, new([]), false);
+        var tracing = new TracingSettings(new Collector(ReportFormat.Zipkin, "", "", "", default, new([])), 100, 100, 100, 256, new([]), false);
         foreach (var (name, value) in (ReadOnlySpan<(string, string)>)[("content-type", "application/grpc"), ("grpc-timeout", "1S"), ("x-request-id", "a")]) record.Request!.Headers.Add(global::System.Text.Encoding.ASCII.GetBytes(name), value);
         var tags = SpanTags.Of(tracing, record, ProxyIdentity.Unknown with { NodeId = "sidecar~a" }, _ => null);
         Assert.Equal(ProxyTelemetryPage.Attributes.Keys, tags.Select(tag => tag.Key));

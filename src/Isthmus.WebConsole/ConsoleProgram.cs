@@ -1,7 +1,6 @@
 using System.ComponentModel;
 using System.Diagnostics;
 using Isthmus.Kubernetes.Client;
-using Isthmus.Operate.Diagnose.Analysis;
 using Isthmus.WebConsole.Answers;
 using Isthmus.WebConsole.Reading;
 using Isthmus.WebConsole.Serving;
@@ -21,7 +20,7 @@ public static class ConsoleProgram
     {
         var (entrance, events) = (new Entrance(), new EventHub());
         using var reader = new MeshStateReader(settings.Clusters, settings.IstioNamespace, time);
-        using var watch = new MeshWatch(settings.Clusters, reader, new InventoryReader(settings.IstioNamespace, proxies: 0), events, time);
+        using var watch = new MeshWatch(reader, new MeshAnalysis(settings.Clusters, settings.IstioNamespace, reader), events, time);
         var answers = new PageAnswers(settings.Clusters, settings.IstioNamespace, reader, time);
         // The clusters are read while the server and the browser start.
         var watching = watch.RunAsync(stop);

@@ -3,7 +3,6 @@ using System.Text.Json.Serialization.Metadata;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Operate.Diagnose;
-using Isthmus.Operate.Diagnose.Analysis;
 using Isthmus.WebConsole.Picture;
 using Isthmus.WebConsole.Reading;
 using Isthmus.WebConsole.Serving;
@@ -12,7 +11,7 @@ using Isthmus.WebConsole.Traffic;
 namespace Isthmus.WebConsole;
 
 /// <summary>Reads the mesh while a page is open, and publishes what it finds.</summary>
-internal sealed class MeshWatch(IReadOnlyList<ClusterAccess> clusters, MeshStateReader reader, InventoryReader inventory, EventHub events, TimeProvider time) : IDisposable
+internal sealed class MeshWatch(MeshStateReader reader, MeshAnalysis analysis, EventHub events, TimeProvider time) : IDisposable
 {
     private static readonly TimeSpan Reading = TimeSpan.FromSeconds(3), Sampling = TimeSpan.FromSeconds(1), Analyzing = TimeSpan.FromSeconds(15);
 
@@ -21,14 +20,14 @@ internal sealed class MeshWatch(IReadOnlyList<ClusterAccess> clusters, MeshState
     private volatile MeshState _mesh = MeshState.Unread;
     private volatile Topology? _topology;
     private volatile IReadOnlyList<Check> _checks = [];
-    private volatile IReadOnlyList<Finding> _findings = [];
+    private readonly TaskCompletionSource _firstReading = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private DateTimeOffset? _analyzed;
 
     /// <summary>What was read last.</summary>
     public MeshState Mesh => _mesh;
 
     /// <summary>What was found last.</summary>
-    public IReadOnlyList<ProblemRow> Problems => ProblemRow.Join(_checks, _findings);
+    public IReadOnlyList<ProblemRow> Problems => ProblemRow.Join(_checks, analysis.Findings);
 
     public void Dispose()
     {
@@ -42,7 +41,14 @@ internal sealed class MeshWatch(IReadOnlyList<ClusterAccess> clusters, MeshState
     public async Task RunAsync(CancellationToken stop)
     {
         events.Opened = ReadNow;
-        await Task.WhenAll(RepeatAsync(ReadAsync, Reading, _readNow, stop), RepeatAsync(SampleAsync, Sampling, _sampleNow, stop), RepeatAsync(AnalyzeAsync, Analyzing, _analyzeNow, stop));
+        await Task.WhenAll(RepeatAsync(ReadAsync, Reading, _readNow, stop), AfterFirstReadingAsync());
+
+        // The first picture has the machine for itself.
+        async Task AfterFirstReadingAsync()
+        {
+            await _firstReading.Task.WaitAsync(stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await Task.WhenAll(RepeatAsync(SampleAsync, Sampling, _sampleNow, stop), RepeatAsync(AnalyzeAsync, Analyzing, _analyzeNow, stop));
+        }
     }
 
     /// <summary>Does not wait for the next turn.</summary>
@@ -81,12 +87,19 @@ internal sealed class MeshWatch(IReadOnlyList<ClusterAccess> clusters, MeshState
 
     private async Task ReadAsync(CancellationToken stop)
     {
-        var mesh = await reader.ReadAsync(stop);
-        var topology = TopologyBuilder.Build(mesh);
-        (_mesh, _topology) = (mesh, topology);
-        _checks = MeshVerification.Run([.. mesh.Clusters.Select(cluster => cluster.Facts)], time.GetUtcNow());
-        Publish("topology", topology, PageJson.Default.Topology);
-        Report();
+        try
+        {
+            var mesh = await reader.ReadAsync(stop);
+            var topology = TopologyBuilder.Build(mesh);
+            (_mesh, _topology) = (mesh, topology);
+            _checks = MeshVerification.Run([.. mesh.Clusters.Select(cluster => cluster.Facts)], time.GetUtcNow());
+            Publish("topology", topology, PageJson.Default.Topology);
+            Report();
+        }
+        finally
+        {
+            _firstReading.TrySetResult();
+        }
     }
 
     private async Task SampleAsync(CancellationToken stop)
@@ -101,17 +114,15 @@ internal sealed class MeshWatch(IReadOnlyList<ClusterAccess> clusters, MeshState
 
     private async Task AnalyzeAsync(CancellationToken stop)
     {
-        _findings = Analysis.Run(await Task.WhenAll(clusters.Select(access => inventory.ReadAsync(access.Name, access, stop))));
+        await analysis.UpdateAsync(stop);
         _analyzed = time.GetUtcNow();
         if (_topology is not null) Report();
-        // Objects of whole clusters were read, and little of that is kept.
-        GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
     }
 
     private void Report()
     {
         var mesh = _mesh;
-        Publish("problems", new ProblemReport(mesh.Time, _analyzed, _checks.Count, MeshVerification.CountMeshes([.. mesh.Clusters.Select(cluster => cluster.Facts)]), ProblemRow.Join(_checks, _findings)),
+        Publish("problems", new ProblemReport(mesh.Time, _analyzed, _checks.Count, MeshVerification.CountMeshes([.. mesh.Clusters.Select(cluster => cluster.Facts)]), ProblemRow.Join(_checks, analysis.Findings)),
             PageJson.Default.ProblemReport);
     }
 

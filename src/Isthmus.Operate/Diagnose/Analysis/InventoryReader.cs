@@ -27,6 +27,13 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
         new("networking.k8s.io", "v1", "Ingress", "ingresses", true), Kinds.Deployment, Kinds.StatefulSet, Kinds.DaemonSet, Kinds.ServiceAccount, Kinds.MutatingWebhookConfiguration,
     ];
 
+    /// <summary>The kinds of which all objects are read.</summary>
+    internal static readonly IReadOnlyList<ResourceKind> Lists =
+        [Kinds.Service, Kinds.Pod, Kinds.Node, Kinds.Namespace, .. Optional, .. IstioKind.All.Where(kind => kind.Kind != "IstioOperator").Select(kind => Manifests.ResourceOf(kind))];
+
+    /// <summary>The settings of control planes, and the roots in all namespaces.</summary>
+    internal const string SettingsLabel = $"{ObjectLabels.Component}=Pilot", RootsField = $"metadata.name={WellKnown.RootCertConfigMap}";
+
     public async Task<ClusterInventory> ReadAsync(string context, ClusterAccess access, CancellationToken stop)
     {
         using var client = new KubeClient(access, "isthmus-analyze") { RequestTimeout = TimeSpan.FromSeconds(10) };
@@ -46,10 +53,9 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
 
     private async Task<ClusterInventory> ReadAsync(string context, KubeClient client, CancellationToken stop)
     {
-        var kinds = (ResourceKind[])[Kinds.Service, Kinds.Pod, Kinds.Node, Kinds.Namespace, .. Optional, .. IstioKind.All.Where(kind => kind.Kind != "IstioOperator").Select(kind => Manifests.ResourceOf(kind))];
-        var lists = await Task.WhenAll(kinds.Select(kind => ListAsync(client, kind, stop)));
+        var lists = await Task.WhenAll(Lists.Select(kind => ListAsync(client, kind, stop)));
         var objects = lists.SelectMany(list => list ?? []).ToList();
-        var unread = kinds.Zip(lists).Where(pair => pair.Second is null).Select(pair => pair.First.Kind).ToHashSet(StringComparer.Ordinal);
+        var unread = Lists.Zip(lists).Where(pair => pair.Second is null).Select(pair => pair.First.Kind).ToHashSet(StringComparer.Ordinal);
         if (await client.FindAsync(Kinds.ConfigMap, "kube-system", "coredns", stop) is { } dns) objects.Add(Typed(dns, Kinds.ConfigMap));
         objects.AddRange(await SettingsAsync(client, stop));
         var cluster = ClusterInventory.From(context, objects, await TrustAsync(client, [.. objects.Where(value => value["kind"]?.ToString() == "Pod")], stop), istioNamespace, unread);
@@ -59,7 +65,7 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
     /// <summary>The settings of the mesh, of each revision.</summary>
     private async Task<IEnumerable<JsonObject>> SettingsAsync(KubeClient client, CancellationToken stop)
     {
-        var labelled = await client.ListAllAsync<JsonObject>(Kinds.ConfigMap, istioNamespace, new ListOptions { LabelSelector = $"{ObjectLabels.Component}=Pilot" }, stop);
+        var labelled = await client.ListAllAsync<JsonObject>(Kinds.ConfigMap, istioNamespace, new ListOptions { LabelSelector = SettingsLabel }, stop);
         var maps = labelled.Append(await client.FindAsync(Kinds.ConfigMap, istioNamespace, "istio", stop)).OfType<JsonObject>();
         return maps.Where(map => map["data"]?["mesh"] is not null).DistinctBy(map => map["metadata"]?["name"]?.ToString()).Select(map => Typed(map, Kinds.ConfigMap));
     }
@@ -136,7 +142,7 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
         if (await client.FindAsync<Namespace>(Kinds.Namespace, null, istioNamespace, stop) is null) return TrustFacts.None;
         var given = await client.FindAsync<Secret>(Kinds.Secret, istioNamespace, WellKnown.CaCerts, stop);
         var own = await client.FindAsync<Secret>(Kinds.Secret, istioNamespace, WellKnown.SelfSignedCa, stop);
-        var maps = await client.ListAllAsync<ConfigMap>(Kinds.ConfigMap, null, new ListOptions { FieldSelector = $"metadata.name={WellKnown.RootCertConfigMap}" }, stop);
+        var maps = await client.ListAllAsync<ConfigMap>(Kinds.ConfigMap, null, new ListOptions { FieldSelector = RootsField }, stop);
         var roots = maps.ToDictionary(map => map.Metadata.Namespace, map => Root.Of(map.Data.GetValueOrDefault(WellKnown.RootCertKey)), StringComparer.Ordinal);
         var deployments = await client.ListAllAsync<Deployment>(Kinds.Deployment, istioNamespace, new ListOptions { LabelSelector = "app=istiod" }, stop);
         var controlPlanes = pods.Where(pod => pod["metadata"]?["namespace"]?.ToString() == istioNamespace && pod["metadata"]?["labels"]?["app"]?.ToString() == "istiod");

@@ -1,0 +1,51 @@
+using Isthmus.Kubernetes.Client;
+using Isthmus.Operate.Diagnose.Analysis;
+
+namespace Isthmus.WebConsole.Reading;
+
+/// <summary>Analyzes the objects of all clusters, and does so again only after one of them changed.</summary>
+internal sealed class MeshAnalysis(IReadOnlyList<ClusterAccess> clusters, string istioNamespace, MeshStateReader reader)
+{
+    private readonly InventoryReader _inventory = new(istioNamespace, proxies: 0);
+    private readonly InventoryVersions _versions = new(istioNamespace);
+    private readonly Dictionary<string, IReadOnlyList<CredentialReference>> _credentials = new(StringComparer.Ordinal);
+    private IReadOnlyList<string> _analyzed = [];
+
+    public IReadOnlyList<Finding> Findings { get; private set; } = [];
+
+    /// <summary>How often objects were analyzed.</summary>
+    public int Runs { get; private set; }
+
+    /// <summary>Brings <see cref="Findings"/> up to date.</summary>
+    public async Task UpdateAsync(CancellationToken stop)
+    {
+        // Versions first: what changes while the objects are read is found the next time.
+        var versions = await Task.WhenAll(clusters.Select(access => VersionsAsync(access, stop)));
+        if (Runs > 0 && versions.SequenceEqual(_analyzed, StringComparer.Ordinal)) return;
+        await AnalyzeAsync(stop);
+        _analyzed = versions;
+        // Objects of whole clusters were read, and little of that is kept.
+        GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
+    }
+
+    /// <summary>A method of its own, so that nothing refers to the objects when it ends.</summary>
+    private async Task AnalyzeAsync(CancellationToken stop)
+    {
+        var inventories = await Task.WhenAll(clusters.Select(access => _inventory.ReadAsync(access.Name, access, stop)));
+        Findings = [.. Analysis.Run(inventories)];
+        foreach (var inventory in inventories) _credentials[inventory.Context] = [.. CredentialReferences.Of(inventory)];
+        Runs++;
+    }
+
+    private async Task<string> VersionsAsync(ClusterAccess access, CancellationToken stop)
+    {
+        try
+        {
+            return await _versions.ReadAsync(reader.Client(access.Name), _credentials.GetValueOrDefault(access.Name, []), stop);
+        }
+        catch (HttpRequestException)
+        {
+            return "unreachable";
+        }
+    }
+}

@@ -18,6 +18,7 @@ internal sealed class PageAnswers(IReadOnlyList<ClusterAccess> clusters, string 
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 
     private readonly ServiceAnswer _services = new(reader, istioNamespace, time);
+    private readonly HistoryAnswer _history = new(reader, istioNamespace, time);
     private readonly CertificateAnswer _certificates = new(reader, istioNamespace, time);
 
     /// <param name="mesh">What was read last.</param>
@@ -35,6 +36,7 @@ internal sealed class PageAnswers(IReadOnlyList<ClusterAccess> clusters, string 
         ["service"] = async (arguments, stop) => JsonSerializer.SerializeToNode(
             await _services.ReadAsync(mesh(), problems(), Text(arguments, "namespace"), Text(arguments, "name"), stop), AnswerJson.Default.ServicePage)!,
         ["certificates"] = async (_, stop) => JsonSerializer.SerializeToNode(await _certificates.ReadAsync(mesh(), stop), AnswerJson.Default.CertificatesPage)!,
+        ["history"] = (arguments, stop) => _history.ReadAsync(mesh(), Text(arguments, "host"), Text(arguments, "since"), stop),
         ["configuration"] = async (arguments, stop) => JsonSerializer.SerializeToNode(await ConfigurationAsync(arguments, stop), AnswerJson.Default.ConfigurationPage)!,
     };
 

@@ -50,7 +50,7 @@ internal static class HistoryCommand
         {
             TextTable.Write(["AGE", "VERB", "OBJECT", "CLUSTER", "FIELD MANAGER", "USER", "CONCERNS", "EFFECT"], [.. history.Changes.Select(change => (string[])
             [
-                Age(change, now), change.Verb, change.Object, Or(change.Cluster), Or(change.FieldManager), Or(change.User), Concerns(change), Or(change.Effect),
+                Age(change, now), change.Verb, change.Object, Or(change.Cluster), Or(change.FieldManager), Or(change.User), Or(change.Concerns), Or(change.Effect),
             ])]);
         }
         Console.WriteLine();
@@ -66,11 +66,4 @@ internal static class HistoryCommand
         ? EndpointSources.Ago(change.Last, now) : string.Create(CultureInfo.InvariantCulture, $"{EndpointSources.Ago(change.Last, now)} (x{change.Count})");
 
     private static string Or(string text) => text.Length > 0 ? text : "-";
-
-    private static string Concerns(MeshChange change)
-    {
-        if (change.IsEverything) return "all";
-        if (change.Hosts.Count > 0) return $"{string.Join(", ", change.Hosts.Take(2))}{(change.Hosts.Count > 2 ? string.Create(CultureInfo.InvariantCulture, $" and {change.Hosts.Count - 2} more") : "")}{(change.IsAtGateways ? " at gateways" : "")}";
-        return change.Workloads.Length > 0 ? $"workloads {change.Workloads}" : "-";
-    }
 }

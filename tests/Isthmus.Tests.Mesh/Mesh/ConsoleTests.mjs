@@ -174,6 +174,7 @@ async function looksBroken() {
   assert.match(await page.locator('.problem').filter({ hasText: service }).first().innerText(), /selector/i);
   await fits();
   await picture('problems');
+  await remembers();
   await open('topology');
   await traffic();
   await picture('topology');
@@ -185,6 +186,25 @@ async function looksBroken() {
   await page.getByRole('complementary', { name: 'Details of capacity' }).getByText(/^kubectl --context=cluster2 .*scale deployment istio-eastwestgateway/).first().waitFor();
   await fits();
   await picture('trace-fault');
+}
+
+/** What the faults changed, by whom, and with what effect; opened with the keys. */
+async function remembers() {
+  await open('history?since=15m');
+  const change = page.locator('.change').filter({ hasText: 'created' }).filter({ hasText: `Service sample/${service}` }).first();
+  await change.waitFor();
+  assert.match(await change.innerText(), /created[^]*in cluster1[^]*by kubectl/);
+  await change.getByRole('button').focus();
+  await page.keyboard.press('Enter');
+  await change.getByText('Seen by').waitFor();
+  assert.match(await change.innerText(), /Concerns\s+\S*[^]*istiod-/);
+  await page.getByRole('img', { name: /changes in the last 15 minutes/ }).waitFor();
+  await fits();
+  await picture('history');
+  await page.getByLabel('Host').fill('helloworld.sample');
+  await page.keyboard.press('Enter');
+  await sees(/concerns? helloworld\.sample/);
+  await change.waitFor({ state: 'detached' });
 }
 
 /** A made-up mesh, in a page whose events come from here. */

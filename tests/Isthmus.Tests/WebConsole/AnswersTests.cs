@@ -1,6 +1,10 @@
+using System.Security.Cryptography;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Config;
+using Isthmus.Operate.Install;
 using Isthmus.Tests.LoopbackMesh;
 using Isthmus.WebConsole.Answers;
 using Isthmus.WebConsole.Picture;
@@ -96,5 +100,63 @@ public sealed class AnswersTests(LoopbackMeshRig mesh)
         var trace = await answers["trace"](new() { ["cluster"] = "cluster1", ["pod"] = $"{GatewayPod}.{System}", ["target"] = "http://nowhere.test" }, Stop);
         Assert.False((bool)trace["succeeds"]!);
         Assert.NotEmpty(trace["cause"]!["message"]!.ToString());
+    });
+
+    [Fact]
+    public async Task Objects_are_analyzed_again_only_after_one_of_them_changed()
+    {
+        var clusters = LoopbackMeshRig.Clusters.Select(mesh.Access).ToList();
+        using var reader = new MeshStateReader(clusters, WellKnown.SystemNamespace, TimeProvider.System);
+        var analysis = new MeshAnalysis(clusters, WellKnown.SystemNamespace, reader);
+        var name = $"r{RandomNumberGenerator.GetHexString(8, lowercase: true)}";
+        int runs;
+        // Until the mesh is quiet.
+        do
+        {
+            runs = analysis.Runs;
+            await analysis.UpdateAsync(Stop);
+        }
+        while (analysis.Runs > runs);
+        Assert.True(runs > 0);
+        await mesh.ApplyAsync("cluster1", $$"""
+            apiVersion: networking.istio.io/v1
+            kind: VirtualService
+            metadata: {name: {{name}}, namespace: default}
+            spec:
+              hosts: [nowhere.test]
+              gateways: [missing]
+              http:
+              - route:
+                - destination: {host: nowhere.test}
+            """);
+        await analysis.UpdateAsync(Stop);
+        Assert.Equal(runs + 1, analysis.Runs);
+        Assert.Contains(analysis.Findings, finding => finding.Problem.Object == $"VirtualService default/{name}");
+        await mesh.Client("cluster1").DeleteAsync(Manifests.ResourceOf(IstioKind.Find("networking.istio.io/v1", "VirtualService")!), "default", name, Stop);
+        await analysis.UpdateAsync(Stop);
+        Assert.DoesNotContain(analysis.Findings, finding => finding.Problem.Object == $"VirtualService default/{name}");
+    }
+
+    [Fact]
+    public Task What_changed_is_told_with_its_effect_for_one_host_or_for_all() => UseAsync(async (_, answers) =>
+    {
+        var name = $"h{RandomNumberGenerator.GetHexString(8, lowercase: true)}";
+        await mesh.ApplyAsync("cluster1", $$"""
+            apiVersion: v1
+            kind: Service
+            metadata: {name: {{name}}, namespace: default}
+            spec: {ports: [{name: http, port: 80}]}
+            """);
+        Task<JsonNode> AskAsync(string host) => answers["history"](new() { ["host"] = host, ["since"] = "15m" }, Stop);
+        var page = "";
+        await mesh.UntilAsync(async () => page = (await AskAsync($"{name}.default")).ToJsonString(), text => text.Contains($"\"object\":\"Service default/{name}\"", StringComparison.Ordinal), "the change");
+        var line = Assert.Single(JsonNode.Parse(page)!["changes"]!.AsArray(), change => change!["kind"]!.ToString() == "Service")!;
+        Assert.Equal(("created", "cluster1", $"{name}.default.svc.cluster.local"), (line["verb"]!.ToString(), line["cluster"]!.ToString(), line["concerns"]!.ToString()));
+        Assert.NotNull(line["effect"]);
+        Assert.Equal(["cluster1", "cluster2"], JsonNode.Parse(page)!["controlPlanes"]!.AsArray().Select(plane => plane!["context"]!.ToString()));
+        Assert.DoesNotContain(name, (await AskAsync("other.default"))["changes"]!.ToJsonString(), StringComparison.Ordinal);
+        Assert.Contains(name, (await AskAsync(""))["changes"]!.ToJsonString(), StringComparison.Ordinal);
+        Assert.Equal("time 1y: is not one of the choices (use 15m, 1h, 6h, 24h)", (await Assert.ThrowsAsync<ProblemException>(() => answers["history"](new() { ["since"] = "1y" }, Stop))).Message);
+        await mesh.Client("cluster1").DeleteAsync(Kinds.Service, "default", name, Stop);
     });
 }

@@ -3,6 +3,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import { call, enter, listen } from './connection.js';
 import { CertificatesPage } from './certificates.jsx';
 import { ConfigurationPage } from './configuration.jsx';
+import { HistoryPage } from './history.jsx';
 import { ProblemsPage } from './problems.jsx';
 import { ServicePage } from './service.jsx';
 import { TopologyPage } from './topology.jsx';
@@ -10,7 +11,7 @@ import { TracePage } from './trace.jsx';
 
 const pages = [
   ['topology', 'Topology', TopologyPage], ['service', 'Service', ServicePage], ['trace', 'Trace', TracePage],
-  ['problems', 'Problems', ProblemsPage], ['certificates', 'Certificates', CertificatesPage], ['configuration', 'Configuration', ConfigurationPage],
+  ['problems', 'Problems', ProblemsPage], ['history', 'History', HistoryPage], ['certificates', 'Certificates', CertificatesPage], ['configuration', 'Configuration', ConfigurationPage],
 ];
 
 /** The page in the address, and its arguments. */

@@ -66,6 +66,17 @@ public sealed record MeshChange(string Cluster, string Kind, string Namespace, s
         _ => $"{FieldManager} (user {User})",
     };
 
+    /// <summary>The calls that it concerns, in a few words; empty: unknown.</summary>
+    public string Concerns
+    {
+        get
+        {
+            if (IsEverything) return "all";
+            if (Hosts.Count > 0) return $"{string.Join(", ", Hosts.Take(2))}{(Hosts.Count > 2 ? string.Create(CultureInfo.InvariantCulture, $" and {Hosts.Count - 2} more") : "")}{(IsAtGateways ? " at gateways" : "")}";
+            return Workloads.Length > 0 ? $"workloads {Workloads}" : "";
+        }
+    }
+
     /// <summary>What it did, in a few words.</summary>
     public string Effect
     {

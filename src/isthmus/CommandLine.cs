@@ -53,6 +53,7 @@ internal static class CommandLine
         ("analyze", AnalyzeCommand.Build),
         ("diff", DiffCommand.Build),
         ("history", HistoryCommand.Build),
+        ("bug-report", BugReportCommand.Build),
         ("console", ConsoleCommand.Build),
         ("global", GlobalCommand.Build),
         ("remote-clusters", RemoteClustersCommand.Build),

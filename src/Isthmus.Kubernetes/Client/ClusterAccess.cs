@@ -49,6 +49,9 @@ public sealed record ClusterAccess
     /// <summary>The name of the context or cluster, for messages.</summary>
     public string Name { get; init; } = "";
 
+    /// <summary>What answers in place of the API server; null when the API server itself does.</summary>
+    public ClusterStandIn? StandIn { get; init; }
+
     // A record prints its fields, and credentials must not end up in a log.
     public override string ToString() => $"{Name} ({Server})";
 }

@@ -43,7 +43,7 @@ public sealed class KubeClient : IDisposable
     public KubeClient(ClusterAccess access, string userAgent = "isthmus")
     {
         Access = access;
-        _http = new HttpClient(ClientHandler.Create(access))
+        _http = new HttpClient(access.StandIn?.CreateHandler() ?? ClientHandler.Create(access))
         {
             BaseAddress = access.Server,
             Timeout = Timeout.InfiniteTimeSpan, // Watches last; requests get their own limit below.

@@ -22,6 +22,7 @@ public static class PodHttp
     /// <inheritdoc cref="SendAsync(ClusterAccess, string, string, int, string, string, CancellationToken)"/>
     public static async Task<(int Status, string Body)> SendAsync(ClusterAccess access, string ns, string pod, int port, PodRequest asked, CancellationToken stop)
     {
+        if (access.StandIn?.AskPod(ns, pod, port, asked) is { } given) return (given.Status, given.Body);
         using var socket = new ChannelSocket(await PodSocket.OpenAsync(access, ns, pod, $"portforward?ports={port}", [ChannelProtocol.V4], stop));
         await using var stream = new PodPortStream(socket);
         using var handler = new SocketsHttpHandler

@@ -8,6 +8,7 @@ internal static class PodSocket
     /// <exception cref="KubeException">The API server refuses, or cannot be reached (status 0).</exception>
     internal static async Task<ClientWebSocket> OpenAsync(ClusterAccess access, string ns, string pod, string subresource, string[] protocols, CancellationToken stop)
     {
+        if (access.StandIn is not null) throw new KubeException(System.Net.HttpStatusCode.NotImplemented, "NotImplemented", $"what stands in for cluster {access.Name} opens no connections to Pods");
         var path = $"{access.Server.AbsolutePath.TrimEnd('/')}/api/v1/namespaces/{Uri.EscapeDataString(ns)}/pods/{Uri.EscapeDataString(pod)}/{subresource}";
         var uri = new UriBuilder(new Uri(access.Server, path)) { Scheme = access.Server.Scheme == "http" ? "ws" : "wss" }.Uri;
         var socket = new ClientWebSocket();

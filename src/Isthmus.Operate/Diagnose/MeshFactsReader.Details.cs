@@ -19,7 +19,7 @@ public sealed partial class MeshFactsReader
         try
         {
             var secrets = await client.ListAllAsync<Secret>(Kinds.Secret, istioNamespace, new ListOptions { LabelSelector = $"{Labels.MultiCluster}=true" }, stop);
-            return secrets.OrderBy(secret => secret.Metadata.Name, StringComparer.Ordinal).SelectMany(RemoteSecretFacts.Read).ToValueList();
+            return secrets.OrderBy(secret => secret.Metadata.Name, StringComparer.Ordinal).SelectMany(secret => SecretFacts.Of(secret).Remote).ToValueList();
         }
         catch (KubeException e) when (e.Code is 401 or 403)
         {

@@ -40,6 +40,9 @@ internal sealed class NameTables
         return new(names.ToFrozenDictionary(StringComparer.OrdinalIgnoreCase), search.Count > 0 ? "." + search[0] : "");
     }
 
+    /// <summary>Every name with its addresses.</summary>
+    public IEnumerable<KeyValuePair<string, NameAddresses>> All => _names.Dictionary;
+
     /// <summary>Finds a name, or the part before the first search domain (resolvers append it before they try the name
     /// alone), or the longest wildcard above.</summary>
     /// <param name="target">Length of the part before the search domain when that part matches, to be returned as a CNAME;

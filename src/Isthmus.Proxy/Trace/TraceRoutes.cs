@@ -15,7 +15,7 @@ internal sealed class TraceRoutes(DataPlane plane)
     private static readonly TimeSpan LongestCall = TimeSpan.FromSeconds(30);
 
     /// <summary>Configuration with endpoints, hosts with their health, listening ports, and what a name resolves to for
-    /// this Pod's applications.</summary>
+    /// this Pod's applications: the name <c>host</c> or, with <c>names</c>, all that the sidecar answers itself.</summary>
     public async ValueTask<AdminReply> InspectAsync(IReadOnlyDictionary<string, string> query, Func<NameTables?>? names, ResolverSettings resolver, CancellationToken stop)
     {
         var extra = new JsonObject
@@ -26,6 +26,11 @@ internal sealed class TraceRoutes(DataPlane plane)
             ["search"] = DumpJson.List(resolver.Search.Select(domain => (JsonNode)JsonValue.Create(domain))),
         };
         if (query.GetValueOrDefault("host", "") is { Length: > 0 } host) extra["name"] = await NameAsync(host, names?.Invoke(), resolver, stop).ConfigureAwait(false);
+        if (query.ContainsKey("names"))
+        {
+            extra["names"] = new JsonObject((names?.Invoke()?.All ?? []).OrderBy(name => name.Key, StringComparer.Ordinal)
+                .Select(name => KeyValuePair.Create(name.Key, (JsonNode?)DumpJson.List(name.Value.V4.Concat(name.Value.V6).Select(address => (JsonNode)JsonValue.Create(address.ToString()))))));
+        }
         var dump = ConfigDumps.Write(plane, new Dictionary<string, string> { ["include_eds"] = "" });
         return AdminReply.Json($"{{\"config_dump\":{dump},\"clusters\":{ClusterDumps.Json(plane)},\"pod\":{extra.ToJsonString()}}}\n");
     }

@@ -56,10 +56,10 @@ internal static class AnalyzeCommand
     }
 
     /// <param name="proxies">How many proxies of each cluster to ask what they trust; 0 for none.</param>
-    internal static Task<ClusterInventory[]> ReadAsync(ParseResult line, IEnumerable<string> contexts, int proxies, CancellationToken stop)
+    internal static Task<ClusterInventory[]> ReadAsync(ClusterSource source, IEnumerable<string> contexts, int proxies, CancellationToken stop)
     {
-        var reader = new InventoryReader(line.GetValue(GlobalOptions.IstioNamespace)!, proxies);
-        return Task.WhenAll(contexts.Select(name => reader.ReadAsync(name, MeshContexts.Load(line, name), stop)));
+        var reader = new InventoryReader(source.IstioNamespace, proxies);
+        return Task.WhenAll(contexts.Select(name => reader.ReadAsync(name, source.Load(name), stop)));
     }
 
     private static async Task<int> RunAsync(ParseResult line, AnalyzeOptions options, IReadOnlyList<Suppression> suppressions, CancellationToken stop)
@@ -92,10 +92,11 @@ internal static class AnalyzeCommand
     private static async Task<(IReadOnlyList<ClusterInventory> Clusters, string Changed)> ClustersAsync(ParseResult line, AnalyzeOptions options, ManifestFiles files, CancellationToken stop)
     {
         if (!line.GetValue(options.UseKube)) return ([files.Alone(line.GetValue(GlobalOptions.IstioNamespace)!)], ManifestFiles.ClusterName);
-        var contexts = options.Contexts(line);
-        var clusters = await ReadAsync(line, contexts, MostProxies, stop);
+        var source = options.Snapshot.Open(line);
+        var contexts = options.Contexts(line, source);
+        var clusters = await ReadAsync(source, contexts, MostProxies, stop);
         if (files.Objects.Count == 0) return (clusters, "");
-        var current = line.GetValue(GlobalOptions.Context) ?? GlobalOptions.Access(line).Name;
+        var current = source.Load(line.GetValue(GlobalOptions.Context)).Name;
         var changed = contexts.Contains(current) ? current : contexts[0];
         return ([.. clusters.Select(cluster => cluster.Context == changed && cluster.Error.Length == 0 ? cluster.With(files.Objects) : cluster)], changed);
     }

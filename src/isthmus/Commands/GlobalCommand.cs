@@ -101,7 +101,7 @@ internal static class GlobalCommand
     {
         var owner = line.GetValue(GlobalOptions.Context) ?? GlobalOptions.Access(line).Name;
         var named = To.Named(line);
-        var read = await AnalyzeCommand.ReadAsync(line, (named.Count > 0 ? named : MeshContexts.All(line)).Where(name => name != owner).Prepend(owner), 0, stop);
+        var read = await AnalyzeCommand.ReadAsync(new ClusterSource(line, null), (named.Count > 0 ? named : MeshContexts.All(line)).Where(name => name != owner).Prepend(owner), 0, stop);
         if (read[0].Error.Length > 0) throw new ProblemException($"cluster {owner}", read[0].Error, "check that the cluster is running, and --context");
         var others = read.Skip(1).Where(cluster => named.Count > 0 || cluster is { Error.Length: 0, Trust.HasIstio: true }).ToList();
         foreach (var cluster in others.Where(cluster => cluster.Error.Length > 0)) throw new ProblemException($"cluster {cluster.Context}", cluster.Error, "check that the cluster is running, or remove it from --to");

@@ -13,6 +13,7 @@ internal static class TraceCommand
         var pod = new Argument<string>("pod") { Description = "The caller: POD[.NAMESPACE] or deployment/NAME[.NAMESPACE], in the cluster of --context" };
         var target = new Argument<string>("target") { Description = "What it calls: [http://|https://|grpc://|tcp://]HOST[:PORT][/PATH], as the application would write it" };
         var contexts = new MeshContexts();
+        var snapshot = new SnapshotOption();
         var output = new OutputOption();
         var noCall = new Option<bool>("--no-call") { Description = "Only evaluate the configuration; do not make the call" };
         var method = new Option<string>("--method", "-X") { Description = "HTTP method; default: GET, or POST with --data", DefaultValueFactory = _ => "" };
@@ -23,7 +24,7 @@ internal static class TraceCommand
         var verbose = new Option<bool>("--verbose", "-v") { Description = "Show details for every hop, not only for those that fail" };
         var command = new Command("trace", "Follow a call hop by hop through the live configuration of all proxies on its way, make the call, and report the first failure.")
         {
-            pod, target, contexts.Option, method, headers, data, token, noCall, timeout.Option, verbose, output.Option,
+            pod, target, contexts.Option, method, headers, data, token, noCall, timeout.Option, verbose, snapshot.Option, output.Option,
         };
         command.SetAction(async (line, stop) =>
         {
@@ -31,9 +32,10 @@ internal static class TraceCommand
             {
                 Sent = SentRequest.Parse(line.GetValue(method)!, line.GetValue(headers)!, line.GetValue(data)!, line.GetValue(token)!),
             };
-            var home = MeshContexts.Load(line, line.GetValue(GlobalOptions.Context));
-            List<ClusterAccess> clusters = [home, .. contexts.Names(line).Where(name => name != home.Name).Select(name => MeshContexts.Load(line, name))];
-            using var run = new TraceRun(clusters, line.GetValue(GlobalOptions.IstioNamespace)!, TimeProvider.System, new Random());
+            var source = snapshot.Open(line);
+            var home = source.Load(line.GetValue(GlobalOptions.Context));
+            List<ClusterAccess> clusters = [home, .. source.Names(contexts).Where(name => name != home.Name).Select(source.Load)];
+            using var run = new TraceRun(clusters, source.IstioNamespace, source.Time, new Random());
             var trace = await run.RunAsync(request, stop);
             output.Write(line, () => TraceText.Tree(trace), () => Console.Write(TraceText.Write(trace, line.GetValue(verbose))));
             return trace.Succeeds ? 0 : 1;

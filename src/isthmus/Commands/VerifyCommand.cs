@@ -1,7 +1,7 @@
 using System.CommandLine;
 using System.Text.Json.Nodes;
+using Isthmus.Core.Flags;
 using Isthmus.Core.Problems;
-using Isthmus.Kubernetes.Client;
 using Isthmus.Operate.Diagnose;
 using Isthmus.Operate.Diagnose.Probing;
 using Isthmus.Operate.Diagnose.Tracing;
@@ -16,15 +16,18 @@ internal static class VerifyCommand
     internal static Command Build()
     {
         var contexts = new MeshContexts();
+        var snapshot = new SnapshotOption();
         var output = new OutputOption();
         var probe = new Option<bool>("--probe") { Description = "Start a Pod in each cluster, in a namespace of its own that is removed afterwards, and let each call each over HTTP, gRPC and TCP" };
         var patience = new DurationOption("--probe-timeout", "How long the Pods of --probe may take to start, for example 60s", "60s");
-        var command = new Command("verify", "Check that the clusters form one mesh. Read-only, except with --probe; exits with 1 if a check fails.") { contexts.Option, probe, patience.Option, output.Option };
+        var command = new Command("verify", "Check that the clusters form one mesh. Read-only, except with --probe; exits with 1 if a check fails.") { contexts.Option, probe, patience.Option, snapshot.Option, output.Option };
         command.SetAction(async (line, stop) =>
         {
-            var names = line.GetValue(GlobalOptions.Context) is { } one && line.GetResult(contexts.Option) is null ? [one] : contexts.Names(line);
-            var clusters = names.Select(name => MeshContexts.Load(line, name) with { Name = name }).ToList();
-            var (facts, checks) = await Verification.RunAsync(clusters, line.GetValue(GlobalOptions.IstioNamespace)!, TimeProvider.System, stop);
+            var source = snapshot.Open(line);
+            if (source.IsSnapshot && line.GetValue(probe)) throw new WrongUseException(snapshot.Option.Name, "cannot be combined with --probe: a snapshot starts no Pods", "use one of them");
+            var names = line.GetValue(GlobalOptions.Context) is { } one && line.GetResult(contexts.Option) is null ? [one] : source.Names(contexts);
+            var clusters = names.Select(name => source.Load(name) with { Name = name }).ToList();
+            var (facts, checks) = await Verification.RunAsync(clusters, source.IstioNamespace, source.Time, stop);
             IReadOnlyList<ProbedCall> calls = [];
             if (line.GetValue(probe))
             {

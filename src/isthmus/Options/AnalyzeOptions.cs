@@ -36,28 +36,30 @@ internal sealed class AnalyzeOptions
 
     internal DurationOption Timeout { get; } = new("--timeout", "How long reading the clusters may take", "30s");
 
+    internal SnapshotOption Snapshot { get; } = new();
+
     internal Option<string> Format { get; } = new Option<string>("--output", "-o") { Description = "Output format: log, table (or short), json, yaml or sarif", DefaultValueFactory = _ => "log" }
         .OneOf(StringComparer.Ordinal, "is not an output format", "use log, table, json, yaml or sarif", "log", "table", "short", "json", "yaml", "sarif");
 
     internal void AddTo(Command command)
     {
         command.Arguments.Add(Files);
-        foreach (var option in (Option[])[_contexts.Option, _remote.Option, Format, List, _suppress, FailureThreshold.Option, OutputThreshold.Option, AllNamespaces, Recursive, UseKube, IgnoreUnknown, MeshConfig, Timeout.Option, Verbose, Color])
+        foreach (var option in (Option[])[_contexts.Option, _remote.Option, Format, List, _suppress, FailureThreshold.Option, OutputThreshold.Option, AllNamespaces, Recursive, UseKube, IgnoreUnknown, MeshConfig, Timeout.Option, Snapshot.Option, Verbose, Color])
             command.Options.Add(option);
         foreach (var (name, remedy) in ((string, string)[])[("--revision", "the objects of all revisions are analyzed: choose clusters with --contexts"), ("--multi-cluster", "clusters are always analyzed together: choose them with --contexts")])
             command.Options.Add(new Option<string?>(name) { Hidden = true, Arity = ArgumentArity.ZeroOrOne }.Refused(remedy));
     }
 
     /// <summary>The contexts to analyze.</summary>
-    internal IReadOnlyList<string> Contexts(ParseResult line)
+    internal IReadOnlyList<string> Contexts(ParseResult line, ClusterSource source)
     {
         var context = line.GetValue(GlobalOptions.Context);
         if (line.GetResult(_remote.Option) is not null)
         {
             if (line.GetResult(_contexts.Option) is not null) throw new WrongUseException(_remote.Option.Name, $"cannot be combined with {_contexts.Option.Name}", "use one of them");
-            return [.. _remote.Named(line).Prepend(context ?? GlobalOptions.Access(line).Name).Distinct()];
+            return [.. _remote.Named(line).Prepend(source.Load(context).Name).Distinct()];
         }
-        return context is not null && line.GetResult(_contexts.Option) is null ? [context] : _contexts.Names(line);
+        return context is not null && line.GetResult(_contexts.Option) is null ? [context] : source.Names(_contexts);
     }
 
     /// <summary>What not to report. A code that no analyzer has is not an error, because scripts may be for other versions.</summary>

@@ -11,6 +11,7 @@ using Isthmus.Lab.Controllers;
 using Isthmus.Lab.Controllers.Framework;
 using Isthmus.Operate.Diagnose;
 using Isthmus.Operate.Diagnose.Analysis;
+using Isthmus.Operate.Diagnose.Packing;
 using Isthmus.Operate.Diagnose.Tracing;
 using Isthmus.Operate.Install;
 using Isthmus.Operate.MeshFile;
@@ -106,6 +107,16 @@ public sealed class LoopbackMeshRig : IAsyncLifetime
     {
         var reader = new InventoryReader(WellKnown.SystemNamespace, proxies: 200);
         return Analysis.Run(await Task.WhenAll(Clusters.Select(cluster => reader.ReadAsync(cluster, Access(cluster), Stop))));
+    }
+
+    /// <summary>Packs the mesh, as <c>isthmus bug-report</c> does.</summary>
+    internal async Task<MeshPack> PackAsync(params ClusterAccess[] clusters)
+    {
+        var file = Path.Combine(_folder, "bug-report.tar.gz");
+        var request = new BugReportRequest(Clusters[0], WellKnown.SystemNamespace, PodSelection.Parse([], []), null, TimeSpan.FromMinutes(5), "test");
+        await using (var target = File.Create(file))
+            await new BugReport(clusters.Length > 0 ? clusters : [.. Clusters.Select(Access)], request, TimeProvider.System, _ => { }).WriteAsync(target, Stop);
+        return MeshPack.Open(file);
     }
 
     /// <summary>What a control plane says about the clusters that it watches: the messages of <c>isthmus

@@ -35,7 +35,7 @@ public sealed class TraceTests(LoopbackMeshRig mesh, FaultyServices services)
         ("$caller", "$bin/status/404", ""), // the application's own answer
     ];
 
-    private static readonly (string Caller, string Target, string Cause)[] Faulty =
+    internal static readonly (string Caller, string Target, string Cause)[] Faulty =
     [
         ("$caller", "x$both:18081/hello", "ISM2010 | host x$both | did you mean $both.$ns"),
         ("$caller", "$both:18082/hello", "ISM2030 | Service $ns/$both in cluster1 | no port 18082"),

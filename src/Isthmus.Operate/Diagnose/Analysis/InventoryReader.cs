@@ -1,5 +1,3 @@
-using System.Security.Cryptography;
-using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
@@ -77,10 +75,10 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
         {
             try
             {
-                var own = await client.FindAsync<Secret>(Kinds.Secret, reference.Namespace, reference.Name, stop);
-                var problem = ProblemOf(own);
+                var own = await FindAsync(client, reference.Namespace, reference.Name, stop);
+                var problem = own?.KeyPairProblem ?? CredentialReferences.DoesNotExist;
                 if (problem.Length == 0 && reference.ChecksClients)
-                    problem = CaProblemOf(Text(own!, "ca.crt", "cacert") is null ? await client.FindAsync<Secret>(Kinds.Secret, reference.Namespace, $"{reference.Name}-cacert", stop) : own);
+                    problem = (own!.HasClientCa ? own : await FindAsync(client, reference.Namespace, $"{reference.Name}{SecretFacts.CaSuffix}", stop) ?? SecretFacts.None).ClientCaProblem;
                 found[reference.Key] = problem;
             }
             catch (KubeException e) when (e.Code == 403)
@@ -91,26 +89,8 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
         return found.ToValueMap();
     }
 
-    private static string ProblemOf(Secret? secret)
-    {
-        if (secret is null) return CredentialReferences.DoesNotExist;
-        if (Text(secret, "tls.crt", "cert") is not { Length: > 0 } certificate) return "holds no certificate (tls.crt)";
-        if (Text(secret, "tls.key", "key") is not { Length: > 0 } key) return "holds no private key (tls.key)";
-        try
-        {
-            using var pair = X509Certificate2.CreateFromPem(certificate, key);
-            return "";
-        }
-        catch (Exception e) when (e is CryptographicException or ArgumentException)
-        {
-            return $"holds a certificate and a key that cannot be used together: {e.Message.TrimEnd('.')}";
-        }
-    }
-
-    private static string CaProblemOf(Secret? secret) =>
-        secret is null || Text(secret, "ca.crt", "cacert") is null ? "holds no CA for client certificates (ca.crt), and neither does the Secret of the same name with -cacert"
-        : Text(secret, "ca.crl", "crl") is not null ? "holds a certificate revocation list (ca.crl), which is not supported: all clients with a certificate are refused"
-        : "";
+    private static async Task<SecretFacts?> FindAsync(KubeClient client, string ns, string name, CancellationToken stop) =>
+        await client.FindAsync<Secret>(Kinds.Secret, ns, name, stop) is { } secret ? SecretFacts.Of(secret) : null;
 
     /// <summary>Null: nobody may read them.</summary>
     private static async Task<IReadOnlyList<JsonObject>?> ListAsync(KubeClient client, ResourceKind kind, CancellationToken stop)
@@ -140,21 +120,17 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
     private async Task<TrustFacts> TrustAsync(KubeClient client, IReadOnlyList<JsonObject> pods, CancellationToken stop)
     {
         if (await client.FindAsync<Namespace>(Kinds.Namespace, null, istioNamespace, stop) is null) return TrustFacts.None;
-        var given = await client.FindAsync<Secret>(Kinds.Secret, istioNamespace, WellKnown.CaCerts, stop);
-        var own = await client.FindAsync<Secret>(Kinds.Secret, istioNamespace, WellKnown.SelfSignedCa, stop);
+        var given = await FindAsync(client, istioNamespace, WellKnown.CaCerts, stop);
+        var own = await FindAsync(client, istioNamespace, WellKnown.SelfSignedCa, stop);
         var maps = await client.ListAllAsync<ConfigMap>(Kinds.ConfigMap, null, new ListOptions { FieldSelector = RootsField }, stop);
         var roots = maps.ToDictionary(map => map.Metadata.Namespace, map => Root.Of(map.Data.GetValueOrDefault(WellKnown.RootCertKey)), StringComparer.Ordinal);
         var deployments = await client.ListAllAsync<Deployment>(Kinds.Deployment, istioNamespace, new ListOptions { LabelSelector = "app=istiod" }, stop);
         var controlPlanes = pods.Where(pod => pod["metadata"]?["namespace"]?.ToString() == istioNamespace && pod["metadata"]?["labels"]?["app"]?.ToString() == "istiod");
         return new(true,
-            Root.Of(Text(given, "root-cert.pem") ?? Text(given, "ca.crt")), given?.Metadata.CreationTimestamp, Root.Of(Text(own, "ca-cert.pem")), own?.Metadata.CreationTimestamp,
+            given?.GivenRoot ?? Root.None, given?.CreatedAt, own?.OwnRoot ?? Root.None, own?.CreatedAt,
             roots.GetValueOrDefault(istioNamespace), deployments.Select(deployment => deployment.Metadata.CreationTimestamp).Min(), controlPlanes.Select(Started).Min(),
             roots.Where(root => root.Key != istioNamespace && root.Value.IsKnown).ToValueMap(), await ProxiesAsync(client, pods, stop));
     }
-
-    /// <summary>The first of the keys that is there and not empty.</summary>
-    private static string? Text(Secret? secret, params IEnumerable<string> keys) =>
-        keys.Select(key => secret?.Bytes(key)).FirstOrDefault(bytes => bytes is { Length: > 0 }) is { } found ? Encoding.UTF8.GetString(found) : null;
 
     private static DateTimeOffset? Started(JsonObject pod) => DateTimeOffset.TryParse(pod["status"]?["startTime"]?.ToString(), out var time) ? time : null;
 

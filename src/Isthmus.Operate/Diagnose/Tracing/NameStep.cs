@@ -24,7 +24,14 @@ internal sealed class NameStep(TraceFacts facts, TraceRecord record, Causes caus
         call = Choose(host);
         var (addresses, by, name) = Resolve(host);
         if (addresses.FirstOrDefault(address => address.AddressFamily == System.Net.Sockets.AddressFamily.InterNetwork) is not { } first)
+        {
+            if (host is null && facts.TakenAt is not null && IsForeign(target.Host))
+            {
+                record.Add("name", HopStatus.Unknown, $"no Service or ServiceEntry has the name {target.Host}, and what a DNS server outside answers is not in the snapshot", null);
+                return false;
+            }
             return record.Fail("name", $"{target.Host} has no address", causes.Hosts.NoAddress(host, sidecar));
+        }
         call = call with { Destination = new(first, call.Port) };
         record.Ok("name", $"{target.Host} → {string.Join(", ", addresses)}", ("answered by", by), ("as", name), ("service", call.Host?.Fqdn ?? "none in the mesh"));
         if (host is not null && causes.Hosts.Shadowed(host) is { } shadow) record.Warn("host", $"{host.Fqdn} is also a ServiceEntry", shadow);
@@ -41,6 +48,11 @@ internal sealed class NameStep(TraceFacts facts, TraceRecord record, Causes caus
         var headless = own.Slices().SelectMany(slice => slice.Endpoints).Where(endpoint => endpoint.Conditions.Ready ?? true).SelectMany(endpoint => endpoint.Addresses);
         return ([.. headless.Distinct().Select(IPAddress.Parse)], "the cluster's DNS, by the endpoints", host.Fqdn);
     }
+
+    /// <summary>Whether only a server outside of the clusters may know the name.</summary>
+    private bool IsForeign(string host) => host.Contains('.', StringComparison.Ordinal)
+        && !host.EndsWith($".{WellKnown.DefaultDomainSuffix}", StringComparison.Ordinal) && !host.EndsWith(".svc", StringComparison.Ordinal) && !host.EndsWith(".global", StringComparison.Ordinal)
+        && facts.Clusters.All(cluster => cluster.Services.All(service => !host.EndsWith($".{service.Metadata.Namespace}", StringComparison.Ordinal)));
 
     private MeshHost? OwnerOf(IPAddress address)
     {

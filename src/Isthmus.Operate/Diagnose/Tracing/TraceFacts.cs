@@ -63,6 +63,9 @@ internal sealed class TraceFacts(IReadOnlyList<ClusterObjects> clusters, PodRef 
     /// <summary>What the caller sends.</summary>
     public SentRequest Sent { get; init; } = SentRequest.Plain;
 
+    /// <summary>When the snapshot was taken that stands in for the clusters, which makes no calls; null when the clusters themselves answer.</summary>
+    public DateTimeOffset? TakenAt { get; init; }
+
     /// <summary>Proxies that responded.</summary>
     public Dictionary<PodRef, ProxyView> Proxies { get; } = [];
 

@@ -42,7 +42,7 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
         var guess = !IPAddress.TryParse(host, out _) && host.Split('.') is { Length: > 1 } parts ? parts[1] : ns;
         var reading = Task.WhenAll(clusters.Select(access => ClusterObjectsReader.ReadAsync(access.Name, _clients[access.Name], istioNamespace, [ns, istioNamespace, guess], stop)));
         var inspecting = InspectAsync(client, host, stop);
-        var facts = new TraceFacts(await reading, client, request.Target, time.GetUtcNow()) { Sent = request.Sent };
+        var facts = new TraceFacts(await reading, client, request.Target, time.GetUtcNow()) { Sent = request.Sent, TakenAt = clusters[0].StandIn?.TakenAt };
         if (facts.Home.Error.Length > 0) throw new ProblemException($"cluster {home}", facts.Home.Error);
         if (ClusterObjects.Sidecar(facts.ClientPod) is not null) Take(facts, client, await inspecting);
         var trace = await WalkAsync(facts, request, stop);
@@ -60,7 +60,7 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
         var called = walk.WantedCall;
         for (var round = 0; round < MostRounds; round++)
         {
-            if (request.MakeCall && called is not null) calling ??= CallAsync(facts.Client, called, id, request.Timeout, stop);
+            if (request.MakeCall && facts.TakenAt is null && called is not null) calling ??= CallAsync(facts.Client, called, id, request.Timeout, stop);
             if (walk.IsComplete) break;
             await FetchAsync(facts, walk, stop);
             walk = new TraceWalk(facts);

@@ -80,7 +80,9 @@ public static class TraceText
         text.Append('\n');
         if (trace.Failure is not { } failure)
         {
-            text.Append(trace.Call is null ? "✔ The call would get through; it was not made." : "✔ The call gets through.");
+            var unknown = trace.Call is null ? trace.Hops.Count(hop => hop is { Status: HopStatus.Unknown, Name: not "call" }) : 0;
+            text.Append(unknown > 0 ? $"? The configuration shows no failure, but {unknown} hop{(unknown == 1 ? " is" : "s are")} not known: see above."
+                : trace.Call is null ? "✔ The call would get through; it was not made." : "✔ The call gets through.");
             var warnings = trace.Hops.Count(hop => hop.Status == HopStatus.Warning);
             text.Append(warnings == 0 ? "\n" : string.Create(CultureInfo.InvariantCulture, $" {warnings} warning{(warnings == 1 ? "" : "s")}: see above.\n"));
             return;

@@ -1,0 +1,118 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Isthmus.Core.Names;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Config;
+using Isthmus.Operate.Diagnose.Analysis;
+using Isthmus.Operate.Install;
+using Isthmus.Operate.Inventory;
+
+namespace Isthmus.Operate.Diagnose.Packing;
+
+/// <summary>Packs the objects of one cluster that the commands read, and of Secrets only what was found about them.</summary>
+internal sealed class ObjectCollector(KubeClient client, PackWriter pack)
+{
+    private const string LastApplied = "kubectl.kubernetes.io/last-applied-configuration";
+
+    private static readonly ResourceKind[] Kinds =
+    [
+        Kubernetes.Objects.Kinds.Namespace, Kubernetes.Objects.Kinds.Node, Kubernetes.Objects.Kinds.Service, Kubernetes.Objects.Kinds.Endpoints, Kubernetes.Objects.Kinds.EndpointSlice,
+        Kubernetes.Objects.Kinds.Pod, Kubernetes.Objects.Kinds.Deployment, Kubernetes.Objects.Kinds.StatefulSet, Kubernetes.Objects.Kinds.DaemonSet, Kubernetes.Objects.Kinds.ServiceAccount,
+        Kubernetes.Objects.Kinds.Event, Kubernetes.Objects.Kinds.ConfigMap, Kubernetes.Objects.Kinds.MutatingWebhookConfiguration, Kubernetes.Objects.Kinds.ValidatingWebhookConfiguration,
+        new("networking.k8s.io", "v1", "Ingress", "ingresses", true), new("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies", true),
+        .. IstioKind.All.Select(kind => Manifests.ResourceOf(kind)),
+    ];
+
+    private readonly Dictionary<string, KubeException> _unread = new(StringComparer.Ordinal);
+    private readonly List<JsonObject> _objects = [];
+
+    private string Context => client.Access.Name;
+
+    /// <summary>How many objects were packed.</summary>
+    internal int Count { get; private set; }
+
+    /// <summary>What could not be read, and why.</summary>
+    internal IEnumerable<string> Missing => _unread.Where(kind => !kind.Value.IsNotFound).Select(kind => $"{kind.Key}: {kind.Value.Message}");
+
+    /// <returns>The Pods.</returns>
+    internal async Task<IReadOnlyList<Pod>> RunAsync(CancellationToken stop)
+    {
+        await pack.AddAsync(PackLayout.ServerVersion(Context), System.Text.Encoding.UTF8.GetString(await client.RawAsync(HttpMethod.Get, "/version", null, stop)), stop);
+        foreach (var some in Kinds.Chunk(8)) await Task.WhenAll(some.Select(kind => AddAsync(kind, stop)));
+        var pods = _objects.Where(value => value["kind"]?.ToString() == "Pod").Select(value => value.Deserialize(KubeJson.Of<Pod>())!).ToList();
+        await AddSecretsAsync(stop);
+        await pack.AddAsync(PackLayout.Unread(Context), new JsonObject(_unread.Select(kind => KeyValuePair.Create(kind.Key, (JsonNode?)new JsonObject { ["code"] = kind.Value.Code, ["reason"] = kind.Value.Reason, ["message"] = kind.Value.Message }))), stop);
+        return pods;
+    }
+
+    private async Task AddAsync(ResourceKind kind, CancellationToken stop)
+    {
+        try
+        {
+            var items = (await client.ListAllAsync<JsonObject>(kind, null, new(), stop)).Where(IsNeeded).ToList();
+            lock (_objects) _objects.AddRange(items.Select(item => (JsonObject)item.DeepClone()));
+            await AddAsync(kind, items, stop);
+        }
+        catch (KubeException e)
+        {
+            lock (_unread) _unread[PackLayout.Key(kind.Group, kind.Plural)] = e;
+        }
+    }
+
+    private async Task AddAsync(ResourceKind kind, IReadOnlyList<JsonObject> items, CancellationToken stop)
+    {
+        foreach (var item in items.Select(item => item["metadata"]).OfType<JsonObject>())
+        {
+            item.Remove("managedFields");
+            (item["annotations"] as JsonObject)?.Remove(LastApplied);
+        }
+        await pack.AddAsync(PackLayout.Objects(Context, kind), new JsonArray([.. items]), stop);
+        Count += items.Count;
+    }
+
+    /// <summary>Of ConfigMaps only those of the mesh and of the DNS: others may hold anything.</summary>
+    private static bool IsNeeded(JsonObject value)
+    {
+        if (value["kind"]?.ToString() != "ConfigMap") return true;
+        var name = value["metadata"]?["name"]?.ToString() ?? "";
+        return name is WellKnown.RootCertConfigMap or "coredns" || name.StartsWith("istio-sidecar-injector", StringComparison.Ordinal) || value["data"]?["mesh"] is not null;
+    }
+
+    private async Task AddSecretsAsync(CancellationToken stop)
+    {
+        try
+        {
+            var found = (await client.ListAllAsync<Secret>(Kubernetes.Objects.Kinds.Secret, null, new ListOptions { LabelSelector = $"{Labels.MultiCluster}=true" }, stop)).ToList();
+            foreach (var (ns, name) in Named()) found.AddRange(await client.FindAsync<Secret>(Kubernetes.Objects.Kinds.Secret, ns, name, stop) is { } secret ? [secret] : []);
+            await AddAsync(Kubernetes.Objects.Kinds.Secret, [.. found.DistinctBy(secret => secret.Key).Select(Described)], stop);
+        }
+        catch (KubeException e)
+        {
+            _unread[PackLayout.Key("", "secrets")] = e;
+        }
+    }
+
+    /// <summary>The Secrets of control planes, and those that Gateways name.</summary>
+    private IEnumerable<(string Namespace, string Name)> Named()
+    {
+        var systems = _objects.Where(value => value["kind"]?.ToString() == "Deployment" && value["metadata"]?["labels"]?["app"]?.ToString() == WellKnown.Istiod).Select(value => value["metadata"]!["namespace"]!.ToString()).Append(WellKnown.SystemNamespace).Distinct();
+        var credentials = CredentialReferences.Of(ClusterInventory.From(Context, _objects));
+        return systems.SelectMany(ns => ((string[])[WellKnown.CaCerts, WellKnown.SelfSignedCa]).Select(name => (ns, name)))
+            .Concat(credentials.SelectMany(reference => ((string[])[reference.Name, $"{reference.Name}{SecretFacts.CaSuffix}"]).Select(name => (reference.Namespace, name)))).Distinct();
+    }
+
+    private static JsonObject Described(Secret secret)
+    {
+        var labels = new JsonObject(secret.Metadata.Labels.Select(label => KeyValuePair.Create(label.Key, (JsonNode?)label.Value)));
+        return new()
+        {
+            ["apiVersion"] = "v1", ["kind"] = "Secret", ["type"] = secret.Type,
+            ["metadata"] = new JsonObject
+            {
+                ["name"] = secret.Metadata.Name, ["namespace"] = secret.Metadata.Namespace, ["creationTimestamp"] = secret.Metadata.CreationTimestamp is { } created ? ApiTime.Seconds(created) : null,
+                ["labels"] = labels, ["annotations"] = new JsonObject { [SecretFacts.Annotation] = SecretFacts.Of(secret).Write() },
+            },
+        };
+    }
+}

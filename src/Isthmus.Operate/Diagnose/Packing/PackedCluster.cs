@@ -1,0 +1,79 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using System.Web;
+using Isthmus.Core.Names;
+using Isthmus.Kubernetes.Client;
+
+namespace Isthmus.Operate.Diagnose.Packing;
+
+/// <summary>A cluster as a pack describes it.</summary>
+/// <param name="prefix">What precedes the paths of the API server.</param>
+internal sealed class PackedCluster(MeshPack pack, PackedClusterEntry entry, string prefix) : ClusterStandIn
+{
+    private readonly PackedObjects _objects = new(pack, entry.Context);
+
+    public override DateTimeOffset TakenAt => pack.Manifest.TakenAt;
+
+    public override StandInAnswer Ask(string path)
+    {
+        if (entry.Error.Length > 0) throw new HttpRequestException($"no answer when the snapshot was made: {entry.Error}");
+        var (resource, query) = path[prefix.Length..].Split('?', 2) is [var before, var after] ? (before, after) : (path[prefix.Length..], "");
+        if (resource == "/version") return pack.FindText(PackLayout.ServerVersion(entry.Context)) is { } version ? StandInAnswer.Ok(version) : StandInAnswer.Refused(404, "NotFound", "the version is not in the snapshot");
+        string[] parts = [.. resource.Split('/', StringSplitOptions.RemoveEmptyEntries).Select(Uri.UnescapeDataString)];
+        var (group, rest) = parts is ["api", _, .. var core] ? ("", core) : parts is ["apis", var named, _, .. var others] ? (named, others) : ("", []);
+        return rest switch
+        {
+            ["namespaces", var ns, var plural] => _objects.List(group, plural, ns, HttpUtility.ParseQueryString(query)),
+            ["namespaces", var ns, var plural, var name] => _objects.Get(group, plural, ns, name),
+            [var plural] => _objects.List(group, plural, "", HttpUtility.ParseQueryString(query)),
+            [var plural, var name] => _objects.Get(group, plural, "", name),
+            _ => StandInAnswer.Refused(404, "NotFound", $"the snapshot has no answer to {resource}"),
+        };
+    }
+
+    public override StandInAnswer AskPod(string ns, string pod, int port, PodRequest request)
+    {
+        if (request.Method != "GET") throw new HttpRequestException($"a snapshot of {TakenAt:u} makes no calls");
+        var (path, query) = request.Path.TrimStart('/').Split('?', 2) is [var before, var after] ? (before, after) : (request.Path.TrimStart('/'), "");
+        if (port == Ports.ProxyAdmin) return AskProxy(PackLayout.Container(entry.Context, ns, pod, "istio-proxy"), path, query);
+        if (port == Ports.DiscoveryHttp) return AskControlPlane(PackLayout.Container(entry.Context, ns, pod, "discovery"), path, query);
+        throw Absent(path);
+    }
+
+    private StandInAnswer AskProxy(string folder, string path, string query)
+    {
+        if (pack.FindText($"{folder}/{PackLayout.Error}") is { } error) throw new HttpRequestException(error.Trim());
+        return path switch
+        {
+            "inspect" => Inspect(folder, HttpUtility.ParseQueryString(query)["host"] ?? ""),
+            "config_dump" => Ok(folder, PackLayout.Dump),
+            "clusters" => Ok(folder, PackLayout.Clusters),
+            "stats" => Ok(folder, PackLayout.Stats),
+            _ => throw Absent(path),
+        };
+    }
+
+    private StandInAnswer AskControlPlane(string folder, string path, string query)
+    {
+        if (pack.FindText($"{folder}/{path}.json") is { } page)
+            return StandInAnswer.Ok(path == "debug/history" && query.Length > 0 ? new PackedHistory(_objects, TakenAt).Answer(page, HttpUtility.ParseQueryString(query)) : page);
+        throw new HttpRequestException(pack.FindText($"{folder}/{PackLayout.Error}") is { } error ? error.Trim() : Absent(path).Message);
+    }
+
+    /// <summary>What a proxy of Isthmus says of itself; another one answers only Envoy's requests.</summary>
+    private StandInAnswer Inspect(string folder, string host)
+    {
+        if (pack.FindText($"{folder}/{PackLayout.Pod}") is not { } text) throw Absent("inspect");
+        var pod = JsonNode.Parse(text)!.AsObject();
+        var (names, search) = (pod["names"] as JsonObject, pod["search"] as JsonArray ?? []);
+        pod.Remove("names");
+        // Names that the sidecar does not know are those of the cluster's DNS, which is not in the pack.
+        if (host.Length > 0 && names is not null && search.Select(domain => $"{host}.{domain}").Prepend(host).Select(name => (Name: name, Addresses: names[name])).FirstOrDefault(found => found.Addresses is not null) is { Addresses: { } addresses } known)
+            pod["name"] = new JsonObject { ["host"] = host, ["name"] = known.Name, ["addresses"] = addresses.DeepClone(), ["by"] = "sidecar" };
+        return StandInAnswer.Ok($"{{\"config_dump\":{pack.FindText($"{folder}/{PackLayout.Dump}") ?? "{}"},\"clusters\":{pack.FindText($"{folder}/{PackLayout.Clusters}") ?? "{}"},\"pod\":{pod.ToJsonString()}}}");
+    }
+
+    private StandInAnswer Ok(string folder, string name) => StandInAnswer.Ok(pack.FindText($"{folder}/{name}") ?? throw Absent(name));
+
+    private HttpRequestException Absent(string what) => new($"the snapshot of {TakenAt:u} does not hold its answer to {what}");
+}

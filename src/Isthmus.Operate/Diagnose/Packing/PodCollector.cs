@@ -1,0 +1,153 @@
+using System.Globalization;
+using System.Text;
+using System.Text.Json.Nodes;
+using Isthmus.Core.Names;
+using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Objects;
+
+namespace Isthmus.Operate.Diagnose.Packing;
+
+/// <summary>Packs what the Pods of the mesh in one cluster report, and their logs.</summary>
+/// <param name="since">How far back logs go; null for as far as they are bounded anyway.</param>
+internal sealed class PodCollector(KubeClient client, PackWriter pack, TimeSpan? since)
+{
+    /// <summary>Bounds of one log: the last lines, and their bytes.</summary>
+    private const int MostLines = 5000, MostBytes = 4 << 20;
+
+    /// <summary>Pages that need a question.</summary>
+    private static readonly HashSet<string> Asking = new(StringComparer.Ordinal) { "/debug/config_dump", "/debug/sourcez", "/debug/preview", "/debug/list", "/debug/metricsz" };
+
+    /// <summary>What every control plane has that can be asked by trace and verify.</summary>
+    private static readonly string[] Needed = ["/debug/clusterz", "/debug/problemz", "/debug/history", "/debug/syncz"];
+
+    private readonly List<string> _missing = [];
+
+    /// <summary>What could not be read, and why.</summary>
+    internal IEnumerable<string> Missing => _missing;
+
+    internal async Task AddControlPlaneAsync(Pod pod, CancellationToken stop)
+    {
+        var folder = Folder(pod, "discovery");
+        try
+        {
+            foreach (var page in await PagesAsync(pod, stop)) await AddPageAsync(pod, folder, page, stop);
+        }
+        catch (Exception e) when (IsSilence(e, stop))
+        {
+            await AddErrorAsync(pod, folder, e, stop);
+        }
+        await AddLogsAsync(pod, "discovery", stop);
+    }
+
+    internal async Task AddProxyAsync(Pod pod, CancellationToken stop)
+    {
+        var folder = Folder(pod, "istio-proxy");
+        var query = new MeshQuery(client, pod.Metadata.Namespace);
+        try
+        {
+            var (ns, name) = (pod.Metadata.Namespace, pod.Metadata.Name);
+            var all = await InspectAsync(query, ns, name, stop);
+            await pack.AddAsync($"{folder}/{PackLayout.Dump}", Taken(all, "config_dump"), stop);
+            await pack.AddAsync($"{folder}/{PackLayout.Clusters}", Taken(all, "clusters"), stop);
+            if (all["pod"] is not null) await pack.AddAsync($"{folder}/{PackLayout.Pod}", Taken(all, "pod"), stop);
+            await pack.AddAsync($"{folder}/{PackLayout.Stats}", await query.AskProxyTextAsync(ns, name, "GET", "/stats", stop), stop);
+        }
+        catch (Exception e) when (IsSilence(e, stop))
+        {
+            await AddErrorAsync(pod, folder, e, stop);
+        }
+        await AddLogsAsync(pod, "istio-proxy", stop);
+    }
+
+    /// <summary>The log of a container and, when it was restarted, that of the one before.</summary>
+    internal async Task AddLogsAsync(Pod pod, string container, CancellationToken stop)
+    {
+        await AddLogAsync(pod, container, isPrevious: false, stop);
+        if (pod.Status.ContainerStatuses.Concat(pod.Status.InitContainerStatuses).Any(status => status.Name == container && status.RestartCount > 0)) await AddLogAsync(pod, container, isPrevious: true, stop);
+    }
+
+    /// <summary>A proxy of Isthmus says more than Envoy's admin interface.</summary>
+    private static async Task<JsonObject> InspectAsync(MeshQuery query, string ns, string pod, CancellationToken stop)
+    {
+        try
+        {
+            return (await query.AskProxyAsync(ns, pod, "/inspect?names=true", stop)).AsObject();
+        }
+        catch (Exception e) when (e is ProblemException or KubeException or HttpRequestException)
+        {
+            var dump = await query.AskProxyAsync(ns, pod, "/config_dump?include_eds", stop);
+            return new() { ["config_dump"] = dump, ["clusters"] = await query.AskProxyAsync(ns, pod, "/clusters?format=json", stop) };
+        }
+    }
+
+    private static JsonNode Taken(JsonObject all, string part)
+    {
+        var node = all[part] ?? new JsonObject();
+        all.Remove(part);
+        return node;
+    }
+
+    private async Task<IEnumerable<string>> PagesAsync(Pod pod, CancellationToken stop)
+    {
+        try
+        {
+            var listed = JsonNode.Parse(await AskAsync(pod, "/debug/list", stop)) as JsonArray ?? [];
+            return listed.Select(page => page?.ToString() ?? "").Where(page => page.StartsWith("/debug/", StringComparison.Ordinal) && !Asking.Contains(page)).Union(Needed);
+        }
+        catch (Exception e) when (e is System.Text.Json.JsonException or ProblemException)
+        {
+            return Needed;
+        }
+    }
+
+    private async Task AddPageAsync(Pod pod, string folder, string page, CancellationToken stop)
+    {
+        try
+        {
+            var answer = await AskAsync(pod, page, stop);
+            await pack.AddAsync($"{folder}{page}.json", JsonNode.Parse(answer) ?? new JsonObject(), stop);
+        }
+        catch (Exception e) when (e is ProblemException or System.Text.Json.JsonException)
+        {
+            Miss($"{NameOf(pod)}: {page}: {e.Message}");
+        }
+    }
+
+    private async Task<string> AskAsync(Pod pod, string path, CancellationToken stop)
+    {
+        var (status, body) = await PodHttp.SendAsync(client.Access, pod.Metadata.Namespace, pod.Metadata.Name, Ports.DiscoveryHttp, "GET", path, stop);
+        return status is >= 200 and < 300 ? body : throw new ProblemException(NameOf(pod), $"responded to {path} with status {status}");
+    }
+
+    private async Task AddLogAsync(Pod pod, string container, bool isPrevious, CancellationToken stop)
+    {
+        var path = string.Create(CultureInfo.InvariantCulture, $"{Kinds.Pod.Path(pod.Metadata.Namespace, pod.Metadata.Name, "log")}?container={container}&timestamps=true&tailLines={MostLines}&limitBytes={MostBytes}{(since is { } back ? $"&sinceSeconds={(long)Math.Max(1, back.TotalSeconds)}" : "")}{(isPrevious ? "&previous=true" : "")}");
+        try
+        {
+            await pack.AddAsync($"{Folder(pod, container)}/{(isPrevious ? PackLayout.Previous : PackLayout.Log)}", Encoding.UTF8.GetString(await client.RawAsync(HttpMethod.Get, path, null, stop)), stop);
+        }
+        catch (Exception e) when (IsSilence(e, stop))
+        {
+            Miss($"{NameOf(pod)}: log of {container}: {e.Message}");
+        }
+    }
+
+    private async Task AddErrorAsync(Pod pod, string folder, Exception e, CancellationToken stop)
+    {
+        var why = e is ProblemException problem ? problem.Problem.Message : e.Message;
+        Miss($"{NameOf(pod)}: {why}");
+        await pack.AddAsync($"{folder}/{PackLayout.Error}", why, stop);
+    }
+
+    private void Miss(string what)
+    {
+        lock (_missing) _missing.Add(what);
+    }
+
+    private string Folder(Pod pod, string container) => PackLayout.Container(client.Access.Name, pod.Metadata.Namespace, pod.Metadata.Name, container);
+
+    private static string NameOf(Pod pod) => $"Pod {pod.Key}";
+
+    private static bool IsSilence(Exception e, CancellationToken stop) => e is ProblemException or KubeException or HttpRequestException or InvalidOperationException || (e is OperationCanceledException && !stop.IsCancellationRequested);
+}

@@ -1,0 +1,86 @@
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Isthmus.Core.Collections;
+using Isthmus.Core.Names;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Operate.Inventory;
+
+namespace Isthmus.Operate.Diagnose;
+
+/// <summary>What the commands need to know of a Secret: its values are examined, and not kept.</summary>
+/// <param name="KeyPairProblem">Why a gateway cannot use its certificate and key; empty when it can.</param>
+/// <param name="HasClientCa">Whether it holds a CA for client certificates.</param>
+/// <param name="ClientCaProblem">Why a gateway cannot use that CA; empty when it can.</param>
+/// <param name="GivenRoot">The root that it gives to a control plane.</param>
+/// <param name="OwnRoot">The root that a control plane made for itself.</param>
+/// <param name="Remote">How it reaches other clusters.</param>
+public sealed record SecretFacts(DateTimeOffset? CreatedAt, string KeyPairProblem, bool HasClientCa, string ClientCaProblem, Root GivenRoot, Root OwnRoot, ValueList<RemoteSecretFacts> Remote)
+{
+    /// <summary>The annotation with which a snapshot replaces the values of a Secret.</summary>
+    internal const string Annotation = "isthmus.io/facts";
+
+    /// <summary>What ends the name of a Secret that holds the CA for another one.</summary>
+    public const string CaSuffix = "-cacert";
+
+    /// <summary>Those of a Secret without values.</summary>
+    public static readonly SecretFacts None = Examine(new());
+
+    public static SecretFacts Of(Secret secret) =>
+        secret.Data.Count == 0 && secret.Metadata.Annotations.GetValueOrDefault(Annotation) is { } text ? Parse(secret, text) : Examine(secret);
+
+    /// <summary>The text of the annotation.</summary>
+    internal string Write() => new JsonObject
+    {
+        ["keyPairProblem"] = KeyPairProblem, ["hasClientCa"] = HasClientCa, ["clientCaProblem"] = ClientCaProblem, ["givenRoot"] = GivenRoot.Fingerprint ?? "", ["ownRoot"] = OwnRoot.Fingerprint ?? "",
+        ["remote"] = new JsonArray([.. Remote.Select(entry => (JsonNode)new JsonObject
+        {
+            ["cluster"] = entry.Cluster, ["server"] = entry.Server, ["expires"] = entry.Expires?.ToString("O", CultureInfo.InvariantCulture), ["error"] = entry.Error,
+        })]),
+    }.ToJsonString();
+
+    private static SecretFacts Parse(Secret secret, string text)
+    {
+        JsonNode? facts = null;
+        try { facts = JsonNode.Parse(text); }
+        catch (JsonException) { /* someone else's annotation: nothing is known */ }
+        string Text(string field) => facts?[field]?.ToString() ?? "";
+        return new(secret.Metadata.CreationTimestamp, Text("keyPairProblem"), Text("hasClientCa") == "true", Text("clientCaProblem"), new(Text("givenRoot")), new(Text("ownRoot")),
+            (facts?["remote"] as JsonArray ?? []).Select(entry => new RemoteSecretFacts(secret.Key, entry?["cluster"]?.ToString() ?? "", entry?["server"]?.ToString() ?? "",
+                DateTimeOffset.TryParse(entry?["expires"]?.ToString(), CultureInfo.InvariantCulture, DateTimeStyles.RoundtripKind, out var expires) ? expires : null, entry?["error"]?.ToString() ?? "")).ToValueList());
+    }
+
+    private static SecretFacts Examine(Secret secret)
+    {
+        var isRemote = secret.Metadata.Labels.GetValueOrDefault(Labels.MultiCluster) == "true";
+        return new(secret.Metadata.CreationTimestamp, KeyPair(secret), Text(secret, "ca.crt", "cacert") is not null, ClientCa(secret),
+            Root.Of(Text(secret, "root-cert.pem") ?? Text(secret, "ca.crt")), Root.Of(Text(secret, "ca-cert.pem")), isRemote ? RemoteSecretFacts.Read(secret).ToValueList() : default);
+    }
+
+    private static string KeyPair(Secret secret)
+    {
+        if (Text(secret, "tls.crt", "cert") is not { } certificate) return "holds no certificate (tls.crt)";
+        if (Text(secret, "tls.key", "key") is not { } key) return "holds no private key (tls.key)";
+        try
+        {
+            using var pair = X509Certificate2.CreateFromPem(certificate, key);
+            return "";
+        }
+        catch (Exception e) when (e is CryptographicException or ArgumentException)
+        {
+            return $"holds a certificate and a key that cannot be used together: {e.Message.TrimEnd('.')}";
+        }
+    }
+
+    private static string ClientCa(Secret secret) =>
+        Text(secret, "ca.crt", "cacert") is null ? $"holds no CA for client certificates (ca.crt), and neither does the Secret of the same name with {CaSuffix}"
+        : Text(secret, "ca.crl", "crl") is not null ? "holds a certificate revocation list (ca.crl), which is not supported: all clients with a certificate are refused"
+        : "";
+
+    /// <summary>The first of the keys that is there and not empty.</summary>
+    private static string? Text(Secret secret, params IEnumerable<string> keys) =>
+        keys.Select(secret.Bytes).FirstOrDefault(bytes => bytes is { Length: > 0 }) is { } found ? Encoding.UTF8.GetString(found) : null;
+}

@@ -13,15 +13,18 @@ namespace Isthmus.WebConsole;
 /// <summary>Reads the mesh while a page is open, and publishes what it finds.</summary>
 internal sealed class MeshWatch(MeshStateReader reader, MeshAnalysis analysis, EventHub events, TimeProvider time) : IDisposable
 {
-    private static readonly TimeSpan Reading = TimeSpan.FromSeconds(3), Sampling = TimeSpan.FromSeconds(1), Analyzing = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan Reading = TimeSpan.FromSeconds(3), Sampling = TimeSpan.FromSeconds(1), Analyzing = TimeSpan.FromSeconds(15), Choosing = TimeSpan.FromSeconds(15);
 
     private readonly TrafficSampler _sampler = new(time);
-    private readonly SemaphoreSlim _readNow = new(0, 1), _analyzeNow = new(0, 1), _sampleNow = new(0, 1);
+    private readonly ChosenEndpoints _chosen = new();
+    private readonly SemaphoreSlim _readNow = new(0, 1), _analyzeNow = new(0, 1), _sampleNow = new(0, 1), _chooseNow = new(0, 1);
     private volatile MeshState _mesh = MeshState.Unread;
     private volatile Topology? _topology;
     private volatile IReadOnlyList<Check> _checks = [];
+    private volatile IReadOnlyDictionary<Party, ProxyPlace> _callers = new Dictionary<Party, ProxyPlace>();
     private readonly TaskCompletionSource _firstReading = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private DateTimeOffset? _analyzed;
+    private DateTimeOffset _chooseAgain;
 
     /// <summary>What was read last.</summary>
     public MeshState Mesh => _mesh;
@@ -35,6 +38,7 @@ internal sealed class MeshWatch(MeshStateReader reader, MeshAnalysis analysis, E
         _readNow.Dispose();
         _analyzeNow.Dispose();
         _sampleNow.Dispose();
+        _chooseNow.Dispose();
     }
 
     /// <summary>Watches until <paramref name="stop"/>. The first reading does not wait for a page.</summary>
@@ -47,18 +51,22 @@ internal sealed class MeshWatch(MeshStateReader reader, MeshAnalysis analysis, E
         async Task AfterFirstReadingAsync()
         {
             await _firstReading.Task.WaitAsync(stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            await Task.WhenAll(RepeatAsync(SampleAsync, Sampling, _sampleNow, stop), RepeatAsync(AnalyzeAsync, Analyzing, _analyzeNow, stop));
+            await Task.WhenAll(RepeatAsync(SampleAsync, Sampling, _sampleNow, stop), RepeatAsync(AnalyzeAsync, Analyzing, _analyzeNow, stop),
+                RepeatAsync(ending => _chosen.AskAsync(_callers, ending), Choosing, _chooseNow, stop));
         }
     }
 
     /// <summary>Does not wait for the next turn.</summary>
     public void ReadNow()
     {
-        foreach (var signal in (SemaphoreSlim[])[_readNow, _analyzeNow])
-        {
-            try { signal.Release(); }
-            catch (SemaphoreFullException) { /* It will start anyway. */ }
-        }
+        Start(_readNow);
+        Start(_analyzeNow);
+    }
+
+    private static void Start(SemaphoreSlim signal)
+    {
+        try { signal.Release(); }
+        catch (SemaphoreFullException) { /* It will start anyway. */ }
     }
 
     private async Task RepeatAsync(Func<CancellationToken, Task> work, TimeSpan pause, SemaphoreSlim now, CancellationToken stop)
@@ -108,7 +116,14 @@ internal sealed class MeshWatch(MeshStateReader reader, MeshAnalysis analysis, E
         var mesh = _mesh;
         var places = mesh.Clusters.SelectMany(cluster => cluster.Proxies.Select(pod => new ProxyPlace(cluster.Access, pod.Metadata.Namespace, pod.Metadata.Name))).ToList();
         var rates = await _sampler.SampleAsync(places, stop);
-        var (flows, callers) = new FlowBuilder(mesh, topology).Build(rates);
+        var builder = new FlowBuilder(mesh, topology, _chosen.Of);
+        _callers = builder.CallersAcross(rates);
+        if (events.HasListeners && _callers.Keys.Any(caller => !_chosen.Knows(caller)) && time.GetUtcNow() >= _chooseAgain)
+        {
+            _chooseAgain = time.GetUtcNow() + Choosing;
+            Start(_chooseNow);
+        }
+        var (flows, callers) = builder.Build(rates);
         Publish("traffic", new TrafficPicture(time.GetUtcNow(), flows, callers, _sampler.Proxies.All, _sampler.Silent), PageJson.Default.TrafficPicture);
     }
 

@@ -9,13 +9,15 @@ namespace Isthmus.WebConsole.Picture;
 internal sealed class FlowBuilder
 {
     private readonly MeshState _mesh;
+    private readonly Func<Party, Party, IReadOnlyList<string>?> _endpoints;
     private readonly HashSet<string> _services = new(StringComparer.Ordinal);
     private readonly Dictionary<Party, string> _workloads = [];
     private readonly HashSet<Party> _gateways = [];
 
-    public FlowBuilder(MeshState mesh, Topology topology)
+    /// <param name="endpoints">The addresses that a caller's proxy has for a service; null when they are not known.</param>
+    public FlowBuilder(MeshState mesh, Topology topology, Func<Party, Party, IReadOnlyList<string>?> endpoints)
     {
-        _mesh = mesh;
+        (_mesh, _endpoints) = (mesh, endpoints);
         _services.UnionWith(topology.Services.Select(service => service.Id));
         foreach (var cluster in mesh.Clusters)
         {
@@ -44,6 +46,21 @@ internal sealed class FlowBuilder
             .OrderBy(flow => flow.From, StringComparer.Ordinal).ThenBy(flow => flow.To, StringComparer.Ordinal).ThenBy(flow => flow.Protocol, StringComparer.Ordinal);
         return ([.. flows], [.. callers.Values.OrderBy(node => node.Id, StringComparer.Ordinal)]);
     }
+
+    /// <summary>A proxy of each workload that calls other clusters.</summary>
+    public IReadOnlyDictionary<Party, ProxyPlace> CallersAcross(IReadOnlyList<CallRate> rates)
+    {
+        var found = new Dictionary<Party, ProxyPlace>();
+        foreach (var source in rates.Select(rate => rate.Call).Where(call => call.BySource && IsAcross(call) && !_gateways.Contains(call.Source)).Select(call => call.Source).Distinct())
+        {
+            var cluster = _mesh.Named(source.Cluster)!;
+            if (cluster.Proxies.FirstOrDefault(pod => pod.Metadata.Namespace == source.Namespace && ClusterState.WorkloadOf(pod) == source.Name) is { } pod)
+                found[source] = new(cluster.Access, pod.Metadata.Namespace, pod.Metadata.Name);
+        }
+        return found;
+    }
+
+    private bool IsAcross(Call call) => _mesh.Named(call.Source.Cluster) is { } from && _mesh.Named(call.Destination.Cluster) is { } to && from != to;
 
     /// <summary>Probes of the kubelet, and connections of a proxy to its own application, are no calls of the mesh.</summary>
     private static bool IsItself(Call call) => call.Destination.Name is "InboundPassthroughCluster" or "BlackHoleCluster" || call.Destination.Name.StartsWith("InboundPassthrough", StringComparison.Ordinal);
@@ -86,7 +103,7 @@ internal sealed class FlowBuilder
         var total = counted.Sum(rate => rate.Rate);
         var isMutual = rates.Select(rate => rate.IsMutualTls).Where(value => value is not null).ToList();
         return new(from, to, protocol, total, total > 0 ? counted.Sum(rate => rate.Rate * rate.Errors) / total : 0,
-            counted.Max(rate => rate.P50), counted.Max(rate => rate.P95), counted.Sum(rate => rate.Bytes), Way(rates[0].Call),
+            counted.Max(rate => rate.P50), counted.Max(rate => rate.P95), counted.Sum(rate => rate.Bytes), Way(counted[0].Call),
             isMutual.Count == 0 ? "unknown" : isMutual.All(value => value == true) ? "mtls" : "plain")
         {
             Identity = rates.Select(rate => rate.Identity).FirstOrDefault(identity => identity.Length > 0) ?? "",
@@ -94,11 +111,18 @@ internal sealed class FlowBuilder
         };
     }
 
+    /// <summary>Where the caller's proxy sends the calls. Network labels only say what it should do.</summary>
     private string Way(Call call)
     {
-        var (from, to) = (_mesh.Named(call.Source.Cluster)?.Facts, _mesh.Named(call.Destination.Cluster)?.Facts);
-        if (from is null || to is null || from.NetworkLabel == to.NetworkLabel) return "direct";
-        var gateways = _mesh.Clusters.SelectMany(cluster => cluster.Facts.Gateways.Where(gateway => gateway.Network == to.NetworkLabel).Select(gateway => $"{gateway.Name} in {cluster.Context}")).ToList();
-        return gateways.Count > 0 ? string.Join(", ", gateways) : $"a gateway of {to.NetworkLabel}";
+        if (!IsAcross(call)) return "direct";
+        var to = _mesh.Named(call.Destination.Cluster)!;
+        var addresses = _endpoints(call.Source, call.Destination) ?? [];
+        var gateways = _mesh.Clusters.SelectMany(cluster => cluster.Facts.Gateways.Where(gateway => (cluster == to || gateway.Network == to.Facts.NetworkLabel) && gateway.Addresses.Any(addresses.Contains))
+            .Select(gateway => $"{gateway.Name} in {cluster.Context}")).ToList();
+        if (gateways.Count > 0) return string.Join(", ", gateways);
+        if (to.Pods.Any(pod => addresses.Contains(pod.Status.PodIP))) return "direct";
+        // A load balancer that is known by its name only.
+        var others = addresses.Except(_mesh.Clusters.SelectMany(cluster => cluster.Pods.Select(pod => pod.Status.PodIP).Concat(cluster.Facts.Gateways.SelectMany(gateway => gateway.Addresses)))).ToList();
+        return others.Count > 0 ? $"a gateway at {string.Join(", ", others)}" : "unknown";
     }
 }

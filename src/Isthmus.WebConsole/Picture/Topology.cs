@@ -33,7 +33,7 @@ internal sealed record ServiceNode(string Id, string Cluster, string Namespace, 
 internal sealed record WatchLine(string From, string To, string Status, string Message);
 
 /// <summary>Calls from one node to another.</summary>
-/// <param name="Way"><c>direct</c>, or the gateways on the way.</param>
+/// <param name="Way"><c>direct</c>, the gateways on the way, or <c>unknown</c>.</param>
 /// <param name="Security"><c>mtls</c>, <c>plain</c> or <c>unknown</c>.</param>
 internal sealed record Flow(string From, string To, string Protocol, double Rate, double Errors, double? P50, double? P95, double Bytes, string Way, string Security)
 {

@@ -77,14 +77,29 @@ async function tabTo(selector) {
 
 const traffic = () => until(() => document.querySelector('.canvas')?.getAttribute('aria-label').match(/(\d+) arrows/)?.[1] > 1);
 
+/** The titles of clusters that the label of an arrow covers. */
+const covered = () => page.evaluate(() => {
+  const { cy } = document.querySelector('.canvas')._cyreg;
+  const titles = cy.nodes('.cluster').map(node => ({ name: node.id(), ...node.boundingBox({ includeNodes: false, includeEdges: false, includeOverlays: false }) }));
+  const labels = cy.edges('.labelled').map(edge => edge.boundingBox({ includeNodes: false, includeEdges: false, includeOverlays: false })).filter(box => box.w > 0);
+  if (labels.length === 0 || titles.some(box => !(box.w > 0))) return ['nothing was measured'];
+  return titles.filter(title => labels.some(label => label.x1 < title.x2 && title.x1 < label.x2 && label.y1 < title.y2 && title.y1 < label.y2)).map(title => title.name);
+});
+
 async function topology() {
   await traffic();
   await fits();
+  await page.setViewportSize(narrow);
+  await until(() => document.querySelector('.canvas')._cyreg.cy.width() < 390);
+  await page.evaluate(async () => { for (let i = 0; i < 5; i++) await new Promise(requestAnimationFrame); });
+  assert.deepEqual(await covered(), [], 'labels of arrows cover titles of clusters');
+  await page.setViewportSize(wide);
   await picture('phone', narrow, 'dark');
   await page.getByRole('button', { name: 'List' }).click();
   for (const table of ['Clusters', 'Calls', 'Services']) await page.getByRole('table', { name: table }).waitFor();
   assert.match(await page.getByRole('table', { name: 'Clusters' }).innerText(), /cluster1[^]*network1[^]*synced[^]*cluster2[^]*network2/);
   assert.match(await page.getByRole('table', { name: 'Calls' }).innerText(), /sleep[^]*helloworld[^]*\/s[^]*mutual TLS/);
+  await page.getByRole('table', { name: 'Calls' }).getByText('istio-system/istio-eastwestgateway in cluster2').first().waitFor();
   await page.getByRole('button', { name: 'Picture' }).click();
 }
 

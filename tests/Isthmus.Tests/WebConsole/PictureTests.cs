@@ -21,8 +21,8 @@ public sealed class PictureTests
 
     private static Service Service(string name, string selector = "") => Read<Service>($"{{metadata: {{name: {name}, namespace: shop}}, spec: {{selector: {{{selector}}}}}}}");
 
-    private static Pod Pod(string name, string app, string container = "istio-proxy") => Read<Pod>(
-        $"{{metadata: {{name: {name}-abc12-x, namespace: shop, labels: {{app: {app}, pod-template-hash: abc12}}, ownerReferences: [{{kind: ReplicaSet, name: {name}-abc12, controller: true}}]}}, spec: {{containers: [{{name: {container}}}]}}, status: {{phase: Running}}}}");
+    private static Pod Pod(string name, string app, string ip, string container = "istio-proxy") => Read<Pod>(
+        $"{{metadata: {{name: {name}-abc12-x, namespace: shop, labels: {{app: {app}, pod-template-hash: abc12}}, ownerReferences: [{{kind: ReplicaSet, name: {name}-abc12, controller: true}}]}}, spec: {{containers: [{{name: {container}}}]}}, status: {{phase: Running, podIP: {ip}}}}}");
 
     private static EndpointSlice Slice(string service, params bool[] ready) => Read<EndpointSlice>(
         $"{{metadata: {{name: {service}-1, namespace: shop, labels: {{kubernetes.io/service-name: {service}}}}}, endpoints: [{string.Join(", ", ready.Select((value, i) => $"{{addresses: [10.0.0.{i}], conditions: {{ready: {(value ? "true" : "false")}}}}}"))}]}}");
@@ -36,8 +36,8 @@ public sealed class PictureTests
     private static readonly MeshState Mesh = new(default,
     [
         Cluster(1, [Service("buyer", "app: buyer"), Service("orders", "app: orders"), Service("stray", "app: none"), Service("half", "app: half")],
-            [Slice("buyer", true), Slice("half", true, false)], [Pod("buyer-v1", "buyer"), Pod("half", "half", "app")]),
-        Cluster(2, [Service("orders", "app: orders"), Service("sick", "app: sick")], [Slice("orders", true), Slice("sick", false)], [Pod("orders", "orders")]),
+            [Slice("buyer", true), Slice("half", true, false)], [Pod("buyer-v1", "buyer", "10.1.0.1"), Pod("half", "half", "10.1.0.2", "app")]),
+        Cluster(2, [Service("orders", "app: orders"), Service("sick", "app: sick")], [Slice("orders", true), Slice("sick", false)], [Pod("orders", "orders", "10.2.0.1")]),
     ]);
 
     private static readonly Topology Drawn = TopologyBuilder.Build(Mesh);
@@ -70,24 +70,45 @@ public sealed class PictureTests
     [Fact]
     public void A_call_that_both_ends_count_is_one_arrow_with_what_each_end_knows()
     {
-        var (flows, callers) = new FlowBuilder(Mesh, Drawn).Build([Rate("buyer-v1", "c1", "orders", "c2", true, 10, 0.5), Rate("buyer-v1", "c1", "orders", "c2", false, 5)]);
+        var (flows, callers) = new FlowBuilder(Mesh, Drawn, (_, _) => ["172.18.0.1", "172.18.0.2"]).Build([Rate("buyer-v1", "c1", "orders", "c2", true, 10, 0.5), Rate("buyer-v1", "c1", "orders", "c2", false, 5)]);
         var flow = Assert.Single(flows);
         Assert.Equal(("context1/shop/buyer", "context2/shop/orders", 10, 0.5), (flow.From, flow.To, flow.Rate, flow.Errors));
         Assert.Equal(("mtls", "spiffe://x", "istio-system/gw in context2"), (flow.Security, flow.Identity, flow.Way));
         Assert.Empty(callers);
     }
 
+    [Theory]
+    [InlineData("172.18.0.2", "istio-system/gw in context2")]
+    [InlineData("172.18.0.1", "unknown")] // the caller's own gateway does not lead there
+    [InlineData("10.2.0.1", "direct")] // one of the Pods: networks have other labels, but the proxy sends calls there
+    [InlineData("34.9.8.7", "a gateway at 34.9.8.7")] // the Service says only the name of its load balancer
+    [InlineData("10.1.0.1", "unknown")] // a Pod of the caller's own cluster
+    [InlineData(null, "unknown")] // the proxy was not asked yet
+    public void The_way_of_a_call_is_where_the_proxy_of_its_caller_sends_it(string? endpoint, string way)
+    {
+        var builder = new FlowBuilder(Mesh, Drawn, (caller, service) =>
+        {
+            Assert.Equal((new Party("buyer-v1", "shop", "c1"), new Party("orders", "shop", "c2")), (caller, service));
+            return endpoint is null ? null : [endpoint];
+        });
+        CallRate[] rates = [Rate("buyer-v1", "c1", "orders", "c2", true), Rate("buyer-v1", "c1", "orders", "c2", false)];
+        Assert.Equal(way, Assert.Single(builder.Build(rates).Flows).Way);
+        var (asked, place) = Assert.Single(builder.CallersAcross(rates));
+        Assert.Equal((new Party("buyer-v1", "shop", "c1"), "context1/shop/buyer-v1-abc12-x"), (asked, place.Key));
+        Assert.Empty(builder.CallersAcross([Rate("buyer-v1", "c1", "half", "c1", true)]));
+    }
+
     [Fact]
     public void A_call_inside_a_network_is_direct_and_one_without_an_endpoint_leads_to_where_the_service_is()
     {
-        var (flows, _) = new FlowBuilder(Mesh, Drawn).Build([Rate("orders", "c2", "sick", "", true, 1, 1), Rate("buyer-v1", "c1", "half", "c1", true)]);
+        var (flows, _) = new FlowBuilder(Mesh, Drawn, (_, _) => ["172.18.0.1", "172.18.0.2"]).Build([Rate("orders", "c2", "sick", "", true, 1, 1), Rate("buyer-v1", "c1", "half", "c1", true)]);
         Assert.Equal([("context1/shop/buyer", "context1/shop/half", "direct"), ("context2/shop/orders", "context2/shop/sick", "direct")], flows.Select(flow => (flow.From, flow.To, flow.Way)));
     }
 
     [Fact]
     public void Callers_without_a_Service_have_nodes_of_their_own()
     {
-        var (flows, callers) = new FlowBuilder(Mesh, Drawn).Build([Rate("job", "c1", "orders", "c2", true), Rate("", "", "orders", "c2", false), Rate("", "", "InboundPassthroughCluster", "c2", false)]);
+        var (flows, callers) = new FlowBuilder(Mesh, Drawn, (_, _) => ["172.18.0.1", "172.18.0.2"]).Build([Rate("job", "c1", "orders", "c2", true), Rate("", "", "orders", "c2", false), Rate("", "", "InboundPassthroughCluster", "c2", false)]);
         Assert.Equal(2, flows.Count);
         Assert.Equal([("context1", "job", "workload"), ("context2", "outside", "outside")], callers.Select(node => (node.Cluster, node.Name, node.Kind)));
     }

@@ -4,6 +4,8 @@ import { bytes, millis, percent, rate, securities } from './parts.jsx';
 
 const column = 236, row = 78, top = 92, gap = 150, lower = 30;
 const many = 400;
+// From the middle of the highest nodes of a box up to where nothing covers its title.
+const title = 86;
 const color = name => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
 function style() {
@@ -28,7 +30,7 @@ function style() {
       'font-family': 'system-ui, sans-serif', 'font-size': 11, color: text, 'text-background-color': color('back'), 'text-background-opacity': 0.9, 'text-background-padding': 3,
       'text-background-shape': 'round-rectangle', 'min-zoomed-font-size': 7, 'text-wrap': 'wrap' } },
     { selector: 'edge.straight', style: { 'curve-style': 'straight' } },
-    { selector: 'edge.across', style: { 'curve-style': 'unbundled-bezier', 'control-point-distances': 'data(bend)', 'control-point-weights': 0.5 } },
+    { selector: 'edge.across', style: { 'curve-style': 'unbundled-bezier', 'control-point-distances': 'data(bend)', 'text-margin-y': 'data(shift)', 'control-point-weights': 0.5 } },
     { selector: 'edge.labelled', style: { label: 'data(label)' } },
     { selector: 'edge.gateway', style: { 'line-style': 'dashed', 'line-dash-pattern': [9, 5] } },
     { selector: 'edge.plain', style: { 'line-color': accent, 'target-arrow-color': accent } },
@@ -48,7 +50,7 @@ export const flowText = flow => flow.protocol === 'tcp' ? `${bytes(flow.bytes)}`
 
 const flowClass = flow => {
   const busy = flow.rate > 0 || flow.bytes > 0;
-  return [flow.way === 'direct' ? '' : 'gateway', !busy ? 'idle' : flow.errors >= 0.05 ? 'bad' : flow.errors > 0 ? 'warn' : flow.security === 'plain' ? 'plain' : ''].filter(Boolean).join(' ');
+  return [['direct', 'unknown'].includes(flow.way) ? '' : 'gateway', !busy ? 'idle' : flow.errors >= 0.05 ? 'bad' : flow.errors > 0 ? 'warn' : flow.security === 'plain' ? 'plain' : ''].filter(Boolean).join(' ');
 };
 
 /** What is drawn, as Cytoscape's elements. */
@@ -69,7 +71,7 @@ function elements(model, labels) {
   const clusterOf = new Map(model.services.map(service => [service.id, service.cluster]));
   for (const flow of model.flows)
     if (ids.has(flow.from) && ids.has(flow.to))
-      edges.push({ id: flowKey(flow), source: flow.from, target: flow.to, width: Math.min(7, 1.6 + Math.log10(1 + flow.rate) * 1.8), bend: 90,
+      edges.push({ id: flowKey(flow), source: flow.from, target: flow.to, width: Math.min(7, 1.6 + Math.log10(1 + flow.rate) * 1.8), bend: 90, shift: 0,
         classes: `${flowClass(flow)} ${labels ? 'labelled' : ''} ${model.flows.length > many ? 'straight' : clusterOf.get(flow.from) === clusterOf.get(flow.to) ? '' : 'across'}`,
         label: `${flowText(flow)}${flow.p95 == null || flow.rate === 0 ? '' : `\np95 ${millis(flow.p95)}`}` });
   if (model.control)
@@ -164,9 +166,17 @@ export class Graph {
     // Arrows to the right pass below the nodes between, those to the left above them.
     for (const edge of this.cy.edges('.across')) {
       const [from, to] = [edge.source(), edge.target()].map(end => places.get(end.id()));
-      if (from && to) edge.data('bend', 30 + Math.hypot(from.x - to.x, from.y - to.y) * 0.2);
+      if (!from || !to) continue;
+      edge.data('bend', 30 + Math.hypot(from.x - to.x, from.y - to.y) * 0.2);
     }
     this.cy.nodes(':childless').positions(node => places.get(node.id()) ?? { x: 0, y: 0 });
+    // With one box below the other, labels of arrows between them keep above the title of the lower one.
+    const isStacked = this.cy.width() <= 700;
+    for (const edge of this.cy.edges('.across')) {
+      const lower = edge.source().position('y') > edge.target().position('y') ? edge.source() : edge.target();
+      const highest = Math.min(...lower.parent().children().map(node => node.position('y')));
+      edge.data('shift', isStacked ? Math.min(0, highest - title - edge.midpoint().y) : 0);
+    }
     this.cy.fit(undefined, 24);
     if (this.cy.zoom() > 1.15) { this.cy.zoom(1.15); this.cy.center(); }
   }
@@ -194,5 +204,5 @@ export class Graph {
 export const flowDetails = flow => [
   ['Requests', flow.protocol === 'tcp' ? '' : rate(flow.rate)], ['Connections', flow.protocol === 'tcp' ? rate(flow.rate) : ''], ['Bytes', flow.bytes > 0 ? bytes(flow.bytes) : ''],
   ['Errors', flow.protocol === 'tcp' ? '' : percent(flow.errors)], ['Flags', flow.flags.join(', ')], ['Latency', flow.p50 == null ? '' : `${millis(flow.p50)} median, ${millis(flow.p95)} at the 95th percentile`],
-  ['Protocol', flow.protocol], ['Security', securities[flow.security]], ['Caller', flow.identity], ['Way', flow.way === 'direct' ? 'direct' : `through ${flow.way}`],
+  ['Protocol', flow.protocol], ['Security', securities[flow.security]], ['Caller', flow.identity], ['Way', { direct: 'direct', unknown: 'not known' }[flow.way] ?? `through ${flow.way}`],
 ];

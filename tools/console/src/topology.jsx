@@ -105,7 +105,7 @@ function Lists({ model, onSelect }) {
       model.watches.filter(watch => watch.from === one.context).map(watch => `${watch.to}: ${watch.status}`).join('; ') || '–', one.proxies])} />
     <h2>Calls</h2>
     <Table caption="Calls" empty="No proxy has counted any call yet." head={['From', 'To', 'Traffic', 'p95', 'Security', 'Way']}
-      rows={model.flows.map(flow => [button(flowKey(flow), flow.from), flow.to, flowText(flow), millis(flow.p95), securities[flow.security], flow.way])} />
+      rows={model.flows.map(flow => [button(flowKey(flow), flow.from), flow.to, flowText(flow), millis(flow.p95), securities[flow.security], flow.way === 'unknown' ? 'not known' : flow.way])} />
     <h2>Services</h2>
     <Table caption="Services" head={['Service', 'Cluster', 'Health', 'Endpoints', 'Pods with a proxy']}
       rows={model.services.filter(node => node.kind === 'service').map(node => [button(node.id, `${node.name}.${node.namespace}`), node.cluster, <Health value={node.health} />, `${node.ready} of ${node.all} ready`, node.sidecars])} />

@@ -22,6 +22,15 @@ public sealed partial class DocumentationTests
     }
 
     [Fact]
+    public void The_index_lists_every_page()
+    {
+        var index = Link().Matches(File.ReadAllText(Repository.At("docs/README.md"))).Select(link => link.Groups[1].Value).ToHashSet(StringComparer.Ordinal);
+        var pages = Directory.EnumerateFiles(Repository.At("docs"), "*.md", SearchOption.AllDirectories).Select(path => Path.GetRelativePath(Repository.At("docs"), path)).Where(page => page != "README.md");
+        // Pages in Chinese are listed by their own index.
+        Assert.Empty(pages.Where(page => !page.StartsWith("zh/guides/", StringComparison.Ordinal) || page == "zh/guides/README.md").Except(index));
+    }
+
+    [Fact]
     public void Folders_of_the_map_exist()
     {
         var missing =

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text;
 using Isthmus.ControlPlane.Clusters;
 using Isthmus.ControlPlane.LastKnown;
@@ -22,6 +23,19 @@ internal sealed class MetricsPage(PushEngine engine, ClusterReport clusters, Las
         http.Response.ContentType = "text/plain; version=0.0.4; charset=utf-8";
         return http.Response.WriteAsync(Text(), http.RequestAborted);
     }));
+
+    /// <summary>As Prometheus' client libraries name them.</summary>
+    private static void WriteProcess(StringBuilder text)
+    {
+        using var process = Process.GetCurrentProcess();
+        MetricText.Family(text, "process_cpu_seconds_total", "counter", "CPU time of the process, in seconds.", [("", process.TotalProcessorTime.TotalSeconds)]);
+        MetricText.Family(text, "process_resident_memory_bytes", "gauge", "Memory of the process.", [("", process.WorkingSet64)]);
+        MetricText.Family(text, "process_virtual_memory_bytes", "gauge", "Address space of the process.", [("", process.VirtualMemorySize64)]);
+        MetricText.Family(text, "process_open_fds", "gauge", "Open file descriptors.", [("", process.HandleCount)]);
+        MetricText.Family(text, "process_start_time_seconds", "gauge", "When the process started, as a Unix time.", [("", new DateTimeOffset(process.StartTime.ToUniversalTime()).ToUnixTimeSeconds())]);
+        MetricText.Family(text, "isthmus_managed_heap_bytes", "gauge", "Memory of objects on the managed heap.", [("", GC.GetTotalMemory(forceFullCollection: false))]);
+        MetricText.Family(text, "isthmus_threads", "gauge", "Threads of the process.", [("", process.Threads.Count)]);
+    }
 
     private string Text()
     {
@@ -49,11 +63,14 @@ internal sealed class MetricsPage(PushEngine engine, ClusterReport clusters, Las
         MetricText.Family(text, "isthmus_live_failures_total", "counter", "Internal errors: transforms that failed and kept their last output, changes that could not be staged, pushes that failed.", [("", engine.Mesh.Graph.Failures + engine.Failures)]);
         MetricText.Family(text, "isthmus_live_conflicts", "gauge", "Keys of the live graph that several objects make; /debug/live names them.", [("", engine.Mesh.Graph.Conflicts)]);
         engine.Metrics.Write(text);
+        ControlMetrics.WriteRejects(text, engine.Proxies.SelectMany(feed => feed.RejectedTypes));
+        WriteProcess(text);
         MetricText.Family(text, "pilot_info", "gauge", "The version of this control plane.", [($"version=\"{_version}\"", 1)]);
         MetricText.Family(text, "istio_build", "gauge", "The version of this component.", [($"component=\"pilot\",tag=\"{_version}\"", 1)]);
         MetricText.Family(text, "istiod_uptime_seconds", "gauge", "Time since this control plane started.", [("", (now - _started).TotalSeconds)]);
         MetricText.Family(text, "pilot_services", "gauge", "Hosts that the mesh knows.", [("", engine.Mesh.Services.Items.Values.Count(service => service.Pod is null))]);
         MetricText.Family(text, "pilot_virt_services", "gauge", "VirtualServices.", [("", engine.Mesh.Sources.VirtualServices.Items.Count)]);
+        MetricText.Family(text, "pilot_eds_no_instances", "gauge", "Hosts without an endpoint.", [("", engine.Mesh.Services.Items.Count(service => service.Value.Pod is null && !(engine.Mesh.Endpoints.Items.GetValueOrDefault(service.Key)?.Endpoints.Count > 0)))]);
         MetricText.Family(text, "citadel_server_root_cert_expiry_timestamp", "gauge", "When the root certificate of the CA expires, as a Unix time.",
             root() is { } end ? [("", end.ToUnixTimeSeconds())] : []);
         return text.ToString();

@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Globalization;
 using System.Runtime.CompilerServices;
 using System.Text;
 using Isthmus.Wire.Xds;
@@ -9,8 +8,11 @@ namespace Isthmus.ControlPlane.Metrics;
 /// <summary>What the control plane counts, under istiod's names. From any thread.</summary>
 public sealed class ControlMetrics
 {
-    /// <summary>Upper bounds in seconds, as istiod has them.</summary>
-    private static readonly double[] ConvergenceBounds = [0.1, 0.5, 1, 3, 5, 10, 20, 30];
+    // Upper bounds in seconds, as istiod has them.
+    private readonly Timings _convergence = new("pilot_proxy_convergence_time", "Seconds between a change and the acceptance of all that follows from it by a proxy.", [0.1, 0.5, 1, 3, 5, 10, 20, 30]);
+    private readonly Timings _queue = new("pilot_proxy_queue_time", "Seconds between the moment when a proxy has a new configuration to get and the moment when its stream takes it.", [0.1, 0.5, 1, 3, 5, 10, 20, 30]);
+    private readonly Timings _pushes = new("pilot_xds_push_time", "Seconds to make a response and to write it, by type.", [0.01, 0.1, 1, 3, 5, 10, 20, 30], isLabelled: true);
+    private readonly Timings _sends = new("pilot_xds_send_time", "Seconds to write a response.", [0.01, 0.1, 1, 3, 5, 10, 20, 30]);
 
     private static readonly (string Name, string Help)[] Counters =
     [
@@ -30,9 +32,6 @@ public sealed class ControlMetrics
     ];
 
     private readonly ConcurrentDictionary<(string Name, string Labels), StrongBox<long>> _counts = [];
-    private readonly long[] _converged = new long[ConvergenceBounds.Length + 1];
-    private readonly Lock _guard = new(); // guards _converged and _convergedSeconds
-    private double _convergedSeconds;
 
     /// <param name="labels">As in Prometheus' text form.</param>
     public void Count(string name, string labels = "") => Interlocked.Increment(ref _counts.GetOrAdd((name, labels), static _ => new()).Value);
@@ -45,15 +44,16 @@ public sealed class ControlMetrics
     }
 
     /// <summary>A proxy has accepted all that follows from a change.</summary>
-    public void Converged(TimeSpan after)
+    public void Converged(TimeSpan after) => _convergence.Add(after);
+
+    /// <summary>The stream of a proxy has taken what was waiting for it.</summary>
+    public void Taken(TimeSpan after) => _queue.Add(after);
+
+    /// <summary>A response has been written.</summary>
+    public void Written(string typeUrl, TimeSpan making, TimeSpan writing)
     {
-        var at = 0;
-        while (at < ConvergenceBounds.Length && after.TotalSeconds > ConvergenceBounds[at]) at++;
-        lock (_guard)
-        {
-            _converged[at]++;
-            _convergedSeconds += after.TotalSeconds;
-        }
+        _pushes.Add(making + writing, $"type=\"{ShortName(typeUrl)}\"");
+        _sends.Add(writing);
     }
 
     /// <summary>Writes all of them in Prometheus' text form.</summary>
@@ -66,20 +66,15 @@ public sealed class ControlMetrics
             var samples = counts[name].OrderBy(sample => sample.Labels, StringComparer.Ordinal).ToList();
             MetricText.Family(text, name, "counter", help, samples.Count == 0 && !IsLabelled(name) ? [("", 0)] : samples);
         }
-        WriteConvergence(text);
+        foreach (var timings in (Timings[])[_convergence, _queue, _pushes, _sends]) timings.Write(text);
     }
 
-    private void WriteConvergence(StringBuilder text)
+    /// <summary>Which proxies reject which types now, as istiod has it.</summary>
+    internal static void WriteRejects(StringBuilder text, IEnumerable<(string TypeUrl, string Node)> rejects)
     {
-        const string Name = "pilot_proxy_convergence_time";
-        text.Append(CultureInfo.InvariantCulture, $"# HELP {Name} Seconds between a change and the acceptance of all that follows from it by a proxy.\n# TYPE {Name} histogram\n");
-        lock (_guard)
-        {
-            var total = 0L;
-            for (var i = 0; i < ConvergenceBounds.Length; i++) text.Append(CultureInfo.InvariantCulture, $"{Name}_bucket{{le=\"{ConvergenceBounds[i]}\"}} {total += _converged[i]}\n");
-            total += _converged[^1];
-            text.Append(CultureInfo.InvariantCulture, $"{Name}_bucket{{le=\"+Inf\"}} {total}\n{Name}_sum {_convergedSeconds}\n{Name}_count {total}\n");
-        }
+        var rejected = rejects.ToLookup(item => item.TypeUrl, item => item.Node, StringComparer.Ordinal);
+        foreach (var type in (string[])[TypeUrls.Cluster, TypeUrls.Endpoints, TypeUrls.Listener, TypeUrls.Route])
+            MetricText.Family(text, $"pilot_xds_{ShortName(type)}_reject", "gauge", $"Proxies that reject resources of {ShortName(type).ToUpperInvariant()}, by node.", rejected[type].Order(StringComparer.Ordinal).Select(node => ($"node=\"{MetricText.Escape(node)}\"", 1.0)));
     }
 
     private static bool IsLabelled(string name) => name.StartsWith("pilot_", StringComparison.Ordinal) || name.StartsWith("galley_", StringComparison.Ordinal);

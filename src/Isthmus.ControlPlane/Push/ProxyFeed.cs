@@ -24,6 +24,8 @@ public sealed class ProxyFeed : IXdsFeed
     private readonly ControlMetrics? _metrics;
     private XdsSnapshot? _snapshot;
     private DateTimeOffset? _changedAt; // the first change that the proxy may lack
+    private DateTimeOffset? _offeredAt; // since when something waits for the stream
+    private readonly Queue<string> _unwritten = new(); // the types of responses that are being written
     private (ValueList<string> Gateways, ValueList<Problem> Problems) _served;
     private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
@@ -48,6 +50,9 @@ public sealed class ProxyFeed : IXdsFeed
 
     /// <summary>The resources that the proxy refuses, and what that holds back.</summary>
     public IEnumerable<Problem> Refusals => Status.Types.Where(type => type.Error.Length > 0).Select(type => Refusal.Of(Proxy, type));
+
+    /// <summary>The types of which the proxy refuses resources.</summary>
+    internal IEnumerable<(string TypeUrl, string Node)> RejectedTypes => Status.Types.Where(type => type.Error.Length > 0).Select(type => (type.TypeUrl, Proxy.Id));
 
     /// <summary>The Gateways with certificates that the proxy serves, and which of these it lacks.</summary>
     internal (ValueList<string> Gateways, ValueList<Problem> Problems) Served
@@ -74,6 +79,7 @@ public sealed class ProxyFeed : IXdsFeed
             // A change that concerned nothing that the proxy subscribes to is over.
             _changedAt = IsInSync ? changedAt : _changedAt ?? changedAt;
             _snapshot = snapshot;
+            _offeredAt ??= _time.GetUtcNow();
             (changed, _changed) = (_changed, new(TaskCreationOptions.RunContinuationsAsynchronously));
         }
         changed.SetResult();
@@ -86,7 +92,12 @@ public sealed class ProxyFeed : IXdsFeed
             Task changed;
             lock (_guard)
             {
-                if (_snapshot is { } snapshot && !ReferenceEquals(snapshot, last)) return snapshot;
+                if (_snapshot is { } snapshot && !ReferenceEquals(snapshot, last))
+                {
+                    if (_offeredAt is { } offeredAt) _metrics?.Taken(_time.GetUtcNow() - offeredAt);
+                    _offeredAt = null;
+                    return snapshot;
+                }
                 changed = _changed.Task;
             }
             await changed.WaitAsync(stop).ConfigureAwait(false);
@@ -107,11 +118,19 @@ public sealed class ProxyFeed : IXdsFeed
                 XdsEventKind.Rejected => last with { Error = happened.Detail },
                 _ => last,
             };
+            if (happened.Kind == XdsEventKind.Sent) _unwritten.Enqueue(happened.TypeUrl);
             if (happened.Kind == XdsEventKind.Rejected) _changedAt = null;
             if (happened.Kind != XdsEventKind.Acknowledged || _changedAt is not { } changedAt || !IsInSync) return;
             _metrics?.Converged(now - changedAt);
             _changedAt = null;
         }
+    }
+
+    public void Written(TimeSpan making, TimeSpan writing)
+    {
+        string type;
+        lock (_guard) type = _unwritten.Dequeue();
+        _metrics?.Written(type, making, writing);
     }
 
     /// <summary>The proxy has accepted everything that was sent. Only under the guard.</summary>

@@ -1,3 +1,4 @@
+using System.Net;
 using Isthmus.Proxy.Balancing;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Telemetry;
@@ -89,4 +90,49 @@ internal static class ClusterStats
     private static long Open(long active, long limit) => active >= limit ? 1 : 0;
 
     private static long Left(long active, long limit) => Math.Max(0, limit - active);
+}
+
+/// <summary>The statistics of one listener.</summary>
+internal static class ListenerStats
+{
+    public static IReadOnlyList<Stat<ListenerCounts>> All { get; } =
+    [
+        new("downstream_cx_total", false, "Connections of clients that were accepted.", counts => counts.Opened),
+        new("downstream_cx_active", true, "Connections of clients that are open.", counts => counts.Opened - counts.Closed),
+        new("downstream_cx_destroy", false, "Connections of clients that were closed.", counts => counts.Closed),
+        new("no_filter_chain_match", false, "Connections that matched no filter chain.", counts => counts.Unmatched),
+        new("ssl.handshake", false, "TLS handshakes that succeeded.", counts => counts.Handshakes),
+        new("ssl.connection_error", false, "TLS handshakes that failed.", counts => counts.FailedHandshakes),
+    ];
+
+    /// <summary>The address of a listener as statistics have it, for example <c>0.0.0.0_15006</c>.</summary>
+    public static string NameOf(IPEndPoint address) => address.ToString().Replace(':', '_');
+}
+
+/// <summary>The statistics of one connection manager.</summary>
+internal static class HttpStats
+{
+    public static IReadOnlyList<Stat<HttpCounts>> All { get; } =
+    [
+        new("downstream_cx_total", false, "Connections of clients that carry HTTP.", counts => counts.Opened),
+        new("downstream_cx_active", true, "Connections of clients that are open.", counts => counts.Opened - counts.Closed),
+        new("downstream_cx_destroy", false, "Connections of clients that were closed.", counts => counts.Closed),
+        new("downstream_cx_ssl_total", false, "Connections with TLS.", counts => counts.OpenedTls),
+        new("downstream_cx_http1_total", false, "Connections with HTTP/1.", counts => counts.Opened - counts.OpenedHttp2),
+        new("downstream_cx_http2_total", false, "Connections with HTTP/2.", counts => counts.OpenedHttp2),
+        new("downstream_cx_protocol_error", false, "Errors of clients in the protocol.", counts => counts.ProtocolErrors),
+        new("downstream_rq_total", false, "Requests.", counts => counts.Requests),
+        new("downstream_rq_active", true, "Requests that have not ended.", counts => counts.ActiveRequests),
+        new("downstream_rq_completed", false, "Requests that got a response.", counts => counts.Completed),
+        new("downstream_rq_1xx", false, "Responses with such a status.", counts => counts.Answered(1)),
+        new("downstream_rq_2xx", false, "Responses with such a status.", counts => counts.Answered(2)),
+        new("downstream_rq_3xx", false, "Responses with such a status.", counts => counts.Answered(3)),
+        new("downstream_rq_4xx", false, "Responses with such a status.", counts => counts.Answered(4)),
+        new("downstream_rq_5xx", false, "Responses with such a status.", counts => counts.Answered(5)),
+        new("downstream_rq_rx_reset", false, "Requests that clients gave up.", counts => counts.ClientResets),
+        new("downstream_rq_timeout", false, "Requests that clients took too long to send.", counts => counts.TimedOut),
+        new("downstream_rq_idle_timeout", false, "Requests during which nothing happened for too long.", counts => counts.IdleTimeouts),
+        new("no_route", false, "Requests without a route.", counts => counts.NoRoute),
+        new("no_cluster", false, "Requests whose route names a cluster that does not exist.", counts => counts.NoCluster),
+    ];
 }

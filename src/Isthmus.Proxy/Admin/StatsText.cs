@@ -30,7 +30,13 @@ internal static partial class StatsText
 
     private static IEnumerable<(string Name, long Value)> All(DataPlane plane) => Server(plane).Select(stat => (stat.Name, stat.Value(plane)))
         .Concat(plane.Report.Access.All.Select(item => (item.Key, item.Value)))
-        .Concat(plane.State.Current.Clusters.Values.SelectMany(cluster => ClusterStats.All.Select(stat => (Beginning(cluster) + stat.Name, stat.Value(cluster)))));
+        .Concat(plane.State.Current.Clusters.Values.SelectMany(cluster => ClusterStats.All.Select(stat => (Beginning(cluster) + stat.Name, stat.Value(cluster)))))
+        .Concat(plane.Report.Downstream.All.SelectMany(listener => ListenerStats.All.Select(stat => ($"listener.{ListenerStats.NameOf(listener.Key)}.{stat.Name}", stat.Value(listener.Value)))))
+        .Concat(Http(plane).SelectMany(manager => HttpStats.All.Select(stat => ($"http.{manager.Key}.{stat.Name}", manager.Sum(stat.Value)))));
+
+    /// <summary>Connection managers by prefix: several listeners may have the same.</summary>
+    private static IEnumerable<IGrouping<string, HttpCounts>> Http(DataPlane plane) =>
+        plane.Report.Downstream.All.SelectMany(listener => listener.Value.AllHttp).GroupBy(manager => manager.Key, manager => manager.Value, StringComparer.Ordinal);
 
     /// <summary>What Prometheus scrapes: of clusters, the statistics that are selected.</summary>
     /// <param name="filter">An expression that the names of the metrics to write match; empty for all.</param>
@@ -50,6 +56,7 @@ internal static partial class StatsText
         }
         WriteAccess(text, plane.Report.Access, Wanted);
         WriteClusters(text, plane, Wanted);
+        WriteDownstream(text, plane, Wanted);
         return text.ToString();
     }
 
@@ -71,6 +78,31 @@ internal static partial class StatsText
                 if (isFirst) text.Append($"# TYPE {metric} {Kind(stat)}\n");
                 isFirst = false;
                 text.Append($"{metric}{{cluster_name=\"{MeshLabels.Escape(cluster.Config.Name)}\"}} {stat.Value(cluster)}\n");
+            }
+        }
+    }
+
+    private static void WriteDownstream(StringBuilder text, DataPlane plane, Func<string, bool> wanted)
+    {
+        var selection = plane.Settings.Stats;
+        var listeners = plane.Report.Downstream.All.Select(listener => (Name: ListenerStats.NameOf(listener.Key), Counts: listener.Value)).OrderBy(listener => listener.Name, StringComparer.Ordinal).ToList();
+        foreach (var stat in ListenerStats.All)
+            Write(stat.Name, Kind(stat), "listener", "listener_address", listeners.Select(listener => (listener.Name, stat.Value(listener.Counts))));
+        var managers = Http(plane).OrderBy(manager => manager.Key, StringComparer.Ordinal).ToList();
+        foreach (var stat in HttpStats.All)
+            Write(stat.Name, Kind(stat), "http", "http_conn_manager_prefix", managers.Select(manager => (manager.Key, manager.Sum(stat.Value))));
+
+        void Write(string stat, string kind, string group, string label, IEnumerable<(string Name, long Value)> all)
+        {
+            var metric = MetricName($"{group}.{stat}");
+            if (!wanted(metric)) return;
+            var isFirst = true;
+            foreach (var (name, value) in all)
+            {
+                if (!selection.Includes($"{group}.{name}.{stat}")) continue;
+                if (isFirst) text.Append($"# TYPE {metric} {kind}\n");
+                isFirst = false;
+                text.Append($"{metric}{{{label}=\"{MeshLabels.Escape(name)}\"}} {value}\n");
             }
         }
     }

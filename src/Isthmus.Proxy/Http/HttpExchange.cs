@@ -84,6 +84,7 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
     private void Begin()
     {
         _record.Clear();
+        Interlocked.Increment(ref connection.Http!.Requests);
         _record.Start = parts.Ports.Time.GetUtcNow();
         _record.StartedAt = parts.Ports.Time.GetTimestamp();
         _record.Request = Request;

@@ -4,6 +4,7 @@ using Isthmus.Proxy.Listeners;
 using Isthmus.Proxy.Loops;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Tcp;
+using Isthmus.Proxy.Telemetry;
 
 namespace Isthmus.Proxy.Http;
 
@@ -12,6 +13,7 @@ internal sealed class HttpServer(HttpParts parts)
 {
     public async Task RunAsync(Downstream connection, HttpAction action)
     {
+        Report.OpenedHttp(connection, action.StatPrefix);
         using var stream = new Http1Downstream(connection.Transport, Limits(action));
         var isIdle = true;
         var requests = 0;
@@ -94,6 +96,7 @@ internal sealed class HttpServer(HttpParts parts)
 
     private async Task RunHttp2Async(Downstream connection, HttpAction action, ByteReader reader, ConnectionAge age)
     {
+        Interlocked.Increment(ref connection.Http!.OpenedHttp2);
         var server = new H2Server(connection.Transport, stream =>
         {
             action = Refresh(connection, action);

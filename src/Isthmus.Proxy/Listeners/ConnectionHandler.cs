@@ -25,15 +25,19 @@ internal sealed partial class ConnectionHandler(
     private volatile ListenerIndex _index = new(ProxySnapshot.Empty);
 
     /// <summary>Must be called for each published snapshot.</summary>
-    public void Publish(ProxySnapshot snapshot) => _index = new(snapshot);
+    public void Publish(ProxySnapshot snapshot)
+    {
+        _index = new(snapshot);
+        report.Downstream.Keep(snapshot.Listeners.Values.Select(listener => listener.Address));
+    }
 
     public async Task HandleAsync(Downstream connection, CancellationToken stop)
     {
         var start = ports.Time.GetTimestamp();
-        report.Opened();
+        HandOff(connection);
+        report.Opened(connection);
         try
         {
-            HandOff(connection);
             if (connection.Listener.ProxyHeader is { } rules && !await _proxyHeaders.ApplyAsync(connection, rules, stop).ConfigureAwait(false))
             {
                 End(connection, start, EndReason.ClientProtocolError, "");
@@ -63,7 +67,7 @@ internal sealed partial class ConnectionHandler(
         finally
         {
             connection.Transport.Abort();
-            report.Closed();
+            report.Closed(connection);
         }
     }
 
@@ -85,8 +89,10 @@ internal sealed partial class ConnectionHandler(
         }
         connection.Facts = new(connection.Destination, connection.Source, seen.ServerName, seen.TransportProtocol, seen.Protocols) { Ecdsa = seen.Ecdsa, DirectSource = connection.DirectSource };
         connection.Chain = connection.Listener.Chains.Find(connection.Facts);
-        if (connection.Chain is null) End(connection, start, EndReason.NoFilterChain, "filter_chain_not_found");
-        return connection.Chain;
+        if (connection.Chain is { } chain) return chain;
+        Interlocked.Increment(ref connection.Counts!.Unmatched);
+        End(connection, start, EndReason.NoFilterChain, "filter_chain_not_found");
+        return null;
     }
 
     [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
@@ -108,9 +114,11 @@ internal sealed partial class ConnectionHandler(
         }
         catch (TransportException e)
         {
+            Interlocked.Increment(ref connection.Counts!.FailedHandshakes);
             End(connection, start, EndReason.ClientTlsFailed, e.Message);
             return false;
         }
+        Interlocked.Increment(ref connection.Counts!.Handshakes);
         return true;
     }
 

@@ -1,6 +1,7 @@
 using System.Net;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Tcp;
+using Isthmus.Proxy.Telemetry;
 
 namespace Isthmus.Proxy.Listeners;
 
@@ -38,7 +39,7 @@ internal sealed class Downstream(SocketTransport socket, ListenerSnapshot listen
 
     /// <summary>Notified of the end of the connection, or of each request on it. Set by code that opened the connection to
     /// observe it.</summary>
-    public Action<Telemetry.TrafficRecord>? Ended { get; init; }
+    public Action<TrafficRecord>? Ended { get; init; }
 
     /// <summary>The last version of its listener in which its filter chain was looked up.</summary>
     public ListenerSnapshot Checked { get; set; } = listener;
@@ -48,6 +49,12 @@ internal sealed class Downstream(SocketTransport socket, ListenerSnapshot listen
 
     /// <summary>Its next response is the last one.</summary>
     public bool IsTooOld { get; set; }
+
+    /// <summary>Where it is counted; null until it is.</summary>
+    public ListenerCounts? Counts { get; set; }
+
+    /// <summary>Where its requests are counted; null unless it carries HTTP.</summary>
+    public HttpCounts? Http { get; set; }
 
     public TlsPeer? Peer => Transport.Peer;
 

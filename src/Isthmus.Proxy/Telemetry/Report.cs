@@ -21,6 +21,9 @@ internal sealed class Report(AccessLogWriter logs, MeshMetrics metrics)
     /// <summary>What policies and external authorizers decided, and what became of spans.</summary>
     public AccessCounts Access { get; } = new();
 
+    /// <summary>What listeners and connection managers count.</summary>
+    public DownstreamCounts Downstream { get; } = new();
+
     /// <summary>Connections open now.</summary>
     public long Active => Interlocked.Read(ref _active);
 
@@ -30,13 +33,28 @@ internal sealed class Report(AccessLogWriter logs, MeshMetrics metrics)
     /// <summary>How many connections and requests ended with that reason.</summary>
     public long Ends(EndReason reason) => Interlocked.Read(ref _ends[(int)reason]);
 
-    public void Opened()
+    /// <summary>A connection whose listener is known.</summary>
+    public void Opened(Downstream connection)
     {
         Interlocked.Increment(ref _active);
         Interlocked.Increment(ref _total);
+        Interlocked.Increment(ref (connection.Counts = Downstream.Of(connection.Listener.Address)).Opened);
     }
 
-    public void Closed() => Interlocked.Decrement(ref _active);
+    /// <summary>A connection that carries HTTP.</summary>
+    public static void OpenedHttp(Downstream connection, string prefix)
+    {
+        var counts = connection.Http = connection.Counts!.Http(prefix);
+        Interlocked.Increment(ref counts.Opened);
+        if (connection.Peer is not null) Interlocked.Increment(ref counts.OpenedTls);
+    }
+
+    public void Closed(Downstream connection)
+    {
+        Interlocked.Decrement(ref _active);
+        Interlocked.Increment(ref connection.Counts!.Closed);
+        if (connection.Http is { } http) Interlocked.Increment(ref http.Closed);
+    }
 
     /// <summary>Reports a connection that ended before it reached TCP or HTTP.</summary>
     public void Connection(Downstream connection, TrafficRecord record, ValueList<AccessLogSnapshot> to)
@@ -68,6 +86,7 @@ internal sealed class Report(AccessLogWriter logs, MeshMetrics metrics)
     public void Http(Downstream connection, TrafficRecord record, ValueList<AccessLogSnapshot> to)
     {
         Interlocked.Increment(ref _ends[(int)record.Reason]);
+        connection.Http?.Ended(record);
         metrics.Request(connection.Listener.Direction, record, connection.Chain?.Action.Metrics);
         Recent.Http(connection, record);
         connection.Ended?.Invoke(record);

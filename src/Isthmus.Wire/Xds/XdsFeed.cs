@@ -24,6 +24,13 @@ public interface IXdsFeed : IAsyncDisposable
 
     /// <summary>Notified synchronously of everything that was sent, accepted or rejected.</summary>
     void Observe(XdsEvent happened);
+
+    /// <summary>A response has been written, in the order in which <see cref="Observe"/> was told that they are sent.</summary>
+    /// <param name="making">The time to make the responses that go out together.</param>
+    /// <param name="writing">The time to write this one.</param>
+    void Written(TimeSpan making, TimeSpan writing)
+    {
+    }
 }
 
 public enum XdsEventKind { Subscribed, Sent, Acknowledged, Rejected }

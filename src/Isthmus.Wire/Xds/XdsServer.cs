@@ -21,7 +21,11 @@ public static class AdsMethods
 /// <param name="ControlPlane">Shown to clients; null: not shown.</param>
 /// <param name="MaxMessage">The largest request accepted, in bytes.</param>
 /// <param name="FirstStates">Limits how many clients get their first state at once; null: no limit.</param>
-public sealed record XdsServerSettings(ControlPlane? ControlPlane = null, int MaxMessage = 4 * 1024 * 1024, FirstStates? FirstStates = null);
+public sealed record XdsServerSettings(ControlPlane? ControlPlane = null, int MaxMessage = 4 * 1024 * 1024, FirstStates? FirstStates = null)
+{
+    /// <summary>Measures how long responses take.</summary>
+    public TimeProvider Clock { get; init; } = TimeProvider.System;
+}
 
 /// <summary>Serves aggregated discovery, delta and state of the world, from <see cref="IXdsFeeds"/>; knows subscriptions,
 /// not meshes.</summary>
@@ -85,14 +89,21 @@ public sealed class XdsServer(IXdsFeeds feeds, XdsServerSettings settings, Rando
         var watching = WatchAsync(feed, newest, events.Writer, ended.Token);
         try
         {
-            await AnswerAsync(stream, first, newest, turn, write, call.Stop).ConfigureAwait(false);
+            await AnswerAsync(stream, first, newest, turn, Timed, call.Stop).ConfigureAwait(false);
             await foreach (var request in events.Reader.ReadAllAsync(call.Stop).ConfigureAwait(false))
-                await AnswerAsync(stream, request, newest, turn, write, call.Stop).ConfigureAwait(false);
+                await AnswerAsync(stream, request, newest, turn, Timed, call.Stop).ConfigureAwait(false);
         }
         finally
         {
             await ended.CancelAsync().ConfigureAwait(false);
             await Task.WhenAll(reading, watching).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+
+        async ValueTask Timed(TResponse response, TimeSpan making)
+        {
+            var begun = settings.Clock.GetTimestamp();
+            await write(response).ConfigureAwait(false);
+            feed.Written(making, settings.Clock.GetElapsedTime(begun));
         }
     }
 
@@ -109,12 +120,15 @@ public sealed class XdsServer(IXdsFeeds feeds, XdsServerSettings settings, Rando
 
     /// <summary>Answers a request, or (null) the newest snapshot. A stream waits for its turn before its answer is made: until then it
     /// costs no memory.</summary>
-    private static async ValueTask AnswerAsync<TRequest, TResponse>(
-        IXdsStream<TRequest, TResponse> stream, TRequest? request, Newest newest, FirstStates.Turn? turn, Func<TResponse, ValueTask> write, CancellationToken stop)
+    private async ValueTask AnswerAsync<TRequest, TResponse>(
+        IXdsStream<TRequest, TResponse> stream, TRequest? request, Newest newest, FirstStates.Turn? turn, Func<TResponse, TimeSpan, ValueTask> write, CancellationToken stop)
         where TRequest : class
     {
         if (turn is not null && (request is null ? stream.IsUnanswered : stream.Begins(request))) await turn.EnterAsync(stop).ConfigureAwait(false);
-        foreach (var answer in request is null ? stream.Update(newest.Take()) : stream.Receive(request)) await write(answer).ConfigureAwait(false);
+        var begun = settings.Clock.GetTimestamp();
+        var answers = request is null ? stream.Update(newest.Take()) : stream.Receive(request);
+        var making = settings.Clock.GetElapsedTime(begun);
+        foreach (var answer in answers) await write(answer, making).ConfigureAwait(false);
         if (!stream.IsBeginning) turn?.Leave();
     }
 

@@ -58,6 +58,42 @@ public sealed class ControlMetricsTests
         Assert.Contains("pilot_proxy_convergence_time_count 1", Lines("pilot_proxy_convergence_time"));
     }
 
+    [Fact]
+    public async Task Times_of_responses_are_counted_by_type()
+    {
+        Change();
+        _clock.Advance(TimeSpan.FromSeconds(2));
+        await _feed.NextAsync(null, TestContext.Current.CancellationToken);
+        Sent(TypeUrls.Cluster, "1");
+        Sent(TypeUrls.Listener, "2");
+        _feed.Written(TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(1));
+        _feed.Written(TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(3));
+        Assert.Equal(
+            ["pilot_proxy_queue_time_sum 2", "pilot_xds_push_time_sum{type=\"cds\"} 2", "pilot_xds_push_time_sum{type=\"lds\"} 4", "pilot_xds_send_time_sum 4"],
+            Lines("pilot_proxy_queue_time_sum", "pilot_xds_push_time_sum", "pilot_xds_send_time_sum"));
+        Assert.Contains("pilot_xds_push_time_bucket{type=\"lds\",le=\"3\"} 0", Lines("pilot_xds_push_time_bucket"));
+        Assert.Contains("pilot_xds_push_time_bucket{type=\"lds\",le=\"5\"} 1", Lines("pilot_xds_push_time_bucket"));
+    }
+
+    [Fact]
+    public void A_proxy_that_rejects_resources_is_named_until_it_accepts_them()
+    {
+        Sent(TypeUrls.Cluster, "1");
+        _feed.Observe(new(XdsEventKind.Rejected, TypeUrls.Cluster, "1", "v", 0, "no such policy"));
+        Assert.Contains($"pilot_xds_cds_reject{{node=\"{Identity.Id}\"}} 1\n", Rejects(), StringComparison.Ordinal);
+        Assert.DoesNotContain("pilot_xds_lds_reject{", Rejects(), StringComparison.Ordinal);
+        Sent(TypeUrls.Cluster, "2");
+        Accepted(TypeUrls.Cluster, "2");
+        Assert.DoesNotContain("pilot_xds_cds_reject{", Rejects(), StringComparison.Ordinal);
+
+        string Rejects()
+        {
+            var text = new StringBuilder();
+            ControlMetrics.WriteRejects(text, _feed.RejectedTypes);
+            return text.ToString();
+        }
+    }
+
     private void Change() => _feed.Offer(XdsSnapshot.Empty, _clock.GetUtcNow());
 
     private void Sent(string type, string nonce) => _feed.Observe(new(XdsEventKind.Sent, type, nonce, "v", 1, ""));

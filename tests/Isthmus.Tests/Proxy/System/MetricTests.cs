@@ -1,3 +1,4 @@
+using System.Globalization;
 using Isthmus.Kubernetes.Yaml;
 using Isthmus.Proxy.Admin;
 using Isthmus.Proxy.Snapshot;
@@ -100,6 +101,28 @@ public sealed class MetricTests
         Assert.Equal(shown, text.Split('\n').Count(line => line.StartsWith("envoy_cluster_membership_total{", StringComparison.Ordinal)));
         // All of them are on the admin port.
         Assert.Equal(1000, StatsText.Plain(proxy.Plane, "membership_total").Split('\n', StringSplitOptions.RemoveEmptyEntries).Length);
+    }
+
+    [Fact]
+    public async Task Listeners_and_connection_managers_count_their_connections_and_requests()
+    {
+        await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1, context => context.Response.WriteAsync("ok"));
+        using var gateway = new GuardedGateway("", "", origin.Port, origin.Port);
+        await gateway.CallAsync("/a");
+        await gateway.CallAsync("/b");
+        await gateway.CallAsync("/c", "x-way: blocked");
+        var (http, listener) = ("http.outbound_0.0.0.0_8080", $"listener.{ListenerStats.NameOf(gateway.Plane.State.Current.Listeners["0.0.0.0_8080"].Address)}");
+        await Eventually(() => Stat($"{listener}.downstream_cx_active") == 0);
+        Assert.Equal((3, 3, 0), (Stat($"{listener}.downstream_cx_total"), Stat($"{listener}.downstream_cx_destroy"), Stat($"{listener}.ssl.handshake")));
+        Assert.Equal((3, 3, 0), (Stat($"{http}.downstream_cx_total"), Stat($"{http}.downstream_cx_http1_total"), Stat($"{http}.downstream_cx_http2_total")));
+        Assert.Equal((3, 3, 0), (Stat($"{http}.downstream_rq_total"), Stat($"{http}.downstream_rq_completed"), Stat($"{http}.downstream_rq_active")));
+        Assert.Equal((2, 1, 0), (Stat($"{http}.downstream_rq_2xx"), Stat($"{http}.downstream_rq_4xx"), Stat($"{http}.downstream_rq_5xx")));
+        Assert.Contains("envoy_http_downstream_rq_total{http_conn_manager_prefix=\"outbound_0.0.0.0_8080\"} 3\n", StatsText.Prometheus(gateway.Plane), StringComparison.Ordinal);
+        // Nothing of a listener that is gone remains.
+        gateway.Plane.Report.Downstream.Keep([]);
+        Assert.DoesNotContain("listener.", StatsText.Plain(gateway.Plane, "downstream"), StringComparison.Ordinal);
+
+        long Stat(string name) => long.Parse(StatsText.Plain(gateway.Plane, "").Split('\n').Single(line => line.StartsWith($"{name}: ", StringComparison.Ordinal))[(name.Length + 2)..], CultureInfo.InvariantCulture);
     }
 
     /// <summary>As a real istiod sends it.</summary>

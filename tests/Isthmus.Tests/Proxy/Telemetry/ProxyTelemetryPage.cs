@@ -169,6 +169,18 @@ internal static class ProxyTelemetryPage
         foreach (var stat in ClusterStats.All) Row(page, StatsText.MetricName($"cluster.{stat.Name}"), Type(stat.IsGauge), stat.Meaning);
         page.Append("""
 
+            ### Listeners and connection managers
+
+            Of the listeners and connection managers that had connections. The label `listener_address` has the address of the listener, for example `0.0.0.0_15006`; the label `http_conn_manager_prefix` has the prefix of the connection manager, for example `outbound_0.0.0.0_80`. Scrapes have `downstream_cx_active`, and those that are selected as above, for example by `sidecar.istio.io/statsInclusionPrefixes: listener,http`. `/stats` of the admin port has all of them, as `listener.ADDRESS.STATISTIC` and `http.PREFIX.STATISTIC`.
+
+            | metric | type | meaning |
+            |---|---|---|
+
+            """);
+        foreach (var stat in ListenerStats.All) Row(page, StatsText.MetricName($"listener.{stat.Name}"), Type(stat.IsGauge), stat.Meaning);
+        foreach (var stat in HttpStats.All) Row(page, StatsText.MetricName($"http.{stat.Name}"), Type(stat.IsGauge), stat.Meaning);
+        page.Append("""
+
             ### Policies and reports
 
             These appear once they are not 0. `PREFIX` and `NAME` are the names of a listener and a cluster.

@@ -10,6 +10,7 @@ namespace Isthmus.ControlPlane.Push;
 public sealed partial class GatewayEvents(KubeClient client, PushEngine engine, TimeProvider time, ILogger log)
 {
     internal static readonly ResourceKind Gateway = new("networking.istio.io", "v1", "Gateway", "gateways", true);
+    internal const string CertificateReason = "InvalidCertificateRef";
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(2);
 
     private HashSet<Problem> _told = [];
@@ -17,7 +18,7 @@ public sealed partial class GatewayEvents(KubeClient client, PushEngine engine, 
     public async Task RunAsync(CancellationToken stop)
     {
         using var timer = new PeriodicTimer(Interval, time);
-        var status = new GatewayStatus(client, time, log);
+        var status = new ReferenceStatus(client, Gateway, CertificateReason, time, log);
         while (await timer.WaitForNextTickAsync(stop).ConfigureAwait(false))
         {
             var served = engine.Proxies.Select(proxy => proxy.Served).ToList();

@@ -56,6 +56,9 @@ public sealed partial class PushEngine(MeshWriter writer, PushSettings settings,
 
     public MeshGraph Mesh => writer.Mesh;
 
+    /// <summary>Every watch has listed its objects once. Only for questions (<see cref="AskAsync"/>).</summary>
+    internal bool IsReady => _ready;
+
     /// <summary>What this control plane counts.</summary>
     public ControlMetrics Metrics { get; } = new();
 

@@ -86,10 +86,16 @@ public sealed record MeshView(
     }
 
     /// <summary>What a name can mean in the scope's namespace: itself, or a short name of a Service.</summary>
-    private static string[] FullNames(string name, ProxyScope scope)
+    private static string[] FullNames(string name, ProxyScope scope) =>
+        FullNames(name, scope.Namespace, scope.Domain.IndexOf(".svc.", StringComparison.Ordinal) is > 0 and var at ? scope.Domain[(at + 1)..] : WellKnown.DefaultDomainSuffix);
+
+    private static string[] FullNames(string name, string ns, string suffix) => [name, $"{name}.{ns}.{suffix}", $"{name}.{suffix}", $"{name}{suffix[3..]}"];
+
+    /// <summary>Whether the mesh has that port of a provider's service, <c>HOST</c> or <c>NAMESPACE/HOST</c>, for workloads of a namespace.</summary>
+    internal bool Knows(string service, int port, string ns)
     {
-        var suffix = scope.Domain.IndexOf(".svc.", StringComparison.Ordinal) is > 0 and var at ? scope.Domain[(at + 1)..] : WellKnown.DefaultDomainSuffix;
-        return [name, $"{name}.{scope.Namespace}.{suffix}", $"{name}.{suffix}", $"{name}{suffix[3..]}"];
+        var parts = service.Split('/', 2);
+        return FullNames(parts[^1], ns, WellKnown.DefaultDomainSuffix).Any(host => Registry.Services.TryGetValue(host, out var known) && (parts.Length == 1 || known.Namespace == parts[0]) && known.Port(port) is not null);
     }
 
     private ReachedAuthorizer? Reach(string name, ProxyScope scope) =>

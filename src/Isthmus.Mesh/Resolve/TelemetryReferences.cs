@@ -1,0 +1,45 @@
+using Isthmus.Core.Problems;
+using Isthmus.Mesh.Model;
+
+namespace Isthmus.Mesh.Resolve;
+
+/// <summary>The providers that a Telemetry names, and that cannot do what it asks for.</summary>
+public static class TelemetryReferences
+{
+    private const string Code = "IST0101";
+
+    public static IEnumerable<Problem> Missing(Telemetry telemetry, MeshView view)
+    {
+        var mesh = view.Mesh;
+        foreach (var (i, rule) in telemetry.Tracing.Index())
+        {
+            if (rule.IsDisabled == true || rule.Providers.IsEmpty) continue;
+            var tracer = mesh.Tracers.GetValueOrDefault(rule.Providers[0]);
+            if (Lack(telemetry, view, rule.Providers[0], tracer is null ? null : (tracer.Service, tracer.Port), tracer is not null, "a collector of traces") is { } why) yield return At(telemetry, $"spec.tracing[{i}].providers[0].name", why);
+        }
+        foreach (var (i, rule) in telemetry.Logging.Index())
+        {
+            if (rule.IsDisabled) continue;
+            foreach (var (at, provider) in rule.Providers.Index())
+            {
+                var logger = mesh.Loggers.GetValueOrDefault(provider);
+                if (Lack(telemetry, view, provider, logger?.Service is { } service ? (service.Host, service.Port) : null, logger is not null, "an access log") is { } why) yield return At(telemetry, $"spec.accessLogging[{i}].providers[{at}].name", why);
+            }
+        }
+        foreach (var (i, rule) in telemetry.Metrics.Index())
+        {
+            foreach (var (at, provider) in rule.Providers.Index())
+                if (!mesh.Prometheus.Contains(provider)) yield return At(telemetry, $"spec.metrics[{i}].providers[{at}].name", NotFound(provider, "Prometheus"));
+        }
+    }
+
+    /// <param name="service">The service of the provider; null: it has none.</param>
+    private static string? Lack(Telemetry telemetry, MeshView view, string provider, (string Host, int Port)? service, bool exists, string kind) =>
+        !exists ? NotFound(provider, kind)
+        : service is { } needed && !view.Knows(needed.Host, needed.Port, telemetry.Namespace) ? $"the provider \"{provider}\" has the service {needed.Host}, port {needed.Port}, which the mesh does not know" : null;
+
+    private static string NotFound(string provider, string kind) => $"Referenced provider not found: \"{provider}\" is not {kind} in extensionProviders of MeshConfig";
+
+    private static Problem At(Telemetry telemetry, string path, string message) =>
+        new(Code, $"Telemetry {telemetry.Namespace}/{telemetry.Name}", path, message, "correct the name, or extensionProviders in MeshConfig; create the Service if it is missing");
+}

@@ -1,0 +1,100 @@
+using System.Text.Json.Nodes;
+using Isthmus.ControlPlane.Push;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Config;
+using Isthmus.Mesh.Resolve;
+using Isthmus.Tests.Lab.ApiServer.Http;
+using Microsoft.Extensions.Logging.Abstractions;
+using Xunit;
+
+namespace Isthmus.Tests.ControlPlane;
+
+/// <summary>How people learn that a provider which a Telemetry names does not work.</summary>
+public sealed class TelemetryStatusTests(RunningApiServer server) : IClassFixture<RunningApiServer>
+{
+    private const string Providers = """
+        extensionProviders:
+        - {name: spans, zipkin: {service: gone.example, port: 9411}}
+        - {name: lines, envoyOtelAls: {service: web.example, port: 4317}}
+        - {name: entries, envoyHttpAls: {service: web.example, port: 80}}
+        """;
+
+    private static CancellationToken Stop => TestContext.Current.CancellationToken;
+
+    [Theory]
+    [InlineData("tracing: [{providers: [{name: nowhere}]}]", "spec.tracing[0].providers[0].name", "Referenced provider not found: \"nowhere\"")]
+    [InlineData("tracing: [{providers: [{name: spans}]}]", "spec.tracing[0].providers[0].name", "gone.example, port 9411, which the mesh does not know")]
+    [InlineData("tracing: [{providers: [{name: nowhere}], disableSpanReporting: true}]", "", "")]
+    [InlineData("accessLogging: [{providers: [{name: envoy}, {name: nowhere}]}]", "spec.accessLogging[0].providers[1].name", "Referenced provider not found: \"nowhere\"")]
+    [InlineData("accessLogging: [{providers: [{name: lines}]}]", "spec.accessLogging[0].providers[0].name", "web.example, port 4317, which the mesh does not know")]
+    [InlineData("accessLogging: [{providers: [{name: entries}]}]", "", "")]
+    [InlineData("metrics: [{providers: [{name: spans}]}]", "spec.metrics[0].providers[0].name", "is not Prometheus")]
+    [InlineData("metrics: [{providers: [{name: prometheus}]}]", "", "")]
+    public void Providers_that_cannot_work_are_named_with_their_field(string spec, string path, string message)
+    {
+        var rig = Mesh(spec);
+        var missing = rig.Writer.Mesh.Sources.Telemetries.Items.Values.SelectMany(telemetry => TelemetryReferences.Missing(telemetry, rig.Writer.Mesh.View())).ToList();
+        if (path.Length == 0)
+        {
+            Assert.Empty(missing);
+            return;
+        }
+        var problem = Assert.Single(missing);
+        Assert.Equal(("IST0101", "Telemetry shop/all", path), (problem.Code, problem.Object, problem.Path));
+        Assert.Contains(message, problem.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task The_status_of_a_Telemetry_says_so_for_as_long_as_it_is_true()
+    {
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(Stop);
+        using var client = new KubeClient(server.Access);
+        await client.CreateAsync(Kinds.CustomResourceDefinition, IstioCrds.Of(IstioKind.Telemetry), Stop);
+        await client.CreateAsync(Kinds.Namespace, JsonNode.Parse("""{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"} }""")!.AsObject(), Stop);
+        // The kind is served a moment later.
+        while ((await server.SendAsync("POST", "/apis/telemetry.istio.io/v1/namespaces/shop/telemetries", """{"apiVersion": "telemetry.istio.io/v1", "kind": "Telemetry", "metadata": {"name": "all"}, "spec": {} }""")).Code == 404)
+            await Task.Delay(20, Stop);
+        var rig = Mesh("accessLogging: [{providers: [{name: nowhere}]}]");
+        var engine = new PushEngine(rig.Writer, PushSettings.Default, TimeProvider.System, NullLogger<PushEngine>.Instance);
+        var running = engine.RunAsync(stop.Token);
+        var status = new TelemetryStatus(client, engine, TimeProvider.System, NullLogger.Instance);
+        await status.UpdateAsync(Stop);
+        Assert.Null((await client.FindAsync(TelemetryStatus.Telemetry, "shop", "all", Stop))!["status"]);
+        await engine.MarkReadyAsync(Stop);
+        await status.UpdateAsync(Stop);
+        var condition = Assert.Single((await client.FindAsync(TelemetryStatus.Telemetry, "shop", "all", Stop))!["status"]!["conditions"]!.AsArray())!;
+        Assert.Equal(("ResolvedRefs", "False", "ProviderNotFound"), ((string?)condition["type"], (string?)condition["status"], (string?)condition["reason"]));
+        Assert.StartsWith("IST0101 spec.accessLogging[0].providers[0].name: Referenced provider not found: \"nowhere\"", (string?)condition["message"], StringComparison.Ordinal);
+        await engine.ChangeAsync(writer =>
+        {
+            var (key, telemetry) = writer.Mesh.Sources.Telemetries.Items.Single();
+            writer.Mesh.Sources.Telemetries.Put(key, telemetry with { Logging = default });
+            return true;
+        }, Stop);
+        await status.UpdateAsync(Stop);
+        Assert.Empty((await client.FindAsync(TelemetryStatus.Telemetry, "shop", "all", Stop))!["status"]!["conditions"]!.AsArray());
+        await stop.CancelAsync();
+        await running;
+    }
+
+    private static MeshRig Mesh(string spec)
+    {
+        var rig = new MeshRig("c1");
+        rig.Settings(Providers);
+        rig.Config("""
+            apiVersion: networking.istio.io/v1
+            kind: ServiceEntry
+            metadata: {name: web, namespace: shop}
+            spec: {hosts: [web.example], resolution: STATIC, ports: [{number: 80, name: grpc, protocol: GRPC}], endpoints: [{address: 10.9.9.9}]}
+            """);
+        rig.Config($$"""
+            apiVersion: telemetry.istio.io/v1
+            kind: Telemetry
+            metadata: {name: all, namespace: shop}
+            spec: { {{spec}} }
+            """);
+        rig.Push();
+        return rig;
+    }
+}

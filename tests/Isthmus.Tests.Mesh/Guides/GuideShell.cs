@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Text;
 using System.Text.RegularExpressions;
 using Isthmus.Lab.Supervisor;
+using Isthmus.Tests.Mesh.Lab;
 using Xunit;
 
 namespace Isthmus.Tests.Mesh.Guides;
@@ -16,15 +17,25 @@ internal sealed class GuideShell : IAsyncDisposable
     private GuideClusters? _sharedLab;
     private int _typed;
 
-    private GuideShell()
+    private readonly LabRig? _lab;
+
+    /// <param name="lab">The lab of others; null: one of its own.</param>
+    private GuideShell(LabRig? lab = null)
     {
+        _lab = lab;
         foreach (var name in (string[])["samples", "tools", "manifests", "bin"]) Directory.CreateSymbolicLink(Path.Combine(_folder, name), Path.Combine(Root(), name));
     }
 
-    private string Kubeconfig => Path.Combine(_folder, ".kubeconfig");
+    private string Kubeconfig => _lab?.Kubeconfig ?? Path.Combine(_folder, ".kubeconfig");
 
     /// <summary>The folder of the pages.</summary>
     internal static string Pages => Path.Combine(Root(), "docs", "guides");
+
+    /// <summary>The folder of the pages about single tasks.</summary>
+    internal static string Tasks => Path.Combine(Root(), "docs", "tasks");
+
+    /// <summary>For pages that need a mesh which exists already, and leave it as it was.</summary>
+    internal static GuideShell In(LabRig lab) => new(lab);
 
     internal static async Task<GuideShell> CreateAsync()
     {
@@ -78,8 +89,8 @@ internal sealed class GuideShell : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        if (_clusters is null) await BashAsync("bin/isthmus lab down", TimeSpan.FromSeconds(60));
-        else if (await _clusters.NewAsync() is { Count: > 0 } left) await BashAsync(GuideClusters.CleanUp(left), Patience);
+        if (_lab is null && _clusters is null) await BashAsync("bin/isthmus lab down", TimeSpan.FromSeconds(60));
+        else if (_clusters is not null && await _clusters.NewAsync() is { Count: > 0 } left) await BashAsync(GuideClusters.CleanUp(left), Patience);
         Directory.Delete(_folder, recursive: true);
     }
 
@@ -104,7 +115,7 @@ internal sealed class GuideShell : IAsyncDisposable
             var block = blocks[i];
             var path = Path.Combine(_folder, $".output{first + i}");
             var output = File.Exists(path) ? await File.ReadAllTextAsync(path) : "";
-            var where = $"docs/guides/{block.Page}:{block.Line}";
+            var where = $"{block.Page}:{block.Line}";
             Assert.True(File.Exists(Path.Combine(_folder, $".done{first + i}")), $"{where} failed:\n{block.Script}\nIt said:\n{output}");
             var lines = output.Split('\n').Select(line => line.TrimEnd()).ToList();
             foreach (var expected in block.Expected.Where(line => line.Length > 0))
@@ -118,7 +129,7 @@ internal sealed class GuideShell : IAsyncDisposable
     private async Task<int> BashAsync(string script, TimeSpan patience)
     {
         var start = new ProcessStartInfo("bash", ["-c", script]) { WorkingDirectory = _folder, RedirectStandardInput = true };
-        start.Environment["ISTHMUS_LAB_HOME"] = Path.Combine(_folder, ".lab");
+        start.Environment["ISTHMUS_LAB_HOME"] = _lab?.Home.Directory ?? Path.Combine(_folder, ".lab");
         // Keys of 4096 bits take seconds of CPU each; the guides' Makefile takes the size from the environment.
         foreach (var size in (string[])["ROOTCA_KEYSZ", "INTERMEDIATE_KEYSZ"]) start.Environment[size] = "2048";
         start.Environment["KUBECONFIG"] = Kubeconfig;

@@ -18,6 +18,7 @@ internal static class Program
             case "http1": await HttpBench.RunHttp1Async(args[1]); return 0;
             case "http1-64k": await HttpBench.RunLargeAsync(args[1]); return 0;
             case "http1-mtls": await HttpBench.RunTlsAsync(args[1]); return 0;
+            case "http1-tracing": await HttpBench.RunTracingAsync(args[1]); return 0;
             case "http2": await HttpBench.RunHttp2Async(args[1]); return 0;
             case "grpc": await GrpcBench.RunAsync(args[1]); return 0;
             case "grpc-server": await GrpcBench.ServeAsync(int.Parse(args[1], CultureInfo.InvariantCulture)); return 0;
@@ -28,6 +29,7 @@ internal static class Program
             case "two-sidecars": await SidecarsBench.RunAsync(args[1]); return 0;
             case "dns": await DnsBench.RunAsync(args[1]); return 0;
             case "memory": await MemoryBench.RunAsync(args[1]); return 0;
+            case "scrape": await ScrapeBench.RunAsync(args[1]); return 0;
             case "reload": await ReloadBench.RunAsync(args[1]); return 0;
             case "control-plane" when args is [_, _, "remotes"]: await ControlPlaneBench.RunRemotesAsync(args[1]); return 0;
             case "control-plane": await ControlPlaneBench.RunAsync(args[1], args.ElementAtOrDefault(2) ?? "100,500,1000"); return 0;

@@ -30,6 +30,17 @@ internal static class HttpBench
             (contender, duration) => WebLoad.Http2Async(contender.Port, "/", 8, 8, duration)));
     }
 
+    /// <summary>The proxy with tracing beside itself without.</summary>
+    internal static async Task RunTracingAsync(string root)
+    {
+        await using var rig = new ProxyRig(root);
+        Console.WriteLine($"HTTP/1.1 kept alive, {Connections} connections, small answers; the share of requests that are traced (Zipkin)");
+        var wiring = new Wiring(await Nginx.StartServerAsync(rig, new("")));
+        var contenders = new List<Contender>();
+        foreach (var sampling in (double?[])[0, null, 1, 100]) contenders.Add(await OwnProxy.StartAsync(rig, wiring with { Sampling = sampling }));
+        Comparison.Conclude(await new Comparison("requests") { Rounds = 10 }.RunAsync(contenders, (contender, duration) => WebLoad.Http1Async(contender.Port, "/", Connections, duration)));
+    }
+
     private static async Task RunHttp1Async(string root, string path, string what)
     {
         await using var rig = new ProxyRig(root);

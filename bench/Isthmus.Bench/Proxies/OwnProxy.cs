@@ -8,7 +8,7 @@ internal static class OwnProxy
     /// <summary>HTTP as a sidecar has it, with resources from files.</summary>
     internal static Task<Contender> StartAsync(ProxyRig rig, Wiring wiring)
     {
-        var name = $"isthmus{wiring.Place}";
+        var name = $"isthmus{wiring.Place}{(wiring.Sampling is { } percent ? $"-{percent}%" : "")}";
         var port = rig.NextPort();
         return StartAsync(rig, name, OwnResources.ForHttp(wiring, port, rig.File($"{name}.log")), new(name, port, "dotnet") { Host = wiring.Host, NetworkOf = wiring.NetworkOf });
     }
@@ -22,7 +22,7 @@ internal static class OwnProxy
 
     /// <summary>A sidecar with its agent, which gets everything from a <see cref="DiscoveryServer"/>.</summary>
     /// <param name="port">A port that listens as soon as it is configured.</param>
-    internal static Task<Contender> StartWithAgentAsync(ProxyRig rig, int port, string name = "isthmus") => rig.StartContenderAsync(new(name, port, "dotnet", rig.Program, "proxy", "sidecar")
+    internal static Task<Contender> StartWithAgentAsync(ProxyRig rig, int port, string name = "isthmus", JsonObject? config = null) => rig.StartContenderAsync(new(name, port, "dotnet", rig.Program, "proxy", "sidecar")
     {
         Environment = new Dictionary<string, string>
         {
@@ -32,7 +32,7 @@ internal static class OwnProxy
             ["SERVICE_ACCOUNT"] = "app",
             ["JWT_POLICY"] = "none",
             ["ISTIO_META_DNS_CAPTURE"] = "true",
-            ["PROXY_CONFIG"] = new JsonObject { ["discoveryAddress"] = DiscoveryServer.Address }.ToJsonString(),
+            ["PROXY_CONFIG"] = new JsonObject([.. config?.DeepClone().AsObject() ?? [], new("discoveryAddress", DiscoveryServer.Address)]).ToJsonString(),
         },
     });
 

@@ -1,10 +1,13 @@
 using System.Text.Json.Nodes;
+using Isthmus.Images.Description;
 
 namespace Isthmus.Bench.Proxies;
 
-/// <summary>This repository's proxy.</summary>
+/// <summary>This repository's proxy, with the settings of the runtime that its image has.</summary>
 internal static class OwnProxy
 {
+    private static IEnumerable<KeyValuePair<string, string>> ImageEnvironment => ProgramLayout.Environment.Where(setting => setting.Key != "DOTNET_ROOT");
+
     /// <summary>HTTP as a sidecar has it, with resources from files.</summary>
     internal static Task<Contender> StartAsync(ProxyRig rig, Wiring wiring)
     {
@@ -24,7 +27,7 @@ internal static class OwnProxy
     /// <param name="port">A port that listens as soon as it is configured.</param>
     internal static Task<Contender> StartWithAgentAsync(ProxyRig rig, int port, string name = "isthmus", JsonObject? config = null) => rig.StartContenderAsync(new(name, port, "dotnet", rig.Program, "proxy", "sidecar")
     {
-        Environment = new Dictionary<string, string>
+        Environment = new Dictionary<string, string>(ImageEnvironment)
         {
             ["POD_NAME"] = "app-7d4b9c6f5d-x7k2p",
             ["POD_NAMESPACE"] = "bench",
@@ -40,6 +43,10 @@ internal static class OwnProxy
     {
         var directory = Directory.CreateDirectory(rig.File(name)).FullName;
         resources.Write(directory);
-        return rig.StartContenderAsync(how with { Arguments = [rig.Program, "proxy", "sidecar", "--xds-dir", directory, "--cert-dir", rig.Credentials.Directory] });
+        return rig.StartContenderAsync(how with
+        {
+            Arguments = [rig.Program, "proxy", "sidecar", "--xds-dir", directory, "--cert-dir", rig.Credentials.Directory],
+            Environment = new Dictionary<string, string>(ImageEnvironment),
+        });
     }
 }

@@ -32,6 +32,8 @@ public static class ProgramLayout
         new("DOTNET_ROOT", RuntimeDirectory), new("DOTNET_NOLOGO", "1"),
         // The diagnostics pipe would be in /tmp, which is read-only in most Pods; and nothing may attach to the program.
         new("DOTNET_EnableDiagnostics", "0"),
+        // Hexadecimal: 2 MiB. Otherwise, the runtime collects no garbage before it fills the processor's last cache, which may be 100 MiB.
+        new("DOTNET_GCgen0size", "200000"),
     ]);
 
     /// <summary>The script behind a name.</summary>

@@ -67,7 +67,7 @@ internal sealed class LaunchPlan(NodeContext node)
 
     private static void AddRuntime(Dictionary<string, string> values, Container container)
     {
-        values["DOTNET_ROOT"] = ProgramLayout.RuntimeDirectory;
+        foreach (var (name, value) in ProgramLayout.Environment) values[name] = value;
         foreach (var (name, value) in RuntimeSettings.Environment) values[name] = value;
         // No cgroup shows the runtime its limits.
         if (Quantity.Read(container.Resources.Limits.GetValueOrDefault("memory")) is { } bytes)

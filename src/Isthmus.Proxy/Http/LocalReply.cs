@@ -26,7 +26,7 @@ internal static class LocalReply
     public static ReadOnlyMemory<byte> Prepare(ResponseHead head, RequestHead request, int status, ReadOnlyMemory<byte> body)
     {
         head.Clear();
-        if (request.Headers.Get("content-type"u8).StartsWith("application/grpc"u8))
+        if (GrpcCalls.Is(request.Headers))
         {
             head.Status = 200;
             head.Headers.Add("content-type"u8, "application/grpc"u8);

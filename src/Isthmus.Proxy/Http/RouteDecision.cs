@@ -119,7 +119,7 @@ internal readonly record struct RouteDecision(RouteTable Table, VirtualHostSnaps
             if (!header.IsMatch(request, scheme)) return false;
         foreach (var query in route.Queries)
             if (!query.IsMatch(request.Target)) return false;
-        if (route.GrpcOnly && !request.Headers.Get("content-type"u8).StartsWith("application/grpc"u8)) return false;
+        if (route.GrpcOnly && !GrpcCalls.Is(request.Headers)) return false;
         return route.Runtime is null || route.Runtime.Hits(random);
     }
 }

@@ -14,7 +14,7 @@ internal sealed class H2Server(Transport transport, Func<H2DownstreamStream, Val
     private readonly Stack<H2DownstreamStream> _spare = [];      // guarded by Guard
     private readonly LoopSignal _settled = new();
     private long _headSince;
-    private int _running;       // guarded by Guard
+    private int _running;
     private Exception? _fault;  // guarded by Guard
 
     /// <summary>Reads until the client closes or breaks the protocol, then waits for requests in progress.</summary>
@@ -22,7 +22,7 @@ internal sealed class H2Server(Transport transport, Func<H2DownstreamStream, Val
     {
         Greet();
         await ReadAllAsync(reader).ConfigureAwait(false);
-        while (Running > 0) await _settled.WaitAsync().ConfigureAwait(false);
+        while (Volatile.Read(ref _running) > 0) await _settled.WaitAsync().ConfigureAwait(false);
         await FlushedAsync().ConfigureAwait(false);
         if (_fault is not null) ExceptionDispatchInfo.Throw(_fault);
     }
@@ -77,17 +77,9 @@ internal sealed class H2Server(Transport transport, Func<H2DownstreamStream, Val
         else if (request.Request.Body == BodyKind.None) stream.Expect(0);
         if (isLast) stream.End();
         request.Begin(stream);
-        lock (Guard) _running++;
+        Interlocked.Increment(ref _running);
         if (Transport.EventLoop is { } loop) loop.Post(request.Run);
         else ThreadPool.UnsafeQueueUserWorkItem(static run => run(), request.Run, preferLocal: false);
-    }
-
-    private int Running
-    {
-        get
-        {
-            lock (Guard) return _running;
-        }
     }
 
     [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
@@ -104,7 +96,7 @@ internal sealed class H2Server(Transport transport, Func<H2DownstreamStream, Val
         }
         request.End();
         Return(request);
-        lock (Guard) _running--;
+        Interlocked.Decrement(ref _running);
         _settled.Set();
     }
 

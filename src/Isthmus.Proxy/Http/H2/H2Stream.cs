@@ -13,7 +13,7 @@ internal class H2Stream(H2Connection connection, int id)
     private static readonly HeaderBlock None = new();
     private static readonly TransportException Closed = new(TransportFailure.Aborted, "the stream was closed");
 
-    private readonly Lock _lock = new();   // guards everything below
+    private readonly Lock _lock = new();   // guards everything below; that the stream is over can be read without it
     private Queue<(byte[] Buffer, int Length)>? _arrived;
     private (byte[]? Buffer, int Length) _newest;   // arrived after those in the queue; small frames are gathered in it
     private readonly LoopSignal _arrival = new();
@@ -23,8 +23,8 @@ internal class H2Stream(H2Connection connection, int id)
     private byte[]? _lent;
     private int _lentLength;
     private bool _hasHead;
-    private bool _hasEnded;
-    private Exception? _failure;
+    private volatile bool _hasEnded;
+    private volatile Exception? _failure;
     private long _expected = -1;
     private long _received;
 
@@ -49,12 +49,14 @@ internal class H2Stream(H2Connection connection, int id)
     {
         get
         {
+            if (Volatile.Read(ref _sendable) is { } existing) return existing;
             lock (_lock)
             {
                 if (_sendable is not null) return _sendable;
-                _sendable = new();
-                if (_failure is not null) _sendable.Set();
-                return _sendable;
+                var created = new LoopSignal();
+                if (_failure is not null) created.Set();
+                Volatile.Write(ref _sendable, created);
+                return created;
             }
         }
     }
@@ -73,13 +75,7 @@ internal class H2Stream(H2Connection connection, int id)
     }
 
     /// <summary>Everything from the peer has arrived.</summary>
-    public bool HasReceivedEnd
-    {
-        get
-        {
-            lock (_lock) return _hasEnded;
-        }
-    }
+    public bool HasReceivedEnd => _hasEnded;
 
     public bool WouldBlock
     {
@@ -178,13 +174,7 @@ internal class H2Stream(H2Connection connection, int id)
         }
     }
 
-    public Exception? Failure
-    {
-        get
-        {
-            lock (_lock) return _failure;
-        }
-    }
+    public Exception? Failure => _failure;
 
     /// <summary>The next piece, valid until the next call; empty at the end.</summary>
     /// <exception cref="TransportException">The stream or its connection ended first.</exception>
@@ -252,9 +242,8 @@ internal class H2Stream(H2Connection connection, int id)
 
     private void GiveBack()
     {
-        if (_lent is null) return;
-        Buffers<byte>.Return(_lent);
-        lock (_lock) _lent = null;
+        if (Interlocked.Exchange(ref _lent, null) is not { } lent) return;
+        Buffers<byte>.Return(lent);
         connection.Consumed(this, _lentLength);
     }
 }

@@ -1,0 +1,45 @@
+using System.Text;
+using Isthmus.Proxy.Http;
+using Xunit;
+
+namespace Isthmus.Tests.Proxy.Http;
+
+/// <summary>Responses of the proxy itself, in the form that the client reads.</summary>
+public sealed class LocalReplyTests
+{
+    [Theory]
+    [InlineData("application/grpc")]
+    [InlineData("application/grpc+proto")]
+    [InlineData("application/grpc; charset=utf-8")]
+    public void Calls_of_gRPC_get_a_gRPC_status(string type)
+    {
+        var (head, body) = Reply(type);
+        Assert.Equal(200, head.Status);
+        Assert.Equal("14", head.Headers.GetString("grpc-status"u8));
+        Assert.Equal("no healthy upstream", head.Headers.GetString("grpc-message"u8));
+        Assert.Equal("", body);
+    }
+
+    /// <summary>Their clients read HTTP's status.</summary>
+    [Theory]
+    [InlineData("application/grpc-web+proto")]
+    [InlineData("application/grpcurl")]
+    [InlineData("application/json")]
+    [InlineData("")]
+    public void Other_requests_get_the_status_of_HTTP(string type)
+    {
+        var (head, body) = Reply(type);
+        Assert.Equal(503, head.Status);
+        Assert.False(head.Headers.Contains("grpc-status"u8));
+        Assert.Equal("no healthy upstream", body);
+    }
+
+    private static (ResponseHead Head, string Body) Reply(string type)
+    {
+        var request = new RequestHead { Method = "POST" };
+        if (type.Length > 0) request.Headers.Add("content-type"u8, Encoding.UTF8.GetBytes(type));
+        var head = new ResponseHead();
+        var body = LocalReply.Prepare(head, request, 503, LocalReply.NoHealthyUpstream);
+        return (head, Encoding.UTF8.GetString(body.Span));
+    }
+}

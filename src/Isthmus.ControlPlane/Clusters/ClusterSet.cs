@@ -30,6 +30,9 @@ public sealed partial class ClusterSet(
     private readonly TaskCompletionSource _secretsSeen = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private long _watchesBegun;
 
+    /// <summary>The watch of the configuration cluster.</summary>
+    internal ClusterWatch Config => config;
+
     /// <summary>The watches of remote clusters, by cluster ID.</summary>
     public IReadOnlyDictionary<string, ClusterWatch> Remotes => _watches;
 

@@ -91,6 +91,12 @@ public sealed class ClusterWatch : IAsyncDisposable
         set => Volatile.Write(ref _snapshotOf, value?.UtcTicks ?? 0);
     }
 
+    /// <summary>The kinds that are watched.</summary>
+    internal IEnumerable<ResourceKind> Watched => _kinds.Select(kind => kind.Kind.Resource);
+
+    /// <summary>The resource version up to which changes of a kind were passed on; null: unknown.</summary>
+    internal string? VersionOf(ResourceKind resource) => _kinds.FirstOrDefault(kind => kind.Kind.Resource == resource)?.Version;
+
     public ClusterContact Contact
     {
         get

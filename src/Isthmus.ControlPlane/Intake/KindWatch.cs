@@ -16,6 +16,9 @@ internal abstract class KindWatch(MeshKind kind)
 
     internal abstract DateTimeOffset? LastContact { get; }
 
+    /// <summary>The resource version up to which changes were passed on; null: unknown.</summary>
+    internal abstract string? Version { get; }
+
     /// <summary>Why the API server could not be read; null while the watch is up.</summary>
     internal abstract Exception? LastError { get; }
 
@@ -46,6 +49,8 @@ internal sealed class KindWatch<TObject, TFacts> : KindWatch where TObject : cla
     internal override Task FirstFailure => _informer.FirstFailure;
 
     internal override DateTimeOffset? LastContact => _informer.LastContact;
+
+    internal override string? Version => _informer.Version;
 
     internal override Exception? LastError => _informer.LastError;
 

@@ -11,6 +11,19 @@ namespace Isthmus.ControlPlane.Push;
 /// <param name="Error">Why it rejects resources; empty when it does not.</param>
 public sealed record TypeSync(string TypeUrl, string Sent, string Acked, string Version, string Error, DateTimeOffset SentAt, DateTimeOffset AckedAt);
 
+/// <summary>How far a proxy follows what it is offered.</summary>
+public enum SyncState
+{
+    /// <summary>It has accepted the newest configuration.</summary>
+    Synced,
+
+    /// <summary>The newest configuration was not sent, or not accepted, yet.</summary>
+    Stale,
+
+    /// <summary>It rejects a part.</summary>
+    Rejected,
+}
+
 /// <summary>A connected proxy, for proxy-status.</summary>
 public sealed record ProxyStatus(ProxyIdentity Proxy, DateTimeOffset Since, IReadOnlyList<TypeSync> Types);
 
@@ -23,6 +36,7 @@ public sealed class ProxyFeed : IXdsFeed
     private readonly TimeProvider _time;
     private readonly ControlMetrics? _metrics;
     private XdsSnapshot? _snapshot;
+    private XdsSnapshot? _taken; // the newest that its stream has sent
     private DateTimeOffset? _changedAt; // the first change that the proxy may lack
     private DateTimeOffset? _offeredAt; // since when something waits for the stream
     private readonly Queue<string> _unwritten = new(); // the types of responses that are being written
@@ -59,6 +73,19 @@ public sealed class ProxyFeed : IXdsFeed
     {
         get { lock (_guard) return _served; }
         set { lock (_guard) _served = value; }
+    }
+
+    /// <summary>Whether the proxy has everything that it was offered.</summary>
+    public SyncState Sync
+    {
+        get
+        {
+            lock (_guard)
+            {
+                return _types.Values.Any(type => type.Error.Length > 0) ? SyncState.Rejected
+                    : _snapshot is not null && ReferenceEquals(_taken, _snapshot) && IsInSync ? SyncState.Synced : SyncState.Stale;
+            }
+        }
     }
 
     /// <summary>What the publisher shares with proxies of the same scope; used on its thread only.</summary>
@@ -102,6 +129,11 @@ public sealed class ProxyFeed : IXdsFeed
             }
             await changed.WaitAsync(stop).ConfigureAwait(false);
         }
+    }
+
+    public void Took(XdsSnapshot snapshot)
+    {
+        lock (_guard) _taken = snapshot;
     }
 
     public void Observe(XdsEvent happened)

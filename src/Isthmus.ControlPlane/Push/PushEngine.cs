@@ -91,6 +91,17 @@ public sealed partial class PushEngine(MeshWriter writer, PushSettings settings,
         return await answer.Task.WaitAsync(stop).ConfigureAwait(false);
     }
 
+    /// <summary>Whether proxies are offered everything that was posted before; false: the quiet period before the push is not over.</summary>
+    public async Task<bool> IsPublishedAsync(CancellationToken stop)
+    {
+        if (!await AskAsync(_ => _published && _pending.IsEmpty, stop).ConfigureAwait(false)) return false;
+        var published = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        // Requests are answered after what was handed to the publisher before them.
+        Request(_ => published.SetResult());
+        await published.Task.WaitAsync(stop).ConfigureAwait(false);
+        return true;
+    }
+
     /// <summary>Every watch has listed its objects once: proxies can be served from now on.</summary>
     public ValueTask MarkReadyAsync(CancellationToken stop) => PostAsync(_ =>
     {

@@ -64,6 +64,9 @@ public class Informer<TObject, T> where TObject : class where T : class
     /// <summary>When the server last sent something (list, event or bookmark); null before the first time.</summary>
     public DateTimeOffset? LastContact => Volatile.Read(ref _lastContact) is var ticks and > 0 ? new DateTimeOffset(ticks, TimeSpan.Zero) : null;
 
+    /// <summary>The resource version up to which changes were delivered; null before the first list, and while a new one is due.</summary>
+    public string? Version => Volatile.Read(ref _version);
+
     /// <summary>Why the API server could not be read; null while the watch is up. A <see cref="KubeException"/> is the
     /// server's own response; all other exceptions are about the connection.</summary>
     public Exception? LastError { get; private set; }

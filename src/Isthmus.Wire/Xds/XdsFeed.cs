@@ -22,6 +22,11 @@ public interface IXdsFeed : IAsyncDisposable
     /// newest; intermediate ones are skipped.</summary>
     ValueTask<XdsSnapshot> NextAsync(XdsSnapshot? last, CancellationToken stop);
 
+    /// <summary>Whatever the client subscribes to of a snapshot has been sent to it. Intermediate snapshots may be skipped.</summary>
+    void Took(XdsSnapshot snapshot)
+    {
+    }
+
     /// <summary>Notified synchronously of everything that was sent, accepted or rejected.</summary>
     void Observe(XdsEvent happened);
 

@@ -84,9 +84,9 @@ public sealed class XdsServer(IXdsFeeds feeds, XdsServerSettings settings, Rando
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(call.Stop);
         // Small, so that a flooding client is held back by its own socket. Null: there is a new snapshot.
         var events = Channel.CreateBounded<TRequest?>(16);
-        var newest = new Newest();
+        var newest = new Newest(feed);
         var reading = ReadRequestsAsync(read, events.Writer, ended.Token);
-        var watching = WatchAsync(feed, newest, events.Writer, ended.Token);
+        var watching = WatchAsync(newest, events.Writer, ended.Token);
         try
         {
             await AnswerAsync(stream, first, newest, turn, Timed, call.Stop).ConfigureAwait(false);
@@ -108,9 +108,11 @@ public sealed class XdsServer(IXdsFeeds feeds, XdsServerSettings settings, Rando
     }
 
     /// <summary>The newest snapshot, until the stream takes it: a client that is slow keeps no older ones in memory.</summary>
-    private sealed class Newest
+    private sealed class Newest(IXdsFeed feed)
     {
         private XdsSnapshot? _snapshot;
+
+        public IXdsFeed Feed => feed;
 
         /// <summary>True when the one before has been taken: then the stream must be told.</summary>
         public bool Set(XdsSnapshot snapshot) => Interlocked.Exchange(ref _snapshot, snapshot) is null;
@@ -126,9 +128,11 @@ public sealed class XdsServer(IXdsFeeds feeds, XdsServerSettings settings, Rando
     {
         if (turn is not null && (request is null ? stream.IsUnanswered : stream.Begins(request))) await turn.EnterAsync(stop).ConfigureAwait(false);
         var begun = settings.Clock.GetTimestamp();
-        var answers = request is null ? stream.Update(newest.Take()) : stream.Receive(request);
+        var snapshot = request is null ? newest.Take() : null;
+        var answers = request is null ? stream.Update(snapshot!) : stream.Receive(request);
         var making = settings.Clock.GetElapsedTime(begun);
         foreach (var answer in answers) await write(answer, making).ConfigureAwait(false);
+        if (snapshot is not null) newest.Feed.Took(snapshot);
         if (!stream.IsBeginning) turn?.Leave();
     }
 
@@ -150,14 +154,14 @@ public sealed class XdsServer(IXdsFeeds feeds, XdsServerSettings settings, Rando
         }
     }
 
-    private static async Task WatchAsync<TRequest>(IXdsFeed feed, Newest newest, ChannelWriter<TRequest?> events, CancellationToken stop)
+    private static async Task WatchAsync<TRequest>(Newest newest, ChannelWriter<TRequest?> events, CancellationToken stop)
         where TRequest : class
     {
         try
         {
             for (XdsSnapshot? last = null; ;)
             {
-                last = await feed.NextAsync(last, stop).ConfigureAwait(false);
+                last = await newest.Feed.NextAsync(last, stop).ConfigureAwait(false);
                 if (newest.Set(last)) await events.WriteAsync(null, stop).ConfigureAwait(false);
             }
         }

@@ -8,7 +8,6 @@ internal static class InsteadCommands
 {
     private static readonly (string Name, string Remedy)[] Experimental =
     [
-        ("wait", "'isthmus proxy-status' shows whether each proxy has its latest configuration"),
         ("internal-debug", "'kubectl -n istio-system port-forward deployment/istiod 15014' and http://localhost:15014/debug/list"),
         ("envoy-stats", "'kubectl exec POD -c istio-proxy -- pilot-agent request GET stats'"),
         ("metrics", "'isthmus console' shows rates, errors and latency; or ask the Prometheus of samples/addons"),

@@ -1,0 +1,41 @@
+using System.Globalization;
+using System.Text.Json.Nodes;
+using Isthmus.ControlPlane.Clusters;
+using Isthmus.ControlPlane.Push;
+using Microsoft.AspNetCore.Http;
+
+namespace Isthmus.ControlPlane.Debug;
+
+/// <summary>
+/// <c>/debug/distribution?resource=PLURAL.GROUP&amp;resourceVersion=VERSION</c>: whether the change of the configuration cluster that has this
+/// resource version is known here, and which connected proxies have accepted all that follows from it.
+/// </summary>
+internal static class DistributionPage
+{
+    internal static KeyValuePair<string, Func<HttpContext, Task<JsonNode>>> For(PushEngine engine, ClusterWatch config) => new("distribution", async http =>
+    {
+        var (resource, text) = (http.Request.Query["resource"].ToString(), http.Request.Query["resourceVersion"].ToString());
+        if (config.Watched.FirstOrDefault(kind => $"{kind.Plural}.{kind.Group}" == resource) is not { } kind)
+            throw new DebugPageException(StatusCodes.Status404NotFound, $"resource '{resource}' is not watched: name one as PLURAL.GROUP, for example virtualservices.networking.istio.io");
+        if (!ulong.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var asked))
+            throw new DebugPageException(StatusCodes.Status400BadRequest, $"resourceVersion '{text}' is not a number");
+        var isObserved = ulong.TryParse(config.VersionOf(kind), NumberStyles.None, CultureInfo.InvariantCulture, out var known) && known >= asked;
+        var isPublished = isObserved && await engine.IsPublishedAsync(http.RequestAborted);
+        return new JsonObject
+        {
+            ["observed"] = isObserved,
+            ["published"] = isPublished,
+            ["proxies"] = new JsonArray([.. engine.Proxies.OrderBy(feed => feed.Proxy.Id, StringComparer.Ordinal).Select(feed => (JsonNode)new JsonObject
+            {
+                ["proxy"] = feed.Proxy.Id, ["cluster_id"] = feed.Proxy.Cluster, ["state"] = StateOf(feed, isPublished),
+            })]),
+        };
+    });
+
+    private static string StateOf(ProxyFeed feed, bool isPublished) => feed.Sync switch
+    {
+        SyncState.Rejected => "ERROR",
+        SyncState.Synced when isPublished => "SYNCED",
+        _ => "STALE",
+    };
+}

@@ -1,0 +1,35 @@
+using System.Text.Json.Nodes;
+using Isthmus.Mesh.Config;
+
+namespace Isthmus.Operate.Diagnose;
+
+/// <summary>How far a proxy follows its control plane.</summary>
+/// <param name="Proxy">POD.NAMESPACE.</param>
+/// <param name="State"><c>SYNCED</c>, <c>STALE</c>, or <c>ERROR</c>: it rejects a part.</param>
+public sealed record ProxyState(string Proxy, string Cluster, string ControlPlane, string State);
+
+/// <summary>Which proxies have what follows from an object, as all control planes of one cluster say.</summary>
+/// <param name="Lagging">The control planes that have not pushed it yet.</param>
+public sealed record Distribution(IReadOnlyList<string> Lagging, IReadOnlyList<ProxyState> Proxies)
+{
+    public int Synced => Proxies.Count(proxy => proxy.State == "SYNCED");
+
+    /// <summary>Whether this share of the proxies (0 to 1) has it.</summary>
+    public bool Reaches(double threshold) => Lagging.Count == 0 && Synced >= threshold * Proxies.Count;
+
+    /// <summary>The same for one proxy only: POD or POD.NAMESPACE.</summary>
+    public Distribution Of(string proxy) => this with
+    {
+        Proxies = [.. Proxies.Where(known => known.Proxy == proxy || (!proxy.Contains('.', StringComparison.Ordinal) && known.Proxy.StartsWith(proxy + ".", StringComparison.Ordinal)))],
+    };
+
+    /// <param name="version">The object's resource version.</param>
+    public static async Task<Distribution> AskAsync(MeshQuery query, IstioKind kind, string version, CancellationToken stop)
+    {
+        var answers = await query.AskControlPlanesAsync($"/debug/distribution?resource={kind.CrdName}&resourceVersion={Uri.EscapeDataString(version)}", stop);
+        return new(
+            [.. answers.Where(answer => (bool?)answer.Answer["published"] != true).Select(answer => answer.Pod)],
+            [.. answers.SelectMany(answer => (answer.Answer["proxies"] as JsonArray ?? []).Select(proxy =>
+                new ProxyState(proxy!["proxy"]!.ToString(), proxy["cluster_id"]?.ToString() ?? "", answer.Pod, proxy["state"]!.ToString()))).OrderBy(proxy => proxy.Proxy, StringComparer.Ordinal)]);
+    }
+}

@@ -14,7 +14,8 @@ internal static class CallJudgement
     {
         var facts = traced.Facts;
         if (trace.Failure is { } failure) trace = Promote(trace, failure);
-        if (facts.Call is not { } call) return facts.TakenAt is { } taken ? NotMade(trace, taken) : trace;
+        if (facts.Call is not { } call) return facts.TakenAt is { } taken ? NotMade(trace, FormattableString.Invariant($"the clusters are those of a snapshot of {taken:yyyy-MM-dd HH:mm:ss}Z"))
+            : facts.Entry is not null ? NotMade(trace, "only a client outside can make it") : trace;
         // A proxy that denies a call responds just as an application would.
         var isDenied = (call.Status is 401 or 403 || call.GrpcStatus is 7 or 16) && (trace.Hops.Any(hop => hop.Problem?.Code is "ISM2064" or "ISM2082") || facts.Sightings.All.Any(sighting => sighting.Details.StartsWith("rbac_access_denied", StringComparison.Ordinal)));
         if (call.Answered && call.Status < 500 && !isDenied)
@@ -26,8 +27,7 @@ internal static class CallJudgement
         return Append(trace, HopStatus.Failed, call, new CallBlame(traced, trace, call).Find());
     }
 
-    private static CallTrace NotMade(CallTrace trace, DateTimeOffset taken) =>
-        trace with { Hops = trace.Hops.Append(new("call", 0, HopStatus.Unknown, FormattableString.Invariant($"not made: the clusters are those of a snapshot of {taken:yyyy-MM-dd HH:mm:ss}Z"), default)).ToValueList() };
+    private static CallTrace NotMade(CallTrace trace, string why) => trace with { Hops = trace.Hops.Append(new("call", 0, HopStatus.Unknown, $"not made: {why}", default)).ToValueList() };
 
     /// <summary>Workloads that get no calls explain no failure of one that does.</summary>
     private static bool IsExplaining(Hop hop, MadeCall? call) => hop is { Status: HopStatus.Warning, Problem: { } problem } && hop.Name != CapacityStep.Hop

@@ -11,6 +11,7 @@ internal sealed class Causes
         Availability = new(facts, needs);
         Tls = new(facts, Config);
         Policies = new(facts);
+        Entries = new(facts, Config);
         var subsets = new SubsetCauses(facts, Config);
         Gateways = new(facts, needs, Availability, subsets);
         Networks = new(facts, Config, Gateways, Tls);
@@ -29,6 +30,8 @@ internal sealed class Causes
     public HostCauses Hosts { get; }
 
     public EndpointCauses Endpoints { get; }
+
+    public EntryCauses Entries { get; }
 
     public NetworkCauses Networks { get; }
 

@@ -99,7 +99,8 @@ internal sealed class GatewayStep(TraceFacts facts, TraceRecord record, Causes c
             ? service.Pods.Where(pod => pod.Status.IsReady && ClusterObjects.Sidecar(pod) is not null).OrderBy(pod => pod.Metadata.Name, StringComparer.Ordinal).Take(1).Select(pod => PodRef.Of(cluster, pod)) : [];
     }
 
-    private static int TargetOf(ServicePort? port, Pod pod)
+    /// <summary>The port of a Pod to which a port of its Service leads; 0 when there is none.</summary>
+    public static int TargetOf(ServicePort? port, Pod pod)
     {
         if (port is null) return 0;
         var text = port.TargetPort?.ToString() ?? "";

@@ -29,6 +29,12 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, Causes 
             record.Fail("filter chain", $"none of {listener.Name}", Faults.Of("ISM2021", facts.Client.ToString(), $"listener {listener.Name}", $"no filter chain accepts a connection of kind {call.Kind}", "inspect it with 'isthmus proxy-config listeners'"));
             return;
         }
+        WalkChain(view, listener, chain);
+    }
+
+    /// <summary>Follows the chain that accepts the connection.</summary>
+    public void WalkChain(ProxyView view, ListenerSnapshot listener, FilterChainSnapshot chain)
+    {
         var rule = RuleOf(chain, listener);
         switch (chain.Action)
         {
@@ -55,7 +61,7 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, Causes 
         var decision = RouteDecision.For(table, request, "http", new Random(1));
         if (decision.Host is not { } host)
         {
-            record.Fail("route", $"no virtual host for {call.Authority}", causes.Hosts.Unrouted(call.Host, call.Port, call.Destination)
+            record.Fail("route", $"no virtual host for {call.Authority}", causes.Entries.Unrouted(call) ?? causes.Hosts.Unrouted(call.Host, call.Port, call.Destination)
                 ?? Faults.Of("ISM2023", $"host {call.Authority}", "", $"no virtual host in routes {table.Name} matches it: the response is 404", "inspect them with 'isthmus proxy-config routes'"));
             return;
         }
@@ -63,6 +69,11 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, Causes 
         if (decision.Route is not { } route)
         {
             var owner = RuleOf(table, host, host.Routes.FirstOrDefault());
+            if (causes.Entries.Unrouted(call) is { } unrouted)
+            {
+                record.Fail("route", $"{host.Name}: no route for {call.Authority}", unrouted);
+                return;
+            }
             var ignored = call.Host is { } called ? string.Join(" and ", causes.Config.Overridden(owner, called).Select(other => $"{other.Namespace}/{other.Name}")) : "";
             record.Fail("route", $"{host.Name}: no route for {call.Path}", Faults.Of("ISM2024", causes.Config.Named("VirtualService", owner, $"virtual host {host.Name}"), "spec.http[*].match",
                 $"none of its routes matches {call.Method} {call.Path}: the response is 404{(ignored.Length > 0 ? $". VirtualService {ignored} is for the same host, and has no effect because this one is older" : "")}",

@@ -63,6 +63,9 @@ internal sealed class TraceFacts(IReadOnlyList<ClusterObjects> clusters, PodRef 
     /// <summary>What the caller sends.</summary>
     public SentRequest Sent { get; init; } = SentRequest.Plain;
 
+    /// <summary>The Service of the gateway at which a call from outside enters: <see cref="Client"/> is a Pod behind it. Null when a Pod makes the call.</summary>
+    public ClusterService? Entry { get; init; }
+
     /// <summary>When the snapshot was taken that stands in for the clusters, which makes no calls; null when the clusters themselves answer.</summary>
     public DateTimeOffset? TakenAt { get; init; }
 

@@ -16,7 +16,7 @@ internal sealed class TraceRecord
     /// <summary>How many paths the walk has begun.</summary>
     public int Ways => _ways.Count;
 
-    public CallTrace Trace(TracedCall call) => new($"{call.Facts.Client.Name}.{call.Facts.Client.Namespace}", call.Facts.Client.Context, call.ToString(), _hops.ToValueList(), _ways.ToValueList(), call.Facts.Call);
+    public CallTrace Trace(TracedCall call) => new(call.Facts.Entry is { } entry ? $"a client outside, through {entry.Service.Metadata.Name}.{entry.Service.Metadata.Namespace}" : $"{call.Facts.Client.Name}.{call.Facts.Client.Namespace}", call.Facts.Client.Context, call.ToString(), _hops.ToValueList(), _ways.ToValueList(), call.Facts.Call);
 
     public void Add(string name, HopStatus status, string summary, Problem? problem, params ReadOnlySpan<(string Name, string Value)> details)
     {

@@ -26,6 +26,9 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
     /// changing.</summary>
     private const int MostRounds = 8;
 
+    /// <summary>What precedes the Service of the gateway at which a call from outside enters.</summary>
+    private const string EntryPrefix = "gateway/";
+
     private readonly Dictionary<string, KubeClient> _clients = clusters.ToDictionary(access => access.Name, access => new KubeClient(access, "isthmus-trace"), StringComparer.Ordinal);
 
     public void Dispose()
@@ -36,19 +39,42 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
     public async Task<CallTrace> RunAsync(TraceRequest request, CancellationToken stop)
     {
         var home = clusters[0].Name;
-        var (ns, pod) = await ResolveAsync(request, home, stop);
+        var (entering, (ns, pod)) = EntryOf(request) is { } entry ? (entry.Name, await EntryPodAsync(entry, stop)) : ("", await ResolveAsync(request, home, stop));
         var client = new PodRef(home, ns, pod);
         var host = request.Target.Host;
         var guess = !IPAddress.TryParse(host, out _) && host.Split('.') is { Length: > 1 } parts ? parts[1] : ns;
         var reading = Task.WhenAll(clusters.Select(access => ClusterObjectsReader.ReadAsync(access.Name, _clients[access.Name], istioNamespace, [ns, istioNamespace, guess], stop)));
-        var inspecting = InspectAsync(client, host, stop);
-        var facts = new TraceFacts(await reading, client, request.Target, time.GetUtcNow()) { Sent = request.Sent, TakenAt = clusters[0].StandIn?.TakenAt };
+        var inspecting = pod.Length > 0 ? InspectAsync(client, host, stop) : Task.FromResult<(JsonNode?, string)>((null, ""));
+        var objects = await reading;
+        var facts = new TraceFacts(objects, client, request.Target, time.GetUtcNow())
+        {
+            Sent = request.Sent, TakenAt = clusters[0].StandIn?.TakenAt, Entry = entering.Length > 0 && objects[0].Service(ns, entering) is { } service ? new(objects[0], service) : null,
+        };
         if (facts.Home.Error.Length > 0) throw new ProblemException($"cluster {home}", facts.Home.Error);
-        if (ClusterObjects.Sidecar(facts.ClientPod) is not null) Take(facts, client, await inspecting);
+        if (pod.Length > 0 && ClusterObjects.Sidecar(facts.ClientPod) is not null) Take(facts, client, await inspecting);
         var trace = await WalkAsync(facts, request, stop);
         if (trace.Succeeds) return trace;
         var named = facts.Host(host, ns)?.Fqdn ?? host;
         return trace with { Changes = RecentChanges.For(trace, await RecentChanges.AskAsync(facts, named, _clients, stop)).ToValueList(), At = time.GetUtcNow() };
+    }
+
+    /// <summary>The Service of a gateway that is named in place of a caller; null when a Pod is.</summary>
+    private (string Namespace, string Name)? EntryOf(TraceRequest request)
+    {
+        if (!request.Pod.StartsWith(EntryPrefix, StringComparison.Ordinal)) return null;
+        var name = request.Pod[EntryPrefix.Length..];
+        return name.Split('.', 2) is [var bare, var ns] ? (ns, bare) : (request.Namespace ?? istioNamespace, name);
+    }
+
+    /// <summary>A Pod behind the Service, ready if one is; none: an empty name.</summary>
+    private async Task<(string Namespace, string Pod)> EntryPodAsync((string Namespace, string Name) entry, CancellationToken stop)
+    {
+        var client = _clients[clusters[0].Name];
+        var service = await client.FindAsync<Service>(Kinds.Service, entry.Namespace, entry.Name, stop)
+            ?? throw new ProblemException($"Service {entry.Namespace}/{entry.Name} in {clusters[0].Name}", "does not exist", $"name the Service of a gateway as {EntryPrefix}NAME.NAMESPACE; list them with 'kubectl --context={clusters[0].Name} get services -A'");
+        if (service.Spec.Selector.Count == 0) return (entry.Namespace, "");
+        var pods = await client.ListAllAsync<Pod>(Kinds.Pod, entry.Namespace, new() { LabelSelector = string.Join(',', service.Spec.Selector.Select(pair => $"{pair.Key}={pair.Value}")) }, stop);
+        return (entry.Namespace, pods.Where(pod => pod.Metadata.DeletionTimestamp is null).OrderByDescending(pod => pod.Status.IsReady).ThenBy(pod => pod.Metadata.Name, StringComparer.Ordinal).FirstOrDefault()?.Metadata.Name ?? "");
     }
 
     private async Task<CallTrace> WalkAsync(TraceFacts facts, TraceRequest request, CancellationToken stop)

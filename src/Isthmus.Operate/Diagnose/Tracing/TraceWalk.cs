@@ -39,19 +39,33 @@ internal sealed class TraceWalk
 
     public CallTrace Run()
     {
+        if (_facts.Entry is { } entry) return RunFrom(entry);
         var isCalling = new CallerStep(_facts, _record, _causes).Walk(out var sidecar);
         var call = new TracedCall(_facts, sidecar);
         if (isCalling && new NameStep(_facts, _record, _causes, sidecar).Walk(out call)) WalkOn(call);
         return CallJudgement.Judge(call, _record.Trace(call));
     }
 
-    private void WalkOn(TracedCall call)
+    /// <summary>A call from outside, which enters at a gateway.</summary>
+    private CallTrace RunFrom(ClusterService entry)
+    {
+        var step = new EntryStep(_facts, _record, _causes, new TracedProxies(_facts, _needs, _record));
+        if (step.Walk(entry, out var call) is { } arrival) new OutboundStep(_facts, _record, _causes, call, Endpoints(call)).WalkChain(arrival.View, arrival.Listener, arrival.Chain);
+        return CallJudgement.Judge(call, _record.Trace(call));
+    }
+
+    private EndpointsStep Endpoints(TracedCall call)
     {
         var proxies = new TracedProxies(_facts, _needs, _record);
         var pods = new PodStep(_facts, _record, _causes, call, proxies);
         var strangers = new StrangerStep(_facts, _record, _causes);
         var ways = new WaysStep(_facts, _record, new(_facts, _record, _causes, call, proxies, pods, strangers), new(_facts, _record, _causes, pods), pods, strangers);
-        var endpoints = new EndpointsStep(_facts, _record, _causes, call, new(_facts, _causes, call), ways, pods);
+        return new(_facts, _record, _causes, call, new(_facts, _causes, call), ways, pods);
+    }
+
+    private void WalkOn(TracedCall call)
+    {
+        var endpoints = Endpoints(call);
         if (call.Sidecar is not { } sidecar || !new CaptureStep(_facts, _record, call).Walk())
         {
             endpoints.WalkPlain();

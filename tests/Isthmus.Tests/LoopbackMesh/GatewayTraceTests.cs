@@ -1,0 +1,82 @@
+using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Config;
+using Isthmus.Operate.Diagnose.Tracing;
+using Isthmus.Operate.Install;
+using Xunit;
+
+namespace Isthmus.Tests.LoopbackMesh;
+
+/// <summary><c>isthmus trace gateway/NAME</c> follows calls from outside through a gateway into the mesh, and names the first object that stops one.</summary>
+[Collection(nameof(SharedLoopbackMesh))]
+public sealed class GatewayTraceTests(LoopbackMeshRig mesh, FaultyServices services)
+{
+    private const string System = "istio-system";
+
+    private const string Objects = """
+        apiVersion: v1
+        kind: Service
+        metadata: {name: $door, namespace: istio-system, annotations: {in-cluster: cluster1}}
+        spec:
+          type: LoadBalancer
+          selector: {istio: eastwestgateway}
+          ports: [{name: http, port: 80, targetPort: 18480}, {name: shut, port: 81, targetPort: 18481}]
+        ---
+        apiVersion: networking.istio.io/v1beta1
+        kind: Gateway
+        metadata: {name: $door, namespace: istio-system, annotations: {in-cluster: cluster1}}
+        spec:
+          selector: {istio: eastwestgateway}
+          servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: [$door.example.com, $unbound.example.com, $unrouted.example.com]}]
+        ---
+        apiVersion: networking.istio.io/v1beta1
+        kind: VirtualService
+        metadata: {name: $door, namespace: $ns, annotations: {in-cluster: cluster1}}
+        spec:
+          hosts: [$door.example.com]
+          gateways: [istio-system/$door]
+          http:
+          - match: [{uri: {prefix: /hello}}]
+            route: [{destination: {host: $both.$ns.svc.cluster.local, port: {number: 18081}}}]
+        ---
+        apiVersion: networking.istio.io/v1beta1
+        kind: VirtualService
+        metadata: {name: $unbound, namespace: $ns, annotations: {in-cluster: cluster1}}
+        spec:
+          hosts: [$unbound.example.com]
+          gateways: [istio-system/$other]
+          http: [{route: [{destination: {host: $both.$ns.svc.cluster.local, port: {number: 18081}}}]}]
+        """;
+
+    private static CancellationToken Stop => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task A_call_from_outside_is_followed_through_the_gateway_and_its_first_cause_is_named()
+    {
+        await services.ReadyAsync(mesh);
+        try
+        {
+            await mesh.ApplyAsync("cluster1", services.Fill(Objects));
+            await ExpectAsync("$door.example.com/hello", "✔ The call would get through; it was not made.", "a client outside, through $door.istio-system", "18480", "Pod $ns/$here", "? call", "only a client outside can make it");
+            await ExpectAsync("$door.example.com/other", "(ISM2024)", "object  VirtualService $ns/$door in cluster1");
+            await ExpectAsync("x$door.example.com/", "(ISM2055)", "object  Gateway istio-system/$door in cluster1", "but not x$door.example.com");
+            await ExpectAsync("$unrouted.example.com/", "(ISM2085)", "object  Gateway istio-system/$door in cluster1", "no VirtualService with this Gateway routes $unrouted.example.com");
+            await ExpectAsync("$unbound.example.com/", "(ISM2085)", "object  VirtualService $ns/$unbound in cluster1", "field   spec.gateways");
+            await ExpectAsync("https://$door.example.com:80/hello", "(ISM2084)", "object  Gateway istio-system/$door in cluster1", "accepts no TLS at port 80");
+            await ExpectAsync("$door.example.com:81/hello", "(ISM2053)", "but the call arrives at 81");
+            await ExpectAsync("$door.example.com:82/hello", "(ISM2030)", "object  Service istio-system/$door in cluster1", "has no port 82");
+            await Assert.ThrowsAsync<ProblemException>(() => mesh.TraceAsync($"gateway/{services.Name("absent")}", System, "example.com"));
+        }
+        finally
+        {
+            var client = mesh.Client("cluster1");
+            await client.DeleteAsync(Kinds.Service, System, services.Name("door"), Stop);
+            await client.DeleteAsync(Manifests.ResourceOf(IstioKind.Gateway), System, services.Name("door"), Stop);
+            foreach (var name in (string[])["door", "unbound"]) await client.DeleteAsync(Manifests.ResourceOf(IstioKind.VirtualService), services.Name("ns"), services.Name(name), Stop);
+        }
+    }
+
+    private Task ExpectAsync(string target, params string[] parts) => mesh.UntilAsync(
+        async () => TraceText.Write(await mesh.TraceAsync($"gateway/{services.Name("door")}", System, services.Fill(target)), details: true),
+        text => parts.All(part => text.Contains(services.Fill(part), StringComparison.Ordinal)), $"{services.Fill(target)}: {services.Fill(string.Join(" | ", parts))}");
+}

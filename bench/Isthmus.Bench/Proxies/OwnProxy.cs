@@ -35,7 +35,7 @@ internal static class OwnProxy
             ["SERVICE_ACCOUNT"] = "app",
             ["JWT_POLICY"] = "none",
             ["ISTIO_META_DNS_CAPTURE"] = "true",
-            ["PROXY_CONFIG"] = new JsonObject([.. config?.DeepClone().AsObject() ?? [], new("discoveryAddress", DiscoveryServer.Address)]).ToJsonString(),
+            ["PROXY_CONFIG"] = new JsonObject([.. (config ?? []).Select(item => KeyValuePair.Create(item.Key, item.Value?.DeepClone())), new("discoveryAddress", DiscoveryServer.Address)]).ToJsonString(),
         },
     });
 

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 using Isthmus.Proxy;
 using Isthmus.Proxy.Admin;
 using Isthmus.Testing;
@@ -37,5 +38,30 @@ public sealed class AdminRepliesTests
         Assert.Equal("done", await client.GetStringAsync($"http://127.0.0.1:{port.Number}/", Stop));
         await end.CancelAsync();
         await server.WaitAsync(TimeSpan.FromSeconds(30), Stop);
+    }
+
+    /// <summary>The kernel would hold back the last part of an answer, which a client acknowledges only after 40 ms.</summary>
+    [Fact]
+    public async Task Answers_leave_at_once()
+    {
+        using var port = new ReservedPort();
+        using var end = new CancellationTokenSource();
+        var sockets = new KnownSockets();
+        var server = new AdminServer(new(IPAddress.Loopback, port.Number), sockets, (_, _) => { }).RunAsync(end.Token);
+        Assert.True(Assert.Single(sockets.Created).NoDelay);
+        await end.CancelAsync();
+        await server.WaitAsync(TimeSpan.FromSeconds(30), Stop);
+    }
+
+    private sealed class KnownSockets : ISocketFactory
+    {
+        internal List<Socket> Created { get; } = [];
+
+        public Socket Create(AddressFamily family)
+        {
+            var created = new ProcessSockets().Create(family);
+            Created.Add(created);
+            return created;
+        }
     }
 }

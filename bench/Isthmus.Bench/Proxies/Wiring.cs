@@ -28,6 +28,6 @@ internal sealed record Wiring(string Server)
     /// <summary>In front of the server (inbound), not behind the client (outbound).</summary>
     internal bool Inbound { get; init; }
 
-    /// <summary>The percentage of requests that are traced; null: there is no tracing.</summary>
+    /// <summary>The percentage of requests that are traced. Null: tracing is off.</summary>
     internal double? Sampling { get; init; }
 }

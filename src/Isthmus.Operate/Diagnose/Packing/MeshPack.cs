@@ -26,7 +26,7 @@ public sealed class MeshPack
     /// <summary>The contexts of the clusters in it.</summary>
     public IReadOnlyList<string> Contexts => [.. Manifest.Clusters.Select(cluster => cluster.Context)];
 
-    /// <exception cref="ProblemException">There is no such file, or it is no pack.</exception>
+    /// <exception cref="ProblemException">The file does not exist, or is not a pack.</exception>
     public static MeshPack Open(string file)
     {
         var files = new Dictionary<string, byte[]>(StringComparer.Ordinal);
@@ -41,7 +41,7 @@ public sealed class MeshPack
                 if (entry.DataStream is null) continue;
                 size += entry.Length;
                 if (size > Longest) throw new ProblemException($"--snapshot {file}", $"holds more than {Longest >> 30} GiB", "pack fewer proxies, with --include and --exclude");
-                using var copy = new MemoryStream((int)entry.Length);
+                using var copy = new MemoryStream(); // The length is what the file claims.
                 entry.DataStream.CopyTo(copy);
                 var name = entry.Name.StartsWith($"{PackLayout.Root}/", StringComparison.Ordinal) ? entry.Name[(PackLayout.Root.Length + 1)..] : entry.Name;
                 files[name] = copy.ToArray();

@@ -98,10 +98,10 @@ public sealed class SnapshotStateTests
         Apply<Cluster>(TypeUrls.Cluster, Eds("a"), Eds("b"));
         Apply<ClusterLoadAssignment>(TypeUrls.Endpoints, Endpoints("a", 1));
         Assert.Empty(_state.Current.Listeners);
-        Assert.False(_state.IsReady(isSidecar: true));
+        Assert.False(_state.HasListeners);
         Apply<ClusterLoadAssignment>(TypeUrls.Endpoints, Endpoints("b"));
         Assert.Single(_state.Current.Listeners);
-        Assert.True(_state.IsReady(isSidecar: true));
+        Assert.True(_state.HasListeners);
 
         Apply<Cluster>(TypeUrls.Cluster, Eds("c"));
         Apply<Listener>(TypeUrls.Listener, Http.Replace("\"l\"", "\"other\"", StringComparison.Ordinal));
@@ -145,16 +145,34 @@ public sealed class SnapshotStateTests
     }
 
     [Fact]
-    public void A_sidecar_is_ready_with_its_listeners_and_a_gateway_without_any()
+    public void A_proxy_has_its_listeners_once_the_first_are_all_in_use()
     {
-        Assert.False(_state.IsReady(isSidecar: false));
+        Assert.False(_state.HasListeners);
+        Apply<Cluster>(TypeUrls.Cluster);
+        Apply<Listener>(TypeUrls.Listener, Http);
+        Assert.False(_state.HasListeners);
+        Apply<RouteConfiguration>(TypeUrls.Route, Route("r", "x"));
+        Assert.True(_state.HasListeners);
+        Apply<Listener>(TypeUrls.Listener, Http.Replace("\"l\"", "\"later\"", StringComparison.Ordinal).Replace("\"r\"", "\"missing\"", StringComparison.Ordinal));
+        Assert.True(_state.HasListeners);
+    }
+
+    [Fact]
+    public void A_gateway_without_listeners_has_them_all()
+    {
         Apply<Cluster>(TypeUrls.Cluster);
         Apply<Listener>(TypeUrls.Listener);
-        Assert.Equal((false, true), (_state.IsReady(isSidecar: true), _state.IsReady(isSidecar: false)));
-        Apply<Listener>(TypeUrls.Listener, Http);
-        Assert.False(_state.IsReady(isSidecar: true));
-        Apply<RouteConfiguration>(TypeUrls.Route, Route("r", "x"));
-        Assert.True(_state.IsReady(isSidecar: true));
+        Assert.True(_state.HasListeners);
+    }
+
+    [Fact]
+    public async Task Nobody_who_reads_the_configuration_waits_for_sockets()
+    {
+        var answers = new List<int>();
+        // Opening sockets takes time: meanwhile, dumps must be answered.
+        _state.Published += _ => answers.Add(Task.Run(() => _state.Read(books => books.Routes.Count) + _state.Rejections.Count).WaitAsync(TimeSpan.FromSeconds(10)).GetAwaiter().GetResult());
+        await Task.Run(() => Apply<RouteConfiguration>(TypeUrls.Route, Route("r", "x")), TestContext.Current.CancellationToken);
+        Assert.Equal([1], answers);
     }
 
     [Fact]

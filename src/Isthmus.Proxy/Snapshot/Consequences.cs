@@ -1,0 +1,40 @@
+using Isthmus.Proxy.Balancing;
+
+namespace Isthmus.Proxy.Snapshot;
+
+/// <summary>What follows from a change of configuration, in the order in which it must be done.</summary>
+internal sealed class Consequences
+{
+    /// <summary>Clusters that have new endpoints.</summary>
+    public List<(ClusterState Cluster, LoadAssignment Assignment)> Fed { get; } = [];
+
+    /// <summary>The configuration to publish; null: it is the one before.</summary>
+    public ProxySnapshot? Next { get; set; }
+
+    /// <summary>Clusters that nothing uses any more.</summary>
+    public List<ClusterState> Retired { get; } = [];
+
+    /// <summary>Clusters of names that must be resolved from now on.</summary>
+    public List<ClusterState> Unresolved { get; } = [];
+
+    /// <summary>Resources that were refused.</summary>
+    public List<Rejection> Rejected { get; } = [];
+}
+
+/// <summary>Whether a secret can be used.</summary>
+internal enum SecretStanding
+{
+    /// <summary>It may come.</summary>
+    Awaited,
+
+    /// <summary>It does not exist or cannot be used: nothing should wait for it.</summary>
+    Absent,
+
+    There,
+}
+
+/// <summary>What a change of configuration depends on, apart from the resources.</summary>
+internal sealed record Surroundings(DateTimeOffset Now, Func<string, SecretStanding> Secret)
+{
+    public bool Has(string secret) => Secret(secret) == SecretStanding.There;
+}

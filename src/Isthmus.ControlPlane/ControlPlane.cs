@@ -84,7 +84,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
         writer.HoldAllocation();
         _engine = new(writer, new(settings.DebounceAfter, settings.DebounceMax), ports.Time, _logs.CreateLogger<PushEngine>());
         _addresses = new(_client, settings.Namespace, _engine, ports.Time, _logs.CreateLogger<AddressTable>());
-        var objects = new MeshObjects(change => _engine.PostAsync(change, CancellationToken.None));
+        var objects = new MeshObjects(change => _engine.PostAsync(change, CancellationToken.None), _engine.Metrics);
         var mesh = new WatchedMesh(new(kinds, settings.Namespace, _home), objects, _tasks, ports.Time);
         _clusters = new(settings, mesh.Watch(new(settings.ClusterId, "", ports.ConfigCluster), 0), settings.SecretsAtHome ? _home : _client, mesh, ports.Time, _logs.CreateLogger<ClusterSet>());
         var managed = new ManagedRemotes(settings, client => new(client, settings, validating: false, ports.Names, _ca, ports.Time, _logs), _tasks, ports.Time, _logs.CreateLogger<ManagedRemotes>());

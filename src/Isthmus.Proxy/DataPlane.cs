@@ -22,6 +22,7 @@ internal sealed partial class DataPlane : IDisposable
     private readonly BackgroundTasks _background;
     private readonly Tracers _tracers;
     private readonly LogServices _logServices;
+    private readonly LossReport _losses;
     private volatile bool _hasLeft;
     private int _sweeps;
 
@@ -37,7 +38,7 @@ internal sealed partial class DataPlane : IDisposable
         Connections = new Connections(settings.ListenerDrainTime, ports.Time);
         _watch = new ActivityWatch(ports.Time);
         _accessLogs = new AccessLogWriter(logFiles);
-        MeshMetrics = new MeshMetrics(settings.Identity);
+        MeshMetrics = new MeshMetrics(settings.Identity, settings.Buckets);
         Report = new Report(_accessLogs, MeshMetrics);
         var silence = new SilenceWatch(ports.Time);
         _watch.Each(silence.Look);
@@ -62,6 +63,7 @@ internal sealed partial class DataPlane : IDisposable
         };
         _watch.Each(Connections.Look);
         _watch.Each(Report.Open.Look);
+        _losses = new LossReport(ports.Time, (counter, count) => LogLoss(messages, count, counter));
         _watch.Each(Housekeeping);
         Started = ports.Time.GetUtcNow();
         Admin = new AdminRoutes(this);
@@ -171,6 +173,7 @@ internal sealed partial class DataPlane : IDisposable
     {
         if (_sockets.Failures.Count > 0) _sockets.Apply(State.Current);
         State.Look();
+        _losses.Look(Report.Access, ("isthmus.access_log_lines_dropped_total", DroppedLogLines), ("isthmus.metric_series_overflows_total", MeshMetrics.Overflows));
         foreach (var cluster in State.Current.Clusters.Values) _connector.ProveDoubted(cluster);
         // Idle connections are checked every few seconds: often enough to close those that hosts closed, rarely enough to cost nothing.
         if (Interlocked.Increment(ref _sweeps) % 5 != 0) return;
@@ -179,4 +182,7 @@ internal sealed partial class DataPlane : IDisposable
 
     [LoggerMessage(Level = LogLevel.Error, Message = "Internal error in a background task: {Task}")]
     private static partial void LogTaskFailed(ILogger log, Exception e, string task);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Telemetry is lost: {Counter} grew by {Count}; traffic is not affected")]
+    private static partial void LogLoss(ILogger log, long count, string counter);
 }

@@ -20,6 +20,9 @@ internal sealed record ProxySettings(
     /// <summary>Which statistics of clusters scrapes contain.</summary>
     internal StatsSelection Stats { get; init; } = StatsSelection.Everything;
 
+    /// <summary>The ranges of Istio's histograms.</summary>
+    internal HistogramBuckets Buckets { get; init; } = HistogramBuckets.Default;
+
     /// <summary>The role of gateways.</summary>
     internal const string Gateway = "router";
 

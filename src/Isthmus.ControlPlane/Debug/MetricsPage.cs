@@ -70,6 +70,9 @@ internal sealed class MetricsPage(PushEngine engine, ClusterReport clusters, Las
         MetricText.Family(text, "istiod_uptime_seconds", "gauge", "Time since this control plane started.", [("", (now - _started).TotalSeconds)]);
         MetricText.Family(text, "pilot_services", "gauge", "Hosts that the mesh knows.", [("", engine.Mesh.Services.Items.Values.Count(service => service.Pod is null))]);
         MetricText.Family(text, "pilot_virt_services", "gauge", "VirtualServices.", [("", engine.Mesh.Sources.VirtualServices.Items.Count)]);
+        MetricText.Family(text, "pilot_destrule_subsets", "gauge", "Subsets of DestinationRules.", [("", engine.Mesh.Sources.DestinationRules.Items.Values.Sum(rule => rule.Subsets.Count))]);
+        MetricText.Family(text, "pilot_total_xds_internal_errors", "counter", "Internal errors: changes that could not be staged, pushes that failed.", [("", engine.Failures)]);
+        MetricText.Family(text, "pilot_xds_push_context_errors", "counter", "Internal errors: transforms that failed and kept their last output.", [("", engine.Mesh.Graph.Failures)]);
         MetricText.Family(text, "pilot_eds_no_instances", "gauge", "Hosts without an endpoint.", [("", engine.Mesh.Services.Items.Count(service => service.Value.Pod is null && !(engine.Mesh.Endpoints.Items.GetValueOrDefault(service.Key)?.Endpoints.Count > 0)))]);
         MetricText.Family(text, "citadel_server_root_cert_expiry_timestamp", "gauge", "When the root certificate of the CA expires, as a Unix time.",
             root() is { } end ? [("", end.ToUnixTimeSeconds())] : []);

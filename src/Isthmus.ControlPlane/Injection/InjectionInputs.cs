@@ -28,6 +28,7 @@ internal sealed class InjectionInputs
         Warnings.AddRange(PodAnnotations.Check(_annotations));
         ProxyConfig = MergedConfig();
         StatsMatcher.Apply(this);
+        Buckets = HistogramBuckets.Read(this);
         var (kind, apiVersion, name) = Workload();
         (WorkloadName, Owner) = (name, $"kubernetes://apis/{apiVersion}/namespaces/{ns}/{kind.ToLowerInvariant()}s/{name}");
         IsNative = !IsGateway && natives.IsFor(this);
@@ -46,6 +47,9 @@ internal sealed class InjectionInputs
 
     /// <summary>The mesh's default configuration, with the Pod's annotation merged over it.</summary>
     internal JsonObject ProxyConfig { get; }
+
+    /// <summary>The ranges of the proxy's histograms, by the beginnings of their names; null: the default.</summary>
+    internal JsonObject? Buckets { get; }
 
     internal string ClusterId => Path.Cluster ?? Values.ClusterId;
 

@@ -12,7 +12,7 @@ public sealed record PodAnnotation(string Name, FieldEffect Effect, string Remed
 /// <summary>The annotations that the injector knows. It reads no other one.</summary>
 public static class PodAnnotations
 {
-    private const string Statistics = "remove it: the proxy's metrics are those of Istio's standard", Sidecar = "sidecar.istio.io/", Traffic = "traffic.sidecar.istio.io/", Readiness = "readiness.status.sidecar.istio.io/";
+    private const string Sidecar = "sidecar.istio.io/", Traffic = "traffic.sidecar.istio.io/", Readiness = "readiness.status.sidecar.istio.io/";
 
     public static IReadOnlyList<PodAnnotation> All { get; } =
     [
@@ -21,14 +21,14 @@ public static class PodAnnotations
             Readiness + "failureThreshold", Readiness + "initialDelaySeconds", Readiness + "periodSeconds", "status.sidecar.istio.io/port",
             Sidecar + "agentLogLevel", Sidecar + "componentLogLevel", Sidecar + "discoveryAddress", Sidecar + "inject", Sidecar + "interceptionMode", Sidecar + "logLevel", Sidecar + "nativeSidecar",
             Sidecar + "proxyCPU", Sidecar + "proxyCPULimit", Sidecar + "proxyImage", Sidecar + "proxyMemory", Sidecar + "proxyMemoryLimit", Sidecar + "rewriteAppHTTPProbers",
-            Sidecar + "statsInclusionPrefixes", Sidecar + "statsInclusionRegexps", Sidecar + "statsInclusionSuffixes",
+            Sidecar + "statsHistogramBuckets", Sidecar + "statsInclusionPrefixes", Sidecar + "statsInclusionRegexps", Sidecar + "statsInclusionSuffixes",
             Sidecar + "userVolume", Sidecar + "userVolumeMount",
             Traffic + "excludeInboundPorts", Traffic + "excludeInterfaces", Traffic + "excludeOutboundIPRanges", Traffic + "excludeOutboundPorts",
             Traffic + "includeInboundPorts", Traffic + "includeOutboundIPRanges", Traffic + "includeOutboundPorts"),
         // The injector writes them.
         .. Of(FieldEffect.Works, "", Annotations.InjectionStatus, "proxy.istio.io/overrides"),
-        .. Of(FieldEffect.Warned, Statistics,
-            Sidecar + "extraStatTags", Sidecar + "statsCompression", Sidecar + "statsHistogramBuckets"),
+        .. Of(FieldEffect.Warned, "remove it: every tag that a Telemetry adds becomes a label, whether it is listed or not", Sidecar + "extraStatTags"),
+        .. Of(FieldEffect.Warned, "remove it: scrapes are not compressed", Sidecar + "statsCompression"),
         .. Of(FieldEffect.Warned, "remove it: there is one image of the proxy", Sidecar + "proxyImageType"),
         .. Of(FieldEffect.Warned, "remove it: a core dump of the proxy would contain keys", Sidecar + "enableCoreDump"),
         .. Of(FieldEffect.Warned, "remove it: proxies always authenticate the control plane", Sidecar + "controlPlaneAuthPolicy"),

@@ -134,6 +134,7 @@ internal static class ProxyContainer
             Value("TRUST_DOMAIN", values.TrustDomain),
         ];
         if (inputs is { IsGateway: false, MergedMetrics: { } metrics }) env.Add((JsonNode)Value("ISTIO_PROMETHEUS_ANNOTATIONS", metrics.ToJsonString()));
+        if (inputs.Buckets is { } buckets) env.Add((JsonNode)Value("ISTIO_HISTOGRAM_BUCKETS", buckets.ToJsonString()));
         // What Envoy does with its flag --concurrency: the number of CPUs for which the proxy has threads.
         if ((int?)inputs.ProxyConfig["concurrency"] is > 0 and var cpus) env.Add((JsonNode)Value("DOTNET_PROCESSOR_COUNT", Text(cpus)));
         foreach (var (name, value) in inputs.ProxyMetadata) env.Add((JsonNode)Value(name, value));

@@ -1,4 +1,5 @@
 using Isthmus.ControlPlane.History;
+using Isthmus.ControlPlane.Metrics;
 using Isthmus.Kubernetes.Watch;
 using Isthmus.Mesh.Model;
 
@@ -6,7 +7,8 @@ namespace Isthmus.ControlPlane.Intake;
 
 /// <summary>Passes what watches observe to the graph's writer, in order, one closure for each batch.</summary>
 /// <param name="post">Runs the closure on the writer's thread.</param>
-public sealed class MeshObjects(Func<Action<MeshWriter>, ValueTask> post) : IClusterObjects
+/// <param name="metrics">Counts what API servers tell; null: nobody counts.</param>
+public sealed class MeshObjects(Func<Action<MeshWriter>, ValueTask> post, ControlMetrics? metrics = null) : IClusterObjects
 {
     // Both are touched by the writer's thread only.
     private readonly Dictionary<(string Cluster, MeshKind Kind), HashSet<string>> _known = [];
@@ -18,8 +20,16 @@ public sealed class MeshObjects(Func<Action<MeshWriter>, ValueTask> post) : IClu
         if (_speakers.TryGetValue((cluster, kind), out var speaker) && speaker > number) return;
         _speakers[(cluster, kind)] = number;
         var known = Known(cluster, kind);
-        foreach (var gone in known.Except(items.Select(item => item.Key)).ToList()) Remove(writer, cluster, kind, gone, known);
-        foreach (var (key, facts) in items) Put(writer, kind, key, facts, known);
+        foreach (var gone in known.Except(items.Select(item => item.Key)).ToList())
+        {
+            Count(kind, "delete");
+            Remove(writer, cluster, kind, gone, known);
+        }
+        foreach (var (key, facts) in items)
+        {
+            Count(kind, known.Contains(key) ? "update" : "add");
+            Put(writer, kind, key, facts, known);
+        }
     });
 
     public ValueTask Apply<TFacts>(WatchId watch, MeshKind<TFacts> kind, IReadOnlyList<Change<TFacts>> changes, IReadOnlyDictionary<string, ObjectWrite>? writes = null) where TFacts : class => post(writer =>
@@ -29,6 +39,7 @@ public sealed class MeshObjects(Func<Action<MeshWriter>, ValueTask> post) : IClu
         var known = Known(cluster, kind);
         foreach (var change in changes)
         {
+            Count(kind, change.Object is null ? "delete" : known.Contains(change.Key) ? "update" : "add");
             if (writer.History is { } history && NoteOf(cluster, kind, change, writes?.GetValueOrDefault(change.Key)) is { } note) history.Note(note);
             if (change.Object is { } facts) Put(writer, kind, change.Key, facts, known);
             else Remove(writer, cluster, kind, change.Key, known);
@@ -87,6 +98,12 @@ public sealed class MeshObjects(Func<Action<MeshWriter>, ValueTask> post) : IClu
         var verb = after is null ? ChangeVerb.Deleted : !isInForce ? ChangeVerb.Invalid : before is null ? ChangeVerb.Created : ChangeVerb.Changed;
         // What it meant before counts as well: hosts that it no longer names are concerned.
         return new(kind.SourceOf(any) with { Cluster = cluster, Kind = kind.Resource.Kind }, verb, isInForce ? reach.With(kind.ReachOf(after!)) : reach, write);
+    }
+
+    // Kinds that are read in one namespace are settings of this control plane.
+    private void Count(MeshKind kind, string change)
+    {
+        if (kind.Place is KindPlace.EveryCluster or KindPlace.ConfigCluster) metrics?.Told(kind.Resource.Kind, kind.Place == KindPlace.ConfigCluster, change);
     }
 
     private HashSet<string> Known(string cluster, MeshKind kind) =>

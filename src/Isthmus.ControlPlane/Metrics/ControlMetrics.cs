@@ -18,6 +18,12 @@ public sealed class ControlMetrics
     [
         ("pilot_xds_pushes", "Responses that were sent to proxies, by type."),
         ("pilot_total_xds_rejects", "Responses that proxies rejected, by type."),
+        ("pilot_push_triggers", "Pushes, by what changed: config, service, endpoint, proxy or networks; a push may have several reasons."),
+        ("pilot_inbound_updates", "Changes of the mesh, by type: config, svc (hosts) and eds (hosts whose endpoints changed)."),
+        ("pilot_k8s_cfg_events", "Changes of configuration that API servers told, by kind and event."),
+        ("pilot_k8s_reg_events", "Changes of Services, Pods, Nodes and the like that API servers told, by kind and event."),
+        ("pilot_jwks_resolver_network_fetch_success_total", "Keys of issuers that were fetched."),
+        ("pilot_jwks_resolver_network_fetch_fail_total", "Keys of issuers that could not be fetched."),
         ("citadel_server_csr_count", "Requests for certificates."),
         ("citadel_server_authentication_failure_count", "Requests for certificates whose caller did not prove an identity."),
         ("citadel_server_csr_parsing_err_count", "Requests for certificates that cannot be read."),
@@ -34,7 +40,18 @@ public sealed class ControlMetrics
     private readonly ConcurrentDictionary<(string Name, string Labels), StrongBox<long>> _counts = [];
 
     /// <param name="labels">As in Prometheus' text form.</param>
-    public void Count(string name, string labels = "") => Interlocked.Increment(ref _counts.GetOrAdd((name, labels), static _ => new()).Value);
+    /// <param name="by">How many happened at once.</param>
+    public void Count(string name, string labels = "", long by = 1) => Interlocked.Add(ref _counts.GetOrAdd((name, labels), static _ => new()).Value, by);
+
+    /// <summary>An API server told of an object.</summary>
+    /// <param name="isConfig">It is configuration, which only the configuration cluster has.</param>
+    /// <param name="change">add, update or delete.</param>
+    internal void Told(string kind, bool isConfig, string change)
+    {
+        // As istiod calls them.
+        if (isConfig) Count("pilot_k8s_cfg_events", $"type=\"{kind}\",event=\"{change}\"");
+        else Count("pilot_k8s_reg_events", $"type=\"{(kind == "EndpointSlice" ? kind : kind + "s")}\",event=\"{change}\"");
+    }
 
     /// <summary>Counts what happened on the stream of a proxy.</summary>
     public void Count(XdsEvent happened)
@@ -77,7 +94,8 @@ public sealed class ControlMetrics
             MetricText.Family(text, $"pilot_xds_{ShortName(type)}_reject", "gauge", $"Proxies that reject resources of {ShortName(type).ToUpperInvariant()}, by node.", rejected[type].Order(StringComparer.Ordinal).Select(node => ($"node=\"{MetricText.Escape(node)}\"", 1.0)));
     }
 
-    private static bool IsLabelled(string name) => name.StartsWith("pilot_", StringComparison.Ordinal) || name.StartsWith("galley_", StringComparison.Ordinal);
+    private static bool IsLabelled(string name) =>
+        (name.StartsWith("pilot_", StringComparison.Ordinal) && !name.StartsWith("pilot_jwks_", StringComparison.Ordinal)) || name.StartsWith("galley_", StringComparison.Ordinal);
 
     private static string ShortName(string typeUrl) => typeUrl switch
     {

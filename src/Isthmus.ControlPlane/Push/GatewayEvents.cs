@@ -11,21 +11,29 @@ public sealed partial class GatewayEvents(KubeClient client, PushEngine engine, 
 {
     internal static readonly ResourceKind Gateway = new("networking.istio.io", "v1", "Gateway", "gateways", true);
     internal const string CertificateReason = "InvalidCertificateRef";
-    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(2);
 
     private HashSet<Problem> _told = [];
 
     public async Task RunAsync(CancellationToken stop)
     {
-        using var timer = new PeriodicTimer(Interval, time);
-        var status = new ReferenceStatus(client, Gateway, CertificateReason, time, log);
-        while (await timer.WaitForNextTickAsync(stop).ConfigureAwait(false))
+        var (rounds, status) = (new Rounds(time), new ObjectCondition(client, Gateway, (ObjectCondition.ResolvedRefs, CertificateReason), time, log));
+        engine.Published += rounds.Tell;
+        try
         {
-            var served = engine.Proxies.Select(proxy => proxy.Served).ToList();
-            var problems = served.SelectMany(item => item.Problems).ToHashSet();
-            await TellAsync(problems, stop).ConfigureAwait(false);
-            await status.UpdateAsync(served.SelectMany(item => item.Gateways).ToHashSet(StringComparer.Ordinal), problems, stop).ConfigureAwait(false);
+            await rounds.RunAsync(ended => UpdateAsync(status, ended), stop).ConfigureAwait(false);
         }
+        finally
+        {
+            engine.Published -= rounds.Tell;
+        }
+    }
+
+    private async Task<bool> UpdateAsync(ObjectCondition status, CancellationToken stop)
+    {
+        var served = engine.Proxies.Select(proxy => proxy.Served).ToList();
+        var problems = served.SelectMany(item => item.Problems).ToHashSet();
+        await TellAsync(problems, stop).ConfigureAwait(false);
+        return await status.UpdateAsync(served.SelectMany(item => item.Gateways).ToHashSet(StringComparer.Ordinal), problems, stop).ConfigureAwait(false);
     }
 
     /// <summary>Writes what is new. A problem that comes back is written again.</summary>

@@ -59,6 +59,12 @@ public sealed partial class PushEngine(MeshWriter writer, PushSettings settings,
     /// <summary>Every watch has listed its objects once. Only for questions (<see cref="AskAsync"/>).</summary>
     internal bool IsReady => _ready;
 
+    /// <summary>Changes were committed; on the writer's thread.</summary>
+    internal event Action? Committed;
+
+    /// <summary>Proxies connected or left, or are offered something else; on the publisher's thread.</summary>
+    internal event Action? Published;
+
     /// <summary>What this control plane counts.</summary>
     public ControlMetrics Metrics { get; } = new();
 
@@ -137,6 +143,7 @@ public sealed partial class PushEngine(MeshWriter writer, PushSettings settings,
                 if (staged) Guard(Commit, LogCommitFailed);
                 foreach (var question in questions) Guard(() => question(writer), LogStagingFailed);
                 Guard(PushWhenQuiet, LogCommitFailed);
+                if (staged) Committed?.Invoke();
             }
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
@@ -171,6 +178,7 @@ public sealed partial class PushEngine(MeshWriter writer, PushSettings settings,
             if (_pending.IsEmpty) writer.History?.Pushed(writer.History.Take(), effect: null);
             return;
         }
+        Metrics.Changed(changes);
         _pending.Add(changes);
         _debounce = _debounce.Changed(time.GetUtcNow());
         if (!_published) return;
@@ -225,6 +233,7 @@ public sealed partial class PushEngine(MeshWriter writer, PushSettings settings,
     private void Hand(MeshChanges changes, bool full, PendingChanges? causes, DateTimeOffset? since = null)
     {
         since ??= time.GetUtcNow();
+        Metrics.Triggered(changes);
         lock (_guard)
         {
             if (_changedAt is not { } known || since < known) _changedAt = since;
@@ -261,6 +270,7 @@ public sealed partial class PushEngine(MeshWriter writer, PushSettings settings,
                 _work.Reader.TryRead(out _);
                 PublishOnce(publisher);
                 problems.Tell(Proxies);
+                Published?.Invoke();
             }
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)

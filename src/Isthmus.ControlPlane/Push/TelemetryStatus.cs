@@ -1,35 +1,58 @@
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Model;
 using Isthmus.Mesh.Resolve;
 using Microsoft.Extensions.Logging;
 
 namespace Isthmus.ControlPlane.Push;
 
-/// <summary>Keeps a condition in the status of each Telemetry whose provider does not exist, or has a service that the mesh does not know.</summary>
+/// <summary>Keeps conditions in the status of each Telemetry whose provider does not exist, or has a service that the mesh does not know or that has no endpoint, and of
+/// each that has errors: API servers store what a webhook that was away did not see.</summary>
 public sealed class TelemetryStatus(KubeClient client, PushEngine engine, TimeProvider time, ILogger log)
 {
     internal static readonly ResourceKind Telemetry = new("telemetry.istio.io", "v1alpha1", "Telemetry", "telemetries", true);
-    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(2);
 
-    private readonly ReferenceStatus _status = new(client, Telemetry, "ProviderNotFound", time, log);
+    private readonly ObjectCondition _references = new(client, Telemetry, (ObjectCondition.ResolvedRefs, "ProviderNotFound"), time, log);
+    private readonly ObjectCondition _errors = new(client, Telemetry, (ObjectCondition.Accepted, "Invalid"), time, log);
+
+    private sealed record Found(List<string> Known, List<Problem> Missing, List<Problem> Errors);
 
     public async Task RunAsync(CancellationToken stop)
     {
-        using var timer = new PeriodicTimer(Interval, time);
-        while (await timer.WaitForNextTickAsync(stop).ConfigureAwait(false)) await UpdateAsync(stop).ConfigureAwait(false);
+        var rounds = new Rounds(time);
+        engine.Committed += rounds.Tell;
+        try
+        {
+            await rounds.RunAsync(UpdateAsync, stop).ConfigureAwait(false);
+        }
+        finally
+        {
+            engine.Committed -= rounds.Tell;
+        }
     }
 
-    internal async Task UpdateAsync(CancellationToken stop)
+    /// <returns>Whether all is written.</returns>
+    internal async Task<bool> UpdateAsync(CancellationToken stop)
     {
-        var found = await engine.AskAsync<(List<string> Known, List<Problem> Problems)?>(writer =>
-        {
-            // Before all is known, everything seems to be missing.
-            if (!engine.IsReady || writer.Mesh.Sources.Telemetries.Items.Count == 0) return null;
-            var view = writer.Mesh.View();
-            var all = writer.Mesh.Sources.Telemetries.Items.Values;
-            return ([.. all.Select(telemetry => $"{telemetry.Namespace}/{telemetry.Name}")], [.. all.SelectMany(telemetry => TelemetryReferences.Missing(telemetry, view))]);
-        }, stop).ConfigureAwait(false);
-        if (found is { } told) await _status.UpdateAsync(told.Known, told.Problems, stop).ConfigureAwait(false);
+        if (await engine.AskAsync(writer => Find(writer.Mesh), stop).ConfigureAwait(false) is not { } found) return true;
+        var isComplete = await _references.UpdateAsync(found.Known, found.Missing, stop).ConfigureAwait(false);
+        return await _errors.UpdateAsync(found.Known, found.Errors, stop).ConfigureAwait(false) && isComplete;
     }
+
+    private Found? Find(Derive.MeshGraph mesh)
+    {
+        // Before all is known, everything seems to be missing.
+        if (!engine.IsReady) return null;
+        var wrong = mesh.Sources.Problems.Items.Where(item => item.Key.Kind == Telemetry.Kind).ToList();
+        if (wrong.Count == 0 && mesh.Sources.Telemetries.Items.Count == 0) return null;
+        var view = mesh.View();
+        var all = mesh.Sources.Telemetries.Items.Values.ToList();
+        return new(
+            [.. all.Select(telemetry => Name(telemetry.Source)).Union(wrong.Select(item => Name(item.Key)))],
+            [.. all.SelectMany(telemetry => TelemetryReferences.Missing(telemetry, view))],
+            [.. wrong.SelectMany(item => item.Value.Problems.Where(problem => problem.Severity == Severity.Error).Select(problem => problem with { Object = $"{Telemetry.Kind} {Name(item.Key)}" }))]);
+    }
+
+    private static string Name(ObjectRef source) => $"{source.Namespace}/{source.Name}";
 }

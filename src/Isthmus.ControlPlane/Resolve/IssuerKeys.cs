@@ -93,6 +93,7 @@ public sealed partial class IssuerKeys(PushEngine engine, IKeyClient client, Tim
         try
         {
             var keys = await KeysAsync(place, stop).ConfigureAwait(false);
+            engine.Metrics.Count("pilot_jwks_resolver_network_fetch_success_total");
             if (keys != entry.Jwks)
             {
                 LogFetched(place.Issuer);
@@ -106,6 +107,7 @@ public sealed partial class IssuerKeys(PushEngine engine, IKeyClient client, Tim
         }
         catch (Exception e) when (e is HttpRequestException or JsonException or UriFormatException)
         {
+            engine.Metrics.Count("pilot_jwks_resolver_network_fetch_fail_total");
             if (entry.Error != e.Message) LogFailed(place.Issuer, e.Message, entry.Jwks.Length > 0 ? "its last keys stay in use" : "its tokens are refused");
             (entry.Error, entry.Next) = (e.Message, time.GetUtcNow() + entry.Retry);
             entry.Retry = entry.Retry * 2 < LongestRetry ? entry.Retry * 2 : LongestRetry;

@@ -74,6 +74,9 @@ public static class WellKnown
     /// <summary>The release of Istio whose behavior proxies claim, to control planes and in dumps.</summary>
     public const string CompatibleRelease = "1.20.8";
     public const string Istiod = "istiod";
+
+    /// <summary>The console in a cluster: Deployment, Service, account, and the label <c>app</c>.</summary>
+    public const string Console = "isthmus-console";
     public const string RootCertConfigMap = "istio-ca-root-cert";
     public const string RootCertKey = "root-cert.pem";
     public const string CaCerts = "cacerts";

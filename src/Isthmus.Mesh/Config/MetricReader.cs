@@ -10,7 +10,15 @@ internal static class MetricReader
     private const int LongestName = 100;
 
     public static MetricRule Read(Field rule) =>
-        new(TelemetryReader.ReadProviders(rule["providers"]), rule["overrides"].Items.Select(ReadOverride).OfType<MetricOverride>().ToValueList());
+        new(TelemetryReader.ReadProviders(rule["providers"]), rule["overrides"].Items.Select(ReadOverride).OfType<MetricOverride>().ToValueList()) { ReportingInterval = ReadInterval(rule["reportingInterval"]) };
+
+    private static TimeSpan? ReadInterval(Field interval)
+    {
+        if (interval.Duration() is not { } value) return null;
+        if (value < TimeSpan.Zero) interval.Error("must not be negative");
+        else if (value.Ticks % TimeSpan.TicksPerSecond != 0) interval.Warn("counts as the next whole second", "write it in seconds, for example 5s");
+        return interval.IsWrong ? null : value;
+    }
 
     /// <summary>Null: it has no effect.</summary>
     private static MetricOverride? ReadOverride(Field item)

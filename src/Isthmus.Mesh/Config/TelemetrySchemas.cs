@@ -22,7 +22,7 @@ internal static class TelemetrySchemas
             ("match", Object(Mode)), ("providers", Providers), ("randomSamplingPercentage", Number), ("disableSpanReporting", Flag),
             ("customTags", Tags), ("useRequestIdForTraceSampling", Flag), ("enableIstioTags", Flag)))),
         ("metrics", List(Object(
-            ("providers", Providers), ("reportingInterval", Idle(Duration)), ("overrides", List(Object(
+            ("providers", Providers), ("reportingInterval", Duration), ("overrides", List(Object(
                 ("match", Object(Mode, ("metric", OneOf(["ALL_METRICS", .. StandardMetrics.Names.Keys])), ("customMetric", Text))), ("disabled", Flag),
                 ("tagOverrides", Map(Object(("operation", OneOf("UPSERT", "REMOVE")), ("value", Text)))))))))),
         ("accessLogging", List(Object(

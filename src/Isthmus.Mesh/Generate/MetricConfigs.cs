@@ -1,3 +1,4 @@
+using System.Globalization;
 using Google.Protobuf.WellKnownTypes;
 using Isthmus.Core.Collections;
 using Isthmus.Mesh.Model;
@@ -14,19 +15,20 @@ internal static class MetricConfigs
 
     public static IEnumerable<HttpFilter> Http(MeshConfig mesh)
     {
-        if (!mesh.ChosenMetrics.IsEmpty) yield return new() { Name = Name, TypedConfig = Config(mesh.ChosenMetrics) };
+        if (mesh.ChosenMetrics != MetricChanges.None) yield return new() { Name = Name, TypedConfig = Config(mesh.ChosenMetrics) };
     }
 
     public static IEnumerable<Listeners.Filter> Tcp(MeshConfig mesh)
     {
-        if (!mesh.ChosenMetrics.IsEmpty) yield return new() { Name = Name, TypedConfig = Config(mesh.ChosenMetrics) };
+        if (mesh.ChosenMetrics != MetricChanges.None) yield return new() { Name = Name, TypedConfig = Config(mesh.ChosenMetrics) };
     }
 
-    private static Any Config(ValueList<MetricPlan> plans) => Parts.Pack(new TypedStruct
+    private static Any Config(MetricChanges changes)
     {
-        TypeUrl = "type.googleapis.com/stats.PluginConfig",
-        Value = Parts.Fields(("metrics", Value.ForList([.. plans.Select(Metric)]))),
-    });
+        var fields = Parts.Fields(("metrics", Value.ForList([.. changes.Plans.Select(Metric)])));
+        if (changes.ReportingInterval is { } interval) fields.Fields["tcp_reporting_duration"] = Value.ForString(string.Create(CultureInfo.InvariantCulture, $"{Math.Ceiling(interval.TotalSeconds)}s"));
+        return Parts.Pack(new TypedStruct { TypeUrl = "type.googleapis.com/stats.PluginConfig", Value = fields });
+    }
 
     private static Value Metric(MetricPlan plan)
     {

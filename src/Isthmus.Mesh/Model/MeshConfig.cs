@@ -66,7 +66,7 @@ public sealed record MeshConfig
     /// <summary>The providers of metrics of proxies without a Telemetry.</summary>
     public ValueList<string> DefaultMetrics { get; init; } = [StandardMetrics.Prometheus];
     /// <summary>How Telemetries change the metrics of one kind of traffic.</summary>
-    public ValueList<MetricPlan> ChosenMetrics { get; init; }
+    public MetricChanges ChosenMetrics { get; init; } = MetricChanges.None;
     /// <summary>The access logs that Telemetries may name.</summary>
     public ValueMap<AccessLogger> Loggers { get; init; } = new([KeyValuePair.Create(AccessLogger.Envoy.Name, AccessLogger.Envoy)]);
     /// <summary>The access logs of proxies without a Telemetry, by name; none: <see cref="AccessLogFile"/>.</summary>
@@ -81,7 +81,7 @@ public sealed record MeshConfig
     public string DefaultProxyConfig { get; init; } = "{}";
 
     /// <summary>The settings for one kind of proxy, and one direction of its traffic.</summary>
-    public MeshConfig With(bool acceptsHttp10, ValueList<LogPlan>? logs, ValueList<MetricPlan> metrics) =>
+    public MeshConfig With(bool acceptsHttp10, ValueList<LogPlan>? logs, MetricChanges metrics) =>
         this with { AcceptHttp10 = AcceptHttp10 || acceptsHttp10, ChosenLogs = logs, ChosenMetrics = metrics };
 
     /// <summary>The access logs to write.</summary>

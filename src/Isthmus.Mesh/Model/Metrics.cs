@@ -24,9 +24,20 @@ public sealed record MetricOverride(bool OfClients, bool OfServers, string Metri
 
 /// <summary>An item of <c>metrics</c> of a Telemetry.</summary>
 /// <param name="Providers">Empty: those of the item before it, or of the more general Telemetry.</param>
-public sealed record MetricRule(ValueList<string> Providers, ValueList<MetricOverride> Overrides);
+public sealed record MetricRule(ValueList<string> Providers, ValueList<MetricOverride> Overrides)
+{
+    /// <summary>How often metrics of open connections and gRPC calls are counted; zero: at their end only; null: as the more general one says.</summary>
+    public TimeSpan? ReportingInterval { get; init; }
+}
 
 /// <summary>How one metric differs from the standard.</summary>
 /// <param name="Metric">As proxies call it.</param>
 /// <param name="Tags">The CEL expressions of tags by name; empty text: the tag is removed.</param>
 public sealed record MetricPlan(string Metric, bool IsDropped, ValueMap<string> Tags);
+
+/// <summary>How the metrics of one kind of traffic differ from the standard.</summary>
+/// <param name="ReportingInterval">As in <see cref="MetricRule"/>; null: the proxy's default.</param>
+public sealed record MetricChanges(ValueList<MetricPlan> Plans, TimeSpan? ReportingInterval)
+{
+    public static MetricChanges None { get; } = new([], null);
+}

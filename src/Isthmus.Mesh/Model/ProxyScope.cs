@@ -29,7 +29,7 @@ public sealed record ProxyScope(
     public ValueList<LogPlan>? Logs { get; init; }
 
     /// <summary>How the metrics of calls to other hosts differ from the standard ones.</summary>
-    public ValueList<MetricPlan> Metrics { get; init; }
+    public MetricChanges Metrics { get; init; } = MetricChanges.None;
 
     /// <summary>The Node that the proxy is on; empty unless some Service keeps to Nodes.</summary>
     public string Node { get; init; } = "";
@@ -76,7 +76,7 @@ public sealed record InboundScope(ValueList<InboundPort> Ports, MtlsMode CatchAl
     public ValueList<LogPlan>? Logs { get; init; }
 
     /// <summary>How the metrics of calls to the workload differ from the standard ones.</summary>
-    public ValueList<MetricPlan> Metrics { get; init; }
+    public MetricChanges Metrics { get; init; } = MetricChanges.None;
 
     /// <summary>The proxy speaks <c>istio-peer-exchange</c>.</summary>
     public bool ExchangesMetadata { get; init; } = true;

@@ -91,11 +91,13 @@ public sealed record MeshView(
 
     private static string[] FullNames(string name, string ns, string suffix) => [name, $"{name}.{ns}.{suffix}", $"{name}.{suffix}", $"{name}{suffix[3..]}"];
 
-    /// <summary>Whether the mesh has that port of a provider's service, <c>HOST</c> or <c>NAMESPACE/HOST</c>, for workloads of a namespace.</summary>
-    internal bool Knows(string service, int port, string ns)
+    /// <summary>What the mesh has of that port of a provider's service, <c>HOST</c> or <c>NAMESPACE/HOST</c>, for workloads of a namespace; null:
+    /// nothing.</summary>
+    internal MeshService? Find(string service, int port, string ns)
     {
         var parts = service.Split('/', 2);
-        return FullNames(parts[^1], ns, WellKnown.DefaultDomainSuffix).Any(host => Registry.Services.TryGetValue(host, out var known) && (parts.Length == 1 || known.Namespace == parts[0]) && known.Port(port) is not null);
+        return FullNames(parts[^1], ns, WellKnown.DefaultDomainSuffix).Select(host => Registry.Services.GetValueOrDefault(host))
+            .FirstOrDefault(known => known is not null && (parts.Length == 1 || known.Namespace == parts[0]) && known.Port(port) is not null);
     }
 
     private ReachedAuthorizer? Reach(string name, ProxyScope scope) =>

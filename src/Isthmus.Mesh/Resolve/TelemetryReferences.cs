@@ -3,7 +3,7 @@ using Isthmus.Mesh.Model;
 
 namespace Isthmus.Mesh.Resolve;
 
-/// <summary>The providers that a Telemetry names, and that cannot do what it asks for.</summary>
+/// <summary>The providers that a Telemetry names, and that cannot do what it asks for: they do not exist, or nothing is behind their service.</summary>
 public static class TelemetryReferences
 {
     private const string Code = "IST0101";
@@ -36,10 +36,14 @@ public static class TelemetryReferences
     /// <param name="service">The service of the provider; null: it has none.</param>
     private static string? Lack(Telemetry telemetry, MeshView view, string provider, (string Host, int Port)? service, bool exists, string kind) =>
         !exists ? NotFound(provider, kind)
-        : service is { } needed && !view.Knows(needed.Host, needed.Port, telemetry.Namespace) ? $"the provider \"{provider}\" has the service {needed.Host}, port {needed.Port}, which the mesh does not know" : null;
+        : service is not { } needed ? null
+        : view.Find(needed.Host, needed.Port, telemetry.Namespace) is not { } known ? $"the provider \"{provider}\" has the service {needed.Host}, port {needed.Port}, which the mesh does not know"
+        // Of other hosts, the control plane does not know where they are.
+        : known.Resolution == Resolution.Endpoints && view.EndpointsOf(known.Hostname).Endpoints.All(endpoint => endpoint.Health != EndpointHealth.Ready) ? $"the provider \"{provider}\" has the service {needed.Host}, of which no endpoint is ready"
+        : null;
 
     private static string NotFound(string provider, string kind) => $"Referenced provider not found: \"{provider}\" is not {kind} in extensionProviders of MeshConfig";
 
     private static Problem At(Telemetry telemetry, string path, string message) =>
-        new(Code, $"Telemetry {telemetry.Namespace}/{telemetry.Name}", path, message, "correct the name, or extensionProviders in MeshConfig; create the Service if it is missing");
+        new(Code, $"Telemetry {telemetry.Namespace}/{telemetry.Name}", path, message, "correct the name, or extensionProviders in MeshConfig; create the Service if it is missing, and start its Pods");
 }

@@ -39,7 +39,7 @@ internal static class ConfigDumps
 
     private static JsonObject Clusters(DataPlane plane, ResourceBooks books)
     {
-        JsonObject Entry(SnapshotState.Entry<ClusterState> entry, ClusterState cluster)
+        JsonObject Entry(ResourceEntry<ClusterState> entry, ClusterState cluster)
         {
             var json = State(entry, TypeUrls.Cluster, "cluster", cluster.Config.Name, cluster.Config.Resource);
             AddNotes(json, cluster.Config.Notes);
@@ -64,7 +64,7 @@ internal static class ConfigDumps
 
     private static JsonObject Listeners(DataPlane plane, ResourceBooks books)
     {
-        JsonObject Entry(string name, SnapshotState.Entry<ListenerSnapshot> entry)
+        JsonObject Entry(string name, ResourceEntry<ListenerSnapshot> entry)
         {
             var json = new JsonObject { ["name"] = name };
             if (entry.Active is { } active) json["active_state"] = State(entry, TypeUrls.Listener, "listener", name, active.Resource);
@@ -83,7 +83,7 @@ internal static class ConfigDumps
 
     private static JsonObject Routes(DataPlane plane, ResourceBooks books)
     {
-        JsonObject Entry(string name, SnapshotState.Entry<RouteTable> entry)
+        JsonObject Entry(string name, ResourceEntry<RouteTable> entry)
         {
             var json = State(entry, TypeUrls.Route, "route_config", name, entry.Active!.Resource);
             AddNotes(json, entry.Active.Notes);
@@ -122,7 +122,7 @@ internal static class ConfigDumps
         return new() { ["name"] = secret.Name, ["version_info"] = secret.Version, ["last_updated"] = DumpJson.Time(secret.Updated), ["secret"] = shown };
     }
 
-    private static JsonObject State<T>(SnapshotState.Entry<T> entry, string typeUrl, string field, string name, IMessage resource)
+    private static JsonObject State<T>(ResourceEntry<T> entry, string typeUrl, string field, string name, IMessage resource)
         where T : class => new()
         {
             ["version_info"] = entry.Version,

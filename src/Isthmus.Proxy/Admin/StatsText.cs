@@ -61,48 +61,52 @@ internal static partial class StatsText
     }
 
     /// <summary>The name of a statistic as Prometheus has it.</summary>
-    internal static string MetricName(string stat) => $"envoy_{string.Concat(stat.Select(c => char.IsAsciiLetterOrDigit(c) ? c : '_'))}";
+    internal static string MetricName(string stat) => Metric(stat) is var (name, labels) && labels.Length > 0 ? $"{name}{{{labels}}}" : name;
+
+    /// <summary>Istio's Envoy makes a label of the class of a status.</summary>
+    private static (string Name, string Labels) Metric(string stat)
+    {
+        const int End = 4; // _2xx
+        var label = stat.EndsWith("xx", StringComparison.Ordinal) && stat.Length > End && stat[..^End].EndsWith("_rq", StringComparison.Ordinal) ? $"response_code_class=\"{stat[^(End - 1)..]}\"" : "";
+        if (label.Length > 0) stat = stat[..^End];
+        return ($"envoy_{string.Concat(stat.Select(c => char.IsAsciiLetterOrDigit(c) ? c : '_'))}", label);
+    }
 
     private static void WriteClusters(StringBuilder text, DataPlane plane, Func<string, bool> wanted)
     {
         var selection = plane.Settings.Stats;
-        var clusters = plane.State.Current.Clusters.Values.Where(cluster => selection.MayInclude(Beginning(cluster))).OrderBy(cluster => cluster.Config.Name, StringComparer.Ordinal).ToList();
-        foreach (var stat in ClusterStats.All)
-        {
-            var metric = MetricName($"cluster.{stat.Name}");
-            if (!wanted(metric)) continue;
-            var isFirst = true;
-            foreach (var cluster in clusters)
-            {
-                if (!selection.Includes(Beginning(cluster) + stat.Name)) continue;
-                if (isFirst) text.Append($"# TYPE {metric} {Kind(stat)}\n");
-                isFirst = false;
-                text.Append($"{metric}{{cluster_name=\"{MeshLabels.Escape(cluster.Config.Name)}\"}} {stat.Value(cluster)}\n");
-            }
-        }
+        var clusters = plane.State.Current.Clusters.Values.Where(cluster => selection.MayInclude(Beginning(cluster))).OrderBy(cluster => cluster.Config.Name, StringComparer.Ordinal)
+            .Select(cluster => (cluster.Config.Name, (IEnumerable<ClusterState>)[cluster])).ToList();
+        WriteGroup(text, ("cluster", "cluster_name"), ClusterStats.All, clusters, selection, wanted);
     }
 
     private static void WriteDownstream(StringBuilder text, DataPlane plane, Func<string, bool> wanted)
     {
         var selection = plane.Settings.Stats;
-        var listeners = plane.Report.Downstream.All.Select(listener => (Name: ListenerStats.NameOf(listener.Key), Counts: listener.Value)).OrderBy(listener => listener.Name, StringComparer.Ordinal).ToList();
-        foreach (var stat in ListenerStats.All)
-            Write(stat.Name, Kind(stat), "listener", "listener_address", listeners.Select(listener => (listener.Name, stat.Value(listener.Counts))));
-        var managers = Http(plane).OrderBy(manager => manager.Key, StringComparer.Ordinal).ToList();
-        foreach (var stat in HttpStats.All)
-            Write(stat.Name, Kind(stat), "http", "http_conn_manager_prefix", managers.Select(manager => (manager.Key, manager.Sum(stat.Value))));
+        var listeners = plane.Report.Downstream.All.Select(listener => (Name: ListenerStats.NameOf(listener.Key), (IEnumerable<ListenerCounts>)[listener.Value])).OrderBy(listener => listener.Name, StringComparer.Ordinal).ToList();
+        WriteGroup(text, ("listener", "listener_address"), ListenerStats.All, listeners, selection, wanted);
+        var managers = Http(plane).OrderBy(manager => manager.Key, StringComparer.Ordinal).Select(manager => (manager.Key, manager.AsEnumerable())).ToList();
+        WriteGroup(text, ("http", "http_conn_manager_prefix"), HttpStats.All, managers, selection, wanted);
+    }
 
-        void Write(string stat, string kind, string group, string label, IEnumerable<(string Name, long Value)> all)
+    /// <param name="of">What the names begin with, and the label that says of what the statistics are.</param>
+    /// <param name="all">What has the statistics, by the value of that label.</param>
+    private static void WriteGroup<T>(
+        StringBuilder text, (string Group, string Label) of, IReadOnlyList<Stat<T>> stats, List<(string Name, IEnumerable<T> Items)> all, StatsSelection selection, Func<string, bool> wanted)
+    {
+        foreach (var family in stats.Select(stat => (Stat: stat, Metric: Metric($"{of.Group}.{stat.Name}"))).GroupBy(item => item.Metric.Name, StringComparer.Ordinal))
         {
-            var metric = MetricName($"{group}.{stat}");
-            if (!wanted(metric)) return;
+            if (!wanted(family.Key)) continue;
             var isFirst = true;
-            foreach (var (name, value) in all)
+            foreach (var (stat, (metric, labels)) in family)
             {
-                if (!selection.Includes($"{group}.{name}.{stat}")) continue;
-                if (isFirst) text.Append($"# TYPE {metric} {kind}\n");
-                isFirst = false;
-                text.Append($"{metric}{{{label}=\"{MeshLabels.Escape(name)}\"}} {value}\n");
+                foreach (var (name, items) in all)
+                {
+                    if (!selection.Includes($"{of.Group}.{name}.{stat.Name}")) continue;
+                    if (isFirst) text.Append($"# TYPE {metric} {Kind(stat)}\n");
+                    isFirst = false;
+                    text.Append($"{metric}{{{labels}{(labels.Length > 0 ? "," : "")}{of.Label}=\"{MeshLabels.Escape(name)}\"}} {items.Sum(stat.Value)}\n");
+                }
             }
         }
     }
@@ -135,8 +139,8 @@ internal static partial class StatsText
         Measure("istio_request_duration_milliseconds", metrics.Http, c => c.Duration);
         Measure("istio_request_bytes", metrics.Http, c => c.RequestBytes);
         Measure("istio_response_bytes", metrics.Http, c => c.ResponseBytes);
-        Count("istio_request_messages_total", metrics.Http.Where(c => c.RequestMessages > 0), c => c.RequestMessages);
-        Count("istio_response_messages_total", metrics.Http.Where(c => c.ResponseMessages > 0), c => c.ResponseMessages);
+        Count("istio_request_messages_total", metrics.Calls.Where(c => c.RequestMessages > 0), c => c.RequestMessages);
+        Count("istio_response_messages_total", metrics.Calls.Where(c => c.ResponseMessages > 0), c => c.ResponseMessages);
         Count("istio_tcp_connections_opened_total", metrics.Tcp, c => c.Opened);
         Count("istio_tcp_connections_closed_total", metrics.Tcp, c => c.Closed);
         Count("istio_tcp_received_bytes_total", metrics.Tcp, c => c.ReceivedBytes);
@@ -173,12 +177,13 @@ internal static partial class StatsText
         foreach (var (labels, counts) in series)
         {
             var (total, more) = (0L, labels.Length > 0 ? "," : "");
-            for (var i = 0; i < Histogram.Bounds.Length; i++)
+            var bounds = histogram(counts[0]).Bounds;
+            for (var i = 0; i < bounds.Count; i++)
             {
                 total += counts.Sum(c => histogram(c).Count(i));
-                text.Append($"{name}_bucket{{{labels}{more}le=\"{Histogram.Bounds[i].ToString(CultureInfo.InvariantCulture)}\"}} {total}\n");
+                text.Append($"{name}_bucket{{{labels}{more}le=\"{bounds[i].ToString(CultureInfo.InvariantCulture)}\"}} {total}\n");
             }
-            total += counts.Sum(c => histogram(c).Count(Histogram.Bounds.Length));
+            total += counts.Sum(c => histogram(c).Count(bounds.Count));
             text.Append($"{name}_bucket{{{labels}{more}le=\"+Inf\"}} {total}\n");
             text.Append($"{name}_sum{{{labels}}} {counts.Sum(c => histogram(c).Sum).ToString(CultureInfo.InvariantCulture)}\n{name}_count{{{labels}}} {total}\n");
         }

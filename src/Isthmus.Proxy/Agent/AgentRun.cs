@@ -51,6 +51,7 @@ internal static class AgentRun
             DrainTime = settings.DrainTime,
             ListenerDrainTime = settings.ListenerDrainTime,
             Stats = StatsSelection.Read(JsonNode.Parse(settings.ProxyConfig)!),
+            Buckets = HistogramBuckets.Read(settings.HistogramBuckets),
         };
         using var plane = DataPlane.Build(proxy, ports with { Resolver = new MarkedResolver(names) }, secrets, files.Logs, log);
         var dns = settings.CaptureDns ? new DnsProxy(ports.Sockets.Place(new(IPAddress.Loopback, Ports.SidecarDns)), upstream, time, random, plane.ReportFailure) : null;

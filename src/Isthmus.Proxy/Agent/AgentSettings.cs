@@ -64,6 +64,8 @@ internal sealed record AgentSettings
     public required string ApplicationProbes { get; init; }
     /// <summary>Where the application serves its metrics, as JSON; empty: nowhere.</summary>
     public required string ApplicationMetrics { get; init; }
+    /// <summary>The ranges of Istio's histograms as JSON; empty: the default.</summary>
+    public required string HistogramBuckets { get; init; }
     /// <summary>Node metadata from ISTIO_META_ variables.</summary>
     public required ValueMap<string> Metadata { get; init; }
     /// <summary>Node metadata from ISTIO_METAJSON_ variables: JSON text.</summary>
@@ -102,6 +104,7 @@ internal sealed record AgentSettings
             ListenerDrainTime = DurationOf(config, "drainDuration"),
             ApplicationProbes = environment.GetValueOrDefault("ISTIO_KUBE_APP_PROBERS", ""),
             ApplicationMetrics = environment.GetValueOrDefault("ISTIO_PROMETHEUS_ANNOTATIONS", ""),
+            HistogramBuckets = environment.GetValueOrDefault("ISTIO_HISTOGRAM_BUCKETS", ""),
             Metadata = Prefixed(environment, MetadataPrefix),
             JsonMetadata = Prefixed(environment, JsonMetadataPrefix),
             ProxyConfig = config.ToJsonString(),

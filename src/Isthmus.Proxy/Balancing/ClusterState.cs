@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Net;
 using Isthmus.Core.Collections;
+using Isthmus.Proxy.Http;
 using Isthmus.Proxy.Snapshot;
 
 namespace Isthmus.Proxy.Balancing;
@@ -44,6 +45,27 @@ internal sealed class ClusterState
 
     public long Ejections => _outliers?.Ejections ?? 0;
 
+    /// <summary>Hosts that were not ejected because too many were.</summary>
+    public long EjectionOverflows => _outliers?.Overflows ?? 0;
+
+    public long EjectedHosts
+    {
+        get
+        {
+            var now = _time.GetTimestamp();
+            return _outliers is null ? 0 : _hosts.All.Count(host => host.IsEjected(now));
+        }
+    }
+
+    public long HealthyHosts
+    {
+        get
+        {
+            var now = _time.GetTimestamp();
+            return _hosts.All.Count(host => host.Endpoint.Health == EndpointHealth.Healthy && !host.IsEjected(now));
+        }
+    }
+
     /// <summary>Every host, including original destinations.</summary>
     public IEnumerable<Host> AllHosts => Config.Kind == ClusterKind.OriginalDst ? _destinations.Values : _hosts.All;
 
@@ -75,8 +97,14 @@ internal sealed class ClusterState
         var old = _hosts;
         _assignment = assignment;
         _hosts = new HostSet(localities, Config.WeightLocalities, Config.Hashing, _warmup);
+        var left = false;
         foreach (var host in old.All)
-            if (!kept.Contains(host)) host.Remove();
+        {
+            if (kept.Contains(host)) continue;
+            host.Remove();
+            left = true;
+        }
+        if (joined || left) Interlocked.Increment(ref Counters.MembershipChanges);
     }
 
     /// <summary>Chooses a host for a request; null when none is usable.</summary>
@@ -264,7 +292,11 @@ internal sealed class ClusterCounters
     public long Connects;
     public long ConnectFailures;
     public long ConnectTimeouts;
+    public long Handshakes;
     public long TlsFailures;
+    public long Http1Connects;
+    public long Http2Connects;
+    public long ProtocolErrors;
     public long Requests;
     public long Completed2xx;
     public long Completed3xx;
@@ -273,14 +305,27 @@ internal sealed class ClusterCounters
     public long Retries;
     public long RetrySuccesses;
     public long RetryOverflows;
+    public long RetryLimits;
     public long ConnectionOverflows;
     public long PendingRequests;
     public long PendingTotal;
     public long PendingOverflows;
     public long NoHost;
     public long Timeouts;
+    public long TryTimeouts;
+    public long DurationLimits;
+    public long Resets;
+    public long MembershipChanges;
     public long BytesSent;
     public long BytesReceived;
+
+    /// <summary>A host did not answer in time.</summary>
+    public void TimedOut(TimeLimit limit)
+    {
+        if (limit == TimeLimit.Try) Interlocked.Increment(ref TryTimeouts);
+        else if (limit == TimeLimit.UpstreamDuration) Interlocked.Increment(ref DurationLimits);
+        else Interlocked.Increment(ref Timeouts);
+    }
 
     public void Count(int status)
     {

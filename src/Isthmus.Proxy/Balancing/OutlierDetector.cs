@@ -19,8 +19,12 @@ internal sealed class OutlierDetector(OutlierSettings settings, TimeProvider tim
     private readonly Lock _lock = new();   // guards the hosts' outlier memories and the count of ejections
     private readonly long _begun = time.GetTimestamp();
     private long _ejections;
+    private long _overflows;
 
     public long Ejections => Interlocked.Read(ref _ejections);
+
+    /// <summary>How often a host stayed because too many were ejected.</summary>
+    public long Overflows => Interlocked.Read(ref _overflows);
 
     /// <summary>Records an attempt; returns the timestamp until which the host is now ejected, or 0.</summary>
     public long Report(Host host, AttemptResult result, IReadOnlyList<Host> all)
@@ -65,7 +69,11 @@ internal sealed class OutlierDetector(OutlierSettings settings, TimeProvider tim
         var now = time.GetTimestamp();
         if (host.IsEjected(now)) return 0;
         var ejected = all.Count(h => h.IsEjected(now));
-        if (ejected > 0 && ejected * 100 >= settings.MaxPercent * all.Count) return 0;
+        if (ejected > 0 && ejected * 100 >= settings.MaxPercent * all.Count)
+        {
+            Interlocked.Increment(ref _overflows);
+            return 0;
+        }
         var memory = host.Outlier;
         memory.Consecutive5xx = memory.ConsecutiveGateway = memory.ConsecutiveLocal = 0;
         // Each failure-free period as long as an ejection undoes one step of the growing penalty.

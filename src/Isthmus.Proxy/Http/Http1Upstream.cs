@@ -39,6 +39,7 @@ internal sealed class Http1Upstream : UpstreamStream, IPooledConnection
         _reader = new ByteReader(transport);
         _body = new BodyReader(_reader, HttpLimits.Default);
         transport.Suspected += () => Waiting?.OnSuspected(this);
+        Interlocked.Increment(ref cluster.Counters.Http1Connects);
     }
 
     public override EndPoint? Local => _transport.Local;

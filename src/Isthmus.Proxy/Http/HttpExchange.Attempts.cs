@@ -127,7 +127,7 @@ internal sealed partial class HttpExchange
                 var isRetriable = _limits.Reached is TimeLimit.None or TimeLimit.Try or TimeLimit.UpstreamDuration && !HasClientLeft && CanSendAgain(body) && RetryDecision.IsRetriable(act.Retry, _attempt, Request, _response, fresh);
                 if (!isRetriable || attempt > Math.Max(retries, fresh ? 1 : 0) || !(fresh || (holdsRetry = cluster.TryBeginRetry())))
                 {
-                    _record.RetriesExhausted = isRetriable && retries > 0;
+                    if ((_record.RetriesExhausted = isRetriable && retries > 0) && attempt > retries) Interlocked.Increment(ref cluster.Counters.RetryLimits);
                     if (_attempt == AttemptEnd.Answered)
                     {
                         if (attempt > 1 && _response.Status < 500) Interlocked.Increment(ref cluster.Counters.RetrySuccesses);
@@ -184,8 +184,8 @@ internal sealed partial class HttpExchange
         catch (HttpMessageException e)
         {
             cluster.Answered(host, 502);
-            _attempt = AttemptEnd.ProtocolError;
-            _resetReason = "protocol error";
+            Interlocked.Increment(ref cluster.Counters.ProtocolErrors);
+            (_attempt, _resetReason) = (AttemptEnd.ProtocolError, "protocol error");
             _failure = e.Detail;
         }
         catch (TransportException e)
@@ -211,7 +211,7 @@ internal sealed partial class HttpExchange
         {
             _attempt = AttemptEnd.Timeout;
             if (!TimeLimits.BlamesHost(_limits.Reached)) return;
-            Interlocked.Increment(ref cluster.Counters.Timeouts);
+            cluster.Counters.TimedOut(_limits.Reached);
             // A request that never reached the host says nothing about it.
             if (_upstream is null) return;
             Interlocked.Increment(ref host.Counters.Timeouts);
@@ -225,16 +225,14 @@ internal sealed partial class HttpExchange
             _resetReason = e.Failure == TransportFailure.TimedOut ? "connection timeout" : "connection failure";
             return;
         }
+        Interlocked.Increment(ref cluster.Counters.Resets);
         if (e.Failure == TransportFailure.Refused)
         {
-            _attempt = AttemptEnd.Refused;
-            _resetReason = "remote refused stream reset";
-            _failure = "";
+            (_attempt, _resetReason, _failure) = (AttemptEnd.Refused, "remote refused stream reset", "");
             return;
         }
         if (!_upstream.IsReused) cluster.Answered(host, 502);
-        _attempt = AttemptEnd.Reset;
-        _resetReason = "connection termination";
+        (_attempt, _resetReason) = (AttemptEnd.Reset, "connection termination");
         if (e.Failure is TransportFailure.Reset) _failure = "";
     }
 

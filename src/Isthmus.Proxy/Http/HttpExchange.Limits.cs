@@ -5,18 +5,18 @@ using Isthmus.Proxy.Snapshot;
 
 namespace Isthmus.Proxy.Http;
 
-/// <summary>Time limits: a timer, or the watch that looks each second, ends the exchange where it waits.</summary>
+/// <summary>What happens each second: a time limit may end the exchange where it waits, and the messages of a gRPC call are counted.</summary>
 internal sealed partial class HttpExchange
 {
     private readonly RequestLimits _limits = new();
+    private OpenCall _call; // guarded by _record
 
     private void Arm(ForwardAct act, ClusterState cluster)
     {
         lock (_record)
         {
-            _upstream = null;
-            _queued = null;
-            _clientLeft = false;
+            (_upstream, _queued, _clientLeft) = (null, null, false);
+            _call = new(_action, connection);
             _limits.Begin(_action, act, cluster.Config.MaxStreamDuration, _record.StartedAt);
         }
         stream.Waiting = this;
@@ -33,6 +33,7 @@ internal sealed partial class HttpExchange
         lock (_record)
         {
             if (_limits.Look(stream, parts.Ports.Time) is not TimeLimit.None and var limit) OnTimeout(limit);
+            if (_upstream is not null) _call.Look(stream, _record, parts.Report);
         }
     }
 

@@ -45,6 +45,10 @@ internal sealed class RequestHead
     /// <summary>The value of <c>host</c> or <c>:authority</c>.</summary>
     public string Authority { get; set; } = "";
 
+    /// <summary>What a client named over HTTP/2, "http" or "https"; empty where no client did. The next hop gets it unchanged: a server may refuse
+    /// one that does not fit its connection.</summary>
+    public string Scheme { get; set; } = "";
+
     public HeaderBlock Headers { get; } = new();
 
     /// <summary>The client, where that matters (the proxy's own endpoints); null elsewhere.</summary>
@@ -76,7 +80,7 @@ internal sealed class RequestHead
 
     public void Clear()
     {
-        Method = Authority = Upgrade = "";
+        Method = Authority = Upgrade = Scheme = "";
         Version = 0;
         _targetLength = 0;
         Headers.Clear();
@@ -100,6 +104,7 @@ internal sealed class RequestHead
         Version = other.Version;
         SetTarget(other.Target);
         Authority = other.Authority;
+        Scheme = other.Scheme;
         Headers.CopyFrom(other.Headers);
         Body = other.Body;
         ContentLength = other.ContentLength;

@@ -102,7 +102,7 @@ internal static class HttpDecoder
             // The token check itself passes the claims to policies.
         }
         else if (filter.Name == "istio.metadata_exchange") into.ExchangesMetadata = true;
-        else if (config.TryRead(out PluginConfig metrics)) into.Metrics = metrics.Metrics.Count == 0 ? null : new(metrics, notes);
+        else if (config.TryRead(out PluginConfig metrics)) into.Metrics = MetricRules.Of(metrics, notes);
         else if (config.TryRead(out Wire.Envoy.HttpFilters.GrpcStats.FilterConfig messages)) into.CountsMessages = messages.EmitFilterState;
         else if (filter.Name == "istio.stats")
         {

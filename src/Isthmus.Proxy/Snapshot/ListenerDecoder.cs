@@ -132,9 +132,8 @@ internal static class ListenerDecoder
         return new(chain.Name, Match(chain.FilterChainMatch ?? new()), TlsSettings.From(chain.TransportSocket, downstream: true), action, access) { ExchangesMetadata = exchanges && action is TcpAction };
     }
 
-    /// <summary>Null: the metrics are the standard ones, or the filter has its older form, which is a program.</summary>
     private static MetricRules? Metrics(Filter filter, List<string> notes) =>
-        TypedConfigs.Plain(filter.TypedConfig ?? new()).TryRead(out PluginConfig config) && config.Metrics.Count > 0 ? new(config, notes) : null;
+        TypedConfigs.Plain(filter.TypedConfig ?? new()).TryRead(out PluginConfig config) ? MetricRules.Of(config, notes) : null;
 
     private static ChainMatch Match(FilterChainMatch match) => new(
         (int)(match.DestinationPort ?? 0u),

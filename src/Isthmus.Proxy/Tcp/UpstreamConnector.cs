@@ -36,6 +36,7 @@ internal sealed class UpstreamConnector(Dialer dialer, ISecretSource secrets, Ba
             Transport transport = tls is null
                 ? socket
                 : await TlsTransport.ConnectAsync(socket, tls, authority, alpn ?? (exchanges ? tls.Alpn : tls.AlpnWithoutExchange), secrets, config.ConnectTimeout, time).ConfigureAwait(false);
+            if (tls is not null) Interlocked.Increment(ref cluster.Counters.Handshakes);
             host.Connected();
             transport.Suspected = () => cluster.Suspect(host);
             return transport;

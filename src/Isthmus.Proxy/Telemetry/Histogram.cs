@@ -1,18 +1,18 @@
 namespace Isthmus.Proxy.Telemetry;
 
-/// <summary>Counts of values in ranges, with Envoy's default bounds.</summary>
-internal sealed class Histogram
+/// <summary>Counts of values in ranges.</summary>
+/// <param name="bounds">The upper bounds of the ranges but the last, ascending.</param>
+internal sealed class Histogram(double[] bounds)
 {
-    public static readonly double[] Bounds =
-        [0.5, 1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000, 300000, 600000, 1800000, 3600000];
-
-    private readonly long[] _counts = new long[Bounds.Length + 1];
+    private readonly long[] _counts = new long[bounds.Length + 1];
     private double _sum;
+
+    public IReadOnlyList<double> Bounds => bounds;
 
     public void Add(double value)
     {
         var at = 0;
-        while (at < Bounds.Length && value > Bounds[at]) at++;
+        while (at < bounds.Length && value > bounds[at]) at++;
         Interlocked.Increment(ref _counts[at]);
         double seen;
         do seen = Volatile.Read(ref _sum);

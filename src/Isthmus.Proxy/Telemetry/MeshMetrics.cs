@@ -20,7 +20,7 @@ internal sealed record MeshLabels(IReadOnlyList<KeyValuePair<string, string>> Pa
 }
 
 /// <summary>The counters of one set of labels.</summary>
-internal sealed class MeshCounts(MeshLabels labels, MetricRules? rules, TagValues? tags)
+internal sealed class MeshCounts(MeshLabels labels, MetricRules? rules, TagValues? tags, HistogramBuckets buckets)
 {
     public MeshLabels Labels { get; } = labels;
 
@@ -38,15 +38,16 @@ internal sealed class MeshCounts(MeshLabels labels, MetricRules? rules, TagValue
     public long RequestMessages;
     public long ResponseMessages;
 
-    public Histogram Duration { get; } = new();
+    public Histogram Duration { get; } = new(buckets.Duration);
 
-    public Histogram RequestBytes { get; } = new();
+    public Histogram RequestBytes { get; } = new(buckets.RequestBytes);
 
-    public Histogram ResponseBytes { get; } = new();
+    public Histogram ResponseBytes { get; } = new(buckets.ResponseBytes);
 }
 
 /// <summary>Istio's standard metrics (<c>istio_requests_total</c> and its siblings) of this proxy.</summary>
-internal sealed class MeshMetrics(ProxyIdentity identity)
+/// <param name="buckets">Of histograms; null: Envoy's.</param>
+internal sealed class MeshMetrics(ProxyIdentity identity, HistogramBuckets? buckets = null)
 {
     private const string Unknown = "unknown";
 
@@ -63,7 +64,9 @@ internal sealed class MeshMetrics(ProxyIdentity identity)
         int Status, EndReason Reason, bool Exhausted, string Grpc, int Version, MetricRules? Rules = null, TagValues? Tags = null);
 
     private readonly ConcurrentDictionary<Key, MeshCounts> _http = new();
+    private readonly ConcurrentDictionary<Key, MeshCounts> _calls = new();
     private readonly ConcurrentDictionary<Key, MeshCounts> _tcp = new();
+    private readonly HistogramBuckets _buckets = buckets ?? HistogramBuckets.Default;
     private int _series;
     private long _overflows;
 
@@ -74,8 +77,8 @@ internal sealed class MeshMetrics(ProxyIdentity identity)
         ("istio_request_duration_milliseconds", "histogram", "How long requests took, from the first byte of the request to the last of the response."),
         ("istio_request_bytes", "histogram", "Sizes of the bodies of requests."),
         ("istio_response_bytes", "histogram", "Sizes of the bodies of responses."),
-        ("istio_request_messages_total", "counter", "Messages of gRPC that clients sent, on ports whose protocol is `GRPC`."),
-        ("istio_response_messages_total", "counter", "Messages of gRPC that servers sent, on ports whose protocol is `GRPC`."),
+        ("istio_request_messages_total", "counter", "Messages of gRPC that clients sent, on ports whose protocol is `GRPC`; those of an open call count within 5 seconds."),
+        ("istio_response_messages_total", "counter", "Messages of gRPC that servers sent, on ports whose protocol is `GRPC`; those of an open call count within 5 seconds."),
         ("istio_tcp_connections_opened_total", "counter", "TCP connections that were opened; an open connection counts within 5 seconds."),
         ("istio_tcp_connections_closed_total", "counter", "TCP connections that were closed."),
         ("istio_tcp_received_bytes_total", "counter", "Bytes that clients sent over TCP connections."),
@@ -89,6 +92,9 @@ internal sealed class MeshMetrics(ProxyIdentity identity)
     public long Overflows => Interlocked.Read(ref _overflows);
 
     public IEnumerable<MeshCounts> Http => _http.Values;
+
+    /// <summary>The messages of gRPC calls.</summary>
+    public IEnumerable<MeshCounts> Calls => _calls.Values;
 
     public IEnumerable<MeshCounts> Tcp => _tcp.Values;
 
@@ -107,8 +113,30 @@ internal sealed class MeshMetrics(ProxyIdentity identity)
         counts.Duration.Add(r.Duration.TotalMilliseconds);
         counts.RequestBytes.Add(r.BytesReceived);
         counts.ResponseBytes.Add(r.BytesSent);
-        if (r.RequestMessages > 0) Interlocked.Add(ref counts.RequestMessages, r.RequestMessages);
-        if (r.ResponseMessages > 0) Interlocked.Add(ref counts.ResponseMessages, r.ResponseMessages);
+        if (r.RequestMessages > 0 || r.ResponseMessages > 0) Messages(key, r);
+    }
+
+    /// <summary>Counts the messages of a gRPC call that are new since the last time.</summary>
+    /// <param name="direction">Of the listener.</param>
+    /// <param name="r">The request, which goes on.</param>
+    /// <param name="rules">How its metrics differ from the standard ones; null: they do not.</param>
+    public void Messages(Direction direction, TrafficRecord r, MetricRules? rules)
+    {
+        if (rules is { DropsAll: true }) return;
+        var key = KeyOf(direction, r, "");
+        if (rules is not null) key = key with { Rules = rules, Tags = rules.Evaluate(r, r.CallKey.Tags) };
+        Messages(key, r);
+    }
+
+    // How the call ends must not matter: all messages of a call belong to the same series.
+    private void Messages(Key key, TrafficRecord r)
+    {
+        key = key with { Status = 0, Reason = EndReason.Completed, Exhausted = false, Grpc = "" };
+        if (r.CallCounts is null || r.CallKey != key) (r.CallKey, r.CallCounts) = (key, Find(_calls, key, r));
+        var counts = r.CallCounts;
+        Interlocked.Add(ref counts.RequestMessages, r.RequestMessages - r.Counted.Received);
+        Interlocked.Add(ref counts.ResponseMessages, r.ResponseMessages - r.Counted.Sent);
+        r.Counted = new(true, r.RequestMessages, r.ResponseMessages);
     }
 
     private static string GrpcText(TrafficRecord r) => r.GrpcStatus is { } code ? code is >= 0 and < Codes ? GrpcTexts[code] : code.ToString(System.Globalization.CultureInfo.InvariantCulture) : "";
@@ -142,15 +170,16 @@ internal sealed class MeshMetrics(ProxyIdentity identity)
         return series.GetOrAdd(key, static (k, s) =>
         {
             Interlocked.Increment(ref s.Self._series);
-            return new(s.Self.Labels(k, s.Record), k.Rules, k.Tags);
-        }, (Self: this, Record: r));
+            return new(s.Self.Labels(k, s.Record, s.IsCall), k.Rules, k.Tags, s.Self._buckets);
+        }, (Self: this, Record: r, IsCall: ReferenceEquals(series, _calls)));
     }
 
     private static Key KeyOf(Direction direction, TrafficRecord r, string grpc) => new(
         r.Cluster, r.ClusterName, direction == Direction.Inbound ? null : r.Host?.Endpoint, direction, r.DownstreamPeer?.Identity ?? "", r.PeerMetadata,
         r.UpstreamPeer?.Identity ?? "", r.Status, r.Reason, r.RetriesExhausted, grpc, r.Request?.Version ?? 0);
 
-    private MeshLabels Labels(Key key, TrafficRecord r)
+    /// <param name="isCall">For the messages of a gRPC call, which count before it has a result.</param>
+    private MeshLabels Labels(Key key, TrafficRecord r, bool isCall)
     {
         var isInbound = key.Direction == Direction.Inbound;
         var own = new Party(
@@ -173,7 +202,8 @@ internal sealed class MeshMetrics(ProxyIdentity identity)
         pairs.Add(new("destination_service", host));
         pairs.Add(new("destination_service_name", service.Name.Length > 0 ? service.Name : host));
         pairs.Add(new("destination_service_namespace", service.Namespace.Length > 0 ? service.Namespace : isInbound ? Or(identity.Namespace) : Unknown));
-        if (r.Request is not null)
+        if (isCall) pairs.Add(new("request_protocol", "grpc"));
+        else if (r.Request is not null)
         {
             pairs.Add(new("request_protocol", key.Grpc.Length > 0 ? "grpc" : "http"));
             pairs.Add(new("response_code", key.Status.ToString(System.Globalization.CultureInfo.InvariantCulture)));
@@ -183,7 +213,7 @@ internal sealed class MeshMetrics(ProxyIdentity identity)
         {
             pairs.Add(new("request_protocol", "tcp"));
         }
-        pairs.Add(new("response_flags", r.Flags));
+        if (!isCall) pairs.Add(new("response_flags", r.Flags));
         pairs.Add(new("connection_security_policy", isInbound ? r.DownstreamPeer is { Sha256.Length: > 0 } ? "mutual_tls" : "none" : Unknown));
         return new(pairs);
     }

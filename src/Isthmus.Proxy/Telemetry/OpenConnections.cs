@@ -8,11 +8,7 @@ namespace Isthmus.Proxy.Telemetry;
 /// be missing from its metrics for days.</summary>
 internal sealed class OpenConnections(MeshMetrics metrics)
 {
-    /// <summary>How often they are counted (Istio's <c>tcp_reporting_duration</c>).</summary>
-    internal const int PeriodSeconds = 5;
-
     private readonly ConcurrentDictionary<OpenConnection, byte> _open = new();
-    private int _seconds;
 
     /// <summary>Counts a connection until the result is disposed of; its end is reported by its owner.</summary>
     /// <param name="peer">The transport that reads what the peer says about itself; null: it says nothing.</param>
@@ -26,23 +22,20 @@ internal sealed class OpenConnections(MeshMetrics metrics)
     /// <summary>Called once a second.</summary>
     public void Look()
     {
-        if (++_seconds % PeriodSeconds == 0) CountAll();
-    }
-
-    internal void CountAll()
-    {
-        foreach (var (connection, _) in _open) connection.Count(metrics);
+        foreach (var (connection, _) in _open) connection.Look(metrics);
     }
 
     internal sealed class OpenConnection(OpenConnections all, Direction direction, TrafficRecord record, MetricRules? rules, Relay relay, PeerExchange? peer) : IDisposable
     {
         private readonly Lock _gate = new();
+        private ReportPeriod _period = new(rules);
         private bool _hasEnded;
 
-        internal void Count(MeshMetrics metrics)
+        internal void Look(MeshMetrics metrics)
         {
             lock (_gate)
             {
+                if (!_period.IsOver()) return;
                 // Without what the peer is about to say, the connection would be counted under other labels than later.
                 if (_hasEnded || peer is { IsIntroduced: false }) return;
                 Update();

@@ -83,6 +83,9 @@ internal sealed class Report(AccessLogWriter logs, MeshMetrics metrics)
         if (action.LogConnected) logs.Write(action.AccessLogs, record);
     }
 
+    /// <summary>Counts the messages so far of a gRPC call that goes on.</summary>
+    public void Messages(Downstream connection, TrafficRecord record, MetricRules? rules) => metrics.Messages(connection.Listener.Direction, record, rules);
+
     public void Http(Downstream connection, TrafficRecord record, ValueList<AccessLogSnapshot> to)
     {
         Interlocked.Increment(ref _ends[(int)record.Reason]);

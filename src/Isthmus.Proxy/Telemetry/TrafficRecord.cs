@@ -7,8 +7,10 @@ using Isthmus.Proxy.Tcp;
 
 namespace Isthmus.Proxy.Telemetry;
 
-/// <summary>How much of a TCP connection its metrics contain.</summary>
+/// <summary>How much of a TCP connection, or of a gRPC call, metrics contain.</summary>
 /// <param name="Opened">Its opening is counted.</param>
+/// <param name="Received">Bytes of a connection; messages of a call.</param>
+/// <param name="Sent">As <paramref name="Received"/>.</param>
 internal readonly record struct CountedTraffic(bool Opened, long Received, long Sent);
 
 /// <summary>What is known about one request or TCP connection when it ends: the source of its access log line and metrics.
@@ -70,7 +72,7 @@ internal sealed class TrafficRecord
 
     public long ResponseMessages { get; set; }
 
-    /// <summary>What metrics have counted already of a TCP connection that is still open.</summary>
+    /// <summary>What metrics have counted already of a connection or call that is still open.</summary>
     public CountedTraffic Counted { get; set; }
 
     public int Attempts { get; set; }
@@ -111,6 +113,11 @@ internal sealed class TrafficRecord
     /// <summary>What that request was.</summary>
     public MeshMetrics.Key CountsKey { get; set; }
 
+    /// <summary>Where the messages of the last gRPC call with this record were counted.</summary>
+    public MeshCounts? CallCounts { get; set; }
+
+    public MeshMetrics.Key CallKey { get; set; }
+
     public string Flags
     {
         get
@@ -127,7 +134,8 @@ internal sealed class TrafficRecord
     public HeaderBlock? Keep(HeaderBlock trailers)
     {
         if (trailers.Count == 0) return null;
-        Trailers.CopyFrom(trailers);
+        // Under the exchange's lock: metrics of an open call may read them at any moment.
+        lock (this) Trailers.CopyFrom(trailers);
         return trailers;
     }
 
@@ -152,6 +160,7 @@ internal sealed class TrafficRecord
         RetriesExhausted = DelayInjected = false;
         Details = TerminationDetails = TransportFailure = OriginalPath = ClusterName = RouteName = PeerMetadata = "";
         BytesReceived = BytesSent = RequestMessages = ResponseMessages = 0;
+        Counted = default;
         Attempts = 0;
         Host = null;
         Cluster = null;

@@ -21,7 +21,9 @@ public sealed class PrometheusTests(PlacedMeshRig mesh) : IDisposable
 
     private readonly string _directory = Directory.CreateTempSubdirectory("isthmus-prometheus-").FullName;
     private readonly ReservedPort _port = new();
+    private readonly ReservedPort _collectorPort = new();
     private Process? _prometheus;
+    private Process? _collector;
 
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
 
@@ -52,7 +54,46 @@ public sealed class PrometheusTests(PlacedMeshRig mesh) : IDisposable
         }
         Assert.Equal(1, Value(await QueryAsync("sum(rate(istio_requests_total{reporter=\"destination\", connection_security_policy=\"mutual_tls\"}[1m])) / sum(rate(istio_requests_total{reporter=\"destination\"}[1m]))")));
         Assert.Equal(2, Value(await QueryAsync("count(pilot_info)")));
+        foreach (var query in OfOthers) Assert.True(Results(await QueryAsync(query)).Count > 0, $"nothing for {query}");
+        await CollectAsync();
+        // Each reporter of the four ways between the clusters, as the federating Prometheus has them.
+        await MeshRig.UntilAsync(() => QueryAsync($"count(count by (reporter, source_cluster, destination_cluster, cluster) (istio_requests_total{{destination_service=\"{Service}\"}}))", _collectorPort.Number),
+            answer => Value(answer) >= 8, "the collecting Prometheus has the metrics of all clusters");
     }
+
+    /// <summary>What the dashboards of Istio and Kiali's graph select and group by, besides what the dashboards here do.</summary>
+    private static readonly string[] OfOthers =
+    [
+        "sum by (source_canonical_service, destination_canonical_service, destination_canonical_revision) (istio_requests_total{reporter=~\"source|waypoint\"})",
+        "sum by (connection_security_policy, source_principal, destination_principal) (istio_requests_total{reporter=\"destination\"})",
+        "sum by (request_protocol, response_code, grpc_response_status, response_flags, destination_service_namespace, destination_service_name) (istio_requests_total)",
+        "sum(irate(istio_requests_total{reporter=\"source\", destination_service=~\".*\", response_code!~\"5.*\"}[1m])) / sum(irate(istio_requests_total{reporter=\"source\"}[1m]))",
+        "histogram_quantile(0.95, sum by (source_workload, source_workload_namespace, le) (irate(istio_request_duration_milliseconds_bucket{reporter=\"destination\", destination_workload=~\".+\"}[1m]))) / 1000",
+        "sum by (le) (irate(istio_response_bytes_bucket{reporter=\"source\"}[1m]))", "sum by (le) (irate(istio_request_bytes_bucket{reporter=\"source\"}[1m]))",
+        "sum by (tag) (istio_build{component=\"pilot\"})", "sum by (tag) (istio_build{component=\"proxy\"})",
+        "envoy_server_uptime", "envoy_server_memory_allocated", "envoy_server_memory_heap_size", "envoy_listener_downstream_cx_active",
+        "sum(irate(pilot_xds_pushes{type=\"cds\"}[1m]))", "sum(irate(pilot_xds_pushes{type=\"eds\"}[1m]))", "sum(irate(pilot_xds_pushes{type=\"lds\"}[1m]))", "sum(irate(pilot_xds_pushes{type=\"rds\"}[1m]))",
+        "sum(rate(pilot_total_xds_internal_errors[1m]))", "sum(rate(pilot_xds_push_context_errors[1m]))", "sum by (le) (rate(pilot_proxy_convergence_time_bucket[1m]))",
+        "pilot_virt_services", "pilot_services", "pilot_xds", "sum by (type, event) (pilot_k8s_cfg_events) or vector(0)", "sum by (type, event) (pilot_k8s_reg_events)", "sum by (type) (pilot_push_triggers)", "sum(galley_validation_passed) or vector(0)",
+        "sum(rate(sidecar_injection_success_total[1m]))", "istio_agent_cert_expiry_seconds", "istio_agent_num_outgoing_requests", "istio_agent_num_failed_outgoing_requests", "istio_agent_dns_requests_total", "istio_agent_dns_upstream_requests_total",
+        "process_virtual_memory_bytes", "process_resident_memory_bytes", "process_cpu_seconds_total", "process_open_fds",
+    ];
+
+    /// <summary>A second Prometheus collects what the first has, with the settings that the page of the samples shows.</summary>
+    private async Task CollectAsync()
+    {
+        var page = await File.ReadAllTextAsync(Path.Combine(Addons, "README.md"), Stop);
+        const string Begin = "```yaml\n";
+        var from = page.IndexOf(Begin, StringComparison.Ordinal) + Begin.Length;
+        var config = YamlText.Parse(page[from..page.IndexOf("```", from, StringComparison.Ordinal)], "README.md")!;
+        config["global"] = new JsonObject { ["scrape_interval"] = "1s" };
+        config["scrape_configs"]![0]!["static_configs"] = new JsonArray(new JsonObject { ["targets"] = new JsonArray($"127.0.0.1:{_port.Number}") });
+        var file = Path.Combine(_directory, "collector.yml");
+        await File.WriteAllTextAsync(file, config.ToJsonString(), Stop);
+        _collector = Process.Start(new ProcessStartInfo(Program, [$"--config.file={file}", $"--storage.tsdb.path={_directory}/collected", $"--web.listen-address=127.0.0.1:{_collectorPort.Number}", "--log.level=error"]))!;
+    }
+
+    private static string Program => Path.GetFullPath(Path.Combine(Path.GetDirectoryName(LabRig.FindProgram())!, "../../../guests/usr/bin/prometheus"));
 
     [Fact]
     public async Task The_manifests_are_what_an_API_server_takes()
@@ -67,7 +108,7 @@ public sealed class PrometheusTests(PlacedMeshRig mesh) : IDisposable
     private static IEnumerable<(string Board, string Query)> Dashboards()
     {
         var files = Directory.GetFiles(Path.Combine(Addons, "grafana"), "*.json");
-        Assert.Equal(3, files.Length);
+        Assert.Equal(4, files.Length);
         foreach (var file in files)
             foreach (var panel in JsonNode.Parse(File.ReadAllText(file))!["panels"]!.AsArray())
                 foreach (var target in panel!["targets"]!.AsArray()) yield return ($"{Path.GetFileName(file)}, {panel["title"]}", target!["expr"]!.GetValue<string>());
@@ -75,13 +116,12 @@ public sealed class PrometheusTests(PlacedMeshRig mesh) : IDisposable
 
     private async Task StartAsync(LabRig lab)
     {
-        var program = Path.GetFullPath(Path.Combine(Path.GetDirectoryName(LabRig.FindProgram())!, "../../../guests/usr/bin/prometheus"));
-        Assert.True(File.Exists(program), $"{program} is missing: ./test unpacks it");
+        Assert.True(File.Exists(Program), $"{Program} is missing: ./test unpacks it");
         var access = Path.Combine(_directory, "kubeconfig");
         (await lab.IsthmusAsync("lab", "kubeconfig", "--loopback", "--kubeconfig", access)).Expect(0);
         var config = Path.Combine(_directory, "prometheus.yml");
         await File.WriteAllTextAsync(config, await ConfigAsync(YamlText.Parse(await File.ReadAllTextAsync(access, Stop), access)!), Stop);
-        _prometheus = Process.Start(new ProcessStartInfo(program, [$"--config.file={config}", $"--storage.tsdb.path={_directory}/data", $"--web.listen-address=127.0.0.1:{_port.Number}", "--log.level=error"]))!;
+        _prometheus = Process.Start(new ProcessStartInfo(Program, [$"--config.file={config}", $"--storage.tsdb.path={_directory}/data", $"--web.listen-address=127.0.0.1:{_port.Number}", "--log.level=error"]))!;
     }
 
     private async Task<string> ConfigAsync(JsonNode kubeconfig)
@@ -119,12 +159,14 @@ public sealed class PrometheusTests(PlacedMeshRig mesh) : IDisposable
         return path;
     }
 
-    private async Task<string> QueryAsync(string query)
+    private Task<string> QueryAsync(string query) => QueryAsync(query, _port.Number);
+
+    private static async Task<string> QueryAsync(string query, int port)
     {
         using var client = new HttpClient { Timeout = TimeSpan.FromSeconds(20) };
         try
         {
-            return await client.GetStringAsync(new Uri($"http://127.0.0.1:{_port.Number}/api/v1/query?query={Uri.EscapeDataString(query)}"), Stop);
+            return await client.GetStringAsync(new Uri($"http://127.0.0.1:{port}/api/v1/query?query={Uri.EscapeDataString(query)}"), Stop);
         }
         catch (HttpRequestException e)
         {
@@ -138,13 +180,15 @@ public sealed class PrometheusTests(PlacedMeshRig mesh) : IDisposable
 
     public void Dispose()
     {
-        if (_prometheus is not null)
+        foreach (var process in (Process?[])[_prometheus, _collector])
         {
-            _prometheus.Kill();
-            _prometheus.WaitForExit();
-            _prometheus.Dispose();
+            if (process is null) continue;
+            process.Kill();
+            process.WaitForExit();
+            process.Dispose();
         }
         _port.Dispose();
+        _collectorPort.Dispose();
         Directory.Delete(_directory, recursive: true);
     }
 }

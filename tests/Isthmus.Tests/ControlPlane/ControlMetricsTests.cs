@@ -1,4 +1,5 @@
 using System.Text;
+using Isthmus.ControlPlane.Derive;
 using Isthmus.ControlPlane.Metrics;
 using Isthmus.ControlPlane.Push;
 using Isthmus.Mesh.Model;
@@ -28,6 +29,24 @@ public sealed class ControlMetricsTests
         Sent(TypeUrls.Listener, "3");
         _feed.Observe(new(XdsEventKind.Rejected, TypeUrls.Listener, "3", "v", 0, "no such filter"));
         Assert.Equal(["pilot_xds_pushes{type=\"cds\"} 2", "pilot_xds_pushes{type=\"lds\"} 1", "pilot_total_xds_rejects{type=\"lds\"} 1"], Lines("pilot_xds_pushes", "pilot_total_xds_rejects"));
+    }
+
+    [Fact]
+    public void Changes_are_counted_by_what_changed()
+    {
+        var changes = new MeshChanges { Config = true };
+        changes.Endpoints.UnionWith(["a.shop", "b.shop"]);
+        _metrics.Changed(changes);
+        _metrics.Triggered(changes);
+        changes = new MeshChanges { Gateways = true };
+        changes.Services.Add("a.shop");
+        changes.Proxies.Namespaces.Add("shop");
+        _metrics.Changed(changes);
+        _metrics.Triggered(changes);
+        Assert.Equal(
+            ["pilot_push_triggers{type=\"config\"} 1", "pilot_push_triggers{type=\"endpoint\"} 1", "pilot_push_triggers{type=\"networks\"} 1", "pilot_push_triggers{type=\"proxy\"} 1", "pilot_push_triggers{type=\"service\"} 1",
+                "pilot_inbound_updates{type=\"config\"} 1", "pilot_inbound_updates{type=\"eds\"} 2", "pilot_inbound_updates{type=\"svc\"} 1"],
+            Lines("pilot_push_triggers", "pilot_inbound_updates"));
     }
 
     [Fact]

@@ -17,6 +17,8 @@ namespace Isthmus.Tests.ControlPlane;
 /// <summary>How people learn that a Gateway lacks its certificate.</summary>
 public sealed class GatewayEventsTests(RunningApiServer server) : IClassFixture<RunningApiServer>
 {
+    private static (string, string) Missing => (ObjectCondition.ResolvedRefs, GatewayEvents.CertificateReason);
+
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
 
     [Fact]
@@ -47,14 +49,14 @@ public sealed class GatewayEventsTests(RunningApiServer server) : IClassFixture<
         var other = new JsonObject { ["type"] = "Reconciled", ["status"] = "True" };
         await client.PatchAsync(GatewayEvents.Gateway, ns, "front", new JsonObject { ["status"] = new JsonObject { ["conditions"] = new JsonArray(other) } }, PatchType.Merge, Stop, "status");
         var problem = new Problem("IST0101", $"Gateway {ns}/front", "spec.servers[0].tls.credentialName", "Referenced credentialName not found: \"front\"", "create it");
-        var status = new ReferenceStatus(client, GatewayEvents.Gateway, GatewayEvents.CertificateReason, TimeProvider.System, NullLogger.Instance);
+        var status = new ObjectCondition(client, GatewayEvents.Gateway, Missing, TimeProvider.System, NullLogger.Instance);
         await status.UpdateAsync([$"{ns}/front", $"{ns}/gone"], [problem], Stop);
         Assert.Equal(["Reconciled True ", "ResolvedRefs False IST0101 spec.servers[0].tls.credentialName: Referenced credentialName not found: \"front\" (create it)"], await ConditionsAsync());
         // Nobody here knows about a Gateway that no connected proxy serves.
         await status.UpdateAsync([], [], Stop);
         Assert.Equal(2, (await ConditionsAsync()).Count());
         // Another control plane, which never saw the problem, finds it solved.
-        await new ReferenceStatus(client, GatewayEvents.Gateway, GatewayEvents.CertificateReason, TimeProvider.System, NullLogger.Instance).UpdateAsync([$"{ns}/front"], [], Stop);
+        await new ObjectCondition(client, GatewayEvents.Gateway, Missing, TimeProvider.System, NullLogger.Instance).UpdateAsync([$"{ns}/front"], [], Stop);
         Assert.Equal(["Reconciled True "], await ConditionsAsync());
 
         async Task<IEnumerable<string>> ConditionsAsync() =>

@@ -126,6 +126,22 @@ public sealed class PodInjectorTests
         Assert.Equal("""{"inclusionPrefixes":["cluster.outbound","listener"],"inclusionRegexps":["cluster.*"]}""", JsonNode.Parse(Variable(Proxy(injected), "PROXY_CONFIG")!)!["proxyStatsMatcher"]!.ToJsonString());
     }
 
+    /// <summary>The columns: the annotation; what the proxy gets, which is nothing where it is null; what the answer says.</summary>
+    [Theory]
+    [InlineData("""{"istiocustom": [10, 1, 0.5], "istiocustom.istio_request_b": [7]}""", """{"istiocustom":[0.5,1,10],"istiocustom.istio_request_b":[7]}""", "")]
+    [InlineData("""{"istio": [1], "cluster.xds-grpc": [1]}""", """{"istio":[1]}""", "\"cluster.xds-grpc\" has no effect: no histogram of the proxy begins like that")]
+    [InlineData("""{"istiocustom": [1, 1]}""", null, "\"istiocustom\" has no effect: needs different numbers above 0")]
+    [InlineData("""{"istiocustom": [0]}""", null, "\"istiocustom\" has no effect: needs different numbers above 0")]
+    [InlineData("""{"istiocustom": ["1"]}""", null, "is not a JSON object of lists of numbers; the default buckets apply (write it like {\"istiocustom\": [1, 5, 10, 50]})")]
+    [InlineData("1,2", null, "is not a JSON object of lists of numbers; the default buckets apply (write it like {\"istiocustom\": [1, 5, 10, 50]})")]
+    public void Buckets_of_histograms_are_checked_and_pass(string annotation, string? passed, string warning)
+    {
+        List<string> warnings = [];
+        var injected = PodInjector.Inject(Pod($"sidecar.istio.io/statsHistogramBuckets: '{annotation}'", "", ""), "trade", Values, InjectionPath.Parse("/inject"), NativeSidecars.Off, warnings)!;
+        Assert.Equal(passed, Variable(Proxy(injected), "ISTIO_HISTOGRAM_BUCKETS"));
+        Assert.Equal(warning.Length == 0 ? [] : [$"metadata.annotations[sidecar.istio.io/statsHistogramBuckets]: {warning}"], warnings);
+    }
+
     [Fact]
     public void ProxyConfigs_apply_from_the_mesh_to_the_workload_and_below_the_annotation()
     {

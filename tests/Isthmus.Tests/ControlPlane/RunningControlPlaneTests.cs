@@ -141,6 +141,7 @@ public sealed class RunningControlPlaneTests : IAsyncLifetime
             "sidecar_injection_requests_total 1", "sidecar_injection_success_total 1", "sidecar_injection_failure_total 0", "citadel_server_csr_count 0", "citadel_server_success_cert_issuance_count 0",
             "galley_validation_passed{group=\"networking.istio.io\",version=\"v1\",resource=\"gateways\"} 1",
             "galley_validation_failed{group=\"networking.istio.io\",version=\"v1beta1\",resource=\"gateways\",reason=\"invalid_resource\"} 1",
+            "pilot_destrule_subsets 0", "pilot_total_xds_internal_errors 0", "pilot_xds_push_context_errors 0", "pilot_jwks_resolver_network_fetch_fail_total 0",
             "pilot_proxy_convergence_time_count 0", "istiod_managed_clusters{cluster_type=\"local\"} 1",
         ]) Assert.Contains($"\n{line}\n", page, StringComparison.Ordinal);
         foreach (var start in (string[])["pilot_info{version=\"", "istio_build{component=\"pilot\",tag=\"", "pilot_services ", "pilot_virt_services 0", "istiod_uptime_seconds ", "citadel_server_root_cert_expiry_timestamp "])

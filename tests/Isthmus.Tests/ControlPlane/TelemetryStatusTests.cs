@@ -18,6 +18,8 @@ public sealed class TelemetryStatusTests(RunningApiServer server) : IClassFixtur
         - {name: spans, zipkin: {service: gone.example, port: 9411}}
         - {name: lines, envoyOtelAls: {service: web.example, port: 4317}}
         - {name: entries, envoyHttpAls: {service: web.example, port: 80}}
+        - {name: idle, opentelemetry: {service: idle.example, port: 80}}
+        - {name: outside, opentelemetry: {service: outside.example, port: 80}}
         """;
 
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
@@ -29,6 +31,8 @@ public sealed class TelemetryStatusTests(RunningApiServer server) : IClassFixtur
     [InlineData("accessLogging: [{providers: [{name: envoy}, {name: nowhere}]}]", "spec.accessLogging[0].providers[1].name", "Referenced provider not found: \"nowhere\"")]
     [InlineData("accessLogging: [{providers: [{name: lines}]}]", "spec.accessLogging[0].providers[0].name", "web.example, port 4317, which the mesh does not know")]
     [InlineData("accessLogging: [{providers: [{name: entries}]}]", "", "")]
+    [InlineData("tracing: [{providers: [{name: idle}]}]", "spec.tracing[0].providers[0].name", "the provider \"idle\" has the service idle.example, of which no endpoint is ready")]
+    [InlineData("tracing: [{providers: [{name: outside}]}]", "", "")]
     [InlineData("metrics: [{providers: [{name: spans}]}]", "spec.metrics[0].providers[0].name", "is not Prometheus")]
     [InlineData("metrics: [{providers: [{name: prometheus}]}]", "", "")]
     public void Providers_that_cannot_work_are_named_with_their_field(string spec, string path, string message)
@@ -50,11 +54,7 @@ public sealed class TelemetryStatusTests(RunningApiServer server) : IClassFixtur
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(Stop);
         using var client = new KubeClient(server.Access);
-        await client.CreateAsync(Kinds.CustomResourceDefinition, IstioCrds.Of(IstioKind.Telemetry), Stop);
-        await client.CreateAsync(Kinds.Namespace, JsonNode.Parse("""{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"} }""")!.AsObject(), Stop);
-        // The kind is served a moment later.
-        while ((await server.SendAsync("POST", "/apis/telemetry.istio.io/v1/namespaces/shop/telemetries", """{"apiVersion": "telemetry.istio.io/v1", "kind": "Telemetry", "metadata": {"name": "all"}, "spec": {} }""")).Code == 404)
-            await Task.Delay(20, Stop);
+        await StoreAsync(client);
         var rig = Mesh("accessLogging: [{providers: [{name: nowhere}]}]");
         var engine = new PushEngine(rig.Writer, PushSettings.Default, TimeProvider.System, NullLogger<PushEngine>.Instance);
         var running = engine.RunAsync(stop.Token);
@@ -78,6 +78,66 @@ public sealed class TelemetryStatusTests(RunningApiServer server) : IClassFixtur
         await running;
     }
 
+    /// <summary>API servers store what a webhook that was away did not see. The control plane is told of changes, and does not look for them.</summary>
+    [Fact]
+    public async Task The_status_follows_changes_and_names_filters_that_do_not_compile()
+    {
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(Stop);
+        using var client = new KubeClient(server.Access);
+        await StoreAsync(client);
+        var rig = Mesh("accessLogging: [{filter: {expression: response.code >= 400}}]");
+        var engine = new PushEngine(rig.Writer, PushSettings.Default, TimeProvider.System, NullLogger<PushEngine>.Instance);
+        var status = new TelemetryStatus(client, engine, TimeProvider.System, NullLogger.Instance);
+        var running = Task.WhenAll(engine.RunAsync(stop.Token), status.RunAsync(stop.Token));
+        await engine.MarkReadyAsync(Stop);
+        await ChangeAsync("accessLogging: [{filter: {expression: response.cod >= 400}, providers: [{name: nowhere}]}]");
+        // The last good version is in force, and its providers exist.
+        await UntilAsync(["Accepted False Invalid IST0106 spec.accessLogging[0].filter.expression: \"response.cod >= 400\" cannot select what is logged"]);
+        await ChangeAsync("accessLogging: [{providers: [{name: nowhere}]}]");
+        await UntilAsync(["ResolvedRefs False ProviderNotFound IST0101 spec.accessLogging[0].providers[0].name: Referenced provider not found"]);
+        await ChangeAsync("accessLogging: [{providers: [{name: envoy}]}]");
+        await UntilAsync([]);
+        await stop.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => running);
+
+        Task ChangeAsync(string spec) => engine.ChangeAsync(_ =>
+        {
+            rig.Config(Object(spec));
+            return true;
+        }, Stop);
+
+        async Task UntilAsync(string[] expected)
+        {
+            while (true)
+            {
+                var found = ((await client.FindAsync(TelemetryStatus.Telemetry, "shop", "all", Stop))!["status"]?["conditions"]?.AsArray() ?? [])
+                    .Select(condition => $"{condition!["type"]} {condition["status"]} {condition["reason"]} {condition["message"]}").ToList();
+                if (found.Count == expected.Length && found.Zip(expected).All(pair => pair.First.StartsWith(pair.Second, StringComparison.Ordinal))) return;
+                await Task.Delay(20, Stop);
+            }
+        }
+    }
+
+    private async Task StoreAsync(KubeClient client)
+    {
+        const string Path = "/apis/telemetry.istio.io/v1/namespaces/shop/telemetries";
+        foreach (var (kind, item) in ((ResourceKind, JsonObject)[])[(Kinds.CustomResourceDefinition, IstioCrds.Of(IstioKind.Telemetry)), (Kinds.Namespace, JsonNode.Parse("""{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"} }""")!.AsObject())])
+        {
+            if (await client.FindAsync(kind, null, item["metadata"]!["name"]!.ToString(), Stop) is null) await client.CreateAsync(kind, item, Stop);
+        }
+        await server.SendAsync("DELETE", $"{Path}/all");
+        // The kind is served a moment later.
+        while ((await server.SendAsync("POST", Path, """{"apiVersion": "telemetry.istio.io/v1", "kind": "Telemetry", "metadata": {"name": "all"}, "spec": {} }""")).Code == 404)
+            await Task.Delay(20, Stop);
+    }
+
+    private static string Object(string spec) => $$"""
+        apiVersion: telemetry.istio.io/v1
+        kind: Telemetry
+        metadata: {name: all, namespace: shop}
+        spec: { {{spec}} }
+        """;
+
     private static MeshRig Mesh(string spec)
     {
         var rig = new MeshRig("c1");
@@ -87,13 +147,18 @@ public sealed class TelemetryStatusTests(RunningApiServer server) : IClassFixtur
             kind: ServiceEntry
             metadata: {name: web, namespace: shop}
             spec: {hosts: [web.example], resolution: STATIC, ports: [{number: 80, name: grpc, protocol: GRPC}], endpoints: [{address: 10.9.9.9}]}
+            ---
+            apiVersion: networking.istio.io/v1
+            kind: ServiceEntry
+            metadata: {name: idle, namespace: shop}
+            spec: {hosts: [idle.example], resolution: STATIC, ports: [{number: 80, name: grpc, protocol: GRPC}]}
+            ---
+            apiVersion: networking.istio.io/v1
+            kind: ServiceEntry
+            metadata: {name: outside, namespace: shop}
+            spec: {hosts: [outside.example], resolution: DNS, ports: [{number: 80, name: grpc, protocol: GRPC}]}
             """);
-        rig.Config($$"""
-            apiVersion: telemetry.istio.io/v1
-            kind: Telemetry
-            metadata: {name: all, namespace: shop}
-            spec: { {{spec}} }
-            """);
+        rig.Config(Object(spec));
         rig.Push();
         return rig;
     }

@@ -16,7 +16,7 @@ public sealed class MetricResolverTests
         "tcp_connections_closed_total! tcp_connections_opened_total! tcp_received_bytes_total! tcp_sent_bytes_total!";
 
     /// <summary>The columns: MeshConfig; Telemetries as <c>NAMESPACE LABEL RULES</c>; what changes for calls to others and calls to the workload:
-    /// <c>!</c> dropped, <c>+TAG=EXPRESSION</c> and <c>-TAG</c>.</summary>
+    /// <c>!</c> dropped, <c>+TAG=EXPRESSION</c> and <c>-TAG</c>; <c>@</c> the reporting interval.</summary>
     [Theory]
     [InlineData("", "", "", "")]
     [InlineData("", "istio-system - {providers: [{name: prometheus}]}", "", "")]
@@ -30,6 +30,10 @@ public sealed class MetricResolverTests
     [InlineData("", "istio-system - {overrides: [{match: {metric: REQUEST_COUNT}, tagOverrides: {a: {value: '\"1\"'}, b: {value: '\"1\"'}}}]}|shop web {overrides: [{match: {metric: REQUEST_COUNT}, tagOverrides: {b: {operation: REMOVE}}}]}",
         "requests_total+a=\"1\"-b", "requests_total+a=\"1\"-b")]
     [InlineData("", "shop other {overrides: [{disabled: true}]}", "", "")]
+    [InlineData("", "shop - {reportingInterval: 7s}", "@7s", "@7s")]
+    [InlineData("", "istio-system - {reportingInterval: 7s}|shop web {reportingInterval: 2s, overrides: [{match: {metric: REQUEST_SIZE, mode: CLIENT}, disabled: true}]}", "@2s request_bytes!", "@2s")]
+    [InlineData("", "istio-system - {reportingInterval: 7s}|shop web {providers: [{name: nowhere}], reportingInterval: 2s}", All, All)]
+    [InlineData("extensionProviders: [{name: mine, prometheus: {}}]", "istio-system - {providers: [{name: nowhere}], reportingInterval: 7s}|shop web {providers: [{name: mine}]}", "", "")]
     public void The_most_specific_Telemetry_decides(string settings, string telemetries, string client, string server)
     {
         var rig = new MeshRig("c1");
@@ -59,7 +63,8 @@ public sealed class MetricResolverTests
     {
         if (config is null) return "";
         Assert.True(TypedConfigs.Plain(config).TryRead(out PluginConfig plugin));
-        return string.Join(' ', plugin.Metrics.Select(metric => metric.Name + (metric.Drop ? "!" : "")
-            + string.Concat(metric.Dimensions.OrderBy(tag => tag.Key, StringComparer.Ordinal).Select(tag => $"+{tag.Key}={tag.Value}")) + string.Concat(metric.TagsToRemove.Select(tag => $"-{tag}"))));
+        var interval = plugin.TcpReportingDuration is { } duration ? (string[])[$"@{duration.Seconds}s"] : [];
+        return string.Join(' ', interval.Concat(plugin.Metrics.Select(metric => metric.Name + (metric.Drop ? "!" : "")
+            + string.Concat(metric.Dimensions.OrderBy(tag => tag.Key, StringComparer.Ordinal).Select(tag => $"+{tag.Key}={tag.Value}")) + string.Concat(metric.TagsToRemove.Select(tag => $"-{tag}")))));
     }
 }

@@ -23,6 +23,8 @@ public sealed class TelemetryReaderTests
     [InlineData("metrics: [{overrides: [{tagOverrides: {a: {}}}]}]", "spec.metrics[0].overrides[0].tagOverrides[a].value", "must be a CEL expression")]
     [InlineData("metrics: [{overrides: [{tagOverrides: {a: {operation: REMOVE, value: b}}}]}]", "spec.metrics[0].overrides[0].tagOverrides[a].value", "must be empty when the operation is REMOVE")]
     [InlineData("metrics: [{overrides: [{tagOverrides: {1a: {value: request.host}}}]}]", "spec.metrics[0].overrides[0].tagOverrides[1a]", "\"1a\" is not the name of a label")]
+    [InlineData("metrics: [{reportingInterval: soon}]", "spec.metrics[0].reportingInterval", "\"soon\" is not a duration")]
+    [InlineData("metrics: [{reportingInterval: -1s}]", "spec.metrics[0].reportingInterval", "must not be negative")]
     [InlineData("tracing: [{match: {mode: BOTH}}]", "spec.tracing[0].match.mode", "unsupported value \"BOTH\"")]
     [InlineData("tracing: [{customTags: {a: {}}}]", "spec.tracing[0].customTags[a]", "needs one of literal, header and environment")]
     [InlineData("tracing: [{customTags: {a: {literal: {value: b}, header: {name: c}}}}]", "spec.tracing[0].customTags[a]", "needs one of literal, header and environment")]
@@ -38,7 +40,7 @@ public sealed class TelemetryReaderTests
     }
 
     [Theory]
-    [InlineData("metrics: [{reportingInterval: 5s}]", "spec.metrics[0].reportingInterval", "has no effect in Isthmus")]
+    [InlineData("metrics: [{reportingInterval: 1500ms}]", "spec.metrics[0].reportingInterval", "counts as the next whole second")]
     [InlineData("metrics: [{overrides: [{match: {customMetric: mine}, disabled: true}]}]", "spec.metrics[0].overrides[0].match.customMetric", "has no effect: proxies have only Istio's standard metrics")]
     [InlineData("tracing: [{providers: [{name: a}, {name: b}]}]", "spec.tracing[0].providers", "only the first provider is used")]
     public void What_has_no_effect_is_warned_of(string spec, string path, string message)

@@ -33,6 +33,7 @@ internal sealed class H2Client : H2Connection, IPooledConnection
         _reader = new ByteReader(transport);
         IdleSince = time.GetTimestamp();
         transport.Suspected += Suspect;
+        Interlocked.Increment(ref cluster.Counters.Http2Connects);
         Greet();
         // Ends with the transport.
         background.Start("HTTP/2 connection to a host", RunAsync);
@@ -237,7 +238,7 @@ internal sealed class H2UpstreamStream(H2Client connection, bool isReused) : Ups
     {
         using var block = new ByteWriter();
         HpackEncoder.Write(block, ":method"u8, head.Method);
-        HpackEncoder.Write(block, ":scheme"u8, head.Headers.Get("x-forwarded-proto"u8).SequenceEqual("https"u8) ? "https"u8 : "http"u8);
+        HpackEncoder.Write(block, ":scheme"u8, IsHttps(head) ? "https"u8 : "http"u8);
         HpackEncoder.Write(block, ":authority"u8, head.Authority);
         HpackEncoder.Write(block, ":path"u8, head.Target);
         for (var i = 0; i < head.Headers.Count; i++)
@@ -252,6 +253,9 @@ internal sealed class H2UpstreamStream(H2Client connection, bool isReused) : Ups
         if (_isAborted) Abort();
         return ValueTask.CompletedTask;
     }
+
+    private static bool IsHttps(RequestHead head) =>
+        head.Scheme.Length > 0 ? head.Scheme == "https" : head.Headers.Get("x-forwarded-proto"u8).SequenceEqual("https"u8);
 
     public override ValueTask SendBodyAsync(ReadOnlyMemory<byte> piece) =>
         piece.IsEmpty ? ValueTask.CompletedTask : connection.SendDataAsync(Stream, piece, isLast: false);

@@ -164,7 +164,7 @@ internal abstract partial class H2Connection
         CountReset();
         var error = (H2Error)BinaryPrimitives.ReadInt32BigEndian(payload);
         lock (_lock) stream.IsReset = true;
-        stream.Fail(new TransportException(error == H2Error.RefusedStream ? TransportFailure.Refused : TransportFailure.Reset, $"reset by peer: {error}"));
+        stream.OnReset(error, byServer: _isClient);
     }
 
     // A server may refuse as many of our streams as it wants.

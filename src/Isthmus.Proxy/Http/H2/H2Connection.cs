@@ -159,6 +159,7 @@ internal abstract partial class H2Connection
         lock (_lock)
         {
             Check(stream);
+            if (stream.IsUnheard) return;
             var first = true;
             while (true)
             {
@@ -190,6 +191,7 @@ internal abstract partial class H2Connection
             do
             {
                 Check(stream);
+                if (stream.IsUnheard) return true;
                 var room = (int)Math.Min(Math.Min(_sendWindow, stream.SendWindow), Math.Min(_peer.MaxFrame, data.Length));
                 if ((room <= 0 && !data.IsEmpty) || _out.Length > MaxQueued)
                 {

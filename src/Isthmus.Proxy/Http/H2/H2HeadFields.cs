@@ -65,6 +65,7 @@ internal sealed class H2HeadFields
         Check();
         head.Method = _method!;
         head.Version = HttpVersions.Http2;
+        head.Scheme = _scheme is "http" or "https" ? _scheme : "";
         head.SetTarget(path);
         if (_cookies is not null) _fields.Add("cookie"u8, Encoding.Latin1.GetBytes(_cookies.ToString()));
         var host = _fields.GetString("host"u8);

@@ -24,6 +24,7 @@ internal class H2Stream(H2Connection connection, int id)
     private int _lentLength;
     private bool _hasHead;
     private volatile bool _hasEnded;
+    private volatile bool _isUnheard;
     private volatile Exception? _failure;
     private long _expected = -1;
     private long _received;
@@ -63,6 +64,9 @@ internal class H2Stream(H2Connection connection, int id)
 
     /// <summary>Either side has reset it: nothing more may be sent on it.</summary>
     public bool IsReset { get; set; }
+
+    /// <summary>The peer wants no more of it, without an error: what is sent from now on is dropped.</summary>
+    public bool IsUnheard => _isUnheard;
 
     /// <summary>The trailers; empty until they have arrived.</summary>
     public HeaderBlock Trailers => Volatile.Read(ref _trailers) ?? None;
@@ -137,6 +141,19 @@ internal class H2Stream(H2Connection connection, int id)
         }
         _arrival.Set();
         told?.OnClientLeft();
+    }
+
+    /// <summary>The peer has reset the stream.</summary>
+    public void OnReset(H2Error error, bool byServer)
+    {
+        // A server that has answered completely does not want the rest of the request. Its answer counts (RFC 9113 section 8.1).
+        if (byServer && error == H2Error.None && _hasEnded)
+        {
+            _isUnheard = true;
+            Sendable.Set();
+            return;
+        }
+        Fail(new TransportException(error == H2Error.RefusedStream ? TransportFailure.Refused : TransportFailure.Reset, $"reset by peer: {error}"));
     }
 
     /// <summary>Nobody uses the stream any more.</summary>

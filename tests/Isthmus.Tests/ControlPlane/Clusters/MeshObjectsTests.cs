@@ -1,6 +1,9 @@
+using System.Text;
 using Isthmus.ControlPlane.Intake;
 using Isthmus.ControlPlane.LastKnown;
+using Isthmus.ControlPlane.Metrics;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Kubernetes.Yaml;
 using Xunit;
 using static Isthmus.Tests.ControlPlane.MeshRig;
 
@@ -43,6 +46,30 @@ public sealed class MeshObjectsTests
         await objects.Restore("c2", () => false, Snapshot().Restore);
         rig.Push();
         Assert.DoesNotContain(rig.Mesh.Sources.Services.Items.Keys, key => key.Cluster == "c2");
+    }
+
+    [Fact]
+    public async Task What_API_servers_tell_is_counted()
+    {
+        var (rig, metrics) = (new MeshRig("c1"), new ControlMetrics());
+        var objects = new MeshObjects(change =>
+        {
+            change(rig.Writer);
+            return ValueTask.CompletedTask;
+        }, metrics);
+        var (watch, pods, services) = (new WatchId("c1", 1), rig.Writer.Kinds.Pods, rig.Writer.Kinds.All.OfType<VirtualServiceKind>().Single());
+        var pod = pods.Read("c1", new() { Metadata = new() { Name = "p", Namespace = MeshRig.Namespace } })!;
+        var route = services.Read("c1", YamlText.Parse("{metadata: {name: r, namespace: shop}, spec: {hosts: [a], http: [{route: [{destination: {host: a}}]}]}}", "route")!.AsObject())!;
+        await objects.Replace(watch, pods, [new("shop/p", pod)]);
+        await objects.Replace(watch, services, []);
+        await objects.Apply(watch, pods, [new("shop/p", pod, pod), new("shop/q", pod, null), new("shop/p", null, pod)]);
+        await objects.Apply(watch, services, [new("shop/r", route, null), new("shop/r", route, route)]);
+        var text = new StringBuilder();
+        metrics.Write(text);
+        Assert.Equal(
+            ["pilot_k8s_cfg_events{type=\"VirtualService\",event=\"add\"} 1", "pilot_k8s_cfg_events{type=\"VirtualService\",event=\"update\"} 1",
+                "pilot_k8s_reg_events{type=\"Pods\",event=\"add\"} 2", "pilot_k8s_reg_events{type=\"Pods\",event=\"delete\"} 1", "pilot_k8s_reg_events{type=\"Pods\",event=\"update\"} 1"],
+            text.ToString().Split('\n').Where(line => line.StartsWith("pilot_k8s_", StringComparison.Ordinal)).Order(StringComparer.Ordinal));
     }
 
     [Fact]

@@ -118,7 +118,7 @@ public sealed class DumpTests : IDisposable
     public async Task Statistics_come_as_text_and_as_JSON()
     {
         var stats = JsonNode.Parse(await GetAsync("/stats?format=json&filter=^cluster.fixed.membership"))!["stats"]!.AsArray();
-        Assert.Equal("""[{"name":"cluster.fixed.membership_total","value":1}]""", stats.ToJsonString());
+        Assert.Equal("""[{"name":"cluster.fixed.membership_change","value":1},{"name":"cluster.fixed.membership_healthy","value":1},{"name":"cluster.fixed.membership_total","value":1}]""", stats.ToJsonString());
         Assert.Equal("cluster.fixed.membership_total: 1\n", await GetAsync("/stats?filter=^cluster.fixed.membership_total$"));
         Assert.Equal(400, (await HandleAsync("GET", "/stats?format=xml"))!.Status);
     }

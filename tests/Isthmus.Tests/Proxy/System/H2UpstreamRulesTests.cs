@@ -1,6 +1,9 @@
 using System.Net.Sockets;
+using System.Text;
 using Isthmus.Proxy.Http.H2;
 using Isthmus.Tests.Proxy.Http;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Xunit;
 using static Isthmus.Tests.Proxy.Http.H2Frames;
 
@@ -162,6 +165,57 @@ public sealed class H2UpstreamRulesTests
         using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("up", http2: true)], ToUp);
         proxy.Endpoints("up", server.Port);
         Assert.Equal([.. Enumerable.Repeat("503", 600), "204"], await AskInTurnAsync(proxy, 601));
+    }
+
+    [Theory]
+    [InlineData("data")]
+    [InlineData("trailers")]
+    [InlineData("no body")]
+    public async Task A_server_that_answers_early_and_wants_no_more_of_the_request_is_heard(string ending)
+    {
+        byte[] Answer(int id) => ending switch
+        {
+            "data" => [.. Head(id, ":status 403"), .. Data(id, 3, isLast: true), .. Reset(id, H2Error.None)],
+            "trailers" => [.. Head(id, ":status 403"), .. Data(id, 3), .. Head(id, "grpc-status 7", Whole), .. Reset(id, H2Error.None)],
+            _ => [.. Head(id, ":status 403", Whole), .. Reset(id, H2Error.None)],
+        };
+        using var server = new ScriptedH2Server(Empty, Answer);
+        using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("up", http2: true)], ToUp);
+        proxy.Endpoints("up", server.Port);
+        // More than the window, so that the proxy waits for the server to take it.
+        var answer = await proxy.RawAsync($"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 200000\r\n\r\n{new string('a', 150_000)}", closes: false);
+        Assert.StartsWith("HTTP/1.1 403", answer);
+        if (ending != "no body") Assert.Contains("\0\0\0", answer);
+        Assert.Equal("POST 403 - via_upstream", (await proxy.LoggedAsync()).Trim());
+    }
+
+    [Theory]
+    [InlineData("http", "https", "http")]
+    [InlineData("https", "http", "https")]
+    [InlineData("ftp", "https", "https")]
+    [InlineData(null, "https", "https")]
+    [InlineData(null, "http", "http")]
+    public async Task The_scheme_of_a_client_is_that_of_the_next_hop(string? scheme, string forwarded, string seen)
+    {
+        await using var server = await OriginServer.StartAsync(HttpProtocols.Http2, context => context.Response.WriteAsync($"scheme={context.Request.Scheme}."));
+        using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("up", http2: true)], ToUp);
+        proxy.Endpoints("up", server.Port);
+        var request = scheme is null
+            ? $"GET / HTTP/1.1\r\nhost: a\r\nx-forwarded-proto: {forwarded}\r\nconnection: close\r\n\r\n"
+            : Encoding.Latin1.GetString([
+                .. H2.Preface, .. Empty, .. Frame(H2Frame.Headers, Whole, 1, Block($":method GET|:scheme {scheme}|:path /|:authority a|x-forwarded-proto {forwarded}"))]);
+        using var client = new TcpClient();
+        await client.ConnectAsync("127.0.0.1", proxy.Port, Stop);
+        await client.GetStream().WriteAsync(Encoding.Latin1.GetBytes(request), Stop);
+        var answer = "";
+        var buffer = new byte[4096];
+        while (!answer.Contains("scheme=", StringComparison.Ordinal))
+        {
+            var count = await client.GetStream().ReadAsync(buffer, Stop).AsTask().WaitAsync(TimeSpan.FromSeconds(30), Stop);
+            Assert.NotEqual(0, count);
+            answer += Encoding.Latin1.GetString(buffer, 0, count);
+        }
+        Assert.Contains($"scheme={seen}.", answer);
     }
 
     /// <summary>The statuses of requests of one client: such requests share one connection to the server.</summary>

@@ -154,6 +154,28 @@ public sealed class LogServiceTests
         await Eventually(() => gateway.Count("access_logs.grpc_access_log.logs_dropped") == 1);
     }
 
+    /// <summary>While the service keeps a batch to itself, requests are served, and their lines wait.</summary>
+    [Fact]
+    public async Task A_slow_service_of_lines_holds_nothing_up()
+    {
+        var collected = new ConcurrentQueue<ResourceLogs>();
+        var (arrived, goOn) = (new TaskCompletionSource(), new TaskCompletionSource());
+        await using var service = await OriginServer.StartAsync(HttpProtocols.Http2, async context =>
+        {
+            arrived.TrySetResult();
+            await goOn.Task;
+            await TakeAsync(context, collected);
+        });
+        await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1, context => context.Response.WriteAsync("ok"));
+        using var gateway = new GuardedGateway(Settings, Telemetry("providers: [{name: lines}]"), origin.Port, service.Port);
+        await gateway.CallAsync("/first");
+        await arrived.Task;
+        for (var i = 0; i < 10; i++) Assert.Equal(200, (await gateway.CallAsync("/later")).Status);
+        Assert.Equal(0, gateway.Count("access_logs.open_telemetry_access_log.logs_written"));
+        goOn.SetResult();
+        await Eventually(() => collected.Sum(logs => logs.ScopeLogs[0].LogRecords.Count) == 11);
+    }
+
     /// <summary>While the service keeps a batch to itself, requests are served, and their entries wait.</summary>
     [Fact]
     public async Task A_slow_service_holds_nothing_up()

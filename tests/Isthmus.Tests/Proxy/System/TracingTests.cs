@@ -32,7 +32,7 @@ public sealed class TracingTests
             """);
         sidecar.Endpoints("app", origin.Port);
         sidecar.Endpoints("collector", collector.Port);
-        using var gateway = Gateway(provider, "randomSamplingPercentage: 100, customTags: {team: {literal: {value: blue}}, agent: {header: {name: User-Agent, defaultValue: none}}, home: {environment: {name: HOME_OF_NOBODY, defaultValue: away}}}", sidecar.Port, collector.Port);
+        using var gateway = Gateway(provider, "randomSamplingPercentage: 100, customTags: {team: {literal: {value: blue}}, agent: {header: {name: User-Agent, defaultValue: none}}, home: {environment: {name: HOME_OF_NOBODY, defaultValue: away}}, way: {environment: {name: PATH, defaultValue: none}}}", sidecar.Port, collector.Port);
 
         var seen = await gateway.CallAsync("/orders?page=2", "user-agent: tests");
         Assert.Equal(200, seen.Status);
@@ -51,7 +51,7 @@ public sealed class TracingTests
             ["component"] = "proxy", ["http.method"] = "GET", ["http.url"] = "http://web.example/orders?page=2", ["http.status_code"] = "200", ["http.protocol"] = "HTTP/1.1", ["user_agent"] = "tests",
             ["upstream_cluster"] = "outbound|80||web.example", ["upstream_address"] = $"127.0.0.1:{sidecar.Port}", ["response_flags"] = "-", ["peer.address"] = "127.0.0.1",
             ["node_id"] = Identity.NodeId, ["istio.canonical_service"] = "edge", ["istio.canonical_revision"] = "v1", ["istio.namespace"] = "shop", ["istio.cluster_id"] = "c1", ["istio.mesh_id"] = "unknown",
-            ["team"] = "blue", ["agent"] = "tests", ["home"] = "away",
+            ["team"] = "blue", ["agent"] = "tests", ["home"] = "away", ["way"] = Environment.GetEnvironmentVariable("PATH")!,
         }) Assert.Equal((name, value), (name, client.Tags.GetValueOrDefault(name)));
         Assert.Equal(client.Tags["guid:x-request-id"], server.Tags["guid:x-request-id"]);
         // The sidecar samples nothing on its own: the decision is in the request's ID.
@@ -150,42 +150,54 @@ public sealed class TracingTests
 
     /// <summary>Traffic never notices.</summary>
     [Theory]
-    [InlineData("refuses", "reports_dropped")]
-    [InlineData("away", "reports_failed")]
-    public async Task A_collector_that_takes_nothing_is_counted(string kind, string counted)
+    [InlineData(Zipkin, "refuses", "tracing.zipkin", "reports_dropped")]
+    [InlineData(Zipkin, "away", "tracing.zipkin", "reports_failed")]
+    [InlineData(Zipkin, "nonsense", "tracing.zipkin", "reports_failed")]
+    [InlineData(Http, "refuses", "tracing.opentelemetry", "reports_dropped")]
+    [InlineData(Http, "away", "tracing.opentelemetry", "reports_failed")]
+    [InlineData(Http, "nonsense", "tracing.opentelemetry", "reports_failed")]
+    [InlineData(Grpc, "refuses", "tracing.opentelemetry", "reports_dropped")] // over HTTP/2, but not as gRPC
+    [InlineData(Grpc, "away", "tracing.opentelemetry", "reports_failed")]
+    [InlineData(Grpc, "nonsense", "tracing.opentelemetry", "reports_failed")]
+    public async Task A_collector_that_takes_nothing_is_counted(string provider, string kind, string stats, string counted)
     {
-        await using var refusing = await TraceCollector.StartAsync(answer: context =>
+        await using var refusing = await TraceCollector.StartAsync(provider == Grpc ? HttpProtocols.Http2 : HttpProtocols.Http1, context =>
         {
             context.Response.StatusCode = 500;
             return Task.CompletedTask;
         });
         using var dead = new ReservedPort();
+        using var babbling = new BabblingServer();
         await using var origin = await EchoAsync();
-        using var gateway = Gateway(Zipkin, "randomSamplingPercentage: 100", origin.Port, kind == "away" ? dead.Number : refusing.Port);
+        using var gateway = Gateway(provider, "randomSamplingPercentage: 100", origin.Port, kind == "away" ? dead.Number : kind == "nonsense" ? babbling.Port : refusing.Port);
         Assert.Equal(200, (await gateway.CallAsync()).Status);
-        await CountedAsync(gateway, $"tracing.zipkin.{counted}");
+        await CountedAsync(gateway, $"{stats}.{counted}");
+        await CountedAsync(gateway, $"{stats}.spans_dropped");
         Assert.Equal(200, (await gateway.CallAsync()).Status);
-        Assert.Equal(0, gateway.Count("tracing.zipkin.spans_sent"));
+        Assert.Equal(0, gateway.Count($"{stats}.spans_sent"));
     }
 
-    [Fact]
-    public async Task A_collector_that_does_not_answer_holds_up_nothing_and_costs_a_bounded_number_of_spans()
+    [Theory]
+    [InlineData(Zipkin, "tracing.zipkin")]
+    [InlineData("opentelemetry: {service: authorizer.example, port: 8000, http: {path: /v1/traces, timeout: 600s}}", "tracing.opentelemetry")]
+    [InlineData("opentelemetry: {service: authorizer.example, port: 9000, grpc: {timeout: 600s}}", "tracing.opentelemetry")]
+    public async Task A_collector_that_does_not_answer_holds_up_nothing_and_costs_a_bounded_number_of_spans(string provider, string stats)
     {
         var over = new TaskCompletionSource();
-        await using var slow = await TraceCollector.StartAsync(answer: _ => over.Task);
+        await using var slow = await TraceCollector.StartAsync(provider.Contains("grpc", StringComparison.Ordinal) ? HttpProtocols.Http2 : HttpProtocols.Http1, _ => over.Task);
         await using var origin = await EchoAsync();
-        using var gateway = Gateway("opentelemetry: {service: authorizer.example, port: 8000, http: {path: /v1/traces, timeout: 600s}}", "randomSamplingPercentage: 100", origin.Port, slow.Port);
+        using var gateway = Gateway(provider, "randomSamplingPercentage: 100", origin.Port, slow.Port);
         using var client = new HttpClient(new SocketsHttpHandler { UseProxy = false });
         await Parallel.ForEachAsync(Enumerable.Range(0, 4), Stop, async (_, stop) =>
         {
-            while (gateway.Count("tracing.opentelemetry.spans_dropped") == 0)
+            while (gateway.Count($"{stats}.spans_dropped") == 0)
             {
                 using var request = new HttpRequestMessage(HttpMethod.Get, $"http://127.0.0.1:{gateway.Port}/") { Headers = { Host = "web.example" } };
                 using var response = await client.SendAsync(request, stop);
                 Assert.True(response.IsSuccessStatusCode);
             }
         });
-        Assert.Equal(0, gateway.Count("tracing.opentelemetry.reports_failed"));
+        Assert.Equal(0, gateway.Count($"{stats}.spans_sent"));
         over.SetResult();
     }
 

@@ -31,9 +31,9 @@ internal static class ProxyTelemetryPage
         ["destination_service_name"] = "The name of the Service, or the host",
         ["destination_service_namespace"] = "Its namespace",
         ["request_protocol"] = "`http`, `grpc` or `tcp`",
-        ["response_code"] = "The status of HTTP; not for TCP",
-        ["grpc_response_status"] = "The status of gRPC, as a number; not for TCP",
-        ["response_flags"] = "Envoy's flags, as in access logs; `-` if nothing went wrong",
+        ["response_code"] = "The status of HTTP; not for TCP and messages",
+        ["grpc_response_status"] = "The status of gRPC, as a number; not for TCP and messages",
+        ["response_flags"] = "Envoy's flags, as in access logs; `-` if nothing went wrong; not for messages",
         ["connection_security_policy"] = "`mutual_tls` or `none` at the destination; `unknown` at the source",
     };
 
@@ -147,6 +147,8 @@ internal static class ProxyTelemetryPage
         foreach (var (name, meaning) in Labels) Row(page, name, meaning);
         page.Append("""
 
+            Histograms have Envoy's buckets. The annotation `sidecar.istio.io/statsHistogramBuckets` of a Pod changes them, for example `{"istiocustom": [1, 5, 10, 50, 100, 500, 1000, 5000, 10000]}`, or `istiocustom.istio_request_bytes` for one of them. `reportingInterval` of a Telemetry says how often open connections and calls are counted.
+
             ### The process
 
             In `/stats` of the admin port (15000), names have dots, and no `envoy_` in front.
@@ -199,6 +201,26 @@ internal static class ProxyTelemetryPage
 
             """);
         foreach (var (name, isGauge, meaning) in AgentMetrics.All) Row(page, name, Type(isGauge), meaning);
+        page.Append("""
+
+            ### Statistics of Envoy that proxies do not have
+
+            | statistics | why |
+            |---|---|
+            | `upstream_cx_connect_ms`, `upstream_cx_length_ms`, `upstream_rq_time`, `downstream_rq_time`, `downstream_cx_length_ms` | Histograms for each cluster and listener take much memory. `istio_request_duration_milliseconds` has the times of requests, with both ends of the call. |
+            | `upstream_rq_200` and others with a whole status, `internal.*`, `external.*`, `canary.*`, `zone.*`, `vhost.*` | `istio_requests_total` has the status. |
+            | `upstream_rq_cancelled`, `upstream_rq_tx_reset` | Requests that the client or the proxy gave up are counted by reason (`isthmus_ended_*`). |
+            | `upstream_flow_control_*`, `*_bytes_buffered` | The proxy does not count what its buffers hold. |
+            | `lb_*` | The page `/clusters` of the admin port shows what each host got. |
+            | `update_*`, `cluster_manager.cds.*`, `listener_manager.lds.*`, `http.*.rds.*`, `control_plane.*` | Control planes count what they send and what is rejected (`pilot_xds_pushes`, `pilot_total_xds_rejects`); `isthmus_resources_rejected` is what this proxy rejects now. |
+            | `circuit_breakers.high.*`, `circuit_breakers.default.cx_pool_open` | Istio sets limits for the default priority only, and none for pools. |
+            | `health_check.*` | There are no active health checks, as in Istio. |
+            | `listener.*.http.*` | The statistics `http.*` are by prefix, and a prefix names its listener. |
+            | `ssl.ciphers.*`, `ssl.versions.*`, `ssl.curves.*`, `ssl.sigalgs.*` | They are not counted. |
+            | `runtime.*`, `wasm.*`, `server.worker_*`, `server.watchdog_*`, `main_thread.*`, `workers.*` | The proxy has no such parts. |
+            | `istio_agent_go_*`, `istio_agent_process_*` | Agent and proxy are one process, and no Go program: see `server.memory_*`. |
+
+            """.ReplaceLineEndings("\n"));
         page.Append("\n## Access logs\n\nThe operators of formats (`accessLogFormat`, `envoyFileAccessLog`, `envoyOtelAls`), as `%OPERATOR%` or `%OPERATOR(ARGUMENT):LENGTH%`. Unknown operators are refused.\n\n| operator | value |\n|---|---|\n");
         foreach (var (name, meaning) in Operators.OrderBy(item => item.Key, StringComparer.Ordinal)) Row(page, name, meaning);
         page.Append("\n## Spans\n\nA span has the attributes that apply to its request. The control plane adds `istio.canonical_service`, `istio.canonical_revision`, `istio.namespace`, `istio.cluster_id` and `istio.mesh_id`; a Telemetry or MeshConfig adds more (`customTags`).\n\n| attribute | value |\n|---|---|\n");

@@ -8,59 +8,65 @@ using Microsoft.Extensions.Logging;
 namespace Isthmus.ControlPlane.Push;
 
 /// <summary>
-/// Keeps a condition in the status of each object that refers to something that is missing. Several control planes can do so: each writes
-/// about the objects that it knows. Not thread-safe.
+/// Keeps a condition in the status of each object that has a problem. Several control planes can do so: each writes about the objects that
+/// it knows. Not thread-safe.
 /// </summary>
-/// <param name="reason">The reason of the condition.</param>
-internal sealed partial class ReferenceStatus(KubeClient client, ResourceKind kind, string reason, TimeProvider time, ILogger log)
+/// <param name="name">Type and reason of the condition.</param>
+internal sealed partial class ObjectCondition(KubeClient client, ResourceKind kind, (string Type, string Reason) name, TimeProvider time, ILogger log)
 {
     /// <summary>As in Gateway API: whether everything that the object refers to was found.</summary>
-    private const string Condition = "ResolvedRefs";
+    internal const string ResolvedRefs = "ResolvedRefs";
+
+    /// <summary>As in Gateway API: whether the object is used.</summary>
+    internal const string Accepted = "Accepted";
 
     /// <summary>What the status of an object says; empty: nothing.</summary>
     private readonly Dictionary<string, string> _written = new(StringComparer.Ordinal);
 
     /// <param name="objects">Namespace and name of those that are known. The status of others stays as it is.</param>
-    public async Task UpdateAsync(IReadOnlyCollection<string> objects, IReadOnlyCollection<Problem> problems, CancellationToken stop)
+    /// <returns>Whether all of it is written, so that only a change can need another call.</returns>
+    public async Task<bool> UpdateAsync(IReadOnlyCollection<string> objects, IReadOnlyCollection<Problem> problems, CancellationToken stop)
     {
-        foreach (var gone in _written.Keys.Where(name => !objects.Contains(name)).ToList()) _written.Remove(gone);
-        foreach (var name in objects)
+        foreach (var gone in _written.Keys.Where(known => !objects.Contains(known)).ToList()) _written.Remove(gone);
+        var isComplete = true;
+        foreach (var item in objects)
         {
-            var message = string.Join("; ", problems.Where(problem => problem.Object == $"{kind.Kind} {name}")
+            var message = string.Join("; ", problems.Where(problem => problem.Object == $"{kind.Kind} {item}")
                 .Select(problem => $"{problem.Code} {problem.Path}: {problem.Message} ({problem.Remedy})").Order(StringComparer.Ordinal));
-            if (_written.GetValueOrDefault(name) == message) continue;
+            if (_written.GetValueOrDefault(item) == message) continue;
             try
             {
-                await WriteAsync(name, message, stop).ConfigureAwait(false);
-                _written[name] = message;
+                await WriteAsync(item, message, stop).ConfigureAwait(false);
+                _written[item] = message;
             }
             catch (KubeException e) when (e is { IsConflict: false, IsBusy: false })
             {
                 // Without permission, the Event and the log must do.
-                NotWritten(log, kind.Kind, name, e.Message);
-                _written[name] = message;
+                NotWritten(log, kind.Kind, item, e.Message);
+                _written[item] = message;
             }
             catch (Exception e) when (ApiTrouble.Is(e, stop))
             {
-                // The next round tries again.
+                isComplete = false;
             }
         }
+        return isComplete;
     }
 
     private async Task WriteAsync(string item, string message, CancellationToken stop)
     {
-        if (item.Split('/') is not [var ns, var name]) return;
+        if (item.Split('/') is not [var ns, var own]) return;
         // An earlier control plane may have written the status, and others write other conditions.
-        if (await client.FindAsync(kind, ns, name, stop).ConfigureAwait(false) is not { } found) return;
+        if (await client.FindAsync(kind, ns, own, stop).ConfigureAwait(false) is not { } found) return;
         var all = (found["status"]?["conditions"] as JsonArray ?? []).OfType<JsonObject>().ToList();
-        var known = all.Find(condition => (string?)condition["type"] == Condition);
+        var known = all.Find(condition => (string?)condition["type"] == name.Type);
         if (message.Length == 0 ? known is null : (string?)known?["message"] == message) return;
         var conditions = new JsonArray([.. all.Where(condition => condition != known).Select(condition => condition.DeepClone())]);
         if (message.Length > 0)
         {
             conditions.Add((JsonNode)new JsonObject
             {
-                ["type"] = Condition, ["status"] = "False", ["reason"] = reason, ["message"] = message,
+                ["type"] = name.Type, ["status"] = "False", ["reason"] = name.Reason, ["message"] = message,
                 ["lastTransitionTime"] = (string?)known?["lastTransitionTime"] ?? time.GetUtcNow().ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture),
             });
         }
@@ -69,7 +75,7 @@ internal sealed partial class ReferenceStatus(KubeClient client, ResourceKind ki
             ["metadata"] = new JsonObject { ["resourceVersion"] = found["metadata"]!["resourceVersion"]!.DeepClone() },
             ["status"] = new JsonObject { ["conditions"] = conditions },
         };
-        await client.PatchAsync(kind, ns, name, patch, PatchType.Merge, stop, "status").ConfigureAwait(false);
+        await client.PatchAsync(kind, ns, own, patch, PatchType.Merge, stop, "status").ConfigureAwait(false);
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "The status of {Kind} {Name} is not written: {Reason}")]

@@ -6,7 +6,7 @@ namespace Isthmus.Samples;
 /// <summary>The programs behind the sample images: <c>isthmus sample NAME …</c>.</summary>
 public static class SampleProgram
 {
-    private const string Usage = "helloworld, httpbin, tcp-echo, nslookup or sleep";
+    private const string Usage = "helloworld, httpbin, tcp-echo, ext-authz, nslookup or sleep";
 
     /// <returns>The exit code of the sample; 2 for a wrong command line.</returns>
     public static async Task<int> RunAsync(string[] args, CancellationToken stop)
@@ -27,6 +27,7 @@ public static class SampleProgram
         ["helloworld", .. var rest] => HelloWorldProgram.RunAsync(rest, stop),
         ["httpbin", .. var rest] => HttpBinProgram.RunAsync(rest, stop),
         ["tcp-echo", .. var rest] => TcpEchoProgram.RunAsync(rest, stop),
+        ["ext-authz", .. var rest] => ExtAuthzProgram.RunAsync(rest, stop),
         ["nslookup", .. var rest] => NslookupProgram.RunAsync(rest, stop),
         ["sleep", .. var rest] => SleepProgram.RunAsync(rest, stop),
         [var name, ..] => throw new ProblemException("sample", $"unknown sample '{name}'", $"expected {Usage}"),

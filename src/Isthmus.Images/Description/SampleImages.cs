@@ -25,6 +25,8 @@ public static class SampleImages
         Sample("docker.io/istio/examples-helloworld-v2", "helloworld", "v2", "docker.io/istio/examples-helloworld-v2:latest", "docker.io/istio/examples-helloworld-v2:1.0"),
         Sample("*/httpbin", "httpbin", "", "docker.io/kong/httpbin:latest", "docker.io/kennethreitz/httpbin:latest"),
         Sample("docker.io/istio/tcp-echo-server", "tcp-echo", "", "docker.io/istio/tcp-echo-server:latest", "docker.io/istio/tcp-echo-server:1.3"),
+        Sample("docker.io/istio/ext-authz", "ext-authz", "", "docker.io/istio/ext-authz:latest", "docker.io/istio/ext-authz:0.5"),
+        Sample("gcr.io/istio-testing/ext-authz", "ext-authz", "", "gcr.io/istio-testing/ext-authz:latest"),
         Sample("docker.io/mccutchen/go-httpbin", "httpbin", "", "docker.io/mccutchen/go-httpbin:latest"),
         Shell("docker.io/curlimages/curl", ["curl"]) with { User = CurlUser },
         Shell("docker.io/governmentpaas/curl-ssl", []),

@@ -18,14 +18,15 @@ public static class ConsoleProgram
     /// <param name="opened">Called with the address of the page, which opens it once.</param>
     public static async Task RunAsync(ConsoleSettings settings, TimeProvider time, Action<Uri> opened, CancellationToken stop)
     {
-        var (entrance, events) = (new Entrance(), new EventHub());
+        var events = new EventHub();
         using var reader = new MeshStateReader(settings.Clusters, settings.IstioNamespace, time);
         using var watch = new MeshWatch(reader, new MeshAnalysis(settings.Clusters, settings.IstioNamespace, reader), events, time);
         var answers = new PageAnswers(settings.Clusters, settings.IstioNamespace, reader, time);
         // The clusters are read while the server and the browser start.
         var watching = watch.RunAsync(stop);
-        await using var server = new ConsoleServer(settings.Port, entrance, events, answers.All(() => watch.Mesh, () => watch.Problems, watch.ReadNow));
-        await server.StartAsync(settings.Port, stop);
+        var entrance = new Entrance(events, answers.All(() => watch.Mesh, () => watch.Problems, watch.ReadNow));
+        await using var server = new ConsoleServer(entrance, ConsoleSite.Loopback(settings.Port));
+        await server.StartAsync(stop);
         var address = new Uri($"http://127.0.0.1:{server.Port}/#token={entrance.Token}");
         opened(address);
         if (settings.OpensBrowser) Open(address);
@@ -34,7 +35,8 @@ public static class ConsoleProgram
         if (!stop.IsCancellationRequested) await watching;
     }
 
-    private static void Open(Uri address)
+    /// <summary>Opens an address in the user's browser, if there is one.</summary>
+    public static void Open(Uri address)
     {
         var (program, arguments) = OperatingSystem.IsWindows() ? ("cmd", (string[])["/c", "start", "", address.ToString()]) : OperatingSystem.IsMacOS() ? ("open", [address.ToString()]) : ("xdg-open", [address.ToString()]);
         try

@@ -29,6 +29,9 @@ internal sealed class MeshWatch(MeshStateReader reader, MeshAnalysis analysis, E
     /// <summary>What was read last.</summary>
     public MeshState Mesh => _mesh;
 
+    /// <summary>Called when the API server of the first cluster no longer accepts the credentials.</summary>
+    public Action? Refused { get; set; }
+
     /// <summary>What was found last.</summary>
     public IReadOnlyList<ProblemRow> Problems => ProblemRow.Join(_checks, analysis.Findings);
 
@@ -97,17 +100,26 @@ internal sealed class MeshWatch(MeshStateReader reader, MeshAnalysis analysis, E
     {
         try
         {
-            var mesh = await reader.ReadAsync(stop);
+            // What is known first is shown first.
+            var mesh = await reader.ReadAsync(stop, _topology is null ? ShowPart : null);
             var topology = TopologyBuilder.Build(mesh);
             (_mesh, _topology) = (mesh, topology);
-            _checks = MeshVerification.Run([.. mesh.Clusters.Select(cluster => cluster.Facts)], time.GetUtcNow());
+            var known = Verifiable(mesh);
+            _checks = known.Count > 0 ? MeshVerification.Run(known, time.GetUtcNow()) : [];
             Publish("topology", topology, PageJson.Default.Topology);
             Report();
+            if (mesh.Clusters is [{ Facts.ErrorStatus: 401 }, ..]) Refused?.Invoke();
         }
         finally
         {
             _firstReading.TrySetResult();
         }
+    }
+
+    private void ShowPart(MeshState part)
+    {
+        _mesh = part;
+        Publish("topology", TopologyBuilder.Build(part), PageJson.Default.Topology);
     }
 
     private async Task SampleAsync(CancellationToken stop)
@@ -137,9 +149,11 @@ internal sealed class MeshWatch(MeshStateReader reader, MeshAnalysis analysis, E
     private void Report()
     {
         var mesh = _mesh;
-        Publish("problems", new ProblemReport(mesh.Time, _analyzed, _checks.Count, MeshVerification.CountMeshes([.. mesh.Clusters.Select(cluster => cluster.Facts)]), ProblemRow.Join(_checks, analysis.Findings)),
-            PageJson.Default.ProblemReport);
+        Publish("problems", new ProblemReport(mesh.Time, _analyzed, _checks.Count, MeshVerification.CountMeshes(Verifiable(mesh)), ProblemRow.Join(_checks, analysis.Findings),
+            [.. mesh.Clusters.Where(cluster => cluster.Unverified.Length > 0).Select(cluster => $"{cluster.Context}: {cluster.Unverified}")]), PageJson.Default.ProblemReport);
     }
+
+    private static IReadOnlyList<ClusterFacts> Verifiable(MeshState mesh) => [.. mesh.Clusters.Where(cluster => cluster.Unverified.Length == 0).Select(cluster => cluster.Facts)];
 
     private void Publish<T>(string name, T value, JsonTypeInfo<T> type) => events.Publish(new(name, JsonSerializer.SerializeToUtf8Bytes(value, type)));
 }

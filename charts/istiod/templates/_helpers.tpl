@@ -58,6 +58,15 @@ service:
 {{- end }}
 {{- end }}
 
+{{- define "istiod.consoleImage" -}}
+{{- $image := .Values.console.image | default "isthmus" }}
+{{- if contains "/" $image }}
+{{- $image }}
+{{- else }}
+{{- .Values.global.hub | default "isthmus.internal" }}/{{ $image }}:{{ .Values.global.tag | default .Chart.AppVersion }}
+{{- end }}
+{{- end }}
+
 {{/* The path of the injector for Pods of a cluster whose control plane is elsewhere: otherwise they would claim to be in the cluster of the control plane. */}}
 {{- define "istiod.remotePath" -}}
 {{- if .Values.istiodRemote.injectionPath }}

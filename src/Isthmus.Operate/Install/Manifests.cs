@@ -40,6 +40,7 @@ public static class Manifests
             if (!egress && gateways.Any() && ReplicatedObjects.GatewaysEnabled(spec)) gateways = gateways.Concat(ReplicatedObjects.GatewayObjects(spec));
             Add(egress ? "Egress gateways" : "Ingress gateways", gateways);
         }
+        if (ConsoleObjects.Enabled(spec)) Add("Console", ConsoleObjects.Build(spec));
         if (ReplicatedObjects.DnsEnabled(spec)) Add("Addons", ReplicatedObjects.DnsObjects(spec));
         return components;
     }

@@ -31,6 +31,12 @@ internal sealed class PageAnswers(IReadOnlyList<ClusterAccess> clusters, string 
             readNow();
             return Task.FromResult<JsonNode>(new JsonObject());
         },
+        ["namespaces"] = (arguments, _) =>
+        {
+            reader.Namespaces = [.. Text(arguments, "names").Split([' ', ','], StringSplitOptions.RemoveEmptyEntries)];
+            readNow();
+            return Task.FromResult<JsonNode>(new JsonObject());
+        },
         ["pods"] = (_, _) => Task.FromResult(Pods(mesh())),
         ["trace"] = TraceAsync,
         ["service"] = async (arguments, stop) => JsonSerializer.SerializeToNode(
@@ -45,7 +51,7 @@ internal sealed class PageAnswers(IReadOnlyList<ClusterAccess> clusters, string 
         .Where(pod => pod.Metadata.DeletionTimestamp is null && pod.Status.Phase == "Running" && pod.Metadata.Namespace != "kube-system")
         .OrderBy(pod => pod.Key, StringComparer.Ordinal).Select(pod => (JsonNode)new JsonObject
         {
-            ["cluster"] = cluster.Context, ["namespace"] = pod.Metadata.Namespace, ["name"] = pod.Metadata.Name, ["workload"] = ClusterState.WorkloadOf(pod), ["proxy"] = ClusterState.HasProxy(pod),
+            ["cluster"] = cluster.Context, ["namespace"] = pod.Metadata.Namespace, ["name"] = pod.Metadata.Name, ["workload"] = ClusterState.WorkloadOf(pod), ["proxy"] = ClusterState.HasProxy(pod), ["otherProxy"] = ClusterState.OtherProxy(pod),
         }))]);
 
     private async Task<JsonNode> TraceAsync(JsonObject arguments, CancellationToken stop)
@@ -80,7 +86,7 @@ internal sealed class PageAnswers(IReadOnlyList<ClusterAccess> clusters, string 
             "secrets" => ([.. dump.Secrets.Select(secret => secret.Secret)], ProxyTables.Secrets(dump, time.GetUtcNow())),
             _ => (dump.Clusters, ProxyTables.Clusters(dump.Clusters)),
         };
-        return new(head, rows, Pretty(new JsonArray([.. items.Select(item => item.DeepClone())])));
+        return new(head, rows, Pretty(new JsonArray([.. items.Select(item => item.DeepClone())]))) { Program = dump.OtherProgram };
     }
 
     private static string Pretty(JsonNode? value) => value?.ToJsonString(Indented) ?? "[]";
@@ -92,4 +98,8 @@ internal sealed class PageAnswers(IReadOnlyList<ClusterAccess> clusters, string 
 
 /// <summary>One part of a proxy's configuration.</summary>
 /// <param name="Json">All of it, as the proxy has it.</param>
-internal sealed record ConfigurationPage(IReadOnlyList<string> Head, IReadOnlyList<string[]> Rows, string Json);
+internal sealed record ConfigurationPage(IReadOnlyList<string> Head, IReadOnlyList<string[]> Rows, string Json)
+{
+    /// <summary>What the proxy says it is, if that is not Isthmus; empty otherwise, and with its endpoints, which do not say.</summary>
+    public string Program { get; init; } = "";
+}

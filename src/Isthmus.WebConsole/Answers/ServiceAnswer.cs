@@ -26,8 +26,11 @@ internal sealed class ServiceAnswer(MeshStateReader reader, string istioNamespac
                 [.. place.Service.Spec.Ports.Select(port => $"{(port.Name.Length > 0 ? $"{port.Name} " : "")}{port.Port} → {port.TargetPort?.ToString() ?? $"{port.Port}"}{(port.Protocol == "TCP" ? "" : $" {port.Protocol}")}")],
                 string.Join(", ", place.Service.Spec.Selector.Select(pair => $"{pair.Key}={pair.Value}"))))],
             [.. places.SelectMany(place => Endpoints(place.Cluster, place.Service, [.. asked.Zip(known, (cluster, answer) => (cluster.Context, answer))]))],
-            [.. asked.Select(cluster => cluster.Context)], EffectiveRules.Mark([.. rules.SelectMany(list => list)]),
-            [.. problems.Where(row => row.Problem.Object.Contains($" {ns}/{name}", StringComparison.Ordinal) || row.Problem.Message.Contains($"{ns}/{name}", StringComparison.Ordinal) || row.Problem.Message.Contains($"{name}.{ns}", StringComparison.Ordinal))]);
+            [.. asked.Select(cluster => cluster.Context)], EffectiveRules.Mark([.. rules.SelectMany(one => one.Rules)]),
+            [.. problems.Where(row => row.Problem.Object.Contains($" {ns}/{name}", StringComparison.Ordinal) || row.Problem.Message.Contains($"{ns}/{name}", StringComparison.Ordinal) || row.Problem.Message.Contains($"{name}.{ns}", StringComparison.Ordinal))])
+        {
+            Withheld = [.. rules.SelectMany(one => one.Withheld)],
+        };
     }
 
     private static IEnumerable<EndpointRow> Endpoints(ClusterState cluster, Service service, IReadOnlyList<(string Context, EndpointKnowledge? Known)> asked)
@@ -39,7 +42,10 @@ internal sealed class ServiceAnswer(MeshStateReader reader, string istioNamespac
                 var pod = endpoint.TargetRef is { Kind: "Pod" } target ? cluster.Pods.FirstOrDefault(pod => pod.Metadata.Name == target.Name && pod.Metadata.Namespace == service.Metadata.Namespace) : null;
                 yield return new(cluster.Context, address, endpoint.TargetRef?.Name ?? "", endpoint.Conditions.Ready ?? true, pod is not null && ClusterState.HasProxy(pod), endpoint.Zone,
                     pod?.Metadata.Labels.GetValueOrDefault(Labels.Network) ?? cluster.Facts.NetworkLabel,
-                    asked.Where(one => one.Known is not null).ToDictionary(one => one.Context, one => one.Known!.Of(cluster.Name, address), StringComparer.Ordinal));
+                    asked.Where(one => one.Known is not null).ToDictionary(one => one.Context, one => one.Known!.Of(cluster.Name, address), StringComparer.Ordinal))
+                {
+                    OtherProxy = pod is null ? "" : ClusterState.OtherProxy(pod),
+                };
             }
         }
     }
@@ -58,24 +64,25 @@ internal sealed class ServiceAnswer(MeshStateReader reader, string istioNamespac
         }
     }
 
-    private async Task<IReadOnlyList<RuleRow>> RulesAsync(ClusterState cluster, IReadOnlyList<(ClusterState Cluster, Service Service)> places, string ns, string name, CancellationToken stop)
+    private async Task<(IReadOnlyList<RuleRow> Rules, IReadOnlyList<string> Withheld)> RulesAsync(ClusterState cluster, IReadOnlyList<(ClusterState Cluster, Service Service)> places, string ns, string name, CancellationToken stop)
     {
         var pods = places.SelectMany(place => TopologyBuilder.Behind(place.Cluster, place.Service)).Select(pod => pod.Metadata.Labels).ToList();
-        var lists = await Task.WhenAll(EffectiveRules.Kinds.Select(kind => ListAsync(reader.Client(cluster.Context), kind, stop)));
-        return EffectiveRules.Of(cluster.Context, lists.SelectMany(list => list), new(ns, name, pods, istioNamespace));
+        var allowed = reader.Lists(cluster.Access);
+        var lists = await Task.WhenAll(EffectiveRules.Kinds.Select(kind => ListAsync(allowed, kind, stop)));
+        return (EffectiveRules.Of(cluster.Context, lists.SelectMany(list => list), new(ns, name, pods, istioNamespace)), [.. allowed.Withheld.Select(line => $"{cluster.Context}: {line}")]);
     }
 
-    private static async Task<IReadOnlyList<JsonObject>> ListAsync(KubeClient client, ResourceKind kind, CancellationToken stop)
+    private static async Task<IReadOnlyList<JsonObject>> ListAsync(AllowedLists allowed, ResourceKind kind, CancellationToken stop)
     {
         try
         {
-            var items = await client.ListAllAsync<JsonObject>(kind, null, new ListOptions(), stop);
+            var items = await allowed.ListAsync<JsonObject>(kind, stop);
             foreach (var item in items) (item["kind"], item["apiVersion"]) = (kind.Kind, kind.ApiVersion);
             return items;
         }
-        catch (KubeException e) when (e.IsNotFound || e.Code == 403)
+        catch (KubeException e) when (e.IsNotFound)
         {
-            return []; // Istio's kinds are not defined here, or the user may not read them.
+            return []; // Istio's kinds are not defined here.
         }
     }
 }

@@ -42,4 +42,5 @@ internal sealed partial record ProblemRow(string FoundBy, string Severity, strin
 /// <param name="Verified">When the clusters were last verified.</param>
 /// <param name="Analyzed">When their objects were last analyzed; null before the first time.</param>
 /// <param name="Checks">How many checks were made.</param>
-internal sealed record ProblemReport(DateTimeOffset Verified, DateTimeOffset? Analyzed, int Checks, int Meshes, IReadOnlyList<ProblemRow> Rows);
+/// <param name="Unverified">Clusters that could not be verified with the rights of the user, and why.</param>
+internal sealed record ProblemReport(DateTimeOffset Verified, DateTimeOffset? Analyzed, int Checks, int Meshes, IReadOnlyList<ProblemRow> Rows, IReadOnlyList<string> Unverified);

@@ -2,12 +2,20 @@ namespace Isthmus.WebConsole.Picture;
 
 /// <summary>The mesh without its traffic: what the page draws.</summary>
 /// <param name="Read">When it was read.</param>
-internal sealed record Topology(DateTimeOffset Read, IReadOnlyList<ClusterNode> Clusters, IReadOnlyList<ServiceNode> Services, IReadOnlyList<WatchLine> Watches);
+internal sealed record Topology(DateTimeOffset Read, IReadOnlyList<ClusterNode> Clusters, IReadOnlyList<ServiceNode> Services, IReadOnlyList<WatchLine> Watches)
+{
+    /// <summary>Whether the control planes have not been asked yet.</summary>
+    public bool IsPart { get; init; }
+}
 
 /// <param name="Context">The kubeconfig context.</param>
 /// <param name="Name">The name that proxies and control planes use.</param>
 /// <param name="Error">Why it could not be read; empty when it could.</param>
-internal sealed record ClusterNode(string Context, string Name, string Network, string Error, IReadOnlyList<ControlPlaneNode> ControlPlanes, IReadOnlyList<GatewayNode> Gateways, int Proxies);
+internal sealed record ClusterNode(string Context, string Name, string Network, string Error, IReadOnlyList<ControlPlaneNode> ControlPlanes, IReadOnlyList<GatewayNode> Gateways, int Proxies)
+{
+    /// <summary>What the user may not read there, one line for each kind.</summary>
+    public IReadOnlyList<string> Withheld { get; init; } = [];
+}
 
 /// <param name="Serves">The cluster that it runs for.</param>
 internal sealed record ControlPlaneNode(string Namespace, string Serves, int Ready, int All);
@@ -25,6 +33,9 @@ internal sealed record ServiceNode(string Id, string Cluster, string Namespace, 
 {
     /// <summary>A workload behind it, from which calls can be traced; empty when there is none.</summary>
     public string Workload { get; init; } = "";
+
+    /// <summary>The images of proxies that are not Isthmus.</summary>
+    public IReadOnlyList<string> OtherProxies { get; init; } = [];
 }
 
 /// <summary>A control plane watches a cluster.</summary>

@@ -13,7 +13,7 @@ internal static class TopologyBuilder
         [.. mesh.Clusters.Select(Cluster)],
         [.. mesh.Clusters.SelectMany(cluster => cluster.Services.Where(service => IsShown(cluster, service)).Select(service => Node(cluster, service)))
             .GroupBy(node => (node.Namespace, node.Name)).SelectMany(Everywhere).OrderBy(node => node.Id, StringComparer.Ordinal)],
-        [.. mesh.Clusters.SelectMany(cluster => Watches(mesh, cluster)).Distinct()]);
+        [.. mesh.Clusters.SelectMany(cluster => Watches(mesh, cluster)).Distinct()]) { IsPart = mesh.Clusters.Any(cluster => cluster.IsPart) };
 
     /// <summary>A Service without endpoints is in order while another cluster has some.</summary>
     private static IEnumerable<ServiceNode> Everywhere(IEnumerable<ServiceNode> nodes)
@@ -27,7 +27,9 @@ internal static class TopologyBuilder
 
     /// <summary>Services of the cluster itself and of control planes are not part of what flows through the mesh.</summary>
     private static bool IsShown(ClusterState cluster, Service service) =>
-        service.Metadata.Namespace is not ("kube-system" or "kube-public" or "kube-node-lease") && service.Key != "default/kubernetes"
+        // Which of the Services beside the control plane are gateways is not known yet.
+        !(cluster.IsPart && service.Metadata.Namespace == cluster.Facts.SystemNamespace)
+        && service.Metadata.Namespace is not ("kube-system" or "kube-public" or "kube-node-lease") && service.Key != "default/kubernetes"
         && service.Metadata.Labels.GetValueOrDefault("app") != WellKnown.Istiod && cluster.Facts.Gateways.All(gateway => gateway.Name != service.Key);
 
     private static ClusterNode Cluster(ClusterState cluster)
@@ -36,7 +38,10 @@ internal static class TopologyBuilder
         var planes = facts.Hosted.Select(plane => new ControlPlaneNode(plane.Namespace, plane.Cluster, plane.Pods.Count(pod => pod.Value), plane.Pods.Count));
         if (facts.ControlPlanes.Count > 0) planes = planes.Prepend(new(facts.SystemNamespace, cluster.Name, facts.ControlPlanes.Count(pod => pod.Value), facts.ControlPlanes.Count));
         return new(cluster.Context, cluster.Name, facts.NetworkLabel, facts.Error, [.. planes],
-            [.. facts.Gateways.Select(gateway => new GatewayNode(gateway.Name, gateway.Network, [.. gateway.Addresses], gateway.ReadyEndpoints))], cluster.Proxies.Count());
+            [.. facts.Gateways.Select(gateway => new GatewayNode(gateway.Name, gateway.Network, [.. gateway.Addresses], gateway.ReadyEndpoints))], cluster.Proxies.Count())
+        {
+            Withheld = cluster.Withheld,
+        };
     }
 
     private static ServiceNode Node(ClusterState cluster, Service service)
@@ -50,6 +55,7 @@ internal static class TopologyBuilder
             ready, endpoints.Count, pods.Count(ClusterState.HasProxy), health)
         {
             Workload = pods.Where(pod => pod.Status.Phase == "Running").Select(ClusterState.WorkloadOf).FirstOrDefault() ?? "",
+            OtherProxies = [.. pods.Select(ClusterState.OtherProxy).Where(image => image.Length > 0).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)],
         };
     }
 

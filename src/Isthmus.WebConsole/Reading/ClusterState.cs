@@ -9,6 +9,15 @@ internal sealed record ClusterState(ClusterAccess Access, ClusterFacts Facts, IR
 {
     public string Context => Access.Name;
 
+    /// <summary>What the user may not read there, one line for each kind; empty when nothing is missing.</summary>
+    public IReadOnlyList<string> Withheld { get; init; } = [];
+
+    /// <summary>Whether the control planes have not been asked yet.</summary>
+    public bool IsPart { get; init; }
+
+    /// <summary>Why the mesh cannot be verified there: what the user may not read of it; empty when it can.</summary>
+    public string Unverified { get; init; } = "";
+
     /// <summary>The name that proxies and control planes use; the context when none is known.</summary>
     public string Name => Facts.Name.Length > 0 ? Facts.Name : Context;
 
@@ -16,6 +25,13 @@ internal sealed record ClusterState(ClusterAccess Access, ClusterFacts Facts, IR
     public IEnumerable<Pod> Proxies => Pods.Where(pod => HasProxy(pod) && pod.Status.Phase == "Running" && pod.Metadata.DeletionTimestamp is null);
 
     public static bool HasProxy(Pod pod) => pod.Spec.Containers.Concat(pod.Spec.InitContainers).Any(container => container.Name == "istio-proxy");
+
+    /// <summary>The image of a proxy that is not Isthmus, as its name shows: Istio's, or Envoy. Empty otherwise.</summary>
+    public static string OtherProxy(Pod pod)
+    {
+        var image = pod.Spec.Containers.Concat(pod.Spec.InitContainers).FirstOrDefault(container => container.Name == "istio-proxy")?.Image ?? "";
+        return image.Split('/')[^1].Split(':', '@')[0] is "proxyv2" or "envoy" ? image : "";
+    }
 
     /// <summary>The workload of a Pod, as its proxy names it in metrics.</summary>
     public static string WorkloadOf(Pod pod)

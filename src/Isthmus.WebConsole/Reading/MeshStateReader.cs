@@ -7,9 +7,15 @@ namespace Isthmus.WebConsole.Reading;
 /// <summary>Reads all clusters through their API servers, with the rights of the user. It changes nothing.</summary>
 internal sealed class MeshStateReader(IReadOnlyList<ClusterAccess> clusters, string istioNamespace, TimeProvider time) : IDisposable
 {
+    private const int MostNamespaces = 50;
+
     private readonly MeshFactsReader _facts = new(istioNamespace);
     private readonly Dictionary<string, KubeClient> _clients = clusters.ToDictionary(
-        access => access.Name, access => new KubeClient(access, "isthmus-console") { RequestTimeout = TimeSpan.FromSeconds(8) }, StringComparer.Ordinal);
+        access => access.Name, access => new KubeClient(access, "isthmus-console") { RequestTimeout = TimeSpan.FromSeconds(6) }, StringComparer.Ordinal);
+
+    /// <summary>Namespaces to read in clusters where the user may not read all. The namespace of the context, and that of the control
+    /// plane, are read in any case.</summary>
+    public IReadOnlyList<string> Namespaces { get; set => field = [.. value.Distinct(StringComparer.Ordinal).Take(MostNamespaces)]; } = [];
 
     public void Dispose()
     {
@@ -18,24 +24,41 @@ internal sealed class MeshStateReader(IReadOnlyList<ClusterAccess> clusters, str
 
     public KubeClient Client(string context) => _clients[context];
 
-    public async Task<MeshState> ReadAsync(CancellationToken stop) => new(time.GetUtcNow(), await Task.WhenAll(clusters.Select(access => ReadAsync(access, stop))));
+    /// <summary>Lists with the user's rights.</summary>
+    public AllowedLists Lists(ClusterAccess access) => new(_clients[access.Name], [.. Namespaces.Append(access.Namespace).Append(istioNamespace).Where(name => name.Length > 0).Distinct(StringComparer.Ordinal)]);
 
-    private async Task<ClusterState> ReadAsync(ClusterAccess access, CancellationToken stop)
+    /// <summary>Reads what the picture needs.</summary>
+    /// <param name="early">Called with the services alone, before the control planes are asked: that takes as long again.</param>
+    public async Task<MeshState> ReadAsync(CancellationToken stop, Action<MeshState>? early = null)
     {
-        var client = _clients[access.Name];
-        var reading = _facts.ReadAsync(access.Name, access, stop);
+        var listing = clusters.Select(access => ListAsync(access, stop)).ToList();
+        if (early is not null) early(new(time.GetUtcNow(), [.. (await Task.WhenAll(listing)).Select(listed => listed with { IsPart = true })]));
+        return new(time.GetUtcNow(), await Task.WhenAll(clusters.Zip(listing, (access, listed) => ReadAsync(access, listed, stop))));
+    }
+
+    /// <summary>The services of a cluster.</summary>
+    private async Task<ClusterState> ListAsync(ClusterAccess access, CancellationToken stop)
+    {
+        var (lists, facts) = (Lists(access), new ClusterFacts(access.Name, "") { SystemNamespace = istioNamespace });
         try
         {
-            var services = client.ListAllAsync<Service>(Kinds.Service, null, new ListOptions(), stop);
-            var slices = client.ListAllAsync<EndpointSlice>(Kinds.EndpointSlice, null, new ListOptions(), stop);
-            var pods = await client.ListAllAsync<Pod>(Kinds.Pod, null, new ListOptions(), stop);
-            return new(access, await reading, await services, await slices, pods);
+            var (services, slices) = (lists.ListAsync<Service>(Kinds.Service, stop), lists.ListAsync<EndpointSlice>(Kinds.EndpointSlice, stop));
+            var pods = await lists.ListAsync<Pod>(Kinds.Pod, stop);
+            return new(access, facts, await services, await slices, pods) { Withheld = lists.Withheld };
         }
         catch (Exception e) when (e is HttpRequestException or KubeException)
         {
-            var facts = await reading;
-            // The facts alone may have been readable, at a second attempt.
-            return new(access, facts.Error.Length > 0 ? facts : facts with { Error = e is HttpRequestException failed ? Unreachable.Describe(failed) : e.Message }, [], [], []);
+            return new(access, facts with { Error = e is HttpRequestException failed ? Unreachable.Describe(failed) : e.Message, ErrorStatus = (e as KubeException)?.Code ?? 0 }, [], [], []);
         }
+    }
+
+    private async Task<ClusterState> ReadAsync(ClusterAccess access, Task<ClusterState> listing, CancellationToken stop)
+    {
+        var facts = await _facts.ReadAsync(_clients[access.Name], stop);
+        var listed = await listing;
+        // The facts alone may have been readable, at a second attempt.
+        if (listed.Facts.Error.Length > 0) return listed with { Facts = facts.Error.Length > 0 ? facts : facts with { Error = listed.Facts.Error, ErrorStatus = listed.Facts.ErrorStatus } };
+        // What may be read is shown, and what may not is named.
+        return facts.ErrorStatus == 403 ? listed with { Unverified = facts.Error } : listed with { Facts = facts };
     }
 }

@@ -11,15 +11,30 @@ using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.DependencyInjection;
+using ListenOptions = Microsoft.AspNetCore.Server.Kestrel.Core.ListenOptions;
 
 namespace Isthmus.WebConsole.Serving;
 
 /// <summary>Answers a call of the page: its arguments, and the answer.</summary>
 internal delegate Task<JsonNode> Answer(JsonObject arguments, CancellationToken stop);
 
-/// <summary>Serves the page and its calls on the loopback.</summary>
+/// <summary>An address of the console.</summary>
+/// <param name="Address">Null: all of this machine.</param>
+/// <param name="Port">0 chooses a free one.</param>
+/// <param name="Configure">How connections are taken: TLS.</param>
+/// <param name="NamesAt">The names under which it is reached, by the port.</param>
+internal sealed record ConsoleSite(IPAddress? Address, int Port, Action<ListenOptions> Configure, Func<int, SiteNames> NamesAt)
+{
+    /// <summary>The loopback, for whoever is on this machine.</summary>
+    public static ConsoleSite Loopback(int port) => new(IPAddress.Loopback, port, _ => { }, own => new("http", [$"127.0.0.1:{own}", $"localhost:{own}"]));
+}
+
+/// <summary>Serves the page and its calls.</summary>
 internal sealed class ConsoleServer : IAsyncDisposable
 {
+    /// <summary>The header with the key of a session.</summary>
+    internal const string KeyHeader = "X-Isthmus-Key";
+
     private const int LongestBody = 64 * 1024;
 
     /// <summary>Nothing from other hosts, and no script or style in the page itself.</summary>
@@ -35,30 +50,33 @@ internal sealed class ConsoleServer : IAsyncDisposable
     };
 
     private readonly WebApplication _app;
-    private readonly Entrance _entrance;
-    private readonly EventHub _events;
-    private readonly IReadOnlyDictionary<string, Answer> _answers;
-    private IReadOnlyList<string> _authorities = [];
+    private readonly IReadOnlyList<ConsoleSite> _sites;
+    private readonly IEntrance _entrance;
+    private IReadOnlyDictionary<int, SiteNames> _names = new Dictionary<int, SiteNames>();
 
-    /// <param name="port">0 chooses a free one.</param>
-    public ConsoleServer(int port, Entrance entrance, EventHub events, IReadOnlyDictionary<string, Answer> answers)
+    public ConsoleServer(IEntrance entrance, params IReadOnlyList<ConsoleSite> sites)
     {
-        (_entrance, _events, _answers) = (entrance, events, answers);
+        (_entrance, _sites) = (entrance, sites);
         var builder = WebApplication.CreateEmptyBuilder(new() { ApplicationName = "isthmus" });
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;
             kestrel.Limits.MaxRequestBodySize = LongestBody;
-            kestrel.Listen(IPAddress.Loopback, port);
+            foreach (var site in sites)
+            {
+                if (site.Address is { } address) kestrel.Listen(address, site.Port, site.Configure);
+                else kestrel.ListenAnyIP(site.Port, site.Configure);
+            }
         });
         _app = builder.Build();
         _app.Run(ServeAsync);
     }
 
+    /// <summary>The port of the first site.</summary>
     public int Port { get; private set; }
 
-    /// <exception cref="ProblemException">The port is in use.</exception>
-    public async Task StartAsync(int port, CancellationToken stop)
+    /// <exception cref="ProblemException">A port is in use.</exception>
+    public async Task StartAsync(CancellationToken stop)
     {
         try
         {
@@ -66,10 +84,11 @@ internal sealed class ConsoleServer : IAsyncDisposable
         }
         catch (IOException e)
         {
-            throw new ProblemException($"port {port}", $"cannot listen on 127.0.0.1:{port}: {e.InnerException?.Message ?? e.Message}", "choose another with --port, or leave it out", e);
+            throw new ProblemException($"port {string.Join(", ", _sites.Select(site => site.Port))}", $"cannot listen on {string.Join(", ", _sites.Select(site => $"{site.Address?.ToString() ?? "*"}:{site.Port}"))}: {e.InnerException?.Message ?? e.Message}", "choose another with --port, or leave it out", e);
         }
-        Port = new Uri(_app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single()).Port;
-        _authorities = [$"127.0.0.1:{Port}", $"localhost:{Port}"];
+        var ports = _app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Select(address => new Uri(address).Port).ToList();
+        Port = ports[0];
+        _names = ports.Zip(_sites).ToDictionary(pair => pair.First, pair => pair.Second.NamesAt(pair.First));
     }
 
     public async ValueTask DisposeAsync()
@@ -91,10 +110,11 @@ internal sealed class ConsoleServer : IAsyncDisposable
         headers.CacheControl = "no-store";
         var request = http.Request;
         var facts = new RequestFacts(request.Method, request.Path, request.Host.Value ?? "", request.Headers.Origin.ToString(), request.Headers["Sec-Fetch-Site"].ToString(), request.ContentType ?? "");
-        if (RequestRules.Check(facts, _authorities) is { } refusal)
+        if (!_names.TryGetValue(http.Connection.LocalPort, out var names)) await RefuseAsync(http, new(StatusCodes.Status503ServiceUnavailable, "the console is starting"));
+        else if (RequestRules.Check(facts, names) is { } refusal)
         {
             if (refusal.Status == StatusCodes.Status405MethodNotAllowed) headers.Allow = facts.Path.StartsWith(RequestRules.Api, StringComparison.Ordinal) ? "POST" : "GET, HEAD";
-            await RefuseAsync(http, refusal.Status, refusal.Reason);
+            await RefuseAsync(http, refusal);
         }
         else if (facts.Path.StartsWith(RequestRules.Api, StringComparison.Ordinal)) await CallAsync(http, facts.Path[RequestRules.Api.Length..]);
         else await FileAsync(http);
@@ -104,7 +124,7 @@ internal sealed class ConsoleServer : IAsyncDisposable
     {
         if (!Files.TryGetValue(http.Request.Path.Value ?? "", out var file) || typeof(ConsoleServer).Assembly.GetManifestResourceStream(file.File) is not { } content)
         {
-            await RefuseAsync(http, StatusCodes.Status404NotFound, "no such page");
+            await RefuseAsync(http, new(StatusCodes.Status404NotFound, "no such page"));
             return;
         }
         await using (content)
@@ -117,19 +137,41 @@ internal sealed class ConsoleServer : IAsyncDisposable
 
     private async Task CallAsync(HttpContext http, string name)
     {
+        var cookie = _entrance.CookieName is { } plain ? http.Request.IsHttps ? $"__Host-{plain}" : plain : null;
         if (name == "session")
         {
-            var token = (await ArgumentsAsync(http))?["token"]?.ToString() ?? "";
-            if (_entrance.Exchange(token) is { } key) await WriteAsync(http, new JsonObject { ["key"] = key });
-            else await RefuseAsync(http, StatusCodes.Status403Forbidden, "the token is not valid, or was used before: start 'isthmus console' again");
+            await EnterAsync(http, cookie);
+            return;
         }
-        else if (!_entrance.Admits(http.Request.Headers.Authorization.ToString()))
-            await RefuseAsync(http, StatusCodes.Status401Unauthorized, "open the address that 'isthmus console' printed");
-        else if (name == "events") await EventsAsync(http);
-        else if (!_answers.TryGetValue(name, out var answer)) await RefuseAsync(http, StatusCodes.Status404NotFound, $"no such call: {name}");
-        else if (await ArgumentsAsync(http) is not { } arguments) await RefuseAsync(http, StatusCodes.Status400BadRequest, "the body is not a JSON object");
+        var proof = new CallerProof(http.Request.Headers[KeyHeader].ToString(), cookie is null ? "" : http.Request.Cookies[cookie] ?? "", http.Request.Headers.Authorization.ToString());
+        var (visit, refusal) = await _entrance.AdmitAsync(proof, http.RequestAborted);
+        if (visit is null) await RefuseAsync(http, refusal!);
+        else if (name == "leave")
+        {
+            _entrance.Leave(proof);
+            if (cookie is not null) http.Response.Cookies.Delete(cookie, CookieRules(http));
+            await WriteAsync(http, new JsonObject());
+        }
+        else if (name == "events") await EventsAsync(http, visit);
+        else if (!visit.Answers.TryGetValue(name, out var answer)) await RefuseAsync(http, new(StatusCodes.Status404NotFound, $"no such call: {name}"));
+        else if (await ArgumentsAsync(http) is not { } arguments) await RefuseAsync(http, new(StatusCodes.Status400BadRequest, "the body is not a JSON object"));
         else await AnswerAsync(http, answer, arguments);
     }
+
+    private async Task EnterAsync(HttpContext http, string? cookie)
+    {
+        var entry = await _entrance.EnterAsync((await ArgumentsAsync(http))?["token"]?.ToString() ?? "", http.RequestAborted);
+        if (entry.Refusal is { } refusal)
+        {
+            await RefuseAsync(http, refusal);
+            return;
+        }
+        if (cookie is not null && entry.Cookie is { } value) http.Response.Cookies.Append(cookie, value, CookieRules(http));
+        await WriteAsync(http, new JsonObject { ["key"] = entry.Key });
+    }
+
+    /// <summary>No script reads it, no other site causes it to be sent, and it ends with the browser.</summary>
+    private static CookieOptions CookieRules(HttpContext http) => new() { HttpOnly = true, SameSite = SameSiteMode.Strict, Secure = http.Request.IsHttps, Path = "/", IsEssential = true };
 
     private static async Task<JsonObject?> ArgumentsAsync(HttpContext http)
     {
@@ -151,7 +193,7 @@ internal sealed class ConsoleServer : IAsyncDisposable
         }
         catch (Exception e) when (e is ProblemException or KubeException or HttpRequestException)
         {
-            await RefuseAsync(http, StatusCodes.Status422UnprocessableEntity, e.Message);
+            await RefuseAsync(http, new(StatusCodes.Status422UnprocessableEntity, e.Message));
         }
         catch (OperationCanceledException) when (http.RequestAborted.IsCancellationRequested)
         {
@@ -159,13 +201,14 @@ internal sealed class ConsoleServer : IAsyncDisposable
         }
     }
 
-    private async Task EventsAsync(HttpContext http)
+    private static async Task EventsAsync(HttpContext http, Visit visit)
     {
+        using var ending = CancellationTokenSource.CreateLinkedTokenSource(http.RequestAborted, visit.Ended);
         http.Response.ContentType = "text/event-stream";
         http.Features.Get<IHttpResponseBodyFeature>()?.DisableBuffering();
         try
         {
-            await foreach (var one in _events.ListenAsync(http.RequestAborted))
+            await foreach (var one in visit.Events.ListenAsync(ending.Token))
             {
                 await http.Response.WriteAsync($"event: {one.Name}\ndata: ", http.RequestAborted);
                 await http.Response.Body.WriteAsync(one.Json, http.RequestAborted);
@@ -175,7 +218,7 @@ internal sealed class ConsoleServer : IAsyncDisposable
         }
         catch (OperationCanceledException)
         {
-            // The page was closed.
+            // The page was closed, or the session ended.
         }
     }
 
@@ -185,10 +228,11 @@ internal sealed class ConsoleServer : IAsyncDisposable
         return http.Response.WriteAsync(value.ToJsonString(), Encoding.UTF8, http.RequestAborted);
     }
 
-    private static Task RefuseAsync(HttpContext http, int status, string reason)
+    private static Task RefuseAsync(HttpContext http, Refusal refusal)
     {
-        http.Response.StatusCode = status;
+        http.Response.StatusCode = refusal.Status;
+        if (refusal.AsksForToken) http.Response.Headers.WWWAuthenticate = "Bearer";
         http.Response.ContentType = "text/plain; charset=utf-8";
-        return http.Response.WriteAsync($"{reason}\n", http.RequestAborted);
+        return http.Response.WriteAsync($"{refusal.Reason}\n", http.RequestAborted);
     }
 }

@@ -1,7 +1,11 @@
 namespace Isthmus.WebConsole.Serving;
 
 /// <summary>Why a request is not served.</summary>
-internal sealed record Refusal(int Status, string Reason);
+internal sealed record Refusal(int Status, string Reason)
+{
+    /// <summary>Whether a token for the API server would help.</summary>
+    public bool AsksForToken { get; init; }
+}
 
 /// <summary>What decides whether a request is served, before its path matters.</summary>
 /// <param name="FetchSite">The header <c>Sec-Fetch-Site</c>, which browsers send.</param>
@@ -15,11 +19,10 @@ internal static class RequestRules
 {
     public const string Api = "/api/";
 
-    /// <param name="authorities">Names of this server, with its port.</param>
-    public static Refusal? Check(RequestFacts request, IReadOnlyCollection<string> authorities)
+    public static Refusal? Check(RequestFacts request, SiteNames names)
     {
-        if (!authorities.Contains(request.Host, StringComparer.OrdinalIgnoreCase)) return new(421, $"Host '{request.Host}' is not this console: use {string.Join(" or ", authorities)}");
-        if (request.Origin.Length > 0 && !authorities.Any(own => request.Origin.Equals($"http://{own}", StringComparison.OrdinalIgnoreCase)))
+        if (!names.Has(request.Host)) return new(421, $"Host '{request.Host}' is not this console: use {names}");
+        if (request.Origin.Length > 0 && !names.IsOwn(request.Origin, request.Host))
             return new(403, $"Origin '{request.Origin}' is another site: its pages cannot use the console");
         if (!request.Path.StartsWith(Api, StringComparison.Ordinal)) return request.Method is "GET" or "HEAD" ? null : new(405, $"{request.Method} is not allowed here: use GET");
         if (request.Method != "POST") return new(405, $"{request.Method} is not allowed here: calls need POST");

@@ -41,9 +41,56 @@ public sealed class ConsoleTests(MeshRig mesh) : IDisposable
         await load.FinishAsync(0);
     }
 
+    /// <summary>The console as a Deployment: who has no token sees nothing, a viewer of one namespace sees that, and a viewer of everything the mesh.</summary>
+    [Fact]
+    public async Task In_a_cluster_viewers_log_in_and_see_what_their_tokens_may_read()
+    {
+        var lab = await mesh.LabAsync();
+        const string operation = "{apiVersion: install.istio.io/v1alpha1, kind: IstioOperator, metadata: {name: console}, spec: {profile: empty, values: {console: {enabled: true}, global: {multiCluster: {clusterName: cluster1}}}}}";
+        var viewer = $"viewer-{RandomNumberGenerator.GetHexString(6, lowercase: true)}";
+        await mesh.WithFileAsync(operation, async file =>
+        {
+            (await lab.IsthmusAsync("install", "--context=cluster1", "-y", "-f", file)).Expect(0);
+            try
+            {
+                var account = await mesh.KubectlAsync("cluster1", "-n istio-system get deployment isthmus-console -o jsonpath={.spec.template.spec.serviceAccountName}={.spec.template.spec.automountServiceAccountToken}");
+                Assert.Equal("isthmus-console=false", account.Trim());
+                Assert.Equal("no", (await lab.KubectlAsync("--context=cluster1", "auth", "can-i", "list", "pods", "-A", "--as=system:serviceaccount:istio-system:isthmus-console")).Output.Trim());
+                foreach (var (name, bind) in ((string, string)[])[($"{viewer}-one", "-n sample create rolebinding {0} --clusterrole=view --serviceaccount=sample:{0}"), ($"{viewer}-all", "create clusterrolebinding {0} --clusterrole=cluster-admin --serviceaccount=sample:{0}")])
+                {
+                    await mesh.KubectlAsync("cluster1", $"-n sample create serviceaccount {name}");
+                    await mesh.KubectlAsync("cluster1", string.Format(CultureInfo.InvariantCulture, bind, name));
+                }
+                string[] tokens = [(await mesh.KubectlAsync("cluster1", $"-n sample create token {viewer}-one")).Trim(), (await mesh.KubectlAsync("cluster1", $"-n sample create token {viewer}-all")).Trim()];
+                using var forward = lab.Begin("dashboard", "console", "--context=cluster1", "--browser=false", "--port=0");
+                try
+                {
+                    var address = await forward.StandardOutput.ReadLineAsync(Stop) ?? throw new InvalidOperationException(await forward.StandardError.ReadToEndAsync(Stop));
+                    MeshRig.Note(await BrowseAsync(address, lab, tokens));
+                    // Ctrl-C ends it, with an open page.
+                    using var interrupt = Process.Start("kill", ["-INT", forward.Id.ToString(CultureInfo.InvariantCulture)]);
+                    await forward.WaitForExitAsync(Stop);
+                    Assert.Equal(0, forward.ExitCode);
+                }
+                finally
+                {
+                    if (!forward.HasExited) forward.Kill(entireProcessTree: true);
+                }
+            }
+            finally
+            {
+                await lab.KubectlAsync("--context=cluster1", "-n", "sample", "delete", "serviceaccount", $"{viewer}-one", $"{viewer}-all");
+                await lab.KubectlAsync("--context=cluster1", "-n", "sample", "delete", "rolebinding", $"{viewer}-one");
+                await lab.KubectlAsync("--context=cluster1", "delete", "clusterrolebinding", $"{viewer}-all");
+                (await lab.IsthmusAsync("uninstall", "--context=cluster1", "-y", "-f", file)).Expect(0);
+            }
+            Assert.Equal("", (await mesh.KubectlAsync("cluster1", "-n istio-system get deployments,serviceaccounts,services -l app=isthmus-console -o name")).Trim());
+        });
+    }
+
     public void Dispose() => Directory.Delete(_directory, recursive: true);
 
-    private async Task<string> BrowseAsync(string address, LabRig lab)
+    private async Task<string> BrowseAsync(string address, LabRig lab, params string[] tokens)
     {
         var artifacts = Path.GetFullPath(Path.Combine(Path.GetDirectoryName(LabRig.FindProgram())!, "../../.."));
         var browser = Path.Combine(artifacts, "browser");
@@ -59,6 +106,7 @@ public sealed class ConsoleTests(MeshRig mesh) : IDisposable
             ["fonts"] = fonts,
             ["packages"] = Path.Combine(artifacts, "npm/"),
             ["pictures"] = Environment.GetEnvironmentVariable("ISTHMUS_ACCEPT") == "1" ? Path.GetFullPath(Path.Combine(Folder(), "../../../docs/images")) : "",
+            ["tokens"] = string.Join(' ', tokens),
             ["service"] = $"s{RandomNumberGenerator.GetHexString(8, lowercase: true)}",
         });
         var start = new ProcessStartInfo("node", [Path.Combine(Folder(), "ConsoleTests.mjs"), settings]) { RedirectStandardOutput = true, RedirectStandardError = true };

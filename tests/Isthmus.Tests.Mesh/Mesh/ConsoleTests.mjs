@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 
-const { address, program, libraries, fonts, packages, pictures, service } = JSON.parse(process.argv[2]);
+const { address, program, libraries, fonts, packages, pictures, service, tokens } = JSON.parse(process.argv[2]);
 const require = createRequire(packages);
 const { chromium } = require('playwright-core');
 const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
@@ -20,7 +20,8 @@ context.setDefaultTimeout(patience);
 const page = await context.newPage();
 const complaints = [], asked = new Set();
 page.on('pageerror', e => complaints.push(e.message));
-page.on('console', message => message.type() === 'error' && complaints.push(message.text()));
+// Before someone has logged in, the browser reports the answer 401.
+page.on('console', message => message.type() === 'error' && !(tokens && message.text().includes('401')) && complaints.push(message.text()));
 context.on('request', request => asked.add(new URL(request.url()).origin));
 
 const kubectl = (...args) => execFileSync('kubectl', args, { encoding: 'utf8' });
@@ -229,7 +230,7 @@ async function drawn(count) {
     { id: `${cluster}/ns${i % 10}/svc-${i}`, cluster, namespace: `ns${i % 10}`, name: `svc-${i}`, kind: 'service', ready: 2, all: 2, sidecars: 2, health: i % 40 ? 'ok' : 'down', workload: 'x' })));
   const topology = {
     read: new Date().toISOString(), services, watches: [],
-    clusters: clusters.map(name => ({ context: name, name, network: `net-${name}`, error: '', proxies: count, controlPlanes: [{ namespace: 'istio-system', serves: name, ready: 1, all: 1 }], gateways: [] })),
+    clusters: clusters.map(name => ({ context: name, name, network: `net-${name}`, error: '', proxies: count, controlPlanes: [{ namespace: 'istio-system', serves: name, ready: 1, all: 1 }], gateways: [], withheld: [] })),
   };
   const flows = services.flatMap((from, i) => [3, 7, 11].map(k => ({ from: from.id, to: services[(i * k + k) % count].id, protocol: 'http', rate: i % 20, errors: 0, p50: 1, p95: 2, bytes: 0, way: 'direct', security: 'mtls', identity: '', flags: [] })))
     .filter(flow => flow.from !== flow.to);
@@ -255,7 +256,73 @@ async function drawn(count) {
   return { median, calls: flows.length };
 }
 
-try {
+async function login(token) {
+  await page.getByLabel('Token').fill(token);
+  await page.getByRole('button', { name: 'Log in' }).click();
+}
+
+async function logout() {
+  await page.getByRole('button', { name: 'Log out' }).click();
+  await page.getByRole('heading', { name: 'Log in' }).waitFor();
+  assert.equal(await page.locator('.summary').count(), 0, 'nothing of the last viewer is left');
+}
+
+/** The console in a cluster: nobody, a viewer of one namespace, a viewer of everything. */
+const viewers = {
+  async login() {
+    assert.equal(await page.locator('.summary').count(), 0);
+    await fits();
+    await picture('login');
+    await login('guess');
+    await sees('the API server refuses the token');
+  },
+  async 'one namespace'() {
+    await login(tokens.split(' ')[0]);
+    await page.locator('.summary').waitFor();
+    await sees('You may not read everything.');
+    await sees('services: you may list those of sample only');
+    await page.getByRole('button', { name: 'List' }).click();
+    const services = await page.getByRole('table', { name: 'Services' }).innerText();
+    assert.match(services, /helloworld\.sample/);
+    assert.ok(!services.includes('istio-system'), services);
+    await page.getByRole('button', { name: 'Picture' }).click();
+    await fits();
+    await picture('viewer');
+    await open('problems');
+    await sees('Not everything was checked.');
+    await fits();
+    await open('topology');
+    await logout();
+  },
+  async 'the mesh'() {
+    await login(tokens.split(' ')[1]);
+    await page.locator('.summary').waitFor();
+    // First come the services, then the control planes.
+    await sees('read at');
+    await page.getByRole('button', { name: 'List' }).click();
+    assert.match(await page.getByRole('table', { name: 'Clusters' }).innerText(), /cluster1[^]*network1[^]*synced[^]*cluster2/);
+    await open(`trace?cluster=cluster1&pod=deployment/sleep.sample&target=${encodeURIComponent(target)}`);
+    await page.locator('.verdict').waitFor();
+    await open('topology');
+    await logout();
+  },
+};
+
+const tools = await context.newCDPSession(page);
+
+/** Not through the page: its policy allows no scripts but its own. */
+const checkable = () => tools.send('Runtime.evaluate', { expression: axe });
+
+async function inCluster() {
+  await step('the page opens', async () => {
+    await page.goto(address);
+    await page.getByRole('heading', { name: 'Log in' }).waitFor();
+  });
+  await checkable();
+  for (const [name, work] of Object.entries(viewers)) await step(name, work);
+}
+
+async function onThisMachine() {
   const begun = performance.now();
   await step('the page opens', async () => {
     await page.goto(address);
@@ -264,9 +331,7 @@ try {
     assert.ok(!page.url().includes('token'), 'the token is no longer in the address');
     return `first picture after ${seconds(begun)}`;
   });
-  // Not through the page: its policy allows no scripts but its own.
-  const tools = await context.newCDPSession(page);
-  await tools.send('Runtime.evaluate', { expression: axe });
+  await checkable();
   await step('topology', topology);
   await step('keyboard', keyboard);
   for (const [name, work] of Object.entries(others)) await step(name, async () => { await work(); await fits(); await picture(name); });
@@ -277,6 +342,10 @@ try {
     assert.ok(many.median <= 2 * few.median, `a frame takes ${many.median.toFixed(1)} ms, and ${few.median.toFixed(1)} ms with 20 services`);
     return `${many.calls} calls, ${many.median.toFixed(1)} ms a frame; with 20 services ${few.median.toFixed(1)} ms`;
   });
+}
+
+try {
+  await (tokens ? inCluster() : onThisMachine());
   await step('no other host', () => assert.deepEqual([...asked].filter(one => one !== origin && one !== 'null'), []));
 } finally {
   await browser.close();

@@ -49,6 +49,17 @@ public sealed class AnswersTests(LoopbackMeshRig mesh)
     });
 
     [Fact]
+    public async Task Services_are_known_before_the_control_planes_are_asked()
+    {
+        using var reader = new MeshStateReader([.. LoopbackMeshRig.Clusters.Select(mesh.Access)], WellKnown.SystemNamespace, TimeProvider.System);
+        MeshState? early = null;
+        var whole = await reader.ReadAsync(Stop, part => early = part);
+        Assert.All(early!.Clusters, cluster => Assert.Equal((true, 0), (cluster.IsPart, cluster.Facts.ControlPlanes.Count)));
+        Assert.All(whole.Clusters, cluster => Assert.Equal((false, 1), (cluster.IsPart, cluster.Facts.ControlPlanes.Count)));
+        Assert.Equal(whole.Clusters.Select(cluster => cluster.Services.Count), early.Clusters.Select(cluster => cluster.Services.Count));
+    }
+
+    [Fact]
     public Task A_service_has_its_endpoints_and_what_each_control_plane_knows_of_them() => UseAsync(async (_, answers) =>
     {
         var page = await answers["service"](new() { ["namespace"] = System, ["name"] = Gateway }, Stop);

@@ -1,5 +1,4 @@
 using System.Net;
-using System.Net.Http.Headers;
 using System.Text;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Problems;
@@ -11,22 +10,26 @@ namespace Isthmus.Tests.WebConsole;
 /// <summary>The server of the console, asked over real sockets.</summary>
 public sealed class ConsoleServerTests : IAsyncLifetime
 {
-    private readonly Entrance _entrance = new();
+    private readonly Entrance _entrance;
     private readonly EventHub _events = new();
     private readonly HttpClient _http = new(new SocketsHttpHandler { UseProxy = false, Expect100ContinueTimeout = TimeSpan.FromMinutes(1) });
     private readonly ConsoleServer _server;
 
-    public ConsoleServerTests() => _server = new(0, _entrance, _events, new Dictionary<string, Answer>
+    public ConsoleServerTests()
     {
-        ["echo"] = (arguments, _) => Task.FromResult<JsonNode>(new JsonObject { ["said"] = arguments["say"]?.ToString() }),
-        ["fail"] = (_, _) => throw new ProblemException("Pod shop/orders", "does not exist", "name another"),
-    });
+        _entrance = new(_events, new Dictionary<string, Answer>
+        {
+            ["echo"] = (arguments, _) => Task.FromResult<JsonNode>(new JsonObject { ["said"] = arguments["say"]?.ToString() }),
+            ["fail"] = (_, _) => throw new ProblemException("Pod shop/orders", "does not exist", "name another"),
+        });
+        _server = new(_entrance, ConsoleSite.Loopback(0));
+    }
 
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
 
     public async ValueTask InitializeAsync()
     {
-        await _server.StartAsync(0, Stop);
+        await _server.StartAsync(Stop);
         _http.BaseAddress = new($"http://127.0.0.1:{_server.Port}");
     }
 
@@ -39,7 +42,7 @@ public sealed class ConsoleServerTests : IAsyncLifetime
     private async Task<(HttpStatusCode Status, string Body)> CallAsync(string name, string body = "{}", string? key = null)
     {
         using var request = new HttpRequestMessage(HttpMethod.Post, $"/api/{name}") { Content = new StringContent(body, Encoding.UTF8, "application/json") };
-        if (key is not null) request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", key);
+        if (key is not null) request.Headers.Add(ConsoleServer.KeyHeader, key);
         using var response = await _http.SendAsync(request, Stop);
         return (response.StatusCode, await response.Content.ReadAsStringAsync(Stop));
     }
@@ -88,7 +91,7 @@ public sealed class ConsoleServerTests : IAsyncLifetime
         async Task<HttpStatusCode> SendAsync(Action<HttpRequestMessage> change)
         {
             using var request = new HttpRequestMessage(HttpMethod.Post, "/api/echo") { Content = new StringContent("{}", Encoding.UTF8, "application/json") };
-            request.Headers.Authorization = new("Bearer", key);
+            request.Headers.Add(ConsoleServer.KeyHeader, key);
             change(request);
             using var response = await _http.SendAsync(request, Stop);
             return response.StatusCode;
@@ -122,7 +125,7 @@ public sealed class ConsoleServerTests : IAsyncLifetime
         _events.Publish(new("topology", "2"u8.ToArray()));
         Assert.False(_events.HasListeners);
         using var request = new HttpRequestMessage(HttpMethod.Post, "/api/events") { Content = new StringContent("{}", Encoding.UTF8, "application/json") };
-        request.Headers.Authorization = new("Bearer", await EnterAsync());
+        request.Headers.Add(ConsoleServer.KeyHeader, await EnterAsync());
         using (var response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, Stop))
         {
             Assert.Equal("text/event-stream", response.Content.Headers.ContentType?.MediaType);
@@ -143,8 +146,8 @@ public sealed class ConsoleServerTests : IAsyncLifetime
     [Fact]
     public async Task A_port_in_use_is_named()
     {
-        await using var second = new ConsoleServer(_server.Port, _entrance, _events, new Dictionary<string, Answer>());
-        var refused = await Assert.ThrowsAsync<ProblemException>(() => second.StartAsync(_server.Port, Stop));
+        await using var second = new ConsoleServer(_entrance, ConsoleSite.Loopback(_server.Port));
+        var refused = await Assert.ThrowsAsync<ProblemException>(() => second.StartAsync(Stop));
         Assert.StartsWith($"port {_server.Port}: cannot listen on 127.0.0.1:{_server.Port}: ", refused.Message, StringComparison.Ordinal);
     }
 }

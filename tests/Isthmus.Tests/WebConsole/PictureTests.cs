@@ -67,6 +67,33 @@ public sealed class PictureTests
     public void Only_Pods_with_a_proxy_count_as_part_of_the_mesh() =>
         Assert.Equal((1, 0), (Drawn.Services.Single(service => service.Name == "buyer").Sidecars, Drawn.Services.Single(service => service.Name == "half").Sidecars));
 
+    [Theory]
+    [InlineData("docker.io/istio/proxyv2:1.20.8", true)]
+    [InlineData("registry.example.com:5000/proxyv2@sha256:00", true)]
+    [InlineData("envoyproxy/envoy:v1.28", true)]
+    [InlineData("isthmus.internal/isthmus:0.1.0", false)]
+    [InlineData("registry.example.com/proxyv2/isthmus:1", false)]
+    [InlineData("", false)]
+    public void A_proxy_that_is_not_Isthmus_is_named_by_its_image(string image, bool isOther)
+    {
+        var pod = Read<Pod>($"{{metadata: {{name: a, namespace: shop, labels: {{app: buyer}}}}, spec: {{containers: [{{name: app, image: proxyv2}}, {{name: istio-proxy, image: '{image}'}}]}}, status: {{phase: Running}}}}");
+        Assert.Equal(isOther ? image : "", ClusterState.OtherProxy(pod));
+        var drawn = TopologyBuilder.Build(new(default, [Cluster(1, [Service("buyer", "app: buyer")], [], [pod])]));
+        Assert.Equal(isOther ? [image] : [], Assert.Single(drawn.Services).OtherProxies);
+    }
+
+    [Fact]
+    public void The_first_picture_has_the_services_and_leaves_out_what_may_be_a_gateway()
+    {
+        var gateway = Read<Service>("{metadata: {name: gw2, namespace: istio-system}}");
+        var part = Cluster(1, [Service("buyer", "app: buyer"), gateway], [Slice("buyer", true)], []) with { Facts = new ClusterFacts("context1", ""), IsPart = true };
+        var drawn = TopologyBuilder.Build(new(default, [part]));
+        Assert.True(drawn.IsPart);
+        Assert.Equal("buyer", Assert.Single(drawn.Services).Name);
+        Assert.False(Drawn.IsPart);
+        Assert.Contains(TopologyBuilder.Build(new(default, [part with { IsPart = false }])).Services, service => service.Name == "gw2");
+    }
+
     [Fact]
     public void A_call_that_both_ends_count_is_one_arrow_with_what_each_end_knows()
     {

@@ -6,7 +6,7 @@ namespace Isthmus.Tests.WebConsole;
 /// <summary>Who may use the console: its own page, opened by whoever started it.</summary>
 public sealed class RequestRulesTests
 {
-    private static readonly string[] Own = ["127.0.0.1:4711", "localhost:4711"];
+    private static readonly SiteNames Own = new("http", ["127.0.0.1:4711", "localhost:4711"]);
 
     private static readonly RequestFacts Call = new("POST", "/api/trace", "127.0.0.1:4711", "http://127.0.0.1:4711", "same-origin", "application/json");
 
@@ -70,18 +70,44 @@ public sealed class RequestRulesTests
         Assert.Equal(405, Status(new("POST", "/", "localhost:4711", "", "", "application/json")));
     }
 
+    [Theory]
+    [InlineData("localhost:8090", "http://localhost:8090", null)]
+    [InlineData("LOCALHOST:41234", "", null)]
+    [InlineData("127.0.0.1", "http://127.0.0.1", null)]
+    [InlineData("[::1]:8090", "http://[::1]:8090", null)]
+    [InlineData("[::1]", "", null)]
+    [InlineData("localhost:8090", "http://localhost:3000", 403)]
+    [InlineData("localhost:8090", "https://localhost:8090", 403)]
+    [InlineData("localhost.evil.test:8090", "", 421)]
+    [InlineData("evil.test:8090", "http://evil.test:8090", 421)]
+    [InlineData(":8090", "", 421)]
+    public void A_forwarded_port_may_be_any_and_its_name_is_that_of_the_loopback(string host, string origin, int? status) =>
+        Assert.Equal(status, RequestRules.Check(Call with { Host = host, Origin = origin }, new("http", ["localhost", "127.0.0.1", "[::1]"], AnyPort: true))?.Status);
+
+    [Theory]
+    [InlineData("console.example.com", "https://console.example.com", null)]
+    [InlineData("console.example.com:443", "", null)]
+    [InlineData("Console.Example.Com:8443", "https://console.example.com:8443", null)]
+    [InlineData("console.example.com:9443", "", 421)]
+    [InlineData("console.example.com", "http://console.example.com", 403)]
+    [InlineData("other.example.com", "", 421)]
+    [InlineData("localhost", "", 421)]
+    public void Over_TLS_only_the_names_that_are_set_are_served(string host, string origin, int? status) =>
+        Assert.Equal(status, RequestRules.Check(Call with { Host = host, Origin = origin }, new("https", ["console.example.com", "console.example.com:8443"]))?.Status);
+
     [Fact]
-    public void The_token_opens_once_and_only_its_key_admits()
+    public async Task The_token_opens_once_and_only_its_key_admits()
     {
-        var entrance = new Entrance();
-        Assert.Null(entrance.Exchange(""));
-        Assert.Null(entrance.Exchange(entrance.Token[1..]));
-        var key = entrance.Exchange(entrance.Token);
-        Assert.NotNull(key);
+        var stop = TestContext.Current.CancellationToken;
+        static Entrance New() => new(new(), new Dictionary<string, Answer>());
+        async Task<bool> AdmitsAsync(Entrance entrance, string key) => (await entrance.AdmitAsync(new(key, "", ""), stop)).Visit is not null;
+        var entrance = New();
+        foreach (var wrong in (string[])["", entrance.Token[1..]]) Assert.Equal(403, (await entrance.EnterAsync(wrong, stop)).Refusal?.Status);
+        var key = (await entrance.EnterAsync(entrance.Token, stop)).Key;
         Assert.NotEqual(entrance.Token, key);
-        Assert.Null(entrance.Exchange(entrance.Token));
-        Assert.True(entrance.Admits($"Bearer {key}"));
-        foreach (var wrong in (string[])["", "Bearer ", $"Bearer {entrance.Token}", $"Basic {key}", $"Bearer {key}x", key]) Assert.False(entrance.Admits(wrong), wrong);
-        Assert.False(new Entrance().Admits($"Bearer {key}"));
+        Assert.Equal(403, (await entrance.EnterAsync(entrance.Token, stop)).Refusal?.Status);
+        Assert.True(await AdmitsAsync(entrance, key));
+        foreach (var wrong in (string[])["", entrance.Token, $"{key}x", $"Bearer {key}"]) Assert.False(await AdmitsAsync(entrance, wrong), wrong);
+        Assert.False(await AdmitsAsync(New(), key));
     }
 }

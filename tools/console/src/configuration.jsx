@@ -1,6 +1,6 @@
 import { useState } from 'preact/hooks';
 import { useAsk } from './ask.js';
-import { Choice, Command, Table, link } from './parts.jsx';
+import { Badge, Choice, Command, Table, link } from './parts.jsx';
 
 const parts = ['clusters', 'listeners', 'routes', 'endpoints', 'secrets'];
 const most = 300;
@@ -23,6 +23,7 @@ export function ConfigurationPage({ args }) {
     </div>
     {!args.pod && <p class="quiet">Choose a proxy to read its configuration.</p>}
     {args.pod && pods.answer && !chosen && <p role="alert" class="failure">{args.pod} is gone, or has no proxy.</p>}
+    {chosen && (chosen.otherProxy || page.answer?.program) && <p><Badge kind="info">not Isthmus</Badge> This proxy is {page.answer?.program || chosen.otherProxy}. It reports its configuration; traces follow it, and make no call from it.</p>}
     {page.busy && <p class="quiet" role="status">Asking the proxy…</p>}
     {page.error && <p role="alert" class="failure">{page.error}</p>}
     {page.answer && !page.busy && <>

@@ -3,20 +3,21 @@
 const storage = 'isthmus-console-key';
 
 export class CallError extends Error {
-  constructor(status, message) {
+  constructor(status, message, asksForToken) {
     super(message);
     this.status = status;
+    this.asksForToken = asksForToken;
   }
 }
 
 async function post(name, args, signal) {
   const response = await fetch(`/api/${name}`, {
     method: 'POST',
-    headers: { 'Content-Type': 'application/json', Authorization: `Bearer ${localStorage.getItem(storage) ?? ''}` },
+    headers: { 'Content-Type': 'application/json', 'X-Isthmus-Key': localStorage.getItem(storage) ?? '' },
     body: JSON.stringify(args ?? {}),
     signal,
   });
-  if (!response.ok) throw new CallError(response.status, (await response.text()).trim());
+  if (!response.ok) throw new CallError(response.status, (await response.text()).trim(), response.headers.has('WWW-Authenticate'));
   return response;
 }
 
@@ -27,8 +28,19 @@ export async function enter() {
   const token = new URLSearchParams(location.hash.slice(1)).get('token');
   if (!token) return;
   history.replaceState(null, '', location.pathname + '#/topology');
+  await begin(token);
+}
+
+/** Exchanges a token for a key. */
+export async function begin(token) {
   localStorage.removeItem(storage);
   localStorage.setItem(storage, (await call('session', { token })).key);
+}
+
+/** Ends the session. */
+export async function leave() {
+  await call('leave');
+  localStorage.removeItem(storage);
 }
 
 /** Listens for server-sent events, and connects again after an interruption, until the key is refused. */
@@ -48,7 +60,7 @@ export async function listen(onEvent, onState) {
         }
       }
     } catch (e) {
-      if (e instanceof CallError && e.status === 401) return onState('refused', e.message);
+      if (e instanceof CallError && (e.status === 401 || e.asksForToken)) return onState(e.asksForToken ? 'login' : 'refused', e.message);
     }
     onState('lost');
     await new Promise(done => setTimeout(done, pause));

@@ -1,9 +1,10 @@
 import { render } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { call, enter, listen } from './connection.js';
+import { begin, call, enter, leave, listen } from './connection.js';
 import { CertificatesPage } from './certificates.jsx';
 import { ConfigurationPage } from './configuration.jsx';
 import { HistoryPage } from './history.jsx';
+import { LoginPage } from './login.jsx';
 import { ProblemsPage } from './problems.jsx';
 import { ServicePage } from './service.jsx';
 import { TopologyPage } from './topology.jsx';
@@ -25,12 +26,22 @@ function App() {
   const [state, setState] = useState(['opening']);
   const [at, setAt] = useState(place());
   const heading = useRef();
+  const watch = () => listen((name, value) => setLive(before => ({ ...before, [name]: value })), (name, why) => {
+    // The next viewer must not see what this one saw.
+    if (name === 'login') setLive({});
+    setState([name, why]);
+  });
   useEffect(() => {
     const moved = () => { setAt(place()); heading.current?.focus(); };
     addEventListener('hashchange', moved);
-    enter().then(() => listen((name, value) => setLive(before => ({ ...before, [name]: value })), (...next) => setState(next))).catch(e => setState(['refused', e.message]));
+    enter().then(watch).catch(e => setState(['refused', e.message]));
     return () => removeEventListener('hashchange', moved);
   }, []);
+  const login = async token => {
+    await begin(token);
+    setState(['opening']);
+    watch();
+  };
   const [, title, Page] = pages.find(([page]) => page === at.name);
   useEffect(() => { document.title = `${title} · Isthmus console`; }, [title]);
   const errors = live.problems?.rows.filter(row => row.severity === 'error').length ?? 0;
@@ -39,11 +50,12 @@ function App() {
     <header>
       <span class="brand">Isthmus</span>
       <nav aria-label="Pages"><ul>{pages.map(([name, text]) => <li><a href={`#/${name}`} aria-current={name === at.name ? 'page' : undefined}>{text}{name === 'problems' && errors > 0 && <span class="count">{errors}<span class="hidden"> {errors === 1 ? 'error' : 'errors'}</span></span>}</a></li>)}</ul></nav>
-      <span class={`state ${state[0]}`} role="status">{{ live: 'live', lost: 'connection lost', refused: 'closed', opening: 'opening' }[state[0]]}</span>
+      <span class={`state ${state[0]}`} role="status">{{ live: 'live', lost: 'connection lost', refused: 'closed', opening: 'opening', login: 'not logged in' }[state[0]]}</span>
+      {live.viewer && state[0] !== 'login' && <span class="viewer"><span title={`until ${new Date(live.viewer.ends).toLocaleString()}`}>{live.viewer.user || 'logged in'}</span> <button type="button" onClick={() => leave().catch(() => {})}>Log out</button></span>}
     </header>
     <main id="main">
-      <h1 tabIndex={-1} ref={heading}>{title}</h1>
-      {state[0] === 'refused' ? <p role="alert">This page is closed: {state[1]}.</p> : <Page key={at.name} {...live} args={at.args} onRefresh={() => call('refresh')} />}
+      <h1 tabIndex={-1} ref={heading}>{state[0] === 'login' ? 'Log in' : title}</h1>
+      {state[0] === 'login' ? <LoginPage why={state[1]} onLogin={login} /> : state[0] === 'refused' ? <p role="alert">This page is closed: {state[1]}.</p> : <Page key={at.name} {...live} args={at.args} onRefresh={() => call('refresh')} />}
     </main>
     <footer>{live.notice && <span role="status">{live.notice} · </span>}<a href="licenses.txt">Licences</a></footer>
   </>;

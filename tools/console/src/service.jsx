@@ -27,11 +27,12 @@ function Service({ page }) {
     <h2>Endpoints</h2>
     <p class="quiet">What each cluster has, and what the control plane of each cluster knows of it.</p>
     <Table caption="Endpoints" empty="No cluster has an endpoint." head={['Address', 'Cluster', 'Network', 'Pod', 'Ready', 'Zone', ...page.knowing.map(name => `Known in ${name}`)]}
-      rows={page.endpoints.map(one => [one.address, one.cluster, one.network || '–', <>{one.pod || '–'}{one.pod && !one.hasProxy && <> <Badge kind="warn">no proxy</Badge></>}</>,
+      rows={page.endpoints.map(one => [one.address, one.cluster, one.network || '–', <>{one.pod || '–'}{one.pod && !one.hasProxy && <> <Badge kind="warn">no proxy</Badge></>}{one.otherProxy && <> <Badge kind="info">not Isthmus: {one.otherProxy}</Badge></>}</>,
         one.isReady ? <Badge kind="ok">ready</Badge> : <Badge kind="bad">not ready</Badge>, one.zone || '–',
         ...page.knowing.map(name => one.known[name] || (one.known[name] === '' ? <Badge kind={one.isReady ? 'bad' : 'info'}>not known</Badge> : 'did not answer'))])} />
     <h2>Routes and policies</h2>
-    <Table caption="Routes and policies" empty="None: every Pod of the mesh may call it, by the defaults." head={['Object', 'Cluster', 'Effect', 'Conflict', 'Definition']}
+    {page.withheld.length > 0 && <section class="withheld" aria-label="Rules that you may not read"><p><Badge kind="warn">You may not read all rules.</Badge> Those of these kinds are missing:</p><ul>{page.withheld.map(line => <li>{line}</li>)}</ul></section>}
+    <Table caption="Routes and policies" empty={page.withheld.length > 0 ? 'None that you may read.' : 'None: every Pod of the mesh may call it, by the defaults.'} head={['Object', 'Cluster', 'Effect', 'Conflict', 'Definition']}
       rows={page.rules.map(one => [`${one.kind} ${one.namespace}/${one.name}`, one.cluster, one.effect, one.conflict ? <Badge kind="warn">{one.conflict}</Badge> : 'none', <details><summary>YAML</summary><pre tabIndex={0}>{one.yaml}</pre></details>])} />
     <h2>Problems</h2>
     {page.problems.length === 0 ? <p class="quiet">None that name {hosts}.</p> : <ul class="problems">{page.problems.map(row => <Problem row={row} />)}</ul>}

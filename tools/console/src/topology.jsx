@@ -1,4 +1,5 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { call } from './connection.js';
 import { Graph, flowDetails, flowKey, flowText } from './graph.js';
 import { Badge, Choice, Facts, Table, clock, healths, link, millis, securities } from './parts.jsx';
 
@@ -18,12 +19,12 @@ function choose(topology, traffic, filter) {
   const filtered = filter.cluster || filter.namespace || filter.text || filter.health;
   return {
     clusters: filter.cluster ? topology.clusters.filter(one => one.context === filter.cluster || all.some(node => node.cluster === one.context && ends.has(node.id))) : topology.clusters,
-    watches: topology.watches, control: filter.control,
+    watches: topology.watches, control: filter.control, isPart: topology.isPart,
     services: all.filter(node => chosen.has(node.id) && (node.kind === 'service' || ends.has(node.id)) || (filtered && ends.has(node.id))), flows: shown,
   };
 }
 
-export function TopologyPage({ topology, traffic, problems }) {
+export function TopologyPage({ topology, traffic, problems, viewer }) {
   const [filter, setFilter] = useState({ cluster: '', namespace: '', health: '', text: '', idle: true, control: true });
   const [view, setView] = useState('picture');
   const [selected, setSelected] = useState('');
@@ -46,14 +47,36 @@ export function TopologyPage({ topology, traffic, problems }) {
       </div>
     </div>
     <p class="summary">
-      {topology.clusters.length} clusters, {topology.services.length} services, {traffic?.proxies ?? 0} proxies{silent > 0 && <>, <Badge kind="warn">{silent} do not answer</Badge></>}
-      {errors > 0 ? <>; <a href="#/problems"><Badge kind="bad">{errors} {errors === 1 ? 'error' : 'errors'}</Badge></a></> : '; no errors'} · read at {clock(topology.read)}
+      {topology.clusters.length} {topology.clusters.length === 1 ? 'cluster' : 'clusters'}, {topology.services.length} services, {traffic?.proxies ?? 0} proxies{silent > 0 && <>, <Badge kind="warn">{silent} do not answer</Badge></>}
+      {errors > 0 ? <>; <a href="#/problems"><Badge kind="bad">{errors} {errors === 1 ? 'error' : 'errors'}</Badge></a></> : problems ? '; no errors' : ''} · {topology.isPart ? 'asking the control planes…' : `read at ${clock(topology.read)}`}
     </p>
+    <Missing topology={topology} silent={traffic?.silent ?? {}} notes={viewer?.notes ?? []} />
     <div class={`stage ${selected ? 'with-details' : ''}`}>
       {view === 'picture' ? <Picture model={model} selected={selected} onSelect={setSelected} /> : <Lists model={model} onSelect={setSelected} />}
       {selected && <Details id={selected} topology={topology} traffic={traffic} onClose={() => setSelected('')} onSelect={setSelected} />}
     </div>
     {view === 'picture' && <Legend />}
+  </>;
+}
+
+/** What is not in the picture: what the user may not read, and proxies that do not answer. */
+function Missing({ topology, silent, notes }) {
+  const withheld = [...notes, ...topology.clusters.flatMap(one => one.withheld.map(line => `${one.context}: ${line}`))];
+  const proxies = Object.entries(silent);
+  const read = e => {
+    e.preventDefault();
+    call('namespaces', { names: e.currentTarget.elements.names.value });
+  };
+  return <>
+    {withheld.length > 0 && <section class="withheld" aria-label="What you may not read">
+      <p><Badge kind="warn">You may not read everything.</Badge> What follows is missing here:</p>
+      <ul>{withheld.map(line => <li>{line}</li>)}</ul>
+      {topology.clusters.some(one => one.withheld.length > 0) && <form onSubmit={read}>
+        <label class="field"><span>Other namespaces that you may read</span><input name="names" placeholder="shop, payments" /></label> <button type="submit">Read them</button>
+      </form>}
+    </section>}
+    {proxies.length > 0 && <details class="withheld"><summary>{proxies.length} {proxies.length === 1 ? 'proxy does' : 'proxies do'} not answer: the traffic that only they count is missing</summary>
+      <ul>{proxies.slice(0, 20).map(([name, why]) => <li>{name}: {why}</li>)}{proxies.length > 20 && <li>and {proxies.length - 20} more</li>}</ul></details>}
   </>;
 }
 
@@ -100,8 +123,8 @@ function Lists({ model, onSelect }) {
     <h2>Clusters</h2>
     <Table caption="Clusters" head={['Cluster', 'Network', 'Control planes', 'East-west gateways', 'Watches', 'Proxies']} rows={model.clusters.map(one => [
       <>{one.name}{one.error && <Badge kind="bad">{one.error}</Badge>}</>, one.network || 'the only one',
-      one.controlPlanes.map(plane => `${plane.namespace}: ${plane.ready} of ${plane.all} ready${plane.serves === one.name ? '' : `, for ${plane.serves}`}`).join('; ') || 'none here',
-      one.gateways.map(gateway => `${gateway.name} at ${gateway.addresses.join(', ') || 'no address'}, ${gateway.ready} ready`).join('; ') || 'none',
+      one.controlPlanes.map(plane => `${plane.namespace}: ${plane.ready} of ${plane.all} ready${plane.serves === one.name ? '' : `, for ${plane.serves}`}`).join('; ') || (model.isPart ? 'not asked yet' : 'none here'),
+      one.gateways.map(gateway => `${gateway.name} at ${gateway.addresses.join(', ') || 'no address'}, ${gateway.ready} ready`).join('; ') || (model.isPart ? 'not asked yet' : 'none'),
       model.watches.filter(watch => watch.from === one.context).map(watch => `${watch.to}: ${watch.status}`).join('; ') || '–', one.proxies])} />
     <h2>Calls</h2>
     <Table caption="Calls" empty="No proxy has counted any call yet." head={['From', 'To', 'Traffic', 'p95', 'Security', 'Way']}
@@ -137,7 +160,7 @@ function Details({ id, topology, traffic, onClose, onSelect }) {
     </> : node ? <>
       <h2>{node.name}</h2>
       <Facts items={[['Cluster', node.cluster], ['Namespace', node.namespace], ['Health', node.kind === 'service' ? <Health value={node.health} /> : ''],
-        ['Endpoints', node.kind === 'service' ? `${node.ready} of ${node.all} ready` : ''], ['Pods with a proxy', node.kind === 'service' ? node.sidecars : '']]} />
+        ['Endpoints', node.kind === 'service' ? `${node.ready} of ${node.all} ready` : ''], ['Pods with a proxy', node.kind === 'service' ? node.sidecars : ''], ['Proxy', node.otherProxies?.length > 0 ? <><Badge kind="info">not Isthmus</Badge> {node.otherProxies.join(', ')}</> : '']]} />
       {node.kind === 'service' && <p><a href={link('service', { namespace: node.namespace, name: node.name })}>Open the service</a></p>}
       {arrows('Called by', flows.filter(one => one.to === id), 'from')}
       {arrows('Calls', flows.filter(one => one.from === id), 'to')}

@@ -9,14 +9,14 @@ namespace Isthmus.Operate.Install.Operator;
 /// <summary>The expected types of the spec fields that are checked here. Other fields are copied into objects, which the API server checks.</summary>
 internal static partial class OperatorShapes
 {
-    private enum Shape { Mapping, List, Text, Number, Flag, LabelValue, Revision, PullPolicy, ServiceType, TrafficPolicy, Range, ObjectName, Hub, Tag }
+    private enum Shape { Mapping, List, Text, Number, Flag, LabelValue, Revision, PullPolicy, ServiceType, TrafficPolicy, Range, ObjectName, Hub, Tag, Authority }
 
     /// <summary>Paths below <c>spec</c>; <c>*</c> is every key of a mapping or every item of a list.</summary>
     private static readonly List<(string Path, Shape Shape)> Shapes = [.. Build()];
 
     internal static IEnumerable<Problem> Check(JsonObject spec) =>
         Shapes.SelectMany(known => Find(spec, known.Path.Split('.'), 0, "spec").SelectMany(found => Wrong(found.Node, known.Shape) is { } wrong
-            ? new Problem[] { new("ISM0206", "", found.Path, wrong.Message, wrong.Remedy) } : [])).Concat(PortsWithoutNumber(spec)).Concat(Unchained(spec));
+            ? new Problem[] { new("ISM0206", "", found.Path, wrong.Message, wrong.Remedy) } : [])).Concat(PortsWithoutNumber(spec)).Concat(Unchained(spec)).Concat(HostsWithoutCertificate(spec));
 
     private static IEnumerable<(string Path, Shape Shape)> Build()
     {
@@ -53,6 +53,12 @@ internal static partial class OperatorShapes
             .. All(Shape.Text, "cniBinDir cniConfDir cniConfFileName hub image logging.level pullPolicy rollingMaxUnavailable tag excludeNamespaces.* podAnnotations.*", "values.cni."),
             .. All(Shape.List, "values.cni.excludeNamespaces"),
             .. All(Shape.Mapping, "affinity podAnnotations resources", "values.cni."),
+            .. All(Shape.Flag, "values.console.enabled"),
+            .. All(Shape.Text, "image priorityClassName podAnnotations.* serviceAnnotations.* nodeSelector.*", "values.console."),
+            .. All(Shape.ObjectName, "values.console.credentialName"),
+            .. All(Shape.Authority, "values.console.hosts.*"),
+            .. All(Shape.List, "values.console.hosts values.console.tolerations"),
+            .. All(Shape.Mapping, "affinity nodeSelector podAnnotations serviceAnnotations resources", "values.console."),
             .. All(Shape.Mapping, "values.gateways.*.env"),
             .. All(Shape.Text, "values.gateways.*.env.* values.global.priorityClassName"),
             .. All(Shape.Flag, "values.global.defaultPodDisruptionBudget.enabled"),
@@ -110,6 +116,7 @@ internal static partial class OperatorShapes
         Shape.Range when !IPNetwork.TryParse(text.Trim(), out _) => ($"'{text}' is not a range of addresses", "for example 192.0.2.0/24"),
         Shape.ObjectName when !ObjectName().IsMatch(text) => ($"'{text}' is not the name of an object", "use lower-case letters, digits, '-' and '.', beginning and ending with a letter or digit"),
         Shape.Hub when !Hub().IsMatch(text) => ($"'{text}' is not the beginning of an image's name", "for example registry.example.com/team, without http:// and without a '/' at the end"),
+        Shape.Authority when !Authority().IsMatch(text) => ($"'{text}' is not the name of a host", "write it as browsers send it, for example console.example.com or console.example.com:8443"),
         Shape.Tag when !Tag().IsMatch(text) => ($"'{text}' is not an image's tag", "use at most 128 letters, digits, '.', '_' and '-'"),
         _ => null,
     };
@@ -129,6 +136,11 @@ internal static partial class OperatorShapes
         where found.Node.GetValueKind() == JsonValueKind.False
         select new Problem("ISM0207", "", found.Path, "false is not supported: the plug-in runs in the chain of the node's network, not as a network of its own (Multus)", "remove it");
 
+    /// <summary>Tokens of viewers never cross a network in plain text.</summary>
+    private static IEnumerable<Problem> HostsWithoutCertificate(JsonObject spec) =>
+        spec["values"] is JsonObject values && values["console"] is JsonObject console && console["hosts"] is JsonArray { Count: > 0 } && console["credentialName"]?.ToString() is null or ""
+            ? [new Problem("ISM0201", "", "spec.values.console.credentialName", "is required with values.console.hosts: the console is served over TLS only", "name a Secret of type kubernetes.io/tls in the namespace of the control plane")] : [];
+
     private static string Shown(JsonNode node) => node is JsonValue ? $"'{node}'" : node is JsonArray ? "a list" : "a mapping";
 
     [GeneratedRegex(@"^(?=.{0,63}$)([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$")]
@@ -139,6 +151,9 @@ internal static partial class OperatorShapes
 
     [GeneratedRegex(@"^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$")]
     private static partial Regex Tag();
+
+    [GeneratedRegex(@"^(?=.{0,253}(:|$))[a-z0-9]([-a-z0-9.]*[a-z0-9])?(:[0-9]{1,5})?$")]
+    private static partial Regex Authority();
 
     [GeneratedRegex(@"^(?=.{0,253}$)[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
     private static partial Regex ObjectName();

@@ -21,7 +21,7 @@ internal static class ValuesSchema
     /// <summary>By path: the keys that have an effect and, after the bar, those that only Istio supports. A path that is not listed may contain anything.</summary>
     private static readonly Dictionary<string, (HashSet<string> Effective, HashSet<string> Idle)> Keys = new(StringComparer.Ordinal)
     {
-        ["values"] = Read("base cni defaultRevision gateways global istio_cni istiocoredns istiodRemote meshConfig pilot sidecarInjectorWebhook"
+        ["values"] = Read("base cni console defaultRevision gateways global istio_cni istiocoredns istiodRemote meshConfig pilot sidecarInjectorWebhook"
             + " | certmanager clusterResources compatibilityVersion experimental galley grafana kiali mixer nodeagent ownerName platform profile"
             + " prometheus prometheusOperator revision revisionTags security telemetry tracing ztunnel"),
         ["values.global"] = Read("caAddress configCluster configValidation controlPlaneSecurityEnabled defaultPodDisruptionBudget externalIstiod hub imagePullPolicy imagePullSecrets istioNamespace jwtPolicy logging meshID meshNetworks"
@@ -52,6 +52,7 @@ internal static class ValuesSchema
             + " | ambient cniNetnsDir configDirs enabled env global logLevel podLabels privileged provider psp_cluster_role resourceQuotas seccompProfile taint variant"),
         ["values.cni.logging"] = Read("level"),
         ["values.cni.repair"] = Read("deletePods enabled labelPods repairPods | brokenPodLabelKey brokenPodLabelValue createEvents hub image initContainerName tag"),
+        ["values.console"] = Read("affinity credentialName enabled hosts image nodeSelector podAnnotations priorityClassName resources serviceAnnotations tolerations"),
         [Gateways] = Read("istio-egressgateway istio-ingressgateway | enabled seccompProfile securityContext"),
         [$"{Gateways}.istio-ingressgateway"] = Gateway(),
         [$"{Gateways}.istio-egressgateway"] = Gateway(),

@@ -17,6 +17,7 @@ internal static class CommandLine
     private static readonly Dictionary<string, Func<string[], CancellationToken, Task<int>>> Roles = new(StringComparer.Ordinal)
     {
         ["discovery"] = global::Isthmus.ControlPlane.DiscoveryProgram.RunAsync,
+        ["console-server"] = WebConsole.Viewers.ViewerProgram.RunAsync,
         ["probe"] = ProbeRole.RunAsync,
         ["request"] = RequestRole.RunAsync,
         ["lab-apiserver"] = (args, stop) => LinuxOnly.IsAvailable ? LinuxRoles.ApiServerAsync(args, stop) : throw LinuxOnly.Problem("lab-apiserver"),
@@ -65,7 +66,7 @@ internal static class CommandLine
         ("precheck", PrecheckCommand.Build),
         ("kube-inject", KubeInjectCommand.Build),
         ("admin", AdminCommand.Build),
-        ("dashboard", InsteadCommands.Dashboard),
+        ("dashboard", DashboardCommand.Build),
         ("version", VersionCommand.Build),
         ("completion", CompletionCommand.Build),
         ("help", HelpCommand.Build),
@@ -135,7 +136,7 @@ internal static class CommandLine
         GlobalOptions.AddTo(root);
         PrintVersion.AddTo(root);
         // The value of a global option may look like a command, so every word that could be one counts.
-        var words = args.Select(arg => arg switch { "x" or "exp" => "experimental", "v" => "validate", "istiod" => "admin", "pc" => "proxy-config", "ps" => "proxy-status", _ => arg }).ToHashSet(StringComparer.Ordinal);
+        var words = args.Select(arg => arg switch { "x" or "exp" => "experimental", "v" => "validate", "istiod" => "admin", "pc" => "proxy-config", "dash" or "d" => "dashboard", "ps" => "proxy-status", _ => arg }).ToHashSet(StringComparer.Ordinal);
         var isNamed = Commands.Any(command => words.Contains(command.Name));
         foreach (var (name, build) in Commands)
         {

@@ -17,6 +17,10 @@ public sealed class ConfigDump(JsonNode dump)
         return map[words[0] + string.Concat(words.Skip(1).Select(word => char.ToUpperInvariant(word[0]) + word[1..]))];
     }
 
+    /// <summary>The program of the proxy, if it is not Isthmus, with its version: <c>envoy 1.28.3</c>. Empty for Isthmus, and where the dump does
+    /// not say.</summary>
+    public string OtherProgram => At(Bootstrap, "node", "user_agent_name")?.ToString() is { Length: > 0 } name and not "isthmus" ? $"{name} {Versions.Proxy}".Trim() : "";
+
     public static JsonNode? At(JsonNode? node, params ReadOnlySpan<string> path)
     {
         foreach (var step in path) node = int.TryParse(step, out var index) ? (node as JsonArray)?.ElementAtOrDefault(index) : Field(node, step);

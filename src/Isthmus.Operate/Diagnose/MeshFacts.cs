@@ -82,6 +82,9 @@ public sealed record ClusterFacts(
     ValueList<WatchedCluster> Watched = default,
     ValueList<string> UntrustedWebhooks = default)
 {
+    /// <summary>The status with which the API server refused: 401, 403 …; 0 when it did not.</summary>
+    public int ErrorStatus { get; init; }
+
     /// <summary>Why the first attempt to read its API server failed; empty when it succeeded.</summary>
     public string FirstError { get; init; } = "";
 

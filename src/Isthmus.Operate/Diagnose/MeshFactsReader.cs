@@ -25,24 +25,38 @@ public sealed partial class MeshFactsReader(string istioNamespace)
         return second with { FirstError = first.Error };
     }
 
+    /// <summary>The same with a client of the caller's, whose connections stay open for the next time.</summary>
+    public async Task<ClusterFacts> ReadAsync(KubeClient client, CancellationToken stop)
+    {
+        var (first, isFinal) = await TryReadAsync(client.Access.Name, client, stop);
+        if (isFinal) return first;
+        var (second, _) = await TryReadAsync(client.Access.Name, client, stop);
+        return second with { FirstError = first.Error };
+    }
+
     private async Task<(ClusterFacts Facts, bool IsFinal)> TryReadAsync(string context, ClusterAccess access, TimeSpan patience, CancellationToken stop)
     {
         using var client = new KubeClient(access, "isthmus-verify") { RequestTimeout = patience };
+        return await TryReadAsync(context, client, stop);
+    }
+
+    private async Task<(ClusterFacts Facts, bool IsFinal)> TryReadAsync(string context, KubeClient client, CancellationToken stop)
+    {
         try
         {
-            return (await ReadAsync(context, client, stop), true);
+            return (await ReadFactsAsync(context, client, stop), true);
         }
         catch (HttpRequestException e)
         {
-            return (new(context, $"{access.Server} cannot be reached: {Unreachable.Describe(e)}"), false);
+            return (new(context, $"{client.Access.Server} cannot be reached: {Unreachable.Describe(e)}"), false);
         }
         catch (KubeException e)
         {
-            return (new(context, e.Message), e is { IsBusy: false, Code: < 500 });
+            return (new(context, e.Message) { ErrorStatus = e.Code }, e is { IsBusy: false, Code: < 500 });
         }
     }
 
-    private async Task<ClusterFacts> ReadAsync(string context, KubeClient client, CancellationToken stop)
+    private async Task<ClusterFacts> ReadFactsAsync(string context, KubeClient client, CancellationToken stop)
     {
         var configurations = await client.ListAllAsync<JsonObject>(Kinds.MutatingWebhookConfiguration, null, new ListOptions { LabelSelector = "app=sidecar-injector" }, stop);
         var injectors = configurations.SelectMany(InjectorWebhook.Read).ToList();

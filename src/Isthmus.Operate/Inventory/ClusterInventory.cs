@@ -62,6 +62,9 @@ public sealed class ClusterInventory
     /// <summary>The access logs of its control planes, by name; null when no MeshConfig was read.</summary>
     public ValueMap<AccessLogger>? Loggers { get; private set; }
 
+    /// <summary>The providers of metrics in MeshConfig; null: no MeshConfig was read.</summary>
+    public ValueList<string>? Prometheus { get; private set; }
+
     /// <summary>Where its proxies' trust comes from.</summary>
     public TrustFacts Trust { get; private set; } = TrustFacts.None;
 
@@ -190,6 +193,7 @@ public sealed class ClusterInventory
             if (Mesh is null || map.EndsWith("/istio", StringComparison.Ordinal)) (Mesh, Networks) = (config, known);
             Authorizers = config.Authorizers.Concat(Authorizers ?? ValueMap<ExternalAuthorizer>.Empty).DistinctBy(item => item.Key).ToValueMap();
             Tracers = config.Tracers.Concat(Tracers ?? ValueMap<Tracer>.Empty).DistinctBy(item => item.Key).ToValueMap();
+            Prometheus = config.Prometheus.Union(Prometheus ?? []).ToValueList();
             Loggers = config.Loggers.Concat(Loggers ?? ValueMap<AccessLogger>.Empty).DistinctBy(item => item.Key).ToValueMap();
             _complaints.AddRange([.. problems, .. networkProblems]);
         }

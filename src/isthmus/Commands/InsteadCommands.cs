@@ -8,11 +8,9 @@ internal static class InsteadCommands
 {
     private static readonly (string Name, string Remedy)[] Experimental =
     [
-        ("internal-debug", "'kubectl -n istio-system port-forward deployment/istiod 15014' and http://localhost:15014/debug/list"),
         ("envoy-stats", "'kubectl exec POD -c istio-proxy -- pilot-agent request GET stats'"),
         ("metrics", "'isthmus console' shows rates, errors and latency; or ask the Prometheus of samples/addons"),
-        ("revision", "'isthmus tag list' and 'isthmus proxy-status'"),
-        ("injector", "'isthmus analyze' and 'isthmus verify' check the webhooks"),
+        ("revision", "'isthmus tag list' and 'isthmus experimental injector list'"),
         ("check-inject", "'isthmus verify' says why a Pod has no sidecar"),
         ("add-to-mesh", "label the namespace with istio-injection=enabled and restart its workloads, or use 'isthmus kube-inject'"),
         ("remove-from-mesh", "label the Pods with sidecar.istio.io/inject=false and restart the workloads"),
@@ -22,28 +20,7 @@ internal static class InsteadCommands
         ("post-install", "'isthmus verify'"),
     ];
 
-    private static readonly (string Name, string Remedy)[] Dashboards =
-    [
-        ("envoy", "'kubectl port-forward POD 15000', then http://localhost:15000"),
-        ("controlz", "'isthmus admin log'"),
-        ("kiali", "'isthmus console'"),
-        ("grafana", "'kubectl port-forward' to the Grafana of samples/addons"),
-        ("prometheus", "'kubectl port-forward' to the Prometheus of samples/addons"),
-        ("jaeger", "'kubectl port-forward' to your collector"),
-        ("zipkin", "'kubectl port-forward' to your collector"),
-        ("skywalking", "'kubectl port-forward' to your collector"),
-    ];
-
     internal static IEnumerable<Command> OfExperimental() => Experimental.Select(one => Refused($"isthmus experimental {one.Name}", one.Name, one.Remedy));
-
-    internal static Command Dashboard()
-    {
-        var command = new Command("dashboard", "Say how to reach a web page: 'isthmus console' shows the mesh.") { Hidden = true };
-        command.Aliases.Add("dash");
-        command.Aliases.Add("d");
-        foreach (var (name, remedy) in Dashboards) command.Subcommands.Add(Refused($"isthmus dashboard {name}", name, remedy));
-        return command;
-    }
 
     private static Command Refused(string line, string name, string remedy)
     {

@@ -68,7 +68,7 @@ public sealed class EdgesTests(PlacedMeshRig mesh)
     }
 
     [Fact]
-    public async Task Probes_and_hooks_reach_an_application_that_accepts_only_the_mesh()
+    public async Task Probes_hooks_and_scrapes_reach_an_application_that_accepts_only_the_mesh()
     {
         await EdgeAsync();
         await mesh.WithFileAsync("""
@@ -79,7 +79,11 @@ public sealed class EdgesTests(PlacedMeshRig mesh)
             ---
             apiVersion: v1
             kind: Pod
-            metadata: {name: clerk, namespace: edge, labels: {app: clerk}}
+            metadata:
+              name: clerk
+              namespace: edge
+              labels: {app: clerk}
+              annotations: {prometheus.io/scrape: "true", prometheus.io/port: "5000", prometheus.io/path: /hello}
             spec:
               terminationGracePeriodSeconds: 20
               containers:
@@ -93,6 +97,11 @@ public sealed class EdgesTests(PlacedMeshRig mesh)
             """, path => mesh.KubectlAsync("cluster1", $"apply -f {path}"));
         await mesh.KubectlAsync("cluster1", "-n edge wait --for=condition=ready pod/clerk --timeout=90s");
         Assert.Equal("0 0", await mesh.KubectlAsync("cluster1", "-n edge get pod clerk -o jsonpath={.status.containerStatuses[*].restartCount}"));
+        // Where injection leads Prometheus: the proxy fetches what the application says.
+        var annotations = JsonNode.Parse(await mesh.KubectlAsync("cluster1", "-n edge get pod clerk -o json"))!["metadata"]!["annotations"]!;
+        Assert.Equal(("15020", "/stats/prometheus"), (annotations["prometheus.io/port"]!.ToString(), annotations["prometheus.io/path"]!.ToString()));
+        var scrape = await mesh.KubectlAsync("cluster1", "get --raw /api/v1/namespaces/edge/pods/clerk:15020/proxy/stats/prometheus");
+        foreach (var part in (string[])["istio_build{component=\"proxy\"", "istio_agent_cert_expiry_seconds{", "Hello version: v1, instance: clerk"]) Assert.Contains(part, scrape, StringComparison.Ordinal);
         await mesh.KubectlAsync("cluster1", "-n edge delete pod clerk");
         var events = await mesh.KubectlAsync("cluster1", "-n edge get events --field-selector involvedObject.name=clerk");
         Assert.Contains("Stopping container web", events, StringComparison.Ordinal);

@@ -56,6 +56,13 @@ public sealed class MeshTests(MeshRig mesh)
         await mesh.WithFileAsync(revision, async path => (await lab.IsthmusAsync("install", "--context=cluster1", "-y", "-f", path)).Expect(0));
         (await lab.IsthmusAsync("tag", "set", "next", "--revision", "canary", "--context=cluster1")).Expect(0);
         await MoveAsync("canary", "-n sample label --overwrite namespace sample istio-injection- istio.io/rev=next");
+        var injection = (await lab.IsthmusAsync("x", "injector", "list", "--context=cluster1")).Expect(0);
+        Assert.Matches(@"(?m)^sample +canary +.*\bcanary: 1\b", injection);
+        Assert.Matches(@"(?m)^sample +istio-revision-tag-next +canary +\S+/\S+:\S+$", injection);
+        Assert.Contains("\"/debug/syncz\"", (await lab.IsthmusAsync("x", "internal-debug", "list", "--context=cluster1")).Expect(0));
+        var missing = await lab.IsthmusAsync("x", "internal-debug", "nothing", "--context=cluster1");
+        missing.Expect(1);
+        Assert.Contains("page 'nothing': does not exist (use one of clusterz, ", missing.Errors);
         await MoveAsync("default", "-n sample label --overwrite namespace sample istio-injection=enabled istio.io/rev-");
         var gone = (await lab.IsthmusAsync("uninstall", "--revision", "canary", "-y", "--context=cluster1")).Expect(0);
         Assert.Contains("Removed MutatingWebhookConfiguration istio-revision-tag-next.", gone);

@@ -82,7 +82,8 @@ public sealed class CommandLineTests
     [InlineData("x wait virtualservice", "wait: no name is given (for example: isthmus experimental wait virtualservice reviews.default)")]
     [InlineData("x wait vs web.shop --threshold 95", "--threshold: '95' is not a share (give a number from 0 to 1, for example 0.95)")]
     [InlineData("x workload group create", "isthmus experimental workload: is not supported (instead: WorkloadGroups have no effect: virtual machines join with a ServiceEntry and WorkloadEntries)")]
-    [InlineData("dashboard kiali --port 1", "isthmus dashboard kiali: is not supported (instead: 'isthmus console')")]
+    [InlineData("dashboard kiali --port 70000", "--port 70000: is not a port number (use a number from 0 to 65535)")]
+    [InlineData("dashboard envoy a --address example.com", "--address example.com: is not an IP address (use localhost, or an address of this machine)")]
     [InlineData("version --kubeconfig /", "kubeconfig /: is a directory (name a file in it)")]
     public async Task What_cannot_be_is_told_before_anything_is_done(string line, string told)
     {

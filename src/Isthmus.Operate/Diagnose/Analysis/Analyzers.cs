@@ -57,6 +57,7 @@ public static class Analyzers
         ServiceDifferences.Analyzer,
         RoutesDiffer.Analyzer,
         SubsetsDiffer.Analyzer,
+        PoliciesDiffer.Analyzer,
         NetworkLabels.Analyzer,
         MeshNetworkRegistries.Analyzer,
         TrustAnalysis.Analyzer,

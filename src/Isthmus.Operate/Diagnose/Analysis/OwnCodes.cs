@@ -74,6 +74,9 @@ public static class OwnCodes
     public static readonly AnalysisCode SubsetUnknownAtGateway = new("ISM1421", "SubsetUnknownAtGateway", Severity.Error,
         "Calls go to a subset that the control plane of another network does not define, so that its gateways refuse them.", "Apply the DestinationRule in that cluster as well.");
 
+    public static readonly AnalysisCode PoliciesDiffer = new("ISM1422", "PoliciesDiffer", Severity.Warning,
+        "A security policy is missing in a cluster with workloads that it selects, or differs there. Calls are checked, or not, depending on the cluster where they end.", "Apply the same policy in all clusters with a control plane of their own.");
+
     public static readonly AnalysisCode RootNotInForce = new("ISM1451", "RootNotInForce", Severity.Error,
         "The Secret cacerts holds another root than the one that the control plane uses.", "Compare the roots of all clusters first; then restart the control plane, or replace the Secret.");
 

@@ -25,7 +25,7 @@ internal sealed class CallerStep(TraceFacts facts, TraceRecord record, Causes ca
         var certificate = sidecar.Certificate("default");
         if (sidecar.Snapshot.Listeners.Count == 0)
             return record.Fail("client", where, causes.Availability.Unconfigured(facts.Client, "its proxy has no configuration"));
-        return record.Ok("client", where, ("identity", certificate?.Identity ?? "no certificate yet"), ("certificate", certificate is null ? "" : certificate.Validity(facts.Now)),
+        return record.Ok("client", where, ("proxy", sidecar.Stranger), ("identity", certificate?.Identity ?? "no certificate yet"), ("certificate", certificate is null ? "" : certificate.Validity(facts.Now)),
             ("refused", string.Join("; ", sidecar.Unread)));
     }
 }

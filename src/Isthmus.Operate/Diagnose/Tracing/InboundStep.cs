@@ -57,7 +57,7 @@ internal sealed class InboundStep(TraceFacts facts, TraceRecord record, Causes c
             }
             cluster = forward.Targets[0].Cluster;
         }
-        record.Ok("inbound", $"{chain.Name} → {cluster}", ("pod", name.ToString()), ("as", http is null ? "TCP" : "HTTP"), ("caller", caller), ("allowed by", allowing));
+        record.Ok("inbound", $"{chain.Name} → {cluster}", ("pod", name.ToString()), ("proxy", view.Stranger), ("as", http is null ? "TCP" : "HTTP"), ("caller", caller), ("allowed by", allowing));
         var inner = view.Snapshot.Clusters.GetValueOrDefault(cluster!);
         return inner?.Config.Inline?.Localities.SelectMany(locality => locality.Endpoints).FirstOrDefault()?.Address as IPEndPoint ?? address;
     }

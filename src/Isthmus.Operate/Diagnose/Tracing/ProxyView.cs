@@ -60,6 +60,9 @@ internal sealed class ProxyView
     /// <summary>Whether the proxy can make a call, and report what it saw of one.</summary>
     public bool CanCall { get; private init; }
 
+    /// <summary>What to say of a proxy that is not Isthmus: it reports its configuration, and nothing else. Empty for Isthmus.</summary>
+    public string Stranger { get; private init; } = "";
+
     /// <summary>Resources that were rejected or that this program could not read, each with the reason.</summary>
     public IReadOnlyList<string> Unread => _unread;
 
@@ -91,6 +94,7 @@ internal sealed class ProxyView
             Name = pod?["name"] is { } name ? new(Text(name["host"]), Text(name["name"]), Addresses(name["addresses"]), Text(name["by"])) : null,
             CapturesDns = (bool?)pod?["dns_capture"],
             CanCall = pod is not null,
+            Stranger = dump.OtherProgram is { Length: > 0 } program ? $"{program}, not Isthmus: followed by its configuration only, no call is made or seen" : "",
         };
         view._unread.AddRange(unread);
         view.ReadSecrets(dump);

@@ -48,6 +48,11 @@ public sealed class ProviderReferencesTests
     [InlineData("mesh: ''", "accessLogging: [{providers: [{name: envoy}]}]", null)]
     [InlineData("mesh: ''", "accessLogging: [{providers: [{name: lines}], disabled: true}]", null)]
     [InlineData("mesh: 'extensionProviders: [{name: lines, envoyFileAccessLog: {path: /dev/stderr}}]'", "accessLogging: [{providers: [{name: lines}]}]", null)]
+    [InlineData("mesh: ''", "metrics: [{providers: [{name: numbers}]}]", "\"numbers\" is not Prometheus in extensionProviders")]
+    [InlineData("mesh: 'extensionProviders: [{name: numbers, zipkin: {service: asks.shop.svc.cluster.local, port: 80}}]'", "metrics: [{providers: [{name: numbers}]}]", "\"numbers\" is not Prometheus in extensionProviders")]
+    [InlineData("mesh: 'extensionProviders: [{name: numbers, prometheus: {}}]'", "metrics: [{providers: [{name: numbers}]}]", null)]
+    [InlineData("mesh: ''", "metrics: [{providers: [{name: prometheus}]}]", null)]
+    [InlineData("other: ''", "metrics: [{providers: [{name: numbers}]}]", null)]
     public void A_Telemetry_whose_collector_does_not_exist_is_reported(string settings, string spec, string? message)
     {
         var objects = YamlText.ParseAll($$"""
@@ -65,6 +70,44 @@ public sealed class ProviderReferencesTests
         }
         var problem = Assert.Single(findings).Problem;
         Assert.Equal(("Telemetry shop/traces", $"spec.{spec.Split(':')[0]}[0].providers[0].name"), (problem.Object, problem.Path));
+        Assert.Contains(message, problem.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("{app: spans}", "True", "{app: spans}", "False", false)]
+    [InlineData("{app: spans}", "False", "{app: spans}", "True", false)]
+    [InlineData("{app: spans}", "False", "{app: spans}", "False", true)]
+    [InlineData("{app: other}", "True", "{app: spans}", "False", true)]
+    // Somebody else says what is behind a Service without a selector.
+    [InlineData("{app: other}", "True", "{}", "False", false)]
+    public void A_collector_behind_which_no_Pod_is_ready_is_reported(string here, string isReadyHere, string selector, string isReadyThere, bool isReported)
+    {
+        string Service() => $$"""{apiVersion: v1, kind: Service, metadata: {name: spans, namespace: shop}, spec: {selector: {{selector}} } }""";
+        string Pod(string labels, string isReady) => $$"""{apiVersion: v1, kind: Pod, metadata: {name: a, namespace: shop, labels: {{labels}} }, status: {phase: Running, conditions: [{type: Ready, status: "{{isReady}}"}]} }""";
+        ClusterInventory Cluster(string name, params string[] more) => ClusterInventory.From(name, YamlText.ParseAll(string.Join("\n---\n", more), name).OfType<JsonObject>());
+        var findings = Isthmus.Operate.Diagnose.Analysis.Analysis.Run(
+            [
+                Cluster("c1", Service(), Pod(here, isReadyHere),
+                    "{apiVersion: v1, kind: ConfigMap, metadata: {name: istio, namespace: istio-system}, data: {mesh: 'extensionProviders: [{name: spans, zipkin: {service: spans.shop.svc.cluster.local, port: 80}}]'} }",
+                    "{apiVersion: telemetry.istio.io/v1, kind: Telemetry, metadata: {name: traces, namespace: shop}, spec: {tracing: [{providers: [{name: spans}]}]} }"),
+                Cluster("c2", Service(), Pod("{app: spans}", isReadyThere)),
+            ]).Where(finding => finding.Problem.Code == "IST0101").ToList();
+        Assert.Equal(isReported ? ["Telemetry shop/traces"] : [], findings.Select(finding => finding.Problem.Object));
+        Assert.All(findings, finding => Assert.Contains("behind which no Pod is ready; requests are not traced", finding.Problem.Message, StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("accessLogging: [{filter: {expression: response.cod >= 400}}]", "spec.accessLogging[0].filter.expression", "the attribute response.cod (did you mean response.code?) is not supported")]
+    [InlineData("metrics: [{overrides: [{tagOverrides: {a: {value: 'request.('}}}]}]", "spec.metrics[0].overrides[0].tagOverrides[a].value", "cannot be the value of a tag")]
+    public void A_stored_Telemetry_whose_expression_does_not_compile_is_reported(string spec, string path, string message)
+    {
+        var objects = YamlText.ParseAll($$"""
+            {apiVersion: v1, kind: ConfigMap, metadata: {name: istio, namespace: istio-system}, data: {mesh: ''} }
+            ---
+            {apiVersion: telemetry.istio.io/v1, kind: Telemetry, metadata: {name: own, namespace: shop}, spec: { {{spec}} } }
+            """, "c1").OfType<JsonObject>();
+        var problem = Assert.Single(Isthmus.Operate.Diagnose.Analysis.Analysis.Run([ClusterInventory.From("c1", objects)]), finding => finding.Problem.Code == "IST0106").Problem;
+        Assert.Equal(("Telemetry shop/own", path), (problem.Object, problem.Path));
         Assert.Contains(message, problem.Message, StringComparison.Ordinal);
     }
 }

@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using Isthmus.Core.Problems;
 using Isthmus.Operate.Diagnose.Tracing;
 using Xunit;
@@ -18,6 +19,27 @@ public sealed class TraceWalkTests
         Assert.Equal(["gateway", "SNI", "gateway chain", "gateway endpoints", "TLS", "inbound", "application"], trace.Hops.Where(hop => hop.Way == 2).Select(hop => hop.Name));
         Assert.Equal([50, 50], trace.Ways.Select(way => way.Percent));
         Assert.Contains("✔ The call would get through", TraceText.Write(trace, details: true));
+    }
+
+    /// <summary>Istio's proxies have Envoy's admin interface only.</summary>
+    [Fact]
+    public void Proxies_that_are_not_Isthmus_are_followed_by_their_configuration_and_named()
+    {
+        static string Envoy(string inspection)
+        {
+            const string bootstrap = """{"@type": "type.googleapis.com/envoy.admin.v3.BootstrapConfigDump", "bootstrap": {"node": {"user_agent_name": "envoy", "user_agent_build_version": {"version": {"major_number": 1, "minor_number": 28, "patch": 3}}}}}, """;
+            var page = JsonNode.Parse(inspection.Replace("\"configs\": [", $"\"configs\": [{bootstrap}", StringComparison.Ordinal))!.AsObject();
+            page.Remove("pod");
+            return page.ToJsonString();
+        }
+        var scenario = new TraceScenario();
+        (scenario.Client, scenario.Callee) = (Envoy(scenario.Client), Envoy(scenario.Callee));
+        var trace = scenario.Walk();
+        Assert.True(trace.Succeeds);
+        string? Proxy(string hop, int way) => trace.Hops.First(one => one.Name == hop && one.Way == way).Facts.FirstOrDefault(fact => fact.Name == "proxy")?.Value;
+        const string told = "envoy 1.28.3, not Isthmus: followed by its configuration only, no call is made or seen";
+        Assert.Equal((told, told, null), (Proxy("client", 0), Proxy("inbound", 1), Proxy("inbound", 2)));
+        Assert.DoesNotContain(new TraceScenario().Walk().Hops, hop => hop.Facts.Any(fact => fact.Name == "proxy"));
     }
 
     [Fact]

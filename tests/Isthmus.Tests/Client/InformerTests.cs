@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Watch;
+using Isthmus.Testing;
 using Xunit;
 using static Isthmus.Tests.Client.ScriptedServer;
 
@@ -32,7 +33,7 @@ public sealed class InformerTests : IAsyncDisposable
         await (await _server.NextAsync()).ListAsync("10", Item("7"));
         var watch = await _server.NextAsync();
         await watch.EventAsync("MODIFIED", Item("20"));
-        await UntilAsync(() => _seen.Count == 2);
+        await Eventually.TrueAsync(() => _seen.Count == 2);
         var before = _clock.Waits.Count;
         await watch.EndAsync();
 
@@ -129,14 +130,14 @@ public sealed class InformerTests : IAsyncDisposable
         await (await _server.NextAsync()).ListAsync("10", Item("7"));
         var watch = await _server.NextAsync();
         await watch.EventAsync("ADDED", Item("11", "bad"));
-        await UntilAsync(() => _seen.Contains("bad 11"));
-        await UntilAsync(() => informer.ConsumerError is null);
+        await Eventually.TrueAsync(() => _seen.Contains("bad 11"));
+        await Eventually.TrueAsync(() => informer.ConsumerError is null);
         Assert.Equal(3, failures);
         Assert.Null(informer.LastError);
         AssertGrows(_clock.Waits);
         // The watch has never ended.
         await watch.EventAsync("ADDED", Item("12", "two"));
-        await UntilAsync(() => _seen.Contains("two 12"));
+        await Eventually.TrueAsync(() => _seen.Contains("two 12"));
         Assert.Equal(["one 7", "bad 11", "two 12"], _seen);
     }
 
@@ -147,9 +148,9 @@ public sealed class InformerTests : IAsyncDisposable
         await (await _server.NextAsync()).ListAsync("10", Item("7"));
         var watch = await _server.NextAsync();
         await watch.EventAsync("ADDED", Item("11", "bad"));
-        await UntilAsync(() => informer.ConsumerError is not null);
+        await Eventually.TrueAsync(() => informer.ConsumerError is not null);
         await watch.EventAsync("ADDED", Item("12", "two"));
-        await UntilAsync(() => _seen.Contains("bad 11"));
+        await Eventually.TrueAsync(() => _seen.Contains("bad 11"));
         Assert.Equal(["one 7", "two 12", "bad 11"], _seen);
     }
 
@@ -189,7 +190,7 @@ public sealed class InformerTests : IAsyncDisposable
         await watch.EventAsync("MODIFIED", Item("12", "one", "bad"));
         await watch.EventAsync("MODIFIED", Item("13", "one", "c"));
         await watch.EventAsync("MODIFIED", Item("14", "one"));
-        await UntilAsync(() => _seen.Count == 4);
+        await Eventually.TrueAsync(() => _seen.Count == 4);
         Assert.Equal(["one >a", "one a>b", "one b>c", "one c>"], _seen);
         Assert.Equal(1, failures);
         Assert.Null(informer.LastError);
@@ -225,7 +226,7 @@ public sealed class InformerTests : IAsyncDisposable
         var second = Item("8", "two");
         var cut = second.IndexOf("wo", StringComparison.Ordinal);
         await list.PartAsync($$$"""{"kind":"NamespaceList","items":[{{{Item("7")}}}, {{{second[..cut]}}}""");
-        await UntilAsync(() => !reduced.IsEmpty);
+        await Eventually.TrueAsync(() => !reduced.IsEmpty);
         Assert.Equal(["one"], reduced);
         Assert.Empty(_seen);
         await list.PartAsync($$$"""{{{second[cut..]}}}],"metadata":{"resourceVersion":"10","more":[{}]},"other":null}""");
@@ -258,10 +259,5 @@ public sealed class InformerTests : IAsyncDisposable
             var step = Settings.FirstBackoff * Math.Min(1 << i, Settings.LongestBackoff / Settings.FirstBackoff);
             Assert.InRange(waits[i], step / 2, step);
         }
-    }
-
-    private static async Task UntilAsync(Func<bool> done)
-    {
-        while (!done()) await Task.Delay(5, TestContext.Current.CancellationToken);
     }
 }

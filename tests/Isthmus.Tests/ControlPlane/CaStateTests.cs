@@ -4,6 +4,7 @@ using Isthmus.Core.Names;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Operate.Certificates;
+using Isthmus.Testing;
 using Isthmus.Wire.Tls;
 using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
@@ -47,7 +48,7 @@ public sealed class CaStateTests : IAsyncLifetime
     {
         await CreateAsync(cluster: "one", keyOf: "two");
         _running = _ca.RunAsync(_stop.Token);
-        await UntilAsync(() => _ca.Problem is not null);
+        await Eventually.TrueAsync(() => _ca.Problem is not null);
         Assert.Null(_ca.Current);
         await DeleteAsync();
         await _ca.Ready.WaitAsync(Patience);
@@ -60,7 +61,7 @@ public sealed class CaStateTests : IAsyncLifetime
     {
         await CreateAsync(cluster: "one", keyOf: "two");
         _running = _ca.RunAsync(_stop.Token);
-        await UntilAsync(() => _ca.Problem is not null);
+        await Eventually.TrueAsync(() => _ca.Problem is not null);
         await _client.PatchAsync(Kinds.Secret, Namespace, WellKnown.CaCerts, new JsonObject { ["data"] = await FilesAsync("one", "one") }, PatchType.Merge, _stop.Token);
         await _ca.Ready.WaitAsync(Patience);
         Assert.Equal($"Secret {Namespace}/{WellKnown.CaCerts}", _ca.Current!.Source);
@@ -73,10 +74,10 @@ public sealed class CaStateTests : IAsyncLifetime
         _running = _ca.RunAsync(_stop.Token);
         await _ca.Ready.WaitAsync(Patience);
         await CreateAsync(cluster: "one", keyOf: "one");
-        await UntilAsync(() => _ca.Problem is { Code: "ISM0401" });
+        await Eventually.TrueAsync(() => _ca.Problem is { Code: "ISM0401" });
         Assert.Equal($"Secret {Namespace}/{WellKnown.SelfSignedCa}", _ca.Current!.Source);
         await DeleteAsync();
-        await UntilAsync(() => _ca.Problem is null);
+        await Eventually.TrueAsync(() => _ca.Problem is null);
     }
 
     /// <summary>Istio's control plane writes the file of its Secret as it is. Each would undo the other's for ever.</summary>
@@ -123,15 +124,5 @@ public sealed class CaStateTests : IAsyncLifetime
         foreach (var file in CaFiles.ClusterFiles)
             data[file] = Convert.ToBase64String(await File.ReadAllBytesAsync(Path.Combine(_directory, file == "ca-key.pem" ? keyOf : cluster, file), _stop.Token));
         return data;
-    }
-
-    private static async Task UntilAsync(Func<bool> holds)
-    {
-        var begun = TimeProvider.System.GetTimestamp();
-        while (!holds())
-        {
-            Assert.True(TimeProvider.System.GetElapsedTime(begun) < Patience, "not in time");
-            await Task.Delay(20);
-        }
     }
 }

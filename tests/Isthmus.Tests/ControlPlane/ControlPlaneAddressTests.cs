@@ -6,6 +6,7 @@ using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Operate.Install;
 using Isthmus.Operate.Install.Operator;
+using Isthmus.Testing;
 using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
 
@@ -49,7 +50,7 @@ public sealed class ControlPlaneAddressTests : IAsyncLifetime
         await UntilAsync(["192.0.2.2", "192.0.2.3"]);
         Assert.Null(_address.LastError);
         _names.Answer = NameAnswer.Failed("name server 192.0.2.53 did not answer");
-        await UntilAsync(() => _address.LastError is not null);
+        await Eventually.TrueAsync(() => _address.LastError is not null);
         Assert.Contains("mesh.example.org cannot be resolved", _address.LastError!.Message);
         Assert.Equal(["192.0.2.2", "192.0.2.3"], await AddressesAsync());
         Assert.All(_names.Asked, host => Assert.Equal("mesh.example.org", host));
@@ -82,12 +83,6 @@ public sealed class ControlPlaneAddressTests : IAsyncLifetime
     {
         using var limit = new CancellationTokenSource(Patience);
         while (!(await AddressesAsync()).SequenceEqual(wanted)) await Task.Delay(20, limit.Token);
-    }
-
-    private static async Task UntilAsync(Func<bool> holds)
-    {
-        using var limit = new CancellationTokenSource(Patience);
-        while (!holds()) await Task.Delay(20, limit.Token);
     }
 
     private sealed class Names : INameClient

@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Clusters;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Testing;
 using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
 
@@ -11,8 +12,6 @@ namespace Isthmus.Tests.ControlPlane;
 public sealed class LeaderElectionTests : IAsyncLifetime
 {
     private const string Lease = "some-work";
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
-
     private readonly LoopbackCluster _cluster = new();
     private readonly CancellationTokenSource _stop = new();
     private KubeClient _client = null!;
@@ -35,12 +34,12 @@ public sealed class LeaderElectionTests : IAsyncLifetime
         using var stopFirst = new CancellationTokenSource();
         var (first, second) = (Election("first"), Election("second"));
         var running = first.RunAsync(WorkAsync, stopFirst.Token);
-        await UntilAsync(() => first.Leading);
+        await Eventually.TrueAsync(() => first.Leading);
         var other = second.RunAsync(WorkAsync, _stop.Token);
         Assert.Equal("first", await HolderAsync());
         await stopFirst.CancelAsync();
         await running;
-        await UntilAsync(() => second.Leading);
+        await Eventually.TrueAsync(() => second.Leading);
         Assert.Equal("second", await HolderAsync());
         Assert.Equal(1, _most);
         await _stop.CancelAsync();
@@ -56,7 +55,7 @@ public sealed class LeaderElectionTests : IAsyncLifetime
         var begun = TimeProvider.System.GetTimestamp();
         var election = Election("heir");
         var running = election.RunAsync(WorkAsync, _stop.Token);
-        await UntilAsync(() => election.Leading);
+        await Eventually.TrueAsync(() => election.Leading);
         Assert.True(TimeProvider.System.GetElapsedTime(begun) >= TimeSpan.FromSeconds(2));
         Assert.Equal(1, (int?)(await _client.GetAsync(Kinds.Lease, "default", Lease, CancellationToken.None))["spec"]!["leaseTransitions"]);
         await _stop.CancelAsync();
@@ -68,11 +67,11 @@ public sealed class LeaderElectionTests : IAsyncLifetime
     {
         var election = Election("first");
         var running = election.RunAsync(WorkAsync, _stop.Token);
-        await UntilAsync(() => election.Leading);
+        await Eventually.TrueAsync(() => election.Leading);
         await WriteAsync("thief", DateTimeOffset.UtcNow, seconds: 1);
-        await UntilAsync(() => !election.Leading);
+        await Eventually.TrueAsync(() => !election.Leading);
         Assert.Equal(0, _leading);
-        await UntilAsync(() => election.Leading);
+        await Eventually.TrueAsync(() => election.Leading);
         Assert.Equal("first", await HolderAsync());
         await _stop.CancelAsync();
         await running;
@@ -84,7 +83,7 @@ public sealed class LeaderElectionTests : IAsyncLifetime
         await WriteAsync("first", DateTimeOffset.UtcNow, seconds: 3600);
         var election = Election("first");
         var running = election.RunAsync(WorkAsync, _stop.Token);
-        await UntilAsync(() => election.Leading);
+        await Eventually.TrueAsync(() => election.Leading);
         await _stop.CancelAsync();
         await running;
     }
@@ -118,10 +117,4 @@ public sealed class LeaderElectionTests : IAsyncLifetime
         ["metadata"] = new JsonObject { ["name"] = Lease, ["namespace"] = "default" },
         ["spec"] = new JsonObject { ["holderIdentity"] = holder, ["leaseDurationSeconds"] = seconds, ["renewTime"] = $"{renewed.UtcDateTime:yyyy-MM-ddTHH:mm:ss.ffffff}Z" },
     }, CancellationToken.None);
-
-    private static async Task UntilAsync(Func<bool> holds)
-    {
-        using var limit = new CancellationTokenSource(Patience);
-        while (!holds()) await Task.Delay(10, limit.Token);
-    }
 }

@@ -8,6 +8,7 @@ using Isthmus.ControlPlane.Settings;
 using Isthmus.Core.Names;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Testing;
 using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
 
@@ -38,20 +39,13 @@ public sealed class ClusterSetTests : IAsyncDisposable
         var report = new ClusterReport(clusters, new(ca, settings.Namespace, time), managed, time);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(Stop);
         var run = clusters.RunAsync(stop.Token);
-        await UntilAsync(() => report.Lines() is [{ Status: "synced" }]);
+        await Eventually.TrueAsync(() => report.Lines() is [{ Status: "synced" }]);
 
         await client.PatchAsync(Kinds.Secret, settings.Namespace, "remote", Secret(client.Access, new("https://127.0.0.1:1")), PatchType.Merge, Stop);
-        await UntilAsync(() => report.Lines() is [{ Status: "synced", Error: var error }] && error.Contains("the previous ones stay in effect: https://127.0.0.1:1/ cannot be reached: connection refused", StringComparison.Ordinal));
+        await Eventually.TrueAsync(() => report.Lines() is [{ Status: "synced", Error: var error }] && error.Contains("the previous ones stay in effect: https://127.0.0.1:1/ cannot be reached: connection refused", StringComparison.Ordinal));
         await stop.CancelAsync();
         await run.WaitAsync(Patience, Stop);
         await clusters.DisposeAsync().AsTask().WaitAsync(Patience, Stop);
-    }
-
-    private static async Task UntilAsync(Func<bool> done)
-    {
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(Stop);
-        limit.CancelAfter(Patience);
-        while (!done()) await Task.Delay(10, limit.Token);
     }
 
     private static JsonObject Secret(ClusterAccess access, Uri server) => new()

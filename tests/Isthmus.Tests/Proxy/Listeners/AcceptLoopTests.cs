@@ -28,14 +28,14 @@ public sealed class AcceptLoopTests
         var running = RunAsync(loop);
         for (var i = 0; i < expected.Length; i++)
         {
-            await UntilAsync(() => _clock.NextDue is not null && _calls == i + 1);
+            await Eventually.TrueAsync(() => _clock.NextDue is not null && _calls == i + 1);
             Assert.Equal(expected[i], _clock.NextDue!.Value.TotalMilliseconds);
             // Not a moment earlier: otherwise the loop would spin.
             _clock.Advance(_clock.NextDue!.Value - TimeSpan.FromTicks(1));
             Assert.Equal(i + 1, _calls);
             _clock.Advance(TimeSpan.FromTicks(1));
         }
-        await UntilAsync(() => _clock.NextDue is not null && _calls == expected.Length + 2);
+        await Eventually.TrueAsync(() => _clock.NextDue is not null && _calls == expected.Length + 2);
         Assert.Equal(10, _clock.NextDue!.Value.TotalMilliseconds);
         Assert.Equal((1, expected.Length + 1), (loop.Accepted, loop.Pauses));
         _clock.Advance(TimeSpan.FromSeconds(1));
@@ -75,7 +75,7 @@ public sealed class AcceptLoopTests
         using var stop = new CancellationTokenSource();
         Fails(SocketError.TooManyOpenSockets);
         var running = RunAsync(Loop(), stop.Token);
-        await UntilAsync(() => _clock.NextDue is not null);
+        await Eventually.TrueAsync(() => _clock.NextDue is not null);
         await stop.CancelAsync();
         await running;
         Assert.Equal(1, _calls);
@@ -98,9 +98,4 @@ public sealed class AcceptLoopTests
         _begun.Add(socket);
         socket.Dispose();
     }, stop);
-
-    private static async Task UntilAsync(Func<bool> isTrue)
-    {
-        while (!isTrue()) await Task.Delay(1, TestContext.Current.CancellationToken);
-    }
 }

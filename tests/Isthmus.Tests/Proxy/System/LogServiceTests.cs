@@ -6,6 +6,7 @@ using System.Text;
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 using Isthmus.Proxy.Telemetry;
+using Isthmus.Testing;
 using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Envoy.AccessLoggers;
 using Isthmus.Wire.OpenTelemetry;
@@ -33,14 +34,14 @@ public sealed class LogServiceTests
         await gateway.CallAsync("/unwanted");
         await gateway.CallAsync("/a?b");
         await gateway.CallAsync("/c", "x-way: blocked");
-        await Eventually(() => collected.Sum(logs => logs.ScopeLogs[0].LogRecords.Count) == 2);
+        await Eventually.TrueAsync(() => collected.Sum(logs => logs.ScopeLogs[0].LogRecords.Count) == 2);
         Assert.All(collected, logs => Assert.Equal("front", logs.Resource.Attributes.Single(item => item.Key == "log_name").Value.StringValue));
         var lines = collected.SelectMany(logs => logs.ScopeLogs[0].LogRecords).OrderBy(line => line.Body.StringValue, StringComparer.Ordinal).ToList();
         Assert.Equal(["line /a?b", "line /c"], lines.Select(line => line.Body.StringValue));
         Assert.Equal(["200", "418"], lines.Select(line => line.Attributes.Single(item => item.Key == "status").Value.StringValue));
         Assert.All(lines, line => Assert.Equal("blue", line.Attributes.Single(item => item.Key == "team").Value.StringValue));
         Assert.All(lines, line => Assert.True(line.TimeUnixNano > 0));
-        await Eventually(() => gateway.Count("access_logs.open_telemetry_access_log.logs_written") == 2);
+        await Eventually.TrueAsync(() => gateway.Count("access_logs.open_telemetry_access_log.logs_written") == 2);
     }
 
     /// <summary>Requests are served, and the lost lines counted.</summary>
@@ -55,7 +56,7 @@ public sealed class LogServiceTests
         await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1, context => context.Response.WriteAsync("ok"));
         using var gateway = new GuardedGateway(Settings, Telemetry("providers: [{name: lines}]"), origin.Port, port);
         Assert.Equal(200, (await gateway.CallAsync("/a")).Status);
-        await Eventually(() => gateway.Count("access_logs.open_telemetry_access_log.logs_dropped") == 1);
+        await Eventually.TrueAsync(() => gateway.Count("access_logs.open_telemetry_access_log.logs_dropped") == 1);
     }
 
     private const string EntrySettings = """
@@ -85,7 +86,7 @@ public sealed class LogServiceTests
         await gateway.CallAsync("/unwanted");
         await gateway.CallAsync("/a?b", "x-team: blue\nuser-agent: curl\nreferer: there", new StringContent("12345"));
         await gateway.CallAsync("/c", "x-way: blocked");
-        await Eventually(() => gateway.Count("access_logs.grpc_access_log.logs_written") == 2);
+        await Eventually.TrueAsync(() => gateway.Count("access_logs.grpc_access_log.logs_written") == 2);
         Assert.All(collected, message => Assert.Equal(("front", Edge.NodeId, "edge.shop", "edge-0"), (message.Identifier.LogName, message.Identifier.Node.Id, message.Identifier.Node.Cluster, message.Identifier.Node.Metadata.Fields["NAME"].StringValue)));
         var entries = collected.SelectMany(message => message.HttpLogs.LogEntry).OrderBy(entry => entry.Request.Path, StringComparer.Ordinal).ToList();
         Assert.Equal(["/a?b", "/c"], entries.Select(entry => entry.Request.Path));
@@ -116,7 +117,7 @@ public sealed class LogServiceTests
         using var gateway = new GuardedGateway(EntrySettings, Telemetry("providers: [{name: http}]"), origin.Port, service.Port);
         await origin.DisposeAsync();
         Assert.Equal(503, (await gateway.CallAsync("/a")).Status);
-        await Eventually(() => !collected.IsEmpty);
+        await Eventually.TrueAsync(() => !collected.IsEmpty);
         var failed = Assert.Single(collected.Single().HttpLogs.LogEntry);
         Assert.True(failed.CommonProperties.ResponseFlags.UpstreamConnectionFailure);
         Assert.Equal(503U, failed.Response.ResponseCode!.Value);
@@ -131,7 +132,7 @@ public sealed class LogServiceTests
         using var gateway = new GuardedGateway(EntrySettings, Telemetry("providers: [{name: tcp}]"), origin.Port, service.Port);
         const string Request = "GET / HTTP/1.1\r\nhost: web.example\r\nconnection: close\r\n\r\n";
         var answer = await OverTcpAsync(gateway.TcpPort, Request);
-        await Eventually(() => !collected.IsEmpty);
+        await Eventually.TrueAsync(() => !collected.IsEmpty);
         var message = collected.Single();
         Assert.Equal("tcp_envoy_accesslog", message.Identifier.LogName);
         var entry = Assert.Single(message.TcpLogs.LogEntry);
@@ -151,7 +152,7 @@ public sealed class LogServiceTests
         await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1, context => context.Response.WriteAsync("ok"));
         using var gateway = new GuardedGateway(EntrySettings, Telemetry("providers: [{name: http}]"), origin.Port, port);
         Assert.Equal(200, (await gateway.CallAsync("/a")).Status);
-        await Eventually(() => gateway.Count("access_logs.grpc_access_log.logs_dropped") == 1);
+        await Eventually.TrueAsync(() => gateway.Count("access_logs.grpc_access_log.logs_dropped") == 1);
     }
 
     /// <summary>While the service keeps a batch to itself, requests are served, and their lines wait.</summary>
@@ -173,7 +174,7 @@ public sealed class LogServiceTests
         for (var i = 0; i < 10; i++) Assert.Equal(200, (await gateway.CallAsync("/later")).Status);
         Assert.Equal(0, gateway.Count("access_logs.open_telemetry_access_log.logs_written"));
         goOn.SetResult();
-        await Eventually(() => collected.Sum(logs => logs.ScopeLogs[0].LogRecords.Count) == 11);
+        await Eventually.TrueAsync(() => collected.Sum(logs => logs.ScopeLogs[0].LogRecords.Count) == 11);
     }
 
     /// <summary>While the service keeps a batch to itself, requests are served, and their entries wait.</summary>
@@ -186,11 +187,11 @@ public sealed class LogServiceTests
         await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1, context => context.Response.WriteAsync("ok"));
         using var gateway = new GuardedGateway(EntrySettings, Telemetry("providers: [{name: http}]"), origin.Port, service.Port);
         await gateway.CallAsync("/first");
-        await Eventually(() => !collected.IsEmpty);
+        await Eventually.TrueAsync(() => !collected.IsEmpty);
         for (var i = 0; i < 10; i++) Assert.Equal(200, (await gateway.CallAsync("/later")).Status);
         Assert.Equal(0, gateway.Count("access_logs.grpc_access_log.logs_written"));
         goOn.SetResult();
-        await Eventually(() => collected.Sum(message => message.HttpLogs.LogEntry.Count) == 11);
+        await Eventually.TrueAsync(() => collected.Sum(message => message.HttpLogs.LogEntry.Count) == 11);
     }
 
     private static async Task<byte[]> OverTcpAsync(int port, string request)
@@ -245,10 +246,4 @@ public sealed class LogServiceTests
         metadata: {name: logs, namespace: shop}
         spec: {accessLogging: [{ {{rule}} }]}
         """;
-
-    private static async Task Eventually(Func<bool> holds)
-    {
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
-        while (!holds()) await Task.Delay(5, patience.Token);
-    }
 }

@@ -28,7 +28,7 @@ public sealed class MetricTests
         await gateway.CallAsync("/a?2");
         await gateway.CallAsync("/a", "x-way: blocked"); // another status, but the same labels
         await gateway.CallAsync("/b");
-        await Eventually(() => Sum(gateway, "istio_requests_total{") == 4);
+        await Eventually.TrueAsync(() => Sum(gateway, "istio_requests_total{") == 4);
         var text = StatsText.Prometheus(gateway.Plane);
         var counts = text.Split('\n').Where(line => line.StartsWith("istio_requests_total{", StringComparison.Ordinal)).ToList();
         Assert.All(counts, line => Assert.DoesNotContain("response_code=", line, StringComparison.Ordinal));
@@ -53,7 +53,7 @@ public sealed class MetricTests
         await gateway.CallAsync("/off");
         gateway.Apply(Telemetry("{disabled: false}"));
         await gateway.CallAsync("/on");
-        await Eventually(() => Sum(gateway, "istio_requests_total{") > 0);
+        await Eventually.TrueAsync(() => Sum(gateway, "istio_requests_total{") > 0);
         Assert.Equal(1, Sum(gateway, "istio_requests_total{"));
     }
 
@@ -81,7 +81,7 @@ public sealed class MetricTests
         using (await client.PostAsync(new Uri($"http://127.0.0.1:{proxy.Port}/s/m"), body, TestContext.Current.CancellationToken))
         {
         }
-        await Eventually(() => proxy.Plane.MeshMetrics.Http.Any());
+        await Eventually.TrueAsync(() => proxy.Plane.MeshMetrics.Http.Any());
         var seen = proxy.Plane.MeshMetrics.Http.Single();
         Assert.Equal(1, seen.Requests);
         Assert.Equal((requests, responses), ((int)proxy.Plane.MeshMetrics.Calls.Sum(counts => counts.RequestMessages), (int)proxy.Plane.MeshMetrics.Calls.Sum(counts => counts.ResponseMessages)));
@@ -113,13 +113,13 @@ public sealed class MetricTests
         body.Headers.ContentType = new("application/grpc");
         body.Headers.Add("x-way", "there");
         var call = client.PostAsync(new Uri($"http://127.0.0.1:{proxy.Port}/s/m"), body, TestContext.Current.CancellationToken);
-        await Eventually(() => Messages() == (3, 2));
+        await Eventually.TrueAsync(() => Messages() == (3, 2));
         Assert.Empty(proxy.Plane.MeshMetrics.Http);
         enough.SetResult();
         using (await call)
         {
         }
-        await Eventually(() => proxy.Plane.MeshMetrics.Http.Any());
+        await Eventually.TrueAsync(() => proxy.Plane.MeshMetrics.Http.Any());
         Assert.Equal((3, 3), Messages());
         // How the call ended made no other series.
         var line = Assert.Single(StatsText.Prometheus(proxy.Plane, "istio_request_messages_total").Split('\n'), line => line.StartsWith("istio_request_messages_total{", StringComparison.Ordinal));
@@ -185,7 +185,7 @@ public sealed class MetricTests
         await gateway.CallAsync("/b");
         await gateway.CallAsync("/c", "x-way: blocked");
         var (http, listener) = ("http.outbound_0.0.0.0_8080", $"listener.{ListenerStats.NameOf(gateway.Plane.State.Current.Listeners["0.0.0.0_8080"].Address)}");
-        await Eventually(() => Stat($"{listener}.downstream_cx_active") == 0);
+        await Eventually.TrueAsync(() => Stat($"{listener}.downstream_cx_active") == 0);
         Assert.Equal((3, 3, 0), (Stat($"{listener}.downstream_cx_total"), Stat($"{listener}.downstream_cx_destroy"), Stat($"{listener}.ssl.handshake")));
         Assert.Equal((3, 3, 0), (Stat($"{http}.downstream_cx_total"), Stat($"{http}.downstream_cx_http1_total"), Stat($"{http}.downstream_cx_http2_total")));
         Assert.Equal((3, 3, 0), (Stat($"{http}.downstream_rq_total"), Stat($"{http}.downstream_rq_completed"), Stat($"{http}.downstream_rq_active")));
@@ -222,7 +222,7 @@ public sealed class MetricTests
         Assert.Equal((2, 0), (Stat("upstream_rq_per_try_timeout"), Stat("upstream_rq_timeout")));
         Assert.InRange(Stat("upstream_rq_rx_reset"), 2, 4); // a kept connection may close just as it is reused, which is tried again
         Assert.Equal((Stat("upstream_cx_total"), 0), (Stat("upstream_cx_http1_total"), Stat("upstream_cx_http2_total")));
-        await Eventually(() => Stat("upstream_cx_destroy") >= 4); // two were cut, and two given up
+        await Eventually.TrueAsync(() => Stat("upstream_cx_destroy") >= 4); // two were cut, and two given up
         Assert.Equal((1, 1, 1), (Stat("membership_total"), Stat("membership_healthy"), Stat("membership_change")));
         using var other = new ReservedPort();
         proxy.Endpoints("up", origin.Port, other.Number);
@@ -292,10 +292,4 @@ public sealed class MetricTests
     private static long Value(string line) => long.Parse(line[(line.LastIndexOf(' ') + 1)..], global::System.Globalization.CultureInfo.InvariantCulture);
 
     private static long Sum(GuardedGateway gateway, string metric) => StatsText.Prometheus(gateway.Plane).Split('\n').Where(line => line.StartsWith(metric, StringComparison.Ordinal)).Sum(Value);
-
-    private static async Task Eventually(Func<bool> holds)
-    {
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
-        while (!holds()) await Task.Delay(5, patience.Token);
-    }
 }

@@ -6,6 +6,7 @@ using System.Security.Cryptography.X509Certificates;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Tcp;
 using Isthmus.Proxy.Tls;
+using Isthmus.Testing;
 using Isthmus.Tests.Proxy.System;
 using Xunit;
 
@@ -103,14 +104,14 @@ public sealed class TlsTransportTests : IDisposable
     public async Task A_connection_with_a_part_of_a_record_is_not_quiet()
     {
         var (client, server) = await PairAsync(Settings(), Settings());
-        Assert.True(await BecomesAsync(() => server.IsQuiet));
+        await Eventually.TrueAsync(() => server.IsQuiet);
         await client.WriteAsync(new byte[10]);
 
         await server.ReadAsync(Memory<byte>.Empty);
         Assert.Equal(4, await server.ReadAsync(new byte[4]));
         Assert.False(server.IsQuiet);
         Assert.Equal(6, await server.ReadAsync(new byte[100]));
-        Assert.True(await BecomesAsync(() => server.IsQuiet));
+        await Eventually.TrueAsync(() => server.IsQuiet);
         client.Abort();
         server.Abort();
     }
@@ -292,12 +293,6 @@ public sealed class TlsTransportTests : IDisposable
         {
             // Aborted, by this side or the other.
         }
-    }
-
-    private static async Task<bool> BecomesAsync(Func<bool> condition)
-    {
-        for (var left = 1000; left > 0 && !condition(); left--) await Task.Delay(5);
-        return condition();
     }
 
     private static CertificateSecret Load(X509Certificate2 certificate)

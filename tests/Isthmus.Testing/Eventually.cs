@@ -1,0 +1,18 @@
+using System.Diagnostics;
+using System.Runtime.CompilerServices;
+using Xunit;
+
+namespace Isthmus.Testing;
+
+/// <summary>Waits for what something else will make true.</summary>
+public static class Eventually
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
+
+    /// <summary>Completes when the condition holds, and fails with its text when it does not hold for too long.</summary>
+    public static async Task TrueAsync(Func<bool> holds, [CallerArgumentExpression(nameof(holds))] string condition = "")
+    {
+        for (var begun = Stopwatch.GetTimestamp(); !holds(); await Task.Delay(5, TestContext.Current.CancellationToken))
+            Assert.True(Stopwatch.GetElapsedTime(begun) < Patience, $"does not come true: {condition}");
+    }
+}

@@ -181,7 +181,7 @@ internal sealed class H2Client : H2Connection, IPooledConnection
     {
         IdleSince = _time.GetTimestamp();
         if (!IsClosing && !_host.IsRemoved) return;
-        if (IsBusy || Interlocked.Exchange(ref _closed, 1) != 0) return;
+        if (IsBusy || IsTellingWhy || Interlocked.Exchange(ref _closed, 1) != 0) return;
         Transport.Abort();
         _cluster.EndConnection();
         UpstreamConnector.Release(_host);

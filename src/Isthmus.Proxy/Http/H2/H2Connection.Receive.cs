@@ -25,10 +25,12 @@ internal abstract partial class H2Connection
         }
         catch (H2ConnectionException e)
         {
+            _isTellingWhy = true;
             SendGoAway(e.Error, e.Message);
             failure = e;
             if (IsUnread) Transport.Abort();
             await FlushedAsync().ConfigureAwait(false);
+            _isTellingWhy = false;
         }
         catch (TransportException e)
         {

@@ -31,6 +31,7 @@ internal abstract partial class H2Connection
     private int _headersOf;
     private bool _headersEndStream;
     private bool _hasSettings;
+    private volatile bool _isTellingWhy;
     private Exception? _failure;
 
     protected H2Connection(Transport transport, bool isClient)
@@ -54,6 +55,9 @@ internal abstract partial class H2Connection
 
     /// <summary>The peer accepts no new streams, or the connection is over.</summary>
     public bool IsClosing { get; protected set; }
+
+    /// <summary>The GOAWAY with the reason for the end is on its way to the peer. The connection must stay open until it has left.</summary>
+    protected bool IsTellingWhy => _isTellingWhy;
 
     /// <summary>A header block has begun and is not complete; changes at any time.</summary>
     protected bool IsReadingHead => Volatile.Read(ref _headersOf) != 0;

@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using System.Runtime.CompilerServices;
 using Isthmus.Proxy.Loops;
 using Isthmus.Proxy.Tcp;
@@ -250,12 +249,7 @@ internal abstract partial class H2Connection
         lock (_lock)
         {
             IsClosing = true;
-            var text = System.Text.Encoding.UTF8.GetBytes(why.Length > 64 ? why[..64] : why);
-            var payload = new byte[8 + text.Length];
-            BinaryPrimitives.WriteInt32BigEndian(payload, LastPeerStream);
-            BinaryPrimitives.WriteInt32BigEndian(payload.AsSpan(4), (int)error);
-            text.CopyTo(payload, 8);
-            _out.WriteFrame(H2Frame.GoAway, H2Flags.None, 0, payload);
+            _out.WriteGoAway(LastPeerStream, error, why);
             _out.Flush();
         }
     }

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Runtime.CompilerServices;
+using System.Text;
 using Isthmus.Proxy.Loops;
 using Isthmus.Proxy.Tcp;
 
@@ -52,6 +53,16 @@ internal sealed class H2Output
     public void WriteReset(int id, H2Error error) => WriteNumber(H2Frame.Reset, id, (int)error);
 
     public void WriteWindowUpdate(int id, int more) => WriteNumber(H2Frame.WindowUpdate, id, more);
+
+    public void WriteGoAway(int lastStream, H2Error error, string why)
+    {
+        var text = Encoding.UTF8.GetBytes(why.Length > 64 ? why[..64] : why);
+        var payload = new byte[8 + text.Length];
+        BinaryPrimitives.WriteInt32BigEndian(payload, lastStream);
+        BinaryPrimitives.WriteInt32BigEndian(payload.AsSpan(4), (int)error);
+        text.CopyTo(payload, 8);
+        WriteFrame(H2Frame.GoAway, H2Flags.None, 0, payload);
+    }
 
     /// <summary>Sends what waits, at the end of the turn.</summary>
     public void Flush()

@@ -45,7 +45,7 @@ public sealed class ClusterWatch : IAsyncDisposable
         Watch = new(cluster.Id, number);
         Client = new KubeClient(cluster.Access, "isthmus-discovery");
         var outage = new ServerOutage(time);
-        _kinds = [.. scope.For(cluster).Select(kind => (Kind: kind, Client: scope.ClientOf(kind, Client))).Select(item => item.Kind.Watch(Watch, item.Client, objects,
+        _kinds = [.. scope.For(cluster).Select(kind => (Kind: kind, Client: scope.ClientOf(kind, Client))).Select(item => item.Kind.Watch(Watch, cluster.IsConfig ? item.Kind.IsOptional : item.Kind.IsOptionalInRemotes, item.Client, objects,
             new()
             {
                 Namespace = scope.NamespaceOf(item.Kind),
@@ -106,7 +106,7 @@ public sealed class ClusterWatch : IAsyncDisposable
         }
     }
 
-    private IEnumerable<KindWatch> Required => _kinds.Where(kind => !kind.Kind.IsOptional);
+    private IEnumerable<KindWatch> Required => _kinds.Where(kind => !kind.IsOptional);
 
     /// <summary>Starts watching; does nothing if already started.</summary>
     public void Start()

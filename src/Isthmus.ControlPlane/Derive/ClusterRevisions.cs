@@ -23,6 +23,7 @@ public sealed class ClusterRevisions
         Add(sources.Nodes.Changed);
         Add(sources.Namespaces.Changed);
         Add(sources.Exports.Changed);
+        Add(sources.WorkloadEntries.Changed);
     }
 
     private void Add(IReadOnlyCollection<ObjectKey> changed)

@@ -39,6 +39,18 @@ internal sealed class EndpointDerivation(MeshSources sources, Live<ObjectKey, Cl
     private sealed record Surroundings(
         string Cluster, MeshSettings Settings, string SystemNetwork, ValueList<PeerAuthentication> MeshPolicies, ValueList<PeerAuthentication> LocalPolicies);
 
+    /// <summary>What surrounds a WorkloadEntry. As in Istio, one of the configuration cluster may be anywhere, so only its own fields, or an address
+    /// range that contains it, name its network. One of another cluster is in the network of that cluster.</summary>
+    private Surroundings Around(Reader read, WorkloadEntry workload)
+    {
+        var cluster = workload.Source.Cluster;
+        var context = Context(read, cluster, workload.Namespace);
+        return read.Get(sources.Clusters, cluster) is { IsConfig: false } ? context : OfEntries(context);
+    }
+
+    /// <summary>Endpoints that are not part of the Pod network of their cluster.</summary>
+    private static Surroundings OfEntries(Surroundings context) => context with { Cluster = "", SystemNetwork = "" };
+
     private Surroundings Context(Reader read, string cluster, string ns)
     {
         var settings = read.Get(sources.Settings, "") ?? MeshSettings.Default;
@@ -126,21 +138,21 @@ internal sealed class EndpointDerivation(MeshSources sources, Live<ObjectKey, Cl
     /// that it selects, or the host name itself.</summary>
     public IEnumerable<EndpointSet> OfEntry(Reader read, ServiceEntry entry)
     {
-        var context = Context(read, entry.Source.Cluster, entry.Namespace);
-        var named = new List<(EntryEndpoint Endpoint, string Name, ObjectRef Source)>();
+        var context = OfEntries(Context(read, entry.Source.Cluster, entry.Namespace));
+        var named = new List<(EntryEndpoint Endpoint, WorkloadEntry? Workload)>();
         if (entry.WorkloadSelector.Count > 0)
         {
             foreach (var workload in read.Get(policies.WorkloadsByNamespace, entry.Namespace))
             {
-                if (Selectors.Matches(entry.WorkloadSelector, workload.Endpoint.Labels)) named.Add((workload.Endpoint, workload.Name, workload.Source));
+                if (Selectors.Matches(entry.WorkloadSelector, workload.Endpoint.Labels)) named.Add((workload.Endpoint, workload));
             }
         }
-        else named.AddRange(entry.Endpoints.Select(endpoint => (endpoint, "", entry.Source)));
+        else named.AddRange(entry.Endpoints.Select(endpoint => (endpoint, (WorkloadEntry?)null)));
         var byName = entry.Resolution is EntryResolution.Dns or EntryResolution.DnsRoundRobin;
         foreach (var host in entry.Hosts)
         {
-            var endpoints = named.Select(item => OfEntryEndpoint(entry, host, item.Endpoint, item.Name, item.Source, context)).Concat(SelectedPods(read, entry, host)).ToList();
-            if (endpoints.Count == 0 && byName) endpoints.Add(OfEntryEndpoint(entry, host, new(host, default, default, "", "", 1, ""), "", entry.Source, context) with { Cluster = "" });
+            var endpoints = named.Select(item => OfEntryEndpoint(entry, host, item.Endpoint, item.Workload, item.Workload is { } workload ? Around(read, workload) : context)).Concat(SelectedPods(read, entry, host)).ToList();
+            if (endpoints.Count == 0 && byName) endpoints.Add(OfEntryEndpoint(entry, host, new(host, default, default, "", "", 1, ""), null, context) with { Cluster = "" });
             yield return new(host, endpoints.ToValueList());
         }
     }
@@ -171,27 +183,25 @@ internal sealed class EndpointDerivation(MeshSources sources, Live<ObjectKey, Cl
         var selected = read.Get(policies.WorkloadsByNamespace, service.Namespace)
             .Where(workload => workload.Source.Cluster == service.Cluster && Selectors.Matches(service.Selector, workload.Endpoint.Labels)).ToList();
         if (selected.Count == 0) return null;
-        var context = Context(read, service.Cluster, service.Namespace);
         var asEntry = new ServiceEntry(
             service.Source, [service.Hostname], default, service.Ports, false, EntryResolution.Static, default, default, default, default, service.CreatedAt);
-        return new(service.Hostname, selected.Select(workload => OfEntryEndpoint(asEntry, service.Hostname, workload.Endpoint, workload.Name, workload.Source, context)).ToValueList());
+        return new(service.Hostname, selected.Select(workload => OfEntryEndpoint(asEntry, service.Hostname, workload.Endpoint, workload, Around(read, workload))).ToValueList());
     }
 
-    private static MeshEndpoint OfEntryEndpoint(ServiceEntry entry, string host, EntryEndpoint endpoint, string name, ObjectRef source, Surroundings context)
+    private static MeshEndpoint OfEntryEndpoint(ServiceEntry entry, string host, EntryEndpoint endpoint, WorkloadEntry? workload, Surroundings context)
     {
-        var cluster = entry.Source.Cluster;
+        var source = workload?.Source ?? entry.Source;
+        var cluster = source.Cluster;
         var locality = Locality.Parse(endpoint.Locality.Length > 0 ? endpoint.Locality : endpoint.Labels.Items.GetValueOrDefault(Labels.Locality));
-        // A WorkloadEntry is not part of its cluster's Pod network: only its own network field counts, or an address range
-        // that contains it.
-        var network = endpoint.Network.Length > 0 ? endpoint.Network : NetworkOf("", endpoint.Address, endpoint.Labels, context with { SystemNetwork = "" });
+        var network = endpoint.Network.Length > 0 ? endpoint.Network : NetworkOf(context.Cluster, endpoint.Address, endpoint.Labels, context);
         var accepts = endpoint.Labels.TryGetValue(Labels.TlsMode, out var mode) && mode == "istio";
         var policy = accepts ? MtlsPolicy.Resolve(context.MeshPolicies, context.LocalPolicies, endpoint.Labels) : MtlsPolicy.Default;
         var ports = entry.Ports.Select(port => (port.Number, Target: TargetOf(port, endpoint)))
             .Select(port => new EndpointPort(port.Number, port.Target, accepts && policy.ForPort(port.Target) != MtlsMode.Disable));
         return new(
             host, cluster, endpoint.Address, ports.ToValueList(), network, locality, Augment(endpoint.Labels, cluster, network, locality),
-            name.Length == 0 ? new("", "", "", "") : new(
-                name, source.Namespace, endpoint.Labels.Items.GetValueOrDefault(Labels.CanonicalName, ""), endpoint.Labels.Items.GetValueOrDefault(Labels.CanonicalRevision, "")),
+            workload is null ? new("", "", "", "") : new(
+                workload.Name, workload.Namespace, endpoint.Labels.Items.GetValueOrDefault(Labels.CanonicalName, ""), endpoint.Labels.Items.GetValueOrDefault(Labels.CanonicalRevision, "")),
             endpoint.ServiceAccount, endpoint.Weight, EndpointHealth.Ready, "", source);
     }
 

@@ -16,13 +16,13 @@ namespace Isthmus.ControlPlane.Intake;
 public sealed record IstioState<T>(ObjectRef Source, T? Value, ValueList<Problem> Problems) where T : class;
 
 /// <summary>
-/// A kind of Istio's API groups, read from the configuration cluster only. An object with errors that has no safe
+/// A kind of Istio's API groups, read from the configuration cluster unless it says otherwise. An object with errors that has no safe
 /// meaning only changes the problems: the last good version stays.
 /// </summary>
 public abstract class IstioObjectKind<T>(IstioKind kind)
     : MeshKind<JsonObject, IstioState<T>>(new ResourceKind(kind.Group, kind.StoredVersion, kind.Kind, kind.Plural, true)) where T : class, IEquatable<T>
 {
-    public sealed override KindPlace Place => KindPlace.ConfigCluster;
+    public override KindPlace Place => KindPlace.ConfigCluster;
 
     /// <summary>The control plane's revision: objects may ask for one by their label.</summary>
     public required string Revision { get; init; }

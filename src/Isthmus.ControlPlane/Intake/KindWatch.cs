@@ -4,9 +4,12 @@ using Isthmus.Kubernetes.Watch;
 namespace Isthmus.ControlPlane.Intake;
 
 /// <summary>The watch of one kind in one cluster.</summary>
-internal abstract class KindWatch(MeshKind kind)
+/// <param name="isOptional">The cluster may lack the kind or deny access to it: neither affects the cluster's health.</param>
+internal abstract class KindWatch(MeshKind kind, bool isOptional)
 {
     internal MeshKind Kind { get; } = kind;
+
+    internal bool IsOptional { get; } = isOptional;
 
     /// <summary>Completes when the kind has been listed once, or the cluster lacks it or denies access.</summary>
     internal abstract Task Synced { get; }
@@ -38,13 +41,13 @@ internal sealed class KindWatch<TObject, TFacts> : KindWatch where TObject : cla
     private Dictionary<string, ObjectWrite>? _writes;
 
     /// <param name="informer">Creates the informer, given what it keeps of an object.</param>
-    internal KindWatch(MeshKind<TObject, TFacts> kind, WatchId id, Func<Func<TObject, TFacts?>, Informer<TObject, TFacts>> informer, IClusterObjects objects) : base(kind)
+    internal KindWatch(MeshKind<TObject, TFacts> kind, WatchId id, bool isOptional, Func<Func<TObject, TFacts?>, Informer<TObject, TFacts>> informer, IClusterObjects objects) : base(kind, isOptional)
     {
         (_kind, _id, _objects) = (kind, id, objects);
         _informer = informer(Read);
     }
 
-    internal override Task Synced => _kind.IsOptional ? _informer.Answered : _informer.Synced;
+    internal override Task Synced => IsOptional ? _informer.Answered : _informer.Synced;
 
     internal override Task FirstFailure => _informer.FirstFailure;
 

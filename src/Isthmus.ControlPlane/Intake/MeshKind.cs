@@ -38,6 +38,9 @@ public abstract class MeshKind(ResourceKind resource)
     /// <summary>A cluster may lack the kind or deny access to it: neither affects the cluster's health.</summary>
     public virtual bool IsOptional => false;
 
+    /// <summary>As <see cref="IsOptional"/>, for clusters other than the configuration cluster.</summary>
+    public virtual bool IsOptionalInRemotes => IsOptional;
+
     /// <summary>Adds the effects of the current commit on proxies, besides changes of hosts and endpoints.</summary>
     internal virtual void Collect(MeshGraph mesh, MeshChanges changes)
     {
@@ -51,7 +54,8 @@ public abstract class MeshKind(ResourceKind resource)
     internal abstract bool StageTree(MeshWriter writer, string cluster, JsonObject item);
 
     /// <summary>A watch of the kind in one cluster, not started.</summary>
-    internal abstract KindWatch Watch(WatchId id, KubeClient client, IClusterObjects objects, InformerSettings settings, TimeProvider time);
+    /// <param name="isOptional">The cluster may lack the kind or deny access to it.</param>
+    internal abstract KindWatch Watch(WatchId id, bool isOptional, KubeClient client, IClusterObjects objects, InformerSettings settings, TimeProvider time);
 
     private protected static void RemoveOf<T>(Source<ObjectKey, T> source, string cluster) where T : IEquatable<T> => source.RemoveWhere(key => key.Cluster == cluster);
 
@@ -112,11 +116,11 @@ public abstract class MeshKind<TObject, TFacts>(ResourceKind resource) : MeshKin
     /// <summary>Whether the history of changes names single objects of the kind.</summary>
     internal virtual bool IsRemembered => true;
 
-    internal sealed override KindWatch Watch(WatchId id, KubeClient client, IClusterObjects objects, InformerSettings settings, TimeProvider time)
+    internal sealed override KindWatch Watch(WatchId id, bool isOptional, KubeClient client, IClusterObjects objects, InformerSettings settings, TimeProvider time)
     {
         // An absent optional kind is retried more often than an unreachable cluster.
-        if (IsOptional) settings = settings with { LongestBackoff = TimeSpan.FromSeconds(2) };
-        return new KindWatch<TObject, TFacts>(this, id, project => new(client, Resource, project, settings, time), objects);
+        if (isOptional) settings = settings with { LongestBackoff = TimeSpan.FromSeconds(2) };
+        return new KindWatch<TObject, TFacts>(this, id, isOptional, project => new(client, Resource, project, settings, time), objects);
     }
 }
 

@@ -18,14 +18,16 @@ public sealed class MeshKinds(MultiClusterSettings multiCluster, string settings
     public ServiceExportKind Exports { get; } = new(multiCluster);
     public ServiceImportKind Imports { get; } = new(multiCluster);
 
+    public WorkloadEntryKind WorkloadEntries { get; } = new() { Revision = revision };
+
     /// <summary>Istio kinds that affect proxies.</summary>
-    public IReadOnlyList<MeshKind> Istio { get; } =
+    public IReadOnlyList<MeshKind> Istio => field ??=
     [
+        WorkloadEntries,
         new GatewayKind { Revision = revision },
         new VirtualServiceKind { Revision = revision },
         new DestinationRuleKind { Revision = revision },
         new ServiceEntryKind { Revision = revision },
-        new WorkloadEntryKind { Revision = revision },
         new SidecarKind { Revision = revision },
         new EnvoyFilterKind { Revision = revision },
         new ProxyConfigKind { Revision = revision },

@@ -103,7 +103,7 @@ public sealed class MeshObjects(Func<Action<MeshWriter>, ValueTask> post, Contro
     // Kinds that are read in one namespace are settings of this control plane.
     private void Count(MeshKind kind, string change)
     {
-        if (kind.Place is KindPlace.EveryCluster or KindPlace.ConfigCluster) metrics?.Told(kind.Resource.Kind, kind.Place == KindPlace.ConfigCluster, change);
+        if (kind.Place is KindPlace.EveryCluster or KindPlace.ConfigCluster) metrics?.Told(kind.Resource.Kind, kind.Resource.Group.EndsWith(".istio.io", StringComparison.Ordinal), change);
     }
 
     private HashSet<string> Known(string cluster, MeshKind kind) =>

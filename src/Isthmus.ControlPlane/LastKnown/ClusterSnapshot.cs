@@ -19,9 +19,11 @@ public sealed record ClusterSnapshot(
     ValueList<NamespaceFacts> Namespaces,
     ValueList<ServiceExport> Exports = default)
 {
+    public ValueList<WorkloadEntry> Workloads { get; init; }
+
     public static ClusterSnapshot Of(SnapshotInputs inputs, string cluster) => new(
         cluster, Pick(inputs.Services, cluster), Pick(inputs.Slices, cluster), Pick(inputs.Pods, cluster), Pick(inputs.Nodes, cluster), Pick(inputs.Namespaces, cluster),
-        Pick(inputs.Exports, cluster));
+        Pick(inputs.Exports, cluster)) { Workloads = Pick(inputs.Workloads, cluster) };
 
     /// <summary>Restores the snapshot into the mesh.</summary>
     public void Restore(MeshObjects.Restoration into)
@@ -32,6 +34,7 @@ public sealed record ClusterSnapshot(
         into.Put(into.Kinds.Nodes, Nodes);
         into.Put(into.Kinds.Namespaces, Namespaces);
         into.Put(into.Kinds.Exports, Exports);
+        into.Put(into.Kinds.WorkloadEntries, Workloads.Select(workload => new IstioState<WorkloadEntry>(workload.Source, workload, default)));
     }
 
     private static ValueList<T> Pick<T>(ImmutableDictionary<ObjectKey, T> items, string cluster) =>
@@ -45,8 +48,9 @@ public sealed record SnapshotInputs(
     ImmutableDictionary<ObjectKey, PodFacts> Pods,
     ImmutableDictionary<ObjectKey, NodeFacts> Nodes,
     ImmutableDictionary<ObjectKey, NamespaceFacts> Namespaces,
-    ImmutableDictionary<ObjectKey, ServiceExport> Exports)
+    ImmutableDictionary<ObjectKey, ServiceExport> Exports,
+    ImmutableDictionary<ObjectKey, WorkloadEntry> Workloads)
 {
     public static SnapshotInputs Of(MeshSources sources) =>
-        new(sources.Services.Items, sources.Slices.Items, sources.Pods.Items, sources.Nodes.Items, sources.Namespaces.Items, sources.Exports.Items);
+        new(sources.Services.Items, sources.Slices.Items, sources.Pods.Items, sources.Nodes.Items, sources.Namespaces.Items, sources.Exports.Items, sources.WorkloadEntries.Items);
 }

@@ -84,10 +84,15 @@ public static class SnapshotCodec
         foreach (var source in snapshot.Nodes.Select(item => item.Source)) Own(cluster, "Node", source);
         foreach (var source in snapshot.Namespaces.Select(item => item.Source)) Own(cluster, "Namespace", source);
         foreach (var source in snapshot.Exports.Select(item => item.Source)) Own(cluster, "ServiceExport", source);
+        foreach (var source in snapshot.Workloads.Select(item => item.Source)) Own(cluster, "WorkloadEntry", source);
         foreach (var service in snapshot.Services)
         {
             foreach (var port in service.Ports) Port(service.Source, port.Number);
             Port(service.Source, service.GatewayPort);
+        }
+        foreach (var workload in snapshot.Workloads)
+        {
+            foreach (var port in workload.Endpoint.Ports.Values) Port(workload.Source, port);
         }
         foreach (var slice in snapshot.Slices)
         {

@@ -20,7 +20,7 @@ namespace Isthmus.ControlPlane.LastKnown;
     [
         typeof(ListConverter<string>), typeof(ListConverter<ServicePort>), typeof(ListConverter<SliceAddress>), typeof(ListConverter<ClusterService>),
         typeof(ListConverter<SliceFacts>), typeof(ListConverter<PodFacts>), typeof(ListConverter<NodeFacts>), typeof(ListConverter<NamespaceFacts>),
-        typeof(ListConverter<ServiceExport>), typeof(ListConverter<ExportCondition>),
+        typeof(ListConverter<ServiceExport>), typeof(ListConverter<ExportCondition>), typeof(ListConverter<WorkloadEntry>),
         typeof(MapConverter<string>), typeof(MapConverter<int>), typeof(WordConverter<Protocol>), typeof(WordConverter<EndpointHealth>),
     ])]
 [JsonSerializable(typeof(ClusterSnapshot))]

@@ -120,9 +120,11 @@ internal sealed class MeshRig
         Slice(cluster, "eastwest", 15443, "tls", ((ready ? "" : "!") + "eastwest-0", "10.244.0.99"));
     }
 
-    public void Config(string yaml)
+    public void Config(string yaml) => Config(_config, yaml);
+
+    public void Config(string cluster, string yaml)
     {
-        foreach (var document in YamlText.ParseAll(yaml, "test")) Writer.PutConfig(_config, document.AsObject());
+        foreach (var document in YamlText.ParseAll(yaml, "test")) Writer.PutConfig(cluster, document.AsObject());
     }
 
     /// <summary>Sets MeshConfig.</summary>

@@ -22,19 +22,19 @@ public sealed class MeshKindsTests
             IstioKind.Effective.Select(kind => (kind.Group, kind.StoredVersion, kind.Kind, kind.Plural)).Order(),
             Kinds.Istio.Select(kind => (kind.Resource.Group, kind.Resource.Version, kind.Resource.Kind, kind.Resource.Plural)).Order());
         Assert.All(Kinds.Istio, kind => Assert.Contains(IstioKind.All, crd => $"{kind.Resource.Plural}.{kind.Resource.Group}" == crd.CrdName));
-        Assert.All(Kinds.Istio, kind => Assert.Equal(KindPlace.ConfigCluster, kind.Place));
+        Assert.All(Kinds.Istio, kind => Assert.Equal(kind == Kinds.WorkloadEntries ? KindPlace.EveryCluster : KindPlace.ConfigCluster, kind.Place));
     }
 
     [Fact]
     public void Every_kind_is_in_the_table_once() => Assert.Equal(Kinds.All.Count, Kinds.All.Select(kind => kind.Resource).Distinct().Count());
 
     [Fact]
-    public void The_configuration_cluster_is_watched_for_all_kinds_and_a_remote_cluster_for_no_Istio_resource_Secret_or_ConfigMap()
+    public void The_configuration_cluster_is_watched_for_all_kinds_and_a_remote_cluster_for_what_runs_there()
     {
         var scope = new WatchScope(Kinds, "istio-system");
         Assert.Equal(Kinds.All, scope.For(new("own", "", Access)));
         Assert.Equal(
-            ["EndpointSlice", "Namespace", "Node", "Pod", "Service", "ServiceExport", "ServiceImport"],
+            ["EndpointSlice", "Namespace", "Node", "Pod", "Service", "ServiceExport", "ServiceImport", "WorkloadEntry"],
             scope.For(new("other", "istio-system/other", Access)).Select(kind => kind.Resource.Kind).Order());
         Assert.Equal(["ConfigMap", "Secret"], Kinds.All.Where(kind => scope.NamespaceOf(kind) is not null).Select(kind => kind.Resource.Kind).Order());
     }

@@ -87,6 +87,8 @@ public sealed class SnapshotCodecTests
     [InlineData("""{"cluster":"east","services":[],"slices":[],"pods":[],"nodes":[],"namespaces":[{"source":{"cluster":"east","kind":"Namespace","namespace":"","name":"n"},"network":null,"labels":{}}]}""", "another version or damaged")]
     [InlineData("""{"cluster":"east","services":[],"slices":[{"source":{"cluster":"east","kind":"EndpointSlice","namespace":"n","name":"s"},"service":"s","addresses":[{"address":"1.2.3.4","health":7,"pod":null,"node":"","zone":"","hostname":""}],"ports":{}}],"pods":[],"nodes":[],"namespaces":[]}""", "another version or damaged")]
     [InlineData("""{"cluster":"east","services":[],"slices":[{"source":{"cluster":"east","kind":"EndpointSlice","namespace":"n","name":"s"},"service":"s","addresses":[{"address":"there","health":"Ready","pod":null,"node":"","zone":"","hostname":""}],"ports":{}}],"pods":[],"nodes":[],"namespaces":[]}""", "not an IP address")]
+    [InlineData("""{"cluster":"east","services":[],"slices":[],"pods":[],"nodes":[],"namespaces":[],"workloads":[{"source":{"cluster":"west","kind":"WorkloadEntry","namespace":"n","name":"w"},"endpoint":{"address":"192.0.2.1","ports":{},"labels":{},"network":"","locality":"","weight":1,"serviceAccount":""},"createdAt":1}]}""", "does not belong")]
+    [InlineData("""{"cluster":"east","services":[],"slices":[],"pods":[],"nodes":[],"namespaces":[],"workloads":[{"source":{"cluster":"east","kind":"WorkloadEntry","namespace":"n","name":"w"},"endpoint":{"address":"192.0.2.1","ports":{"http":70000},"labels":{},"network":"","locality":"","weight":1,"serviceAccount":""},"createdAt":1}]}""", "70000 is not a valid port")]
     [InlineData("""{"cluster":"east","services":[],"slices":[{"source":{"cluster":"east","kind":"EndpointSlice","namespace":"n","name":"s"},"service":"s","addresses":[],"ports":{"http":70000}}],"pods":[],"nodes":[],"namespaces":[]}""", "70000 is not a valid port")]
     public void Content_that_is_not_ours_is_refused_with_the_reason(string text, string words)
     {
@@ -101,10 +103,12 @@ public sealed class SnapshotCodecTests
         var encoded = SnapshotCodec.Encode(Empty("east") with { Services = [service] });
         var text = JsonNode.Parse(new GZipStream(new MemoryStream(encoded.Chunks[0]), CompressionMode.Decompress))!.AsObject();
         Assert.True(text.Remove("exports"));
+        Assert.True(text.Remove("workloads"));
         Assert.True(text["services"]![0]!.AsObject().Remove("gatewayWeight"));
         var snapshot = SnapshotCodec.Decode("east", Pack(Encoding.UTF8.GetBytes(text.ToJsonString())));
         Assert.Equal(1u, Assert.Single(snapshot.Services).GatewayWeight);
         Assert.Empty(snapshot.Exports);
+        Assert.Empty(snapshot.Workloads);
     }
 
     [Fact]
@@ -207,7 +211,16 @@ public sealed class SnapshotCodecTests
         from nodes in List(Nodes(cluster))
         from namespaces in List(Namespaces(cluster))
         from exports in List(Exports(cluster))
-        select new ClusterSnapshot(cluster, services, slices, pods, nodes, namespaces, exports);
+        from workloads in List(Workloads(cluster))
+        select new ClusterSnapshot(cluster, services, slices, pods, nodes, namespaces, exports) { Workloads = workloads };
+
+    private static Gen<WorkloadEntry> Workloads(string cluster) =>
+        from source in Source(cluster, "WorkloadEntry")
+        from created in PortNumber
+        from ports in Pairs(PortNumber)
+        from labels in Labels
+        from texts in Word.ListOf(4)
+        select new WorkloadEntry(source, new(texts[0], ports, labels, texts[1], texts[2], (uint)created, texts[3]), created);
 
     private static Gen<ServiceExport> Exports(string cluster) =>
         from source in Source(cluster, "ServiceExport")

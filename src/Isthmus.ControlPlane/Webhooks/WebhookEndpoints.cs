@@ -6,6 +6,7 @@ using Isthmus.Core.Collections;
 using Isthmus.Core.Problems;
 using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
+using Isthmus.Mesh.Resolve;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
@@ -23,6 +24,9 @@ public sealed partial class WebhookEndpoints(Func<InjectorValues> values, Func<s
 
     /// <summary>Remembers who wrote; null: nobody does.</summary>
     public AdmittedWrites? Admitted { get; init; }
+
+    /// <summary>The settings of the mesh, whose providers objects name; null: unknown.</summary>
+    public Func<MeshConfig?> Mesh { get; init; } = () => null;
 
     public void Map(IEndpointRouteBuilder endpoints)
     {
@@ -60,17 +64,22 @@ public sealed partial class WebhookEndpoints(Func<InjectorValues> values, Func<s
         }
     }
 
-    /// <summary>Rejects an invalid object with all of its field paths at once, and returns warnings.</summary>
-    private AdmissionAnswer Validate(AdmissionQuestion question)
+    /// <summary>Rejects an invalid object with all of its field paths at once, and returns warnings. What the stored object has already is only warned of:
+    /// labels and finalizers must be writable, whatever the object says.</summary>
+    internal AdmissionAnswer Validate(AdmissionQuestion question)
     {
         if (question.Object is not { } value) return new(true);
-        var problems = Validation.Check(value);
-        var warnings = problems.Where(problem => problem.Severity == Severity.Warning).Select(Text).ToList();
-        var errors = problems.Where(problem => problem.Severity == Severity.Error).Select(Text).ToList();
+        var read = IstioConfig.Read(value, "");
+        var stored = question is { Operation: "UPDATE", OldObject: { } old } ? Validation.Check(old).Where(IsError).Select(Text).ToHashSet(StringComparer.Ordinal) : [];
+        var warnings = read.Problems.Where(problem => problem.Severity == Severity.Warning).Concat(Mesh() is { } mesh ? ProviderNames.Unknown(read.Value, mesh) : []).Select(Text)
+            .Concat(read.Problems.Where(IsError).Select(Text).Where(stored.Contains).Select(text => $"the stored object is invalid, and remains so: {text}")).ToList();
+        var errors = read.Problems.Where(IsError).Select(Text).Where(text => !stored.Contains(text)).ToList();
         Metrics.Count(errors.Count == 0 ? "galley_validation_passed" : "galley_validation_failed", $"{Labels(value)}{(errors.Count == 0 ? "" : ",reason=\"invalid_resource\"")}");
         if (errors.Count == 0 && !question.IsDryRun) Admitted?.Add(value, question.User);
         return errors.Count == 0 ? new(true, Warnings: warnings) : new(false, Message: $"configuration is invalid: {string.Join("; ", errors)}", Warnings: warnings);
     }
+
+    private static bool IsError(Problem problem) => problem.Severity == Severity.Error;
 
     /// <summary>The kind of an object, if it is one of Istio's: others would make labels of any text.</summary>
     private static string Labels(JsonObject value)

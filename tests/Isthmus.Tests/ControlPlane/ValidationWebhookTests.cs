@@ -1,0 +1,64 @@
+using System.Text.Json.Nodes;
+using Isthmus.ControlPlane.Injection;
+using Isthmus.ControlPlane.Webhooks;
+using Isthmus.Kubernetes.Yaml;
+using Isthmus.Mesh.Config;
+using Isthmus.Mesh.Model;
+using Microsoft.Extensions.Logging.Abstractions;
+using Xunit;
+
+namespace Isthmus.Tests.ControlPlane;
+
+/// <summary>What the validation webhook answers.</summary>
+public sealed class ValidationWebhookTests
+{
+    private const string Wrong = "{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: web, namespace: shop}, spec: {hosts: [web], tcp: [{match: [{sourceSubnet: 10.0.0.0/8}], route: [{destination: {host: web}}]}]}}";
+
+    private const string Custom = "{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {name: web, namespace: shop}, spec: {action: CUSTOM, provider: {name: door}, rules: [{}]}}";
+
+    private const string Log = "{apiVersion: telemetry.istio.io/v1, kind: Telemetry, metadata: {name: web, namespace: shop}, spec: {accessLogging: [{providers: [{name: door}]}], metrics: [{providers: [{name: door}]}], tracing: [{providers: [{name: door}]}]}}";
+
+    [Fact]
+    public void An_update_that_keeps_what_is_wrong_is_warned_of_and_one_that_adds_to_it_is_refused()
+    {
+        Assert.Contains("spec.tcp[0].match[0].sourceSubnet", Ask("CREATE", Wrong).Message);
+
+        var labelled = Object(Wrong);
+        labelled["metadata"]!["labels"] = new JsonObject { ["team"] = "a" };
+        var kept = Validate(new("1", "shop", "UPDATE", labelled, Object(Wrong)));
+        Assert.True(kept.Allowed, kept.Message);
+        Assert.StartsWith("the stored object is invalid, and remains so: spec.tcp[0].match[0].sourceSubnet: ", Assert.Single(kept.Warnings!), StringComparison.Ordinal);
+
+        var worse = Object(Wrong);
+        worse["spec"]!["exportTo"] = new JsonArray(" ");
+        var refused = Validate(new("1", "shop", "UPDATE", worse, Object(Wrong)));
+        Assert.False(refused.Allowed);
+        Assert.Contains("exportTo", refused.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain("sourceSubnet", refused.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(Custom, "spec.provider.name: Referenced provider not found: \"door\" is not an external authorizer in extensionProviders of MeshConfig: requests that match are denied (add the provider to extensionProviders in MeshConfig, or correct the name)")]
+    [InlineData(Log, "spec.tracing[0].providers[0].name: Referenced provider not found: \"door\" is not a collector of traces in", "spec.accessLogging[0].providers[0].name: Referenced provider not found: \"door\" is not an access log in", "spec.metrics[0].providers[0].name: Referenced provider not found: \"door\" is not Prometheus in")]
+    public void A_provider_that_MeshConfig_does_not_have_is_named(string text, params string[] warnings)
+    {
+        var answer = Ask("CREATE", text);
+        Assert.True(answer.Allowed);
+        Assert.Equal(warnings.Length, answer.Warnings!.Count);
+        Assert.All(answer.Warnings.Zip(warnings), pair => Assert.StartsWith(pair.Second, pair.First, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void A_provider_that_MeshConfig_has_is_not()
+    {
+        var mesh = MeshConfigReader.ReadMesh(YamlText.Parse("extensionProviders: [{name: door, envoyExtAuthzGrpc: {service: door.shop.svc.cluster.local, port: 9000}}]", "mesh")).Config;
+        Assert.Empty(Validate(new("1", "shop", "CREATE", Object(Custom), null), mesh).Warnings!);
+    }
+
+    private static AdmissionAnswer Ask(string operation, string text) => Validate(new("1", "shop", operation, Object(text), null));
+
+    private static AdmissionAnswer Validate(AdmissionQuestion question, MeshConfig? mesh = null) =>
+        new WebhookEndpoints(() => InjectorValues.Empty, _ => new(default, default), () => [], NullLogger<WebhookEndpoints>.Instance) { Mesh = () => mesh ?? MeshConfig.Default }.Validate(question);
+
+    private static JsonObject Object(string text) => (JsonObject)YamlText.Parse(text, "test")!;
+}

@@ -5,6 +5,7 @@ using Isthmus.ControlPlane.Clusters;
 using Isthmus.ControlPlane.Debug;
 using Isthmus.ControlPlane.Derive;
 using Isthmus.ControlPlane.History;
+using Isthmus.ControlPlane.Ingresses;
 using Isthmus.ControlPlane.Injection;
 using Isthmus.ControlPlane.Intake;
 using Isthmus.ControlPlane.LastKnown;
@@ -119,6 +120,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
         _tasks.Keep("keys of issuers", _issuerKeys.RunAsync);
         _tasks.Keep("events about gateways", new GatewayEvents(_client, _engine, _ports.Time, _logs.CreateLogger<GatewayEvents>()).RunAsync);
         _tasks.Keep("status of Telemetries", new TelemetryStatus(_client, _engine, _ports.Time, _logs.CreateLogger<TelemetryStatus>()).RunAsync);
+        _tasks.Keep("status of Ingresses", new IngressStatus(_client, _settings, _engine, _ports.Time, _logs).RunAsync);
         _tasks.Keep("memory after bursts", new IdleMemory(_ports.Time).RunAsync);
         var serving = ServeAsync(stop);
         await Task.WhenAny(serving, Task.Delay(Timeout.Infinite, stop));

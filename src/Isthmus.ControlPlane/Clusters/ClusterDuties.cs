@@ -45,7 +45,8 @@ public sealed class ClusterDuties(KubeClient client, DiscoverySettings settings,
         await Task.WhenAll(parts);
     }
 
-    private static LeaderElection Election(KubeClient client, DiscoverySettings settings, string name, TimeProvider time, ILoggerFactory logs) =>
+    /// <summary>An election in a cluster, by a Lease in the namespace of the control plane.</summary>
+    internal static LeaderElection Election(KubeClient client, DiscoverySettings settings, string name, TimeProvider time, ILoggerFactory logs) =>
         new(client, new LeaseTerms(settings.Namespace, name, $"{settings.PodName}.{settings.ClusterId}")
         {
             Labels = new Dictionary<string, string> { [Labels.MadeBy] = Labels.Discovery },

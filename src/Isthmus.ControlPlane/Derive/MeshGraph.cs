@@ -31,7 +31,10 @@ public sealed class MeshGraph
         var discovery = new Discovery(Sources);
         var services = discovery.Of(Sources.Services, service => service.Source, "discovered services");
         var discoveredEntries = discovery.Of(Sources.ServiceEntries, entry => entry.Source, "discovered entries");
-        _routings = discovery.Of(Sources.VirtualServices, routing => routing.Source, "discovered virtual services");
+        var ingresses = new IngressDerivation(Sources, discovery, services);
+        ServedIngresses = ingresses.Served;
+        GatewayObjects = Sources.Gateways.UnionWith(ingresses.Gateways, "gateways of objects");
+        _routings = discovery.Of(Sources.VirtualServices, routing => routing.Source, "discovered virtual services").UnionWith(ingresses.Routings, "and of ingresses");
         var byHost = services.GroupBy(service => service.Hostname, "services by host");
         var aliases = byHost.Derive((read, services) => _hosts.AliasOf(read, services) is { } alias ? One(alias.Hostname, alias) : [], "external names");
         _aliases = aliases.Derive((read, alias) => End(read, aliases, alias) is { } end ? One(alias.Hostname, alias with { Target = end }) : [], "aliases");
@@ -110,7 +113,13 @@ public sealed class MeshGraph
     /// <summary>The gateways of all networks, under the empty key.</summary>
     public Live<string, GatewayTable> GatewayTables { get; }
 
-    /// <summary>VirtualServices with their delegates merged in.</summary>
+    /// <summary>The Ingress objects that gateways serve.</summary>
+    public Live<ObjectKey, Ingress> ServedIngresses { get; }
+
+    /// <summary>Gateways, also those of Ingress objects.</summary>
+    public Live<ObjectKey, Gateway> GatewayObjects { get; }
+
+    /// <summary>VirtualServices with their delegates merged in, also those of Ingress objects.</summary>
     public Live<ObjectKey, VirtualService> Routings { get; }
 
     public Live<string, ValueList<VirtualService>> RoutingsByHost { get; }
@@ -151,7 +160,7 @@ public sealed class MeshGraph
         new(Routings.Items, RoutingsByHost.Items, RulesByHost.Items),
         new(PeersByNamespace.Items, AuthorizationsByNamespace.Items, TokensByNamespace.Items) { Keys = Sources.IssuerKeys.Items },
         new(ServicesByNamespace.Items, Sources.Pods.Items, Sources.Nodes.Items),
-        new(SidecarsByNamespace.Items, Sources.Gateways.Items, Sources.EnvoyFilters.Items, Sources.Credentials.Items) { Telemetries = TelemetriesByNamespace.Items });
+        new(SidecarsByNamespace.Items, GatewayObjects.Items, Sources.EnvoyFilters.Items, Sources.Credentials.Items) { Telemetries = TelemetriesByNamespace.Items });
 
     /// <summary>The gateways of networks as found, including those that are not ready.</summary>
     public IEnumerable<NetworkGateway> Gateways => GatewaySets.Items.Values.SelectMany(set => set.Gateways);

@@ -21,6 +21,10 @@ public sealed class MeshSources(LiveGraph graph)
     /// <summary>One item, under the empty key.</summary>
     public Source<string, MeshSettings> Settings { get; } = new(graph, "settings");
 
+    /// <summary>Of the config cluster.</summary>
+    public Source<ObjectKey, Ingress> Ingresses { get; } = new(graph, "ingresses");
+    public Source<ObjectKey, IngressClass> IngressClasses { get; } = new(graph, "ingress classes");
+
     // Istio resources of the config cluster.
     public Source<ObjectKey, Gateway> Gateways { get; } = new(graph, "gateways");
     public Source<ObjectKey, VirtualService> VirtualServices { get; } = new(graph, "virtual services");

@@ -9,7 +9,7 @@ namespace Isthmus.ControlPlane.Intake;
 /// <summary>Gateways: the servers of gateway proxies.</summary>
 public sealed class GatewayKind() : IstioObjectKind<Gateway>(IstioKind.Gateway)
 {
-    internal override void Collect(MeshGraph mesh, MeshChanges changes) => changes.Config |= mesh.Sources.Gateways.Changed.Count > 0;
+    internal override void Collect(MeshGraph mesh, MeshChanges changes) => changes.Config |= mesh.GatewayObjects.Changed.Count > 0;
 
     internal override Source<ObjectKey, Gateway> SourceIn(MeshSources sources) => sources.Gateways;
 

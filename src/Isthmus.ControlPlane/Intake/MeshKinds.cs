@@ -15,6 +15,8 @@ public sealed class MeshKinds(MultiClusterSettings multiCluster, string settings
     public NamespaceKind Namespaces { get; } = new();
     public CredentialKind Credentials { get; } = new();
     public SettingsKind Settings { get; } = new(settingsMap, log);
+    public IngressKind Ingresses { get; } = new();
+    public IngressClassKind IngressClasses { get; } = new();
     public ServiceExportKind Exports { get; } = new(multiCluster);
     public ServiceImportKind Imports { get; } = new(multiCluster);
 
@@ -37,5 +39,5 @@ public sealed class MeshKinds(MultiClusterSettings multiCluster, string settings
         new TelemetryKind { Revision = revision },
     ];
 
-    public IReadOnlyList<MeshKind> All => field ??= [Services, Slices, Pods, Nodes, Namespaces, Exports, Imports, .. Istio, Settings, Credentials];
+    public IReadOnlyList<MeshKind> All => field ??= [Services, Slices, Pods, Nodes, Namespaces, Ingresses, IngressClasses, Exports, Imports, .. Istio, Settings, Credentials];
 }

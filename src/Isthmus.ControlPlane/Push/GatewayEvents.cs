@@ -6,7 +6,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Isthmus.ControlPlane.Push;
 
-/// <summary>Writes an Event on each Gateway whose certificate is missing, and keeps its status current, where its author looks.</summary>
+/// <summary>Writes an Event on each Gateway or Ingress whose certificate is missing, and keeps the status of Gateways current, where its author looks.</summary>
 public sealed partial class GatewayEvents(KubeClient client, PushEngine engine, TimeProvider time, ILogger log)
 {
     internal static readonly ResourceKind Gateway = new("networking.istio.io", "v1", "Gateway", "gateways", true);
@@ -45,14 +45,14 @@ public sealed partial class GatewayEvents(KubeClient client, PushEngine engine, 
 
     private async Task WriteAsync(Problem problem, CancellationToken stop)
     {
-        if (problem.Object.Split(' ', '/') is not ["Gateway", var ns, var name]) return;
+        if (problem.Object.Split(' ', '/') is not [var kind, var ns, var name] || About(kind) is not { } resource) return;
         var now = time.GetUtcNow();
         try
         {
             // kubectl describe finds events by the object's UID.
-            var found = await client.FindAsync(Gateway, ns, name, stop).ConfigureAwait(false);
+            var found = await client.FindAsync(resource, ns, name, stop).ConfigureAwait(false);
             var about = new ObjectMeta { Name = name, Namespace = ns, Uid = (string?)found?["metadata"]?["uid"] ?? "" };
-            var report = new EventReport(Gateway, about, "Warning", "ReferencedResourceNotFound", string.Create(CultureInfo.InvariantCulture, $"{problem.Code} {problem.Path}: {problem.Message} ({problem.Remedy})"), "istiod");
+            var report = new EventReport(resource, about, "Warning", "ReferencedResourceNotFound", string.Create(CultureInfo.InvariantCulture, $"{problem.Code} {problem.Path}: {problem.Message} ({problem.Remedy})"), "istiod");
             await client.CreateAsync(Kinds.Event, report.ToJson(EventNames.Of(name, now), now), stop).ConfigureAwait(false);
         }
         catch (Exception e) when (e is KubeException or HttpRequestException)
@@ -61,6 +61,8 @@ public sealed partial class GatewayEvents(KubeClient client, PushEngine engine, 
             NotWritten(log, problem.Object, e.Message);
         }
     }
+
+    private static ResourceKind? About(string kind) => kind == Gateway.Kind ? Gateway : kind == Kinds.Ingress.Kind ? Kinds.Ingress : null;
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "No Event about {Object}: {Reason}")]
     private static partial void NotWritten(ILogger log, string @object, string reason);

@@ -126,7 +126,7 @@ public sealed class Publisher(TimeProvider time)
         if (resolved.Gateway is { } gateway)
         {
             proxy.Served = (
-                gateway.Gateways.Where(item => item.Servers.Any(server => server.Tls is { Credentials.IsEmpty: false })).Select(item => item.FullName).ToValueList(),
+                gateway.Gateways.Where(item => item.Owner is null && item.Servers.Any(server => server.Tls is { Credentials.IsEmpty: false })).Select(item => item.FullName).ToValueList(),
                 ProblemsOf(proxy.Proxy, gateway, mesh));
             resolved = resolved with { Gateway = _certificates.Resolve(gateway, proxy.Proxy) };
         }

@@ -36,6 +36,7 @@ public static class MeshConfigReader
             OutboundTrafficPolicy = ReadOutbound(root["outboundTrafficPolicy"]["mode"]),
             AccessLogFile = root["accessLogFile"].Text,
             AccessLogTemplate = LoggerReader.ReadMesh(root),
+            Ingress = ReadIngress(root),
             EnableAutoMtls = root["enableAutoMtls"].Flag ?? true,
             ConnectTimeout = root["connectTimeout"].Duration(Durations.OneMillisecond) ?? @default.ConnectTimeout,
             ProtocolDetectionTimeout = root["protocolDetectionTimeout"].Duration() ?? @default.ProtocolDetectionTimeout,
@@ -132,6 +133,13 @@ public static class MeshConfigReader
         var (trusted, mode) = (topology["numTrustedProxies"], topology["forwardClientCertDetails"]);
         if (trusted is { Integer: > 100 }) trusted.Error("must be an integer in the range 0..100");
         return topology.IsWrong ? new(0, ClientCertForwarding.Sanitize) : new(trusted.UInt ?? 0, GatewayTopology.ParseMode(mode.Text)!.Value) { ReadsProxyHeader = topology["proxyProtocol"].Exists };
+    }
+
+    private static IngressSettings ReadIngress(Field root)
+    {
+        var @default = IngressSettings.Default;
+        var mode = root["ingressControllerMode"].Text switch { "OFF" => IngressMode.Off, "DEFAULT" => IngressMode.Default, _ => @default.Mode };
+        return new(mode, Or(root["ingressClass"].Text, @default.Class), Or(root["ingressService"].Text, @default.Service), root["ingressSelector"].Text);
     }
 
     private static TlsLimits ReadLimits(Field tls) => TlsLimitsReader.Read(tls) with { Max = TlsVersion.Auto };

@@ -91,7 +91,7 @@ internal static class MeshSchemas
         ("proxyHttpPort", Refused(Unsigned, "sidecars have no port for HTTP proxy requests", "remove the field; traffic is captured")),
         ("verifyCertificateAtClient", Idle(Flag)), ("defaultProviders", Object(("tracing", Texts), ("metrics", Texts), ("accessLogging", Texts))), ("enableEnvoyAccessLogService", Idle(Flag)), ("enableTracing", Flag),
         ("inboundClusterStatName", Idle(Text)), ("outboundClusterStatName", Idle(Text)),
-        ("ingressClass", Idle(Text)), ("ingressControllerMode", Idle(Text)), ("ingressService", Idle(Text)), ("ingressSelector", Idle(Text)),
+        ("ingressClass", Text), ("ingressControllerMode", OneOf("UNSPECIFIED", "OFF", "DEFAULT", "STRICT")), ("ingressService", Text), ("ingressSelector", Text),
         ("proxyInboundListenPort", Idle(Unsigned)), ("proxyListenPort", Idle(Unsigned)), ("serviceScopeConfigs", Idle(List(Anything))), ("thriftConfig", Idle(Anything)),
         ("disableMixerHttpReports", Idle(Flag)), ("disablePolicyChecks", Idle(Flag)), ("enableClientSidePolicyCheck", Idle(Flag)), ("mixerCheckServer", Idle(Text)),
         ("mixerReportServer", Idle(Text)), ("policyCheckFailOpen", Idle(Flag)), ("reportBatchMaxEntries", Idle(Unsigned)), ("reportBatchMaxTime", Idle(Duration)), ("sdsUdsPath", Idle(Text)));

@@ -55,10 +55,10 @@ public static class GatewayCredentials
                 if (item.Servers[i].Tls is not { } tls) continue;
                 foreach (var (index, credential) in tls.Credentials.Index())
                 {
-                    var path = $"spec.servers[{i}].tls.{credential.Field}";
+                    var path = item.Owner is null ? $"spec.servers[{i}].tls.{credential.Field}" : $"spec.{credential.Field}";
                     if (tls.NeedsCa(index) && CaOf(credential.Name, find) is { Revocations.Length: > 0 } ca)
                     {
-                        yield return new("IST0161", $"Gateway {item.FullName}", path,
+                        yield return new("IST0161", item.Author, path,
                             $"Secret {ns}/{ca.Source.Name} holds a certificate revocation list (ca.crl), which is not supported: all clients with a certificate are refused",
                             "remove ca.crl, and replace a CA that must not be trusted any more");
                     }
@@ -66,7 +66,7 @@ public static class GatewayCredentials
                     var effect = isKept(item, item.Servers[i], index) ? "gateways get the last good certificate" : tls.Credentials.Count > 1
                         ? "gateways keep the last good certificate as long as they run; without one, they use the other certificates of the server"
                         : "gateways keep the last good certificate as long as they run; without one, they refuse TLS handshakes";
-                    yield return new(find(credential.Name) is null ? "IST0101" : "IST0161", $"Gateway {item.FullName}", path, $"{lack}; {effect}",
+                    yield return new(find(credential.Name) is null ? "IST0101" : "IST0161", item.Author, path, $"{lack}; {effect}",
                         $"create or correct the Secret in namespace {ns} of the gateway's cluster, or correct the name (a control plane reads only Secrets of its own namespace and cluster)");
                 }
             }

@@ -12,6 +12,12 @@ public sealed record Gateway(ObjectRef Source, ValueMap<string> Selector, ValueL
     public string Namespace => Source.Namespace;
     public string Name => Source.Name;
 
+    /// <summary>The object that asks for it, if that is not a Gateway.</summary>
+    public ObjectRef? Owner { get; init; }
+
+    /// <summary>What its author wrote, as problems name it.</summary>
+    public string Author => Owner is { } owner ? $"{owner.Kind} {owner.Namespace}/{owner.Name}" : $"Gateway {FullName}";
+
     /// <summary>The name by which VirtualServices refer to it.</summary>
     public string FullName => $"{Namespace}/{Name}";
 

@@ -22,6 +22,8 @@ public sealed record MeshConfig
     public string AccessLogFile { get; init; } = "";
     /// <summary>The lines of that log, and of the provider <c>envoy</c>.</summary>
     public LogTemplate AccessLogTemplate { get; init; } = LogTemplate.Default;
+    /// <summary>Which Ingress objects gateways serve, and which gateways.</summary>
+    public IngressSettings Ingress { get; init; } = IngressSettings.Default;
     public bool EnableAutoMtls { get; init; } = true;
     public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(10);
     /// <summary>How long inbound listeners wait for a protocol's first bytes; zero: no limit.</summary>

@@ -11,7 +11,7 @@ namespace Isthmus.Tests.Mesh.Guides;
 public sealed class TaskTests(PlacedMeshRig mesh)
 {
     /// <summary>What pages create. The rest of a namespace goes with it.</summary>
-    private const string Kinds = "namespaces,deployments,services,serviceaccounts,secrets,gateways.networking.istio.io,virtualservices,destinationrules,serviceentries,"
+    private const string Kinds = "namespaces,deployments,services,serviceaccounts,secrets,ingresses,ingressclasses,gateways.networking.istio.io,virtualservices,destinationrules,serviceentries,"
         + "sidecars,envoyfilters,peerauthentications,requestauthentications,authorizationpolicies,telemetries";
 
     public static TheoryData<string> Pages => [.. Directory.GetFiles(GuideShell.Tasks, "*.md").Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal)];

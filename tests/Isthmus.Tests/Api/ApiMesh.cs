@@ -106,6 +106,7 @@ internal sealed class ApiMesh
         foreach (var item in ApiSamples.Read("base"))
         {
             if (item["kind"]!.ToString() == "Service") rig.Writer.Put("c1", item.Deserialize(KubeJson.Of<Service>())!);
+            else if (item["kind"]!.ToString() == "Ingress") rig.Writer.Kinds.Ingresses.StageTree(rig.Writer, "c1", (JsonObject)item.DeepClone());
             else rig.Writer.PutConfig("c1", (JsonObject)item.DeepClone());
         }
         return rig;
@@ -115,7 +116,7 @@ internal sealed class ApiMesh
     {
         private readonly Isthmus.ControlPlane.Push.ProxyFeed[] _all =
         [
-            rig.Sidecar("c1"), rig.Sidecar("c1", "web-v1", "10.244.0.1"), rig.Sidecar("c1", "guest", "10.244.0.9", ns: "other"), rig.Router("c1", "eastwest"), rig.Router("c1", "eastwest", sniDnat: true), rig.Router("c1", "inner"),
+            rig.Sidecar("c1"), rig.Sidecar("c1", "web-v1", "10.244.0.1"), rig.Sidecar("c1", "guest", "10.244.0.9", ns: "other"), rig.Router("c1", "eastwest"), rig.Router("c1", "eastwest", sniDnat: true), rig.Router("c1", "inner"), rig.Router("c1", "door", labels: new() { ["istio"] = "ingressgateway" }),
         ];
 
         internal SortedDictionary<string, string> Versions()

@@ -133,9 +133,9 @@ internal sealed class MeshRig
     public ProxyFeed Sidecar(string cluster, string name = "client", string ip = "10.244.0.7", bool dnsCapture = true, string ns = Namespace) => Connect(new(
         ProxyKind.Sidecar, name, ns, $"{ns}.svc.cluster.local", cluster, $"net-{cluster}", default, [ip], default, "default", name, "node", "REDIRECT", dnsCapture, false, "", "", Locality.Unknown));
 
-    public ProxyFeed Router(string cluster, string app, bool sniDnat = false, GatewayTopology? topology = null) => Connect(new(
-        ProxyKind.Router, $"{app}-0", Namespace, $"{Namespace}.svc.cluster.local", cluster, $"net-{cluster}", [$"net-{cluster}"], ["10.244.0.99"],
-        new Dictionary<string, string> { ["app"] = app }.ToValueMap(), "default", app, "node", "NONE", false, false, "", "", Locality.Unknown)
+    public ProxyFeed Router(string cluster, string app, bool sniDnat = false, GatewayTopology? topology = null, Dictionary<string, string>? labels = null, string ns = Namespace) => Connect(new(
+        ProxyKind.Router, $"{app}-0", ns, $"{ns}.svc.cluster.local", cluster, $"net-{cluster}", [$"net-{cluster}"], ["10.244.0.99"],
+        new Dictionary<string, string>(labels ?? []) { ["app"] = app }.ToValueMap(), "default", app, "node", "NONE", false, false, "", "", Locality.Unknown)
     {
         SniDnat = sniDnat,
         Topology = topology,

@@ -1,13 +1,54 @@
+using System.Text.Json;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Model;
+using Isthmus.Operate.Inventory;
+using Ingress = Isthmus.Kubernetes.Objects.Ingress;
+
 namespace Isthmus.Operate.Diagnose.Analysis;
 
-/// <summary>Ingress objects that are meant for the mesh, which does not read them. Pure.</summary>
+/// <summary>Ingress objects that are meant for gateways of the mesh: those that none serves, and backends that do not exist. Pure.</summary>
 public static class IngressObjects
 {
-    private const string IngressClass = "istio";
+    private const string ClassAnnotation = "kubernetes.io/ingress.class";
 
-    public static Analyzer Analyzer { get; } = new("ingress.IneffectiveAnalyzer", "Checks for Ingress objects of the class istio", [OwnCodes.IngressIneffective], [], mesh =>
+    public static Analyzer Analyzer { get; } = new("ingress.IngressAnalyzer", "Checks that gateways serve the Ingress objects that are meant for them, and that their backends exist", [OwnCodes.IngressIneffective, IstioCodes.ReferencedResourceNotFound], ["Ingress", "IngressClass", "Service"], mesh =>
         from cluster in mesh.Readable
-        from ingress in cluster.Objects("Ingress")
-        where ingress["spec"]?["ingressClassName"]?.ToString() == IngressClass || ingress["metadata"]?["annotations"]?["kubernetes.io/ingress.class"]?.ToString() == IngressClass
-        select OwnCodes.IngressIneffective.At(cluster, Inventory.ClusterInventory.NameOf(ingress), "", "has no effect: control planes of Isthmus do not read Ingress objects"));
+        from value in cluster.Objects("Ingress")
+        from finding in Check(mesh, cluster, ClusterInventory.NameOf(value), value.Deserialize(KubeJson.Of<Ingress>())!)
+        select finding);
+
+    private static IEnumerable<Finding> Check(MeshSnapshot mesh, ClusterInventory cluster, string name, Ingress ingress)
+    {
+        var settings = cluster.Mesh?.Ingress ?? IngressSettings.Default;
+        var annotation = ingress.Metadata.Annotations.GetValueOrDefault(ClassAnnotation);
+        var named = ingress.Spec.IngressClassName;
+        var known = named is null ? null : cluster.Find($"IngressClass {named}");
+        var isOurs = annotation is not null ? annotation == settings.Class
+            : named is not null ? (known is null ? named == settings.Class : known["spec"]?["controller"]?.ToString() == IngressSettings.Controller)
+            : settings.Mode == IngressMode.Default && cluster.Mesh is not null;
+        if (!isOurs) return [];
+        if (!MeshSnapshot.HasControlPlane(cluster) && mesh.Readable.Any(MeshSnapshot.HasControlPlane))
+            return [OwnCodes.IngressIneffective.At(cluster, name, "", "has no effect: control planes read Ingress objects of their own cluster only; apply it to a cluster with a control plane")];
+        if (settings.Mode == IngressMode.Off)
+            return [OwnCodes.IngressIneffective.At(cluster, name, "", "has no effect: ingressControllerMode of MeshConfig is OFF; set it to STRICT")];
+        if (annotation is null && known is null && named is not null)
+            return [OwnCodes.IngressIneffective.At(cluster, name, "spec.ingressClassName", $"has no effect: there is no IngressClass \"{named}\"; create it, with controller {IngressSettings.Controller}")];
+        return Backends(ingress).SelectMany(backend => Lack(cluster, ingress.Metadata.Namespace, backend.Backend) is { } lack
+            ? (IEnumerable<Finding>)[IstioCodes.ReferencedResourceNotFound.At(cluster, name, $"{backend.Path}.{lack.Field}", lack.Message)] : []);
+    }
+
+    private static IEnumerable<(string Path, IngressBackend Backend)> Backends(Ingress ingress)
+    {
+        if (ingress.Spec.DefaultBackend is { } fallback) yield return ("spec.defaultBackend", fallback);
+        foreach (var (i, rule) in ingress.Spec.Rules.Index())
+            foreach (var (j, path) in (rule.Http?.Paths ?? []).Index()) yield return ($"spec.rules[{i}].http.paths[{j}].backend", path.Backend);
+    }
+
+    private static (string Field, string Message)? Lack(ClusterInventory cluster, string ns, IngressBackend backend)
+    {
+        if (backend.Service is not { } to) return ("resource", "is not a Service, and gateways answer 503: use a Service");
+        if (cluster.Service(ns, to.Name) is not { } service) return ("service.name", $"Referenced service not found: \"{to.Name}\": there is no Service {ns}/{to.Name}, and gateways answer 503");
+        return service.Spec.Ports.Any(port => to.Port.Number > 0 ? port.Port == to.Port.Number : port.Name == to.Port.Name) ? null
+            : ("service.port", $"Referenced port not found: \"{(to.Port.Number > 0 ? $"{to.Port.Number}" : to.Port.Name)}\": Service {ns}/{to.Name} does not have it, and gateways answer 503");
+    }
 }

@@ -17,11 +17,11 @@ public sealed record ManifestFiles(IReadOnlyList<JsonObject> Objects, IReadOnlyD
     /// <summary>The endings of files that are read.</summary>
     public static readonly IReadOnlyList<string> Extensions = [".json", ".yaml", ".yml"];
 
-    private static readonly HashSet<string> ClusterScoped = new(["Namespace", "Node", "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"], StringComparer.Ordinal);
+    private static readonly HashSet<string> ClusterScoped = new(["Namespace", "Node", "IngressClass", "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"], StringComparer.Ordinal);
 
     private static readonly string[] Inputs =
     [
-        "Service", "Pod", "Node", "Namespace", "Ingress", "Deployment", "StatefulSet", "DaemonSet", "ServiceAccount", "MutatingWebhookConfiguration", .. Mesh.Config.IstioKind.All.Select(kind => kind.Kind),
+        "Service", "Pod", "Node", "Namespace", "Ingress", "IngressClass", "Deployment", "StatefulSet", "DaemonSet", "ServiceAccount", "MutatingWebhookConfiguration", .. Mesh.Config.IstioKind.All.Select(kind => kind.Kind),
     ];
 
     /// <param name="paths">Files and directories; <c>-</c> is the standard input.</param>

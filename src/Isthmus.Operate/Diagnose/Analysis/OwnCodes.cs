@@ -45,7 +45,7 @@ public static class OwnCodes
         "A Service has sessionAffinity, which nodes follow and proxies do not.", "Set loadBalancer.consistentHash.useSourceIp in a DestinationRule of the host.");
 
     public static readonly AnalysisCode IngressIneffective = new("ISM1412", "IngressIneffective", Severity.Warning,
-        "An Ingress is meant for the mesh, whose control planes do not read Ingress objects.", "Create a Gateway and a VirtualService.");
+        "An Ingress is meant for gateways of the mesh, and no gateway serves it.", "Do what the message says.");
 
     public static readonly AnalysisCode RoutesDiffer = new("ISM1413", "RoutesDiffer", Severity.Warning,
         "The VirtualServices of one host differ between clusters with control planes of their own. Where a call goes depends on the cluster of the caller.", "Apply the same VirtualService in all of these clusters.");

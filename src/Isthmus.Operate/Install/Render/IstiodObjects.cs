@@ -62,6 +62,8 @@ internal static class IstiodObjects
         Rule("discovery.k8s.io", "endpointslices", "get list watch"),
         Rule("apps", "deployments replicasets", "get list watch"),
         Rule("networking.istio.io security.istio.io telemetry.istio.io extensions.istio.io", "*", "get list watch update patch"),
+        Rule("networking.k8s.io", "ingresses ingressclasses", "get list watch"),
+        Rule("networking.k8s.io", "ingresses/status", "update patch"),
         Rule("apiextensions.k8s.io", "customresourcedefinitions", "get list watch"),
         Rule("admissionregistration.k8s.io", "mutatingwebhookconfigurations validatingwebhookconfigurations", "get list watch update patch"),
         // istio-ca-root-cert in every namespace.

@@ -41,6 +41,8 @@ public static class ReaderObjects
                 .. rules,
                 Rule("core", "configmaps", "create get list watch update patch"),
                 Rule("coordination.k8s.io", "leases", "create get list watch update patch"),
+                Rule("networking.k8s.io", "ingresses ingressclasses", Read),
+                Rule("networking.k8s.io", "ingresses/status", "update patch"),
                 Rule("admissionregistration.k8s.io", "mutatingwebhookconfigurations", "get list watch update patch"),
                 Rule("admissionregistration.k8s.io", "validatingwebhookconfigurations", "get list watch update patch"),
             ];

@@ -38,6 +38,8 @@ internal sealed class IngressStrategy : ObjectStrategy
 
 internal sealed class NetworkPolicyStrategy : ObjectStrategy
 {
+    private const string NoEffect = "the network of a lab does not enforce NetworkPolicies: this one drops nothing";
+
     public override bool HasGeneration => true;
 
     public override void Default(JsonObject o)
@@ -50,7 +52,11 @@ internal sealed class NetworkPolicyStrategy : ObjectStrategy
             spec["policyTypes"] = spec["egress"] is JsonArray { Count: > 0 } ? new JsonArray("Ingress", "Egress") : new JsonArray("Ingress");
     }
 
-    public override IEnumerable<FieldError> Validate(JsonObject o, WriteContext context) => Check.Selector("spec.podSelector", o.At("spec", "podSelector"));
+    public override IEnumerable<FieldError> Validate(JsonObject o, WriteContext context)
+    {
+        if (!context.Warnings.Contains(NoEffect)) context.Warnings.Add(NoEffect);
+        return Check.Selector("spec.podSelector", o.At("spec", "podSelector"));
+    }
 }
 
 internal sealed class DisruptionBudgetStrategy : ObjectStrategy

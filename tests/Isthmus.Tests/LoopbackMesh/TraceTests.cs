@@ -122,6 +122,51 @@ public sealed class TraceTests(LoopbackMeshRig mesh, FaultyServices services)
             text => text.Contains("(ISM2077)", StringComparison.Ordinal) && text.Contains($"Pod {Name("ns")}/{Name("here")}", StringComparison.Ordinal) && text.Contains("the limit of the trace, not of the mesh", StringComparison.Ordinal), "the trace names its own limit");
     }
 
+    [Fact]
+    public async Task Each_address_of_a_name_has_its_verdict_and_the_worst_decides()
+    {
+        await ReadyAsync();
+        CallTrace? trace = null;
+        Task FollowAsync(string target, string text) => mesh.UntilAsync(async () => TraceText.Write(trace = await mesh.TraceAsync($"deployment/{Name("caller")}", Name("ns"), Fill(target)), details: false),
+            answer => answer.Contains("The name has 2 addresses; the hops above are those of", StringComparison.Ordinal) && answer.Contains(Fill(text), StringComparison.Ordinal), text);
+
+        await FollowAsync("tcp://$double.example.com:9000", "object  Service $ns/$deaf in cluster1");
+        Assert.Equal([("10.77.0.1", true, ""), ("10.77.0.2", false, "ISM2070")], trace!.Addresses.Select(verdict => (verdict.Address, verdict.Succeeds, verdict.Problem?.Code ?? "")));
+        Assert.All(trace.Addresses, verdict => Assert.NotNull(verdict.Call));
+        var tree = TraceText.Tree(trace);
+        Assert.Equal((false, "10.77.0.2"), ((bool)tree["succeeds"]!, tree["address"]!.ToString()));
+        Assert.Equal([null, "ISM2070"], tree["addresses"]!.AsArray().Select(verdict => verdict!["cause"]?["code"]?.ToString()));
+
+        await FollowAsync("http://$double.example.com:5000/hello", "✔ The call gets through.");
+        Assert.Equal([200, 200], trace.Addresses.Select(verdict => verdict.Call?.Status));
+        await FollowAsync("grpc://$double.example.com:5000/Hello/Say", "✔ The call gets through.");
+        Assert.All(trace.Addresses, verdict => Assert.StartsWith("POST /Hello/Say", verdict.Call?.What, StringComparison.Ordinal));
+    }
+
+    /// <summary>Nothing enforces NetworkPolicies here, so a call proves that they are harmless, and without a call they are named.</summary>
+    [Fact]
+    public async Task A_NetworkPolicy_that_would_drop_a_call_is_named_until_a_call_gets_through()
+    {
+        await ReadyAsync();
+        var (policies, client) = (new ResourceKind("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies", true), mesh.Client("cluster1"));
+        await client.CreateAsync(policies, new JsonObject
+        {
+            ["apiVersion"] = policies.ApiVersion, ["kind"] = policies.Kind, ["metadata"] = new JsonObject { ["name"] = Name("fence"), ["namespace"] = Name("other") },
+            ["spec"] = new JsonObject { ["podSelector"] = new JsonObject(), ["policyTypes"] = new JsonArray("Ingress") },
+        }, Stop);
+        try
+        {
+            using var run = new TraceRun([.. LoopbackMeshRig.Clusters.Select(mesh.Access)], System, TimeProvider.System, new Random());
+            var silent = await run.RunAsync(new($"deployment/{Name("caller")}", Name("ns"), TraceTarget.Parse(Fill("$guarded.$other/hello")), false, TimeSpan.FromSeconds(3)), Stop);
+            Assert.Equal((true, Fill("NetworkPolicy $other/$fence in cluster1")), (silent.Succeeds, silent.Hops.FirstOrDefault(hop => hop.Name == "packets")?.Problem?.Object));
+            await ExpectAsync(("$caller", "$guarded.$other/hello", ""));
+        }
+        finally
+        {
+            await client.DeleteAsync(policies, Name("other"), Name("fence"), Stop);
+        }
+    }
+
     private Task WarnedAsync(string target, string warning) => mesh.UntilAsync(async () => TraceText.Write(await mesh.TraceAsync($"deployment/{Name("caller")}", Name("ns"), Fill(target)), details: false),
         text => text.Contains("✔ The call gets through. ", StringComparison.Ordinal) && text.Contains(Fill(warning), StringComparison.Ordinal), $"{Fill(target)}: {Fill(warning)}");
 

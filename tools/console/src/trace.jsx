@@ -73,6 +73,12 @@ function Trace({ trace, asked }) {
     {call.length > 0 && row(call)}
     {open && <aside class="details" aria-label={`Details of ${open.hop}`} aria-live="polite"><h2>{open.hop}</h2><p>{open.summary}</p>
       <Facts items={(open.facts ?? []).map(fact => [fact.name, fact.value])} />{open.problem && <Cause problem={open.problem} kind={marks[open.status][1]} />}</aside>}
+    {trace.addresses?.length > 0 && <section class="addresses" aria-label="The addresses of the name"><h2>The name has {trace.addresses.length + (trace.addresses_not_followed ?? 0)} addresses</h2>
+      <p class="quiet">The hops above are those of {trace.address}.{trace.addresses_not_followed > 0 && ` ${trace.addresses_not_followed} more were not followed.`}</p>
+      <ul>{trace.addresses.map(one => { const [mark, kind] = marks[!one.succeeds ? 'failed' : one.warnings > 0 ? 'warning' : 'ok'];
+        return <li class={kind}><span class="mark" aria-hidden="true">{mark}</span> <strong>{one.address}</strong><span class="hidden">: {one.succeeds ? 'ok' : 'failed'}.</span>
+          {one.call && ` ${one.call.status || (one.call.answered ? 'connected' : one.call.detail || 'no answer')} in ${millis(one.call.milliseconds)}`}
+          {one.hop && ` fails at: ${one.hop}`}{one.cause && `: ${one.cause.object}: ${one.cause.message} (${one.cause.code})`}</li>; })}</ul></section>}
     {trace.call?.times?.length > 0 && <ul class="times">{trace.call.times.map(time => <li><strong>{millis(time.milliseconds)}</strong> {time.where}: {time.what}</li>)}</ul>}
     <Command text={command(asked)} />
   </section>;

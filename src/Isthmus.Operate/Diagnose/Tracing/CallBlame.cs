@@ -76,8 +76,11 @@ internal sealed class CallBlame(TracedCall traced, CallTrace trace, MadeCall cal
                 "give it more time: --timeout=30s; if that fails as well, check the network in between");
         }
         return Faults.Of("ISM2076", Where(), "", $"{_facts.Client} did not get through: {said}{(_facts.Sightings.All.Count == 0 ? "; no proxy on the path saw the call" : "")}",
-            "nothing in the configuration of the mesh explains it: check the network in between (NetworkPolicies, firewalls, routes)");
+            $"nothing in the configuration of the mesh{(Unread().Length > 0 ? "" : ", and no NetworkPolicy,")} explains it: check the network in between ({(Unread() is { Length: > 0 } unread ? $"NetworkPolicies of {unread}, which could not be read, " : "")}firewalls, routes)");
     }
+
+    /// <summary>The clusters whose NetworkPolicies nobody has looked at.</summary>
+    private string Unread() => string.Join(", ", _facts.Clusters.Where(cluster => cluster.NetworkPoliciesError.Length > 0).Select(cluster => cluster.Context));
 
     private string Where() => Way() is { } way ? way.Title : call.Upstream.Length > 0 ? $"address {call.Upstream}" : _facts.Client.ToString();
 

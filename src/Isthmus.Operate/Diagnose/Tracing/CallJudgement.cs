@@ -1,3 +1,4 @@
+using System.Net;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Problems;
 
@@ -13,6 +14,7 @@ internal static class CallJudgement
     public static CallTrace Judge(TracedCall traced, CallTrace trace)
     {
         var facts = traced.Facts;
+        if (facts.Call is { } made && Arrived(facts, made)) trace = trace with { Hops = trace.Hops.Where(hop => hop.Problem?.Code != PacketCauses.Code).ToValueList() };
         if (trace.Failure is { } failure) trace = Promote(trace, failure);
         if (facts.Call is not { } call) return facts.TakenAt is { } taken ? NotMade(trace, FormattableString.Invariant($"the clusters are those of a snapshot of {taken:yyyy-MM-dd HH:mm:ss}Z"))
             : facts.Entry is not null ? NotMade(trace, "only a client outside can make it") : trace;
@@ -23,22 +25,29 @@ internal static class CallJudgement
             return Append(Soften(trace, call), HopStatus.Ok, call, null);
         }
         if (trace.Failure is not null) return Append(trace, HopStatus.Failed, call, null);
-        if (trace.Hops.Any(hop => IsExplaining(hop, call))) return Append(Promote(trace, null), HopStatus.Failed, call, null);
+        if (trace.Hops.Any(hop => IsExplaining(hop, trace, call))) return Append(Promote(trace, null), HopStatus.Failed, call, null);
         return Append(trace, HopStatus.Failed, call, new CallBlame(traced, trace, call).Find());
     }
 
     private static CallTrace NotMade(CallTrace trace, string why) => trace with { Hops = trace.Hops.Append(new("call", 0, HopStatus.Unknown, $"not made: {why}", default)).ToValueList() };
 
+    /// <summary>Whether the packets of the call reached its end. NetworkPolicies that seem to drop them then have no effect.</summary>
+    private static bool Arrived(TraceFacts facts, MadeCall call) => call.Answered
+        || facts.Sightings.All.Any(sighting => sighting.IsRequest || sighting.Details.StartsWith("rbac_access_denied", StringComparison.Ordinal))
+        || (facts.Sightings.All.Count > 0 && IPEndPoint.TryParse(call.Upstream, out var upstream) && GatewayPlace.Find(facts, upstream) is null);
+
     /// <summary>Workloads that get no calls explain no failure of one that does.</summary>
-    private static bool IsExplaining(Hop hop, MadeCall? call) => hop is { Status: HopStatus.Warning, Problem: { } problem } && hop.Name != CapacityStep.Hop
-        && (Explaining.Contains(problem.Code) || (problem.Code == OutboundStep.PartialAbort && call?.HasFlag("FI") == true));
+    private static bool IsExplaining(Hop hop, CallTrace trace, MadeCall? call) => hop is { Status: HopStatus.Warning, Problem: { } problem } && hop.Name != CapacityStep.Hop
+        && (Explaining.Contains(problem.Code)
+        || (problem.Code == PacketCauses.Code && call is { Answered: false } && (hop.Way == 0 || call.Upstream.Length == 0 || trace.Ways[hop.Way - 1].Title.Contains(call.Upstream, StringComparison.Ordinal)))
+        || (problem.Code == OutboundStep.PartialAbort && call?.HasFlag("FI") == true));
 
     /// <summary>Turns a warning into the failure when it explains the failure after it.</summary>
     private static CallTrace Promote(CallTrace trace, Hop? failure)
     {
         var hops = trace.Hops.ToList();
         var before = failure is null ? hops.Count : hops.IndexOf(failure);
-        var at = hops.FindIndex(0, before, hop => IsExplaining(hop, trace.Call) && (failure is null || hop.Way == 0 || hop.Way == failure.Way));
+        var at = hops.FindIndex(0, before, hop => IsExplaining(hop, trace, trace.Call) && (failure is null || hop.Way == 0 || hop.Way == failure.Way));
         if (at < 0) return trace;
         hops[at] = hops[at] with { Status = HopStatus.Failed, Problem = hops[at].Problem! with { Severity = Severity.Error } };
         return trace with { Hops = hops.ToValueList() };
@@ -56,13 +65,16 @@ internal static class CallJudgement
         };
     }
 
+    /// <summary>What came of a call, in a word.</summary>
+    internal static string Said(MadeCall call) =>
+        call.Status > 0 ? $"{call.Status}{(call.GrpcStatus is { } grpc ? $", grpc-status {grpc}" : "")}" : call.Answered ? "connected" : call.Detail.Length > 0 ? call.Detail : "no answer";
+
     private static CallTrace Append(CallTrace trace, HopStatus status, MadeCall call, Problem? problem)
     {
-        var said = call.Status > 0 ? $"{call.Status}{(call.GrpcStatus is { } grpc ? $", grpc-status {grpc}" : "")}" : call.Answered ? "connected" : call.Detail.Length > 0 ? call.Detail : "no answer";
         var details = new List<Fact>();
         if (call.Upstream.Length > 0) details.Add(new("went to", call.Upstream));
         if (call.Flags is { Length: > 0 } and not "-") details.Add(new("flags", call.Flags));
         if (call.Status > 0 && call.Detail.Length > 0) details.Add(new("detail", call.Detail));
-        return trace with { Hops = trace.Hops.Append(new("call", 0, status, FormattableString.Invariant($"{call.What} → {said} in {call.Milliseconds:0.#} ms"), details.ToValueList(), problem)).ToValueList() };
+        return trace with { Hops = trace.Hops.Append(new("call", 0, status, FormattableString.Invariant($"{call.What} → {Said(call)} in {call.Milliseconds:0.#} ms"), details.ToValueList(), problem)).ToValueList() };
     }
 }

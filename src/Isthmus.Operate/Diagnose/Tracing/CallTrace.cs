@@ -49,6 +49,12 @@ public sealed record MadeCall(string What, bool Answered, int Status, double Mil
     public bool HasFlag(string flag) => Flags.Split(',').Contains(flag);
 }
 
+/// <summary>What happens to calls of one address of a name that has several.</summary>
+/// <param name="Hop">The hop that fails; empty when none does.</param>
+/// <param name="Warnings">How many hops are not as configured, although calls get through.</param>
+/// <param name="Call">The call that was made; null when no call was made.</param>
+public sealed record AddressVerdict(string Address, bool Succeeds, string Hop, Problem? Problem, int Warnings, MadeCall? Call);
+
 /// <summary>The whole path of a call, and where the call fails.</summary>
 public sealed record CallTrace(string Client, string Cluster, string Target, ValueList<Hop> Hops, ValueList<Way> Ways, MadeCall? Call)
 {
@@ -56,6 +62,15 @@ public sealed record CallTrace(string Client, string Cluster, string Target, Val
     public Hop? Failure => Hops.FirstOrDefault(hop => hop.Status == HopStatus.Failed);
 
     public bool Succeeds => Failure is null;
+
+    /// <summary>The verdict on each address of a name that has several; empty when it has one. The hops are those of the address with the worst.</summary>
+    public ValueList<AddressVerdict> Addresses { get; init; }
+
+    /// <summary>The address that the hops are about; empty when the name has one.</summary>
+    public string Address { get; init; } = "";
+
+    /// <summary>How many addresses were not followed, because there are too many.</summary>
+    public int Unfollowed { get; init; }
 
     /// <summary>What changed shortly before a call that fails, and can be the reason; the latest first.</summary>
     public ValueList<MeshChange> Changes { get; init; }

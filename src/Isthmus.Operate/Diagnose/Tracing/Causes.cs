@@ -12,6 +12,7 @@ internal sealed class Causes
         Tls = new(facts, Config);
         Policies = new(facts);
         Entries = new(facts, Config);
+        Packets = new(facts);
         var subsets = new SubsetCauses(facts, Config);
         Gateways = new(facts, needs, Availability, subsets);
         Networks = new(facts, Config, Gateways, Tls);
@@ -40,4 +41,6 @@ internal sealed class Causes
     public TlsCauses Tls { get; }
 
     public PolicyCauses Policies { get; }
+
+    public PacketCauses Packets { get; }
 }

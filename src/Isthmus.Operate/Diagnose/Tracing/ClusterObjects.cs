@@ -18,6 +18,7 @@ internal sealed class ClusterObjects
     private readonly List<EndpointSlice> _slices = [];
     private readonly List<Deployment> _deployments = [];
     private readonly List<object> _istio = [];
+    private readonly List<NetworkPolicy> _packets = [];
     private readonly Dictionary<string, JsonObject> _namespaces = new(StringComparer.Ordinal);
     private readonly Dictionary<string, JsonObject> _settings = new(StringComparer.Ordinal);
     private readonly List<InjectorWebhook> _injectors = [];
@@ -54,6 +55,11 @@ internal sealed class ClusterObjects
 
     public IReadOnlyList<Deployment> Deployments => _deployments;
 
+    public IReadOnlyList<NetworkPolicy> NetworkPolicies => _packets;
+
+    /// <summary>Why the NetworkPolicies could not be read; empty when they could.</summary>
+    public string NetworkPoliciesError { get; private set; } = "";
+
     /// <summary>Namespaces whose Pods were read.</summary>
     public HashSet<string> PodNamespaces { get; } = new(StringComparer.Ordinal);
 
@@ -84,6 +90,12 @@ internal sealed class ClusterObjects
         _pods.AddRange(pods.Select(Read<Pod>));
     }
 
+    public void AddNetworkPolicies(IEnumerable<JsonObject> policies, string error)
+    {
+        _packets.AddRange(policies.Select(NetworkPolicy.Read));
+        NetworkPoliciesError = error;
+    }
+
     public Service? Service(string ns, string name) => _services.FirstOrDefault(service => service.Metadata.Name == name && service.Metadata.Namespace == ns);
 
     /// <summary>Pods that a Service selects, without terminating ones.</summary>
@@ -98,6 +110,9 @@ internal sealed class ClusterObjects
     /// <summary>The revision or tag that injects Pods of a namespace; empty when the namespace asks for the default
     /// one.</summary>
     public string RevisionOf(string ns) => Text(_namespaces.GetValueOrDefault(ns)?["metadata"]?["labels"]?[Labels.Revision]);
+
+    public IReadOnlyDictionary<string, string> LabelsOf(string ns) =>
+        (_namespaces.GetValueOrDefault(ns)?["metadata"]?["labels"] as JsonObject ?? []).ToDictionary(pair => pair.Key, pair => Text(pair.Value), StringComparer.Ordinal);
 
     /// <summary>Whether the namespace asks for sidecars.</summary>
     public bool Injects(string ns) => _namespaces.GetValueOrDefault(ns)?["metadata"]?["labels"] is JsonObject labels
@@ -127,6 +142,7 @@ internal sealed class ClusterObjects
                 break;
             case "EndpointSlice": _slices.Add(Read<EndpointSlice>(value)); break;
             case "Deployment": _deployments.Add(Read<Deployment>(value)); break;
+            case "NetworkPolicy": _packets.Add(NetworkPolicy.Read(value)); break;
             case "Namespace": _namespaces[name] = value; break;
             // The name of a control plane with a revision contains the revision; otherwise the names are almost the same.
             case "ConfigMap" when Text(value["data"]?["mesh"]).Length > 0 && (name == "istio" || !_settings.ContainsKey(Text(meta?["namespace"]))):

@@ -19,9 +19,29 @@ internal static class ClusterObjectsReader
     private static readonly ResourceKind[] WorkloadKinds = [Kubernetes.Objects.Kinds.Namespace, Kubernetes.Objects.Kinds.Service, Kubernetes.Objects.Kinds.Deployment, Kubernetes.Objects.Kinds.Pod, KindOf(IstioKind.Gateway)];
 
     /// <param name="namespaces">Namespaces whose Pods are read at once.</param>
-    public static Task<ClusterObjects> ReadAsync(string context, KubeClient client, string istioNamespace, IEnumerable<string> namespaces, CancellationToken stop) =>
-        ReadAsync(context, istioNamespace, Kinds.Select(kind => ListAsync(client, kind, null, new(), stop)).Concat(namespaces.Distinct().Select(ns => PodsAsync(client, ns, stop)))
-            .Append(ListAsync(client, Kubernetes.Objects.Kinds.ConfigMap, null, new() { LabelSelector = Labels.Revision }, stop)).Append(WebhooksAsync(client, stop)), namespaces);
+    public static async Task<ClusterObjects> ReadAsync(string context, KubeClient client, string istioNamespace, IEnumerable<string> namespaces, CancellationToken stop)
+    {
+        var packets = NetworkPoliciesAsync(client, stop);
+        var lists = Kinds.Select(kind => ListAsync(client, kind, null, new(), stop)).Concat(namespaces.Distinct().Select(ns => PodsAsync(client, ns, stop)))
+            .Append(ListAsync(client, Kubernetes.Objects.Kinds.ConfigMap, null, new() { LabelSelector = Labels.Revision }, stop)).Append(WebhooksAsync(client, stop)).ToList();
+        var objects = await ReadAsync(context, istioNamespace, lists, namespaces);
+        var (policies, error) = await packets;
+        objects.AddNetworkPolicies(policies, error);
+        return objects;
+    }
+
+    /// <summary>They explain some failures; whoever may not read them can trace all the same.</summary>
+    private static async Task<(IReadOnlyList<JsonObject> Policies, string Error)> NetworkPoliciesAsync(KubeClient client, CancellationToken stop)
+    {
+        try
+        {
+            return (await ListAsync(client, new("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies", true), null, new(), stop), "");
+        }
+        catch (Exception e) when (e is KubeException or HttpRequestException)
+        {
+            return ([], e.Message);
+        }
+    }
 
     /// <summary>Only Services, what runs behind them, and how clusters are joined.</summary>
     public static Task<ClusterObjects> WorkloadsAsync(string context, KubeClient client, string istioNamespace, CancellationToken stop) =>

@@ -52,14 +52,15 @@ internal sealed class EndpointCauses(TraceFacts facts, TraceNeeds needs, CallerC
         var others = apps.Select(at => at.Port).Distinct().Order().ToList();
         var declared = pod.Spec.Containers.SelectMany(container => container.Ports).Any(candidate => candidate.Number == target.Port);
         var service = host?.Services.FirstOrDefault(candidate => candidate.Cluster == cluster && candidate.Pods.Contains(pod))
-            ?? cluster.Services.Where(candidate => cluster.Behind(candidate).Contains(pod)).Select(candidate => new ClusterService(cluster, candidate)).FirstOrDefault();
+            // A route may lead to another Service than the one that is called.
+            ?? cluster.Services.Where(candidate => cluster.Behind(candidate).Contains(pod) && candidate.Spec.Ports.Any(open => GatewayStep.TargetOf(open, pod) == target.Port)).Select(candidate => new ClusterService(cluster, candidate)).FirstOrDefault();
         if (service is null || declared || others.Count == 0)
         {
             var state = pod.Status.ContainerStatuses.FirstOrDefault(status => status.Name != "istio-proxy");
             return Faults.Of("ISM2072", name.ToString(), "", $"nothing listens on port {target.Port}{(others.Count > 0 ? $": its programs listen on {string.Join(", ", others)}" : "")}{(state is { Ready: false } ? $"; container {state.Name} is not ready" : "")}",
                 $"kubectl --context={name.Context} -n {name.Namespace} logs {name.Name}");
         }
-        var own = service.Port(port) ?? service.Service.Spec.Ports.FirstOrDefault(candidate => candidate.TargetPort?.ToString() == $"{target.Port}");
+        var own = service.Service.Spec.Ports.FirstOrDefault(candidate => GatewayStep.TargetOf(candidate, pod) == target.Port) ?? service.Port(port);
         return Faults.Of("ISM2070", service.Name, $"spec.ports[{(own?.Name.Length > 0 ? own.Name : own?.Port.ToString(System.Globalization.CultureInfo.InvariantCulture))}].targetPort",
             $"points to port {target.Port}, on which nothing listens in Pod {pod.Metadata.Name}: its programs listen on {string.Join(", ", others)}", $"set targetPort to the port of the application, {string.Join(" or ", others)}");
     }

@@ -50,6 +50,7 @@ internal sealed class EndpointsStep(TraceFacts facts, TraceRecord record, Causes
         foreach (var callee in callees.Take(WaysStep.PodsPerWorkload))
         {
             record.BeginWay($"{callee.Cluster.Context}{TraceRecord.NetworkText(callee.Cluster.NetworkOf(callee.Pod))}: Pod {callee.Pod.Key} at {callee.Address}{(callees.Count > 1 ? $", one of {callees.Count} alike" : "")}", 100 / Math.Min(callees.Count, WaysStep.PodsPerWorkload));
+            record.Packets(causes.Packets.ToPod(callee));
             pods.Walk(null, callee, null);
         }
         record.EndWay();

@@ -37,6 +37,7 @@ internal sealed class EntryStep(TraceFacts facts, TraceRecord record, Causes cau
         }
         if (proxies.View(facts.Client, "gateway proxy") is not { } view) return null;
         var target = GatewayStep.TargetOf(known, facts.ClientPod);
+        if (target > 0) record.Packets(causes.Packets.ToGateway(facts.Home, facts.ClientPod, target));
         call = call with { Sidecar = view, Destination = new(IPAddress.TryParse(facts.ClientPod.Status.PodIP, out var own) ? own : IPAddress.Any, target) };
         return Accept(view, ref call);
     }

@@ -31,6 +31,7 @@ internal sealed class GatewayStep(TraceFacts facts, TraceRecord record, Causes c
             record.Fail("TLS", "plain text", causes.Tls.PlainToGateway(way.DestinationRule, place), ("destination rule", way.DestinationRule));
             return;
         }
+        record.Packets(causes.Packets.ToAddress(place.Address));
         record.Ok("SNI", tls.Sni, ("offers", string.Join(", ", way.Alpn)));
         var pod = PodRef.Of(cluster, ready[0]);
         if (proxies.View(pod, "gateway proxy") is not { } view)
@@ -47,6 +48,7 @@ internal sealed class GatewayStep(TraceFacts facts, TraceRecord record, Causes c
         var port = service.Service.Spec.Ports.FirstOrDefault(candidate => candidate.Port == asked || candidate.NodePort == asked);
         var target = TargetOf(port, pod);
         var listener = view.Snapshot.Listeners.Values.FirstOrDefault(candidate => candidate.BindToPort && candidate.Address.Port == target);
+        if (target > 0) record.Packets(causes.Packets.ToGateway(cluster, pod, target));
         if (listener is null)
         {
             record.Fail("gateway listener", $"nothing accepts port {target}", causes.Gateways.GatewayWithoutListener(cluster, pod, target));
@@ -87,8 +89,14 @@ internal sealed class GatewayStep(TraceFacts facts, TraceRecord record, Causes c
         record.Ok("gateway endpoints", $"{usable.Count} of {endpoints.Count} are usable", list);
         var next = (IPEndPoint)usable[0].Address;
         // A gateway may lead to any cluster in its network.
-        if (facts.PodAt(next.Address, usable[0].Workload.Cluster, cluster, cluster.NetworkOf(gateway)) is { } found) pods.Walk(way, new(found.Cluster, found.Pod, next), way.Outbound.View);
-        else strangers.Walk($"{next}", usable[0].Workload, cluster);
+        if (facts.PodAt(next.Address, usable[0].Workload.Cluster, cluster, cluster.NetworkOf(gateway)) is not { } found)
+        {
+            strangers.Walk($"{next}", usable[0].Workload, cluster);
+            return;
+        }
+        var callee = new Callee(found.Cluster, found.Pod, next);
+        record.Packets(causes.Packets.Between(cluster, gateway, callee));
+        pods.Walk(way, callee, way.Outbound.View);
     }
 
     /// <summary>The proxy that the gateway most likely leads to. Fetching both together saves a round.</summary>

@@ -10,6 +10,9 @@ internal sealed class NameStep(TraceFacts facts, TraceRecord record, Causes caus
 {
     private static readonly HashSet<Protocol> Opaque = [Protocol.Tcp, Protocol.Mongo, Protocol.Redis, Protocol.MySql];
 
+    /// <summary>What the name stands for: an application may connect to each of them.</summary>
+    public IReadOnlyList<IPAddress> Addresses { get; private set; } = [];
+
     /// <summary>Defines the call as far as its name does. False when the call ends here.</summary>
     public bool Walk(out TracedCall call)
     {
@@ -23,7 +26,8 @@ internal sealed class NameStep(TraceFacts facts, TraceRecord record, Causes caus
         var host = facts.Host(target.Host, facts.Client.Namespace);
         call = Choose(host);
         var (addresses, by, name) = Resolve(host);
-        if (addresses.FirstOrDefault(address => address.AddressFamily == System.Net.Sockets.AddressFamily.InterNetwork) is not { } first)
+        Addresses = [.. addresses.Where(address => address.AddressFamily == System.Net.Sockets.AddressFamily.InterNetwork).Distinct()];
+        if (Addresses is not [var first, ..])
         {
             if (host is null && facts.TakenAt is not null && IsForeign(target.Host))
             {
@@ -32,7 +36,7 @@ internal sealed class NameStep(TraceFacts facts, TraceRecord record, Causes caus
             }
             return record.Fail("name", $"{target.Host} has no address", causes.Hosts.NoAddress(host, sidecar));
         }
-        call = call with { Destination = new(first, call.Port) };
+        call = call with { Destination = new(facts.Address ?? first, call.Port) };
         record.Ok("name", $"{target.Host} → {string.Join(", ", addresses)}", ("answered by", by), ("as", name), ("service", call.Host?.Fqdn ?? "none in the mesh"));
         if (host is not null && causes.Hosts.Shadowed(host) is { } shadow) record.Warn("host", $"{host.Fqdn} is also a ServiceEntry", shadow);
         return true;

@@ -18,6 +18,7 @@ internal sealed class ServiceStep(TraceFacts facts, TraceRecord record, Causes c
         else
         {
             record.Ok("service", $"{service.Name} → {callees.Count} Pods", ("by", "the kernel's Service rules"));
+            record.Packets(causes.Packets.ToPod(first));
             pods.Walk(way, first, way.Outbound.View);
         }
     }

@@ -52,6 +52,9 @@ internal sealed record MeshHost(string Fqdn, string Namespace, string Name, IRea
 /// <summary>All inputs of a walk. The walk names what is missing, and is repeated with more facts.</summary>
 internal sealed class TraceFacts(IReadOnlyList<ClusterObjects> clusters, PodRef client, TraceTarget target, DateTimeOffset now)
 {
+    /// <summary>The same facts, to follow another address of the name. What proxies and control planes say is found out once for all addresses.</summary>
+    public TraceFacts At(IPAddress address) => new(Clusters, Client, Target, Now) { Sent = Sent, Entry = Entry, TakenAt = TakenAt, Proxies = Proxies, Silent = Silent, Watched = Watched, Address = address };
+
     public IReadOnlyList<ClusterObjects> Clusters { get; } = clusters;
 
     public PodRef Client { get; } = client;
@@ -69,15 +72,18 @@ internal sealed class TraceFacts(IReadOnlyList<ClusterObjects> clusters, PodRef 
     /// <summary>When the snapshot was taken that stands in for the clusters, which makes no calls; null when the clusters themselves answer.</summary>
     public DateTimeOffset? TakenAt { get; init; }
 
+    /// <summary>Which address of the name to follow; null for the first.</summary>
+    public IPAddress? Address { get; private init; }
+
     /// <summary>Proxies that responded.</summary>
-    public Dictionary<PodRef, ProxyView> Proxies { get; } = [];
+    public Dictionary<PodRef, ProxyView> Proxies { get; private init; } = [];
 
     /// <summary>Proxies that did not respond, and why.</summary>
-    public Dictionary<PodRef, string> Silent { get; } = [];
+    public Dictionary<PodRef, string> Silent { get; private init; } = [];
 
     /// <summary>What the control planes of a cluster watch, by the cluster's context. A cluster without a control plane has
     /// no entry.</summary>
-    public Dictionary<string, IReadOnlyList<WatchedCluster>> Watched { get; } = new(StringComparer.Ordinal);
+    public Dictionary<string, IReadOnlyList<WatchedCluster>> Watched { get; private init; } = new(StringComparer.Ordinal);
 
     /// <summary>The call that was made; null when no call was made.</summary>
     public MadeCall? Call { get; set; }

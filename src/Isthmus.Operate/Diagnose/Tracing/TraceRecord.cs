@@ -6,6 +6,9 @@ namespace Isthmus.Operate.Diagnose.Tracing;
 /// <summary>What a walk has found so far: the hops, and the paths that calls take.</summary>
 internal sealed class TraceRecord
 {
+    /// <summary>The network between two ends.</summary>
+    public const string PacketsHop = "packets";
+
     private readonly List<Hop> _hops = [];
     private readonly List<Way> _ways = [];
     private int _way;
@@ -40,6 +43,12 @@ internal sealed class TraceRecord
 
     public void Warn(string name, string summary, Problem problem, params ReadOnlySpan<(string Name, string Value)> details) =>
         Add(name, HopStatus.Warning, summary, problem with { Severity = Severity.Warning }, details);
+
+    /// <summary>The hop of a NetworkPolicy that drops the packets; nothing when none does.</summary>
+    public void Packets(Problem? dropped)
+    {
+        if (dropped is not null) Warn(PacketsHop, $"{dropped.Object} does not allow them", dropped);
+    }
 
     /// <summary>Begins a path that some calls take.</summary>
     public void BeginWay(string title, int percent)

@@ -79,29 +79,34 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
 
     private async Task<CallTrace> WalkAsync(TraceFacts facts, TraceRequest request, CancellationToken stop)
     {
-        var id = random.NextInt64().ToString("x16", CultureInfo.InvariantCulture);
-        Task<JsonNode?>? calling = null;
-        var walk = new TraceWalk(facts);
-        var trace = walk.Run();
-        var called = walk.WantedCall;
+        List<AddressWalk> walks = [new AddressWalk(facts, random).Again()];
         for (var round = 0; round < MostRounds; round++)
         {
-            if (request.MakeCall && facts.TakenAt is null && called is not null) calling ??= CallAsync(facts.Client, called, id, request.Timeout, stop);
-            if (walk.IsComplete) break;
-            await FetchAsync(facts, walk, stop);
-            walk = new TraceWalk(facts);
-            trace = walk.Run();
-            called ??= walk.WantedCall;
+            if (walks.Count == 1) walks.AddRange(walks[0].Others());
+            if (request.MakeCall && facts.TakenAt is null)
+                foreach (var walk in walks.Where(walk => walk.Called is not null)) walk.Calling ??= CallAsync(facts.Client, walk.Called!, walk.Id, request.Timeout, stop);
+            if (walks.All(walk => walk.Walk.IsComplete)) break;
+            await FetchAsync(facts, walks, stop);
+            walks.ForEach(walk => walk.Again());
         }
-        if (calling is null || await calling is not { } answer) return trace;
-        var sightings = await Task.WhenAll(Witnesses(facts, answer).Select(proxy => RecentAsync(proxy, id, stop)));
-        facts.Sightings = new(CallReading.Related([.. sightings.SelectMany(list => list)], answer));
-        facts.Call = CallReading.Read(called!, answer, facts.Sightings.All);
-        walk = new TraceWalk(facts);
-        trace = walk.Run();
-        if (walk.IsComplete) return trace;
-        await FetchAsync(facts, walk, stop);
-        return new TraceWalk(facts).Run();
+        var called = walks.Where(walk => walk.Calling is not null).ToList();
+        await Task.WhenAll(called.Select(async walk => await SeeAsync(walk, stop)));
+        called.ForEach(walk => walk.Again());
+        if (!called.All(walk => walk.Walk.IsComplete))
+        {
+            await FetchAsync(facts, called, stop);
+            called.ForEach(walk => walk.Again());
+        }
+        return AddressWalk.Worst(walks);
+    }
+
+    /// <summary>Waits for the call, and asks the proxies on its way what they saw of it.</summary>
+    private async Task SeeAsync(AddressWalk walk, CancellationToken stop)
+    {
+        if (await walk.Calling! is not { } answer) return;
+        var sightings = await Task.WhenAll(Witnesses(walk.Facts, answer).Select(proxy => RecentAsync(proxy, walk.Id, stop)));
+        walk.Facts.Sightings = new(CallReading.Related([.. sightings.SelectMany(list => list)], answer));
+        walk.Facts.Call = CallReading.Read(walk.Called!, answer, walk.Facts.Sightings.All);
     }
 
     /// <summary>The Pods that the call may have reached: the one that the caller's proxy chose or, behind a gateway or a
@@ -145,12 +150,13 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
         }
     }
 
-    private async Task FetchAsync(TraceFacts facts, TraceWalk walk, CancellationToken stop)
+    private async Task FetchAsync(TraceFacts facts, IReadOnlyList<AddressWalk> walks, CancellationToken stop)
     {
-        var proxies = walk.WantedProxies.Select(async pod => (pod, await InspectAsync(pod, "", stop))).ToList();
-        var pods = facts.Clusters.Where(cluster => cluster.Error.Length == 0).SelectMany(cluster => walk.WantedNamespaces.Where(ns => !cluster.PodNamespaces.Contains(ns)).Select(async ns =>
+        var (wanted, namespaces, contexts) = (walks.SelectMany(one => one.Walk.WantedProxies).Distinct(), walks.SelectMany(one => one.Walk.WantedNamespaces).Distinct().ToList(), walks.SelectMany(one => one.Walk.WantedWatches).Distinct());
+        var proxies = wanted.Select(async pod => (pod, await InspectAsync(pod, "", stop))).ToList();
+        var pods = facts.Clusters.Where(cluster => cluster.Error.Length == 0).SelectMany(cluster => namespaces.Where(ns => !cluster.PodNamespaces.Contains(ns)).Select(async ns =>
             (cluster, ns, await ClusterObjectsReader.PodsAsync(_clients[cluster.Context], ns, stop)))).ToList();
-        var watches = walk.WantedWatches.Where(context => !facts.Watched.ContainsKey(context)).Select(async context => (context, await WatchedAsync(facts, context, stop))).ToList();
+        var watches = contexts.Where(context => !facts.Watched.ContainsKey(context)).Select(async context => (context, await WatchedAsync(facts, context, stop))).ToList();
         foreach (var (pod, answer) in await Task.WhenAll(proxies)) Take(facts, pod, answer);
         foreach (var (cluster, ns, found) in await Task.WhenAll(pods)) cluster.AddPods(ns, found);
         foreach (var (context, watched) in await Task.WhenAll(watches)) facts.Watched[context] = watched;

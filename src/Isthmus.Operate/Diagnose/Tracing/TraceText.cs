@@ -27,6 +27,7 @@ public static class TraceText
         foreach (var hop in trace.Hops.Where(hop => hop.Name == "call")) Write(text, hop, "", width, details, trace.Failure);
         if (trace.Call is { Times.IsEmpty: false } call)
             foreach (var time in call.Times) text.Append(CultureInfo.InvariantCulture, $"  {new string(' ', width)}{time.Milliseconds,8:0.0} ms  {time.Where}: {time.What}\n");
+        Addresses(text, trace);
         Conclude(text, trace);
         Recent(text, trace);
         return text.ToString();
@@ -41,16 +42,32 @@ public static class TraceText
             ["ways"] = new JsonArray([.. trace.Ways.Select(way => (JsonNode)new JsonObject { ["title"] = way.Title, ["percent"] = way.Percent })]),
         };
         if (trace.Failure?.Problem is { } problem) tree["cause"] = Tree(problem);
-        if (!trace.Changes.IsEmpty) tree["changes"] = new JsonArray([.. trace.Changes.Select(change => (JsonNode)HistoryTree.Of(change))]);
-        if (trace.Call is not { } call) return tree;
-        tree["call"] = new JsonObject
+        if (!trace.Addresses.IsEmpty)
         {
-            ["what"] = call.What, ["answered"] = call.Answered, ["status"] = call.Status, ["milliseconds"] = call.Milliseconds, ["upstream"] = call.Upstream,
-            ["flags"] = call.Flags, ["detail"] = call.Detail,
-            ["times"] = new JsonArray([.. call.Times.Select(time => (JsonNode)new JsonObject { ["where"] = time.Where, ["milliseconds"] = time.Milliseconds, ["what"] = time.What })]),
-        };
+            tree["addresses"] = new JsonArray([.. trace.Addresses.Select(verdict => (JsonNode)Tree(verdict))]);
+            tree["address"] = trace.Address;
+            if (trace.Unfollowed > 0) tree["addresses_not_followed"] = trace.Unfollowed;
+        }
+        if (!trace.Changes.IsEmpty) tree["changes"] = new JsonArray([.. trace.Changes.Select(change => (JsonNode)HistoryTree.Of(change))]);
+        if (trace.Call is { } call) tree["call"] = Tree(call);
         return tree;
     }
+
+    private static JsonObject Tree(AddressVerdict verdict)
+    {
+        var tree = new JsonObject { ["address"] = verdict.Address, ["succeeds"] = verdict.Succeeds, ["warnings"] = verdict.Warnings };
+        if (verdict.Hop.Length > 0) tree["hop"] = verdict.Hop;
+        if (verdict.Problem is { } problem) tree["cause"] = Tree(problem);
+        if (verdict.Call is { } call) tree["call"] = Tree(call);
+        return tree;
+    }
+
+    private static JsonObject Tree(MadeCall call) => new()
+    {
+        ["what"] = call.What, ["answered"] = call.Answered, ["status"] = call.Status, ["milliseconds"] = call.Milliseconds, ["upstream"] = call.Upstream,
+        ["flags"] = call.Flags, ["detail"] = call.Detail,
+        ["times"] = new JsonArray([.. call.Times.Select(time => (JsonNode)new JsonObject { ["where"] = time.Where, ["milliseconds"] = time.Milliseconds, ["what"] = time.What })]),
+    };
 
     private static JsonObject Tree(Hop hop)
     {
@@ -75,6 +92,22 @@ public static class TraceText
         if (hop.Problem is { } problem && !ReferenceEquals(hop, failure)) text.Append(CultureInfo.InvariantCulture, $"{margin}{problem.Code} {Sentence(problem)}\n");
     }
 
+    /// <summary>One line for each address of a name that has several.</summary>
+    private static void Addresses(StringBuilder text, CallTrace trace)
+    {
+        if (trace.Addresses.IsEmpty) return;
+        text.Append(CultureInfo.InvariantCulture, $"\nThe name has {trace.Addresses.Count + trace.Unfollowed} addresses; the hops above are those of {trace.Address}:\n");
+        var width = trace.Addresses.Max(verdict => verdict.Address.Length) + 2;
+        foreach (var verdict in trace.Addresses)
+        {
+            var mark = !verdict.Succeeds ? "✘" : verdict.Warnings > 0 ? "!" : "✔";
+            var said = verdict.Call is { } call ? FormattableString.Invariant($"{CallJudgement.Said(call)} in {call.Milliseconds:0.#} ms") : verdict.Succeeds ? "the call would get through" : "";
+            var why = verdict.Hop.Length == 0 ? "" : $"{(said.Length > 0 ? "; " : "")}fails at: {verdict.Hop}{(verdict.Problem is { } problem ? $", {problem.Object}: {problem.Message} ({problem.Code})" : "")}";
+            text.Append(CultureInfo.InvariantCulture, $"  {mark} {verdict.Address.PadRight(width)}{said}{why}\n");
+        }
+        if (trace.Unfollowed > 0) text.Append(CultureInfo.InvariantCulture, $"  ? {trace.Unfollowed} more: not followed\n");
+    }
+
     private static void Conclude(StringBuilder text, CallTrace trace)
     {
         text.Append('\n');
@@ -87,7 +120,7 @@ public static class TraceText
             text.Append(warnings == 0 ? "\n" : string.Create(CultureInfo.InvariantCulture, $" {warnings} warning{(warnings == 1 ? "" : "s")}: see above.\n"));
             return;
         }
-        text.Append(CultureInfo.InvariantCulture, $"✘ The call fails at: {failure.Name}{(failure.Way > 0 ? $", {trace.Ways[failure.Way - 1].Title}" : "")}\n");
+        text.Append(CultureInfo.InvariantCulture, $"✘ The call fails at: {failure.Name}{(failure.Way > 0 ? $", {trace.Ways[failure.Way - 1].Title}" : "")}{(trace.Addresses.IsEmpty ? "" : $" ({trace.Addresses.Count(verdict => !verdict.Succeeds)} of {trace.Addresses.Count} addresses)")}\n");
         if (failure.Problem is not { } problem) return;
         text.Append(CultureInfo.InvariantCulture, $"  object  {problem.Object}\n");
         if (problem.Path.Length > 0) text.Append(CultureInfo.InvariantCulture, $"  field   {problem.Path}\n");

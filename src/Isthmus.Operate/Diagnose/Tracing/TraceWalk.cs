@@ -35,6 +35,9 @@ internal sealed class TraceWalk
 
     public WantedCall? WantedCall { get; private set; }
 
+    /// <summary>The addresses of the name that is called.</summary>
+    public IReadOnlyList<IPAddress> Addresses { get; private set; } = [];
+
     public bool IsComplete => _needs.IsEmpty;
 
     public CallTrace Run()
@@ -42,7 +45,12 @@ internal sealed class TraceWalk
         if (_facts.Entry is { } entry) return RunFrom(entry);
         var isCalling = new CallerStep(_facts, _record, _causes).Walk(out var sidecar);
         var call = new TracedCall(_facts, sidecar);
-        if (isCalling && new NameStep(_facts, _record, _causes, sidecar).Walk(out call)) WalkOn(call);
+        if (isCalling)
+        {
+            var name = new NameStep(_facts, _record, _causes, sidecar);
+            if (name.Walk(out call)) WalkOn(call);
+            Addresses = name.Addresses;
+        }
         return CallJudgement.Judge(call, _record.Trace(call));
     }
 
@@ -59,7 +67,7 @@ internal sealed class TraceWalk
         var proxies = new TracedProxies(_facts, _needs, _record);
         var pods = new PodStep(_facts, _record, _causes, call, proxies);
         var strangers = new StrangerStep(_facts, _record, _causes);
-        var ways = new WaysStep(_facts, _record, new(_facts, _record, _causes, call, proxies, pods, strangers), new(_facts, _record, _causes, pods), pods, strangers);
+        var ways = new WaysStep(_facts, _record, _causes, new(_facts, _record, _causes, call, proxies, pods, strangers), new(_facts, _record, _causes, pods), pods, strangers);
         return new(_facts, _record, _causes, call, new(_facts, _causes, call), ways, pods);
     }
 

@@ -6,7 +6,7 @@ using Isthmus.Proxy.Balancing;
 namespace Isthmus.Operate.Diagnose.Tracing;
 
 /// <summary>Walks the paths to the endpoints of a destination.</summary>
-internal sealed class WaysStep(TraceFacts facts, TraceRecord record, GatewayStep gateways, ServiceStep services, PodStep pods, StrangerStep strangers)
+internal sealed class WaysStep(TraceFacts facts, TraceRecord record, Causes causes, GatewayStep gateways, ServiceStep services, PodStep pods, StrangerStep strangers)
 {
     /// <summary>How many Pods of one workload to walk to: they are alike.</summary>
     public const int PodsPerWorkload = 2;
@@ -29,7 +29,12 @@ internal sealed class WaysStep(TraceFacts facts, TraceRecord record, GatewayStep
                     IstioMetadata.ConfigOf(cluster.Config.Resource.Metadata?.FilterMetadata));
                 if (candidate.Gateway is { } gateway) gateways.Walk(way, gateway);
                 else if (candidate.Service is { } service) services.Walk(way, service);
-                else if (candidate.Pod is { } pod) pods.Walk(way, new(pod.Cluster, pod.Pod, (IPEndPoint)candidate.Endpoint.Address), outbound.View);
+                else if (candidate.Pod is { } pod)
+                {
+                    var callee = new Callee(pod.Cluster, pod.Pod, (IPEndPoint)candidate.Endpoint.Address);
+                    record.Packets(causes.Packets.ToPod(callee));
+                    pods.Walk(way, callee, outbound.View);
+                }
                 else strangers.Walk(candidate.Endpoint.AddressText, candidate.Endpoint.Workload, facts.Home);
                 // The proxy sends no call there: its problems matter only when the other endpoints fail too.
                 if ((share == 0 || !candidate.IsUsable) && candidates.Any(other => other.IsUsable)) record.Soften(hops);

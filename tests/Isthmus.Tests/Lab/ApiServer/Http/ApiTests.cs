@@ -46,6 +46,19 @@ public class ApiTests(RunningApiServer server) : IClassFixture<RunningApiServer>
     }
 
     [Fact]
+    public async Task A_NetworkPolicy_is_stored_with_the_warning_that_a_lab_does_not_enforce_it()
+    {
+        var policies = (await MapsAsync()).Replace("/api/v1/", "/apis/networking.k8s.io/v1/", StringComparison.Ordinal).Replace("/configmaps", "/networkpolicies", StringComparison.Ordinal);
+        using var body = new StringContent("""{"metadata":{"name":"closed"},"spec":{"podSelector":{}}}""", global::System.Text.Encoding.UTF8, "application/json");
+        using var response = await server.Admin.PostAsync(new Uri(policies, UriKind.Relative), body, TestContext.Current.CancellationToken);
+        Assert.Equal(201, (int)response.StatusCode);
+        var warning = Assert.Single(response.Headers.GetValues("Warning"));
+        Assert.Contains("does not enforce NetworkPolicies", warning, StringComparison.Ordinal);
+        using var read = await server.Admin.GetAsync(new Uri($"{policies}/closed", UriKind.Relative), TestContext.Current.CancellationToken);
+        Assert.False(read.Headers.Contains("Warning"));
+    }
+
+    [Fact]
     public async Task Chunks_of_a_list_stay_at_their_first_version()
     {
         var maps = await MapsAsync();

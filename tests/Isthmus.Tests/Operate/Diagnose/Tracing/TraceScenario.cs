@@ -97,16 +97,26 @@ internal sealed class TraceScenario
 
     internal CallTrace Walk(string target = "orders", string client = "buyer")
     {
-        var clusters = (ClusterObjects[])[Objects("c1", One), TwoIsSilent.Length > 0 ? ClusterObjects.Unreadable("c2", TwoIsSilent) : Objects("c2", Two)];
-        var facts = new TraceFacts(clusters, new("c1", "shop", client), TraceTarget.Parse(target), Now) { Call = Call, Sightings = new(Sighted) };
+        var walk = new AddressWalk(Facts(target, client), new Random(1));
+        Complete(walk.Again());
+        return walk.Trace;
+    }
+
+    internal TraceFacts Facts(string target = "orders", string client = "buyer") =>
+        new([Objects("c1", One), TwoIsSilent.Length > 0 ? ClusterObjects.Unreadable("c2", TwoIsSilent) : Objects("c2", Two)], new("c1", "shop", client), TraceTarget.Parse(target), Now) { Call = Call, Sightings = new(Sighted) };
+
+    /// <summary>Walks until nothing is missing.</summary>
+    internal void Complete(AddressWalk of)
+    {
+        var facts = of.Facts;
         for (var round = 0; round < 8; round++)
         {
-            var walk = new TraceWalk(facts);
-            var trace = walk.Run();
-            if (walk.IsComplete) return trace;
+            var walk = of.Again().Walk;
+            if (walk.IsComplete) return;
             foreach (var pod in walk.WantedProxies)
                 facts.Proxies[pod] = View(pod.Name switch { "buyer" => Client, "gw" => Gateway, "orders-a" => Callee, _ => CalleeThere });
-            foreach (var ns in walk.WantedNamespaces) Array.ForEach(clusters, cluster => cluster.AddPods(ns, []));
+            foreach (var ns in walk.WantedNamespaces)
+                foreach (var cluster in facts.Clusters) cluster.AddPods(ns, []);
             foreach (var context in walk.WantedWatches) facts.Watched[context] = Watched ?? [new(context == "c1" ? "c2" : "c1", "istio-system/remote", "synced", "")];
         }
         throw new InvalidOperationException("the walk asks for ever more");

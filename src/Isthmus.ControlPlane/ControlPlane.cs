@@ -121,6 +121,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
         _tasks.Keep("events about gateways", new GatewayEvents(_client, _engine, _ports.Time, _logs.CreateLogger<GatewayEvents>()).RunAsync);
         _tasks.Keep("status of Telemetries", new TelemetryStatus(_client, _engine, _ports.Time, _logs.CreateLogger<TelemetryStatus>()).RunAsync);
         _tasks.Keep("status of Ingresses", new IngressStatus(_client, _settings, _engine, _ports.Time, _logs).RunAsync);
+        _tasks.Keep("telemetry that is lost", new LossStatus(_client, _engine, _ports.Time, _logs.CreateLogger<LossStatus>()).RunAsync);
         _tasks.Keep("memory after bursts", new IdleMemory(_ports.Time).RunAsync);
         var serving = ServeAsync(stop);
         await Task.WhenAny(serving, Task.Delay(Timeout.Infinite, stop));
@@ -177,7 +178,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
         new CertificateEndpoint(_ca, callers, _settings, _ports.Time, _logs.CreateLogger<CertificateEndpoint>()) { Metrics = _engine.Metrics }.Map(_app);
         var identity = Identity(_settings);
         var owner = new HistoryOwner(_settings.ClusterId, _settings.PodName);
-        var pages = new DebugEndpoints(_report, _lastKnown, _gatewayNames, MeshPages.All(_engine).Append(SourcePage.For(_engine, _report, _settings.ClusterId))
+        var pages = new DebugEndpoints(_report, _lastKnown, _gatewayNames, MeshPages.All(_engine, $"ConfigMap {_settings.Namespace}/{_settings.MeshConfigMap}").Append(SourcePage.For(_engine, _report, _settings.ClusterId))
             .Append(HistoryPage.For(_engine, _history, owner, _ports.Time)).Append(DistributionPage.For(_engine, _clusters.Config)).ToDictionary(StringComparer.Ordinal))
         {
             Preview = new(new(_engine, _settings.MultiCluster, _settings.ClusterId, _ports.Time), owner),
@@ -215,6 +216,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
         {
             ["Component"] = "istiod", ["ID"] = settings.PodName,
             ["Info"] = new System.Text.Json.Nodes.JsonObject { ["version"] = Version },
+            [TelemetryReports.Announcement] = new System.Text.Json.Nodes.JsonArray(TypeUrls.TelemetryReport),
         }.ToJsonString(),
     };
 

@@ -6,6 +6,7 @@ using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Tcp;
 using Isthmus.Proxy.Telemetry;
 using Isthmus.Proxy.Tls;
+using Isthmus.Wire.Reports;
 using Microsoft.Extensions.Logging;
 
 namespace Isthmus.Proxy;
@@ -23,6 +24,7 @@ internal sealed partial class DataPlane : IDisposable
     private readonly Tracers _tracers;
     private readonly LogServices _logServices;
     private readonly LossReport _losses;
+    private readonly TelemetryLosses _lost;
     private volatile bool _hasLeft;
     private int _sweeps;
 
@@ -47,8 +49,9 @@ internal sealed partial class DataPlane : IDisposable
         var upstreams = new HttpUpstreams(_connector, _background, ports.Time, ports.Random);
         var own = new OwnRequests(State, upstreams, ports.Time);
         var authorizers = new Authorizers(own, Report.Access);
-        _tracers = new Tracers(own, Report.Access, _background, ports, settings.Identity);
-        _accessLogs.Services = _logServices = new LogServices(own, Report.Access, _background, ports.Time, settings.Identity);
+        _lost = new TelemetryLosses(ports.Time, settings.LossTime);
+        _tracers = new Tracers(own, Report.Access, _lost, _background, ports, settings.Identity);
+        _accessLogs.Services = _logServices = new LogServices(own, Report.Access, _lost, _background, ports.Time, settings.Identity);
         var http = new HttpServer(new HttpParts(
             State, upstreams, _watch, Report, secrets, ports, settings.Identity, Connections, new DateField(ports.Time), new KeyStore(own, ports.Time), authorizers, new(own), _tracers));
         _handler = new ConnectionHandler(
@@ -90,6 +93,9 @@ internal sealed partial class DataPlane : IDisposable
 
     public long DroppedLogLines => _accessLogs.Dropped;
 
+    /// <summary>The telemetry that is lost at present.</summary>
+    public TelemetryReport Losses() => _lost.Report();
+
     /// <summary>How many tasks that nobody awaits have failed.</summary>
     public long FailedTasks => _background.Failures;
 
@@ -99,6 +105,8 @@ internal sealed partial class DataPlane : IDisposable
     public long AcceptPauses => _sockets.AcceptPauses;
 
     public IReadOnlyDictionary<string, string> ListenerFailures => _sockets.Failures;
+
+    private const string LostLines = "isthmus.access_log_lines_dropped_total", LostLabels = "isthmus.metric_series_overflows_total";
 
     private static readonly TimeSpan GatewayLeave = TimeSpan.FromSeconds(2), LastRequests = TimeSpan.FromSeconds(3), LastReports = TimeSpan.FromSeconds(1);
 
@@ -173,7 +181,9 @@ internal sealed partial class DataPlane : IDisposable
     {
         if (_sockets.Failures.Count > 0) _sockets.Apply(State.Current);
         State.Look();
-        _losses.Look(Report.Access, ("isthmus.access_log_lines_dropped_total", DroppedLogLines), ("isthmus.metric_series_overflows_total", MeshMetrics.Overflows));
+        _losses.Look(Report.Access, (LostLines, DroppedLogLines), (LostLabels, MeshMetrics.Overflows));
+        _lost.Look(new(TelemetryLoss.Types.Kind.Lines, LostLines, ""), TelemetryLoss.Types.Reason.OtherReason, DroppedLogLines);
+        _lost.Look(new(TelemetryLoss.Types.Kind.Labels, LostLabels, ""), TelemetryLoss.Types.Reason.OtherReason, MeshMetrics.Overflows);
         foreach (var cluster in State.Current.Clusters.Values) _connector.ProveDoubted(cluster);
         // Idle connections are checked every few seconds: often enough to close those that hosts closed, rarely enough to cost nothing.
         if (Interlocked.Increment(ref _sweeps) % 5 != 0) return;

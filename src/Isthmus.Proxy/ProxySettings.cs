@@ -23,6 +23,9 @@ internal sealed record ProxySettings(
     /// <summary>The ranges of Istio's histograms.</summary>
     internal HistogramBuckets Buckets { get; init; } = HistogramBuckets.Default;
 
+    /// <summary>How long the control plane hears of telemetry that was lost.</summary>
+    internal TimeSpan LossTime { get; init; } = TimeSpan.FromMinutes(1);
+
     /// <summary>The role of gateways.</summary>
     internal const string Gateway = "router";
 

@@ -71,6 +71,7 @@ public static class WireTypes
         Envoy.TypeV3Reflection.Descriptor,
         OpenTelemetry.LogsV1Reflection.Descriptor,
         OpenTelemetry.TraceV1Reflection.Descriptor,
+        Reports.ReportsV1Reflection.Descriptor,
         Rpc.GoogleRpcReflection.Descriptor,
         Rpc.GrpcHealthReflection.Descriptor,
         Istio.Alpn.AlpnReflection.Descriptor,

@@ -1,6 +1,8 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Push;
+using Isthmus.Core.Problems;
+using Isthmus.Mesh.Losses;
 using Isthmus.Wire.Xds;
 using Microsoft.AspNetCore.Http;
 
@@ -12,7 +14,8 @@ internal static class MeshPages
     private static readonly (string Key, string TypeUrl)[] Types =
         [("cluster", TypeUrls.Cluster), ("listener", TypeUrls.Listener), ("route", TypeUrls.Route), ("endpoint", TypeUrls.Endpoints), ("extensionconfig", TypeUrls.ExtensionConfig)];
 
-    internal static Dictionary<string, Func<HttpContext, Task<JsonNode>>> All(PushEngine engine) => new(StringComparer.Ordinal)
+    /// <param name="settings">The object with MeshConfig.</param>
+    internal static Dictionary<string, Func<HttpContext, Task<JsonNode>>> All(PushEngine engine, string settings) => new(StringComparer.Ordinal)
     {
         ["syncz"] = _ => Task.FromResult<JsonNode>(Sync(engine)),
         ["config_dump"] = http => Task.FromResult<JsonNode>(ConfigDumpPage.Json(Asked(engine, http))),
@@ -20,7 +23,7 @@ internal static class MeshPages
         ["networkz"] = http => engine.AskAsync<JsonNode>(writer => Networks(writer.Mesh), http.RequestAborted),
         ["registryz"] = http => engine.AskAsync<JsonNode>(writer => Registry(writer.Mesh), http.RequestAborted),
         ["endpointShardz"] = http => engine.AskAsync<JsonNode>(writer => Shards(writer.Mesh), http.RequestAborted),
-        ["problemz"] = http => engine.AskAsync<JsonNode>(writer => Problems(writer.Mesh, engine.Proxies), http.RequestAborted),
+        ["problemz"] = http => engine.AskAsync<JsonNode>(writer => Problems(writer.Mesh, engine.Proxies, settings), http.RequestAborted),
         ["live"] = http => engine.AskAsync<JsonNode>(writer => Live(writer.Mesh, http.Request.Query.ContainsKey("verify")), http.RequestAborted),
     };
 
@@ -34,6 +37,8 @@ internal static class MeshPages
         };
         var problems = feed.Problems.Concat(feed.Refusals).Select(problem => (JsonNode)JsonValue.Create($"{problem.Code} {problem}")!).ToArray();
         if (problems.Length > 0) line["problems"] = new JsonArray(problems);
+        var losses = feed.Losses.Select(loss => (JsonNode)new JsonObject { ["counter"] = loss.Counter, ["target"] = loss.Target, ["cause"] = loss.Cause }).ToArray();
+        if (losses.Length > 0) line["losses"] = new JsonArray(losses);
         foreach (var (key, url) in Types)
         {
             if (status.Types.FirstOrDefault(type => type.TypeUrl == url) is not { } sync) continue;
@@ -83,16 +88,25 @@ internal static class MeshPages
                 ["Ports"] = new JsonArray([.. endpoint.Ports.Select(port => (JsonNode)new JsonObject { ["service"] = port.Service, ["target"] = port.Target, ["mtls"] = port.Mtls })]),
             })])))))));
 
-    /// <summary>Objects with errors or warnings, hosts that clusters define differently, and what proxies ask for and cannot get.</summary>
-    private static JsonArray Problems(Derive.MeshGraph mesh, IReadOnlyList<ProxyFeed> proxies) => new([.. mesh.Sources.Problems.Items.OrderBy(item => item.Key)
+    /// <summary>Objects with errors or warnings, hosts that clusters define differently, what proxies ask for and cannot get, and the telemetry
+    /// that they lose.</summary>
+    private static JsonArray Problems(Derive.MeshGraph mesh, IReadOnlyList<ProxyFeed> proxies, string settings) => new([.. mesh.Sources.Problems.Items.OrderBy(item => item.Key)
         .SelectMany(item => item.Value.Problems.Select(problem => (item.Key.Cluster, Problem: problem)))
         .Concat(mesh.Disagreements.Items.OrderBy(item => item.Key, StringComparer.Ordinal).SelectMany(item => item.Value.Problems.Select(problem => (Cluster: "", Problem: problem))))
         .Concat(proxies.SelectMany(proxy => proxy.Problems.Concat(proxy.Refusals).Select(problem => (proxy.Proxy.Cluster, Problem: problem))).Distinct())
+        .Concat(Losses(mesh, proxies, settings))
         .Select(item => (JsonNode)new JsonObject
         {
             ["code"] = item.Problem.Code, ["severity"] = item.Problem.Severity.ToString(), ["cluster"] = item.Cluster, ["object"] = item.Problem.Object,
             ["path"] = item.Problem.Path, ["message"] = item.Problem.Message, ["remedy"] = item.Problem.Remedy,
         })]);
+
+    // A Telemetry is an object of the control plane's cluster, whose proxies may be elsewhere.
+    private static IEnumerable<(string Cluster, Problem Problem)> Losses(Derive.MeshGraph mesh, IReadOnlyList<ProxyFeed> proxies, string settings)
+    {
+        var losing = proxies.Select(feed => new LosingProxy(feed.Proxy, feed.Losses)).Where(proxy => !proxy.Losses.IsEmpty).ToList();
+        return losing.Count == 0 ? [] : LossProblems.Of(mesh.View(), losing, settings).Select(loss => ("", loss.Problem));
+    }
 
     private const int MostConflicts = 100;
 

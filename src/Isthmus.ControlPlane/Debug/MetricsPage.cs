@@ -57,6 +57,8 @@ internal sealed class MetricsPage(PushEngine engine, ClusterReport clusters, Las
         MetricText.Family(text, "isthmus_snapshot_failures_total", "counter", "Snapshots that could not be read or written.", [("", lastKnown.Failures)]);
         MetricText.Family(text, "pilot_xds", "gauge", "Connected proxies by version.",
             engine.Proxies.CountBy(feed => feed.Status.Proxy.Version).OrderBy(item => item.Key, StringComparer.Ordinal).Select(item => ($"version=\"{MetricText.Escape(item.Key)}\"", (double)item.Value)));
+        MetricText.Family(text, "isthmus_proxies_losing_telemetry", "gauge", "Connected proxies that say that they lose telemetry at present, by what they lose.",
+            engine.Proxies.SelectMany(feed => feed.Losses.Select(loss => loss.Kind).Distinct()).CountBy(kind => kind).OrderBy(item => item.Key).Select(item => ($"kind=\"{item.Key.ToString().ToLowerInvariant()}\"", (double)item.Value)));
         MetricText.Family(text, "isthmus_task_failures_total", "counter", "Failures of background tasks, which are restarted.",
             tasks.Failures.OrderBy(task => task.Key, StringComparer.Ordinal).Select(task => ($"task=\"{MetricText.Escape(task.Key)}\"", (double)task.Value)));
         MetricText.Family(text, "isthmus_live_revision", "counter", "Commits of the live graph.", [("", engine.Mesh.Graph.Revision)]);

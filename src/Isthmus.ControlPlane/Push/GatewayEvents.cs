@@ -2,6 +2,7 @@ using System.Globalization;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Config;
 using Microsoft.Extensions.Logging;
 
 namespace Isthmus.ControlPlane.Push;
@@ -9,7 +10,9 @@ namespace Isthmus.ControlPlane.Push;
 /// <summary>Writes an Event on each Gateway or Ingress whose certificate is missing, and keeps the status of Gateways current, where its author looks.</summary>
 public sealed partial class GatewayEvents(KubeClient client, PushEngine engine, TimeProvider time, ILogger log)
 {
-    internal static readonly ResourceKind Gateway = new("networking.istio.io", "v1", "Gateway", "gateways", true);
+    /// <summary>In the version that is watched, too: it is served by the definitions of every version of Istio, unlike v1.</summary>
+    internal static readonly ResourceKind Gateway = new(IstioKind.Gateway.Group, IstioKind.Gateway.StoredVersion, IstioKind.Gateway.Kind, IstioKind.Gateway.Plural, true);
+
     internal const string CertificateReason = "InvalidCertificateRef";
 
     private HashSet<Problem> _told = [];

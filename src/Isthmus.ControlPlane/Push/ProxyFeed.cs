@@ -1,7 +1,9 @@
 using Isthmus.ControlPlane.Metrics;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Problems;
+using Isthmus.Mesh.Losses;
 using Isthmus.Mesh.Model;
+using Isthmus.Wire.Reports;
 using Isthmus.Wire.Xds;
 
 namespace Isthmus.ControlPlane.Push;
@@ -41,6 +43,7 @@ public sealed class ProxyFeed : IXdsFeed
     private DateTimeOffset? _offeredAt; // since when something waits for the stream
     private readonly Queue<string> _unwritten = new(); // the types of responses that are being written
     private (ValueList<string> Gateways, ValueList<Problem> Problems) _served;
+    private ValueList<LostTelemetry> _losses;
     private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     internal ProxyFeed(ProxyIdentity proxy, TimeProvider time, Action<ProxyFeed> left, ControlMetrics? metrics = null)
@@ -74,6 +77,15 @@ public sealed class ProxyFeed : IXdsFeed
         get { lock (_guard) return _served; }
         set { lock (_guard) _served = value; }
     }
+
+    /// <summary>The telemetry that the proxy loses at present, as it says.</summary>
+    internal ValueList<LostTelemetry> Losses
+    {
+        get { lock (_guard) return _losses; }
+    }
+
+    /// <summary>Called when <see cref="Losses"/> change.</summary>
+    internal Action? LossesChanged { get; init; }
 
     /// <summary>Whether the proxy has everything that it was offered.</summary>
     public SyncState Sync
@@ -163,6 +175,17 @@ public sealed class ProxyFeed : IXdsFeed
         string type;
         lock (_guard) type = _unwritten.Dequeue();
         _metrics?.Written(type, making, writing);
+    }
+
+    public void Reported(TelemetryReport report)
+    {
+        var losses = LostTelemetry.Of(report);
+        lock (_guard)
+        {
+            if (_losses == losses) return;
+            _losses = losses;
+        }
+        LossesChanged?.Invoke();
     }
 
     /// <summary>The proxy has accepted everything that was sent. Only under the guard.</summary>

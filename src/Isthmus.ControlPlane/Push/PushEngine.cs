@@ -3,6 +3,7 @@ using Isthmus.ControlPlane.Derive;
 using Isthmus.ControlPlane.History;
 using Isthmus.ControlPlane.Intake;
 using Isthmus.ControlPlane.Metrics;
+using Isthmus.Mesh.Losses;
 using Isthmus.Mesh.Model;
 using Isthmus.Mesh.Resolve;
 using Microsoft.Extensions.Logging;
@@ -65,6 +66,9 @@ public sealed partial class PushEngine(MeshWriter writer, PushSettings settings,
     /// <summary>Proxies connected or left, or are offered something else; on the publisher's thread.</summary>
     internal event Action? Published;
 
+    /// <summary>Proxies lose other telemetry than before; on any thread.</summary>
+    internal event Action? LossesChanged;
+
     /// <summary>What this control plane counts.</summary>
     public ControlMetrics Metrics { get; } = new();
 
@@ -73,6 +77,9 @@ public sealed partial class PushEngine(MeshWriter writer, PushSettings settings,
     {
         get { lock (_guard) return [.. _proxies]; }
     }
+
+    /// <summary>The connected proxies that lose telemetry. From any thread.</summary>
+    internal IReadOnlyList<LosingProxy> Losing() => [.. Proxies.Select(feed => new LosingProxy(feed.Proxy, feed.Losses)).Where(proxy => !proxy.Losses.IsEmpty)];
 
     /// <summary>Stages a change; waits when the writer is far behind. From any thread.</summary>
     public ValueTask PostAsync(Action<MeshWriter> change, CancellationToken stop) => _inbox.Writer.WriteAsync(new(change, false), stop);
@@ -118,7 +125,7 @@ public sealed partial class PushEngine(MeshWriter writer, PushSettings settings,
     /// <summary>The feed of an authenticated proxy. It gets its first snapshot once the mesh is known.</summary>
     public ProxyFeed Connect(ProxyIdentity proxy)
     {
-        var feed = new ProxyFeed(proxy, time, Disconnect, Metrics);
+        var feed = new ProxyFeed(proxy, time, Disconnect, Metrics) { LossesChanged = () => LossesChanged?.Invoke() };
         lock (_guard) _proxies.Add(feed);
         Request(publisher => publisher.Join(feed));
         return feed;
@@ -128,6 +135,7 @@ public sealed partial class PushEngine(MeshWriter writer, PushSettings settings,
     {
         lock (_guard) _proxies.Remove(feed);
         Request(publisher => publisher.Leave(feed));
+        if (!feed.Losses.IsEmpty) LossesChanged?.Invoke();
     }
 
     public Task RunAsync(CancellationToken stop) => Task.WhenAll(WriteAsync(stop), PublishAsync(stop));

@@ -2,8 +2,9 @@ using System.Threading.Channels;
 
 namespace Isthmus.ControlPlane.Push;
 
-/// <summary>Work that changes make necessary: it runs at once, and for changes that follow quickly, once a second.</summary>
-internal sealed class Rounds(TimeProvider time)
+/// <summary>Work that changes make necessary: it runs at once, and for changes that follow quickly, after a pause.</summary>
+/// <param name="pause">Null: a second.</param>
+internal sealed class Rounds(TimeProvider time, TimeSpan? pause = null)
 {
     private static readonly TimeSpan Pause = TimeSpan.FromSeconds(1), Retry = TimeSpan.FromSeconds(5);
 
@@ -24,7 +25,7 @@ internal sealed class Rounds(TimeProvider time)
             _due.Reader.TryRead(out _);
             if (await round(stop).ConfigureAwait(false))
             {
-                await Task.Delay(Pause, time, stop).ConfigureAwait(false);
+                await Task.Delay(pause ?? Pause, time, stop).ConfigureAwait(false);
                 continue;
             }
             await Task.Delay(Retry, time, stop).ConfigureAwait(false);

@@ -1,6 +1,7 @@
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
 using Isthmus.Mesh.Resolve;
 using Microsoft.Extensions.Logging;
@@ -11,7 +12,7 @@ namespace Isthmus.ControlPlane.Push;
 /// each that has errors: API servers store what a webhook that was away did not see.</summary>
 public sealed class TelemetryStatus(KubeClient client, PushEngine engine, TimeProvider time, ILogger log)
 {
-    internal static readonly ResourceKind Telemetry = new("telemetry.istio.io", "v1alpha1", "Telemetry", "telemetries", true);
+    internal static readonly ResourceKind Telemetry = new(IstioKind.Telemetry.Group, IstioKind.Telemetry.StoredVersion, IstioKind.Telemetry.Kind, IstioKind.Telemetry.Plural, true);
 
     private readonly ObjectCondition _references = new(client, Telemetry, (ObjectCondition.ResolvedRefs, "ProviderNotFound"), time, log);
     private readonly ObjectCondition _errors = new(client, Telemetry, (ObjectCondition.Accepted, "Invalid"), time, log);

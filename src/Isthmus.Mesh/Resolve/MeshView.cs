@@ -113,8 +113,8 @@ public sealed record MeshView(
     }
 
     /// <summary>The Telemetries that apply to a workload, the most general first.</summary>
-    internal IEnumerable<Telemetry> TelemetriesOf(ProxyScope scope, ValueMap<string> labels) =>
-        Proxies.Telemetries.IsEmpty ? [] : Telemetry.For(Proxies.Telemetries.GetValueOrDefault(Mesh.RootNamespace), scope.Namespace == Mesh.RootNamespace ? Proxies.Telemetries.GetValueOrDefault(scope.Namespace).Where(item => item.Selector.Count > 0).ToValueList() : Proxies.Telemetries.GetValueOrDefault(scope.Namespace), labels);
+    internal IEnumerable<Telemetry> TelemetriesOf(string ns, ValueMap<string> labels) =>
+        Proxies.Telemetries.IsEmpty ? [] : Telemetry.For(Proxies.Telemetries.GetValueOrDefault(Mesh.RootNamespace), ns == Mesh.RootNamespace ? Proxies.Telemetries.GetValueOrDefault(ns).Where(item => item.Selector.Count > 0).ToValueList() : Proxies.Telemetries.GetValueOrDefault(ns), labels);
 
     /// <summary>
     /// The DestinationRule that a scope's traffic to a host follows: the client's namespace (unless that is the root's) before the

@@ -66,7 +66,7 @@ public static class ScopeResolver
             AcceptsHttp10 = proxy.AcceptsHttp10,
             Patches = patches.Where(patch => patch.IsFor(context)).ToValueList(),
         };
-        var telemetries = view.TelemetriesOf(scope, labels).ToList();
+        var telemetries = view.TelemetriesOf(scope.Namespace, labels).ToList();
         var (tracing, logs) = (TraceResolver.Of(proxy, telemetries, scope, view), LogResolver.Of(telemetries, scope, view));
         var metrics = MetricResolver.Of(telemetries, view.Mesh);
         scope = scope with { Tracing = tracing.OfClient, Logs = logs.OfClient, Metrics = metrics.OfClient };

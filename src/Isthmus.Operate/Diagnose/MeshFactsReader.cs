@@ -227,11 +227,8 @@ public sealed partial class MeshFactsReader(string istioNamespace)
 
     private async Task<ValueList<Problem>> ProblemsAsync(KubeClient client, CancellationToken stop)
     {
-        var answers = await new MeshQuery(client, istioNamespace).AskControlPlanesAsync("/debug/problemz", stop);
-        return answers.SelectMany(answer => (answer.Answer as JsonArray ?? []).OfType<JsonObject>())
-            .Select(line => new Problem(line["code"]?.ToString() ?? "", line["object"]?.ToString() ?? "", line["path"]?.ToString() ?? "", line["message"]?.ToString() ?? "",
-                line["remedy"]?.ToString() ?? "", Enum.TryParse<Severity>(line["severity"]?.ToString(), out var severity) ? severity : Severity.Error))
-            .Distinct().Where(problem => !IsOwn(problem)).ToValueList();
+        var problems = await new MeshQuery(client, istioNamespace).ProblemsAsync(stop);
+        return problems.Where(problem => !IsOwn(problem)).ToValueList();
     }
 
     /// <summary>Each cluster has its own DNS and perhaps its own control plane, so differences between them are not

@@ -37,6 +37,16 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
             (pod.Metadata.Name, await AskAsync(pod.Metadata.Namespace, pod.Metadata.Name, new("discovery", "pilot-discovery", Ports.DiscoveryHttp), request, stop))));
     }
 
+    /// <summary>What control planes find wrong with objects and proxies.</summary>
+    public async Task<IEnumerable<Problem>> ProblemsAsync(CancellationToken stop)
+    {
+        var answers = await AskControlPlanesAsync("/debug/problemz", stop);
+        return answers.SelectMany(answer => (answer.Answer as JsonArray ?? []).OfType<JsonObject>())
+            .Select(line => new Problem(line["code"]?.ToString() ?? "", line["object"]?.ToString() ?? "", line["path"]?.ToString() ?? "", line["message"]?.ToString() ?? "",
+                line["remedy"]?.ToString() ?? "", Enum.TryParse<Severity>(line["severity"]?.ToString(), out var severity) ? severity : Severity.Error))
+            .Distinct();
+    }
+
     /// <summary>
     /// Where the control plane that a proxy is connected to got its addresses. Null when no control plane can be queried
     /// here: the proxy's own data can be shown without it.

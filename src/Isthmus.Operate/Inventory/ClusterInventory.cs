@@ -72,6 +72,9 @@ public sealed class ClusterInventory
     /// missing here.</summary>
     public ValueMap<string> Credentials { get; private set; }
 
+    /// <summary>What its control planes know of running proxies; empty when nobody asked them.</summary>
+    public ValueList<Problem> Reports { get; private set; }
+
     /// <summary>The readable Istio objects of one kind.</summary>
     public IEnumerable<T> Istio<T>() => _istio.OfType<T>();
 
@@ -117,6 +120,14 @@ public sealed class ClusterInventory
         return next;
     }
 
+    /// <summary>The same cluster with what its control planes report.</summary>
+    public ClusterInventory WithReports(ValueList<Problem> reports)
+    {
+        var next = (ClusterInventory)MemberwiseClone();
+        next.Reports = reports;
+        return next;
+    }
+
     /// <summary>A cluster whose objects are already parsed.</summary>
     /// <param name="istio">Records of Istio objects, as <see cref="IstioConfig"/> reads them.</param>
     public static ClusterInventory Of(string context, IEnumerable<Service> services, IEnumerable<object> istio)
@@ -128,7 +139,7 @@ public sealed class ClusterInventory
     }
 
     /// <summary>A copy with more objects, which replace those of the same names.</summary>
-    public ClusterInventory With(params IEnumerable<JsonObject> values) => From(Context, _objects.Values.Concat(values), Trust, RootNamespace, _unread).WithCredentials(Credentials);
+    public ClusterInventory With(params IEnumerable<JsonObject> values) => From(Context, _objects.Values.Concat(values), Trust, RootNamespace, _unread).WithCredentials(Credentials).WithReports(Reports);
 
     /// <summary>A copy whose control planes all have this MeshConfig.</summary>
     public ClusterInventory WithMesh(string text)
@@ -137,7 +148,7 @@ public sealed class ClusterInventory
         {
             ["apiVersion"] = "v1", ["kind"] = "ConfigMap", ["metadata"] = new JsonObject { ["name"] = "istio", ["namespace"] = RootNamespace }, ["data"] = new JsonObject { ["mesh"] = text },
         };
-        return From(Context, _objects.Values.Where(value => value["kind"]?.ToString() != "ConfigMap" || value["data"]?["mesh"] is null).Append(settings), Trust, RootNamespace, _unread).WithCredentials(Credentials);
+        return From(Context, _objects.Values.Where(value => value["kind"]?.ToString() != "ConfigMap" || value["data"]?["mesh"] is null).Append(settings), Trust, RootNamespace, _unread).WithCredentials(Credentials).WithReports(Reports);
     }
 
     /// <summary>How findings name an object: <c>Kind namespace/name</c>, or <c>Kind name</c> at cluster scope.</summary>

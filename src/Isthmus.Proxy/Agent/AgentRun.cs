@@ -50,6 +50,7 @@ internal static class AgentRun
             Status = new(IPAddress.Any, settings.StatusPort),
             DrainTime = settings.DrainTime,
             ListenerDrainTime = settings.ListenerDrainTime,
+            LossTime = settings.LossTime,
             Stats = StatsSelection.Read(JsonNode.Parse(settings.ProxyConfig)!),
             Buckets = HistogramBuckets.Read(settings.HistogramBuckets),
         };
@@ -62,7 +63,7 @@ internal static class AgentRun
             if (dns is not null) dns.Table = NameTables.Build(table, settings.Namespace, settings.Domain, resolver.Search);
         });
         string[] wildcards = [TypeUrls.Cluster, TypeUrls.Listener, .. dns is null ? [] : new[] { TypeUrls.NameTable }];
-        var discovery = new XdsClient(new(node, wildcards, () => dial.Open(settings.Discovery), dial.HeadersAsync), sink, time, random, log.CreateLogger("xds"));
+        var discovery = new XdsClient(new(node, wildcards, () => dial.Open(settings.Discovery), dial.HeadersAsync) { Report = plane.Losses }, sink, time, random, log.CreateLogger("xds"));
 
         using var prober = new AppProber(settings.Address);
         using var quit = CancellationTokenSource.CreateLinkedTokenSource(stop);

@@ -60,6 +60,9 @@ internal sealed record AgentSettings
 
     /// <summary>How long connections may continue after the removal of their listener.</summary>
     public required TimeSpan ListenerDrainTime { get; init; }
+
+    /// <summary>How long the control plane hears of telemetry that was lost.</summary>
+    public TimeSpan LossTime { get; init; } = TimeSpan.FromMinutes(1);
     /// <summary>The application's own probes as JSON, keyed by the path that replaces them.</summary>
     public required string ApplicationProbes { get; init; }
     /// <summary>Where the application serves its metrics, as JSON; empty: nowhere.</summary>

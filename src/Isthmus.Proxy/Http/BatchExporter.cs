@@ -1,6 +1,7 @@
 using Isthmus.Core.Tasks;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Telemetry;
+using Isthmus.Wire.Reports;
 
 namespace Isthmus.Proxy.Http;
 
@@ -9,11 +10,16 @@ namespace Isthmus.Proxy.Http;
 /// <param name="Unit">What counters call the items.</param>
 /// <param name="Done">What counters call that a collector has taken them.</param>
 /// <param name="Write">The request for a batch.</param>
-internal sealed record Export<T>(Collector Collector, StatFamily Stats, string Unit, string Done, Func<IReadOnlyList<T>, (RequestHead Head, ReadOnlyMemory<byte> Body)> Write);
+internal sealed record Export<T>(Collector Collector, StatFamily Stats, string Unit, string Done, Func<IReadOnlyList<T>, (RequestHead Head, ReadOnlyMemory<byte> Body)> Write)
+{
+    /// <summary>What is lost when the collector does not take it.</summary>
+    public LostFlow Flow { get; } = new(Unit == "spans" ? TelemetryLoss.Types.Kind.Spans : TelemetryLoss.Types.Kind.Logs, Stats.Name(Stats.Family, $"{Unit}_dropped"), Collector.Cluster);
+}
 
 /// <summary>Sends spans or access logs to one collector in batches. Nobody waits for it: what does not fit into its queue, or a collector does not take,
 /// is dropped and counted. While there is nothing to send, it has no task.</summary>
-internal sealed class BatchExporter<T>(Export<T> export, OwnRequests requests, AccessCounts counts, BackgroundTasks background, TimeProvider time, CancellationToken stop)
+internal sealed class BatchExporter<T>(
+    Export<T> export, OwnRequests requests, AccessCounts counts, TelemetryLosses losses, BackgroundTasks background, TimeProvider time, CancellationToken stop)
 {
     private const int BatchSize = 512, MostWaiting = 4096;
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
@@ -23,6 +29,7 @@ internal sealed class BatchExporter<T>(Export<T> export, OwnRequests requests, A
     private TaskCompletionSource _due = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private Task _running = Task.CompletedTask;
     private bool _isRunning;
+    private int _overflows; // since the last batch
 
     public void Add(T item)
     {
@@ -40,6 +47,8 @@ internal sealed class BatchExporter<T>(Export<T> export, OwnRequests requests, A
                 return;
             }
         }
+        // Requests must not wait for each other here: only the first in a while tells it.
+        if (Interlocked.Exchange(ref _overflows, 1) == 0) losses.Lost(export.Flow, TelemetryLoss.Types.Reason.TooSlow);
         Count($"{export.Unit}_dropped");
     }
 
@@ -102,11 +111,26 @@ internal sealed class BatchExporter<T>(Export<T> export, OwnRequests requests, A
         {
             Count("reports_sent");
             Count($"{export.Unit}_{export.Done}", batch.Count);
+            if (Interlocked.Exchange(ref _overflows, 0) > 0) losses.Lost(export.Flow, TelemetryLoss.Types.Reason.TooSlow);
+            losses.Taken(export.Flow);
             return;
         }
+        Volatile.Write(ref _overflows, 0);
+        var (reason, status) = Reason(answer, collector.IsGrpc);
+        losses.Lost(export.Flow, reason, status);
         Count(answer.Failure switch { OwnFailure.None => "reports_dropped", OwnFailure.NoHost => "reports_skipped_no_cluster", _ => "reports_failed" });
         Count($"{export.Unit}_dropped", batch.Count);
     }
+
+    private static (TelemetryLoss.Types.Reason Reason, int Status) Reason(OwnAnswer answer, bool isGrpc) => answer.Failure switch
+    {
+        OwnFailure.NoHost => (TelemetryLoss.Types.Reason.NoEndpoint, 0),
+        OwnFailure.TimedOut => (TelemetryLoss.Types.Reason.Timeout, 0),
+        OwnFailure.Malformed => (TelemetryLoss.Types.Reason.Nonsense, 0),
+        OwnFailure.Failed => (TelemetryLoss.Types.Reason.Unreachable, 0),
+        _ when !isGrpc || answer.Head.Status != 200 => (TelemetryLoss.Types.Reason.Refused, answer.Head.Status),
+        _ => GrpcCalls.StatusOf(answer) is { } status ? (TelemetryLoss.Types.Reason.Refused, status) : (TelemetryLoss.Types.Reason.Nonsense, 0),
+    };
 
     private void Count(string end, long count = 1) => counts.Add(export.Stats.Name(export.Stats.Family, end), count);
 }

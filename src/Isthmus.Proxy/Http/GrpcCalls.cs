@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Globalization;
 using System.Text;
 using Google.Protobuf;
 using Isthmus.Proxy.Snapshot;
@@ -39,8 +40,11 @@ internal static class GrpcCalls
     }
 
     /// <summary>Whether the call succeeded.</summary>
-    public static bool IsOk(OwnAnswer answer) =>
-        answer.Failure == OwnFailure.None && answer.Head.Status == 200 && (answer.Trailers?.GetString("grpc-status"u8) ?? answer.Head.Headers.GetString("grpc-status"u8)) == "0";
+    public static bool IsOk(OwnAnswer answer) => answer.Failure == OwnFailure.None && answer.Head.Status == 200 && StatusOf(answer) == 0;
+
+    /// <summary>The call's status; null when the answer has none, so that it is not one of gRPC.</summary>
+    public static int? StatusOf(OwnAnswer answer) =>
+        int.TryParse(answer.Trailers?.GetString("grpc-status"u8) ?? answer.Head.Headers.GetString("grpc-status"u8), NumberStyles.None, CultureInfo.InvariantCulture, out var status) ? status : null;
 
     /// <summary>Null when the call failed, or the answer is not one message.</summary>
     public static T? Read<T>(OwnAnswer answer, MessageParser<T> parser) where T : class, IMessage<T>

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Isthmus.Proxy.Balancing;
+using Isthmus.Proxy.Http.H2;
 using Isthmus.Proxy.Loops;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Tcp;
@@ -7,7 +8,16 @@ using Isthmus.Proxy.Tcp;
 namespace Isthmus.Proxy.Http;
 
 /// <summary>Why a request of the proxy itself got no response.</summary>
-internal enum OwnFailure { None, NoHost, Failed, TimedOut }
+internal enum OwnFailure
+{
+    None,
+    NoHost,
+    Failed,
+    TimedOut,
+
+    /// <summary>What came back is not HTTP.</summary>
+    Malformed,
+}
 
 /// <param name="Trailers">Null when there are none.</param>
 internal sealed record OwnAnswer(OwnFailure Failure, ResponseHead Head, ReadOnlyMemory<byte> Body, HeaderBlock? Trailers)
@@ -97,7 +107,8 @@ internal sealed class OwnRequests(SnapshotState state, HttpUpstreams upstreams, 
         {
             Interlocked.Increment(ref host.Counters.Errors);
             if (e is TransportException { Failure: TransportFailure.TimedOut }) return OwnAnswer.Failed(OwnFailure.TimedOut);
-            return e is TransportException && !attempt.IsLate ? null : OwnAnswer.Failed(attempt.IsLate ? OwnFailure.TimedOut : OwnFailure.Failed);
+            if (attempt.IsLate) return OwnAnswer.Failed(OwnFailure.TimedOut);
+            return e is TransportException { InnerException: not H2ConnectionException } ? null : OwnAnswer.Failed(OwnFailure.Malformed);
         }
         finally
         {

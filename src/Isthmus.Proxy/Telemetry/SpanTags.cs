@@ -44,11 +44,10 @@ internal static class SpanTags
     private static void AddGrpc(Action<string, string?> add, TrafficRecord record)
     {
         var headers = record.Request!.Headers;
-        var type = headers.Get("content-type"u8);
-        if (!type.StartsWith("application/grpc"u8)) return;
+        if (!GrpcCalls.Is(headers)) return;
         add("grpc.path", record.Request.TargetText);
         add("grpc.authority", record.Request.Authority);
-        add("grpc.content_type", Encoding.UTF8.GetString(type));
+        add("grpc.content_type", headers.GetString("content-type"u8));
         add("grpc.timeout", headers.GetString("grpc-timeout"u8));
         add("grpc.status_code", record.GrpcStatus is { } status ? Number(status) : null);
         add("grpc.message", record.Trailers.GetString("grpc-message"u8) ?? record.Response?.Headers.GetString("grpc-message"u8));

@@ -13,6 +13,9 @@ public static class TypeUrls
     public const string NameTable = Prefix + "istio.networking.nds.v1.NameTable";
     public const string ProxyConfig = Prefix + "istio.mesh.v1alpha1.ProxyConfig";
 
+    /// <summary>A proxy's report of the telemetry that it loses; only to control planes that say that they take it.</summary>
+    public const string TelemetryReport = Prefix + "isthmus.reports.v1.TelemetryReport";
+
     /// <summary>Istio's debug resources have no googleapis prefix; the resource name is the name of the debug page.</summary>
     public const string Debug = "istio.io/debug";
 

@@ -1,5 +1,6 @@
 using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Grpc;
+using Isthmus.Wire.Reports;
 using Microsoft.Extensions.Logging;
 
 namespace Isthmus.Wire.Xds;
@@ -21,6 +22,12 @@ public sealed record XdsClientSettings(
 
     /// <summary>How long the stream must be quiet before removed clusters are actually dropped.</summary>
     public TimeSpan Quiet { get; init; } = TimeSpan.FromMilliseconds(300);
+
+    /// <summary>The telemetry that the client loses at present; null: it does not tell.</summary>
+    public Func<TelemetryReport>? Report { get; init; }
+
+    /// <summary>How often it looks for something to report.</summary>
+    public TimeSpan ReportPause { get; init; } = TimeSpan.FromSeconds(5);
 }
 
 /// <summary>Keeps one delta ADS stream to a control plane open, and passes what it receives to a sink.</summary>
@@ -79,19 +86,60 @@ public sealed partial class XdsClient(XdsClientSettings settings, IXdsSink sink,
         await SendAsync(call, _state.Open(), stop).ConfigureAwait(false);
         var next = call.ReadAsync(stop).AsTask();
         var connected = false;
+        var reports = new Reports(settings, time);
         while (true)
         {
             if (_state.IsUnsettled && !await ArrivesSoonAsync(next, stop).ConfigureAwait(false))
                 await SendAsync(call, _state.Settle(), stop).ConfigureAwait(false);
+            await ReportAsync(call, reports, next, stop).ConfigureAwait(false);
             if (await next.ConfigureAwait(false) is not { } response) return;
             heard();
             if (!connected) StreamOpened(log, settings.Node.Id);
             connected = true;
+            reports.AreTaken = TelemetryReports.AreTakenBy(response.ControlPlane);
             var answers = _state.Receive(response);
             if (answers.FirstOrDefault()?.ErrorDetail is { } refused) Rejected(log, response.TypeUrl, response.SystemVersionInfo, refused.Message);
             _status = new(true, _status.Connected ? _status.Since : time.GetUtcNow(), _status.LastError, _state.Types);
             await SendAsync(call, answers, stop).ConfigureAwait(false);
             next = call.ReadAsync(stop).AsTask();
+        }
+    }
+
+    /// <summary>Reports changes until the next response arrives.</summary>
+    private async Task ReportAsync(GrpcDuplex<DeltaDiscoveryRequest, DeltaDiscoveryResponse> call, Reports reports, Task next, CancellationToken stop)
+    {
+        while (reports.AreTaken)
+        {
+            if (reports.Take() is { } report) await call.WriteAsync(TelemetryReports.Pack(report), stop).ConfigureAwait(false);
+            using var enough = CancellationTokenSource.CreateLinkedTokenSource(stop);
+            var first = await Task.WhenAny(next, Task.Delay(settings.ReportPause, time, enough.Token)).ConfigureAwait(false);
+            await enough.CancelAsync().ConfigureAwait(false);
+            if (first == next || stop.IsCancellationRequested) return;
+        }
+    }
+
+    /// <summary>The reports of one stream. Responses that follow each other quickly do not make it look more often.</summary>
+    private sealed class Reports(XdsClientSettings settings, TimeProvider time)
+    {
+        private readonly Func<TelemetryReport>? _source = settings.Report;
+        private TelemetryReport _told = new();
+        private long? _looked;
+        private bool _areTaken;
+
+        /// <summary>Whether there is something to tell, and the control plane takes it.</summary>
+        public bool AreTaken
+        {
+            get => _areTaken;
+            set => _areTaken = value && _source is not null;
+        }
+
+        /// <summary>Null: nothing has changed, or that was only a moment ago.</summary>
+        public TelemetryReport? Take()
+        {
+            if (_looked is { } at && time.GetElapsedTime(at) < settings.ReportPause / 2) return null;
+            _looked = time.GetTimestamp();
+            var now = _source!();
+            return now.Equals(_told) ? null : _told = now;
         }
     }
 

@@ -1,5 +1,6 @@
 using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Grpc;
+using Isthmus.Wire.Reports;
 
 namespace Isthmus.Wire.Xds;
 
@@ -34,6 +35,11 @@ public interface IXdsFeed : IAsyncDisposable
     /// <param name="making">The time to make the responses that go out together.</param>
     /// <param name="writing">The time to write this one.</param>
     void Written(TimeSpan making, TimeSpan writing)
+    {
+    }
+
+    /// <summary>The client tells what telemetry it loses at present.</summary>
+    void Reported(TelemetryReport report)
     {
     }
 }

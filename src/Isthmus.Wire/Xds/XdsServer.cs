@@ -2,6 +2,7 @@ using System.Threading.Channels;
 using Google.Protobuf;
 using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Grpc;
+using Isthmus.Wire.Reports;
 using Microsoft.AspNetCore.Routing;
 
 namespace Isthmus.Wire.Xds;
@@ -46,7 +47,7 @@ public sealed class XdsServer(IXdsFeeds feeds, XdsServerSettings settings, Rando
     private Task ServeDeltaAsync(GrpcCall call, GrpcReader<DeltaDiscoveryRequest> requests, GrpcWriter<DeltaDiscoveryResponse> responses) =>
         ServeAsync(call, null, requests.ReadAsync, request => new(request.Node, call, Delta: true),
             observe => new DeltaStream(NoncePrefix(), observe, settings.ControlPlane),
-            answer => responses.WriteAsync(answer.CalculateSize(), XdsPieces.Of(answer), call.Stop));
+            answer => responses.WriteAsync(answer.CalculateSize(), XdsPieces.Of(answer), call.Stop), ReportIn);
 
     private async Task ServeSotwAsync(GrpcCall call, GrpcReader<DiscoveryRequest> requests, GrpcWriter<DiscoveryResponse> responses)
     {
@@ -63,13 +64,26 @@ public sealed class XdsServer(IXdsFeeds feeds, XdsServerSettings settings, Rando
         }
         await ServeAsync(call, first, stop => requests.ReadAsync(repeated.Parse, stop), request => new(request.Node, call, Delta: false),
             observe => new SotwStream(NoncePrefix(), settings.ControlPlane, observe, repeated),
-            answer => responses.WriteAsync(answer.CalculateSize(), XdsPieces.Of(answer), call.Stop)).ConfigureAwait(false);
+            answer => responses.WriteAsync(answer.CalculateSize(), XdsPieces.Of(answer), call.Stop), static _ => null).ConfigureAwait(false);
+    }
+
+    private static TelemetryReport? ReportIn(DeltaDiscoveryRequest request)
+    {
+        try
+        {
+            return TelemetryReports.Read(request);
+        }
+        catch (InvalidProtocolBufferException e)
+        {
+            throw new GrpcException(GrpcCode.InvalidArgument, $"malformed {TypeUrls.TelemetryReport}: {e.Message}");
+        }
     }
 
     /// <param name="first">The first request, if it has been read.</param>
+    /// <param name="reportIn">The report that a request is; null when it asks for resources.</param>
     private async Task ServeAsync<TRequest, TResponse>(
         GrpcCall call, TRequest? first, Func<CancellationToken, ValueTask<TRequest?>> read, Func<TRequest, XdsClientHello> greet,
-        Func<Action<XdsEvent>, IXdsStream<TRequest, TResponse>> open, Func<TResponse, ValueTask> write)
+        Func<Action<XdsEvent>, IXdsStream<TRequest, TResponse>> open, Func<TResponse, ValueTask> write, Func<TRequest, TelemetryReport?> reportIn)
         where TRequest : class, IMessage<TRequest>
     {
         first ??= await read(call.Stop).ConfigureAwait(false);
@@ -85,7 +99,7 @@ public sealed class XdsServer(IXdsFeeds feeds, XdsServerSettings settings, Rando
         // Small, so that a flooding client is held back by its own socket. Null: there is a new snapshot.
         var events = Channel.CreateBounded<TRequest?>(16);
         var newest = new Newest(feed);
-        var reading = ReadRequestsAsync(read, events.Writer, ended.Token);
+        var reading = ReadRequestsAsync(read, request => Take(request, feed), events.Writer, ended.Token);
         var watching = WatchAsync(newest, events.Writer, ended.Token);
         try
         {
@@ -97,6 +111,14 @@ public sealed class XdsServer(IXdsFeeds feeds, XdsServerSettings settings, Rando
         {
             await ended.CancelAsync().ConfigureAwait(false);
             await Task.WhenAll(reading, watching).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+
+        // Reports wait for no answer, and must not wait for one either.
+        bool Take(TRequest request, IXdsFeed of)
+        {
+            if (reportIn(request) is not { } report) return false;
+            of.Reported(report);
+            return true;
         }
 
         async ValueTask Timed(TResponse response, TimeSpan making)
@@ -137,13 +159,13 @@ public sealed class XdsServer(IXdsFeeds feeds, XdsServerSettings settings, Rando
     }
 
     private static async Task ReadRequestsAsync<TRequest>(
-        Func<CancellationToken, ValueTask<TRequest?>> read, ChannelWriter<TRequest?> events, CancellationToken stop)
+        Func<CancellationToken, ValueTask<TRequest?>> read, Predicate<TRequest> take, ChannelWriter<TRequest?> events, CancellationToken stop)
         where TRequest : class, IMessage<TRequest>
     {
         try
         {
             while (await read(stop).ConfigureAwait(false) is { } request)
-                await events.WriteAsync(request, stop).ConfigureAwait(false);
+                if (!take(request)) await events.WriteAsync(request, stop).ConfigureAwait(false);
             events.TryComplete();
         }
         catch (Exception e)

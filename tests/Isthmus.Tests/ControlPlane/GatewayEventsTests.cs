@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Text;
 using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Push;
 using Isthmus.Core.Collections;
@@ -8,6 +9,7 @@ using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
 using Isthmus.Tests.Lab.ApiServer.Http;
+using Isthmus.Tests.Proxy.Tls;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
@@ -63,6 +65,60 @@ public sealed class GatewayEventsTests(RunningApiServer server) : IClassFixture<
             (await client.FindAsync(GatewayEvents.Gateway, ns, "front", Stop))!["status"]!["conditions"]!.AsArray().Select(condition => $"{condition!["type"]} {condition["status"]} {condition["message"]}");
     }
 
+    /// <summary>Definitions of Istio before 1.22 serve no v1.</summary>
+    [Fact]
+    public async Task Event_and_status_follow_what_gateways_serve_with_older_definitions()
+    {
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(Stop);
+        await using var older = new RunningApiServer();
+        await older.InitializeAsync();
+        using var client = new KubeClient(older.Access);
+        var definition = IstioCrds.Of(IstioKind.Gateway);
+        var versions = definition["spec"]!["versions"]!.AsArray();
+        versions.Remove(versions.Single(version => version!["name"]?.ToString() == "v1"));
+        await client.CreateAsync(Kinds.CustomResourceDefinition, definition, Stop);
+        await client.CreateAsync(Kinds.Namespace, new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = new JsonObject { ["name"] = "shop" } }, Stop);
+        while ((await older.SendAsync("POST", "/apis/networking.istio.io/v1beta1/namespaces/shop/gateways", """{"apiVersion": "networking.istio.io/v1beta1", "kind": "Gateway", "metadata": {"name": "front"}, "spec": {} }""")).Code == 404)
+            await Task.Delay(20, Stop);
+        Assert.Equal(404, (await older.SendAsync("GET", "/apis/networking.istio.io/v1/namespaces/shop/gateways/front", "")).Code);
+
+        var rig = new MeshRig("c1");
+        rig.EastWest("c1", "172.18.201.1");
+        rig.Config(Front);
+        var engine = new PushEngine(rig.Writer, new(TimeSpan.FromMilliseconds(1), TimeSpan.FromSeconds(1)), TimeProvider.System, NullLogger<PushEngine>.Instance);
+        var running = Task.WhenAll(engine.RunAsync(stop.Token), new GatewayEvents(client, engine, TimeProvider.System, NullLogger.Instance).RunAsync(stop.Token));
+        await engine.MarkReadyAsync(Stop);
+        await using var proxy = engine.Connect(EastWest);
+        while (await ConditionAsync() is not "ResolvedRefs False InvalidCertificateRef") await Task.Delay(20, Stop);
+        var told = Assert.Single(await client.ListAllAsync<JsonObject>(Kinds.Event, "shop", new ListOptions(), Stop));
+        Assert.Equal((string?)(await client.FindAsync(GatewayEvents.Gateway, "shop", "front", Stop))!["metadata"]!["uid"], (string?)told["involvedObject"]!["uid"]);
+        await engine.ChangeAsync(_ =>
+        {
+            var (certificate, key) = DiscoveredSecretsTests.Pair("front");
+            rig.Writer.Put("c1", new Secret
+            {
+                Metadata = new() { Name = "front", Namespace = "shop" },
+                Data = new(StringComparer.Ordinal) { ["tls.crt"] = Convert.ToBase64String(Encoding.ASCII.GetBytes(certificate)), ["tls.key"] = Convert.ToBase64String(Encoding.ASCII.GetBytes(key)) },
+            });
+            return true;
+        }, Stop);
+        while (await ConditionAsync() is not null) await Task.Delay(20, Stop);
+        await stop.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => running);
+
+        async Task<string?> ConditionAsync() => (await client.FindAsync(GatewayEvents.Gateway, "shop", "front", Stop))!["status"]?["conditions"]?.AsArray().FirstOrDefault() is { } condition ? $"{condition["type"]} {condition["status"]} {condition["reason"]}" : null;
+    }
+
+    private const string Front = """
+        apiVersion: networking.istio.io/v1
+        kind: Gateway
+        metadata: {name: front, namespace: shop}
+        spec: {selector: {app: eastwest}, servers: [{port: {number: 15443, name: https, protocol: HTTPS}, hosts: [shop.example], tls: {mode: SIMPLE, credentialName: front}}]}
+        """;
+
+    private static ProxyIdentity EastWest => new(ProxyKind.Router, "eastwest-0", "shop", "shop.svc.cluster.local", "c1", "net-c1", ["net-c1"], ["10.244.0.99"],
+        new Dictionary<string, string> { ["app"] = "eastwest" }.ToValueMap(), "default", "eastwest", "node", "NONE", false, false, "", "", Locality.Unknown);
+
     [Fact]
     public async Task A_gateway_reports_which_Gateways_it_serves_with_certificates()
     {
@@ -91,17 +147,11 @@ public sealed class GatewayEventsTests(RunningApiServer server) : IClassFixture<
         var log = new Recorder();
         var rig = new MeshRig("c1");
         rig.EastWest("c1", "172.18.201.1");
-        rig.Config("""
-            apiVersion: networking.istio.io/v1
-            kind: Gateway
-            metadata: {name: front, namespace: shop}
-            spec: {selector: {app: eastwest}, servers: [{port: {number: 15443, name: https, protocol: HTTPS}, hosts: [shop.example], tls: {mode: SIMPLE, credentialName: front}}]}
-            """);
+        rig.Config(Front);
         var engine = new PushEngine(rig.Writer, new(TimeSpan.FromMilliseconds(1), TimeSpan.FromSeconds(1)), TimeProvider.System, log);
         var running = engine.RunAsync(stop.Token);
         await engine.MarkReadyAsync(stop.Token);
-        var proxy = engine.Connect(new(ProxyKind.Router, "eastwest-0", "shop", "shop.svc.cluster.local", "c1", "net-c1", ["net-c1"], ["10.244.0.99"],
-            new Dictionary<string, string> { ["app"] = "eastwest" }.ToValueMap(), "default", "eastwest", "node", "NONE", false, false, "", "", Locality.Unknown));
+        var proxy = engine.Connect(EastWest);
         await UntilAsync(log, "Warning Gateway shop/front: spec.servers[0].tls.credentialName: Referenced credentialName not found: \"front\"");
         await proxy.DisposeAsync();
         await UntilAsync(log, "Information Gateway shop/front spec.servers[0].tls.credentialName: no connected gateway reports a problem anymore");

@@ -4,7 +4,9 @@ using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Resolve;
+using Isthmus.Testing;
 using Isthmus.Tests.Lab.ApiServer.Http;
+using Isthmus.Wire.Reports;
 using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
 
@@ -117,6 +119,65 @@ public sealed class TelemetryStatusTests(RunningApiServer server) : IClassFixtur
             }
         }
     }
+
+    /// <summary>Each control plane knows only its own proxies: none may take back what another one says.</summary>
+    [Fact]
+    public async Task The_status_says_what_proxies_lose_for_as_long_as_one_does()
+    {
+        var clock = new ManualClock();
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(Stop);
+        using var client = new KubeClient(server.Access);
+        await StoreAsync(client);
+        var engines = await Task.WhenAll(Enumerable.Range(0, 2).Select(async number =>
+        {
+            var engine = new PushEngine(Mesh("accessLogging: [{providers: [{name: entries}]}]").Writer, PushSettings.Default, clock, NullLogger<PushEngine>.Instance);
+            _ = engine.RunAsync(stop.Token);
+            await engine.MarkReadyAsync(Stop);
+            return engine;
+        }));
+        var (one, other) = (new LossStatus(client, engines[0], clock, NullLogger.Instance), new LossStatus(client, engines[1], clock, NullLogger.Instance));
+        Assert.Equal(("", ""), (await AfterAsync(one), await AfterAsync(other)));
+
+        var losing = Proxy(engines[0], "web-1");
+        losing.Reported(Loss(TelemetryLoss.Types.Reason.NoEndpoint));
+        var said = await AfterAsync(one);
+        Assert.StartsWith("Delivered False TelemetryLost ISM1423 spec.accessLogging[0].providers[0].name: access logs do not reach the provider \"entries\" (web.example, port 80): it has no ready endpoint (of proxy web-1.shop in c1; counter logs_dropped)", said, StringComparison.Ordinal);
+        // A number changes all the time; what is wrong does not.
+        Proxy(engines[0], "web-2").Reported(Loss(TelemetryLoss.Types.Reason.NoEndpoint));
+        Assert.Equal(said, await AfterAsync(one));
+        losing.Reported(Loss(TelemetryLoss.Types.Reason.Timeout));
+        Assert.Contains("it does not answer in time", said = await AfterAsync(one), StringComparison.Ordinal);
+
+        // The other control plane has nothing to say, or says the same.
+        Assert.Equal(said, await AfterAsync(other));
+        var elsewhere = Proxy(engines[1], "web-3");
+        elsewhere.Reported(Loss(TelemetryLoss.Types.Reason.Timeout));
+        Assert.Equal(said, await AfterAsync(other));
+        foreach (var proxy in engines[0].Proxies) proxy.Reported(new());
+        Assert.Equal("", await AfterAsync(one));
+        clock.Advance(SharedCondition.Abandoned);
+        Assert.Contains("of proxy web-3.shop in c1", said = await AfterAsync(other), StringComparison.Ordinal);
+
+        // Renewed, it belongs to whoever renews it. One that nobody renews ends.
+        clock.Advance(SharedCondition.Renewal);
+        Assert.Equal(said, await AfterAsync(other));
+        var later = new LossStatus(client, engines[0], clock, NullLogger.Instance);
+        Assert.Equal(said, await AfterAsync(later));
+        clock.Advance(SharedCondition.Abandoned);
+        Assert.Equal("", await AfterAsync(later));
+        await stop.CancelAsync();
+
+        async Task<string> AfterAsync(LossStatus status)
+        {
+            Assert.True(await status.UpdateAsync(Stop));
+            return string.Join('\n', ((await client.FindAsync(TelemetryStatus.Telemetry, "shop", "all", Stop))!["status"]?["conditions"]?.AsArray() ?? []).Select(condition => $"{condition!["type"]} {condition["status"]} {condition["reason"]} {condition["message"]}"));
+        }
+    }
+
+    private static ProxyFeed Proxy(PushEngine engine, string name) => engine.Connect(new MeshRig("c1").Sidecar("c1", name).Proxy);
+
+    private static TelemetryReport Loss(TelemetryLoss.Types.Reason reason) =>
+        new() { Losses = { new TelemetryLoss { Kind = TelemetryLoss.Types.Kind.Logs, Counter = "logs_dropped", Target = "outbound|80||web.example", Reason = reason } } };
 
     private async Task StoreAsync(KubeClient client)
     {

@@ -40,6 +40,7 @@ public static class Analyzers
         SelectorConflicts.DefaultTelemetries,
         TelemetryProviders.Analyzer,
         ProviderReferences.Analyzer,
+        TelemetryLosses.Analyzer,
         EnvoyFilterOrder.Analyzer,
         // Workloads
         InjectionLabels.Analyzer,

@@ -14,7 +14,7 @@ using Isthmus.Operate.Inventory;
 namespace Isthmus.Operate.Diagnose.Analysis;
 
 /// <summary>Reads the objects to analyze from API servers. It changes nothing.</summary>
-/// <param name="proxies">How many proxies of each cluster to ask what they trust; 0 for none.</param>
+/// <param name="proxies">How many proxies of each cluster to ask what they trust; 0 for none, and no control plane either.</param>
 public sealed class InventoryReader(string istioNamespace, int proxies)
 {
     private const int AtOnce = 8;
@@ -57,7 +57,20 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
         if (await client.FindAsync(Kinds.ConfigMap, "kube-system", "coredns", stop) is { } dns) objects.Add(Typed(dns, Kinds.ConfigMap));
         objects.AddRange(await SettingsAsync(client, stop));
         var cluster = ClusterInventory.From(context, objects, await TrustAsync(client, [.. objects.Where(value => value["kind"]?.ToString() == "Pod")], stop), istioNamespace, unread);
-        return cluster.WithCredentials(await CredentialsAsync(client, cluster, stop));
+        return cluster.WithCredentials(await CredentialsAsync(client, cluster, stop)).WithReports(proxies > 0 ? await ReportsAsync(client, stop) : []);
+    }
+
+    /// <summary>What control planes know of running proxies and objects do not tell; empty when none responds. Their health is not checked here.</summary>
+    private async Task<ValueList<Problem>> ReportsAsync(KubeClient client, CancellationToken stop)
+    {
+        try
+        {
+            return (await new MeshQuery(client, istioNamespace).ProblemsAsync(stop)).Where(problem => TelemetryLosses.Analyzer.Codes.Any(code => code.Code == problem.Code)).ToValueList();
+        }
+        catch (Exception e) when (e is ProblemException or HttpRequestException or KubeException)
+        {
+            return [];
+        }
     }
 
     /// <summary>The settings of the mesh, of each revision.</summary>

@@ -77,6 +77,14 @@ public static class OwnCodes
     public static readonly AnalysisCode PoliciesDiffer = new("ISM1422", "PoliciesDiffer", Severity.Warning,
         "A security policy is missing in a cluster with workloads that it selects, or differs there. Calls are checked, or not, depending on the cluster where they end.", "Apply the same policy in all clusters with a control plane of their own.");
 
+    public static readonly AnalysisCode TelemetryLost = new("ISM1423", "TelemetryLost", Severity.Warning,
+        "Proxies lose spans or access logs: their collector is away, too slow, or answers with errors. Traffic is not affected. The control planes say so while it lasts; the analysis of files cannot know it.",
+        "Check that the collector runs, has the port and protocol of its provider, and keeps up.");
+
+    public static readonly AnalysisCode MetricSeriesBounded = new("ISM1424", "MetricSeriesBounded", Severity.Warning,
+        "A proxy has as many series of metrics as it keeps. New ones lack the values of tags, and what peers say about themselves. The control planes say so while it lasts.",
+        "Remove tags with many values from the Telemetry, such as those of single users, requests or addresses.");
+
     public static readonly AnalysisCode RootNotInForce = new("ISM1451", "RootNotInForce", Severity.Error,
         "The Secret cacerts holds another root than the one that the control plane uses.", "Compare the roots of all clusters first; then restart the control plane, or replace the Secret.");
 

@@ -1,4 +1,6 @@
+using System.Globalization;
 using System.Net;
+using System.Text;
 using Isthmus.ControlPlane.Push;
 using Isthmus.ControlPlane.Resolve;
 using Isthmus.Mesh.Model;
@@ -58,16 +60,26 @@ public sealed class IssuerKeysTests
         clock.Leap(TimeSpan.FromMinutes(21));
         // The second attempt begins after the first has failed.
         while (Volatile.Read(ref refused) < 2) await Task.Delay(10, stop.Token);
+        Assert.Equal(1, Counted("success"));
+        Assert.InRange(Counted("fail"), 1, Volatile.Read(ref refused));
         await UntilAsync("""{"keys": []}""");
         Volatile.Write(ref keys, """{"keys": [{"kty": "oct", "k": "c2VjcmV0IHNlY3JldCBzZWNyZXQ"}]}""");
         Volatile.Write(ref isAway, false);
         clock.Leap(TimeSpan.FromMinutes(21));
         await UntilAsync(Volatile.Read(ref keys));
+        Assert.Equal(2, Counted("success"));
 
         await engine.PostAsync(writer => rig.Writer.RemoveConfig("c1", "RequestAuthentication", MeshRig.Namespace, "bank"), stop.Token);
         while (await engine.AskAsync(writer => writer.Mesh.Sources.IssuerKeys.Items.Count, stop.Token) > 0) await Task.Delay(10, stop.Token);
         await stop.CancelAsync();
         await running;
+
+        long Counted(string result)
+        {
+            var (text, name) = (new StringBuilder(), $"pilot_jwks_resolver_network_fetch_{result}_total ");
+            engine.Metrics.Write(text);
+            return long.Parse(text.ToString().Split('\n').Single(line => line.StartsWith(name, StringComparison.Ordinal))[name.Length..], CultureInfo.InvariantCulture);
+        }
 
         async Task UntilAsync(string wanted)
         {

@@ -10,6 +10,7 @@ using Isthmus.Testing;
 using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Envoy.AccessLoggers;
 using Isthmus.Wire.OpenTelemetry;
+using Isthmus.Wire.Reports;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Xunit;
@@ -57,6 +58,9 @@ public sealed class LogServiceTests
         using var gateway = new GuardedGateway(Settings, Telemetry("providers: [{name: lines}]"), origin.Port, port);
         Assert.Equal(200, (await gateway.CallAsync("/a")).Status);
         await Eventually.TrueAsync(() => gateway.Count("access_logs.open_telemetry_access_log.logs_dropped") == 1);
+        var loss = Assert.Single(gateway.Plane.Losses().Losses);
+        Assert.Equal((TelemetryLoss.Types.Kind.Logs, "access_logs.open_telemetry_access_log.logs_dropped", "outbound|9000||authorizer.example"), (loss.Kind, loss.Counter, loss.Target));
+        Assert.Equal(answers ? TelemetryLoss.Types.Reason.Nonsense : TelemetryLoss.Types.Reason.Unreachable, loss.Reason);
     }
 
     private const string EntrySettings = """

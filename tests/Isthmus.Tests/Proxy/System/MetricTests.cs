@@ -7,6 +7,7 @@ using Isthmus.Testing;
 using Isthmus.Tests.Proxy.Telemetry;
 using Isthmus.Wire;
 using Isthmus.Wire.Istio.Stats;
+using Isthmus.Wire.Reports;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Xunit;
@@ -16,6 +17,8 @@ namespace Isthmus.Tests.Proxy.System;
 /// <summary>Istio's metrics with the changes of Telemetries, from the objects to a scrape.</summary>
 public sealed class MetricTests
 {
+    private static CancellationToken Stop => TestContext.Current.CancellationToken;
+
     [Fact]
     public async Task A_Telemetry_changes_the_labels_of_metrics()
     {
@@ -119,8 +122,7 @@ public sealed class MetricTests
         using (await call)
         {
         }
-        await Eventually.TrueAsync(() => proxy.Plane.MeshMetrics.Http.Any());
-        Assert.Equal((3, 3), Messages());
+        await Eventually.TrueAsync(() => proxy.Plane.MeshMetrics.Http.Any() && Messages() == (3, 3));
         // How the call ended made no other series.
         var line = Assert.Single(StatsText.Prometheus(proxy.Plane, "istio_request_messages_total").Split('\n'), line => line.StartsWith("istio_request_messages_total{", StringComparison.Ordinal));
         Assert.Contains("request_protocol=\"grpc\"", line, StringComparison.Ordinal);
@@ -261,6 +263,26 @@ public sealed class MetricTests
         Assert.Equal(MeshMetrics.MostSeries + 1, metrics.Http.Count());
         Assert.Equal(10, metrics.Overflows);
         Assert.Equal("unknown", metrics.Http.Single(counts => counts.Requests == 10).LabelsOf("istio_requests_total")!.Single(label => label.Key == "host").Value);
+    }
+
+    [Fact]
+    public async Task Requests_are_served_and_the_loss_of_labels_reported_when_a_tag_always_has_something_new()
+    {
+        await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1, context => context.Response.WriteAsync("ok"));
+        using var gateway = new GuardedGateway("", Telemetry("{tagOverrides: {user: {value: \"request.headers['x-user']\"} } }"), origin.Port, origin.Port);
+        using var client = new HttpClient(new SocketsHttpHandler { UseProxy = false });
+        await Parallel.ForEachAsync(Enumerable.Range(0, MeshMetrics.MostSeries + 100), new ParallelOptions { MaxDegreeOfParallelism = 8, CancellationToken = Stop }, async (i, stop) =>
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Get, $"http://127.0.0.1:{gateway.Port}/") { Headers = { Host = "web.example" } };
+            request.Headers.Add("x-user", $"user-{i}");
+            using var response = await client.SendAsync(request, stop);
+            Assert.True(response.IsSuccessStatusCode);
+        });
+        TelemetryReport report;
+        while ((report = gateway.Plane.Losses()).Losses.Count == 0) await Task.Delay(20, Stop);
+        var loss = Assert.Single(report.Losses);
+        Assert.Equal((TelemetryLoss.Types.Kind.Labels, "isthmus.metric_series_overflows_total"), (loss.Kind, loss.Counter));
+        Assert.InRange(gateway.Plane.MeshMetrics.Http.Count(), MeshMetrics.MostSeries, MeshMetrics.MostSeries + 10);
     }
 
     [Fact]

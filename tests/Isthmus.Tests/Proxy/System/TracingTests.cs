@@ -2,6 +2,7 @@ using Isthmus.Core.Collections;
 using Isthmus.Mesh.Model;
 using Isthmus.Testing;
 using Isthmus.Tests.ControlPlane;
+using Isthmus.Wire.Reports;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Xunit;
@@ -175,6 +176,15 @@ public sealed class TracingTests
         await CountedAsync(gateway, $"{stats}.spans_dropped");
         Assert.Equal(200, (await gateway.CallAsync()).Status);
         Assert.Equal(0, gateway.Count($"{stats}.spans_sent"));
+        var loss = Assert.Single(gateway.Plane.Losses().Losses);
+        Assert.Equal((TelemetryLoss.Types.Kind.Spans, $"{stats}.spans_dropped"), (loss.Kind, loss.Counter));
+        Assert.Equal((kind, kind == "refuses" ? 500 : 0), (loss.Reason switch
+        {
+            TelemetryLoss.Types.Reason.Refused => "refuses",
+            TelemetryLoss.Types.Reason.Unreachable => "away",
+            TelemetryLoss.Types.Reason.Nonsense => "nonsense",
+            var other => other.ToString(),
+        }, loss.Status));
     }
 
     [Theory]
@@ -198,6 +208,7 @@ public sealed class TracingTests
             }
         });
         Assert.Equal(0, gateway.Count($"{stats}.spans_sent"));
+        Assert.Contains(Assert.Single(gateway.Plane.Losses().Losses).Reason, (TelemetryLoss.Types.Reason[])[TelemetryLoss.Types.Reason.TooSlow, TelemetryLoss.Types.Reason.Timeout]);
         over.SetResult();
     }
 

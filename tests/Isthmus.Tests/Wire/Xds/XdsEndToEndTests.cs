@@ -3,6 +3,7 @@ using System.Threading.Channels;
 using Isthmus.Tests.Wire.Grpc;
 using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Grpc;
+using Isthmus.Wire.Reports;
 using Isthmus.Wire.Xds;
 using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
@@ -84,6 +85,86 @@ public sealed class XdsEndToEndTests
         Assert.Equal("10", (await second.ReadAsync(stop))!.SystemVersionInfo);
     }
 
+    [Fact]
+    public async Task A_client_reports_what_it_loses_and_again_only_when_that_changes()
+    {
+        var stop = TestContext.Current.CancellationToken;
+        var feeds = new FakeFeeds();
+        await using var rig = await GrpcRig.StartAsync(new XdsServer(feeds, new(new() { Identifier = $$"""{"Component":"istiod","Accepts":["{{TypeUrls.TelemetryReport}}"]}""" }), new Random(1)).Map);
+        var (now, asked) = (new TelemetryReport(), 0);
+        using var ended = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        var sink = new NotifyingSink();
+        var running = Reporting(rig, sink, () => { Interlocked.Increment(ref asked); return Volatile.Read(ref now); }).RunAsync(ended.Token);
+        // Nothing is lost, which needs no report.
+        feeds.Snapshots.Writer.TryWrite(Snapshot("1", (C, "a", "1")));
+        await AskedAsync();
+        Assert.False(feeds.Reports.Reader.TryRead(out _));
+        Volatile.Write(ref now, Loss("one"));
+        Assert.Equal(Loss("one"), await feeds.Reports.Reader.ReadAsync(stop));
+        await AskedAsync();
+        Assert.False(feeds.Reports.Reader.TryRead(out _));
+        // Responses go on meanwhile.
+        feeds.Snapshots.Writer.TryWrite(Snapshot("2", (C, "a", "1"), (E, "a", "2")));
+        Assert.Equal("a@2", await sink.WaitAsync(E, stop));
+        Volatile.Write(ref now, new());
+        Assert.Empty((await feeds.Reports.Reader.ReadAsync(stop)).Losses);
+        await ended.CancelAsync();
+        await running;
+
+        async Task AskedAsync()
+        {
+            for (var from = Volatile.Read(ref asked); Volatile.Read(ref asked) < from + 3;) await Task.Delay(1, stop);
+        }
+    }
+
+    /// <summary>Another implementation need not bear requests of a type that it does not know.</summary>
+    [Theory]
+    [InlineData("")]
+    [InlineData("not JSON")]
+    [InlineData("{\"Component\":\"istiod\",\"ID\":\"istiod-1\",\"Info\":{\"version\":\"1.27.0\"}}")]
+    public async Task A_control_plane_that_does_not_announce_reports_gets_none(string identifier)
+    {
+        var stop = TestContext.Current.CancellationToken;
+        var feeds = new FakeFeeds();
+        await using var rig = await GrpcRig.StartAsync(new XdsServer(feeds, new(new() { Identifier = identifier }), new Random(1)).Map);
+        using var ended = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        var sink = new NotifyingSink();
+        var running = Reporting(rig, sink, () => throw new InvalidOperationException("nobody wants to know")).RunAsync(ended.Token);
+        for (var i = 1; i <= 3; i++)
+        {
+            feeds.Snapshots.Writer.TryWrite(Snapshot($"{i}", (C, "a", "1"), (E, "a", $"{i}")));
+            Assert.Equal($"a@{i}", await sink.WaitAsync(E, stop));
+        }
+        Assert.False(feeds.Reports.Reader.TryRead(out _));
+        await ended.CancelAsync();
+        await running;
+    }
+
+    [Fact]
+    public async Task A_report_that_cannot_be_read_ends_its_stream()
+    {
+        var stop = TestContext.Current.CancellationToken;
+        await using var rig = await GrpcRig.StartAsync(new XdsServer(new FakeFeeds(), new(), new Random(1)).Map);
+        await using var stream = rig.Channel.Open(AdsMethods.Delta, new(), stop);
+        await stream.WriteAsync(new() { Node = new Node { Id = "one" }, TypeUrl = C }, stop);
+        await stream.WriteAsync(new() { TypeUrl = TypeUrls.TelemetryReport, ErrorDetail = new() { Details = { new Google.Protobuf.WellKnownTypes.Any { TypeUrl = TypeUrls.TelemetryReport, Value = Google.Protobuf.ByteString.CopyFrom(0xff, 0xff) } } } }, stop);
+        var refusal = await Assert.ThrowsAsync<GrpcException>(async () => await stream.ReadAsync(stop));
+        Assert.Equal(GrpcCode.InvalidArgument, refusal.Code);
+        Assert.Contains("malformed", refusal.Message, StringComparison.Ordinal);
+    }
+
+    private static TelemetryReport Loss(string target) => new() { Losses = { new TelemetryLoss { Kind = TelemetryLoss.Types.Kind.Spans, Target = target } } };
+
+    private static XdsClient Reporting(GrpcRig rig, IXdsSink sink, Func<TelemetryReport> report) => new(
+        new(new Node { Id = "sidecar~10.0.0.1~a.b~b.svc.cluster.local" }, [C], () => new(new(rig.Address)), _ => new([]))
+        {
+            FirstPause = TimeSpan.FromMilliseconds(1),
+            Quiet = TimeSpan.FromMilliseconds(1),
+            Report = report,
+            ReportPause = TimeSpan.FromMilliseconds(5),
+        },
+        sink, TimeProvider.System, new Random(1), NullLogger.Instance);
+
     private sealed class FeedsByNode(Dictionary<string, IXdsFeed> feeds) : IXdsFeeds
     {
         public ValueTask<IXdsFeed> OpenAsync(XdsClientHello client, CancellationToken stop) => new(feeds[client.Node.Id]);
@@ -151,6 +232,9 @@ public sealed class XdsEndToEndTests
         public Channel<XdsSnapshot> Snapshots { get; } = Channel.CreateUnbounded<XdsSnapshot>();
         public int Refusals { get; set; }
         public string? Authorization { get; private set; }
+        public Channel<TelemetryReport> Reports { get; } = Channel.CreateUnbounded<TelemetryReport>();
+
+        public void Reported(TelemetryReport report) => Reports.Writer.TryWrite(report);
 
         public ValueTask<IXdsFeed> OpenAsync(XdsClientHello client, CancellationToken stop)
         {

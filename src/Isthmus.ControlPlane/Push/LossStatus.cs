@@ -1,0 +1,46 @@
+using Isthmus.Kubernetes.Client;
+using Isthmus.Mesh.Losses;
+using Microsoft.Extensions.Logging;
+
+namespace Isthmus.ControlPlane.Push;
+
+/// <summary>Keeps a condition in the status of each Telemetry whose spans, access logs or metrics proxies lose at present.</summary>
+public sealed class LossStatus(KubeClient client, PushEngine engine, TimeProvider time, ILogger log)
+{
+    internal const string Type = "Delivered", Reason = "TelemetryLost";
+
+    /// <summary>Proxies come and go, and collectors with them: objects are not written for each.</summary>
+    private static readonly TimeSpan Pause = TimeSpan.FromSeconds(10);
+
+    private readonly SharedCondition _condition = new(client, TelemetryStatus.Telemetry, (Type, Reason), time, log);
+
+    public async Task RunAsync(CancellationToken stop)
+    {
+        var rounds = new Rounds(time, Pause);
+        engine.LossesChanged += rounds.Tell;
+        try
+        {
+            await using var renewal = time.CreateTimer(_ => rounds.Tell(), null, SharedCondition.Renewal, SharedCondition.Renewal);
+            await rounds.RunAsync(UpdateAsync, stop).ConfigureAwait(false);
+        }
+        finally
+        {
+            engine.LossesChanged -= rounds.Tell;
+        }
+    }
+
+    /// <returns>Whether all is written.</returns>
+    internal async Task<bool> UpdateAsync(CancellationToken stop)
+    {
+        var losing = engine.Losing();
+        var (view, names) = await engine.AskAsync(writer => engine.IsReady
+            ? (writer.Mesh.View(), writer.Mesh.Sources.Telemetries.Items.Values.Select(item => $"{item.Namespace}/{item.Name}").ToList()) : default, stop).ConfigureAwait(false);
+        if (view is null) return true;
+        var problems = LossProblems.Of(view, losing, "").ToLookup(problem => problem.Problem.Object, StringComparer.Ordinal);
+        return await _condition.UpdateAsync(names.Distinct().ToDictionary(name => name, name => Wanted([.. problems[$"{TelemetryStatus.Telemetry.Kind} {name}"]]), StringComparer.Ordinal), stop).ConfigureAwait(false);
+    }
+
+    private static WantedCondition Wanted(IReadOnlyList<LossProblem> problems) => problems.Count == 0 ? WantedCondition.None : new(
+        string.Join("; ", problems.Select(problem => $"{problem.Problem.Path}: {problem.Cause}")),
+        string.Join("; ", problems.Select(problem => $"{problem.Problem.Code} {problem.Problem.Path}: {problem.Problem.Message} ({problem.Problem.Remedy})")));
+}

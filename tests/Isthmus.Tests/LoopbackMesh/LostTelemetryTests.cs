@@ -1,0 +1,151 @@
+using System.Net;
+using System.Text.Json.Nodes;
+using Isthmus.Core.Names;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Kubernetes.Yaml;
+using Isthmus.Mesh.Config;
+using Isthmus.Operate.Diagnose;
+using Isthmus.Operate.Diagnose.Analysis;
+using Isthmus.Operate.Install;
+using Isthmus.Testing;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.Logging;
+using Xunit;
+
+namespace Isthmus.Tests.LoopbackMesh;
+
+/// <summary>A collector that is away, from the proxy that cannot reach it to whoever looks for the spans.</summary>
+[Collection(nameof(SharedLoopbackMesh))]
+public sealed class LostTelemetryTests(LoopbackMeshRig mesh)
+{
+    private const string Namespace = "losing", System = WellKnown.SystemNamespace;
+
+    private static readonly ResourceKind Telemetry = Manifests.ResourceOf(IstioKind.Telemetry);
+
+    private static CancellationToken Stop => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task A_collector_that_is_away_is_told_until_it_is_back()
+    {
+        using var port = new ReservedPort();
+        var settings = (await mesh.Client("cluster1").GetAsync(Kinds.ConfigMap, System, "istio", Stop))["data"]!["mesh"]!.ToString();
+        await SetAsync(WithProvider(settings, port.Number));
+        await mesh.ApplyAsync("cluster1", Objects(port.Number));
+        try
+        {
+            IPAddress? address = null;
+            await mesh.UntilAsync(() => Task.FromResult($"{address = Ready()}"), found => found.Length > 0, "the workload is ready");
+            using var http = new HttpClient(new SocketsHttpHandler { UseProxy = false });
+            await AllAsync(lost: true);
+
+            // What runs is part of a pack, too.
+            var pack = await mesh.PackAsync(mesh.Access("cluster1"));
+            var packed = Analysis.Run([await new InventoryReader(System, proxies: 200).ReadAsync("cluster1", pack.Access("cluster1"), Stop)]);
+            Assert.Contains(packed, finding => finding.Problem.Code == OwnCodes.TelemetryLost.Code && finding.Problem.Object == $"Telemetry {Namespace}/all");
+
+            await using var collector = await CollectorAsync(port.Number);
+            await AllAsync(lost: false);
+
+            // Each look follows a request, of which there is a span.
+            Task AllAsync(bool lost) => mesh.UntilAsync(async () =>
+            {
+                using var answer = await http.GetAsync(new Uri($"http://{address}:5000/hello"), Stop);
+                Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+                return string.Join('\n', await StatusAsync(), await AnalyzedAsync(), await VerifiedAsync(), await PageAsync());
+            }, text => text.Split('\n') is var lines && (lost ? lines.All(line => line.Contains(IsLost, StringComparison.Ordinal)) : lines.All(line => line.Length == 0)), lost ? "status, analyze, verify and the debug page say so" : "nobody says so anymore");
+        }
+        finally
+        {
+            await mesh.Client("cluster1").DeleteAsync(Kinds.Namespace, null, Namespace, Stop);
+            await SetAsync(settings);
+        }
+    }
+
+    private const string IsLost = "spans do not reach the provider \"losing-spans\" (collector.losing.example, port 4317): it cannot be connected to, or closes connections (of proxy web-";
+
+    private IPAddress? Ready()
+    {
+        try
+        {
+            return mesh.Pod("cluster1", Namespace, "web") is { IsReady: true } pod ? pod.Address : null;
+        }
+        catch (InvalidOperationException)
+        {
+            return null; // It is not scheduled yet.
+        }
+    }
+
+    private async Task<string> StatusAsync() =>
+        ((await mesh.Client("cluster1").GetAsync(Telemetry, Namespace, "all", Stop))["status"]?["conditions"] as JsonArray ?? []).Where(condition => condition!["type"]?.ToString() == "Delivered").Select(condition => condition!["message"]!.ToString()).FirstOrDefault("");
+
+    private async Task<string> AnalyzedAsync() => (await mesh.AnalyzeAsync()).Where(finding => finding.Problem.Code == OwnCodes.TelemetryLost.Code).Select(finding => finding.Problem.ToString()).FirstOrDefault("");
+
+    private async Task<string> VerifiedAsync() => (await mesh.VerifyAsync()).Where(problem => problem.Code == OwnCodes.TelemetryLost.Code).Select(problem => problem.ToString()).FirstOrDefault("");
+
+    private async Task<string> PageAsync() =>
+        (await new MeshQuery(mesh.Client("cluster1"), System).ProblemsAsync(Stop)).Where(problem => problem.Object == $"Telemetry {Namespace}/all").Select(problem => problem.Message).FirstOrDefault("");
+
+    private Task SetAsync(string text) => mesh.PatchAsync("cluster1", Kinds.ConfigMap, System, "istio", new() { ["data"] = new JsonObject { ["mesh"] = text } });
+
+    private static string WithProvider(string settings, int port)
+    {
+        var config = (JsonObject)YamlText.Parse(settings, "mesh")!;
+        var providers = config["extensionProviders"] as JsonArray ?? [];
+        config["extensionProviders"] = new JsonArray([.. providers.Select(item => item!.DeepClone()), new JsonObject { ["name"] = "losing-spans", ["opentelemetry"] = new JsonObject { ["service"] = "collector.losing.example", ["port"] = 4317 } }]);
+        return YamlText.Print(config);
+    }
+
+    private static async Task<WebApplication> CollectorAsync(int port)
+    {
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
+        builder.WebHost.ConfigureKestrel(options => options.Listen(IPAddress.Loopback, port, listen => listen.Protocols = HttpProtocols.Http2));
+        var app = builder.Build();
+        app.Run(context =>
+        {
+            context.Response.ContentType = "application/grpc";
+            context.Response.AppendTrailer("grpc-status", "0");
+            return context.Response.Body.WriteAsync(new byte[5], context.RequestAborted).AsTask();
+        });
+        await app.StartAsync(Stop);
+        return app;
+    }
+
+    private static string Objects(int port) => $$"""
+        apiVersion: v1
+        kind: Namespace
+        metadata: {name: {{Namespace}}, labels: {istio-injection: enabled} }
+        ---
+        apiVersion: networking.istio.io/v1
+        kind: ServiceEntry
+        metadata: {name: collector, namespace: {{Namespace}} }
+        spec:
+          hosts: [collector.losing.example]
+          resolution: STATIC
+          ports: [{number: 4317, name: grpc, protocol: GRPC, targetPort: {{port}} }]
+          endpoints: [{address: 127.0.0.1}]
+        ---
+        apiVersion: telemetry.istio.io/v1
+        kind: Telemetry
+        metadata: {name: all, namespace: {{Namespace}} }
+        spec: {tracing: [{providers: [{name: losing-spans}], randomSamplingPercentage: 100}]}
+        ---
+        apiVersion: v1
+        kind: Service
+        metadata: {name: web, namespace: {{Namespace}} }
+        spec: {selector: {app: web}, ports: [{name: http, port: 5000}]}
+        ---
+        apiVersion: apps/v1
+        kind: Deployment
+        metadata: {name: web, namespace: {{Namespace}} }
+        spec:
+          selector: {matchLabels: {app: web} }
+          template:
+            metadata: {labels: {app: web} }
+            spec: {containers: [{name: web, image: "docker.io/istio/examples-helloworld-v1:1.0", ports: [{containerPort: 5000}]}]}
+        """;
+}

@@ -62,6 +62,7 @@ internal sealed class HostDerivation(MeshSources sources, MultiClusterSettings m
                 EntryResolution.Static => Resolution.Endpoints,
                 EntryResolution.Dns => Resolution.Dns,
                 EntryResolution.DnsRoundRobin => Resolution.DnsRoundRobin,
+                EntryResolution.DynamicDns => Resolution.DynamicDns,
                 _ => Resolution.Original,
             },
             default, same.SelectMany(entry => entry.Addresses).Distinct().ToValueList(), default,

@@ -131,7 +131,7 @@ internal static class NetworkingSchemas
 
     public static readonly ObjectSchema ServiceEntry = Object(
         ("hosts", Texts), ("addresses", Texts), ("ports", List(EntryPort)), ("location", OneOf("MESH_EXTERNAL", "MESH_INTERNAL")),
-        ("resolution", OneOf(["NONE", "STATIC", "DNS", "DNS_ROUND_ROBIN"], "DYNAMIC_DNS")), ("endpoints", List(Object(EndpointFields))),
+        ("resolution", OneOf("NONE", "STATIC", "DNS", "DNS_ROUND_ROBIN", "DYNAMIC_DNS")), ("endpoints", List(Object(EndpointFields))),
         ("workloadSelector", Object(("labels", TextMap))), ("exportTo", Texts), ("subjectAltNames", Texts)).Requiring("hosts");
 
     public static readonly ObjectSchema Sidecar = Object(

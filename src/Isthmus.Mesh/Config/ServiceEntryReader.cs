@@ -16,6 +16,7 @@ internal static class ServiceEntryReader
             "STATIC" => EntryResolution.Static,
             "DNS" => EntryResolution.Dns,
             "DNS_ROUND_ROBIN" => EntryResolution.DnsRoundRobin,
+            "DYNAMIC_DNS" => EntryResolution.DynamicDns,
             _ => EntryResolution.None,
         };
         var ports = ReadPorts(spec["ports"]);
@@ -25,6 +26,7 @@ internal static class ServiceEntryReader
         CheckAddresses(spec["addresses"], resolution);
         if (spec["workloadSelector"].Exists && !endpoints.IsEmpty) spec.Error("only one of WorkloadSelector or Endpoints is allowed in Service Entry");
         if (resolution == EntryResolution.None && !endpoints.IsEmpty) spec["endpoints"].Error("no endpoints should be provided for resolution type none");
+        if (resolution == EntryResolution.DynamicDns) CheckDynamic(spec, ports);
         if (resolution == EntryResolution.DnsRoundRobin && endpoints.Count > 1) spec["endpoints"].Warn("DNS_ROUND_ROBIN uses one endpoint only", "use resolution DNS");
         return new(
             source, spec["hosts"].Texts, spec["addresses"].Texts, ports,
@@ -43,6 +45,19 @@ internal static class ServiceEntryReader
             {
                 host.Error($"hosts must be FQDN if no endpoints are provided for resolution mode {(resolution == EntryResolution.Dns ? "DNS" : "DNS_ROUND_ROBIN")}");
             }
+        }
+    }
+
+    /// <summary>The name of each request is resolved, so it must have one, and nothing else may say where requests go.</summary>
+    private static void CheckDynamic(Field spec, ValueList<ServicePort> ports)
+    {
+        foreach (var host in spec["hosts"].Items.Where(host => !host.Text.StartsWith('*'))) host.Error($"DYNAMIC_DNS needs a wildcard host, not {host.Text}", "use resolution DNS for a single name");
+        foreach (var name in (ReadOnlySpan<string>)["endpoints", "workloadSelector", "addresses"])
+            if (spec[name].Exists) spec[name].Error($"{name} cannot be used with resolution DYNAMIC_DNS, which resolves the name of each request", "remove the field, or use another resolution");
+        foreach (var (port, field) in ports.Zip(spec["ports"].Items))
+        {
+            if (!port.Protocol.IsHttp() && !port.Protocol.IsTls()) field["protocol"].Error("DYNAMIC_DNS needs a protocol that names the host: HTTP, HTTP2, GRPC, TLS or HTTPS", "set the protocol, or use another resolution");
+            if (port.TargetPort.Length > 0) field["targetPort"].Error("targetPort has no effect with resolution DYNAMIC_DNS", "remove the field, or name the port of the hosts as number");
         }
     }
 

@@ -35,7 +35,7 @@ public static class ClusterGenerator
     /// </summary>
     private static bool PassesThrough(ClusterInputs inputs, ServicePort port, Subset? subset)
     {
-        if (!inputs.SniPassthrough) return false;
+        if (!inputs.SniPassthrough || inputs.Service.Resolution == Resolution.DynamicDns) return false;
         if (inputs.Service.Resolution is not (Resolution.Dns or Resolution.DnsRoundRobin)) return true;
         var tls = TrafficPolicy.Effective(inputs.Rule, subset, port.Number).Tls;
         return tls is { Mode: ClientTlsMode.IstioMutual } || (tls is null && inputs.HasMtls);
@@ -121,6 +121,17 @@ public static class ClusterGenerator
                 cluster.DnsRefreshRate = Parts.Duration(inputs.Mesh.DnsRefreshRate);
                 cluster.RespectDnsTtl = true;
                 cluster.LoadAssignment = EndpointGenerator.Inline(inputs, port.Number, subset, cluster.Name);
+                break;
+            case Resolution.DynamicDns:
+                cluster.LbPolicy = Cluster.Types.LbPolicy.ClusterProvided;
+                cluster.ClusterType = new()
+                {
+                    Name = "envoy.clusters.dynamic_forward_proxy",
+                    TypedConfig = Parts.Pack(new ClusterConfig
+                    {
+                        DnsCacheConfig = new() { Name = cluster.Name, DnsLookupFamily = Cluster.Types.DnsLookupFamily.V4Only, DnsRefreshRate = Parts.Duration(inputs.Mesh.DnsRefreshRate), MaxHosts = 1024 },
+                    }),
+                };
                 break;
             default:
                 cluster.Type = DiscoveryType.Eds;

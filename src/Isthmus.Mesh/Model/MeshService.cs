@@ -11,6 +11,8 @@ public enum Resolution
     Dns,
     /// <summary>The proxy resolves one host name and uses its current address.</summary>
     DnsRoundRobin,
+    /// <summary>The proxy resolves the name that each request or TLS connection brings along, within a wildcard host.</summary>
+    DynamicDns,
     /// <summary>The address that the application dialled (headless, or a ServiceEntry with resolution NONE).</summary>
     Original,
 }

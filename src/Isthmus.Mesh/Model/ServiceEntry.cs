@@ -2,7 +2,7 @@ using Isthmus.Core.Collections;
 
 namespace Isthmus.Mesh.Model;
 
-public enum EntryResolution { None, Static, Dns, DnsRoundRobin }
+public enum EntryResolution { None, Static, Dns, DnsRoundRobin, DynamicDns }
 
 /// <summary>An endpoint of a ServiceEntry, or a WorkloadEntry.</summary>
 /// <param name="Address">IP address, host name or <c>unix://PATH</c>; empty when only its network's gateway reaches it.</param>

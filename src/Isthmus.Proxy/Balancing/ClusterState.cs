@@ -32,12 +32,16 @@ internal sealed class ClusterState
         _random = random;
         _warmup = config.SlowStart is null ? null : new Warmup(config.SlowStart, time);
         _outliers = config.Outlier is null ? null : new OutlierDetector(config.Outlier, time);
+        if (config.Dynamic is { } dynamic) Names = new(this, dynamic, time);
         if (config.Inline is not null) Update(config.Inline);
     }
 
     public ClusterSnapshot Config { get; }
 
     public ClusterCounters Counters { get; } = new();
+
+    /// <summary>Chooses hosts by the names that requests bring along; null: hosts do not depend on them.</summary>
+    public DynamicNames? Names { get; }
 
     public HostSet Hosts => _hosts;
 
@@ -67,7 +71,7 @@ internal sealed class ClusterState
     }
 
     /// <summary>Every host, including original destinations.</summary>
-    public IEnumerable<Host> AllHosts => Config.Kind == ClusterKind.OriginalDst ? _destinations.Values : _hosts.All;
+    public IEnumerable<Host> AllHosts => IsByDestination ? _destinations.Values : _hosts.All;
 
     /// <summary>Applies new endpoints: remaining hosts keep their state, removed hosts get no new work.</summary>
     public void Update(LoadAssignment assignment)
@@ -115,9 +119,14 @@ internal sealed class ClusterState
         var now = _time.GetTimestamp();
         if (Config.Kind != ClusterKind.OriginalDst)
             return _hosts.Pick(new(now, tried, hash) { LeaveAfter = leaveAfter }, Config.Policy, _random, _hasDoubted ? long.MaxValue : Volatile.Read(ref _impairedUntil), Config.PanicThreshold);
-        if (destination is null) return null;
-        return _destinations.GetOrAdd(destination, static d => new Host(new Endpoint(d, 1, EndpointHealth.Healthy, ValueMap<string>.Empty, Workload.Unknown, false)));
+        return destination is null ? null : At(destination);
     }
+
+    /// <summary>The host at an address of the cluster.</summary>
+    internal Host At(EndPoint destination) =>
+        _destinations.GetOrAdd(destination, static d => new Host(new Endpoint(d, 1, EndpointHealth.Healthy, ValueMap<string>.Empty, Workload.Unknown, false)));
+
+    private bool IsByDestination => Config.Kind is ClusterKind.OriginalDst or ClusterKind.Dynamic;
 
     /// <summary>
     /// How long to wait for a connection to a host when a request may go elsewhere: a broken network drops packets without
@@ -262,7 +271,7 @@ internal sealed class ClusterState
     public void Sweep()
     {
         foreach (var host in AllHosts) host.Pools.Sweep(_time, Config.IdleTimeout);
-        if (Config.Kind != ClusterKind.OriginalDst) return;
+        if (!IsByDestination) return;
         foreach (var (address, host) in _destinations)
             if (host.Active == 0 && host.Connections == 0) _destinations.TryRemove(new(address, host));
     }

@@ -109,7 +109,9 @@ internal sealed partial class HttpExchange
         {
             for (var attempt = 1; ; attempt++)
             {
-                if (cluster.Pick(tried, hash, connection.Destination, act.Retry?.LeaveAfter ?? 0) is not { } host)
+                var picked = cluster.Names is { } names ? await names.PickAsync(Request.Authority, parts.Ports, tried).ConfigureAwait(false)
+                    : cluster.Pick(tried, hash, connection.Destination, act.Retry?.LeaveAfter ?? 0);
+                if (picked is not { } host)
                 {
                     if (attempt == 1) Interlocked.Increment(ref cluster.Counters.NoHost);
                     await ReplyNoHostAsync(attempt).ConfigureAwait(false);

@@ -9,7 +9,7 @@ using Isthmus.Wire.Envoy.Upstreams;
 
 namespace Isthmus.Proxy.Snapshot;
 
-internal enum ClusterKind { Static, StrictDns, LogicalDns, Eds, OriginalDst }
+internal enum ClusterKind { Static, StrictDns, LogicalDns, Eds, OriginalDst, Dynamic }
 
 /// <summary>The HTTP version spoken to a cluster's hosts.</summary>
 internal enum UpstreamHttp { Http1, Http2, AsDownstream }
@@ -60,6 +60,9 @@ internal sealed record ClusterSnapshot(
 
     /// <summary>Whether TLS connections depend on the host of the request.</summary>
     public bool NamesByRequest { get; } = SocketMatches.Select(match => match.Tls).Append(Tls).Any(tls => tls is { SniFromRequest: true } or { NameFromRequest: true });
+
+    /// <summary>How names that requests bring along are resolved; null for clusters of other kinds.</summary>
+    public DynamicSettings? Dynamic { get; init; }
 
     /// <summary>As in <see cref="SocketMatch"/>.</summary>
     public ProxyProtocolVersion? ProxyHeader { get; init; }
@@ -132,6 +135,7 @@ internal static class ClusterDecoder
             notes.ToValueList(),
             cluster)
         {
+            Dynamic = kind == ClusterKind.Dynamic ? Dynamic(cluster) : null,
             MaxConnectionDuration = options?.CommonHttpProtocolOptions?.MaxConnectionDuration?.ToTimeSpan() ?? TimeSpan.Zero,
             MaxConcurrentStreams = (int)Math.Clamp(Http2(options)?.MaxConcurrentStreams ?? int.MaxValue, 1, int.MaxValue),
             Hashing = Hashing(cluster, notes),
@@ -145,7 +149,10 @@ internal static class ClusterDecoder
     private static ClusterKind Kind(Cluster cluster)
     {
         if (cluster.ClusterDiscoveryTypeCase == Cluster.ClusterDiscoveryTypeOneofCase.ClusterType)
-            throw new ResourceException($"cluster type '{cluster.ClusterType.Name}' is not supported");
+        {
+            return cluster.ClusterType.TypedConfig is { } type && type.TryRead(out ClusterConfig _) ? ClusterKind.Dynamic
+                : throw new ResourceException($"cluster type '{cluster.ClusterType.Name}' is not supported");
+        }
         return cluster.Type switch
         {
             Cluster.Types.DiscoveryType.Static => ClusterKind.Static,
@@ -155,6 +162,15 @@ internal static class ClusterDecoder
             Cluster.Types.DiscoveryType.OriginalDst => ClusterKind.OriginalDst,
             _ => throw new ResourceException($"discovery type {(int)cluster.Type} is not supported"),
         };
+    }
+
+    /// <summary>Envoy takes the port of the request. Here it is that of the cluster: who chooses the name must not choose the port as well.</summary>
+    private static DynamicSettings Dynamic(Cluster cluster)
+    {
+        if (!cluster.ClusterType.TypedConfig.TryRead(out ClusterConfig config) || config.DnsCacheConfig is not { } cache) throw new ResourceException("a dynamic forward proxy needs dns_cache_config");
+        if (cluster.Metadata is not { } metadata || !metadata.FilterMetadata.TryGetValue("istio", out var istio) || !istio.Fields.TryGetValue("default_original_port", out var port)
+            || port.NumberValue is not (>= 1 and <= 65535)) throw new ResourceException("a dynamic forward proxy needs the port of its hosts (default_original_port in the metadata of istio)");
+        return new(Service(cluster).Host, (int)port.NumberValue, (int)Math.Min(cache.MaxHosts ?? 1024, 65536), cache.DnsRefreshRate?.ToTimeSpan() is { Ticks: > 0 } refresh ? refresh : TimeSpan.FromSeconds(60));
     }
 
     private static BalancingPolicy Policy(Cluster cluster, List<string> notes)

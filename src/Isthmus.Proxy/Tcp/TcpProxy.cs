@@ -79,7 +79,8 @@ internal sealed class TcpProxy(SnapshotState state, UpstreamConnector connector,
         var attempts = Math.Max(action.ConnectAttempts, LeastAttempts);
         for (var attempt = 1; attempt <= attempts; attempt++)
         {
-            if (cluster.Pick(tried, key, connection.Destination) is not { } host || tried?.Contains(host) == true) break;
+            var picked = cluster.Names is { } names ? await names.PickAsync(connection.Facts.ServerName, ports, tried).ConfigureAwait(false) : cluster.Pick(tried, key, connection.Destination);
+            if (picked is not { } host || tried?.Contains(host) == true) break;
             record.Host = host;
             record.Attempts = attempt;
             try

@@ -56,8 +56,10 @@ internal abstract class ConfiguredProxy : IDisposable
         Assert.Equal(0, Plane.FailedTasks);
     }
 
-    private protected static DataPlane Build(ProxySettings settings, ILogFiles logs, TimeProvider? time = null) => DataPlane.Build(
-        settings, new ProxyPorts(time ?? TimeProvider.System, new ThreadRandom(), new ProcessSockets(), new SystemResolver()), new NoSecrets(), logs, NullLoggerFactory.Instance);
+    private protected static DataPlane Build(ProxySettings settings, ILogFiles logs, TimeProvider? time = null) =>
+        Build(settings, logs, new ProxyPorts(time ?? TimeProvider.System, new ThreadRandom(), new ProcessSockets(), new SystemResolver()));
+
+    private protected static DataPlane Build(ProxySettings settings, ILogFiles logs, ProxyPorts ports) => DataPlane.Build(settings, ports, new NoSecrets(), logs, NullLoggerFactory.Instance);
 
     private void Push()
     {

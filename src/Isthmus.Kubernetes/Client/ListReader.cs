@@ -15,8 +15,11 @@ internal sealed class ListReader<T>(ResourceKind kind, Action<T> each)
 {
     private const int FirstBuffer = 64 * 1024;
 
+    /// <summary>What comes next: a field of the list, an item or the end of the items, a comma or the end, or an item.</summary>
+    private enum Place { Field, FirstItem, Separator, Item }
+
     private JsonReaderState _state;
-    private bool _inItems;
+    private Place _place;
     private ListEnd _end = new("", "");
 
     internal async Task<ListEnd> ReadAsync(Stream body, CancellationToken stop)
@@ -60,26 +63,59 @@ internal sealed class ListReader<T>(ResourceKind kind, Action<T> each)
     /// <summary>Reads the complete parts, and returns their length.</summary>
     private int Take(ReadOnlySpan<byte> json, bool isLast)
     {
-        var reader = new Utf8JsonReader(json, isLast, _state);
         var used = 0;
-        while (_inItems ? TakeItem(ref reader, json) : TakeField(ref reader, json)) (_state, used) = (reader.CurrentState, (int)reader.BytesConsumed);
-        return used;
+        while (true)
+        {
+            if (_place != Place.Field) used += TakeItems(json[used..], isLast);
+            if (_place != Place.Field) return used;
+            var reader = new Utf8JsonReader(json[used..], isLast, _state);
+            var taken = 0;
+            while (_place == Place.Field && TakeField(ref reader, json[used..])) (_state, taken) = (reader.CurrentState, (int)reader.BytesConsumed);
+            used += taken;
+            if (_place == Place.Field) return used;
+        }
     }
 
-    private bool TakeItem(ref Utf8JsonReader reader, ReadOnlySpan<byte> json)
+    /// <summary>Reads the complete items, and returns their length. The end of the array is left to the tokenizer, to which the array is
+    /// empty.</summary>
+    private int TakeItems(ReadOnlySpan<byte> json, bool isLast)
     {
-        if (!reader.Read()) return false;
-        if (reader.TokenType == JsonTokenType.EndArray)
+        var used = 0;
+        for (int next; (next = json[used..].IndexOfAnyExcept(" \t\r\n"u8)) >= 0;)
         {
-            _inItems = false;
-            return true;
+            var rest = json[(used + next)..];
+            var first = (char)rest[0];
+            if (first == ']' && _place != Place.Item)
+            {
+                _place = Place.Field;
+                return used + next;
+            }
+            var length = 1;
+            if (first == ',' && _place == Place.Separator)
+            {
+                _place = Place.Item;
+            }
+            else if (first == '{' && _place != Place.Separator)
+            {
+                length = JsonExtent.Of(rest);
+                if (length < 0) break;
+                TakeItem(rest[..length]);
+                _place = Place.Separator;
+            }
+            else
+            {
+                throw new JsonException($"the list of {kind.Plural} has '{first}' where an item begins or ends");
+            }
+            used += next + length;
         }
-        var start = (int)reader.TokenStartIndex;
-        if (!reader.TrySkip()) return false;
-        var item = JsonSerializer.Deserialize(json[start..(int)reader.BytesConsumed], KubeJson.Of<T>())!;
+        return isLast ? throw new JsonException($"the list of {kind.Plural} ends among its items") : used;
+    }
+
+    private void TakeItem(ReadOnlySpan<byte> json)
+    {
+        var item = JsonSerializer.Deserialize(json, KubeJson.Of<T>())!;
         if (item is JsonObject tree) (tree["apiVersion"], tree["kind"]) = (kind.ApiVersion, kind.Kind);
         each(item);
-        return true;
     }
 
     /// <summary>Reads a field of the list itself, or its beginning or end.</summary>
@@ -90,7 +126,11 @@ internal sealed class ListReader<T>(ResourceKind kind, Action<T> each)
         var isItems = reader.ValueTextEquals("items"u8);
         var isMetadata = reader.ValueTextEquals("metadata"u8);
         if (!reader.Read()) return false;
-        if (isItems && reader.TokenType == JsonTokenType.StartArray) return _inItems = true;
+        if (isItems && reader.TokenType == JsonTokenType.StartArray)
+        {
+            _place = Place.FirstItem;
+            return true;
+        }
         var start = (int)reader.TokenStartIndex;
         if (!reader.TrySkip()) return false;
         if (isMetadata && JsonNode.Parse(json[start..(int)reader.BytesConsumed]) is JsonObject metadata)

@@ -11,16 +11,16 @@ public sealed record EventReport(ResourceKind Kind, ObjectMeta About, string Typ
     private const int LongestMessage = 1024;
 
     /// <summary>The part of the object that the event is about, such as <c>spec.containers{NAME}</c>. Empty for the whole object.</summary>
-    public string FieldPath { get; init; } = "";
+    public string FieldPath { get; set; } = "";
 
     /// <summary>The node or Pod on which the component runs. Empty if there is only one of it in a cluster.</summary>
-    public string Host { get; init; } = "";
+    public string Host { get; set; } = "";
 
     /// <summary>
     /// What the component was doing. If set, the event has the form of events.k8s.io: one time and no count, as the scheduler writes it.
     /// kubectl describe sorts by <c>lastTimestamp</c>, so it shows such an event first.
     /// </summary>
-    public string Action { get; init; } = "";
+    public string Action { get; set; } = "";
 
     /// <summary>Events about objects without a namespace are in <c>default</c>.</summary>
     public string Namespace => About.Namespace.Length > 0 ? About.Namespace : "default";

@@ -8,11 +8,11 @@ namespace Isthmus.Kubernetes.Objects;
 /// </summary>
 public abstract class KubeObject
 {
-    public string ApiVersion { get; init; } = "";
+    public string ApiVersion { get; set; } = "";
 
-    public string Kind { get; init; } = "";
+    public string Kind { get; set; } = "";
 
-    public ObjectMeta Metadata { get; init => field = value ?? new(); } = new();
+    public ObjectMeta Metadata { get; set => field = value ?? new(); } = new();
 
     /// <summary><c>namespace/name</c>, or <c>name</c> at cluster scope.</summary>
     [JsonIgnore]
@@ -22,53 +22,53 @@ public abstract class KubeObject
 /// <summary>meta/v1 ObjectMeta.</summary>
 public sealed class ObjectMeta
 {
-    public string Name { get; init => field = value ?? ""; } = "";
-    public string Namespace { get; init => field = value ?? ""; } = "";
-    public string GenerateName { get; init => field = value ?? ""; } = "";
-    public string Uid { get; init => field = value ?? ""; } = "";
-    public string ResourceVersion { get; init => field = value ?? ""; } = "";
-    public long Generation { get; init; }
-    public DateTimeOffset? CreationTimestamp { get; init; }
-    public DateTimeOffset? DeletionTimestamp { get; init; }
-    public long? DeletionGracePeriodSeconds { get; init; }
-    public Dictionary<string, string> Labels { get; init => field = value ?? []; } = [];
-    public Dictionary<string, string> Annotations { get; init => field = value ?? []; } = [];
-    public List<string> Finalizers { get; init => field = value ?? []; } = [];
-    public List<OwnerReference> OwnerReferences { get; init => field = value ?? []; } = [];
+    public string Name { get; set => field = value ?? ""; } = "";
+    public string Namespace { get; set => field = value ?? ""; } = "";
+    public string GenerateName { get; set => field = value ?? ""; } = "";
+    public string Uid { get; set => field = value ?? ""; } = "";
+    public string ResourceVersion { get; set => field = value ?? ""; } = "";
+    public long Generation { get; set; }
+    public DateTimeOffset? CreationTimestamp { get; set; }
+    public DateTimeOffset? DeletionTimestamp { get; set; }
+    public long? DeletionGracePeriodSeconds { get; set; }
+    public Dictionary<string, string> Labels { get; set => field = value ?? []; } = [];
+    public Dictionary<string, string> Annotations { get; set => field = value ?? []; } = [];
+    public List<string> Finalizers { get; set => field = value ?? []; } = [];
+    public List<OwnerReference> OwnerReferences { get; set => field = value ?? []; } = [];
 
     [JsonPropertyName("managedFields"), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
-    public LastWrite LastWrite { get; init; }
+    public LastWrite LastWrite { get; set; }
 }
 
 public sealed class OwnerReference
 {
-    public string ApiVersion { get; init; } = "";
-    public string Kind { get; init; } = "";
-    public string Name { get; init; } = "";
-    public string Uid { get; init; } = "";
-    public bool? Controller { get; init; }
-    public bool? BlockOwnerDeletion { get; init; }
+    public string ApiVersion { get; set; } = "";
+    public string Kind { get; set; } = "";
+    public string Name { get; set; } = "";
+    public string Uid { get; set; } = "";
+    public bool? Controller { get; set; }
+    public bool? BlockOwnerDeletion { get; set; }
 }
 
 public sealed class ObjectReference
 {
-    public string ApiVersion { get; init => field = value ?? ""; } = "";
-    public string Kind { get; init => field = value ?? ""; } = "";
-    public string Name { get; init => field = value ?? ""; } = "";
-    public string Namespace { get; init => field = value ?? ""; } = "";
-    public string Uid { get; init => field = value ?? ""; } = "";
-    public string FieldPath { get; init => field = value ?? ""; } = "";
+    public string ApiVersion { get; set => field = value ?? ""; } = "";
+    public string Kind { get; set => field = value ?? ""; } = "";
+    public string Name { get; set => field = value ?? ""; } = "";
+    public string Namespace { get; set => field = value ?? ""; } = "";
+    public string Uid { get; set => field = value ?? ""; } = "";
+    public string FieldPath { get; set => field = value ?? ""; } = "";
 }
 
 /// <summary>A condition of any object's status.</summary>
 public sealed class Condition
 {
-    public string Type { get; init; } = "";
-    public string Status { get; init; } = "";
-    public string Reason { get; init => field = value ?? ""; } = "";
-    public string Message { get; init => field = value ?? ""; } = "";
-    public DateTimeOffset? LastTransitionTime { get; init; }
-    public DateTimeOffset? LastUpdateTime { get; init; }
+    public string Type { get; set; } = "";
+    public string Status { get; set; } = "";
+    public string Reason { get; set => field = value ?? ""; } = "";
+    public string Message { get; set => field = value ?? ""; } = "";
+    public DateTimeOffset? LastTransitionTime { get; set; }
+    public DateTimeOffset? LastUpdateTime { get; set; }
 }
 
 /// <summary>Only the metadata of an object of any kind.</summary>

@@ -11,8 +11,8 @@ public sealed class LabelSelector
     private const string Greater = "gt";
     private const string Less = "lt";
 
-    public Dictionary<string, string> MatchLabels { get; init => field = value ?? []; } = [];
-    public List<LabelSelectorRequirement> MatchExpressions { get; init => field = value ?? []; } = [];
+    public Dictionary<string, string> MatchLabels { get; set => field = value ?? []; } = [];
+    public List<LabelSelectorRequirement> MatchExpressions { get; set => field = value ?? []; } = [];
 
     /// <summary>No term: the selector matches everything.</summary>
     [JsonIgnore]
@@ -196,9 +196,9 @@ public sealed class LabelSelector
 
 public sealed class LabelSelectorRequirement
 {
-    public string Key { get; init; } = "";
-    public string Operator { get; init; } = "";
-    public List<string> Values { get; init => field = value ?? []; } = [];
+    public string Key { get; set; } = "";
+    public string Operator { get; set; } = "";
+    public List<string> Values { get; set => field = value ?? []; } = [];
 
     public override string ToString() => Operator switch
     {

@@ -2,64 +2,64 @@ namespace Isthmus.Kubernetes.Objects;
 
 public sealed class PodStatus
 {
-    public string Phase { get; init => field = value ?? ""; } = "";
-    public string Reason { get; init => field = value ?? ""; } = "";
-    public string Message { get; init => field = value ?? ""; } = "";
-    public string PodIP { get; init => field = value ?? ""; } = "";
-    public List<PodIp> PodIPs { get; init => field = value ?? []; } = [];
-    public string HostIP { get; init => field = value ?? ""; } = "";
-    public string QosClass { get; init => field = value ?? ""; } = "";
-    public DateTimeOffset? StartTime { get; init; }
-    public List<Condition> Conditions { get; init => field = value ?? []; } = [];
-    public List<ContainerStatus> ContainerStatuses { get; init => field = value ?? []; } = [];
-    public List<ContainerStatus> InitContainerStatuses { get; init => field = value ?? []; } = [];
+    public string Phase { get; set => field = value ?? ""; } = "";
+    public string Reason { get; set => field = value ?? ""; } = "";
+    public string Message { get; set => field = value ?? ""; } = "";
+    public string PodIP { get; set => field = value ?? ""; } = "";
+    public List<PodIp> PodIPs { get; set => field = value ?? []; } = [];
+    public string HostIP { get; set => field = value ?? ""; } = "";
+    public string QosClass { get; set => field = value ?? ""; } = "";
+    public DateTimeOffset? StartTime { get; set; }
+    public List<Condition> Conditions { get; set => field = value ?? []; } = [];
+    public List<ContainerStatus> ContainerStatuses { get; set => field = value ?? []; } = [];
+    public List<ContainerStatus> InitContainerStatuses { get; set => field = value ?? []; } = [];
 
     public bool IsReady => Conditions.Any(condition => condition is { Type: "Ready", Status: "True" });
 }
 
 public sealed class PodIp
 {
-    public string Ip { get; init; } = "";
+    public string Ip { get; set; } = "";
 }
 
 public sealed class ContainerStatus
 {
-    public string Name { get; init; } = "";
-    public bool Ready { get; init; }
-    public bool? Started { get; init; }
-    public int RestartCount { get; init; }
-    public string Image { get; init => field = value ?? ""; } = "";
-    public string ImageID { get; init => field = value ?? ""; } = "";
-    public string ContainerID { get; init => field = value ?? ""; } = "";
-    public ContainerState State { get; init => field = value ?? new(); } = new();
-    public ContainerState LastState { get; init => field = value ?? new(); } = new();
+    public string Name { get; set; } = "";
+    public bool Ready { get; set; }
+    public bool? Started { get; set; }
+    public int RestartCount { get; set; }
+    public string Image { get; set => field = value ?? ""; } = "";
+    public string ImageID { get; set => field = value ?? ""; } = "";
+    public string ContainerID { get; set => field = value ?? ""; } = "";
+    public ContainerState State { get; set => field = value ?? new(); } = new();
+    public ContainerState LastState { get; set => field = value ?? new(); } = new();
 }
 
 public sealed class ContainerState
 {
-    public ContainerStateWaiting? Waiting { get; init; }
-    public ContainerStateRunning? Running { get; init; }
-    public ContainerStateTerminated? Terminated { get; init; }
+    public ContainerStateWaiting? Waiting { get; set; }
+    public ContainerStateRunning? Running { get; set; }
+    public ContainerStateTerminated? Terminated { get; set; }
 }
 
 public sealed class ContainerStateWaiting
 {
-    public string Reason { get; init => field = value ?? ""; } = "";
-    public string Message { get; init => field = value ?? ""; } = "";
+    public string Reason { get; set => field = value ?? ""; } = "";
+    public string Message { get; set => field = value ?? ""; } = "";
 }
 
 public sealed class ContainerStateRunning
 {
-    public DateTimeOffset? StartedAt { get; init; }
+    public DateTimeOffset? StartedAt { get; set; }
 }
 
 public sealed class ContainerStateTerminated
 {
-    public int ExitCode { get; init; }
-    public int? Signal { get; init; }
-    public string Reason { get; init => field = value ?? ""; } = "";
-    public string Message { get; init => field = value ?? ""; } = "";
-    public DateTimeOffset? StartedAt { get; init; }
-    public DateTimeOffset? FinishedAt { get; init; }
-    public string ContainerID { get; init => field = value ?? ""; } = "";
+    public int ExitCode { get; set; }
+    public int? Signal { get; set; }
+    public string Reason { get; set => field = value ?? ""; } = "";
+    public string Message { get; set => field = value ?? ""; } = "";
+    public DateTimeOffset? StartedAt { get; set; }
+    public DateTimeOffset? FinishedAt { get; set; }
+    public string ContainerID { get; set => field = value ?? ""; } = "";
 }

@@ -5,116 +5,116 @@ namespace Isthmus.Kubernetes.Objects;
 /// <summary>apps/v1 StatefulSet.</summary>
 public sealed class StatefulSet : KubeObject
 {
-    public StatefulSetSpec Spec { get; init => field = value ?? new(); } = new();
-    public StatefulSetStatus Status { get; init => field = value ?? new(); } = new();
+    public StatefulSetSpec Spec { get; set => field = value ?? new(); } = new();
+    public StatefulSetStatus Status { get; set => field = value ?? new(); } = new();
 }
 
 public sealed class StatefulSetSpec
 {
-    public int? Replicas { get; init; }
-    public string ServiceName { get; init => field = value ?? ""; } = "";
-    public LabelSelector Selector { get; init => field = value ?? new(); } = new();
-    public JsonObject Template { get; init => field = value ?? []; } = [];
-    public List<JsonObject> VolumeClaimTemplates { get; init => field = value ?? []; } = [];
+    public int? Replicas { get; set; }
+    public string ServiceName { get; set => field = value ?? ""; } = "";
+    public LabelSelector Selector { get; set => field = value ?? new(); } = new();
+    public JsonObject Template { get; set => field = value ?? []; } = [];
+    public List<JsonObject> VolumeClaimTemplates { get; set => field = value ?? []; } = [];
     /// <summary><c>OrderedReady</c> or <c>Parallel</c>.</summary>
-    public string PodManagementPolicy { get; init => field = value ?? ""; } = "";
-    public UpdateStrategy UpdateStrategy { get; init => field = value ?? new(); } = new();
-    public int? RevisionHistoryLimit { get; init; }
-    public int MinReadySeconds { get; init; }
-    public StatefulSetOrdinals? Ordinals { get; init; }
+    public string PodManagementPolicy { get; set => field = value ?? ""; } = "";
+    public UpdateStrategy UpdateStrategy { get; set => field = value ?? new(); } = new();
+    public int? RevisionHistoryLimit { get; set; }
+    public int MinReadySeconds { get; set; }
+    public StatefulSetOrdinals? Ordinals { get; set; }
 }
 
 public sealed class StatefulSetOrdinals
 {
-    public int Start { get; init; }
+    public int Start { get; set; }
 }
 
 /// <summary>How a StatefulSet or DaemonSet replaces its Pods.</summary>
 public sealed class UpdateStrategy
 {
-    public string Type { get; init => field = value ?? ""; } = "";
-    public RollingUpdate? RollingUpdate { get; init; }
+    public string Type { get; set => field = value ?? ""; } = "";
+    public RollingUpdate? RollingUpdate { get; set; }
 }
 
 public sealed class StatefulSetStatus
 {
-    public long ObservedGeneration { get; init; }
-    public int Replicas { get; init; }
-    public int ReadyReplicas { get; init; }
-    public int AvailableReplicas { get; init; }
-    public int CurrentReplicas { get; init; }
-    public int UpdatedReplicas { get; init; }
-    public string CurrentRevision { get; init => field = value ?? ""; } = "";
-    public string UpdateRevision { get; init => field = value ?? ""; } = "";
-    public int? CollisionCount { get; init; }
+    public long ObservedGeneration { get; set; }
+    public int Replicas { get; set; }
+    public int ReadyReplicas { get; set; }
+    public int AvailableReplicas { get; set; }
+    public int CurrentReplicas { get; set; }
+    public int UpdatedReplicas { get; set; }
+    public string CurrentRevision { get; set => field = value ?? ""; } = "";
+    public string UpdateRevision { get; set => field = value ?? ""; } = "";
+    public int? CollisionCount { get; set; }
 }
 
 /// <summary>apps/v1 DaemonSet.</summary>
 public sealed class DaemonSet : KubeObject
 {
-    public DaemonSetSpec Spec { get; init => field = value ?? new(); } = new();
-    public DaemonSetStatus Status { get; init => field = value ?? new(); } = new();
+    public DaemonSetSpec Spec { get; set => field = value ?? new(); } = new();
+    public DaemonSetStatus Status { get; set => field = value ?? new(); } = new();
 }
 
 public sealed class DaemonSetSpec
 {
-    public LabelSelector Selector { get; init => field = value ?? new(); } = new();
-    public JsonObject Template { get; init => field = value ?? []; } = [];
-    public UpdateStrategy UpdateStrategy { get; init => field = value ?? new(); } = new();
-    public int MinReadySeconds { get; init; }
-    public int? RevisionHistoryLimit { get; init; }
+    public LabelSelector Selector { get; set => field = value ?? new(); } = new();
+    public JsonObject Template { get; set => field = value ?? []; } = [];
+    public UpdateStrategy UpdateStrategy { get; set => field = value ?? new(); } = new();
+    public int MinReadySeconds { get; set; }
+    public int? RevisionHistoryLimit { get; set; }
 }
 
 public sealed class DaemonSetStatus
 {
-    public long ObservedGeneration { get; init; }
-    public int CurrentNumberScheduled { get; init; }
-    public int NumberMisscheduled { get; init; }
-    public int DesiredNumberScheduled { get; init; }
-    public int NumberReady { get; init; }
-    public int UpdatedNumberScheduled { get; init; }
-    public int NumberAvailable { get; init; }
-    public int NumberUnavailable { get; init; }
-    public int? CollisionCount { get; init; }
+    public long ObservedGeneration { get; set; }
+    public int CurrentNumberScheduled { get; set; }
+    public int NumberMisscheduled { get; set; }
+    public int DesiredNumberScheduled { get; set; }
+    public int NumberReady { get; set; }
+    public int UpdatedNumberScheduled { get; set; }
+    public int NumberAvailable { get; set; }
+    public int NumberUnavailable { get; set; }
+    public int? CollisionCount { get; set; }
 }
 
 /// <summary>apps/v1 ControllerRevision: an earlier template of a StatefulSet or DaemonSet.</summary>
 public sealed class ControllerRevision : KubeObject
 {
-    public JsonObject Data { get; init => field = value ?? []; } = [];
-    public long Revision { get; init; }
+    public JsonObject Data { get; set => field = value ?? []; } = [];
+    public long Revision { get; set; }
 }
 
 /// <summary>batch/v1 Job.</summary>
 public sealed class Job : KubeObject
 {
-    public JobSpec Spec { get; init => field = value ?? new(); } = new();
-    public JobStatus Status { get; init => field = value ?? new(); } = new();
+    public JobSpec Spec { get; set => field = value ?? new(); } = new();
+    public JobStatus Status { get; set => field = value ?? new(); } = new();
 }
 
 public sealed class JobSpec
 {
-    public int? Parallelism { get; init; }
-    public int? Completions { get; init; }
-    public int? BackoffLimit { get; init; }
-    public long? ActiveDeadlineSeconds { get; init; }
-    public int? TtlSecondsAfterFinished { get; init; }
-    public bool Suspend { get; init; }
+    public int? Parallelism { get; set; }
+    public int? Completions { get; set; }
+    public int? BackoffLimit { get; set; }
+    public long? ActiveDeadlineSeconds { get; set; }
+    public int? TtlSecondsAfterFinished { get; set; }
+    public bool Suspend { get; set; }
     /// <summary><c>NonIndexed</c> or <c>Indexed</c>.</summary>
-    public string CompletionMode { get; init => field = value ?? ""; } = "";
-    public LabelSelector Selector { get; init => field = value ?? new(); } = new();
-    public JsonObject Template { get; init => field = value ?? []; } = [];
+    public string CompletionMode { get; set => field = value ?? ""; } = "";
+    public LabelSelector Selector { get; set => field = value ?? new(); } = new();
+    public JsonObject Template { get; set => field = value ?? []; } = [];
 }
 
 public sealed class JobStatus
 {
-    public int Active { get; init; }
-    public int Ready { get; init; }
-    public int Succeeded { get; init; }
-    public int Failed { get; init; }
-    public DateTimeOffset? StartTime { get; init; }
-    public DateTimeOffset? CompletionTime { get; init; }
-    public List<Condition> Conditions { get; init => field = value ?? []; } = [];
+    public int Active { get; set; }
+    public int Ready { get; set; }
+    public int Succeeded { get; set; }
+    public int Failed { get; set; }
+    public DateTimeOffset? StartTime { get; set; }
+    public DateTimeOffset? CompletionTime { get; set; }
+    public List<Condition> Conditions { get; set => field = value ?? []; } = [];
 
     /// <summary>Whether it has finished, successfully or not.</summary>
     public bool IsFinished => Conditions.Any(condition => condition is { Type: "Complete" or "Failed", Status: "True" });
@@ -123,50 +123,50 @@ public sealed class JobStatus
 /// <summary>batch/v1 CronJob.</summary>
 public sealed class CronJob : KubeObject
 {
-    public CronJobSpec Spec { get; init => field = value ?? new(); } = new();
-    public CronJobStatus Status { get; init => field = value ?? new(); } = new();
+    public CronJobSpec Spec { get; set => field = value ?? new(); } = new();
+    public CronJobStatus Status { get; set => field = value ?? new(); } = new();
 }
 
 public sealed class CronJobSpec
 {
-    public string Schedule { get; init => field = value ?? ""; } = "";
-    public string? TimeZone { get; init; }
-    public bool Suspend { get; init; }
+    public string Schedule { get; set => field = value ?? ""; } = "";
+    public string? TimeZone { get; set; }
+    public bool Suspend { get; set; }
     /// <summary><c>Allow</c>, <c>Forbid</c> or <c>Replace</c>.</summary>
-    public string ConcurrencyPolicy { get; init => field = value ?? ""; } = "";
-    public long? StartingDeadlineSeconds { get; init; }
-    public int? SuccessfulJobsHistoryLimit { get; init; }
-    public int? FailedJobsHistoryLimit { get; init; }
-    public JsonObject JobTemplate { get; init => field = value ?? []; } = [];
+    public string ConcurrencyPolicy { get; set => field = value ?? ""; } = "";
+    public long? StartingDeadlineSeconds { get; set; }
+    public int? SuccessfulJobsHistoryLimit { get; set; }
+    public int? FailedJobsHistoryLimit { get; set; }
+    public JsonObject JobTemplate { get; set => field = value ?? []; } = [];
 }
 
 public sealed class CronJobStatus
 {
-    public List<ObjectReference> Active { get; init => field = value ?? []; } = [];
-    public DateTimeOffset? LastScheduleTime { get; init; }
-    public DateTimeOffset? LastSuccessfulTime { get; init; }
+    public List<ObjectReference> Active { get; set => field = value ?? []; } = [];
+    public DateTimeOffset? LastScheduleTime { get; set; }
+    public DateTimeOffset? LastSuccessfulTime { get; set; }
 }
 
 /// <summary>policy/v1 PodDisruptionBudget.</summary>
 public sealed class PodDisruptionBudget : KubeObject
 {
-    public PodDisruptionBudgetSpec Spec { get; init => field = value ?? new(); } = new();
-    public PodDisruptionBudgetStatus Status { get; init => field = value ?? new(); } = new();
+    public PodDisruptionBudgetSpec Spec { get; set => field = value ?? new(); } = new();
+    public PodDisruptionBudgetStatus Status { get; set => field = value ?? new(); } = new();
 }
 
 public sealed class PodDisruptionBudgetSpec
 {
-    public LabelSelector? Selector { get; init; }
-    public JsonNode? MinAvailable { get; init; }
-    public JsonNode? MaxUnavailable { get; init; }
+    public LabelSelector? Selector { get; set; }
+    public JsonNode? MinAvailable { get; set; }
+    public JsonNode? MaxUnavailable { get; set; }
 }
 
 public sealed class PodDisruptionBudgetStatus
 {
-    public long ObservedGeneration { get; init; }
-    public int CurrentHealthy { get; init; }
-    public int DesiredHealthy { get; init; }
-    public int DisruptionsAllowed { get; init; }
-    public int ExpectedPods { get; init; }
-    public List<Condition> Conditions { get; init => field = value ?? []; } = [];
+    public long ObservedGeneration { get; set; }
+    public int CurrentHealthy { get; set; }
+    public int DesiredHealthy { get; set; }
+    public int DisruptionsAllowed { get; set; }
+    public int ExpectedPods { get; set; }
+    public List<Condition> Conditions { get; set => field = value ?? []; } = [];
 }

@@ -1,3 +1,4 @@
+using System.Collections.Frozen;
 using System.Globalization;
 using System.Net;
 using System.Text.Json.Nodes;
@@ -19,9 +20,21 @@ internal sealed class DebugPageException(int status, string message) : Exception
 }
 
 /// <summary>The control plane's debug pages under <c>/debug</c>, for callers in its own Pod only (istiod's paths and JSON).</summary>
-public sealed class DebugEndpoints(ClusterReport clusters, LastKnownGood lastKnown, GatewayNames names, IReadOnlyDictionary<string, Func<HttpContext, Task<JsonNode>>> pages)
+public sealed class DebugEndpoints
 {
     private const string NotFound = "404 page not found\n";
+
+    private readonly ClusterReport _clusters;
+    private readonly LastKnownGood _lastKnown;
+    private readonly GatewayNames _names;
+    private readonly FrozenDictionary<string, Func<HttpContext, Task<JsonNode>>> _pages;
+
+    public DebugEndpoints(ClusterReport clusters, LastKnownGood lastKnown, GatewayNames names, IReadOnlyDictionary<string, Func<HttpContext, Task<JsonNode>>> pages)
+    {
+        (_clusters, _lastKnown, _names) = (clusters, lastKnown, names);
+        _pages = pages.Append(new("clusterz", _ => Task.FromResult<JsonNode>(Clusters()))).Append(new("gatewaynamez", _ => Task.FromResult<JsonNode>(Names()))).Append(new("list", _ => Task.FromResult<JsonNode>(List())))
+            .ToFrozenDictionary(StringComparer.Ordinal);
+    }
 
     /// <summary>Answers POST <c>/debug/preview</c>; null: nothing does.</summary>
     internal PreviewPage? Preview { get; init; }
@@ -29,7 +42,7 @@ public sealed class DebugEndpoints(ClusterReport clusters, LastKnownGood lastKno
     public void Map(IEndpointRouteBuilder endpoints)
     {
         if (Preview is { } preview) endpoints.MapPost("/debug/preview", (RequestDelegate)(http => AnswerAsync(http, preview.AnswerAsync)));
-        foreach (var (path, page) in All) endpoints.MapGet($"/debug/{path}", (RequestDelegate)(http => AnswerAsync(http, page)));
+        foreach (var (path, page) in _pages) endpoints.MapGet($"/debug/{path}", (RequestDelegate)(http => AnswerAsync(http, page)));
     }
 
     /// <summary>A page as text, for other ways to ask for it than HTTP.</summary>
@@ -39,14 +52,11 @@ public sealed class DebugEndpoints(ClusterReport clusters, LastKnownGood lastKno
         var (name, query) = question.Split('?', 2) is [var before, var after] ? (before, after) : (question, "");
         name = name.Trim('/');
         if (name.StartsWith("debug/", StringComparison.Ordinal)) name = name["debug/".Length..];
-        if (!All.ToDictionary(StringComparer.Ordinal).TryGetValue(name, out var page)) return NotFound;
+        if (!_pages.TryGetValue(name, out var page)) return NotFound;
         var http = new DefaultHttpContext { RequestAborted = stop };
         http.Request.QueryString = new(query.Length > 0 ? $"?{query}" : "");
         return await TextAsync(http, page);
     }
-
-    private IEnumerable<KeyValuePair<string, Func<HttpContext, Task<JsonNode>>>> All => pages
-        .Append(new("clusterz", _ => Task.FromResult<JsonNode>(Clusters()))).Append(new("gatewaynamez", _ => Task.FromResult<JsonNode>(Names()))).Append(new("list", _ => Task.FromResult<JsonNode>(List())));
 
     private static async Task<string> TextAsync(HttpContext http, Func<HttpContext, Task<JsonNode>> page)
     {
@@ -81,25 +91,25 @@ public sealed class DebugEndpoints(ClusterReport clusters, LastKnownGood lastKno
         await http.Response.WriteAsync(await TextAsync(http, page), http.RequestAborted);
     }
 
-    private JsonArray Clusters() => new([.. clusters.Lines().Select(cluster =>
+    private JsonArray Clusters() => new([.. _clusters.Lines().Select(cluster =>
     {
         var line = new JsonObject { ["id"] = cluster.Id, ["secretName"] = cluster.Secret, ["syncStatus"] = cluster.Status };
         line["source"] = cluster.Source.ToString().ToLowerInvariant();
         if (cluster.LastContact is { } contact) line["lastContact"] = contact.UtcDateTime.ToString("O", CultureInfo.InvariantCulture);
         if (cluster.Confirmed is { } confirmed) line["confirmed"] = confirmed.UtcDateTime.ToString("O", CultureInfo.InvariantCulture);
-        if (lastKnown.Kept.GetValueOrDefault(cluster.Id) is { } kept)
+        if (_lastKnown.Kept.GetValueOrDefault(cluster.Id) is { } kept)
         {
             line["snapshot"] = kept.Problem.Length > 0 ? new JsonObject { ["problem"] = kept.Problem }
                 : new JsonObject { ["confirmed"] = kept.Saved.UtcDateTime.ToString("O", CultureInfo.InvariantCulture), ["bytes"] = kept.Bytes };
         }
         if (cluster.Expires is { } expires) line["credentialsExpire"] = expires.UtcDateTime.ToString("O", CultureInfo.InvariantCulture);
-        var warnings = ((string[])[cluster.Warning, names.ProblemOf(cluster.Id)]).Where(text => text.Length > 0).ToList();
+        var warnings = ((string[])[cluster.Warning, _names.ProblemOf(cluster.Id)]).Where(text => text.Length > 0).ToList();
         if (warnings.Count > 0) line["warning"] = string.Join("; ", warnings);
         if (cluster.Error.Length > 0) line["message"] = cluster.Error;
         return (JsonNode)line;
     })]);
 
-    private JsonArray Names() => new([.. names.All.Select(name =>
+    private JsonArray Names() => new([.. _names.All.Select(name =>
     {
         var line = new JsonObject
         {
@@ -113,5 +123,5 @@ public sealed class DebugEndpoints(ClusterReport clusters, LastKnownGood lastKno
         return (JsonNode)line;
     })]);
 
-    private JsonArray List() => new([.. pages.Keys.Append("clusterz").Append("gatewaynamez").Append("list").Order(StringComparer.Ordinal).Select(name => (JsonNode)JsonValue.Create($"/debug/{name}")!)]);
+    private JsonArray List() => new([.. _pages.Keys.Order(StringComparer.Ordinal).Select(name => (JsonNode)JsonValue.Create($"/debug/{name}")!)]);
 }

@@ -18,7 +18,7 @@ internal static class MeshPages
     internal static Dictionary<string, Func<HttpContext, Task<JsonNode>>> All(PushEngine engine, string settings) => new(StringComparer.Ordinal)
     {
         ["syncz"] = _ => Task.FromResult<JsonNode>(Sync(engine)),
-        ["config_dump"] = http => Task.FromResult<JsonNode>(ConfigDumpPage.Json(Asked(engine, http))),
+        ["config_dump"] = http => Task.FromResult<JsonNode>(ConfigDumpPage.Json(ProxyPages.Asked(engine, http))),
         ["connections"] = _ => Task.FromResult<JsonNode>(Connections(engine)),
         ["networkz"] = http => engine.AskAsync<JsonNode>(writer => Networks(writer.Mesh), http.RequestAborted),
         ["registryz"] = http => engine.AskAsync<JsonNode>(writer => Registry(writer.Mesh), http.RequestAborted),
@@ -48,11 +48,6 @@ internal static class MeshPages
         }
         return (JsonNode)line;
     })]);
-
-    /// <summary>The proxy that the query names.</summary>
-    private static ProxyFeed Asked(PushEngine engine, HttpContext http) => http.Request.Query["proxyID"].ToString() is { Length: > 0 } id
-        ? engine.Proxies.FirstOrDefault(feed => feed.Proxy.Id == id) ?? throw new DebugPageException(StatusCodes.Status404NotFound, ConfigDumpPage.NotConnected)
-        : throw new DebugPageException(StatusCodes.Status400BadRequest, ConfigDumpPage.NoProxy);
 
     private static JsonObject Connections(PushEngine engine) => new()
     {

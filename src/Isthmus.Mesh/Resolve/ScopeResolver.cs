@@ -52,7 +52,7 @@ public static class ScopeResolver
     {
         var pod = view.Workloads.Pods.GetValueOrDefault(new ObjectKey(proxy.Cluster, proxy.Namespace, proxy.Name));
         var labels = pod?.Labels ?? proxy.Labels;
-        var sidecar = proxy.Kind == ProxyKind.Sidecar ? SidecarFor(proxy.Namespace, labels, view) : null;
+        var sidecar = SidecarOf(proxy, view);
         var patches = EnvoyFilter.PatchesFor(view.Proxies.Filters.Values, proxy, view.Mesh.RootNamespace, labels);
         var context = proxy.Kind == ProxyKind.Sidecar ? PatchContext.SidecarOutbound : PatchContext.Gateway;
         var scope = new ProxyScope(
@@ -93,6 +93,10 @@ public static class ScopeResolver
     }
 
     /// <summary>One that selects the workload, then the namespace's default, then the root namespace's; the oldest of each.</summary>
+    /// <summary>The Sidecar resource that applies to a proxy; null when none does.</summary>
+    public static Sidecar? SidecarOf(ProxyIdentity proxy, MeshView view) => proxy.Kind == ProxyKind.Sidecar
+        ? SidecarFor(proxy.Namespace, view.Workloads.Pods.GetValueOrDefault(new ObjectKey(proxy.Cluster, proxy.Namespace, proxy.Name))?.Labels ?? proxy.Labels, view) : null;
+
     private static Sidecar? SidecarFor(string ns, ValueMap<string> labels, MeshView view)
     {
         var local = view.Proxies.Sidecars.GetValueOrDefault(ns).OrderBy(sidecar => sidecar.CreatedAt).ThenBy(sidecar => sidecar.Source).ToList();

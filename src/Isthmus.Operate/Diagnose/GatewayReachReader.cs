@@ -47,7 +47,6 @@ public static class GatewayReachReader
         var point = new IPEndPoint(IPAddress.Parse(address), gateway.Port);
         var reach = new GatewayReach(from.Context, from.ProxyPod, to.Context, gateway.Name, point.ToString(), "", true);
         if (from.ProxyPod.Length == 0) return reach with { Error = "no proxy in the system namespace can be asked", IsKnown = false };
-        if (access.StandIn is not null) return reach with { Error = "a snapshot opens no connections", IsKnown = false };
         using var client = new KubeClient(access, "isthmus-verify") { RequestTimeout = Longest };
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
         limit.CancelAfter(Longest);

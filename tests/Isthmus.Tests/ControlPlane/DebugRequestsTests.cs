@@ -7,6 +7,7 @@ using Isthmus.ControlPlane.Settings;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Config;
+using Isthmus.Operate.Install;
 using Isthmus.Testing;
 using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Envoy.Clusters;
@@ -81,6 +82,50 @@ public sealed class DebugRequestsTests : IAsyncLifetime
         using var client = new HttpClient(new HttpClientHandler { AllowAutoRedirect = false });
         using var elsewhere = await client.GetAsync(new Uri($"http://127.0.0.1:{Http}//evil.example/debug"), Stop);
         Assert.Equal("/evil.example/debug", elsewhere.Headers.Location?.ToString());
+    }
+
+    [Fact]
+    public async Task Pages_about_proxies_and_endpoints_have_the_keys_of_istiod()
+    {
+        using var channel = Plain();
+        await _client.CreateAsync(Kinds.Service, new JsonObject
+        {
+            ["apiVersion"] = "v1", ["kind"] = "Service", ["metadata"] = new JsonObject { ["name"] = "orders", ["namespace"] = "shop" },
+            ["spec"] = new JsonObject { ["clusterIP"] = "10.96.0.99", ["ports"] = new JsonArray(new JsonObject { ["name"] = "http", ["port"] = 80 }) },
+        }, Stop);
+        var sidecar = Manifests.ResourceOf(IstioKind.Sidecar);
+        var created = await _client.CreateAsync(sidecar, new JsonObject
+        {
+            ["apiVersion"] = sidecar.ApiVersion, ["kind"] = "Sidecar", ["metadata"] = new JsonObject { ["name"] = "narrow", ["namespace"] = "shop" },
+            ["spec"] = new JsonObject { ["egress"] = new JsonArray(new JsonObject { ["hosts"] = new JsonArray("./*") }) },
+        }, Stop);
+        await using var proxy = await ConnectAsync(channel);
+
+        async Task<JsonNode> JsonAsync(string page) => JsonNode.Parse((await GetAsync(Http, $"/debug/{page}")).Body)!;
+        async Task UntilAsync(Func<Task<bool>> ask)
+        {
+            while (!await ask()) await Task.Delay(20, Stop);
+        }
+        await UntilAsync(async () => (await JsonAsync("endpointz")).AsArray().Any(line => line!["svc"]!.ToString() == "orders.shop.svc.cluster.local:http"));
+        await UntilAsync(async () => (await JsonAsync("sidecarz?proxyID=web.shop"))["name"]!.ToString() == "narrow");
+        var scope = await JsonAsync("sidecarz?proxyID=web.shop");
+        Assert.Equal(("shop", false), (scope["namespace"]!.ToString(), (bool)scope["default"]!));
+        await UntilAsync(async () => (await JsonAsync("sidecarz?proxyID=web.shop"))["services"]!.AsArray().Any(host => host!.ToString() == "orders.shop.svc.cluster.local"));
+
+        var clients = await JsonAsync("adsz");
+        Assert.Equal((1, "web.shop", "c1"), ((int)clients["totalClients"]!, clients["clients"]![0]!["connectionId"]!.ToString(), clients["clients"]![0]!["metadata"]!["CLUSTER_ID"]!.ToString()));
+        Assert.Contains("PassthroughCluster", clients["clients"]![0]!["watches"]![TypeUrls.Cluster]!.AsArray().Select(name => name!.ToString()));
+        await UntilAsync(async () => (await JsonAsync("edsz?proxyID=web.shop")).AsArray().Any(line => line!["cluster_name"]?.ToString() == "outbound|80||orders.shop.svc.cluster.local"));
+        Assert.Equal((HttpStatusCode.BadRequest, "DNS capture is not enabled in the proxy\n"), await GetAsync(Http, "/debug/ndsz?proxyID=web.shop"));
+        foreach (var page in (string[])["edsz", "ndsz", "sidecarz"]) Assert.Equal((HttpStatusCode.BadRequest, "You must provide a proxyID in the query string\n"), await GetAsync(Http, $"/debug/{page}"));
+
+        // The proxy has not accepted what follows from the Sidecar.
+        var resource = "networking.istio.io/v1beta1/Sidecar/shop/narrow";
+        Assert.Equal((1L, "web.shop"), ((long)created["metadata"]!["generation"]!, Assert.Single((await JsonAsync($"config_distribution?resource={resource}")).AsArray())!["proxy"]!.ToString()));
+        Assert.Equal("[]\n", (await GetAsync(Http, $"/debug/config_distribution?resource={resource}&proxy_namespace=other")).Body);
+        Assert.Equal(HttpStatusCode.UnprocessableEntity, (await GetAsync(Http, "/debug/config_distribution")).Status);
+        Assert.Equal(HttpStatusCode.NotFound, (await GetAsync(Http, "/debug/config_distribution?resource=networking.istio.io/v1beta1/Sidecar/shop/none")).Status);
+        Assert.Subset((await JsonAsync("list")).AsArray().Select(page => page!.ToString()).ToHashSet(), new HashSet<string> { "/debug/adsz", "/debug/edsz", "/debug/ndsz", "/debug/sidecarz", "/debug/endpointz", "/debug/config_distribution" });
     }
 
     [Fact]

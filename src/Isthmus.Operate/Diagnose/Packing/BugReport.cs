@@ -30,9 +30,30 @@ public sealed class BugReport(IReadOnlyList<ClusterAccess> clusters, BugReportRe
         var taken = time.GetUtcNow();
         await using var pack = new PackWriter(file, taken);
         var entries = await Task.WhenAll(clusters.Select(access => ReadAsync(access, pack, stop)));
+        await AddReachAsync(entries, pack, stop);
         var manifest = new PackManifest(taken, request.MadeBy, request.Context, request.IstioNamespace, entries, pack.Count);
         await pack.AddAsync(PackLayout.Manifest, manifest.Tree(), stop);
         return manifest;
+    }
+
+    /// <summary>Asks proxies to connect to the gateways of other networks: a snapshot cannot.</summary>
+    private async Task AddReachAsync(IEnumerable<PackedClusterEntry> entries, PackWriter pack, CancellationToken stop)
+    {
+        var answering = clusters.Where(access => entries.Any(entry => entry.Context == access.Name && entry is { Error: "", Objects: > 0 })).ToList();
+        if (answering.Count < 2) return;
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        limit.CancelAfter(request.Timeout);
+        try
+        {
+            var reader = new MeshFactsReader(request.IstioNamespace);
+            var reached = await StepAsync("mesh", "connections to gateways", async () =>
+                await GatewayReachReader.ReadAsync(await Task.WhenAll(answering.Select(access => reader.ReadAsync(access.Name, access, limit.Token))), answering, limit.Token));
+            foreach (var near in reached.Where(reach => reach.Proxy.Length > 0).GroupBy(reach => reach.From, StringComparer.Ordinal)) await pack.AddAsync(PackLayout.Reach(near.Key), PackedReach.Tree(near), stop);
+        }
+        catch (OperationCanceledException) when (!stop.IsCancellationRequested)
+        {
+            // Then 'verify' says that the snapshot does not hold the answer.
+        }
     }
 
     private async Task<PackedClusterEntry> ReadAsync(ClusterAccess access, PackWriter pack, CancellationToken stop)

@@ -21,6 +21,9 @@ internal static class PackLayout
     /// <summary>Why kinds could not be listed, by <see cref="Key"/>.</summary>
     internal static string Unread(string context) => $"{Cluster(context)}/unread.json";
 
+    /// <summary>Which gateways of other networks its proxies reach.</summary>
+    internal static string Reach(string context) => $"{Cluster(context)}/reach.json";
+
     internal static string ServerVersion(string context) => $"{Cluster(context)}/version.json";
 
     internal static string Container(string context, string ns, string pod, string container) => $"{Cluster(context)}/pods/{ns}/{pod}/{container}";

@@ -33,6 +33,8 @@ internal sealed class PackedCluster(MeshPack pack, PackedClusterEntry entry, str
 
     public override StandInAnswer AskPod(string ns, string pod, int port, PodRequest request)
     {
+        if (port == Ports.ProxyAdmin && request.Path.TrimStart('/').Split('?', 2) is ["reach", var asked])
+            return PackedReach.Find(pack.FindText(PackLayout.Reach(entry.Context)), pod, HttpUtility.ParseQueryString(asked)["to"] ?? "") ?? throw Absent("reach");
         if (request.Method != "GET") throw new HttpRequestException($"a snapshot of {TakenAt:u} makes no calls");
         var (path, query) = request.Path.TrimStart('/').Split('?', 2) is [var before, var after] ? (before, after) : (request.Path.TrimStart('/'), "");
         if (port == Ports.ProxyAdmin) return AskProxy(PackLayout.Container(entry.Context, ns, pod, "istio-proxy"), path, query);

@@ -15,8 +15,8 @@ internal sealed class PodCollector(KubeClient client, PackWriter pack, TimeSpan?
     /// <summary>Bounds of one log: the last lines, and their bytes.</summary>
     private const int MostLines = 5000, MostBytes = 4 << 20;
 
-    /// <summary>Pages that need a question.</summary>
-    private static readonly HashSet<string> Asking = new(StringComparer.Ordinal) { "/debug/config_dump", "/debug/sourcez", "/debug/distribution", "/debug/preview", "/debug/list", "/debug/metricsz" };
+    /// <summary>Pages that need a question, or repeat what others say.</summary>
+    private static readonly HashSet<string> Asking = new(StringComparer.Ordinal) { "/debug/config_dump", "/debug/sourcez", "/debug/distribution", "/debug/preview", "/debug/edsz", "/debug/ndsz", "/debug/sidecarz", "/debug/config_distribution", "/debug/adsz", "/debug/endpointz", "/debug/list", "/debug/metricsz" };
 
     /// <summary>What every control plane has that can be asked by trace and verify.</summary>
     private static readonly string[] Needed = ["/debug/clusterz", "/debug/problemz", "/debug/history", "/debug/syncz"];

@@ -54,11 +54,11 @@ internal static class ClusterStats
 {
     public static IReadOnlyList<Stat<ClusterState>> All { get; } =
     [
-        new("upstream_cx_active", true, "Open connections to hosts.", cluster => cluster.Counters.ActiveConnections),
+        new("upstream_cx_active", true, "Open connections to hosts.", cluster => cluster.Use.ActiveConnections),
         new("upstream_cx_total", false, "Connections opened to hosts.", cluster => cluster.Counters.Connects),
         new("upstream_cx_http1_total", false, "Those for HTTP/1.", cluster => cluster.Counters.Http1Connects),
         new("upstream_cx_http2_total", false, "Those for HTTP/2.", cluster => cluster.Counters.Http2Connects),
-        new("upstream_cx_destroy", false, "Those that were closed, or could not be opened.", cluster => Math.Max(0, cluster.Counters.Connects - cluster.Counters.ActiveConnections)),
+        new("upstream_cx_destroy", false, "Those that were closed, or could not be opened.", cluster => Math.Max(0, cluster.Counters.Connects - cluster.Use.ActiveConnections)),
         new("upstream_cx_connect_fail", false, "Connections that could not be opened.", cluster => cluster.Counters.ConnectFailures),
         new("upstream_cx_connect_timeout", false, "Connections that were not open in time.", cluster => cluster.Counters.ConnectTimeouts),
         new("upstream_cx_protocol_error", false, "Connections on which a host broke the protocol.", cluster => cluster.Counters.ProtocolErrors),
@@ -79,17 +79,17 @@ internal static class ClusterStats
         new("upstream_rq_retry_success", false, "Retries that got a response which needed no other retry.", cluster => cluster.Counters.RetrySuccesses),
         new("upstream_rq_retry_overflow", false, "Retries not made because of `maxRetries` or a retry budget.", cluster => cluster.Counters.RetryOverflows),
         new("upstream_rq_retry_limit_exceeded", false, "Requests that failed after all their retries.", cluster => cluster.Counters.RetryLimits),
-        new("upstream_rq_pending_active", true, "Requests that wait for a connection.", cluster => cluster.Counters.PendingRequests),
+        new("upstream_rq_pending_active", true, "Requests that wait for a connection.", cluster => cluster.Use.PendingRequests),
         new("upstream_rq_pending_total", false, "Requests that had to wait for a connection.", cluster => cluster.Counters.PendingTotal),
         new("upstream_rq_pending_overflow", false, "Requests refused because of `http1MaxPendingRequests` or `http2MaxRequests`.", cluster => cluster.Counters.PendingOverflows),
-        new("circuit_breakers.default.cx_open", true, "1 while `maxConnections` is reached.", cluster => Open(cluster.Counters.ActiveConnections, cluster.Config.Limits.Connections)),
-        new("circuit_breakers.default.rq_pending_open", true, "1 while `http1MaxPendingRequests` is reached.", cluster => Open(cluster.Counters.PendingRequests, cluster.Config.Limits.Pending)),
+        new("circuit_breakers.default.cx_open", true, "1 while `maxConnections` is reached.", cluster => Open(cluster.Use.ActiveConnections, cluster.Config.Limits.Connections)),
+        new("circuit_breakers.default.rq_pending_open", true, "1 while `http1MaxPendingRequests` is reached.", cluster => Open(cluster.Use.PendingRequests, cluster.Config.Limits.Pending)),
         new("circuit_breakers.default.rq_open", true, "1 while `http2MaxRequests` is reached.", cluster => Open(Active(cluster), cluster.Config.Limits.Requests)),
-        new("circuit_breakers.default.rq_retry_open", true, "1 while `maxRetries` is reached.", cluster => Open(cluster.Counters.ActiveRetries, cluster.Config.Limits.Retries)),
-        new("circuit_breakers.default.remaining_cx", true, "Connections left until `maxConnections`.", cluster => Left(cluster.Counters.ActiveConnections, cluster.Config.Limits.Connections)),
-        new("circuit_breakers.default.remaining_pending", true, "Requests left until `http1MaxPendingRequests`.", cluster => Left(cluster.Counters.PendingRequests, cluster.Config.Limits.Pending)),
+        new("circuit_breakers.default.rq_retry_open", true, "1 while `maxRetries` is reached.", cluster => Open(cluster.Use.ActiveRetries, cluster.Config.Limits.Retries)),
+        new("circuit_breakers.default.remaining_cx", true, "Connections left until `maxConnections`.", cluster => Left(cluster.Use.ActiveConnections, cluster.Config.Limits.Connections)),
+        new("circuit_breakers.default.remaining_pending", true, "Requests left until `http1MaxPendingRequests`.", cluster => Left(cluster.Use.PendingRequests, cluster.Config.Limits.Pending)),
         new("circuit_breakers.default.remaining_rq", true, "Requests left until `http2MaxRequests`.", cluster => Left(Active(cluster), cluster.Config.Limits.Requests)),
-        new("circuit_breakers.default.remaining_retries", true, "Retries left until `maxRetries`.", cluster => Left(cluster.Counters.ActiveRetries, cluster.Config.Limits.Retries)),
+        new("circuit_breakers.default.remaining_retries", true, "Retries left until `maxRetries`.", cluster => Left(cluster.Use.ActiveRetries, cluster.Config.Limits.Retries)),
         new("upstream_rq_timeout", false, "Requests whose response did not begin in time.", cluster => cluster.Counters.Timeouts),
         new("upstream_rq_per_try_timeout", false, "Attempts that took longer than `perTryTimeout`.", cluster => cluster.Counters.TryTimeouts),
         new("upstream_rq_max_duration_reached", false, "Attempts that took longer than the cluster allows.", cluster => cluster.Counters.DurationLimits),
@@ -98,12 +98,12 @@ internal static class ClusterStats
         new("membership_healthy", true, "Hosts that are healthy and not ejected.", cluster => cluster.HealthyHosts),
         new("membership_change", false, "Changes of the hosts.", cluster => cluster.Counters.MembershipChanges),
         new("outlier_detection.ejections_active", true, "Hosts that are ejected.", cluster => cluster.EjectedHosts),
-        new("outlier_detection.ejections_enforced_total", false, "Hosts that outlier detection ejected.", cluster => cluster.Ejections),
-        new("outlier_detection.ejections_overflow", false, "Hosts that were not ejected because of `maxEjectionPercent`.", cluster => cluster.EjectionOverflows),
+        new("outlier_detection.ejections_enforced_total", false, "Hosts that outlier detection ejected.", cluster => cluster.Counters.Ejections),
+        new("outlier_detection.ejections_overflow", false, "Hosts that were not ejected because of `maxEjectionPercent`.", cluster => cluster.Counters.EjectionOverflows),
     ];
 
     // Requests that wait for a connection are not active yet.
-    private static long Active(ClusterState cluster) => Math.Max(0, cluster.Counters.ActiveRequests - cluster.Counters.PendingRequests);
+    private static long Active(ClusterState cluster) => Math.Max(0, cluster.Use.ActiveRequests - cluster.Use.PendingRequests);
 
     private static long Open(long active, long limit) => active >= limit ? 1 : 0;
 

@@ -25,20 +25,26 @@ internal sealed class ClusterState
     private long _impairedUntil;
     private volatile bool _hasDoubted;
 
-    public ClusterState(ClusterSnapshot config, TimeProvider time, Random random)
+    /// <param name="before">The state of an earlier resource of this name, which may still be in use; null: there is none.</param>
+    public ClusterState(ClusterSnapshot config, TimeProvider time, Random random, ClusterState? before = null)
     {
         Config = config;
+        Counters = before?.Counters ?? new();
         _time = time;
         _random = random;
         _warmup = config.SlowStart is null ? null : new Warmup(config.SlowStart, time);
-        _outliers = config.Outlier is null ? null : new OutlierDetector(config.Outlier, time);
+        _outliers = config.Outlier is null ? null : new OutlierDetector(config.Outlier, time, Counters);
         if (config.Dynamic is { } dynamic) Names = new(this, dynamic, time);
         if (config.Inline is not null) Update(config.Inline);
     }
 
     public ClusterSnapshot Config { get; }
 
-    public ClusterCounters Counters { get; } = new();
+    /// <summary>As in Envoy, they go on when the resource changes.</summary>
+    public ClusterCounters Counters { get; }
+
+    /// <summary>What counts against the limits.</summary>
+    public ClusterUse Use { get; } = new();
 
     /// <summary>Chooses hosts by the names that requests bring along; null: hosts do not depend on them.</summary>
     public DynamicNames? Names { get; }
@@ -46,11 +52,6 @@ internal sealed class ClusterState
     public HostSet Hosts => _hosts;
 
     public LoadAssignment Assignment => _assignment;
-
-    public long Ejections => _outliers?.Ejections ?? 0;
-
-    /// <summary>Hosts that were not ejected because too many were.</summary>
-    public long EjectionOverflows => _outliers?.Overflows ?? 0;
 
     public long EjectedHosts
     {
@@ -149,28 +150,28 @@ internal sealed class ClusterState
     public bool TryBeginRequest(bool canQueue)
     {
         var limits = Config.Limits;
-        if (Interlocked.Increment(ref Counters.ActiveRequests) <= limits.Requests || (canQueue && limits.Connections <= limits.Requests)) return true;
-        Interlocked.Decrement(ref Counters.ActiveRequests);
+        if (Interlocked.Increment(ref Use.ActiveRequests) <= limits.Requests || (canQueue && limits.Connections <= limits.Requests)) return true;
+        Interlocked.Decrement(ref Use.ActiveRequests);
         Interlocked.Increment(ref Counters.PendingOverflows);
         return false;
     }
 
-    public void EndRequest() => Interlocked.Decrement(ref Counters.ActiveRequests);
+    public void EndRequest() => Interlocked.Decrement(ref Use.ActiveRequests);
 
     /// <summary>Reserves a place for a request that has no connection yet; false when the circuit breaker is open.</summary>
     public bool TryBeginPending()
     {
-        if (Interlocked.Increment(ref Counters.PendingRequests) <= Config.Limits.Pending)
+        if (Interlocked.Increment(ref Use.PendingRequests) <= Config.Limits.Pending)
         {
             Interlocked.Increment(ref Counters.PendingTotal);
             return true;
         }
-        Interlocked.Decrement(ref Counters.PendingRequests);
+        Interlocked.Decrement(ref Use.PendingRequests);
         Interlocked.Increment(ref Counters.PendingOverflows);
         return false;
     }
 
-    public void EndPending() => Interlocked.Decrement(ref Counters.PendingRequests);
+    public void EndPending() => Interlocked.Decrement(ref Use.PendingRequests);
 
     /// <summary>Reserves a connection slot of the cluster; false when the circuit breaker is open.</summary>
     public bool TryBeginConnection()
@@ -184,24 +185,24 @@ internal sealed class ClusterState
     /// <param name="isFirst">Reserves the slot even beyond the limit.</param>
     public bool TryTakeConnection(bool isFirst)
     {
-        if (Interlocked.Increment(ref Counters.ActiveConnections) <= Config.Limits.Connections || isFirst) return true;
-        Interlocked.Decrement(ref Counters.ActiveConnections);
+        if (Interlocked.Increment(ref Use.ActiveConnections) <= Config.Limits.Connections || isFirst) return true;
+        Interlocked.Decrement(ref Use.ActiveConnections);
         return false;
     }
 
-    public void EndConnection() => Interlocked.Decrement(ref Counters.ActiveConnections);
+    public void EndConnection() => Interlocked.Decrement(ref Use.ActiveConnections);
 
     /// <summary>Reserves a slot for a retry, until the retry is settled; false when the circuit breaker is open.</summary>
     public bool TryBeginRetry()
     {
-        var most = Config.Limits.Budget is { } budget ? Math.Max((long)(budget.Percent / 100 * Volatile.Read(ref Counters.ActiveRequests)), budget.Least) : Config.Limits.Retries;
-        if (Interlocked.Increment(ref Counters.ActiveRetries) <= most) return true;
-        Interlocked.Decrement(ref Counters.ActiveRetries);
+        var most = Config.Limits.Budget is { } budget ? Math.Max((long)(budget.Percent / 100 * Volatile.Read(ref Use.ActiveRequests)), budget.Least) : Config.Limits.Retries;
+        if (Interlocked.Increment(ref Use.ActiveRetries) <= most) return true;
+        Interlocked.Decrement(ref Use.ActiveRetries);
         Interlocked.Increment(ref Counters.RetryOverflows);
         return false;
     }
 
-    public void EndRetry() => Interlocked.Decrement(ref Counters.ActiveRetries);
+    public void EndRetry() => Interlocked.Decrement(ref Use.ActiveRetries);
 
     /// <summary>
     /// Records that a host could not be reached. Others are preferred for a while, longer if the failure took long: a refusal costs
@@ -292,12 +293,18 @@ internal sealed class ClusterState
     private static (string, ValueMap<string>) Key(Endpoint endpoint) => (endpoint.AddressText, endpoint.TransportMatch);
 }
 
-/// <summary>Counters of one cluster since it appeared, with the names of Envoy's statistics.</summary>
-internal sealed class ClusterCounters
+/// <summary>What requests use of a cluster at the moment.</summary>
+internal sealed class ClusterUse
 {
     public long ActiveRequests;
     public long ActiveConnections;
     public long ActiveRetries;
+    public long PendingRequests;
+}
+
+/// <summary>Counters of one cluster since it appeared, with the names of Envoy's statistics.</summary>
+internal sealed class ClusterCounters
+{
     public long Connects;
     public long ConnectFailures;
     public long ConnectTimeouts;
@@ -316,7 +323,6 @@ internal sealed class ClusterCounters
     public long RetryOverflows;
     public long RetryLimits;
     public long ConnectionOverflows;
-    public long PendingRequests;
     public long PendingTotal;
     public long PendingOverflows;
     public long NoHost;
@@ -327,6 +333,10 @@ internal sealed class ClusterCounters
     public long MembershipChanges;
     public long BytesSent;
     public long BytesReceived;
+    public long Ejections;
+
+    /// <summary>How often a host stayed because too many were ejected.</summary>
+    public long EjectionOverflows;
 
     /// <summary>A host did not answer in time.</summary>
     public void TimedOut(TimeLimit limit)

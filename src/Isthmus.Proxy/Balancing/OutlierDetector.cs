@@ -14,17 +14,14 @@ internal sealed record OutlierSettings(
 internal enum AttemptResult { Success, ServerError, GatewayError, ConnectFailed }
 
 /// <summary>Counts failures of the hosts of one cluster and ejects those that fail too often in a row.</summary>
-internal sealed class OutlierDetector(OutlierSettings settings, TimeProvider time)
+/// <param name="counters">Of the cluster; null: its own.</param>
+internal sealed class OutlierDetector(OutlierSettings settings, TimeProvider time, ClusterCounters? counters = null)
 {
     private readonly Lock _lock = new();   // guards the hosts' outlier memories and the count of ejections
     private readonly long _begun = time.GetTimestamp();
-    private long _ejections;
-    private long _overflows;
+    private readonly ClusterCounters _counters = counters ?? new();
 
-    public long Ejections => Interlocked.Read(ref _ejections);
-
-    /// <summary>How often a host stayed because too many were ejected.</summary>
-    public long Overflows => Interlocked.Read(ref _overflows);
+    public long Ejections => Interlocked.Read(ref _counters.Ejections);
 
     /// <summary>Records an attempt; returns the timestamp until which the host is now ejected, or 0.</summary>
     public long Report(Host host, AttemptResult result, IReadOnlyList<Host> all)
@@ -71,7 +68,7 @@ internal sealed class OutlierDetector(OutlierSettings settings, TimeProvider tim
         var ejected = all.Count(h => h.IsEjected(now));
         if (ejected > 0 && ejected * 100 >= settings.MaxPercent * all.Count)
         {
-            Interlocked.Increment(ref _overflows);
+            Interlocked.Increment(ref _counters.EjectionOverflows);
             return 0;
         }
         var memory = host.Outlier;
@@ -87,7 +84,7 @@ internal sealed class OutlierDetector(OutlierSettings settings, TimeProvider tim
         if (length > settings.MaxEjection) length = settings.MaxEjection;
         memory.LastEjectedUntil = AtNextLook(now + (long)(length.TotalSeconds * time.TimestampFrequency));
         host.Eject(memory.LastEjectedUntil);
-        Interlocked.Increment(ref _ejections);
+        Interlocked.Increment(ref _counters.Ejections);
         return memory.LastEjectedUntil;
     }
 }

@@ -26,7 +26,7 @@ internal sealed class SnapshotState : IDisposable
         _background = background;
         _ports = ports;
         _secrets = secrets;
-        _warming = new(config => new ClusterState(config, ports.Time, ports.Random));
+        _warming = new((config, before) => new ClusterState(config, ports.Time, ports.Random, before));
         _secrets.Changed += OnSecret;
     }
 

@@ -13,8 +13,8 @@ namespace Isthmus.Proxy.Snapshot;
 /// opens no socket, reads no clock and takes no lock. Each method takes what happened and returns what follows. A change costs what needs
 /// the changed resource, not all that there is.
 /// </summary>
-/// <param name="create">Makes the runtime state of a cluster.</param>
-internal sealed class Warming(Func<ClusterSnapshot, ClusterState> create)
+/// <param name="create">Makes the runtime state of a cluster; the second is that of an earlier resource of its name.</param>
+internal sealed class Warming(Func<ClusterSnapshot, ClusterState?, ClusterState> create)
 {
     /// <summary>Envoy's <c>initial_fetch_timeout</c>: how long a listener waits for the first clusters, and for a secret that nobody says is
     /// missing.</summary>
@@ -120,7 +120,8 @@ internal sealed class Warming(Func<ClusterSnapshot, ClusterState> create)
         switch (typeUrl)
         {
             case TypeUrls.Cluster:
-                var cluster = create(ClusterDecoder.Decode(Cluster.Parser.ParseFrom(bytes)));
+                var before = _clusters.TryGetValue(name, out var earlier) ? earlier.Waiting ?? earlier.Active : null;
+                var cluster = create(ClusterDecoder.Decode(Cluster.Parser.ParseFrom(bytes)), before);
                 Change(name, Put(_clusters, resource, around), entry =>
                 {
                     if (entry.Waiting is { } dropped) Retire(dropped, result);

@@ -58,14 +58,14 @@ internal sealed class MeshMetrics(ProxyIdentity identity, HistogramBuckets? buck
     /// <summary>Peers choose what they say about themselves: with more series than that, new ones no longer depend on it.</summary>
     internal const int MostSeries = 10_000;
 
+    private const int MostKeys = 2 * MostSeries;
+
     /// <summary>What determines the labels, cheap to compare: most are references to long-lived objects.</summary>
     internal readonly record struct Key(
         ClusterState? Cluster, string ClusterName, Endpoint? Endpoint, Direction Direction, string Peer, string PeerMetadata, string UpstreamPeer,
         int Status, EndReason Reason, bool Exhausted, string Grpc, int Version, MetricRules? Rules = null, TagValues? Tags = null);
 
-    private readonly ConcurrentDictionary<Key, MeshCounts> _http = new();
-    private readonly ConcurrentDictionary<Key, MeshCounts> _calls = new();
-    private readonly ConcurrentDictionary<Key, MeshCounts> _tcp = new();
+    private readonly Family _http = new(), _calls = new(), _tcp = new();
     private readonly HistogramBuckets _buckets = buckets ?? HistogramBuckets.Default;
     private int _series;
     private long _overflows;
@@ -91,12 +91,12 @@ internal sealed class MeshMetrics(ProxyIdentity identity, HistogramBuckets? buck
     /// <summary>How often there were too many series to tell a peer's metadata or the values of tags.</summary>
     public long Overflows => Interlocked.Read(ref _overflows);
 
-    public IEnumerable<MeshCounts> Http => _http.Values;
+    public IEnumerable<MeshCounts> Http => _http.All.Values;
 
     /// <summary>The messages of gRPC calls.</summary>
-    public IEnumerable<MeshCounts> Calls => _calls.Values;
+    public IEnumerable<MeshCounts> Calls => _calls.All.Values;
 
-    public IEnumerable<MeshCounts> Tcp => _tcp.Values;
+    public IEnumerable<MeshCounts> Tcp => _tcp.All.Values;
 
     /// <param name="direction">Of the listener.</param>
     /// <param name="r">The request.</param>
@@ -159,19 +159,66 @@ internal sealed class MeshMetrics(ProxyIdentity identity, HistogramBuckets? buck
         r.Counted = new(true, r.BytesReceived, r.BytesSent);
     }
 
-    private MeshCounts Find(ConcurrentDictionary<Key, MeshCounts> series, Key key, TrafficRecord r)
+    /// <summary>Pods come and go, and with them endpoints and what peers say: keys are many more than series, and only a cache.</summary>
+    private sealed class Family
     {
-        if (series.TryGetValue(key, out var found)) return found;
-        if (Volatile.Read(ref _series) >= MostSeries)
+        private readonly ConcurrentDictionary<Key, MeshCounts> _known = new();
+        private readonly ConcurrentDictionary<Key, MeshLabels> _labels = new();
+        private int _cached;
+
+        public ConcurrentDictionary<(string Labels, MetricRules? Rules, TagValues? Tags), MeshCounts> All { get; } = new();
+
+        public MeshCounts? Find(Key key) => _known.GetValueOrDefault(key);
+
+        public MeshLabels? LabelsOf(Key key) => _labels.GetValueOrDefault(key);
+
+        public void Keep(Key key, MeshCounts counts) => Keep(_known, key, counts);
+
+        public void Keep(Key key, MeshLabels labels) => Keep(_labels, key, labels);
+
+        private void Keep<T>(ConcurrentDictionary<Key, T> cache, Key key, T value)
         {
-            Interlocked.Increment(ref _overflows);
-            key = key with { PeerMetadata = "", Tags = null };
+            if (Interlocked.Increment(ref _cached) > MostKeys)
+            {
+                Volatile.Write(ref _cached, 0);
+                _known.Clear();
+                _labels.Clear();
+            }
+            cache[key] = value;
         }
-        return series.GetOrAdd(key, static (k, s) =>
+    }
+
+    private MeshCounts Find(Family family, Key key, TrafficRecord r)
+    {
+        if (family.Find(key) is { } known) return known;
+        var labels = Labels(family, key, r);
+        if (!family.All.TryGetValue((labels.Text, key.Rules, key.Tags), out var counts))
         {
-            Interlocked.Increment(ref s.Self._series);
-            return new(s.Self.Labels(k, s.Record, s.IsCall), k.Rules, k.Tags, s.Self._buckets);
-        }, (Self: this, Record: r, IsCall: ReferenceEquals(series, _calls)));
+            if (Volatile.Read(ref _series) >= MostSeries)
+            {
+                Interlocked.Increment(ref _overflows);
+                key = key with { PeerMetadata = "", Tags = null };
+                if (family.Find(key) is { } reduced) return reduced;
+                labels = Labels(family, key, r);
+            }
+            counts = family.All.GetOrAdd((labels.Text, key.Rules, key.Tags), static (of, s) =>
+            {
+                Interlocked.Increment(ref s.Self._series);
+                return new(s.Labels, of.Rules, of.Tags, s.Self._buckets);
+            }, (Self: this, Labels: labels));
+        }
+        family.Keep(key, counts);
+        return counts;
+    }
+
+    /// <summary>Tags are not part of them: they may be others with each request.</summary>
+    private MeshLabels Labels(Family family, Key key, TrafficRecord r)
+    {
+        key = key with { Rules = null, Tags = null };
+        if (family.LabelsOf(key) is { } known) return known;
+        var labels = Labels(key, r, ReferenceEquals(family, _calls));
+        family.Keep(key, labels);
+        return labels;
     }
 
     private static Key KeyOf(Direction direction, TrafficRecord r, string grpc) => new(

@@ -46,6 +46,26 @@ public sealed class SnapshotStateTests
         Assert.Equal(version, _state.Current.Version);
     }
 
+    /// <summary>Envoy keeps statistics by the name of the cluster. What is in use of a limit is that of each version.</summary>
+    [Fact]
+    public void Counters_go_on_when_the_resource_changes_and_begin_anew_when_it_comes_back()
+    {
+        Apply<ClusterLoadAssignment>(TypeUrls.Endpoints, Endpoints("a", 1));
+        Apply<Cluster>(TypeUrls.Cluster, Eds("a"));
+        var first = _state.Current.Clusters["a"];
+        first.Counters.Count(200);
+        Assert.True(first.TryBeginRequest(canQueue: false));
+        Apply<Cluster>(TypeUrls.Cluster, Eds("a", """, "connect_timeout": "3s" """));
+        var second = _state.Current.Clusters["a"];
+        // A request that began before ends now.
+        first.Counters.Count(200);
+        first.EndRequest();
+        Assert.Equal((2, 0), (second.Counters.Completed2xx, second.Use.ActiveRequests));
+        _state.Apply(new(TypeUrls.Cluster, [], ["a"], "2"));
+        Apply<Cluster>(TypeUrls.Cluster, Eds("a"));
+        Assert.Equal(0, _state.Current.Clusters["a"].Counters.Completed2xx);
+    }
+
     [Fact]
     public void An_equal_resource_changes_nothing_and_a_changed_one_replaces_its_cluster()
     {

@@ -106,7 +106,7 @@ public sealed class WarmingTests
     /// <summary>One that does what follows, as <see cref="SnapshotState"/> does, but by itself and at once.</summary>
     private sealed class Run
     {
-        private readonly Warming _warming = new(config => new ClusterState(config, TimeProvider.System, new Random(1)));
+        private readonly Warming _warming = new((config, before) => new ClusterState(config, TimeProvider.System, new Random(1), before));
         private readonly Dictionary<string, SecretStanding> _secrets = new(StringComparer.Ordinal);
         private readonly HashSet<ClusterState> _resolving = [];
         private DateTimeOffset _now = DateTimeOffset.UnixEpoch;

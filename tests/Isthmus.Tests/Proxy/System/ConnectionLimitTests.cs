@@ -32,7 +32,7 @@ public sealed class ConnectionLimitTests
         {
             answers.Add(client.GetStringAsync($"http://127.0.0.1:{proxy.Port}/{i}", Stop));
             if (i == 0) await gate.ArrivedAsync(1);
-            else await UntilAsync(() => Counters(proxy).PendingRequests == i);
+            else await UntilAsync(() => Use(proxy).PendingRequests == i);
         }
         Assert.Single(gate.Seen);
         Assert.Equal(3, Counters(proxy).ConnectionOverflows);
@@ -41,7 +41,7 @@ public sealed class ConnectionLimitTests
         Assert.Equal(["/0", "/1", "/2", "/3"], await Task.WhenAll(answers));
         Assert.Equal(["/0", "/1", "/2", "/3"], gate.Seen);
         Assert.Equal(closesEach ? 4 : 1, Counters(proxy).Connects);
-        Assert.Equal(0, Counters(proxy).PendingRequests);
+        Assert.Equal(0, Use(proxy).PendingRequests);
     }
 
     [Fact]
@@ -55,12 +55,12 @@ public sealed class ConnectionLimitTests
         var first = client.GetStringAsync($"http://127.0.0.1:{proxy.Port}/1", Stop);
         await gate.ArrivedAsync(1);
         var second = client.GetStringAsync($"http://127.0.0.1:{proxy.Port}/2", Stop);
-        await UntilAsync(() => Counters(proxy).PendingRequests == 1);
+        await UntilAsync(() => Use(proxy).PendingRequests == 1);
         using var third = await client.GetAsync($"http://127.0.0.1:{proxy.Port}/3", Stop);
         Assert.Equal(HttpStatusCode.ServiceUnavailable, third.StatusCode);
         Assert.Equal("true", third.Headers.GetValues("x-envoy-overloaded").Single());
         Assert.Equal("upstream connect error or disconnect/reset before headers. reset reason: overflow", await third.Content.ReadAsStringAsync(Stop));
-        await UntilAsync(() => Counters(proxy).ActiveRequests == 2); // the third ends after its response
+        await UntilAsync(() => Use(proxy).ActiveRequests == 2); // the third ends after its response
         var stats = StatsText.Plain(proxy.Plane, "^cluster.up.");
         foreach (var line in (string[])[
             "upstream_cx_overflow: 1", "upstream_rq_pending_overflow: 1", "upstream_rq_pending_active: 1", "upstream_rq_pending_total: 2", "upstream_rq_active: 1",
@@ -85,7 +85,7 @@ public sealed class ConnectionLimitTests
         proxy.Route(""" "route": {"cluster": "up", "timeout": "0.1s"} """);
         using var second = await client.GetAsync($"http://127.0.0.1:{proxy.Port}/2", Stop);
         Assert.Equal(HttpStatusCode.GatewayTimeout, second.StatusCode);
-        Assert.Equal(0, Counters(proxy).PendingRequests);
+        Assert.Equal(0, Use(proxy).PendingRequests);
         Assert.Equal(0, proxy.Plane.State.Current.Clusters["up"].AllHosts.Single().Counters.Timeouts);
         gate.Open();
         Assert.Equal("/1", await first);
@@ -106,9 +106,9 @@ public sealed class ConnectionLimitTests
         {
             await leaver.ConnectAsync(IPAddress.Loopback, proxy.Port, Stop);
             await leaver.SendAsync("GET /2 HTTP/1.1\r\nhost: x\r\n\r\n"u8.ToArray(), Stop);
-            await UntilAsync(() => Counters(proxy).PendingRequests == 1);
+            await UntilAsync(() => Use(proxy).PendingRequests == 1);
         }
-        await UntilAsync(() => Counters(proxy).PendingRequests == 0);
+        await UntilAsync(() => Use(proxy).PendingRequests == 0);
         gate.Open();
         Assert.Equal("/1", await first);
         Assert.Equal("/3", await client.GetStringAsync($"http://127.0.0.1:{proxy.Port}/3", Stop));
@@ -140,8 +140,8 @@ public sealed class ConnectionLimitTests
         using var client = new HttpClient();
         var answers = await Task.WhenAll(Enumerable.Range(0, 20).Select(i => client.GetAsync($"http://127.0.0.1:{proxy.Port}/{i}", Stop)));
         Assert.All(answers, answer => Assert.Equal(HttpStatusCode.ServiceUnavailable, answer.StatusCode));
-        Assert.Equal(0, Counters(proxy).PendingRequests);
-        Assert.Equal(0, Counters(proxy).ActiveConnections);
+        Assert.Equal(0, Use(proxy).PendingRequests);
+        Assert.Equal(0, Use(proxy).ActiveConnections);
     }
 
     [Fact]
@@ -180,8 +180,8 @@ public sealed class ConnectionLimitTests
         });
         Assert.True(answered > 2000, $"only {answered} answers");
         Assert.InRange(most, 1, 3);
-        await UntilAsync(() => Counters(proxy) is { PendingRequests: 0, ActiveRequests: 0 });
-        Assert.InRange(Counters(proxy).ActiveConnections, 0, 3);
+        await UntilAsync(() => Use(proxy) is { PendingRequests: 0, ActiveRequests: 0 });
+        Assert.InRange(Use(proxy).ActiveConnections, 0, 3);
     }
 
     [Fact]
@@ -218,16 +218,16 @@ public sealed class ConnectionLimitTests
         {
             answers.Add(GetAsync(proxy, $"{host}.example", answers.Count));
             if (answers.Count == 1) await UntilAsync(() => seen.Count == 1);
-            else await UntilAsync(() => Counters(proxy).PendingRequests == answers.Count - 1);
+            else await UntilAsync(() => Use(proxy).PendingRequests == answers.Count - 1);
         }
-        Assert.Equal(1, Counters(proxy).ActiveConnections);
+        Assert.Equal(1, Use(proxy).ActiveConnections);
         open.SetResult();
         Assert.Equal(((string[])["a", "b", "a", "c", "c", "b"]).Select(host => (HttpStatusCode.OK, $"{host}.example")), await Task.WhenAll(answers));
         Assert.Equal(["/0", "/1", "/2", "/3", "/4", "/5"], seen);
         // c twice in a row shares one.
         Assert.Equal(5, Counters(proxy).Connects);
-        await UntilAsync(() => Counters(proxy) is { PendingRequests: 0, ActiveRequests: 0 });
-        Assert.InRange(Counters(proxy).ActiveConnections, 0, 1);
+        await UntilAsync(() => Use(proxy) is { PendingRequests: 0, ActiveRequests: 0 });
+        Assert.InRange(Use(proxy).ActiveConnections, 0, 1);
     }
 
     [Theory]
@@ -243,7 +243,7 @@ public sealed class ConnectionLimitTests
         foreach (var host in (string[])["a.example", "b.example", "a.example"])
         {
             Assert.Equal((HttpStatusCode.OK, host), await GetAsync(proxy, host, 0));
-            await UntilAsync(() => Counters(proxy) is { ActiveRequests: 0, ActiveConnections: 1 }, () => $"after {host}: {Counters(proxy).ActiveRequests} requests, {Counters(proxy).ActiveConnections} connections");
+            await UntilAsync(() => Use(proxy) is { ActiveRequests: 0, ActiveConnections: 1 }, () => $"after {host}: {Use(proxy).ActiveRequests} requests, {Use(proxy).ActiveConnections} connections");
         }
         Assert.Equal(3, Counters(proxy).Connects);
     }
@@ -303,6 +303,8 @@ public sealed class ConnectionLimitTests
     }
 
     private static ClusterCounters Counters(LoopbackProxy proxy) => proxy.Plane.State.Current.Clusters["up"].Counters;
+
+    private static ClusterUse Use(LoopbackProxy proxy) => proxy.Plane.State.Current.Clusters["up"].Use;
 
     private static async Task UntilAsync(Func<bool> isSo, Func<string>? state = null)
     {

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Google.Protobuf;
 using Isthmus.Kubernetes.Yaml;
 using Isthmus.Proxy.Admin;
 using Isthmus.Proxy.Snapshot;
@@ -263,6 +264,25 @@ public sealed class MetricTests
         Assert.Equal(MeshMetrics.MostSeries + 1, metrics.Http.Count());
         Assert.Equal(10, metrics.Overflows);
         Assert.Equal("unknown", metrics.Http.Single(counts => counts.Requests == 10).LabelsOf("istio_requests_total")!.Single(label => label.Key == "host").Value);
+    }
+
+    /// <summary>A proxy that runs for months meets more Pods than it may have series.</summary>
+    [Fact]
+    public void Peers_that_come_and_go_with_the_same_labels_are_one_series()
+    {
+        var metrics = new MeshMetrics(ProxyIdentity.Unknown);
+        var record = LogFormatTests.Record();
+        const int Pods = 3 * MeshMetrics.MostSeries;
+        for (var i = 0; i < Pods; i++)
+        {
+            var said = new Google.Protobuf.WellKnownTypes.Struct { Fields = { ["NAME"] = Google.Protobuf.WellKnownTypes.Value.ForString($"web-{i}"), ["NAMESPACE"] = Google.Protobuf.WellKnownTypes.Value.ForString("shop"), ["WORKLOAD_NAME"] = Google.Protobuf.WellKnownTypes.Value.ForString("web") } };
+            record.PeerMetadata = Convert.ToBase64String(said.ToByteArray());
+            metrics.Request(Direction.Inbound, record);
+        }
+        Assert.Equal(0, metrics.Overflows);
+        var counts = Assert.Single(metrics.Http);
+        Assert.Equal(Pods, counts.Requests);
+        Assert.Contains("source_workload=\"web\"", counts.TextOf("istio_requests_total"), StringComparison.Ordinal);
     }
 
     [Fact]

@@ -52,7 +52,7 @@ public sealed class PoolFieldTests
         released.SetResult();
         var statuses = (await Task.WhenAll(calls)).Select(answer => answer.Status).ToList();
         Assert.Equal((most, 4 - most), (statuses.Count(status => status == 200), statuses.Count(status => status == 503)));
-        Assert.Equal(0, proxy.Plane.State.Current.Clusters["outbound|80||web.example"].Counters.ActiveRetries);
+        Assert.Equal(0, proxy.Plane.State.Current.Clusters["outbound|80||web.example"].Use.ActiveRetries);
         // The slots are free again.
         Assert.Equal(200, (await proxy.CallAsync()).Status);
     }

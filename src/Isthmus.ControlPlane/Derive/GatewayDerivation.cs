@@ -7,7 +7,11 @@ using Isthmus.Mesh.Model;
 namespace Isthmus.ControlPlane.Derive;
 
 /// <summary>One source of network gateways.</summary>
-internal sealed record GatewaySet(ValueList<NetworkGateway> Gateways);
+/// <param name="Names">Host names among its addresses, resolved or not.</param>
+internal sealed record GatewaySet(ValueList<NetworkGateway> Gateways, ValueList<GatewayName> Names);
+
+/// <param name="Cluster">The cluster with the gateway; empty when meshNetworks names it.</param>
+internal readonly record struct GatewayName(string Host, string Cluster);
 
 /// <summary>The gateways of networks: labelled Services, and those that meshNetworks lists.</summary>
 internal sealed class GatewayDerivation(MeshSources sources, Live<string, ValueList<NodeFacts>> nodesByCluster, Live<ClusterHost, ReadyCount> ready)
@@ -18,8 +22,13 @@ internal sealed class GatewayDerivation(MeshSources sources, Live<string, ValueL
     {
         var isReady = read.Get(ready, new ClusterHost(service.Cluster, service.Hostname)) is { Count: > 0 };
         var entries = Addresses(read, service).Select(entry => new NetworkGateway(service.GatewayNetwork, service.Cluster, entry.Address, entry.Port, isReady, service.Source) { Weight = service.GatewayWeight }).ToValueList();
-        return new(entries.IsEmpty ? [new(service.GatewayNetwork, service.Cluster, "", service.GatewayPort, false, service.Source)] : entries);
+        return new(entries.IsEmpty ? [new(service.GatewayNetwork, service.Cluster, "", service.GatewayPort, false, service.Source)] : entries, NamesOf(service));
     }
+
+    private static ValueList<GatewayName> NamesOf(ClusterService service) =>
+        service.ExternalAddresses.Items.Where(IsName).Select(address => new GatewayName(address, service.Cluster)).ToValueList();
+
+    private static bool IsName(string address) => address.Length > 0 && !System.Net.IPAddress.TryParse(address, out _);
 
     private IEnumerable<(string Address, int Port)> Addresses(Reader read, ClusterService service)
     {
@@ -40,13 +49,12 @@ internal sealed class GatewayDerivation(MeshSources sources, Live<string, ValueL
     private IEnumerable<string> Resolve(Reader read, string address)
     {
         if (address.Length == 0) return [];
-        if (System.Net.IPAddress.TryParse(address, out _)) return [address];
-        return read.Get(sources.ResolvedHosts, address)?.Addresses ?? default;
+        return IsName(address) ? read.Get(sources.ResolvedHosts, address)?.Addresses ?? default : [address];
     }
 
     public GatewaySet OfNetworks(Reader read, MeshSettings settings)
     {
-        var found = new List<NetworkGateway>();
+        var (found, names) = (new List<NetworkGateway>(), new List<GatewayName>());
         var source = new ObjectRef("", "ConfigMap", settings.Mesh.RootNamespace, "istio");
         foreach (var (name, network) in settings.Networks.Networks)
         {
@@ -55,34 +63,34 @@ internal sealed class GatewayDerivation(MeshSources sources, Live<string, ValueL
                 if (gateway.Address.Length > 0)
                 {
                     found.AddRange(Resolve(read, gateway.Address).Select(address => new NetworkGateway(name, "", address, gateway.Port, true, source)));
+                    if (IsName(gateway.Address)) names.Add(new(gateway.Address, ""));
                     continue;
                 }
-                foreach (var registry in network.Endpoints.Where(endpoints => endpoints.FromRegistry.Length > 0)) found.AddRange(OfRegistry(read, name, registry.FromRegistry, gateway));
+                foreach (var registry in network.Endpoints.Where(endpoints => endpoints.FromRegistry.Length > 0))
+                {
+                    if (InRegistry(read, registry.FromRegistry, gateway) is not { } service) continue;
+                    found.AddRange(OfRegistry(read, name, service, gateway));
+                    names.AddRange(NamesOf(service));
+                }
             }
         }
-        return new(found.ToValueList());
+        return new(found.ToValueList(), names.ToValueList());
     }
 
-    private IEnumerable<NetworkGateway> OfRegistry(Reader read, string network, string cluster, StaticGateway gateway)
+    private ClusterService? InRegistry(Reader read, string cluster, StaticGateway gateway)
     {
         var parts = gateway.RegistryServiceName.Split('.');
-        if (parts.Length < 2 || read.Get(sources.Services, new ObjectKey(cluster, parts[1], parts[0])) is not { } service) return [];
-        var isReady = read.Get(ready, new ClusterHost(cluster, service.Hostname)) is { Count: > 0 };
+        return parts.Length < 2 ? null : read.Get(sources.Services, new ObjectKey(cluster, parts[1], parts[0]));
+    }
+
+    private IEnumerable<NetworkGateway> OfRegistry(Reader read, string network, ClusterService service, StaticGateway gateway)
+    {
+        var isReady = read.Get(ready, new ClusterHost(service.Cluster, service.Hostname)) is { Count: > 0 };
         return service.ExternalAddresses.Items.SelectMany(address => Resolve(read, address))
-            .Select(address => new NetworkGateway(network, cluster, address, gateway.Port, isReady, service.Source) { Weight = service.GatewayWeight });
+            .Select(address => new NetworkGateway(network, service.Cluster, address, gateway.Port, isReady, service.Source) { Weight = service.GatewayWeight });
     }
 
     public static GatewayTable Table(ValueList<GatewaySet> sets) => GatewayTable.Of(sets.SelectMany(set => set.Gateways));
-
-    /// <summary>Host names of gateways that must be resolved into <see cref="MeshSources.ResolvedHosts"/>.</summary>
-    public static IReadOnlyList<(string Host, ValueList<string> Clusters)> HostNames(MeshSources sources) =>
-    [
-        .. sources.Services.Items.Values.Where(service => service.GatewayNetwork.Length > 0).SelectMany(service => service.ExternalAddresses.Items.Select(address => (Address: address, service.Cluster)))
-            .Concat((sources.Settings.Items.GetValueOrDefault("") ?? MeshSettings.Default).Networks.Networks.Values.SelectMany(network => network.Gateways).Select(gateway => (gateway.Address, Cluster: "")))
-            .Where(item => item.Address.Length > 0 && !System.Net.IPAddress.TryParse(item.Address, out _))
-            .GroupBy(item => item.Address, StringComparer.Ordinal)
-            .Select(group => (group.Key, group.Select(item => item.Cluster).Where(cluster => cluster.Length > 0).Distinct().Order(StringComparer.Ordinal).ToValueList())),
-    ];
 }
 
 /// <summary>How many ready endpoints a host has in one cluster.</summary>

@@ -169,7 +169,11 @@ public sealed class MeshGraph
     public bool IsClusterLocal(string host) => ServiceAgreement.IsClusterLocal(host, (Sources.Settings.Items.GetValueOrDefault("") ?? MeshSettings.Default).Mesh);
 
     /// <summary>Host names of gateways that have to be resolved into <see cref="MeshSources.ResolvedHosts"/>.</summary>
-    public IReadOnlyList<(string Host, ValueList<string> Clusters)> GatewayHostNames => GatewayDerivation.HostNames(Sources);
+    public IReadOnlyList<(string Host, ValueList<string> Clusters)> GatewayHostNames =>
+    [
+        .. GatewaySets.Items.Values.SelectMany(set => set.Names).GroupBy(name => name.Host, StringComparer.Ordinal)
+            .Select(group => (group.Key, group.Select(name => name.Cluster).Where(cluster => cluster.Length > 0).Distinct().Order(StringComparer.Ordinal).ToValueList())),
+    ];
 
     /// <summary>Where the control plane has to fetch keys of issuers: proxies fetch only those that hosts of the mesh serve without TLS.</summary>
     public IReadOnlySet<KeyPlace> KeyPlaces => Sources.RequestAuthentications.Items.Values.SelectMany(policy => policy.Rules)

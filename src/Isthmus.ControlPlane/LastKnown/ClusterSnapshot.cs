@@ -21,10 +21,6 @@ public sealed record ClusterSnapshot(
 {
     public ValueList<WorkloadEntry> Workloads { get; init; }
 
-    public static ClusterSnapshot Of(SnapshotInputs inputs, string cluster) => new(
-        cluster, Pick(inputs.Services, cluster), Pick(inputs.Slices, cluster), Pick(inputs.Pods, cluster), Pick(inputs.Nodes, cluster), Pick(inputs.Namespaces, cluster),
-        Pick(inputs.Exports, cluster)) { Workloads = Pick(inputs.Workloads, cluster) };
-
     /// <summary>Restores the snapshot into the mesh.</summary>
     public void Restore(MeshObjects.Restoration into)
     {
@@ -36,9 +32,6 @@ public sealed record ClusterSnapshot(
         into.Put(into.Kinds.Exports, Exports);
         into.Put(into.Kinds.WorkloadEntries, Workloads.Select(workload => new IstioState<WorkloadEntry>(workload.Source, workload, default)));
     }
-
-    private static ValueList<T> Pick<T>(ImmutableDictionary<ObjectKey, T> items, string cluster) =>
-        items.Where(item => item.Key.Cluster == cluster).OrderBy(item => item.Key).Select(item => item.Value).ToValueList();
 }
 
 /// <summary>The collections that snapshots are made of, at one revision.</summary>

@@ -42,8 +42,10 @@ public sealed partial class LastKnownGood(SnapshotStore store, ClusterSet cluste
     /// <summary>Writes that failed since the start.</summary>
     public long Failures { get; private set; }
 
-    private sealed class Entry
+    private sealed class Entry(string cluster)
     {
+        internal ClusterPart Part { get; } = new(cluster);
+
         /// <summary>The revision of the cluster that is stored; null: none.</summary>
         internal long? Revision { get; set; }
         internal string Generation { get; set; } = "";
@@ -120,7 +122,7 @@ public sealed partial class LastKnownGood(SnapshotStore store, ClusterSet cluste
         {
             // Only what the cluster has fully reported to this process: a snapshot is never made from a snapshot.
             if (!watch.Contact.Synced || watch.LastContact is not { } contact) continue;
-            var entry = _entries.TryGetValue(cluster, out var known) ? known : _entries[cluster] = new();
+            var entry = _entries.TryGetValue(cluster, out var known) ? known : _entries[cluster] = new(cluster);
             var revision = revisions.GetValueOrDefault(cluster);
             if (entry.Revision != revision && entry.Pace.Allows(time.GetUtcNow()))
             {
@@ -133,7 +135,7 @@ public sealed partial class LastKnownGood(SnapshotStore store, ClusterSet cluste
     /// <summary>False when the snapshot cannot be kept.</summary>
     private async Task<bool> WriteAsync(string cluster, Entry entry, SnapshotInputs inputs, DateTimeOffset contact, CancellationToken stop)
     {
-        var encoded = SnapshotCodec.Encode(ClusterSnapshot.Of(inputs, cluster));
+        var encoded = SnapshotCodec.Encode(entry.Part.In(inputs));
         if (encoded.Generation == entry.Generation) return true;
         entry.Pace.Wrote(time.GetUtcNow(), encoded.Chunks.Count);
         if (encoded.Chunks.Count > SnapshotCodec.MostChunks)

@@ -32,7 +32,7 @@ public static class SnapshotCodec
     {
         var text = JsonSerializer.SerializeToUtf8Bytes(snapshot, SnapshotJson.Default.ClusterSnapshot);
         var packed = new MemoryStream();
-        using (var gzip = new GZipStream(packed, CompressionLevel.Optimal, leaveOpen: true)) gzip.Write(text);
+        using (var gzip = new GZipStream(packed, CompressionLevel.Fastest, leaveOpen: true)) gzip.Write(text);
         return new(Generation(text), [.. packed.ToArray().Chunk(ChunkSize)]);
     }
 

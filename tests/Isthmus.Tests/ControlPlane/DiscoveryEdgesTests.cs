@@ -125,6 +125,26 @@ public sealed class DiscoveryEdgesTests
     }
 
     [Fact]
+    public void The_host_name_of_a_gateway_that_meshNetworks_finds_in_a_cluster_is_resolved()
+    {
+        var rig = new MeshRig("c1", "c2");
+        rig.Writer.Put("c1", new Namespace { Metadata = new() { Name = "istio-system" } });
+        rig.App("c2", "orders", "10.96.0.11", "10.2.0.1");
+        rig.Writer.Put("c2", new Service
+        {
+            Metadata = new() { Name = "entry", Namespace = MeshRig.Namespace },
+            Spec = new() { Ports = [new() { Name = "tls", Port = 15443 }] },
+            Status = new() { LoadBalancer = new() { Ingress = [new() { Hostname = "entry.elb.example" }] } },
+        });
+        rig.Writer.PutSettings("c1", null, YamlText.Parse("""
+            networks:
+              net-c2: {endpoints: [{fromRegistry: c2}], gateways: [{registryServiceName: entry.shop.svc.cluster.local, port: 15443}, {address: other.elb.example, port: 443}]}
+            """, "meshNetworks"));
+        rig.Push();
+        Assert.Equal(["entry.elb.example of c2", "other.elb.example of "], rig.Mesh.GatewayHostNames.Select(name => $"{name.Host} of {string.Join(',', name.Clusters)}").Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
     public void Gateways_of_one_network_share_by_their_weights_and_a_weight_of_zero_takes_one_out()
     {
         var rig = new MeshRig("c1", "c2");

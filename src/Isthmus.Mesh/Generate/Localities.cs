@@ -21,7 +21,7 @@ internal static class Localities
     public static void Apply(ClusterLoadAssignment assignment, EndpointInputs inputs, TrafficPolicy policy) => Apply(
         assignment, inputs.Scope, Setting(inputs.Service, inputs.Mesh, policy), inputs.Endpoints.Where(member => EndpointGenerator.IsDirect(inputs.Scope.Network, member.Network, inputs.Gateways)), inputs.Gateways, policy);
 
-    /// <param name="members">Endpoints that are dialled directly: only their addresses identify them.</param>
+    /// <param name="members">Endpoints that are dialled directly: only their addresses and ports identify them.</param>
     public static void Apply(ClusterLoadAssignment assignment, ProxyScope scope, LocalityLbSetting setting, IEnumerable<MeshEndpoint> members, GatewayTable gateways, TrafficPolicy policy)
     {
         if (!setting.Enabled || assignment.Endpoints.Count == 0 || (scope.Locality.IsUnknown && setting.FailoverPriority.IsEmpty)) return;
@@ -103,7 +103,9 @@ internal static class Localities
     /// network, cluster and locality count.</summary>
     private sealed class Matching(ProxyScope scope, IEnumerable<MeshEndpoint> members, GatewayTable gateways)
     {
-        private readonly Dictionary<string, MeshEndpoint> _members = members.GroupBy(member => member.Address).ToDictionary(group => group.Key, group => group.First());
+        // Workloads of a ServiceEntry may share an address.
+        private readonly Dictionary<(string Address, uint Port), MeshEndpoint> _members = members.SelectMany(member => member.Ports.Select(port => (Place: (member.Address, (uint)port.Target), Member: member)))
+            .GroupBy(item => item.Place).ToDictionary(group => group.Key, group => group.First().Member);
         private readonly Dictionary<(string Address, uint Port), NetworkGateway> _gateways = gateways.Ready.Values.SelectMany(all => all)
             .GroupBy(gateway => (gateway.Address, (uint)gateway.Port)).ToDictionary(group => group.Key, group => group.First());
 
@@ -134,7 +136,7 @@ internal static class Localities
                     _ => "",
                 };
             }
-            var member = _members.GetValueOrDefault(address);
+            var member = _members.GetValueOrDefault((address, socket?.PortValue ?? 0));
             return (key == Labels.Hostname ? member?.Node : member?.Labels.Items.GetValueOrDefault(key)) ?? "";
         }
 

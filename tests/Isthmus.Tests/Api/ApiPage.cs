@@ -14,8 +14,8 @@ internal sealed record ApiAnswer(string Kind, string Path, FieldEffect Effect, s
 /// <summary>docs/api.md: every field that the schemas declare, and what it does here.</summary>
 internal static partial class ApiPage
 {
-    /// <summary>The version of Istio that has a field first, where it is later than 1.14. The longest matching beginning counts.</summary>
-    private static readonly (string Kind, string Path, string Version)[] Since =
+    /// <summary>The version of Istio whose API has a field first, where that was read in Istio's own sources. Nothing is known of the others.</summary>
+    internal static readonly (string Kind, string Path, string Version)[] Since =
     [
         ("DestinationRule", "trafficPolicy.proxyProtocol", "1.24"), ("DestinationRule", "trafficPolicy.retryBudget", "1.27"),
         ("VirtualService", "http[].retries.backoff", "1.26"), ("VirtualService", "http[].retries.retryIgnorePreviousHosts", "1.26"),
@@ -35,7 +35,7 @@ internal static partial class ApiPage
         var page = new StringBuilder("""
             # Fields of the APIs
 
-            Every field of Istio's kinds, of MeshConfig and of the annotations of Pods, as Isthmus knows it. In paths, `[]` is any item of a list, and `{}` any key of a mapping. A field *works* if proxies get something else without it: a test shows that for each, with the samples in `tests/Isthmus.Tests/Api/samples`. An object with a *refused* field is rejected, and the message names field and remedy. A field that is *warned of* has no effect. Fields that are not listed are unknown: policies with one are refused, others are warned of, with the name of the most similar field.
+            Every field of Istio's kinds, of MeshConfig and of the annotations of Pods, as Isthmus knows it. In paths, `[]` is any item of a list, and `{}` any key of a mapping. A field *works* if proxies get something else without it: a test shows that for each, with the samples in `tests/Isthmus.Tests/Api/samples`. An object with a *refused* field is rejected, and the message names field and remedy. A field that is *warned of* has no effect. Fields that are not listed are unknown: policies with one are refused, others are warned of, with the name of the most similar field. *since Istio* is the version whose API has the field first, where we know it; an empty cell says nothing about the version.
 
             This page is generated from the schemas. `./test --accept` writes it, and a test fails if it is out of date, or if a field of a schema has no sample. [limits.md](limits.md) says how what works differs from Istio.
 

@@ -94,6 +94,10 @@ public sealed class FieldEffectTests
         }
     }
 
+    [Fact]
+    public void Each_version_is_that_of_a_field() =>
+        Assert.All(ApiPage.Since, known => Assert.Contains(ApiFields.Of(known.Kind), field => field.Path.Contains(known.Path, StringComparison.Ordinal)));
+
     /// <summary>Generated: <c>./test --accept</c> writes it.</summary>
     [Fact]
     public void The_page_lists_every_field() => Golden.VerifyFile(ApiPage.Print(), Repository.At("docs/api.md"));

@@ -195,6 +195,45 @@ public sealed class RouteFieldTests
         }
     }
 
+    /// <summary>More hosts are near than a request tries.</summary>
+    [Theory]
+    [InlineData("", "", 500)]
+    [InlineData(", retryRemoteLocalities: false", "", 500)]
+    [InlineData(", retryRemoteLocalities: true", "", 200)]
+    [InlineData("", ", loadBalancer: {localityLbSetting: {enabled: true, failoverPriority: [tier=near]} }", 500)]
+    [InlineData(", retryRemoteLocalities: true", ", loadBalancer: {localityLbSetting: {enabled: true, failoverPriority: [tier=near]} }", 200)]
+    public async Task Retries_leave_their_priority_if_the_rule_lets_them(string field, string balancing, int status)
+    {
+        const string Near = "istio-locality: c1.z1, tier: near";
+        var (near, far) = (0, 0);
+        await using var a = await OriginServer.StartAsync(HttpProtocols.Http1, Fail);
+        await using var b = await OriginServer.StartAsync(HttpProtocols.Http1, Fail);
+        await using var c = await OriginServer.StartAsync(HttpProtocols.Http1, Fail);
+        await using var d = await OriginServer.StartAsync(HttpProtocols.Http1, Fail);
+        await using var remote = await OriginServer.StartAsync(HttpProtocols.Http1, _ =>
+        {
+            Interlocked.Increment(ref far);
+            return Task.CompletedTask;
+        });
+        using var proxy = new SidecarProxy($$"""
+            apiVersion: networking.istio.io/v1
+            kind: DestinationRule
+            metadata: {name: web, namespace: shop}
+            spec: {host: web.example, trafficPolicy: {outlierDetection: {consecutive5xxErrors: 1000}{{balancing}} } }
+            ---
+            {{Routes($"retries: {{attempts: 2, retryOn: 5xx{field}}}, {ToWeb}")}}
+            """, [(a.Port, Near), (b.Port, Near), (c.Port, Near), (d.Port, Near), (remote.Port, "istio-locality: c9.z9, tier: far")]);
+        Assert.Equal(status, (await proxy.CallAsync()).Status);
+        Assert.Equal(status == 200 ? (2, 1) : (3, 0), (near, far));
+
+        Task Fail(HttpContext context)
+        {
+            Interlocked.Increment(ref near);
+            context.Response.StatusCode = 500;
+            return Task.CompletedTask;
+        }
+    }
+
     [Theory]
     [InlineData("gateways: [front]", 200)]
     [InlineData("gateways: [front, mesh]", 418)]

@@ -150,7 +150,7 @@ internal sealed class MeshWatch(MeshStateReader reader, MeshAnalysis analysis, E
     {
         var mesh = _mesh;
         Publish("problems", new ProblemReport(mesh.Time, _analyzed, _checks.Count, MeshVerification.CountMeshes(Verifiable(mesh)), ProblemRow.Join(_checks, analysis.Findings),
-            [.. mesh.Clusters.Where(cluster => cluster.Unverified.Length > 0).Select(cluster => $"{cluster.Context}: {cluster.Unverified}")]), PageJson.Default.ProblemReport);
+            [.. mesh.Clusters.Where(cluster => cluster.Unverified.Length > 0).Select(cluster => $"{cluster.Context}: {cluster.Unverified}"), .. mesh.Clusters.SelectMany(cluster => cluster.Facts.Withheld.Select(part => $"{cluster.Context}: {part.Part}: {part.Why}"))]), PageJson.Default.ProblemReport);
     }
 
     private static IReadOnlyList<ClusterFacts> Verifiable(MeshState mesh) => [.. mesh.Clusters.Where(cluster => cluster.Unverified.Length == 0).Select(cluster => cluster.Facts)];

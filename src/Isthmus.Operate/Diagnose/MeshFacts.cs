@@ -20,6 +20,14 @@ public sealed record GatewayFacts(string Name, string Network, ValueList<string>
     public string ScaledToZero { get; init; } = "";
 }
 
+/// <summary>A part of a cluster's facts that the user may not read. The rest is read all the same.</summary>
+/// <param name="Part">One of the names below.</param>
+/// <param name="Why">What the API server says.</param>
+public sealed record WithheldFacts(string Part, string Why)
+{
+    public const string Webhooks = "injection webhooks", Reports = "reports of control planes", Ranges = "ranges of Pods";
+}
+
 /// <summary>A connection from a proxy of one cluster to the gateway of another.</summary>
 /// <param name="From">The context of the cluster that it was tried from.</param>
 /// <param name="Proxy">The Pod that was asked; empty when none could be.</param>
@@ -84,6 +92,11 @@ public sealed record ClusterFacts(
 {
     /// <summary>The status with which the API server refused: 401, 403 …; 0 when it did not.</summary>
     public int ErrorStatus { get; init; }
+
+    /// <summary>What the user may not read: nothing is known of it.</summary>
+    public ValueList<WithheldFacts> Withheld { get; init; }
+
+    public bool Withholds(string part) => Withheld.Any(withheld => withheld.Part == part);
 
     /// <summary>Why the first attempt to read its API server failed; empty when it succeeded.</summary>
     public string FirstError { get; init; } = "";

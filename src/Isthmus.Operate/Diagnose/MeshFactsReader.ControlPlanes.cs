@@ -27,13 +27,13 @@ public sealed partial class MeshFactsReader
     }
 
     /// <summary>Whether a control plane runs here, for this cluster or for another one.</summary>
-    private static async Task<ValueList<HostedControlPlane>> HostedAsync(KubeClient client, IEnumerable<HostedControlPlane> planes, CancellationToken stop)
+    private static async Task<ValueList<HostedControlPlane>> HostedAsync(KubeClient client, IEnumerable<HostedControlPlane> planes, WithheldParts withheld, CancellationToken stop)
     {
         var found = await Task.WhenAll(planes.Select(async plane =>
         {
             var reader = new MeshFactsReader(plane.Namespace);
             var secrets = reader.SecretsAsync(client, stop);
-            var problems = plane.Pods.Any(pod => pod.Value) ? await reader.ProblemsAsync(client, stop) : [];
+            var problems = plane.Pods.Any(pod => pod.Value) ? await withheld.UnlessRefusedAsync(WithheldFacts.Reports, reader.ProblemsAsync(client, stop), []) : [];
             // The kubeconfig that it uses does not name the cluster, since it holds only one.
             return plane with { Problems = problems, RemoteSecrets = (await secrets).Select(secret => secret.IsConfig ? secret with { Cluster = plane.Cluster } : secret).ToValueList() };
         }));

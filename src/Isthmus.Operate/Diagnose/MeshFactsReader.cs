@@ -58,25 +58,28 @@ public sealed partial class MeshFactsReader(string istioNamespace)
 
     private async Task<ClusterFacts> ReadFactsAsync(string context, KubeClient client, CancellationToken stop)
     {
-        var configurations = await client.ListAllAsync<JsonObject>(Kinds.MutatingWebhookConfiguration, null, new ListOptions { LabelSelector = "app=sidecar-injector" }, stop);
+        var withheld = new WithheldParts();
+        var configurations = await withheld.UnlessRefusedAsync(WithheldFacts.Webhooks, client.ListAllAsync<JsonObject>(Kinds.MutatingWebhookConfiguration, null, new ListOptions { LabelSelector = "app=sidecar-injector" }, stop), []);
         var injectors = configurations.SelectMany(InjectorWebhook.Read).ToList();
         var system = InjectorWebhook.SystemNamespace(injectors, istioNamespace);
-        return await new MeshFactsReader(system).ReadAsync(context, client, configurations, injectors, stop);
+        var facts = await new MeshFactsReader(system).ReadAsync(context, client, configurations, withheld, stop);
+        return facts with { Withheld = withheld.All };
     }
 
-    private async Task<ClusterFacts> ReadAsync(string context, KubeClient client, IReadOnlyList<JsonObject> configurations, IReadOnlyList<InjectorWebhook> injectors, CancellationToken stop)
+    private async Task<ClusterFacts> ReadAsync(string context, KubeClient client, IReadOnlyList<JsonObject> configurations, WithheldParts withheld, CancellationToken stop)
     {
+        var injectors = configurations.SelectMany(InjectorWebhook.Read).ToList();
         // All reads run in parallel, so verify takes only as long as the slowest one.
         var (finding, planning) = (client.FindAsync<Namespace>(Kinds.Namespace, null, istioNamespace, stop), ControlPlanesAsync(client, stop));
         var (reading, meshing, rooting) = (client.ListAllAsync<Pod>(Kinds.Pod, istioNamespace, new ListOptions(), stop), MeshAsync(client, stop), RootAsync(client, stop));
-        var (secrets, ranges, dead) = (SecretsAsync(client, stop), RangesAsync(client, stop), DeadWebhooksAsync(client, injectors, stop));
+        var (secrets, ranges, dead) = (SecretsAsync(client, stop), withheld.UnlessRefusedAsync(WithheldFacts.Ranges, RangesAsync(client, stop), []), DeadWebhooksAsync(client, injectors, stop));
         var (servicing, listing, seeking) = (client.ListAllAsync<Service>(Kinds.Service, null, new ListOptions(), stop), GatewayObjectsAsync(client, stop), ElsewhereAsync(client, injectors, stop));
         var (ns, planes, root) = (await finding, await planning, await rooting);
         var (all, services, objects) = (await reading, await servicing, await listing);
-        var (hosted, entries) = (HostedAsync(client, planes.Where(plane => plane.Namespace != istioNamespace), stop), EntriesAsync(client, services, objects, stop));
+        var (hosted, entries) = (HostedAsync(client, planes.Where(plane => plane.Namespace != istioNamespace), withheld, stop), EntriesAsync(client, services, objects, stop));
         if (ns is null) return new(context, "") { SystemNamespace = istioNamespace, Hosted = await hosted, ControlPlaneEntries = await entries, Server = ServerOf(client) };
         var pods = all.Where(pod => pod.Metadata.Labels.GetValueOrDefault("app") == WellKnown.Istiod && pod.Metadata.DeletionTimestamp is null).ToList();
-        var (watched, problems) = (WatchedAsync(client, pods, stop), pods.Any(pod => pod.Status.IsReady) ? ProblemsAsync(client, stop) : Task.FromResult(default(ValueList<Problem>)));
+        var (watched, problems) = (withheld.UnlessRefusedAsync(WithheldFacts.Reports, WatchedAsync(client, pods, stop), []), pods.Any(pod => pod.Status.IsReady) ? withheld.UnlessRefusedAsync(WithheldFacts.Reports, ProblemsAsync(client, stop), []) : Task.FromResult(default(ValueList<Problem>)));
         var byNames = objects.SelectMany(gateway => gateway["spec"]?["servers"] as JsonArray ?? []).Any(PassesNames);
         var (gateways, mesh, elsewhere) = (GatewaysAsync(client, services, byNames, stop), await meshing, await seeking);
         var own = planes.Where(plane => plane.Namespace == istioNamespace).ToList();

@@ -68,7 +68,8 @@ public static partial class MeshVerification
             yield return new(cluster.Context, "injection webhook", webhook, Wrong("ISM1004", cluster, $"MutatingWebhookConfiguration {webhook}", "its caBundle is not the root that proxies in this cluster trust, so Pods cannot be injected",
                 "the control plane writes it: see its log; in a remote cluster it needs the annotation topology.istio.io/controlPlaneClusters"));
         }
-        if (cluster.UntrustedWebhooks.IsEmpty) yield return new(cluster.Context, "injection webhook", "trusted", null);
+        foreach (var withheld in cluster.Withheld) yield return new(cluster.Context, withheld.Part, withheld.Why, null) { IsKnown = false };
+        if (cluster.UntrustedWebhooks.IsEmpty && !cluster.Withholds(WithheldFacts.Webhooks)) yield return new(cluster.Context, "injection webhook", "trusted", null);
         foreach (var gateway in cluster.Gateways) yield return GatewayCheck(cluster, gateway);
         foreach (var problem in cluster.Problems) yield return new(cluster.Context, Configuration, problem.Object, problem);
         if (cluster.Dns is { } dns)
@@ -131,7 +132,7 @@ public static partial class MeshVerification
     /// <summary>Every control plane must watch every other cluster of the mesh.</summary>
     private static IEnumerable<Check> Watches(List<ClusterFacts> installed)
     {
-        foreach (var cluster in installed.Where(cluster => cluster.ControlPlanes.Any(pod => pod.Value)))
+        foreach (var cluster in installed.Where(cluster => cluster.ControlPlanes.Any(pod => pod.Value) && !cluster.Withholds(WithheldFacts.Reports)))
         {
             foreach (var watched in cluster.Watched)
             {

@@ -116,12 +116,8 @@ public abstract class MeshKind<TObject, TFacts>(ResourceKind resource) : MeshKin
     /// <summary>Whether the history of changes names single objects of the kind.</summary>
     internal virtual bool IsRemembered => true;
 
-    internal sealed override KindWatch Watch(WatchId id, bool isOptional, KubeClient client, IClusterObjects objects, InformerSettings settings, TimeProvider time)
-    {
-        // An absent optional kind is retried more often than an unreachable cluster.
-        if (isOptional) settings = settings with { LongestBackoff = TimeSpan.FromSeconds(2) };
-        return new KindWatch<TObject, TFacts>(this, id, isOptional, project => new(client, Resource, project, settings, time), objects);
-    }
+    internal sealed override KindWatch Watch(WatchId id, bool isOptional, KubeClient client, IClusterObjects objects, InformerSettings settings, TimeProvider time) =>
+        new KindWatch<TObject, TFacts>(this, id, isOptional, project => new(client, Resource, project, settings, time), objects);
 }
 
 /// <summary>A kind whose facts are the items of one source of the graph.</summary>

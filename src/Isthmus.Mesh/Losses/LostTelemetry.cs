@@ -27,6 +27,7 @@ public sealed record LostTelemetry(Kind Kind, string Counter, string Target, Rea
         Reason.Refused => Status >= 100 ? $"it answers with status {Status}" : $"it answers with gRPC status {Status}",
         Reason.Nonsense => "its answers are not those of a collector",
         Reason.TooSlow => "it takes less than there is",
+        Reason.PartlyRefused => "it refuses some of them",
         _ => "the proxy's log says why",
     };
 
@@ -35,6 +36,7 @@ public sealed record LostTelemetry(Kind Kind, string Counter, string Target, Rea
         Reason.NoEndpoint => "start its Pods, or correct the service of the provider",
         Reason.Unreachable => "check that it listens on the port of the provider, and that no policy or network keeps proxies out",
         Reason.Timeout or Reason.TooSlow => "give it more resources or replicas, or send it less",
+        Reason.PartlyRefused => "see its log for what it refuses, and why",
         Reason.Refused => "see its log, and check path and headers of the provider",
         Reason.Nonsense => "check that the provider has the collector's port and protocol",
         _ => "see the logs of the proxy and of the collector",

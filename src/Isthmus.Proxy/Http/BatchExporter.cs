@@ -12,6 +12,9 @@ namespace Isthmus.Proxy.Http;
 /// <param name="Write">The request for a batch.</param>
 internal sealed record Export<T>(Collector Collector, StatFamily Stats, string Unit, string Done, Func<IReadOnlyList<T>, (RequestHead Head, ReadOnlyMemory<byte> Body)> Write)
 {
+    /// <summary>How many items a collector refuses that took the request. Collectors are not trusted to say a number that can be.</summary>
+    public Func<OwnAnswer, long> Refused { get; init; } = _ => 0;
+
     /// <summary>What is lost when the collector does not take it.</summary>
     public LostFlow Flow { get; } = new(Unit == "spans" ? TelemetryLoss.Types.Kind.Spans : TelemetryLoss.Types.Kind.Logs, Stats.Name(Stats.Family, $"{Unit}_dropped"), Collector.Cluster);
 }
@@ -109,8 +112,11 @@ internal sealed class BatchExporter<T>(
         var taken = answer.Failure == OwnFailure.None && (collector.IsGrpc ? GrpcCalls.IsOk(answer) : answer.Head.Status is >= 200 and < 300);
         if (taken)
         {
+            var refused = Math.Clamp(export.Refused(answer), 0, batch.Count);
             Count("reports_sent");
-            Count($"{export.Unit}_{export.Done}", batch.Count);
+            if (refused < batch.Count) Count($"{export.Unit}_{export.Done}", batch.Count - refused);
+            if (refused > 0) Count($"{export.Unit}_dropped", refused);
+            if (refused > 0) losses.Lost(export.Flow, TelemetryLoss.Types.Reason.PartlyRefused);
             if (Interlocked.Exchange(ref _overflows, 0) > 0) losses.Lost(export.Flow, TelemetryLoss.Types.Reason.TooSlow);
             losses.Taken(export.Flow);
             return;

@@ -33,7 +33,8 @@ internal sealed class LogServices(OwnRequests requests, AccessCounts counts, Tel
     {
         var key = (log.Collector, log.LogName);
         return _lines.TryGetValue(key, out var known) ? known : _lines.GetOrAdd(key, made => Exporter(
-            new Export<LogLine>(made.Collector, AccessStats.OtlpLogs, "logs", "written", lines => OtlpReport.Request(made.Collector, _service, made.LogName, lines))));
+            new Export<LogLine>(made.Collector, AccessStats.OtlpLogs, "logs", "written", lines => OtlpReport.Request(made.Collector, _service, made.LogName, lines))
+            { Refused = answer => OtlpReport.RefusedLines(made.Collector, answer) }));
     }
 
     private BatchExporter<IMessage> Entries(EntryLog log)

@@ -23,6 +23,25 @@ internal static class OtlpReport
         });
     }
 
+    /// <summary>How many spans the collector refuses, by what it answers to a request that succeeded (OTLP, Partial Success).</summary>
+    public static long RefusedSpans(Collector collector, OwnAnswer answer) => Answer(collector, answer, ExportTraceServiceResponse.Parser)?.PartialSuccess?.RejectedSpans ?? 0;
+
+    public static long RefusedLines(Collector collector, OwnAnswer answer) => Answer(collector, answer, ExportLogsServiceResponse.Parser)?.PartialSuccess?.RejectedLogRecords ?? 0;
+
+    /// <summary>Null when it says nothing that can be read: the status counts.</summary>
+    private static T? Answer<T>(Collector collector, OwnAnswer answer, MessageParser<T> parser) where T : class, IMessage<T>
+    {
+        if (collector.IsGrpc) return GrpcCalls.Read(answer, parser);
+        try
+        {
+            return parser.ParseFrom(answer.Body.Span);
+        }
+        catch (InvalidProtocolBufferException)
+        {
+            return null;
+        }
+    }
+
     private static LogRecord Record(LogLine line)
     {
         var record = new LogRecord { TimeUnixNano = (ulong)(line.Time - DateTimeOffset.UnixEpoch).Ticks * 100, Body = new() { StringValue = line.Body } };

@@ -57,7 +57,7 @@ internal sealed class Tracers(OwnRequests requests, AccessCounts counts, Telemet
 
     private Export<FinishedSpan> ExportTo(Collector collector) => collector.Format == ReportFormat.Zipkin
         ? new(collector, AccessStats.Zipkin, "spans", "sent", spans => ZipkinReport.Request(collector, spans, Address))
-        : new(collector, AccessStats.OtlpSpans, "spans", "sent", spans => OtlpReport.Request(collector, spans));
+        : new(collector, AccessStats.OtlpSpans, "spans", "sent", spans => OtlpReport.Request(collector, spans)) { Refused = answer => OtlpReport.RefusedSpans(collector, answer) };
 
     /// <summary>Sends what is waiting.</summary>
     public Task FlushAsync() => Task.WhenAll(_exporters.Values.Select(exporter => exporter.FlushAsync()));

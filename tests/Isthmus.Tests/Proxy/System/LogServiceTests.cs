@@ -63,6 +63,24 @@ public sealed class LogServiceTests
         Assert.Equal(answers ? TelemetryLoss.Types.Reason.Nonsense : TelemetryLoss.Types.Reason.Unreachable, loss.Reason);
     }
 
+    [Fact]
+    public async Task Lines_that_a_service_refuses_in_a_report_that_it_takes_are_counted_as_lost()
+    {
+        await using var picky = await OriginServer.StartAsync(HttpProtocols.Http2, async context =>
+        {
+            context.Response.ContentType = "application/grpc";
+            context.Response.DeclareTrailer("grpc-status");
+            await context.Response.Body.WriteAsync(new byte[] { 0, 0, 0, 0, 4, 0x0a, 2, 8, 1 });
+            context.Response.AppendTrailer("grpc-status", "0");
+        });
+        await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1, context => context.Response.WriteAsync("ok"));
+        using var gateway = new GuardedGateway(Settings, Telemetry("providers: [{name: lines}]"), origin.Port, picky.Port);
+        Assert.Equal(200, (await gateway.CallAsync("/a")).Status);
+        await Eventually.TrueAsync(() => gateway.Count("access_logs.open_telemetry_access_log.logs_dropped") == 1);
+        Assert.Equal(0, gateway.Count("access_logs.open_telemetry_access_log.logs_written"));
+        Assert.Equal(TelemetryLoss.Types.Reason.PartlyRefused, Assert.Single(gateway.Plane.Losses().Losses).Reason);
+    }
+
     private const string EntrySettings = """
         extensionProviders:
         - name: http

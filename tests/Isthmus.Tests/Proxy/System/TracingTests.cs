@@ -187,6 +187,36 @@ public sealed class TracingTests
         }, loss.Status));
     }
 
+    /// <summary>Some answers that are none of OTLP, or cannot be true, too.</summary>
+    [Theory]
+    [InlineData(Http, "0a020801", 1)]
+    [InlineData(Grpc, "0a020801", 1)]
+    [InlineData(Grpc, "0a0308e807", 1)] // 1,000 of one
+    [InlineData(Http, "0a0b08ffffffffffffffffff01", 0)] // -1
+    [InlineData(Http, "0a0412026e6f", 0)] // a warning only
+    [InlineData(Http, "ffff", 0)]
+    [InlineData(Grpc, "ffff", 0)]
+    public async Task Spans_that_a_collector_refuses_in_a_report_that_it_takes_are_counted_as_lost(string provider, string answer, int refused)
+    {
+        await using var collector = await TraceCollector.StartAsync(provider == Grpc ? HttpProtocols.Http2 : HttpProtocols.Http1, async context =>
+        {
+            await context.Request.Body.CopyToAsync(Stream.Null);
+            var message = Convert.FromHexString(answer);
+            context.Response.ContentType = provider == Grpc ? "application/grpc" : "application/x-protobuf";
+            if (provider == Grpc) context.Response.DeclareTrailer("grpc-status");
+            if (provider == Grpc) message = [0, 0, 0, 0, (byte)message.Length, .. message];
+            await context.Response.Body.WriteAsync(message);
+            if (provider == Grpc) context.Response.AppendTrailer("grpc-status", "0");
+        });
+        await using var origin = await EchoAsync();
+        using var gateway = Gateway(provider, "randomSamplingPercentage: 100", origin.Port, collector.Port);
+        Assert.Equal(200, (await gateway.CallAsync()).Status);
+        await CountedAsync(gateway, "tracing.opentelemetry.reports_sent");
+        await CountedAsync(gateway, $"tracing.opentelemetry.spans_{(refused > 0 ? "dropped" : "sent")}");
+        Assert.Equal((1 - refused, refused), (gateway.Count("tracing.opentelemetry.spans_sent"), gateway.Count("tracing.opentelemetry.spans_dropped")));
+        Assert.Equal(refused > 0 ? [TelemetryLoss.Types.Reason.PartlyRefused] : [], gateway.Plane.Losses().Losses.Select(loss => loss.Reason));
+    }
+
     [Theory]
     [InlineData(Zipkin, "tracing.zipkin")]
     [InlineData("opentelemetry: {service: authorizer.example, port: 8000, http: {path: /v1/traces, timeout: 600s}}", "tracing.opentelemetry")]

@@ -13,14 +13,14 @@ namespace Isthmus.WebConsole;
 /// <summary>Reads the mesh while a page is open, and publishes what it finds.</summary>
 internal sealed class MeshWatch(MeshStateReader reader, MeshAnalysis analysis, EventHub events, TimeProvider time) : IDisposable
 {
-    private static readonly TimeSpan Reading = TimeSpan.FromSeconds(3), Sampling = TimeSpan.FromSeconds(1), Analyzing = TimeSpan.FromSeconds(15), Choosing = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan Reading = TimeSpan.FromSeconds(3), Sampling = TimeSpan.FromSeconds(1), Analyzing = TimeSpan.FromSeconds(15), Choosing = TimeSpan.FromSeconds(15), Reaching = TimeSpan.FromSeconds(15);
 
     private readonly TrafficSampler _sampler = new(time);
     private readonly ChosenEndpoints _chosen = new();
-    private readonly SemaphoreSlim _readNow = new(0, 1), _analyzeNow = new(0, 1), _sampleNow = new(0, 1), _chooseNow = new(0, 1);
+    private readonly SemaphoreSlim _readNow = new(0, 1), _analyzeNow = new(0, 1), _sampleNow = new(0, 1), _chooseNow = new(0, 1), _reachNow = new(0, 1);
     private volatile MeshState _mesh = MeshState.Unread;
     private volatile Topology? _topology;
-    private volatile IReadOnlyList<Check> _checks = [];
+    private volatile IReadOnlyList<Check> _checks = [], _reached = [];
     private volatile IReadOnlyDictionary<Party, ProxyPlace> _callers = new Dictionary<Party, ProxyPlace>();
     private readonly TaskCompletionSource _firstReading = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private DateTimeOffset? _analyzed;
@@ -33,7 +33,18 @@ internal sealed class MeshWatch(MeshStateReader reader, MeshAnalysis analysis, E
     public Action? Refused { get; set; }
 
     /// <summary>What was found last.</summary>
-    public IReadOnlyList<ProblemRow> Problems => ProblemRow.Join(_checks, analysis.Findings);
+    public IReadOnlyList<ProblemRow> Problems => ProblemRow.Join(Checks, analysis.Findings);
+
+    /// <summary>What was checked last: all that <c>verify</c> checks.</summary>
+    public IReadOnlyList<Check> Checks
+    {
+        get
+        {
+            // As for verify, workloads outside of the mesh have no checks.
+            var members = Verifiable(_mesh).Where(cluster => cluster is { Error: "", HasIstio: true }).Select(cluster => cluster.Context).ToHashSet(StringComparer.Ordinal);
+            return [.. _checks, .. _reached, .. analysis.Workloads.Where(check => members.Contains(check.Cluster))];
+        }
+    }
 
     public void Dispose()
     {
@@ -42,6 +53,7 @@ internal sealed class MeshWatch(MeshStateReader reader, MeshAnalysis analysis, E
         _analyzeNow.Dispose();
         _sampleNow.Dispose();
         _chooseNow.Dispose();
+        _reachNow.Dispose();
     }
 
     /// <summary>Watches until <paramref name="stop"/>. The first reading does not wait for a page.</summary>
@@ -55,7 +67,7 @@ internal sealed class MeshWatch(MeshStateReader reader, MeshAnalysis analysis, E
         {
             await _firstReading.Task.WaitAsync(stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             await Task.WhenAll(RepeatAsync(SampleAsync, Sampling, _sampleNow, stop), RepeatAsync(AnalyzeAsync, Analyzing, _analyzeNow, stop),
-                RepeatAsync(ending => _chosen.AskAsync(_callers, ending), Choosing, _chooseNow, stop));
+                RepeatAsync(ending => _chosen.AskAsync(_callers, ending), Choosing, _chooseNow, stop), RepeatAsync(ReachAsync, Reaching, _reachNow, stop));
         }
     }
 
@@ -64,6 +76,7 @@ internal sealed class MeshWatch(MeshStateReader reader, MeshAnalysis analysis, E
     {
         Start(_readNow);
         Start(_analyzeNow);
+        Start(_reachNow);
     }
 
     private static void Start(SemaphoreSlim signal)
@@ -146,10 +159,18 @@ internal sealed class MeshWatch(MeshStateReader reader, MeshAnalysis analysis, E
         if (_topology is not null) Report();
     }
 
-    private void Report()
+    /// <summary>Packets that do not arrive are seen by no other check.</summary>
+    private async Task ReachAsync(CancellationToken stop)
     {
         var mesh = _mesh;
-        Publish("problems", new ProblemReport(mesh.Time, _analyzed, _checks.Count, MeshVerification.CountMeshes(Verifiable(mesh)), ProblemRow.Join(_checks, analysis.Findings),
+        _reached = [.. GatewayReachReader.Checks(await GatewayReachReader.ReadAsync(Verifiable(mesh), [.. mesh.Clusters.Select(cluster => cluster.Access)], stop))];
+        if (_topology is not null) Report();
+    }
+
+    private void Report()
+    {
+        var (mesh, checks) = (_mesh, Checks);
+        Publish("problems", new ProblemReport(mesh.Time, _analyzed, checks.Count, MeshVerification.CountMeshes(Verifiable(mesh)), ProblemRow.Join(checks, analysis.Findings),
             [.. mesh.Clusters.Where(cluster => cluster.Unverified.Length > 0).Select(cluster => $"{cluster.Context}: {cluster.Unverified}"), .. mesh.Clusters.SelectMany(cluster => cluster.Facts.Withheld.Select(part => $"{cluster.Context}: {part.Part}: {part.Why}"))]), PageJson.Default.ProblemReport);
     }
 

@@ -15,15 +15,21 @@ internal sealed partial record ProblemRow(string FoundBy, string Severity, strin
     public static ProblemRow Of(string foundBy, string cluster, Problem problem, string missing = "") =>
         new(foundBy, problem.Severity.ToString().ToLowerInvariant(), cluster, problem, CommandIn(problem.Remedy), missing);
 
-    /// <summary>All findings, errors first.</summary>
-    public static IReadOnlyList<ProblemRow> Join(IEnumerable<Check> checks, IEnumerable<Finding> findings) =>
+    /// <summary>What both commands find, under codes of their own: a selector that matches nothing, and a Pod that cannot run.</summary>
+    private static readonly Dictionary<string, string> Twins = new(StringComparer.Ordinal) { ["ISM2049"] = "ISM1417", ["ISM2047"] = "ISM1418" };
+
+    /// <summary>All findings, errors first, and each once.</summary>
+    public static IReadOnlyList<ProblemRow> Join(IEnumerable<Check> checks, IReadOnlyCollection<Finding> findings) =>
     [
-        .. checks.Where(check => check.Problem is not null).Select(check => Of("verify", check.Cluster, check.Problem!))
+        .. checks.Where(check => check.Problem is { } problem && !findings.Any(finding => IsSame(problem, finding))).Select(check => Of("verify", check.Cluster, check.Problem!))
             .Concat(findings.Select(finding => Of("analyze", finding.Cluster, finding.Problem, MissingText(finding))))
             // Control planes report what analyze finds, too.
             .DistinctBy(row => (row.Cluster, row.Problem.Code, row.Problem.Object, row.Problem.Path, row.Problem.Message))
             .OrderByDescending(row => row.Problem.Severity).ThenBy(row => row.Cluster, StringComparer.Ordinal).ThenBy(row => row.Problem.Code, StringComparer.Ordinal),
     ];
+
+    private static bool IsSame(Problem problem, Finding finding) =>
+        Twins.GetValueOrDefault(problem.Code) == finding.Problem.Code && problem.Object == $"{finding.Problem.Object} in {finding.Cluster}";
 
     private static string MissingText(Finding finding) =>
         finding.Missing is { } missing ? $"kubectl --context={missing.Cluster} apply -f - <<'EOF'\n{YamlText.Print(missing.Object)}EOF" : "";

@@ -1,5 +1,7 @@
 using Isthmus.Kubernetes.Client;
+using Isthmus.Operate.Diagnose;
 using Isthmus.Operate.Diagnose.Analysis;
+using Isthmus.Operate.Diagnose.Tracing;
 
 namespace Isthmus.WebConsole.Reading;
 
@@ -13,10 +15,13 @@ internal sealed class MeshAnalysis(IReadOnlyList<ClusterAccess> clusters, string
 
     public IReadOnlyList<Finding> Findings { get; private set; } = [];
 
+    /// <summary>Whether all workloads get calls, as <c>verify</c> says.</summary>
+    public IReadOnlyList<Check> Workloads { get; private set; } = [];
+
     /// <summary>How often objects were analyzed.</summary>
     public int Runs { get; private set; }
 
-    /// <summary>Brings <see cref="Findings"/> up to date.</summary>
+    /// <summary>Brings <see cref="Findings"/> and <see cref="Workloads"/> up to date.</summary>
     public async Task UpdateAsync(CancellationToken stop)
     {
         // Versions first: what changes while the objects are read is found the next time.
@@ -32,7 +37,7 @@ internal sealed class MeshAnalysis(IReadOnlyList<ClusterAccess> clusters, string
     private async Task AnalyzeAsync(CancellationToken stop)
     {
         var inventories = await Task.WhenAll(clusters.Select(access => _inventory.ReadAsync(access.Name, access, stop)));
-        Findings = [.. Analysis.Run(inventories)];
+        (Findings, Workloads) = ([.. Analysis.Run(inventories)], WorkloadVerification.Run(inventories));
         foreach (var inventory in inventories) _credentials[inventory.Context] = [.. CredentialReferences.Of(inventory)];
         Runs++;
     }

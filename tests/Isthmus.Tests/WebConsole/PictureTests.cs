@@ -146,6 +146,9 @@ public sealed class PictureTests
         Problem warning = new("IST0170", "Service shop/orders", "spec.ports", "differs", "", Severity.Warning), error = new("ISM1003", "cluster context1", "", "is not ready", "inspect it with 'kubectl describe pod'");
         var rows = ProblemRow.Join([new("context1", "ports", "", warning), new("context1", "fine", "", null), new("context1", "control plane", "", error)], [new Finding("context1", warning)]);
         Assert.Equal([("error", "verify", "kubectl describe pod"), ("warning", "verify", "")], rows.Select(row => (row.Severity, row.FoundBy, row.Command)));
+        Problem crash = new("ISM2047", "Pod shop/web in context1", "status", "is not ready", ""), same = new("ISM1418", "Pod shop/web", "status.containerStatuses", "cannot run", "");
+        Assert.Equal(["ISM1418"], ProblemRow.Join([new("context1", "workloads", "", crash)], [new Finding("context1", same)]).Select(row => row.Problem.Code));
+        Assert.Equal(["ISM2047", "ISM1418"], ProblemRow.Join([new("context1", "workloads", "", crash)], [new Finding("context2", same)]).Select(row => row.Problem.Code));
         var missing = new Finding("context2", error, new("context2", (JsonObject)YamlText.ParseAll("{kind: Gateway, metadata: {name: g}}", "test")[0]));
         Assert.Equal("kubectl --context=context2 apply -f - <<'EOF'\nkind: Gateway\nmetadata:\n  name: g\nEOF", Assert.Single(ProblemRow.Join([], [missing])).Missing);
     }

@@ -16,7 +16,8 @@ internal static class ClusterObjectsReader
             .Select(KindOf),
     ];
 
-    private static readonly ResourceKind[] WorkloadKinds = [Kubernetes.Objects.Kinds.Namespace, Kubernetes.Objects.Kinds.Service, Kubernetes.Objects.Kinds.Deployment, Kubernetes.Objects.Kinds.Pod, KindOf(IstioKind.Gateway)];
+    /// <summary>What shows whether workloads get calls.</summary>
+    internal static readonly IReadOnlyList<ResourceKind> WorkloadKinds = [Kubernetes.Objects.Kinds.Namespace, Kubernetes.Objects.Kinds.Service, Kubernetes.Objects.Kinds.Deployment, Kubernetes.Objects.Kinds.Pod, KindOf(IstioKind.Gateway)];
 
     /// <param name="namespaces">Namespaces whose Pods are read at once.</param>
     public static async Task<ClusterObjects> ReadAsync(string context, KubeClient client, string istioNamespace, IEnumerable<string> namespaces, CancellationToken stop)

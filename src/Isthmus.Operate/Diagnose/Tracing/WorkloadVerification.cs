@@ -1,6 +1,8 @@
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Operate.Diagnose.Tracing;
 
@@ -9,9 +11,14 @@ public static class WorkloadVerification
 {
     private const string What = "workloads";
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(8);
+    private static readonly string[] Needed = [.. ClusterObjectsReader.WorkloadKinds.Append(Kinds.MutatingWebhookConfiguration).Select(kind => kind.Kind)];
 
     public static async Task<IReadOnlyList<Check>> RunAsync(IReadOnlyList<ClusterAccess> clusters, string istioNamespace, CancellationToken stop) =>
         [.. Run(await Task.WhenAll(clusters.Select(access => ReadAsync(access, istioNamespace, stop))))];
+
+    /// <summary>The same from objects that were read for an analysis. Nothing is said where some of them were not.</summary>
+    public static IReadOnlyList<Check> Run(IEnumerable<ClusterInventory> clusters) =>
+        [.. Run([.. clusters.Where(cluster => cluster.Error.Length == 0 && Needed.All(cluster.Knows)).Select(cluster => ClusterObjects.From(cluster.Context, Needed.SelectMany(cluster.Objects), cluster.RootNamespace))])];
 
     internal static IEnumerable<Check> Run(IReadOnlyList<ClusterObjects> clusters)
     {

@@ -61,7 +61,7 @@ internal sealed class AnalysisReport(IReadOnlyList<Finding> findings, IReadOnlyL
 
     private void End()
     {
-        if (findings.Count == 0) Console.WriteLine($"✔ No validation issues found when analyzing {Analyzed}.");
+        if (findings.Count == 0) Console.WriteLine($"✔ No validation issues found when analyzing {Analyzed}.\nObjects do not show everything: 'isthmus trace' follows a call, and 'isthmus verify' checks what runs.");
     }
 
     private void Log(Finding finding)

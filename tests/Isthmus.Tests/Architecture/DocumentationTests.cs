@@ -21,6 +21,20 @@ public sealed partial class DocumentationTests
         Assert.Empty(links.Concat(named).Where(path => !Path.Exists(path)).Select(path => $"{page}: {path}"));
     }
 
+    /// <summary>Whoever reads a code can look it up.</summary>
+    [Fact]
+    public void Every_code_has_an_entry()
+    {
+        var used = Directory.EnumerateFiles(Repository.At("src"), "*.cs", SearchOption.AllDirectories).SelectMany(file => OwnCode().Matches(File.ReadAllText(file))).Select(match => match.Groups[1].Value).ToHashSet();
+        var told = ((string[])["docs/reference/problems.md", "docs/reference/analysis.md"]).SelectMany(page => File.ReadLines(Repository.At(page))).Where(line => line.StartsWith("| ISM", StringComparison.Ordinal))
+            .SelectMany(line => line.Split('|')[1].Split(',', StringSplitOptions.TrimEntries)).ToList();
+        Assert.Distinct(told);
+        Assert.Equal(used.Order(StringComparer.Ordinal), told.Order(StringComparer.Ordinal));
+    }
+
+    [GeneratedRegex("\"(ISM[0-9]{4})\"")]
+    private static partial Regex OwnCode();
+
     [Fact]
     public void The_index_lists_every_page()
     {

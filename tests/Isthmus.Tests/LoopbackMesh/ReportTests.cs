@@ -12,7 +12,7 @@ namespace Isthmus.Tests.LoopbackMesh;
 public sealed partial class ReportTests(LoopbackMeshRig mesh, FaultyServices services)
 {
     /// <summary>CLUSTER CODE OBJECT: FIELD. Pods are named by their Deployment.</summary>
-    private static readonly string[] Analyzed =
+    internal static readonly string[] Analyzed =
     [
         "cluster1 ISM1410 DestinationRule $ns/$stiffly-b: spec.trafficPolicy", // the older rule has its own
         "cluster1 ISM1415 AuthorizationPolicy $ns/$domain: spec.rules[0].from[0].source.principals", // another trust domain
@@ -30,6 +30,7 @@ public sealed partial class ReportTests(LoopbackMeshRig mesh, FaultyServices ser
         "cluster1 IST0113 DestinationRule $ns/$loudly: spec.trafficPolicy.tls.mode", // plain text to STRICT
         "cluster1 IST0113 DestinationRule $ns/$stiffly: spec.trafficPolicy.tls.mode", // mutual TLS to a Pod without sidecar
         "cluster1 IST0127 AuthorizationPolicy $ns/$aimless: spec.selector", // selects nothing
+        "cluster1 IST0127 ServiceEntry $ns/$vacant: spec.workloadSelector",
         "cluster1 IST0132 VirtualService $ns/$unlisted: spec.gateways[0]", // the Gateway does not have the host
         "cluster1 IST0162 Gateway istio-system/$uncertain: spec.servers[0].port.number", // the Service does not have the port
         "cluster1 IST0173 DestinationRule $ns/$split: spec.subsets[2].labels", // no Pod has the labels
@@ -43,7 +44,7 @@ public sealed partial class ReportTests(LoopbackMeshRig mesh, FaultyServices ser
         "cluster2 IST0170 Service $ns/$ported: spec.ports",
     ];
 
-    private static readonly string[] Verified =
+    internal static readonly string[] Verified =
     [
         "ISM2047 Pod $ns/$crashing in cluster2: status",
         "ISM2047 Pod $ns/$sick in cluster1: status", // its readiness probe fails
@@ -68,6 +69,16 @@ public sealed partial class ReportTests(LoopbackMeshRig mesh, FaultyServices ser
     {
         await services.ReadyAsync(mesh);
         await SameAsync(Verified, async () => (await mesh.VerifyAsync()).Select(Short));
+    }
+
+    /// <summary>Both lists above are complete, so a fault without a line there is one that the command is silent about.</summary>
+    [Fact]
+    public void Each_command_names_each_fault_or_cannot_know_it()
+    {
+        Assert.True(InjectedFault.All.Count >= 40);
+        Assert.Distinct(InjectedFault.All.Select(fault => (fault.Caller, fault.Target, fault.Trace)));
+        Assert.All(InjectedFault.All, fault => Assert.True(InjectedFault.IsReason(fault.Verify) || Verified.Contains(fault.Verify), $"{fault.Target}: {fault.Verify}"));
+        Assert.All(InjectedFault.All, fault => Assert.True(InjectedFault.IsReason(fault.Analyze) || Analyzed.Contains(fault.Analyze), $"{fault.Target}: {fault.Analyze}"));
     }
 
     private Task SameAsync(IEnumerable<string> expected, Func<Task<IEnumerable<string>>> ask)

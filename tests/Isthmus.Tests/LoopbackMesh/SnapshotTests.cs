@@ -15,23 +15,20 @@ namespace Isthmus.Tests.LoopbackMesh;
 [Collection(nameof(SharedLoopbackMesh))]
 public sealed partial class SnapshotTests(LoopbackMeshRig mesh, FaultyServices services)
 {
-    /// <summary>What only the call itself shows, so that nothing is wrong without it.</summary>
-    private static readonly string[] OnlyByCall = ["$bin/status/503", "$rpc/hello", "$webs:8443/hello", "$split/sometimes", "$astray/hello"];
-
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
 
     [Fact]
     public async Task A_packed_mesh_has_the_faults_of_the_running_one()
     {
         await services.ReadyAsync(mesh);
-        var expected = TraceTests.Faulty.Select(call => (call.Target, Cause: OnlyByCall.Contains(call.Target) ? "" : string.Join(" | ", call.Cause.Split(" | ")[..2]))).Select(line => $"{line.Target}: {line.Cause}").ToList();
+        var expected = InjectedFault.All.Select(fault => $"{fault.Target}: {(fault.IsSeenOnlyByCall ? "" : string.Join(" | ", fault.Trace.Split(" | ")[..2]))}").ToList();
         await mesh.UntilAsync(async () =>
         {
             var pack = await mesh.PackAsync();
-            var found = await Task.WhenAll(TraceTests.Faulty.Select(async call => $"{call.Target}: {Cause(await TraceAsync(pack, call.Caller, call.Target))}"));
+            var found = await Task.WhenAll(InjectedFault.All.Select(async fault => $"{fault.Target}: {Cause(await TraceAsync(pack, fault.Caller, fault.Target, fault.Request(services)))}"));
             return string.Join('\n', found.Zip(expected).Where(pair => !pair.First.StartsWith(pair.Second, StringComparison.Ordinal) || (pair.Second.EndsWith(": ", StringComparison.Ordinal) && pair.First != pair.Second)).Select(pair => $"expected {pair.Second}, found {pair.First}"));
         }, different => different.Length == 0, "the packed mesh has the same first causes");
-        Assert.True(expected.Count - OnlyByCall.Length >= 25);
+        Assert.True(InjectedFault.All.Count(fault => !fault.IsSeenOnlyByCall) >= 30);
     }
 
     [Fact]
@@ -117,10 +114,10 @@ public sealed partial class SnapshotTests(LoopbackMeshRig mesh, FaultyServices s
         Assert.Equal("https://cluster2.test:6443", SecretFacts.Of(remote).Remote.Single().Server);
     }
 
-    private async Task<CallTrace> TraceAsync(MeshPack pack, string caller, string target)
+    private async Task<CallTrace> TraceAsync(MeshPack pack, string caller, string target, SentRequest? sent = null)
     {
         using var run = new TraceRun([.. pack.Contexts.Select(pack.Access)], WellKnown.SystemNamespace, pack.Time, new Random());
-        return await run.RunAsync(new($"deployment/{services.Fill(caller)}", services.Name("ns"), TraceTarget.Parse(services.Fill(target)), true, TimeSpan.FromSeconds(3)), Stop);
+        return await run.RunAsync(new($"deployment/{services.Fill(caller)}", services.Name("ns"), TraceTarget.Parse(services.Fill(target)), true, TimeSpan.FromSeconds(3)) { Sent = sent ?? SentRequest.Plain }, Stop);
     }
 
     private static async Task<IEnumerable<Core.Problems.Problem>> VerifyAsync(MeshPack pack) =>

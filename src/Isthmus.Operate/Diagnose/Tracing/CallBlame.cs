@@ -8,9 +8,50 @@ namespace Isthmus.Operate.Diagnose.Tracing;
 /// where.</summary>
 internal sealed class CallBlame(TracedCall traced, CallTrace trace, MadeCall call)
 {
+    /// <summary>Details of hops that explain a failure: the VirtualService of a route, its timeout, the delay that it injects, the DestinationRule by
+    /// which the caller's proxy begins TLS, and the ServiceEntry that lists an address.</summary>
+    public const string RuleFact = "virtual service", TimeoutFact = "timeout", DelayFact = "delay", OriginFact = "destination rule", EntryFact = "service entry";
+
     private readonly TraceFacts _facts = traced.Facts;
 
-    public Problem Find() => Overflow() ?? NotTls() ?? AtCallee() ?? OtherProtocol() ?? OutOfTime() ?? AtGateway() ?? OnTheWay();
+    public Problem Find() => Overflow() ?? Delayed() ?? RouteTimeout() ?? NotTls() ?? AtCallee() ?? OtherProtocol() ?? OutOfTime() ?? AtGateway() ?? TlsOrigination() ?? Refused() ?? OnTheWay();
+
+    /// <summary>A fault holds the call back for longer than it may take.</summary>
+    private Problem? Delayed() => (call.IsOutOfTime || call.HasFlag("UT")) && _facts.Sightings.All.Count == 0 && Told("route", DelayFact) is { Length: > 0 } delay
+        ? Faults.Of("ISM2087", Route(), "spec.http[*].fault.delay", $"injects a delay of {delay}, and there was no answer when {(call.IsOutOfTime ? "the trace" : "the route")} gave up after {Seconds(call.Milliseconds)}", "remove the fault") : null;
+
+    /// <summary>The caller's proxy gave up, because the route says so.</summary>
+    private Problem? RouteTimeout() => call.HasFlag("UT") && call.Status == 504 && TimeSpan.TryParse(Told("route", TimeoutFact), CultureInfo.InvariantCulture, out var timeout)
+        ? Faults.Of("ISM2088", Route(), "spec.http[*].timeout", $"gives up after {Seconds(timeout.TotalMilliseconds)}, and {Where()} had not answered by then: the response is 504 (UT)",
+            "allow more time, or find out why the application is slow") : null;
+
+    /// <summary>The caller's proxy begins TLS that the other end does not speak, or with a certificate that it does not accept.</summary>
+    private Problem? TlsOrigination()
+    {
+        if (!call.Detail.Contains("TLS_error", StringComparison.Ordinal) || HopsOfWay().FirstOrDefault(hop => hop.Name == "TLS" && hop.Facts.Any(fact => fact.Name == OriginFact)) is not { } hop) return null;
+        var isSidecar = HopsOfWay().Any(one => one.Name == "inbound");
+        return Faults.Of("ISM2089", $"DestinationRule {hop.Facts.First(fact => fact.Name == OriginFact).Value} in {_facts.ConfigOf(_facts.Home).Context}", "spec.trafficPolicy.tls", $"makes the caller's proxy begin TLS with {Where()}, which fails: {call.Detail.Split("; ")[^1]}",
+            isSidecar ? "remove trafficPolicy.tls, or set ISTIO_MUTUAL: the callee has a sidecar"
+                : call.Detail.Contains("CERTIFICATE_VERIFY_FAILED", StringComparison.Ordinal) ? "set caCertificates to the CA of the server, and sni or subjectAltNames to a name in its certificate" : "if the server speaks plain text at this port, remove trafficPolicy.tls");
+    }
+
+    /// <summary>The host answers that nothing listens: packets do arrive there.</summary>
+    private Problem? Refused()
+    {
+        if (!call.HasFlag("UF") || !(call.Detail.EndsWith("connect error: 111", StringComparison.Ordinal) || call.Detail.EndsWith("connect_error:_111", StringComparison.Ordinal))) return null;
+        var entry = HopsOfWay().SelectMany(hop => hop.Facts).FirstOrDefault(fact => fact.Name == EntryFact)?.Value ?? "";
+        var refuses = $"{(call.Upstream.Length > 0 ? call.Upstream : Where())} refuses connections: the host answers, and nothing listens at this port";
+        return entry.Length > 0
+            ? Faults.Of("ISM2090", $"ServiceEntry {entry} in {_facts.ConfigOf(_facts.Home).Context}", "spec.endpoints", $"its endpoint {refuses}", "correct the address, or the port (targetPort of the port, or ports of the endpoint), or start what should listen there")
+            : Faults.Of("ISM2090", Where(), "", refuses, "start what should listen there, or correct the port");
+    }
+
+    private string Route() => Told("route", RuleFact) is { Length: > 0 } rule ? $"VirtualService {rule} in {_facts.ConfigOf(_facts.Home).Context}" : _facts.Client.ToString();
+
+    private string Told(string hop, string fact) => trace.Hops.Where(one => one.Name == hop).SelectMany(one => one.Facts).FirstOrDefault(one => one.Name == fact)?.Value ?? "";
+
+    /// <summary>The hops of the path that the call took.</summary>
+    private IEnumerable<Hop> HopsOfWay() => Way() is { } way ? trace.Hops.Where(hop => hop.Way > 0 && trace.Ways[hop.Way - 1] == way) : [];
 
     /// <summary>A limit of the DestinationRule refused the call.</summary>
     private Problem? Overflow()

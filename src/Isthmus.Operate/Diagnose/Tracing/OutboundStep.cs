@@ -112,11 +112,15 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, Causes 
         }
         else
         {
-            record.Ok("route", summary, ("virtual service", rule), ("timeout", act.Timeout > TimeSpan.Zero ? act.Timeout.ToString("g", CultureInfo.InvariantCulture) : ""),
-                ("retries", act.Retry is { } retry ? $"{retry.Retries} more" : ""));
+            record.Ok("route", summary, (CallBlame.RuleFact, rule), (CallBlame.TimeoutFact, act.Timeout > TimeSpan.Zero ? act.Timeout.ToString("g", CultureInfo.InvariantCulture) : ""),
+                ("retries", act.Retry is { } retry ? $"{retry.Retries} more" : ""), (CallBlame.DelayFact, DelayOf(route.Fault ?? http.Fault)));
         }
         WalkTargets(new(view, [.. act.Targets.Select(target => (target.Cluster, target.Weight))], rule, http.AlpnOverride, true) { IsHttp2 = call.Kind == CallKinds.Grpc });
     }
+
+    /// <summary>How long a fault delays the call; empty when none does.</summary>
+    private string DelayOf(FaultSettings? fault) => fault is { DelayShare.PerMillion: > 0 } && fault.Delay > TimeSpan.Zero && fault.Headers.All(header => header.IsMatch(call.Request(), "http"))
+        ? string.Create(CultureInfo.InvariantCulture, $"{fault.Delay.TotalSeconds:0.###} s for {fault.DelayShare.PerMillion / 10000.0:0.##} % of the requests") : "";
 
     private void WalkTargets(OutboundChoice outbound)
     {

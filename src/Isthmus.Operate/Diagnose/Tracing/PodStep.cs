@@ -30,7 +30,7 @@ internal sealed class PodStep(TraceFacts facts, TraceRecord record, Causes cause
                 record.Fail("TLS", "mutual TLS of the mesh", causes.Tls.MeshTlsToPlain(way.DestinationRule, name), ("destination rule", way.DestinationRule));
             else
             {
-                record.Ok("TLS", call.Kind == CallKinds.Tls ? "the application's own" : way?.Tls is null ? "plain text: the callee has no sidecar" : $"originated by the caller's proxy, {way.Tls.Sni}");
+                record.Ok("TLS", call.Kind == CallKinds.Tls ? "the application's own" : way?.Tls is null ? "plain text: the callee has no sidecar" : TlsStep.Originated(way), (CallBlame.OriginFact, way?.Tls is null ? "" : way.DestinationRule));
                 record.Add("application", HopStatus.Unknown, $"{address}: there is no proxy that can report whether it listens", null);
             }
             return;

@@ -19,11 +19,14 @@ internal sealed partial class TlsStep(TraceFacts facts, TraceRecord record, Caus
                 ? record.Fail("TLS", "mutual TLS of the mesh", causes.Tls.NoMeshTlsAt(name, cluster, pod, address.Port, way!.DestinationRule))
                 : record.Fail("TLS", call.Kind == CallKinds.Tls ? "the application's own TLS" : "plain text", causes.Tls.PlainToStrict(name, cluster, pod, address.Port, way?.DestinationRule ?? "", call.Sidecar is not null && way is null));
         }
-        if (!mesh) return record.Ok("TLS", call.Kind == CallKinds.Tls ? "the application's own, passed through" : way?.Tls is null ? "plain text" : $"originated by the caller's proxy, {way.Tls.Sni}");
+        if (!mesh) return record.Ok("TLS", call.Kind == CallKinds.Tls ? "the application's own, passed through" : way?.Tls is null ? "plain text" : Originated(way), (CallBlame.OriginFact, way?.Tls is null ? "" : way.DestinationRule));
         if (chain.Tls is not { } server)
             return record.Fail("TLS", "mutual TLS of the mesh", causes.Tls.NoMeshTlsAt(name, cluster, pod, address.Port, way!.DestinationRule));
         return WalkCertificates(way!.Tls!, server, callee, view, client);
     }
+
+    /// <summary>How a connection is described whose TLS the caller's proxy adds, not that of the mesh.</summary>
+    public static string Originated(EndpointWay way) => $"originated by the caller's proxy{(way.Tls!.Sni.Length > 0 ? $", for {way.Tls.Sni}" : "")}";
 
     private bool WalkCertificates(TlsSettings ours, TlsSettings theirs, Callee callee, ProxyView view, ProxyView? client)
     {

@@ -35,7 +35,11 @@ internal sealed class WaysStep(TraceFacts facts, TraceRecord record, Causes caus
                     record.Packets(causes.Packets.ToPod(callee));
                     pods.Walk(way, callee, outbound.View);
                 }
-                else strangers.Walk(candidate.Endpoint.AddressText, candidate.Endpoint.Workload, facts.Home);
+                else
+                {
+                    strangers.Walk(candidate.Endpoint.AddressText, candidate.Endpoint.Workload, facts.Home, candidate.Entry);
+                    if (way is { Tls: not null, IsMeshTls: false }) record.Ok("TLS", TlsStep.Originated(way), (CallBlame.OriginFact, way.DestinationRule));
+                }
                 // The proxy sends no call there: its problems matter only when the other endpoints fail too.
                 if ((share == 0 || !candidate.IsUsable) && candidates.Any(other => other.IsUsable)) record.Soften(hops);
             }

@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.Text.Json.Nodes;
-using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Operate.Diagnose;
 using Isthmus.Operate.Diagnose.Analysis;
@@ -9,30 +8,43 @@ using Isthmus.Options;
 
 namespace Isthmus.Commands;
 
-/// <summary><c>isthmus describe pod|service NAME</c>: the objects that affect a Pod or a Service.</summary>
+/// <summary><c>isthmus describe pod|service NAME</c>: the objects that affect a Pod or a Service, in all clusters.</summary>
 internal static class DescribeCommand
 {
+    private const string Examples = """
+        Examples:
+          isthmus describe pod deployment/web.shop
+          isthmus describe service web.shop --contexts cluster1,cluster2 -o json
+
+        """;
+
     private const string Line = "--------------------";
 
     internal static Command Build()
     {
-        var command = new Command("describe", "List the objects that affect a Pod or a Service, in one cluster. What becomes of a call between clusters: 'isthmus trace'.") { OfPod(), OfService() };
+        var command = new Command("describe", "List the objects that affect a Pod or a Service, in its own cluster and in the others of the mesh. What becomes of a call: 'isthmus trace'.") { OfPod(), OfService() };
         command.Aliases.Add("des");
+        HelpExamples.AddTo(command, Examples);
         return command;
     }
 
     private static Command OfPod()
     {
-        var (pod, output) = (new Argument<string>("pod") { Description = "POD[.NAMESPACE] or deployment/NAME[.NAMESPACE]" }, new OutputOption());
+        var (pod, contexts, output) = (new Argument<string>("pod") { Description = "POD[.NAMESPACE] or deployment/NAME[.NAMESPACE], in the cluster of --context" }, new MeshContexts(), new OutputOption());
         var unmeshed = new Option<bool>("--ignoreUnmeshed") { Description = "Do not warn that a Pod has no sidecar" };
-        var command = new Command("pod", "Describe a Pod: its Services, their DestinationRules and VirtualServices, and its policies.") { pod, unmeshed, output.Option };
+        var command = new Command("pod", "Describe a Pod: its Services, their DestinationRules and VirtualServices, and its policies.") { pod, unmeshed, contexts.Option, output.Option };
         command.Aliases.Add("po");
         command.SetAction(async (line, stop) =>
         {
             using var client = GlobalOptions.Client(line);
+            var reading = ReadAsync(line, contexts, client.Access, stop);
             var (ns, name) = await new MeshQuery(client, line.GetValue(GlobalOptions.IstioNamespace)!).ResolvePodAsync(line.GetValue(pod)!, line.GetValue(GlobalOptions.Namespace), stop);
-            var found = WorkloadDescription.Of(await ReadAsync(line, client, stop), ns, name);
-            output.Write(line, () => Tree(found), () => Show(found, line.GetValue(unmeshed)));
+            var found = MeshDescription.OfPod(await reading, ns, name);
+            output.Write(line, () => Tree(found), () =>
+            {
+                Show(found.Pod!, line.GetValue(unmeshed));
+                ShowMesh(found);
+            });
             return ExitCode.Success;
         });
         return command;
@@ -40,26 +52,30 @@ internal static class DescribeCommand
 
     private static Command OfService()
     {
-        var (service, output) = (new Argument<string>("service") { Description = "SERVICE[.NAMESPACE]" }, new OutputOption());
-        var command = new Command("service", "Describe a Service: its DestinationRules and VirtualServices.") { service, output.Option };
+        var (service, contexts, output) = (new Argument<string>("service") { Description = "SERVICE[.NAMESPACE], in the cluster of --context" }, new MeshContexts(), new OutputOption());
+        var command = new Command("service", "Describe a Service: its DestinationRules and VirtualServices.") { service, contexts.Option, output.Option };
         command.Aliases.Add("svc");
         command.SetAction(async (line, stop) =>
         {
             using var client = GlobalOptions.Client(line);
             var (name, ns) = line.GetValue(service)!.Split('.', 2) is [var before, var after] ? (before, after) : (line.GetValue(service)!, line.GetValue(GlobalOptions.Namespace) ?? client.Access.Namespace);
-            var cluster = await ReadAsync(line, client, stop);
-            var found = WorkloadDescription.Describe(cluster, cluster.Service(ns, name)
-                ?? throw new ProblemException($"Service {ns}/{name} in {cluster.Context}", "does not exist", "name it as SERVICE.NAMESPACE"), null);
-            output.Write(line, () => Tree(found), () => Show(found));
+            var found = MeshDescription.OfService(await ReadAsync(line, contexts, client.Access, stop), ns, name);
+            output.Write(line, () => Tree(found), () =>
+            {
+                Show(found.Services[0]);
+                ShowMesh(found);
+            });
             return ExitCode.Success;
         });
         return command;
     }
 
-    private static async Task<ClusterInventory> ReadAsync(ParseResult line, KubeClient client, CancellationToken stop)
+    /// <summary>The clusters of the mesh, that of --context first.</summary>
+    private static Task<ClusterInventory[]> ReadAsync(ParseResult line, MeshContexts contexts, ClusterAccess home, CancellationToken stop)
     {
-        var cluster = await new InventoryReader(line.GetValue(GlobalOptions.IstioNamespace)!, proxies: 0).ReadAsync(client.Access.Name, client.Access, stop);
-        return cluster.Error.Length == 0 ? cluster : throw new ProblemException($"cluster {client.Access.Name}", cluster.Error);
+        var reader = new InventoryReader(line.GetValue(GlobalOptions.IstioNamespace)!, proxies: 0);
+        List<ClusterAccess> clusters = [home, .. contexts.Names(line).Where(name => name != home.Name).Select(name => MeshContexts.Load(line, name))];
+        return Task.WhenAll(clusters.Select(access => reader.ReadAsync(access.Name, access, stop)));
     }
 
     private static void Show(WorkloadDescription found, bool ignoresUnmeshed)
@@ -81,10 +97,39 @@ internal static class DescribeCommand
         if (found.Policies.Count > 0) Console.WriteLine($"AuthorizationPolicies:\n   {string.Join(", ", found.Policies)}");
     }
 
+    /// <summary>What other clusters have, and what is wrong.</summary>
+    private static void ShowMesh(MeshDescription found)
+    {
+        if (found.Config != found.Cluster) Console.WriteLine($"{Line}\nThe control plane of {found.Cluster} reads Istio objects in {found.Config}: those above are there");
+        foreach (var (name, there) in found.Elsewhere)
+        {
+            Console.WriteLine($"{Line}\nIn {there.Cluster}:");
+            if (there.Error.Length > 0) Console.WriteLine($"   not known: {there.Error}");
+            else if (there.Service is not { } service) Console.WriteLine($"   There is no Service {name}: callers there find the name only if their sidecars answer DNS queries");
+            else
+            {
+                Console.WriteLine($"Service: {name}\n   Pods: {there.Pods.All}, {there.Pods.Ready} ready");
+                // Objects of another cluster count there only if its control plane reads them.
+                if (there.Config == found.Config) Console.WriteLine($"   The same Istio objects apply: those in {there.Config}");
+                else ShowRules(service);
+                if (there.Pod is not { } pod) continue;
+                Console.WriteLine($"   Workload mTLS mode: {pod.Mode}{(pod.ModeOf.Count > 0 ? $" ({string.Join(", ", pod.ModeOf)})" : "")}");
+                if (pod.Policies.Count > 0) Console.WriteLine($"   AuthorizationPolicies: {string.Join(", ", pod.Policies)}");
+            }
+        }
+        if (found.Problems.Count > 0) Console.WriteLine(Line);
+        foreach (var finding in found.Problems) Console.WriteLine($"{finding.Problem.Severity} [{finding.Problem.Code}] in {finding.Cluster}: {finding.Problem}");
+    }
+
     private static void Show(DescribedService service)
     {
         Console.WriteLine($"Service: {service.Name}");
         foreach (var port in service.Ports) Console.WriteLine($"   Port: {port}");
+        ShowRules(service);
+    }
+
+    private static void ShowRules(DescribedService service)
+    {
         foreach (var rule in service.Rules)
         {
             Console.WriteLine($"DestinationRule: {rule.Name} for \"{rule.Host}\"");
@@ -98,6 +143,23 @@ internal static class DescribeCommand
             var counts = ((int Count, string Kind)[])[(routes.Http, "HTTP"), (routes.Tls, "TLS"), (routes.Tcp, "TCP")];
             Console.WriteLine($"   {string.Join(", ", counts.Where(one => one.Count > 0).Select(one => $"{one.Count} {one.Kind} route(s)"))}, for {string.Join(", ", routes.Gateways)}");
         }
+    }
+
+    private static JsonObject Tree(MeshDescription found)
+    {
+        var tree = found.Pod is { } pod ? Tree(pod) : Tree(found.Services[0]);
+        tree["cluster"] = found.Cluster;
+        tree["configCluster"] = found.Config;
+        tree["elsewhere"] = new JsonArray([.. found.Elsewhere.Select(one => (JsonNode)new JsonObject
+        {
+            ["cluster"] = one.There.Cluster, ["error"] = one.There.Error, ["configCluster"] = one.There.Config, ["service"] = one.There.Service is { } service ? Tree(service) : null,
+            ["name"] = one.Service, ["pods"] = one.There.Pods.All, ["readyPods"] = one.There.Pods.Ready, ["mtlsMode"] = one.There.Pod?.Mode ?? "", ["peerAuthentications"] = Texts(one.There.Pod?.ModeOf ?? []), ["authorizationPolicies"] = Texts(one.There.Pod?.Policies ?? []),
+        })]);
+        tree["problems"] = new JsonArray([.. found.Problems.Select(finding => (JsonNode)new JsonObject
+        {
+            ["code"] = finding.Problem.Code, ["severity"] = finding.Problem.Severity.ToString(), ["cluster"] = finding.Cluster, ["object"] = finding.Problem.Object, ["path"] = finding.Problem.Path, ["message"] = finding.Problem.Message, ["remedy"] = finding.Problem.Remedy,
+        })]);
+        return tree;
     }
 
     private static JsonObject Tree(WorkloadDescription found) => new()

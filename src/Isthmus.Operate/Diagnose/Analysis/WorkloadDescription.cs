@@ -20,41 +20,43 @@ public sealed record DescribedRoutes(string Name, int Http, int Tls, int Tcp, IR
 /// <param name="Ports">Each as a sentence of istioctl: <c>http 80/HTTP targets pod port 8080</c>.</param>
 public sealed record DescribedService(string Name, IReadOnlyList<string> Ports, IReadOnlyList<DescribedRule> Rules, IReadOnlyList<DescribedRoutes> Routes);
 
-/// <summary>The objects of a cluster that affect a Pod. Pure.</summary>
+/// <summary>The objects that affect a Pod in its own cluster. Pure.</summary>
 /// <param name="Mode">The mode of mutual TLS that its proxy accepts.</param>
 /// <param name="ModeOf">The PeerAuthentications that decide, the most general first.</param>
 public sealed record WorkloadDescription(
     Pod Pod, bool HasProxy, IReadOnlyList<DescribedService> Services, string Mode, IReadOnlyList<string> ModeOf, IReadOnlyList<string> Policies)
 {
+    /// <param name="config">The cluster whose Istio objects apply: its own, or that of its control plane.</param>
     /// <exception cref="ProblemException">There is no such Pod.</exception>
-    public static WorkloadDescription Of(ClusterInventory cluster, string ns, string name)
+    public static WorkloadDescription Of(ClusterInventory cluster, ClusterInventory config, string ns, string name)
     {
         var pod = cluster.Pods.FirstOrDefault(pod => pod.Metadata.Name == name && pod.Metadata.Namespace == ns)
             ?? throw new ProblemException($"Pod {ns}/{name} in {cluster.Context}", "does not exist", $"list Pods with 'kubectl --context={cluster.Context} -n {ns} get pods'");
         var labels = ValueMap.ToValueMap(pod.Metadata.Labels);
-        var authentications = cluster.Istio<PeerAuthentication>().ToList();
-        var (root, local) = (authentications.Where(item => item.Namespace == cluster.RootNamespace), authentications.Where(item => item.Namespace == ns));
-        var deciding = root.Where(item => item.Selector.Count == 0).Concat(ns == cluster.RootNamespace ? [] : local.Where(item => item.Selector.Count == 0))
+        var authentications = config.Istio<PeerAuthentication>().ToList();
+        var (root, local) = (authentications.Where(item => item.Namespace == config.RootNamespace), authentications.Where(item => item.Namespace == ns));
+        var deciding = root.Where(item => item.Selector.Count == 0).Concat(ns == config.RootNamespace ? [] : local.Where(item => item.Selector.Count == 0))
             .Concat(local.Where(item => item.Selector.Count > 0 && LabelSelector.Selects(item.Selector.ToDictionary(StringComparer.Ordinal), pod.Metadata.Labels)));
-        var policies = cluster.Istio<AuthorizationPolicy>().Where(policy => (policy.Namespace == ns || policy.Namespace == cluster.RootNamespace)
+        var policies = config.Istio<AuthorizationPolicy>().Where(policy => (policy.Namespace == ns || policy.Namespace == config.RootNamespace)
             && LabelSelector.Selects(policy.Selector.ToDictionary(StringComparer.Ordinal), pod.Metadata.Labels));
         var services = cluster.Services.Where(service => service.Metadata.Namespace == ns && service.Spec.Selector.Count > 0 && LabelSelector.Selects(service.Spec.Selector, pod.Metadata.Labels));
-        return new(pod, Workload.ProxyOf(pod.Spec) is not null, [.. services.OrderBy(service => service.Metadata.Name, StringComparer.Ordinal).Select(service => Describe(cluster, service, pod))],
+        return new(pod, Workload.ProxyOf(pod.Spec) is not null, [.. services.OrderBy(service => service.Metadata.Name, StringComparer.Ordinal).Select(service => Describe(config, service, pod))],
             MtlsPolicy.Resolve(root, local, labels).Mode.ToString().ToUpperInvariant(), [.. deciding.Select(item => $"{item.Namespace}/{item.Name}")],
             [.. policies.Select(policy => $"{policy.Namespace}/{policy.Name} ({policy.Action.ToString().ToUpperInvariant()}{(policy.DryRun ? ", dry run" : "")})").Order(StringComparer.Ordinal)]);
     }
 
     /// <summary>The Service and what is set for its host.</summary>
+    /// <param name="config">The cluster whose Istio objects apply.</param>
     /// <param name="pod">Whose subsets are named; null: none.</param>
-    public static DescribedService Describe(ClusterInventory cluster, Service service, Pod? pod)
+    public static DescribedService Describe(ClusterInventory config, Service service, Pod? pod)
     {
         var host = HostTable.NameOf(service);
-        var rules = cluster.Istio<DestinationRule>().Where(rule => Hosts.Covers(rule.Host, host) && rule.WorkloadSelector.Count == 0).OrderBy(rule => rule.Name, StringComparer.Ordinal).Select(rule =>
+        var rules = config.Istio<DestinationRule>().Where(rule => Hosts.Covers(rule.Host, host) && rule.WorkloadSelector.Count == 0).OrderBy(rule => rule.Name, StringComparer.Ordinal).Select(rule =>
         {
             var matching = rule.Subsets.ToLookup(subset => pod is not null && LabelSelector.Selects(subset.Labels.ToDictionary(StringComparer.Ordinal), pod.Metadata.Labels), subset => subset.Name);
             return new DescribedRule($"{rule.Namespace}/{rule.Name}", rule.Host, [.. matching[true]], [.. matching[false]], [.. Settings(rule.Policy)]);
         });
-        var routes = cluster.Istio<VirtualService>().Where(one => one.Hosts.Any(pattern => Hosts.Covers(pattern, host))).OrderBy(one => one.Name, StringComparer.Ordinal)
+        var routes = config.Istio<VirtualService>().Where(one => one.Hosts.Any(pattern => Hosts.Covers(pattern, host))).OrderBy(one => one.Name, StringComparer.Ordinal)
             .Select(one => new DescribedRoutes($"{one.Namespace}/{one.Name}", one.Http.Count, one.Tls.Count, one.Tcp.Count, [.. one.Gateways]));
         return new($"{service.Metadata.Namespace}/{service.Metadata.Name}", [.. service.Spec.Ports.Select(port => Sentence(port, pod))], [.. rules], [.. routes]);
     }

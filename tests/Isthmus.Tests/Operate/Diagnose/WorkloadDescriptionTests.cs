@@ -38,7 +38,7 @@ public sealed class WorkloadDescriptionTests
     [Fact]
     public void What_affects_a_Pod_is_found_and_nothing_else()
     {
-        var found = WorkloadDescription.Of(Cluster, "shop", "web-1");
+        var found = WorkloadDescription.Of(Cluster, Cluster, "shop", "web-1");
         Assert.True(found.HasProxy);
         var service = Assert.Single(found.Services);
         Assert.Equal("shop/web", service.Name);
@@ -60,10 +60,36 @@ public sealed class WorkloadDescriptionTests
     }
 
     [Fact]
+    public void What_other_clusters_have_is_described_with_what_is_wrong_between_them()
+    {
+        const string plane = "\n---\n{apiVersion: v1, kind: Pod, metadata: {name: istiod, namespace: istio-system, labels: {app: istiod}}, spec: {containers: [{name: discovery}]}}";
+        const string there = """
+            {apiVersion: v1, kind: Service, metadata: {name: web, namespace: shop}, spec: {selector: {app: web}, ports: [{name: http, port: 88}]}}
+            ---
+            {apiVersion: v1, kind: Pod, metadata: {name: web-9, namespace: shop, labels: {app: web}}, spec: {containers: [{name: web}, {name: istio-proxy}]}, status: {phase: Running, conditions: [{type: Ready, status: "True"}]}}
+            ---
+            {apiVersion: security.istio.io/v1, kind: PeerAuthentication, metadata: {name: open, namespace: shop}, spec: {mtls: {mode: DISABLE}}}
+            """;
+        ClusterInventory Read(string context, string text) => ClusterInventory.From(context, YamlText.ParseAll(text, context).OfType<JsonObject>());
+        var found = MeshDescription.OfPod([Read("c1", Objects + plane), Read("c2", there + plane), Read("c3", there), Read("c4", plane[5..]), ClusterInventory.Unreadable("c5", "connection refused")], "shop", "web-1");
+        Assert.Equal(("c1", "c1", "STRICT"), (found.Cluster, found.Config, found.Pod!.Mode));
+        Assert.Equal(["c2", "c3", "c4", "c5"], found.Elsewhere.Select(one => one.There.Cluster));
+        var (second, remote, lacking, silent) = (found.Elsewhere[0].There, found.Elsewhere[1].There, found.Elsewhere[2].There, found.Elsewhere[3].There);
+        Assert.Equal(("c2", 1, 1, "DISABLE", 0), (second.Config, second.Pods.All, second.Pods.Ready, second.Pod!.Mode, second.Service!.Routes.Count));
+        // Without a control plane of its own, its objects do not count, and those of the first primary do.
+        Assert.Equal(("c1", "STRICT", "shop/routes"), (remote.Config, remote.Pod!.Mode, remote.Service!.Routes.Single().Name));
+        Assert.Equal((null, ""), (lacking.Service, lacking.Error));
+        Assert.Equal("connection refused", silent.Error);
+        Assert.Contains(found.Problems, finding => finding is { Cluster: "c2", Problem: { Code: "IST0170", Object: "Service shop/web" } });
+        Assert.DoesNotContain(found.Problems, finding => finding.Problem.Object == "Service shop/other");
+        Assert.Equal("shop/web", MeshDescription.OfService([Read("c1", Objects), Read("c2", there)], "shop", "web").Services.Single().Name);
+    }
+
+    [Fact]
     public void A_Pod_without_sidecar_and_one_that_does_not_exist()
     {
-        var bare = WorkloadDescription.Of(Cluster, "shop", "bare");
+        var bare = WorkloadDescription.Of(Cluster, Cluster, "shop", "bare");
         Assert.Equal((false, 0), (bare.HasProxy, bare.Services.Count));
-        Assert.Contains("does not exist", Assert.Throws<ProblemException>(() => WorkloadDescription.Of(Cluster, "shop", "none")).Message, StringComparison.Ordinal);
+        Assert.Contains("does not exist", Assert.Throws<ProblemException>(() => WorkloadDescription.Of(Cluster, Cluster, "shop", "none")).Message, StringComparison.Ordinal);
     }
 }

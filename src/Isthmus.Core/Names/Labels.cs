@@ -73,6 +73,10 @@ public static class WellKnown
 
     /// <summary>The release of Istio whose behavior proxies claim, to control planes and in dumps.</summary>
     public const string CompatibleRelease = "1.20.8";
+
+    /// <summary>How the container runtime of Nodes begins that Isthmus runs itself.</summary>
+    public const string OwnRuntime = "isthmus://";
+
     public const string Istiod = "istiod";
 
     /// <summary>The console in a cluster: Deployment, Service, account, and the label <c>app</c>.</summary>

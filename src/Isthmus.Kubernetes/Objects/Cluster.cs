@@ -54,6 +54,8 @@ public sealed class NodeStatus
 public sealed class NodeSystemInfo
 {
     public string KubeletVersion { get; set => field = value ?? ""; } = "";
+
+    public string ContainerRuntimeVersion { get; set => field = value ?? ""; } = "";
 }
 
 public sealed class NodeAddress

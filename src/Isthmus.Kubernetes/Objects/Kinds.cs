@@ -15,6 +15,7 @@ public static class Kinds
     public static readonly ResourceKind EndpointSlice = new("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices", true);
     public static readonly ResourceKind Ingress = new("networking.k8s.io", "v1", "Ingress", "ingresses", true);
     public static readonly ResourceKind IngressClass = new("networking.k8s.io", "v1", "IngressClass", "ingressclasses", false);
+    public static readonly ResourceKind NetworkPolicy = new("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies", true);
     public static readonly ResourceKind Deployment = new("apps", "v1", "Deployment", "deployments", true);
     public static readonly ResourceKind ReplicaSet = new("apps", "v1", "ReplicaSet", "replicasets", true);
     public static readonly ResourceKind StatefulSet = new("apps", "v1", "StatefulSet", "statefulsets", true);
@@ -40,7 +41,7 @@ public static class Kinds
 
     public static readonly IReadOnlyList<ResourceKind> All =
     [
-        Pod, Service, Endpoints, Node, Namespace, Secret, ConfigMap, ServiceAccount, Event, EndpointSlice, Ingress, IngressClass, Deployment, ReplicaSet,
+        Pod, Service, Endpoints, Node, Namespace, Secret, ConfigMap, ServiceAccount, Event, EndpointSlice, Ingress, IngressClass, NetworkPolicy, Deployment, ReplicaSet,
         StatefulSet, DaemonSet, ControllerRevision, PersistentVolumeClaim, PersistentVolume, Job, CronJob, Lease, Role, RoleBinding, ClusterRole, ClusterRoleBinding, TokenReview,
         SubjectAccessReview, SelfSubjectAccessReview, CustomResourceDefinition, MutatingWebhookConfiguration,
         ValidatingWebhookConfiguration, PodDisruptionBudget, HorizontalPodAutoscaler,

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
+using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Images.Description;
 using Isthmus.Kubernetes.Client;
@@ -133,7 +134,7 @@ internal sealed partial class NodeObject(KubeClient client, ClusterSettings clus
         ["bootID"] = Read("/proc/sys/kernel/random/boot_id"),
         ["kernelVersion"] = Read("/proc/sys/kernel/osrelease"),
         ["osImage"] = OsImage(),
-        ["containerRuntimeVersion"] = $"isthmus://{typeof(NodeObject).Assembly.GetName().Version!.ToString(3)}",
+        ["containerRuntimeVersion"] = $"{WellKnown.OwnRuntime}{typeof(NodeObject).Assembly.GetName().Version!.ToString(3)}",
         ["kubeletVersion"] = KubernetesVersion.Tagged,
         ["kubeProxyVersion"] = KubernetesVersion.Tagged,
         ["operatingSystem"] = "linux",

@@ -102,7 +102,7 @@ public sealed class ClusterInventory
 
     public static ClusterInventory Unreadable(string context, string error) => new(context) { Error = error };
 
-    /// <param name="objects">Services, Pods, Nodes, Namespaces, ConfigMaps, workloads, webhooks, Ingress, IngressClass and Istio objects; others are ignored. Of two with the same name, the later counts.</param>
+    /// <param name="objects">Services, Pods, Nodes, Namespaces, ConfigMaps, workloads, webhooks, Ingress, IngressClass, NetworkPolicy and Istio objects; others are ignored. Of two with the same name, the later counts.</param>
     /// <param name="unread">Kinds whose objects could not be read.</param>
     public static ClusterInventory From(string context, IEnumerable<JsonObject> objects, TrustFacts? trust = null, string rootNamespace = WellKnown.SystemNamespace, IReadOnlySet<string>? unread = null)
     {
@@ -166,7 +166,7 @@ public sealed class ClusterInventory
         {
             "Service" or "Pod" or "Namespace" or "Node" or "ConfigMap" or "ServiceAccount" => version == "v1",
             "Deployment" or "StatefulSet" or "DaemonSet" => version.StartsWith("apps/", StringComparison.Ordinal),
-            "Ingress" or "IngressClass" => version.StartsWith("networking.k8s.io/", StringComparison.Ordinal),
+            "Ingress" or "IngressClass" or "NetworkPolicy" => version.StartsWith("networking.k8s.io/", StringComparison.Ordinal),
             "MutatingWebhookConfiguration" or "ValidatingWebhookConfiguration" => true,
             _ => IstioKind.Find(version, kind) is not null,
         };

@@ -54,6 +54,7 @@ public static class Analyzers
         TargetPorts.Analyzer,
         UnusedPods.Analyzer,
         ClientAffinity.Analyzer,
+        NetworkPolicies.Analyzer,
         // Between clusters
         ServiceDifferences.Analyzer,
         RoutesDiffer.Analyzer,

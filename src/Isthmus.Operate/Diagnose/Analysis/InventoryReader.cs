@@ -22,7 +22,7 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
     /// <summary>Roles for Istio need not include these: without them, some analyzers are skipped.</summary>
     private static readonly ResourceKind[] Optional =
     [
-        Kinds.Ingress, Kinds.IngressClass, Kinds.Deployment, Kinds.StatefulSet, Kinds.DaemonSet, Kinds.ServiceAccount, Kinds.MutatingWebhookConfiguration,
+        Kinds.Ingress, Kinds.IngressClass, Kinds.Deployment, Kinds.StatefulSet, Kinds.DaemonSet, Kinds.ServiceAccount, Kinds.MutatingWebhookConfiguration, Kinds.NetworkPolicy,
     ];
 
     /// <summary>The kinds of which all objects are read.</summary>

@@ -85,6 +85,9 @@ public static class OwnCodes
         "A proxy has as many series of metrics as it keeps. New ones lack the values of tags, and what peers say about themselves. The control planes say so while it lasts.",
         "Remove tags with many values from the Telemetry, such as those of single users, requests or addresses.");
 
+    public static readonly AnalysisCode NetworkPolicyIneffective = new("ISM1425", "NetworkPolicyIneffective", Severity.Warning,
+        "A NetworkPolicy has no effect, because the network of the cluster's Nodes enforces none, as that of a lab.", "Test it in a cluster whose network plug-in enforces NetworkPolicies.");
+
     public static readonly AnalysisCode RootNotInForce = new("ISM1451", "RootNotInForce", Severity.Error,
         "The Secret cacerts holds another root than the one that the control plane uses.", "Compare the roots of all clusters first; then restart the control plane, or replace the Secret.");
 

@@ -46,7 +46,7 @@ public static class SarifLog
         {
             location["physicalLocation"] = new JsonObject
             {
-                ["artifactLocation"] = new JsonObject { ["uri"] = finding.Reference[..colon].Replace('\\', '/') },
+                ["artifactLocation"] = new JsonObject { ["uri"] = UriOf(finding.Reference[..colon]) },
                 ["region"] = new JsonObject { ["startLine"] = int.Parse(finding.Reference[(colon + 1)..], System.Globalization.CultureInfo.InvariantCulture) },
             };
         }
@@ -57,6 +57,9 @@ public static class SarifLog
             ["locations"] = new JsonArray(location),
         };
     }
+
+    /// <summary>A path as a relative reference: a space, for example, may not be in one.</summary>
+    private static string UriOf(string path) => string.Join('/', path.Replace('\\', '/').Split('/').Select(Uri.EscapeDataString));
 
     private static string Level(Severity severity) => severity switch { Severity.Error => "error", Severity.Warning => "warning", _ => "note" };
 

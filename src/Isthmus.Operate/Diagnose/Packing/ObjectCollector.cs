@@ -20,7 +20,7 @@ internal sealed class ObjectCollector(KubeClient client, PackWriter pack)
         Kubernetes.Objects.Kinds.Namespace, Kubernetes.Objects.Kinds.Node, Kubernetes.Objects.Kinds.Service, Kubernetes.Objects.Kinds.Endpoints, Kubernetes.Objects.Kinds.EndpointSlice,
         Kubernetes.Objects.Kinds.Pod, Kubernetes.Objects.Kinds.Deployment, Kubernetes.Objects.Kinds.StatefulSet, Kubernetes.Objects.Kinds.DaemonSet, Kubernetes.Objects.Kinds.ServiceAccount,
         Kubernetes.Objects.Kinds.Event, Kubernetes.Objects.Kinds.ConfigMap, Kubernetes.Objects.Kinds.MutatingWebhookConfiguration, Kubernetes.Objects.Kinds.ValidatingWebhookConfiguration,
-        Kubernetes.Objects.Kinds.Ingress, Kubernetes.Objects.Kinds.IngressClass, new("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies", true),
+        Kubernetes.Objects.Kinds.Ingress, Kubernetes.Objects.Kinds.IngressClass, Kubernetes.Objects.Kinds.NetworkPolicy,
         .. IstioKind.All.Select(kind => Manifests.ResourceOf(kind)),
     ];
 

@@ -36,7 +36,7 @@ internal static class ClusterObjectsReader
     {
         try
         {
-            return (await ListAsync(client, new("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies", true), null, new(), stop), "");
+            return (await ListAsync(client, Kubernetes.Objects.Kinds.NetworkPolicy, null, new(), stop), "");
         }
         catch (Exception e) when (e is KubeException or HttpRequestException)
         {

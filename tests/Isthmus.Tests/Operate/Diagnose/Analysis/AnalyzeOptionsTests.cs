@@ -110,6 +110,49 @@ public sealed class AnalyzeOptionsTests : IDisposable
         Assert.Null(results[1]!["locations"]![0]!["physicalLocation"]);
     }
 
+    /// <summary>What the schema of SARIF 2.1.0 says of the objects that are written: it allows no other properties. Required ones have an exclamation mark.</summary>
+    private static readonly Dictionary<string, string> SarifSchema = new(StringComparer.Ordinal)
+    {
+        ["log"] = "$schema:uri version!:2.1.0 runs!:[run]", ["run"] = "tool!:tool results:[result]", ["tool"] = "driver!:component", ["component"] = "name!:text version:text rules:[rule]",
+        ["rule"] = "id!:text name:text shortDescription:words help:words defaultConfiguration:configuration", ["words"] = "text!:text", ["configuration"] = "level:level",
+        ["result"] = "ruleId:text ruleIndex:index level:level message!:words locations:[location]", ["location"] = "physicalLocation:physical logicalLocations:[logical]",
+        ["physical"] = "artifactLocation!:artifact region:region", ["artifact"] = "uri:uri", ["region"] = "startLine:line", ["logical"] = "fullyQualifiedName:text kind:text",
+    };
+
+    [Fact]
+    public void Sarif_is_as_its_schema_says()
+    {
+        Finding[] findings =
+        [
+            new("files", new("IST0106", "Gateway shop/front", "spec.unknown", "unknown field", "remove it")) { Reference = "my files/a#b 100%.yaml:7" }, new("files", new("IST0133", "Service shop/web", "", "is odd", "", Severity.Info)) { Reference = @"a\b.yaml:1" },
+            new("c1", new("ISM1411", "Service shop/web", "", "has no effect", "", Severity.Warning)), new("c1", new("ISM9999", "Service shop/web", "", "is known to a newer control plane", "")),
+        ];
+        Assert.Empty(Faults("log", SarifLog.Of(findings, "1.2"), "$"));
+        Assert.Empty(Faults("log", SarifLog.Of([], "1.2"), "$"));
+        Assert.Equal("my%20files/a%23b%20100%25.yaml", SarifLog.Of(findings, "1.2")["runs"]![0]!["results"]![0]!["locations"]![0]!["physicalLocation"]!["artifactLocation"]!["uri"]!.ToString());
+    }
+
+    private static IEnumerable<string> Faults(string type, JsonNode? value, string path)
+    {
+        if (type.StartsWith('[')) return value is JsonArray list ? list.SelectMany((item, index) => Faults(type[1..^1], item, $"{path}[{index}]")) : [$"{path} is not a list"];
+        if (!SarifSchema.TryGetValue(type, out var text)) return IsOf(type, value) ? [] : [$"{path}: {value?.ToJsonString()} is not {type}"];
+        if (value is not JsonObject fields) return [$"{path} is not an object"];
+        var known = text.Split(' ').Select(field => field.Split(':')).ToDictionary(field => field[0].TrimEnd('!'), field => (Type: field[1], IsRequired: field[0].EndsWith('!')), StringComparer.Ordinal);
+        return fields.Where(field => !known.ContainsKey(field.Key)).Select(field => $"{path}.{field.Key} is not known")
+            .Concat(known.Where(field => field.Value.IsRequired && !fields.ContainsKey(field.Key)).Select(field => $"{path}.{field.Key} is missing"))
+            .Concat(fields.Where(field => known.ContainsKey(field.Key)).SelectMany(field => Faults(known[field.Key].Type, field.Value, $"{path}.{field.Key}")));
+    }
+
+    private static bool IsOf(string type, JsonNode? value) => type switch
+    {
+        "text" => value?.GetValueKind() == System.Text.Json.JsonValueKind.String,
+        "uri" => value?.ToString() is { } text && Uri.IsWellFormedUriString(text, UriKind.RelativeOrAbsolute),
+        "level" => value?.ToString() is "none" or "note" or "warning" or "error",
+        "index" => (int?)value >= -1,
+        "line" => (int?)value >= 1,
+        _ => value?.ToString() == type,
+    };
+
     private string At(string file) => Path.Combine(_directory, file);
 
     private void Write(string file, string text)

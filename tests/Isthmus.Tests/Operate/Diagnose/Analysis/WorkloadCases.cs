@@ -26,11 +26,16 @@ internal static class WorkloadCases
         new("ISM1417", "c1 Service shop/wev spec.selector", Join(Web, Service("shop", "wev", "app: wev")), Join(Web, Service("shop", "soon", "app: not-yet")), "app=wev"),
         new("ISM1420", "c1 Service shop/named spec.ports[0].targetPort", Join(Web, Service("shop", "named", "app: web").Replace("port: 80", "port: 80, targetPort: pages", StringComparison.Ordinal)), Join(Web, Service("shop", "named", "app: web").Replace("port: 80", "port: 80, targetPort: 8080", StringComparison.Ordinal)), "pages is the name of no port"),
         new("ISM1418", "c1 Pod shop/web-2 status.containerStatuses", Join(Web, Pod("shop", "web-2", "app: web", status: Crashing)), Join(Web, Pod("shop", "web-2", "app: web", status: "containerStatuses: [{name: app, state: {waiting: {reason: ContainerCreating} } }]")), "1 other Pod answers"),
+        new("ISM1425", "c1 NetworkPolicy shop/closed spec", Join(Web, Node("isthmus://0.1.0"), Closed), Join(Web, Node("containerd://2.0.1"), Closed), "drops nothing"),
         new("ISM1411", "c1 Service shop/web spec.sessionAffinity", Join(Root, Namespace("shop"), Service("shop", "web", "app: web", more: ", sessionAffinity: ClientIP"), Pod("shop", "web-1", "app: web")), Web),
         new("ISM1412", "c1 Ingress shop/front spec.ingressClassName", Join(Web, "{apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {name: front, namespace: shop}, spec: {ingressClassName: istio} }"), Join(Web, "{apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {name: front, namespace: shop}, spec: {ingressClassName: nginx} }")),
         new("IST0139", "c1 MutatingWebhookConfiguration one webhooks[0].clientConfig.service", Join(Web, Webhook("one", "enabled", "istiod")), Join(Web, Webhook("one", "enabled", "istiod"), Service("istio-system", "istiod", "app: istiod", "{name: https, port: 443}")), "istio-system/istiod"),
         new("IST0139", "c1 MutatingWebhookConfiguration two webhooks[0]", Join(Web, Webhook("one", "enabled", "istiod"), Webhook("two", "enabled", "istiod"), Service("istio-system", "istiod", "app: istiod", "{name: https, port: 443}")), Join(Web, Webhook("one", "enabled", "istiod"), Webhook("two", "canary", "istiod"), Service("istio-system", "istiod", "app: istiod", "{name: https, port: 443}")), "the selectors of one"),
     ];
+
+    private const string Closed = "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: closed, namespace: shop}, spec: {podSelector: {} } }";
+
+    private static string Node(string runtime) => $$"""{apiVersion: v1, kind: Node, metadata: {name: node}, status: {nodeInfo: {containerRuntimeVersion: '{{runtime}}'} } }""";
 
     private static AnalyzerCase Annotated(string code, string where, string own, string template, string says)
     {

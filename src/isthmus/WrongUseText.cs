@@ -36,6 +36,8 @@ internal static class WrongUseText
             return $"unknown command \"{string.Join(' ', [.. path, unknown])}\"{(meant is null ? "" : $" (did you mean {meant}?)")}";
         }
         if (line.UnmatchedTokens.FirstOrDefault(token => token.StartsWith('-')) is { } flag) return UnknownFlag(line, flag);
+        if (line.UnmatchedTokens.FirstOrDefault() is { } word)
+            return $"unexpected argument '{word}'{(command.Options.Any(option => option.Aliases.Contains("-f")) ? $" (give files with -f, as in -f {word})" : "")}";
         return WrongValue(line.Errors[0]) ?? Plain(line.Errors[0].Message.TrimEnd('.'));
     }
 

@@ -57,6 +57,7 @@ internal static class CompletionCommand
             one.SetAction(line => line.InvocationConfiguration.Output.WriteLine(Script(script, ProgramName.Current)));
             command.Subcommands.Add(one);
         }
+        HelpExamples.WithoutClusters(command);
         return command;
     }
 

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Text.Json.Nodes;
 using Isthmus.Kubernetes.Yaml;
 using Isthmus.Operate.Install.Operator;
+using Isthmus.Options;
 
 namespace Isthmus.Commands;
 
@@ -26,6 +27,8 @@ internal static class ProfileCommand
             }));
             return 0;
         });
-        return new Command("profile", "Show installation profiles.") { list, dump };
+        var command = new Command("profile", "Show installation profiles.") { list, dump };
+        HelpExamples.WithoutClusters(command);
+        return command;
     }
 }

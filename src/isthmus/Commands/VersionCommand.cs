@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Text.Json.Nodes;
+using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
@@ -24,6 +25,7 @@ internal static class VersionCommand
                 if (versions is { Count: 0 }) Console.WriteLine($"no ready Isthmus pods in \"{line.GetValue(GlobalOptions.IstioNamespace)}\"");
                 Console.WriteLine($"client version: {BuildVersion.Current}");
                 foreach (var version in versions ?? []) Console.WriteLine($"control plane version: {version}");
+                if (!line.GetValue(brief)) Console.WriteLine($"APIs: those of Istio {WellKnown.CompatibleRelease}");
             });
             return ExitCode.Success;
         });
@@ -32,7 +34,7 @@ internal static class VersionCommand
 
     private static JsonObject Tree(IReadOnlyList<string>? controlPlanes)
     {
-        var tree = new JsonObject { ["clientVersion"] = new JsonObject { ["version"] = BuildVersion.Current } };
+        var tree = new JsonObject { ["clientVersion"] = new JsonObject { ["version"] = BuildVersion.Current }, ["istioApis"] = WellKnown.CompatibleRelease };
         if (controlPlanes is { Count: > 0 })
         {
             tree["meshVersion"] = new JsonArray([.. controlPlanes.Select(version =>

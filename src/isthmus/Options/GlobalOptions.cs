@@ -18,12 +18,25 @@ internal static class GlobalOptions
 
     internal static readonly Option<string?> Namespace = new("--namespace", "-n") { Description = "Namespace of the requested objects", Recursive = true };
 
+    internal static readonly IReadOnlyList<Option> All = [Context, Kubeconfig, IstioNamespace, Namespace];
+
     internal static void AddTo(RootCommand root)
     {
-        root.Options.Add(Context);
-        root.Options.Add(Kubeconfig);
-        root.Options.Add(IstioNamespace);
-        root.Options.Add(Namespace);
+        if (Context.CompletionSources.Count == 0) Context.CompletionSources.Add(_ => Known());
+        foreach (var option in All) root.Options.Add(option);
+    }
+
+    /// <summary>The contexts of the kubeconfig, for the shell; none when it cannot be read.</summary>
+    internal static IEnumerable<string> Known()
+    {
+        try
+        {
+            return KubeConfig.Contexts(null, Environment.GetEnvironmentVariable);
+        }
+        catch (Exception e) when (e is Core.Problems.ProblemException or IOException)
+        {
+            return [];
+        }
     }
 
     internal static ClusterAccess Access(ParseResult line) =>

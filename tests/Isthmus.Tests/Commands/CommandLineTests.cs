@@ -2,6 +2,7 @@ using System.CommandLine;
 using Isthmus.Commands;
 using Isthmus.Core.Problems;
 using Isthmus.Operate.Install.Operator;
+using Isthmus.Options;
 using Xunit;
 
 namespace Isthmus.Tests.Commands;
@@ -34,6 +35,8 @@ public sealed class CommandLineTests
     [InlineData("lab shell --nope", "Error: unknown flag --nope\nRun 'isthmus lab shell --help' for usage.")]
     [InlineData("proxy-config secrets pod --fqdn x", "Error: unknown flag --fqdn\nRun 'isthmus proxy-config secrets --help' for usage.")]
     [InlineData("verify --nope", "Error: unknown flag --nope\nRun 'isthmus verify --help' for usage.")]
+    [InlineData("mesh plan mesh.yaml", "Error: unexpected argument 'mesh.yaml' (give files with -f, as in -f mesh.yaml)\nRun 'isthmus mesh plan --help' for usage.")]
+    [InlineData("verify cluster1", "Error: unexpected argument 'cluster1'\nRun 'isthmus verify --help' for usage.")]
     [InlineData("verify --contxts=a", "Error: unknown flag --contxts=a (did you mean --contexts?)\nRun 'isthmus verify --help' for usage.")]
     [InlineData("mesh plan --kubconfig x", "Error: unknown flag --kubconfig (did you mean --kubeconfig?)\nRun 'isthmus mesh plan --help' for usage.")]
     [InlineData("mesh plan", "Error: flag --filename is required\nRun 'isthmus mesh plan --help' for usage.")]
@@ -105,6 +108,44 @@ public sealed class CommandLineTests
     [Fact]
     public void No_command_refuses_a_flag_that_is_not_given() =>
         Assert.All(Lines(CommandLine.BuildRoot([]), []), line => Assert.DoesNotContain(Parse(line).Errors, error => error.Message.Contains("is not supported", StringComparison.Ordinal)));
+
+    [Theory]
+    [InlineData("profile list --help", false)]
+    [InlineData("completion --help", false)]
+    [InlineData("verify --help", true)]
+    public void Help_has_the_options_of_clusters_where_they_mean_something(string line, bool expected)
+    {
+        Assert.Equal(expected, Said(line.Split(' ')).Contains("--istioNamespace", StringComparison.Ordinal));
+        Assert.All(GlobalOptions.All, option => Assert.False(option.Hidden));
+    }
+
+    [Theory]
+    [InlineData("trace")]
+    [InlineData("verify")]
+    [InlineData("history")]
+    [InlineData("describe")]
+    [InlineData("analyze")]
+    public void Help_ends_with_examples(string command) => Assert.Contains($"Examples:\n  isthmus {command}", Said(command, "--help"), StringComparison.Ordinal);
+
+    [Fact]
+    public async Task A_shell_is_told_the_contexts_of_the_kubeconfig()
+    {
+        var file = Path.GetTempFileName();
+        try
+        {
+            await File.WriteAllTextAsync(file, "contexts: [{name: here}, {name: there}]\n", TestContext.Current.CancellationToken);
+            const string typed = "isthmus verify --contexts here,t";
+            var start = new System.Diagnostics.ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "isthmus.dll"), $"[suggest:{typed.Length}]", typed]) { RedirectStandardOutput = true };
+            start.Environment["KUBECONFIG"] = file;
+            using var process = System.Diagnostics.Process.Start(start)!;
+            Assert.Equal("here,there", (await process.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken)).Trim());
+            await process.WaitForExitAsync(TestContext.Current.CancellationToken);
+        }
+        finally
+        {
+            File.Delete(file);
+        }
+    }
 
     private static IEnumerable<string[]> Lines(Command command, string[] path) =>
         command.Subcommands.Count == 0 ? [path] : command.Subcommands.SelectMany(below => Lines(below, [.. path, below.Name]));
@@ -184,6 +225,7 @@ public sealed class CommandLineTests
     [InlineData("isthmus pro", "profile proxy-config proxy-status")]
     [InlineData("isthmus proxy-config rootca", "rootca-compare")]
     [InlineData("isthmus lab stop clus", "cluster")]
+    [InlineData("isthmus lab up --topology primary", "primary-remote primary-remote-multi-network")]
     public void A_shell_is_told_what_may_follow(string typed, string expected)
     {
         string[] asked = [$"[suggest:{typed.Length}]", typed];

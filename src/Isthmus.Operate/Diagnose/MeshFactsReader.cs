@@ -81,7 +81,8 @@ public sealed partial class MeshFactsReader(string istioNamespace)
         var pods = all.Where(pod => pod.Metadata.Labels.GetValueOrDefault("app") == WellKnown.Istiod && pod.Metadata.DeletionTimestamp is null).ToList();
         var (watched, problems) = (withheld.UnlessRefusedAsync(WithheldFacts.Reports, WatchedAsync(client, pods, stop), []), pods.Any(pod => pod.Status.IsReady) ? withheld.UnlessRefusedAsync(WithheldFacts.Reports, ProblemsAsync(client, stop), []) : Task.FromResult(default(ValueList<Problem>)));
         var byNames = objects.SelectMany(gateway => gateway["spec"]?["servers"] as JsonArray ?? []).Any(PassesNames);
-        var (gateways, mesh, elsewhere) = (GatewaysAsync(client, services, byNames, stop), await meshing, await seeking);
+        var (gateways, loose, dns) = (GatewaysAsync(client, services, byNames, stop), LooseRoutesAsync(client, objects, stop), DnsAsync(client, services, stop));
+        var (mesh, elsewhere) = (await meshing, await seeking);
         var own = planes.Where(plane => plane.Namespace == istioNamespace).ToList();
         return new(context, "", NameOf(own, elsewhere.Name, all), true,
             own.SelectMany(plane => plane.Pods).ToValueMap(),
@@ -94,7 +95,7 @@ public sealed partial class MeshFactsReader(string istioNamespace)
             await watched,
             Untrusted(configurations, root))
         {
-            Problems = (await problems).Concat(await dead).Concat(await LooseRoutesAsync(client, objects, stop)).ToValueList(),
+            Problems = (await problems).Concat(await dead).Concat(await loose).ToValueList(),
             SystemNamespace = istioNamespace,
             Hosted = await hosted,
             IsJoinedByNames = byNames,
@@ -109,7 +110,7 @@ public sealed partial class MeshFactsReader(string istioNamespace)
             Revision = RevisionOf(configurations),
             ProxyPod = all.Where(pod => pod.Status.IsReady && pod.Metadata.DeletionTimestamp is null && pod.Spec.Containers.Exists(container => container.Name == "istio-proxy"))
                 .Select(pod => pod.Metadata.Name).Order(StringComparer.Ordinal).FirstOrDefault() ?? "",
-            Dns = await DnsAsync(client, services, stop),
+            Dns = await dns,
             ProxyNetworks = OfProxies(all, "ISTIO_META_NETWORK").ToValueList(),
         };
     }

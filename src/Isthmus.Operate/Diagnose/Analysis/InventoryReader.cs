@@ -51,13 +51,17 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
 
     private async Task<ClusterInventory> ReadAsync(string context, KubeClient client, CancellationToken stop)
     {
-        var lists = await Task.WhenAll(Lists.Select(kind => ListAsync(client, kind, stop)));
+        // What does not depend on another answer is asked at once: API servers of other regions are far away.
+        var listing = Lists.Select(kind => (Kind: kind, Objects: ListAsync(client, kind, stop))).ToList();
+        var (dns, settings) = (client.FindAsync(Kinds.ConfigMap, "kube-system", "coredns", stop), SettingsAsync(client, stop));
+        var (trust, reports) = (TrustAsync(client, listing.First(list => list.Kind == Kinds.Pod).Objects, stop), proxies > 0 ? ReportsAsync(client, stop) : Task.FromResult(default(ValueList<Problem>)));
+        var lists = await Task.WhenAll(listing.Select(list => list.Objects));
         var objects = lists.SelectMany(list => list ?? []).ToList();
         var unread = Lists.Zip(lists).Where(pair => pair.Second is null).Select(pair => pair.First.Kind).ToHashSet(StringComparer.Ordinal);
-        if (await client.FindAsync(Kinds.ConfigMap, "kube-system", "coredns", stop) is { } dns) objects.Add(Typed(dns, Kinds.ConfigMap));
-        objects.AddRange(await SettingsAsync(client, stop));
-        var cluster = ClusterInventory.From(context, objects, await TrustAsync(client, [.. objects.Where(value => value["kind"]?.ToString() == "Pod")], stop), istioNamespace, unread);
-        return cluster.WithCredentials(await CredentialsAsync(client, cluster, stop)).WithReports(proxies > 0 ? await ReportsAsync(client, stop) : []);
+        if (await dns is { } map) objects.Add(Typed(map, Kinds.ConfigMap));
+        objects.AddRange(await settings);
+        var cluster = ClusterInventory.From(context, objects, await trust, istioNamespace, unread);
+        return cluster.WithCredentials(await CredentialsAsync(client, cluster, stop)).WithReports(await reports);
     }
 
     /// <summary>What control planes know of running proxies and objects do not tell; empty when none responds. Their health is not checked here.</summary>
@@ -76,30 +80,31 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
     /// <summary>The settings of the mesh, of each revision.</summary>
     private async Task<IEnumerable<JsonObject>> SettingsAsync(KubeClient client, CancellationToken stop)
     {
-        var labelled = await client.ListAllAsync<JsonObject>(Kinds.ConfigMap, istioNamespace, new ListOptions { LabelSelector = SettingsLabel }, stop);
-        var maps = labelled.Append(await client.FindAsync(Kinds.ConfigMap, istioNamespace, "istio", stop)).OfType<JsonObject>();
+        var (labelled, plain) = (client.ListAllAsync<JsonObject>(Kinds.ConfigMap, istioNamespace, new ListOptions { LabelSelector = SettingsLabel }, stop), client.FindAsync(Kinds.ConfigMap, istioNamespace, "istio", stop));
+        var maps = (await labelled).Append(await plain).OfType<JsonObject>();
         return maps.Where(map => map["data"]?["mesh"] is not null).DistinctBy(map => map["metadata"]?["name"]?.ToString()).Select(map => Typed(map, Kinds.ConfigMap));
     }
 
     private static async Task<ValueMap<string>> CredentialsAsync(KubeClient client, ClusterInventory cluster, CancellationToken stop)
     {
-        var found = new Dictionary<string, string>(StringComparer.Ordinal);
-        foreach (var reference in CredentialReferences.Of(cluster).DistinctBy(reference => reference.Key))
+        var found = await Task.WhenAll(CredentialReferences.Of(cluster).DistinctBy(reference => reference.Key).Select(async reference => (reference.Key, Problem: await ProblemAsync(client, reference, stop))));
+        return found.Where(one => one.Problem is not null).ToDictionary(one => one.Key, one => one.Problem!, StringComparer.Ordinal).ToValueMap();
+    }
+
+    /// <summary>What is wrong with a Secret; empty when nothing is. Null: whoever may not read Secrets gets no finding about them.</summary>
+    private static async Task<string?> ProblemAsync(KubeClient client, CredentialReference reference, CancellationToken stop)
+    {
+        try
         {
-            try
-            {
-                var own = await FindAsync(client, reference.Namespace, reference.Name, stop);
-                var problem = own?.KeyPairProblem ?? CredentialReferences.DoesNotExist;
-                if (problem.Length == 0 && reference.ChecksClients)
-                    problem = (own!.HasClientCa ? own : await FindAsync(client, reference.Namespace, $"{reference.Name}{SecretFacts.CaSuffix}", stop) ?? SecretFacts.None).ClientCaProblem;
-                found[reference.Key] = problem;
-            }
-            catch (KubeException e) when (e.Code == 403)
-            {
-                // Whoever may not read Secrets gets no finding about them.
-            }
+            var own = await FindAsync(client, reference.Namespace, reference.Name, stop);
+            var problem = own?.KeyPairProblem ?? CredentialReferences.DoesNotExist;
+            if (problem.Length > 0 || !reference.ChecksClients) return problem;
+            return (own!.HasClientCa ? own : await FindAsync(client, reference.Namespace, $"{reference.Name}{SecretFacts.CaSuffix}", stop) ?? SecretFacts.None).ClientCaProblem;
         }
-        return found.ToValueMap();
+        catch (KubeException e) when (e.Code == 403)
+        {
+            return null;
+        }
     }
 
     private static async Task<SecretFacts?> FindAsync(KubeClient client, string ns, string name, CancellationToken stop) =>
@@ -130,19 +135,33 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
         return value;
     }
 
-    private async Task<TrustFacts> TrustAsync(KubeClient client, IReadOnlyList<JsonObject> pods, CancellationToken stop)
+    /// <param name="listing">The Pods of the cluster.</param>
+    private async Task<TrustFacts> TrustAsync(KubeClient client, Task<IReadOnlyList<JsonObject>?> listing, CancellationToken stop)
     {
-        if (await client.FindAsync<Namespace>(Kinds.Namespace, null, istioNamespace, stop) is null) return TrustFacts.None;
-        var given = await FindAsync(client, istioNamespace, WellKnown.CaCerts, stop);
-        var own = await FindAsync(client, istioNamespace, WellKnown.SelfSignedCa, stop);
-        var maps = await client.ListAllAsync<ConfigMap>(Kinds.ConfigMap, null, new ListOptions { FieldSelector = RootsField }, stop);
-        var roots = maps.ToDictionary(map => map.Metadata.Namespace, map => Root.Of(map.Data.GetValueOrDefault(WellKnown.RootCertKey)), StringComparer.Ordinal);
-        var deployments = await client.ListAllAsync<Deployment>(Kinds.Deployment, istioNamespace, new ListOptions { LabelSelector = "app=istiod" }, stop);
+        var (ns, deploying) = (client.FindAsync<Namespace>(Kinds.Namespace, null, istioNamespace, stop), client.ListAllAsync<Deployment>(Kinds.Deployment, istioNamespace, new ListOptions { LabelSelector = "app=istiod" }, stop));
+        var (giving, signing) = (CaAsync(client, WellKnown.CaCerts, stop), CaAsync(client, WellKnown.SelfSignedCa, stop));
+        var rooting = client.ListAllAsync<ConfigMap>(Kinds.ConfigMap, null, new ListOptions { FieldSelector = RootsField }, stop);
+        if (await ns is null) return TrustFacts.None;
+        var roots = (await rooting).ToDictionary(map => map.Metadata.Namespace, map => Root.Of(map.Data.GetValueOrDefault(WellKnown.RootCertKey)), StringComparer.Ordinal);
+        var (given, own, deployments, pods) = (await giving, await signing, await deploying, await listing ?? []);
         var controlPlanes = pods.Where(pod => pod["metadata"]?["namespace"]?.ToString() == istioNamespace && pod["metadata"]?["labels"]?["app"]?.ToString() == "istiod");
         return new(true,
             given?.GivenRoot ?? Root.None, given?.CreatedAt, own?.OwnRoot ?? Root.None, own?.CreatedAt,
             roots.GetValueOrDefault(istioNamespace), deployments.Select(deployment => deployment.Metadata.CreationTimestamp).Min(), controlPlanes.Select(Started).Min(),
             roots.Where(root => root.Key != istioNamespace && root.Value.IsKnown).ToValueMap(), await ProxiesAsync(client, pods, stop));
+    }
+
+    /// <summary>A Secret of the control plane's CA; null when there is none, or when nobody may read it. The roots in use are in ConfigMaps.</summary>
+    private async Task<SecretFacts?> CaAsync(KubeClient client, string name, CancellationToken stop)
+    {
+        try
+        {
+            return await FindAsync(client, istioNamespace, name, stop);
+        }
+        catch (KubeException e) when (e.Code == 403)
+        {
+            return null;
+        }
     }
 
     private static DateTimeOffset? Started(JsonObject pod) => DateTimeOffset.TryParse(pod["status"]?["startTime"]?.ToString(), out var time) ? time : null;

@@ -1,6 +1,7 @@
 using System.Globalization;
 using Isthmus.Core.Problems;
 using Isthmus.Mesh.Model;
+using Isthmus.Proxy.Http;
 
 namespace Isthmus.Operate.Diagnose.Tracing;
 
@@ -86,6 +87,11 @@ internal sealed class CallBlame(TracedCall traced, CallTrace trace, MadeCall cal
         {
             return Faults.Of("ISM2074", port.Object, port.Field, $"declares {port.Protocol.ToString().ToUpperInvariant()}, so the callee's proxy speaks HTTP/2 to the application of {seen.Proxy}, which ends the connection ({Told(seen)}): it probably speaks HTTP/1.1",
                 "if so, name the port http or http-…, or set appProtocol: http");
+        }
+        if (seen.Details.Contains("headers_too_large", StringComparison.Ordinal))
+        {
+            return Faults.Of("ISM2091", seen.Proxy.ToString(), "", $"its application answers with more than {HttpLimits.Default.HeadBytes / 1024} KiB of headers, which proxies do not accept ({Told(seen)})",
+                "shorten the headers of the response: often cookies, tokens or lists that belong in the body");
         }
         return Faults.Of("ISM2074", seen.Proxy.ToString(), "", $"its proxy could not hand the call to the application: {Told(seen)}", logs);
     }

@@ -18,6 +18,7 @@ public sealed class TraceVerdictTests
         { "out of time, and nothing seen", "ISM2077", "c1, n1: Pod shop/orders-a at 10.1.0.5:8080", "either the application needs longer, or packets do not arrive" },
         { "limits of the connection pool", "ISM2079", "DestinationRule shop/orders in c1", "limits refuse the call" },
         { "HTTP on a port named grpc", "ISM2074", "Service shop/orders in c1", "probably speaks HTTP/1.1" },
+        { "long headers", "ISM2091", "Pod shop/orders-a in c1", "60 KiB of headers" },
         { "nothing accepts on a port named grpc", "ISM2074", "Pod shop/orders-a in c1", "could not hand the call" },
         { "ServiceEntry of the same host", "ISM2018", "ServiceEntry bank/mine in c1", "10.99.0.9" },
         { "DNS without Pods", "ISM2048", "Deployment kube-system/coredns in c1", "it is the DNS of c1" },
@@ -38,7 +39,7 @@ public sealed class TraceVerdictTests
 
     private static string Inject(TraceScenario s, string fault)
     {
-        Sighting Seen(string flags, string failure = "") => new(new("c1", "shop", "orders-a"), true, 2, null, 503, flags, "", failure, Callee, "", "", "");
+        Sighting Seen(string flags, string failure = "", string details = "") => new(new("c1", "shop", "orders-a"), true, 2, null, 503, flags, details, failure, Callee, "", "", "");
         switch (fault)
         {
             case "half of the requests aborted":
@@ -58,6 +59,10 @@ public sealed class TraceVerdictTests
             case "limits of the connection pool":
                 s.Client = s.Client.Replace("\"type\": \"EDS\"", "\"type\": \"EDS\", \"metadata\": {\"filter_metadata\": {\"istio\": {\"config\": \"/apis/x/v1/namespaces/shop/destination-rule/orders\"}}}", StringComparison.Ordinal);
                 s.Call = new("GET /", false, 503, 1, "", "UO", "upstream_reset_before_response_started{overflow}", []);
+                break;
+            case "long headers":
+                s.Call = new("GET /", false, 502, 1, Callee, "UPE", "http1.headers_too_large", []);
+                s.Sighted = [Seen("UPE", details: "upstream_reset_before_response_started{http1.headers_too_large}")];
                 break;
             case "HTTP on a port named grpc" or "nothing accepts on a port named grpc":
                 (s.One, s.Two) = (s.One.Replace("{name: http, port: 80", "{name: grpc-web2, port: 80", StringComparison.Ordinal), s.Two.Replace("{name: http, port: 80", "{name: grpc-web2, port: 80", StringComparison.Ordinal));

@@ -79,10 +79,7 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
     /// Pod.</summary>
     public async Task<(string Namespace, string Pod)> ResolvePodAsync(string reference, string? ns, CancellationToken stop)
     {
-        var (kind, name) = reference.Split('/', 2) is [var left, var right] ? (left, right) : ("", reference);
-        // Pod names rarely contain dots, so the first dot begins the namespace.
-        if (name.IndexOf('.', StringComparison.Ordinal) is var dot and > 0) (name, ns) = (name[..dot], name[(dot + 1)..]);
-        ns ??= client.Access.Namespace;
+        (var kind, var name, ns) = PartsOf(reference, ns);
         if (kind is "" or "pod" or "pods" or "po" && await client.FindAsync<Pod>(Kinds.Pod, ns, name, stop) is not null) return (ns, name);
         if (kind is "" or "deployment" or "deploy" or "deployments" && await client.FindAsync<Deployment>(Kinds.Deployment, ns, name, stop) is { } deployment)
         {
@@ -92,6 +89,16 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
             if (chosen is not null) return (ns, chosen.Metadata.Name);
         }
         throw new ProblemException($"Pod {ns}/{name} in {client.Access.Name}", "does not exist", $"list Pods with 'kubectl --context={client.Access.Name} -n {ns} get pods'; name one as POD.NAMESPACE");
+    }
+
+    /// <summary>The namespace of a reference that <see cref="ResolvePodAsync"/> takes.</summary>
+    public string NamespaceOf(string reference, string? ns) => PartsOf(reference, ns).Namespace;
+
+    private (string Kind, string Name, string Namespace) PartsOf(string reference, string? ns)
+    {
+        var (kind, name) = reference.Split('/', 2) is [var left, var right] ? (left, right) : ("", reference);
+        // Pod names rarely contain dots, so the first dot begins the namespace.
+        return name.IndexOf('.', StringComparison.Ordinal) is var dot and > 0 ? (kind, name[..dot], name[(dot + 1)..]) : (kind, name, ns ?? client.Access.Namespace);
     }
 
     private async Task<JsonNode> AskAsync(string ns, string pod, Endpoint endpoint, PodRequest request, CancellationToken stop)

@@ -36,7 +36,7 @@ internal sealed class MeshAnalysis(IReadOnlyList<ClusterAccess> clusters, string
     /// <summary>A method of its own, so that nothing refers to the objects when it ends.</summary>
     private async Task AnalyzeAsync(CancellationToken stop)
     {
-        var inventories = await Task.WhenAll(clusters.Select(access => _inventory.ReadAsync(access.Name, access, stop)));
+        var inventories = await Task.WhenAll(clusters.Select(access => _inventory.ReadAsync(access.Name, reader.Client(access.Name), stop)));
         (Findings, Workloads) = ([.. Analysis.Run(inventories)], WorkloadVerification.Run(inventories));
         foreach (var inventory in inventories) _credentials[inventory.Context] = [.. CredentialReferences.Of(inventory)];
         Runs++;

@@ -35,13 +35,19 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
     public async Task<ClusterInventory> ReadAsync(string context, ClusterAccess access, CancellationToken stop)
     {
         using var client = new KubeClient(access, "isthmus-analyze") { RequestTimeout = TimeSpan.FromSeconds(10) };
+        return await ReadAsync(context, client, stop);
+    }
+
+    /// <summary>The same with a client of the caller's, whose connections stay open for the next time.</summary>
+    public async Task<ClusterInventory> ReadAsync(string context, KubeClient client, CancellationToken stop)
+    {
         try
         {
-            return await ReadAsync(context, client, stop);
+            return await ReadObjectsAsync(context, client, stop);
         }
         catch (HttpRequestException e)
         {
-            return ClusterInventory.Unreadable(context, $"{access.Server} cannot be reached: {Unreachable.Describe(e)}");
+            return ClusterInventory.Unreadable(context, $"{client.Access.Server} cannot be reached: {Unreachable.Describe(e)}");
         }
         catch (KubeException e)
         {
@@ -49,7 +55,7 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
         }
     }
 
-    private async Task<ClusterInventory> ReadAsync(string context, KubeClient client, CancellationToken stop)
+    private async Task<ClusterInventory> ReadObjectsAsync(string context, KubeClient client, CancellationToken stop)
     {
         // What does not depend on another answer is asked at once: API servers of other regions are far away.
         var listing = Lists.Select(kind => (Kind: kind, Objects: ListAsync(client, kind, stop))).ToList();

@@ -39,11 +39,13 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
     public async Task<CallTrace> RunAsync(TraceRequest request, CancellationToken stop)
     {
         var home = clusters[0].Name;
+        var host = request.Target.Host;
+        var near = EntryOf(request)?.Namespace ?? new MeshQuery(_clients[home], istioNamespace).NamespaceOf(request.Pod, request.Namespace);
+        var guess = !IPAddress.TryParse(host, out _) && host.Split('.') is { Length: > 1 } parts ? parts[1] : near;
+        // Objects are read while the caller is looked up. Failures are in what is read.
+        var reading = Task.WhenAll(clusters.Select(access => ClusterObjectsReader.ReadAsync(access.Name, _clients[access.Name], istioNamespace, [near, istioNamespace, guess], stop)));
         var (entering, (ns, pod)) = EntryOf(request) is { } entry ? (entry.Name, await EntryPodAsync(entry, stop)) : ("", await ResolveAsync(request, home, stop));
         var client = new PodRef(home, ns, pod);
-        var host = request.Target.Host;
-        var guess = !IPAddress.TryParse(host, out _) && host.Split('.') is { Length: > 1 } parts ? parts[1] : ns;
-        var reading = Task.WhenAll(clusters.Select(access => ClusterObjectsReader.ReadAsync(access.Name, _clients[access.Name], istioNamespace, [ns, istioNamespace, guess], stop)));
         var inspecting = pod.Length > 0 ? InspectAsync(client, host, stop) : Task.FromResult<(JsonNode?, string)>((null, ""));
         var objects = await reading;
         var facts = new TraceFacts(objects, client, request.Target, time.GetUtcNow())

@@ -135,6 +135,7 @@ internal static class CommandLine
         var root = new RootCommand($"Join Kubernetes clusters into one service mesh, and verify that it works.\n\n{ExitCode.Help}");
         GlobalOptions.AddTo(root);
         PrintVersion.AddTo(root);
+        HelpExamples.AddTo(root);
         // The value of a global option may look like a command, so every word that could be one counts.
         var words = args.Select(arg => arg switch { "x" or "exp" => "experimental", "v" => "validate", "istiod" => "admin", "pc" => "proxy-config", "dash" or "d" => "dashboard", "ps" => "proxy-status", _ => arg }).ToHashSet(StringComparer.Ordinal);
         var isNamed = Commands.Any(command => words.Contains(command.Name));

@@ -57,7 +57,6 @@ internal static class CompletionCommand
             one.SetAction(line => line.InvocationConfiguration.Output.WriteLine(Script(script, ProgramName.Current)));
             command.Subcommands.Add(one);
         }
-        HelpExamples.WithoutClusters(command);
         return command;
     }
 

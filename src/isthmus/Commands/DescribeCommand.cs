@@ -11,20 +11,12 @@ namespace Isthmus.Commands;
 /// <summary><c>isthmus describe pod|service NAME</c>: the objects that affect a Pod or a Service, in all clusters.</summary>
 internal static class DescribeCommand
 {
-    private const string Examples = """
-        Examples:
-          isthmus describe pod deployment/web.shop
-          isthmus describe service web.shop --contexts cluster1,cluster2 -o json
-
-        """;
-
     private const string Line = "--------------------";
 
     internal static Command Build()
     {
         var command = new Command("describe", "List the objects that affect a Pod or a Service, in its own cluster and in the others of the mesh. What becomes of a call: 'isthmus trace'.") { OfPod(), OfService() };
         command.Aliases.Add("des");
-        HelpExamples.AddTo(command, Examples);
         return command;
     }
 

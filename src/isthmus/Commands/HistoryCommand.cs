@@ -12,14 +12,6 @@ namespace Isthmus.Commands;
 /// <summary><c>isthmus history [HOST]</c>: what changed in the mesh, by whom, and what that did to proxies.</summary>
 internal static class HistoryCommand
 {
-    private const string Examples = """
-        Examples:
-          isthmus history
-          isthmus history reviews.default --since 15m
-          isthmus history --since 24h -o json
-
-        """;
-
     internal static Command Build()
     {
         var host = new Argument<string?>("host") { Description = "Show only what concerns calls of this host: NAME.NAMESPACE or a full name", Arity = ArgumentArity.ZeroOrOne };
@@ -27,7 +19,6 @@ internal static class HistoryCommand
         var contexts = new MeshContexts();
         var output = new OutputOption();
         var command = new Command("history", "Show what changed in the mesh, by whom, and which proxies that changed, as all control planes remember it.") { host, since.Option, contexts.Option, output.Option };
-        HelpExamples.AddTo(command, Examples);
         command.SetAction(async (line, stop) =>
         {
             var ns = line.GetValue(GlobalOptions.IstioNamespace)!;

@@ -23,7 +23,7 @@ internal static class LabUpCommand
     private static readonly Option<bool> NoWait = new("--no-wait") { Description = "Return as soon as the API servers respond" };
     private static readonly Option<bool> Yes = ConfirmationOption.InstallMissing();
 
-    private static readonly Option<string?> Topology = new("--topology") { Description = $"Also join the clusters into a mesh: {string.Join(", ", Topologies.Names)}, or a mesh file", CompletionSources = { _ => Topologies.Names.Select(name => new System.CommandLine.Completions.CompletionItem(name)) } };
+    private static readonly Option<string?> Topology = new("--topology") { HelpName = "topology", Description = $"Also join the clusters into a mesh: {string.Join(", ", Topologies.Names)}, or a mesh file", CompletionSources = { _ => Topologies.Names.Select(name => new System.CommandLine.Completions.CompletionItem(name)) } };
     private static readonly DurationOption Timeout = new("--timeout", "How long to wait for the mesh of the topology, for example 90s or 5m", "5m");
     private static readonly Option<bool> TakeOver = MeshCommand.TakeOver();
 

@@ -2,7 +2,6 @@ using System.CommandLine;
 using System.Text.Json.Nodes;
 using Isthmus.Kubernetes.Yaml;
 using Isthmus.Operate.Install.Operator;
-using Isthmus.Options;
 
 namespace Isthmus.Commands;
 
@@ -27,8 +26,6 @@ internal static class ProfileCommand
             }));
             return 0;
         });
-        var command = new Command("profile", "Show installation profiles.") { list, dump };
-        HelpExamples.WithoutClusters(command);
-        return command;
+        return new Command("profile", "Show installation profiles.") { list, dump };
     }
 }

@@ -8,16 +8,6 @@ namespace Isthmus.Commands;
 /// <summary><c>isthmus trace POD[.NAMESPACE] HOST[:PORT][/PATH]</c>: the path of a call, hop by hop, and where it fails.</summary>
 internal static class TraceCommand
 {
-    private const string Examples = """
-        Examples:
-          isthmus trace deployment/buyer.shop orders/health --context=cluster1
-          isthmus trace buyer-6c9d-x2x7p.shop -v -H 'x-user: ann' -d '{}' http://orders.shop/new
-          isthmus trace deployment/buyer.shop tcp://redis.data:6379 --no-call
-          isthmus trace gateway/istio-ingressgateway.istio-system https://shop.example.com/
-          isthmus trace --snapshot bug-report.tar.gz deployment/buyer.shop orders
-
-        """;
-
     internal static Command Build()
     {
         var pod = new Argument<string>("pod") { Description = "The caller: POD[.NAMESPACE] or deployment/NAME[.NAMESPACE], in the cluster of --context; gateway/SERVICE[.NAMESPACE] for a call from outside that enters at this gateway" };
@@ -36,7 +26,6 @@ internal static class TraceCommand
         {
             pod, target, contexts.Option, method, headers, data, token, noCall, timeout.Option, verbose, snapshot.Option, output.Option,
         };
-        HelpExamples.AddTo(command, Examples);
         command.SetAction(async (line, stop) =>
         {
             var request = new TraceRequest(line.GetValue(pod)!, line.GetValue(GlobalOptions.Namespace), TraceTarget.Parse(line.GetValue(target)!), !line.GetValue(noCall), timeout.Of(line))

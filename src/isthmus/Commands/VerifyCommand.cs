@@ -13,15 +13,6 @@ namespace Isthmus.Commands;
 /// <summary><c>isthmus verify</c>: do these clusters form one mesh? It only reads, unless --probe lets it start Pods.</summary>
 internal static class VerifyCommand
 {
-    private const string Examples = """
-        Examples:
-          isthmus verify
-          isthmus verify --contexts cluster1,cluster2 -o json
-          isthmus verify --probe
-          isthmus verify --snapshot bug-report.tar.gz
-
-        """;
-
     internal static Command Build()
     {
         var contexts = new MeshContexts();
@@ -30,7 +21,6 @@ internal static class VerifyCommand
         var probe = new Option<bool>("--probe") { Description = "Start a Pod in each cluster, in a namespace of its own that is removed afterwards, and let each call each over HTTP, gRPC and TCP" };
         var patience = new DurationOption("--probe-timeout", "How long the Pods of --probe may take to start, for example 60s", "60s");
         var command = new Command("verify", "Check that the clusters form one mesh. Read-only, except with --probe; exits with 1 if a check fails.") { contexts.Option, probe, patience.Option, snapshot.Option, output.Option };
-        HelpExamples.AddTo(command, Examples);
         command.SetAction(async (line, stop) =>
         {
             var source = snapshot.Open(line);

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
+using System.CommandLine.Parsing;
 
 namespace Isthmus.Options;
 
@@ -9,10 +10,11 @@ internal sealed class HelpExamples(string text) : SynchronousCommandLineAction
 {
     private readonly HelpAction _help = new();
 
+    /// <summary>For commands whose help explains more than <see cref="CommandExamples"/> has.</summary>
     internal static void AddTo(Command command, string text) => command.Options.Add(new HelpOption { Action = new HelpExamples(text) });
 
-    /// <summary>Leaves the global options out of the help of a command, and of its subcommands: they have no effect there.</summary>
-    internal static void WithoutClusters(Command command) => command.Options.Add(new HelpOption { Action = new OwnOptions() });
+    /// <summary>Lets the help of all commands end with their examples.</summary>
+    internal static void AddTo(RootCommand root) => root.Options.OfType<HelpOption>().First().Action = new OfTable();
 
     public override int Invoke(ParseResult parseResult)
     {
@@ -21,21 +23,41 @@ internal sealed class HelpExamples(string text) : SynchronousCommandLineAction
         return code;
     }
 
-    private sealed class OwnOptions : SynchronousCommandLineAction
+    private sealed class OfTable : SynchronousCommandLineAction
     {
+        /// <summary>Commands that ask no cluster.</summary>
+        private static readonly HashSet<string> Local = new(StringComparer.Ordinal) { "profile", "completion", "help" };
+
         private readonly HelpAction _help = new();
 
         public override int Invoke(ParseResult parseResult)
         {
-            foreach (var option in GlobalOptions.All) option.Hidden = true;
+            var path = PathOf(parseResult.CommandResult).ToList();
+            // Options for clusters mean nothing there.
+            var isLocal = path.Count > 0 && Local.Contains(path[0]);
+            foreach (var option in GlobalOptions.All) option.Hidden = isLocal;
+            int code;
             try
             {
-                return _help.Invoke(parseResult);
+                code = _help.Invoke(parseResult);
             }
             finally
             {
                 foreach (var option in GlobalOptions.All) option.Hidden = false;
             }
+            var output = parseResult.InvocationConfiguration.Output;
+            var examples = CommandExamples.Of(string.Join(' ', path is ["experimental", _, ..] ? path[1..] : path));
+            if (examples.Count > 0) output.WriteLine("Examples:");
+            foreach (var example in examples) output.WriteLine($"  isthmus {example}");
+            if (examples.Count > 0) output.WriteLine();
+            return code;
+        }
+
+        private static IEnumerable<string> PathOf(CommandResult? result)
+        {
+            List<string> names = [];
+            for (; result is { Command: not RootCommand }; result = result.Parent as CommandResult) names.Insert(0, result.Command.Name);
+            return names;
         }
     }
 }

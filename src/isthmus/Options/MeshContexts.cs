@@ -7,7 +7,7 @@ namespace Isthmus.Options;
 /// <summary><c>--contexts</c>: which clusters form the mesh.</summary>
 internal sealed class MeshContexts(string name = "--contexts", string description = "Contexts of the clusters in the mesh, separated by commas; by default, all contexts in the kubeconfig")
 {
-    internal Option<string[]> Option { get; } = WithContexts(new(name) { Description = description, AllowMultipleArgumentsPerToken = true });
+    internal Option<string[]> Option { get; } = WithContexts(new(name) { Description = description, HelpName = name.TrimStart('-'), AllowMultipleArgumentsPerToken = true });
 
     /// <summary>Those named, else all of the kubeconfig.</summary>
     internal IReadOnlyList<string> Names(ParseResult line)

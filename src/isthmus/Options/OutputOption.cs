@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Isthmus.Kubernetes.Objects;
@@ -9,7 +10,8 @@ namespace Isthmus.Options;
 /// <summary><c>-o table|json|yaml</c>.</summary>
 internal sealed class OutputOption
 {
-    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, IndentSize = 4, TypeInfoResolver = KubeJson.Default };
+    // It is read by people and programs, never by a browser: signs such as + and → stay as they are.
+    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, IndentSize = 4, TypeInfoResolver = KubeJson.Default, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     internal Option<string> Option { get; } = new Option<string>("--output", "-o")
     {

@@ -1,3 +1,4 @@
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Problems;
@@ -12,7 +13,7 @@ namespace Isthmus.Output;
 /// <param name="analyzed">The files and clusters.</param>
 internal sealed class AnalysisReport(IReadOnlyList<Finding> findings, IReadOnlyList<string> analyzed, bool colors)
 {
-    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, IndentSize = 4, TypeInfoResolver = KubeJson.Default };
+    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, IndentSize = 4, TypeInfoResolver = KubeJson.Default, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     internal string Analyzed { get; } = string.Join(", ", analyzed);
 

@@ -8,7 +8,7 @@ using Xunit;
 namespace Isthmus.Tests.Commands;
 
 /// <summary>Responses to command lines as users type them.</summary>
-public sealed class CommandLineTests
+public sealed partial class CommandLineTests
 {
     private static ParseResult Parse(params string[] args) => CommandLine.BuildRoot(args).Parse(args);
 
@@ -119,13 +119,26 @@ public sealed class CommandLineTests
         Assert.All(GlobalOptions.All, option => Assert.False(option.Hidden));
     }
 
-    [Theory]
-    [InlineData("trace")]
-    [InlineData("verify")]
-    [InlineData("history")]
-    [InlineData("describe")]
-    [InlineData("analyze")]
-    public void Help_ends_with_examples(string command) => Assert.Contains($"Examples:\n  isthmus {command}", Said(command, "--help"), StringComparison.Ordinal);
+    [Fact]
+    public void Help_of_each_command_ends_with_examples_that_are_valid()
+    {
+        foreach (var command in CommandLine.BuildRoot([]).Subcommands.Where(command => !command.Hidden))
+        {
+            var help = Said(command.Name, "--help");
+            var examples = help[help.LastIndexOf("Examples:", StringComparison.Ordinal)..].Split('\n').Select(line => line.Trim()).Where(line => line.StartsWith("isthmus ", StringComparison.Ordinal)).ToList();
+            Assert.True(examples.Exists(line => line.StartsWith($"isthmus {command.Name}", StringComparison.Ordinal)), command.Name);
+            foreach (var example in examples)
+            {
+                var words = Words().Matches(example.Split(" | ")[0].Split(" > ")[0]).Select(word => word.Value.Trim('\'', '"')).Skip(1).ToArray();
+                var line = Parse(HelpCommand.Rewrite(words));
+                Assert.True(line.Errors.Count == 0 && !WrongUseText.HasUnknownWord(line), $"{example}: {string.Join(", ", line.Errors.Select(error => error.Message))}");
+            }
+        }
+        Assert.Contains("--topology <topology>", Said("lab", "up", "--help"), StringComparison.Ordinal);
+    }
+
+    [System.Text.RegularExpressions.GeneratedRegex("'[^']*'|\"[^\"]*\"|\\S+")]
+    private static partial System.Text.RegularExpressions.Regex Words();
 
     [Fact]
     public async Task A_shell_is_told_the_contexts_of_the_kubeconfig()

@@ -15,6 +15,7 @@ public sealed class DescribeTests(LoopbackMeshRig mesh, FaultyServices services)
         await DescribedAsync("pod deployment/$here -n $ns", "Pod: $here-", "Service: $ns/$both", "DestinationRule: $ns/$split for", "VirtualService: $ns/$split", "Workload mTLS mode: PERMISSIVE", "In cluster2:\nService: $ns/$both\n   Pods: 1, 1 ready");
         await DescribedAsync("service $ported.$ns", "Service: $ns/$ported", "In cluster2:\nService: $ns/$ported\n   Pods: 1, 1 ready", "[IST0170] in cluster2: Service $ns/$ported: spec.ports: port 8011 of cluster2 does not exist in cluster1");
         await DescribedAsync("service $here-only.$ns", "Error: Service $ns/$here-only in cluster1: does not exist");
+        Assert.DoesNotContain("\\u00", await DescribedAsync("pod deployment/$here -n $ns -o json", "IST0101"), StringComparison.Ordinal);
         var tree = JsonNode.Parse(await DescribedAsync("service $both.$ns -o json", "elsewhere"))!;
         Assert.Equal(("cluster1", "cluster2", 1), (tree["configCluster"]!.ToString(), tree["elsewhere"]![0]!["configCluster"]!.ToString(), (int)tree["elsewhere"]![0]!["readyPods"]!));
     }

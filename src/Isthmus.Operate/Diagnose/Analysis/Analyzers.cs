@@ -54,7 +54,8 @@ public static class Analyzers
         TargetPorts.Analyzer,
         UnusedPods.Analyzer,
         ClientAffinity.Analyzer,
-        NetworkPolicies.Analyzer,
+        NetworkPolicies.Enforcement,
+        NetworkPolicies.Paths,
         // Between clusters
         ServiceDifferences.Analyzer,
         RoutesDiffer.Analyzer,

@@ -1,17 +1,66 @@
+using System.Net;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Operate.Diagnose.Analysis;
 
-/// <summary>NetworkPolicies of clusters whose network is known to enforce none. Of other clusters, only their network plug-in knows. Pure.</summary>
+/// <summary>NetworkPolicies without effect, and those that cut proxies off from their control plane, or gateways from other networks. Pure.</summary>
 internal static class NetworkPolicies
 {
-    public static Analyzer Analyzer { get; } = new("networkpolicy.EnforcementAnalyzer", "Checks for NetworkPolicies where the network of the Nodes enforces none", [OwnCodes.NetworkPolicyIneffective], ["NetworkPolicy", "Node"], Check);
+    private static readonly Dictionary<string, string> NoLabels = [];
 
-    private static IEnumerable<Finding> Check(MeshSnapshot mesh) =>
+    public static Analyzer Enforcement { get; } = new("networkpolicy.EnforcementAnalyzer", "Checks for NetworkPolicies where the network of the Nodes enforces none", [OwnCodes.NetworkPolicyIneffective], ["NetworkPolicy", "Node"], CheckEnforcement);
+
+    public static Analyzer Paths { get; } = new("networkpolicy.PathAnalyzer", "Checks that NetworkPolicies leave proxies the way to their control plane, and other networks that to the gateways", [OwnCodes.NetworkPolicyCutsMesh], ["NetworkPolicy", "Pod", "Service", "Namespace", "Node"],
+        mesh => mesh.Readable.Where(cluster => !EnforcesNone(cluster)).SelectMany(CheckPaths));
+
+    private static IEnumerable<Finding> CheckEnforcement(MeshSnapshot mesh) =>
         from cluster in mesh.Readable
-        where cluster.Nodes.Any(node => node.Status.NodeInfo.ContainerRuntimeVersion.StartsWith(WellKnown.OwnRuntime, StringComparison.Ordinal))
-        from policy in cluster.Objects("NetworkPolicy")
-        select new Finding(cluster.Context, new("ISM1425", $"NetworkPolicy {policy["metadata"]?["namespace"]}/{policy["metadata"]?["name"]}", "spec",
+        where EnforcesNone(cluster)
+        from policy in cluster.Objects("NetworkPolicy").Select(NetworkPolicy.Read)
+        select new Finding(cluster.Context, new("ISM1425", $"NetworkPolicy {policy.Namespace}/{policy.Name}", "spec",
             "drops nothing: the network of the Nodes, which is that of a lab, does not enforce NetworkPolicies", "test it in a cluster whose network plug-in enforces them; 'isthmus trace --no-call' names a policy that would drop a call", Severity.Warning));
+
+    private static bool EnforcesNone(ClusterInventory cluster) => cluster.Nodes.Any(node => node.Status.NodeInfo.ContainerRuntimeVersion.StartsWith(WellKnown.OwnRuntime, StringComparison.Ordinal));
+
+    private static IEnumerable<Finding> CheckPaths(ClusterInventory cluster)
+    {
+        var policies = cluster.Objects("NetworkPolicy").Select(NetworkPolicy.Read).ToList();
+        if (policies.Count == 0) return [];
+        var labels = cluster.Namespaces.ToDictionary(ns => ns.Metadata.Name, ns => (IReadOnlyDictionary<string, string>)ns.Metadata.Labels, StringComparer.Ordinal);
+        var there = cluster.Pods.Where(pod => pod.Metadata.DeletionTimestamp is null && pod.Status.Phase is not ("Succeeded" or "Failed")).ToList();
+        return OfControlPlane(policies, there, pod => End(pod, labels)).Concat(OfGateways(cluster, policies, there))
+            // Many Pods have one policy.
+            .GroupBy(cut => (cut.Policy.Namespace, cut.Policy.Name, cut.Path, cut.What)).Select(cuts => new Finding(cluster.Context, new("ISM1426", $"NetworkPolicy {cuts.Key.Namespace}/{cuts.Key.Name}", cuts.Key.Path,
+                $"{cuts.Key.What} {cuts.First().Pod.Key}{(cuts.Count() > 1 ? $" and {cuts.Count() - 1} more" : "")}", cuts.First().Remedy, Severity.Warning)));
+    }
+
+    private static IEnumerable<Cut> OfControlPlane(List<NetworkPolicy> policies, List<Pod> pods, Func<Pod, PacketEnd> end)
+    {
+        if (pods.Find(pod => pod.Metadata.Labels.GetValueOrDefault("app") == WellKnown.Istiod) is not { } istiod) yield break;
+        foreach (var pod in pods.Where(pod => Workload.ProxyOf(pod.Spec) is not null))
+        {
+            if (NetworkPolicy.Dropping(policies, pod, PacketDirection.Egress, end(istiod), Ports.DiscoveryTls, istiod) is [var leaving, ..])
+                yield return new(leaving, "spec.egress", $"does not allow port {Ports.DiscoveryTls} of the control plane, so proxies get no configuration and no certificates: Pod", pod, $"allow egress to Pods with app=istiod of namespace {istiod.Metadata.Namespace}, port {Ports.DiscoveryTls}");
+            if (NetworkPolicy.Dropping(policies, istiod, PacketDirection.Ingress, end(pod), Ports.DiscoveryTls, istiod) is [var arriving, ..])
+                yield return new(arriving, "spec.ingress", $"does not allow proxies to reach port {Ports.DiscoveryTls} of the control plane, so they get no configuration and no certificates: Pod", pod, $"allow ingress from all namespaces to port {Ports.DiscoveryTls}");
+        }
+    }
+
+    private static IEnumerable<Cut> OfGateways(ClusterInventory cluster, List<NetworkPolicy> policies, List<Pod> pods) =>
+        from service in cluster.Services
+        where service.Metadata.Labels.ContainsKey(Labels.Network) && service.Spec.Selector.Count > 0
+        from port in service.Spec.Ports.Where(port => port.Port == Ports.EastWest)
+        let target = int.TryParse(port.TargetPort?.ToString(), out var number) ? number : port.Port
+        from pod in pods.Where(pod => pod.Metadata.Namespace == service.Metadata.Namespace && LabelSelector.Selects(service.Spec.Selector, pod.Metadata.Labels))
+        from dropping in NetworkPolicy.Dropping(policies, pod, PacketDirection.Ingress, new(null, null, NoLabels), target, pod).Take(1)
+        select new Cut(dropping, "spec.ingress", $"does not allow other networks to reach port {target} of the gateway: Pod", pod, $"allow ingress to port {target} from everywhere");
+
+    private static PacketEnd End(Pod pod, Dictionary<string, IReadOnlyDictionary<string, string>> labels) =>
+        new(IPAddress.TryParse(pod.Status.PodIP, out var address) ? address : null, pod.Spec.HostNetwork ? null : pod, labels.GetValueOrDefault(pod.Metadata.Namespace, NoLabels));
+
+    /// <param name="What">What the policy does, up to the Pod that it does it to.</param>
+    private sealed record Cut(NetworkPolicy Policy, string Path, string What, Pod Pod, string Remedy);
 }

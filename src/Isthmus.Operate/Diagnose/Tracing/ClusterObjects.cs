@@ -7,6 +7,7 @@ using Isthmus.Kubernetes.Yaml;
 using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
 using Service = Isthmus.Kubernetes.Objects.Service;
+using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Operate.Diagnose.Tracing;
 

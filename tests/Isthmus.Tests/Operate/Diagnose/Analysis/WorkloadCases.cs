@@ -27,13 +27,26 @@ internal static class WorkloadCases
         new("ISM1420", "c1 Service shop/named spec.ports[0].targetPort", Join(Web, Service("shop", "named", "app: web").Replace("port: 80", "port: 80, targetPort: pages", StringComparison.Ordinal)), Join(Web, Service("shop", "named", "app: web").Replace("port: 80", "port: 80, targetPort: 8080", StringComparison.Ordinal)), "pages is the name of no port"),
         new("ISM1418", "c1 Pod shop/web-2 status.containerStatuses", Join(Web, Pod("shop", "web-2", "app: web", status: Crashing)), Join(Web, Pod("shop", "web-2", "app: web", status: "containerStatuses: [{name: app, state: {waiting: {reason: ContainerCreating} } }]")), "1 other Pod answers"),
         new("ISM1425", "c1 NetworkPolicy shop/closed spec", Join(Web, Node("isthmus://0.1.0"), Closed), Join(Web, Node("containerd://2.0.1"), Closed), "drops nothing"),
+        new("ISM1426", "c1 NetworkPolicy shop/out spec.egress", Join(Web, Istiod, Policy("shop", "out", "podSelector: {}, policyTypes: [Egress], egress: [{to: [{podSelector: {} }] }]")),
+            Join(Web, Istiod, Policy("shop", "out", "podSelector: {}, policyTypes: [Egress], egress: [{to: [{podSelector: {} }] }, {to: [{namespaceSelector: {matchLabels: {topology.istio.io/network: network1} } }], ports: [{port: 15012}] }]")), "no certificates: Pod shop/web-1"),
+        new("ISM1426", "c1 NetworkPolicy istio-system/in spec.ingress", Join(Web, Istiod, Policy("istio-system", "in", "podSelector: {matchLabels: {app: istiod} }")),
+            Join(Web, Istiod, Policy("istio-system", "in", "podSelector: {matchLabels: {app: istiod} }, ingress: [{ports: [{port: 15012}, {port: 15017}] }]")), "Pod shop/web-1"),
+        new("ISM1426", "c1 NetworkPolicy istio-system/in spec.ingress", Join(Web, Gateway, Policy("istio-system", "in", "podSelector: {}, ingress: [{from: [{namespaceSelector: {} }] }]")),
+            Join(Web, Gateway, Policy("istio-system", "in", "podSelector: {}, ingress: [{from: [{namespaceSelector: {} }] }, {ports: [{port: 15443}] }]")), "port 15443 of the gateway: Pod istio-system/east-1"),
         new("ISM1411", "c1 Service shop/web spec.sessionAffinity", Join(Root, Namespace("shop"), Service("shop", "web", "app: web", more: ", sessionAffinity: ClientIP"), Pod("shop", "web-1", "app: web")), Web),
         new("ISM1412", "c1 Ingress shop/front spec.ingressClassName", Join(Web, "{apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {name: front, namespace: shop}, spec: {ingressClassName: istio} }"), Join(Web, "{apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {name: front, namespace: shop}, spec: {ingressClassName: nginx} }")),
         new("IST0139", "c1 MutatingWebhookConfiguration one webhooks[0].clientConfig.service", Join(Web, Webhook("one", "enabled", "istiod")), Join(Web, Webhook("one", "enabled", "istiod"), Service("istio-system", "istiod", "app: istiod", "{name: https, port: 443}")), "istio-system/istiod"),
         new("IST0139", "c1 MutatingWebhookConfiguration two webhooks[0]", Join(Web, Webhook("one", "enabled", "istiod"), Webhook("two", "enabled", "istiod"), Service("istio-system", "istiod", "app: istiod", "{name: https, port: 443}")), Join(Web, Webhook("one", "enabled", "istiod"), Webhook("two", "canary", "istiod"), Service("istio-system", "istiod", "app: istiod", "{name: https, port: 443}")), "the selectors of one"),
     ];
 
-    private const string Closed = "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: closed, namespace: shop}, spec: {podSelector: {} } }";
+    private static string Closed => Policy("shop", "closed", "podSelector: {}");
+
+    private static string Istiod => Workload("istio-system", "istiod-1", "app: istiod", "containers: [{name: discovery}]");
+
+    private static string Gateway => Join(Workload("istio-system", "east-1", "istio: east", "containers: [{name: istio-proxy}]"),
+        Service("istio-system", "east", "istio: east", "{name: tls, port: 15443, targetPort: 15443}").Replace("namespace: istio-system }", "namespace: istio-system, labels: {topology.istio.io/network: network1} }", StringComparison.Ordinal));
+
+    private static string Policy(string ns, string name, string spec) => $$"""{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: {{name}}, namespace: {{ns}} }, spec: { {{spec}} } }""";
 
     private static string Node(string runtime) => $$"""{apiVersion: v1, kind: Node, metadata: {name: node}, status: {nodeInfo: {containerRuntimeVersion: '{{runtime}}'} } }""";
 

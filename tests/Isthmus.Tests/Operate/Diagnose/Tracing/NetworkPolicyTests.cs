@@ -4,6 +4,7 @@ using System.Text.Json.Nodes;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Yaml;
 using Isthmus.Operate.Diagnose.Tracing;
+using Isthmus.Operate.Inventory;
 using Xunit;
 
 namespace Isthmus.Tests.Operate.Diagnose.Tracing;

@@ -1,5 +1,6 @@
 using Isthmus.Core.Problems;
 using Isthmus.Operate.Diagnose.Tracing;
+using Isthmus.Operate.Inventory;
 using Xunit;
 
 namespace Isthmus.Tests.Operate.Diagnose.Tracing;

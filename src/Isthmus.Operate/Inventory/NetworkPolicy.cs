@@ -3,7 +3,7 @@ using System.Text.Json.Nodes;
 using Isthmus.Core.Net;
 using Isthmus.Kubernetes.Objects;
 
-namespace Isthmus.Operate.Diagnose.Tracing;
+namespace Isthmus.Operate.Inventory;
 
 /// <summary>One end of a connection, as the network plug-in of the cluster that enforces a NetworkPolicy knows it.</summary>
 /// <param name="Address">Null when it is not known, as that of a client outside.</param>

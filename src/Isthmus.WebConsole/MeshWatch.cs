@@ -13,14 +13,15 @@ namespace Isthmus.WebConsole;
 /// <summary>Reads the mesh while a page is open, and publishes what it finds.</summary>
 internal sealed class MeshWatch(MeshStateReader reader, MeshAnalysis analysis, EventHub events, TimeProvider time) : IDisposable
 {
-    private static readonly TimeSpan Reading = TimeSpan.FromSeconds(3), Sampling = TimeSpan.FromSeconds(1), Analyzing = TimeSpan.FromSeconds(15), Choosing = TimeSpan.FromSeconds(15), Reaching = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan Reading = TimeSpan.FromSeconds(3), Sampling = TimeSpan.FromSeconds(1), Analyzing = TimeSpan.FromSeconds(15), Choosing = TimeSpan.FromSeconds(15), Reaching = TimeSpan.FromSeconds(15), Again = TimeSpan.FromSeconds(4);
 
     private readonly TrafficSampler _sampler = new(time);
     private readonly ChosenEndpoints _chosen = new();
     private readonly SemaphoreSlim _readNow = new(0, 1), _analyzeNow = new(0, 1), _sampleNow = new(0, 1), _chooseNow = new(0, 1), _reachNow = new(0, 1);
     private volatile MeshState _mesh = MeshState.Unread;
     private volatile Topology? _topology;
-    private volatile IReadOnlyList<Check> _checks = [], _reached = [];
+    private volatile IReadOnlyList<Check> _checks = [];
+    private volatile IReadOnlyList<GatewayReach> _reached = [];
     private volatile IReadOnlyDictionary<Party, ProxyPlace> _callers = new Dictionary<Party, ProxyPlace>();
     private readonly TaskCompletionSource _firstReading = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private DateTimeOffset? _analyzed;
@@ -40,9 +41,10 @@ internal sealed class MeshWatch(MeshStateReader reader, MeshAnalysis analysis, E
     {
         get
         {
-            // As for verify, workloads outside of the mesh have no checks.
-            var members = Verifiable(_mesh).Where(cluster => cluster is { Error: "", HasIstio: true }).Select(cluster => cluster.Context).ToHashSet(StringComparer.Ordinal);
-            return [.. _checks, .. _reached, .. analysis.Workloads.Where(check => members.Contains(check.Cluster))];
+            // As for verify, workloads outside of the mesh have no checks. A gateway that is no longer ready has one of its own.
+            var members = Verifiable(_mesh).Where(cluster => cluster is { Error: "", HasIstio: true }).ToDictionary(cluster => cluster.Context, StringComparer.Ordinal);
+            var reached = _reached.Where(reach => members.TryGetValue(reach.To, out var to) && to.Gateways.Any(gateway => gateway.Name == reach.Gateway && gateway.ReadyEndpoints > 0));
+            return [.. _checks, .. GatewayReachReader.Checks(reached), .. analysis.Workloads.Where(check => members.ContainsKey(check.Cluster))];
         }
     }
 
@@ -162,9 +164,17 @@ internal sealed class MeshWatch(MeshStateReader reader, MeshAnalysis analysis, E
     /// <summary>Packets that do not arrive are seen by no other check.</summary>
     private async Task ReachAsync(CancellationToken stop)
     {
-        var mesh = _mesh;
-        _reached = [.. GatewayReachReader.Checks(await GatewayReachReader.ReadAsync(Verifiable(mesh), [.. mesh.Clusters.Select(cluster => cluster.Access)], stop))];
+        var reached = await AskAsync();
+        if (reached.Any(reach => reach is { IsKnown: true, Error.Length: > 0 }))
+        {
+            // A gateway that is just restarting is not unreachable.
+            await Task.Delay(Again, time, stop);
+            reached = await AskAsync();
+        }
+        _reached = reached;
         if (_topology is not null) Report();
+
+        Task<IReadOnlyList<GatewayReach>> AskAsync() => GatewayReachReader.ReadAsync(Verifiable(_mesh), [.. _mesh.Clusters.Select(cluster => cluster.Access)], stop);
     }
 
     private void Report()

@@ -42,6 +42,7 @@ internal static class CommandLine
         ("mesh", MeshCommand.Build),
         ("ca", CaCommand.Build),
         ("install", InstallCommand.Build),
+        ("apply", InstallCommand.BuildApply),
         ("upgrade", InstallCommand.BuildUpgrade),
         ("uninstall", UninstallCommand.Build),
         ("tag", TagCommand.Build),

@@ -8,7 +8,15 @@ namespace Isthmus.Commands;
 
 internal static class InstallCommand
 {
-    internal static Command Build() => Build("install", "Install the mesh in a cluster, or reconfigure an installation.", upgrades: false);
+    internal static Command Build() => Build("install", "Install the mesh in a cluster, or reconfigure an installation. Also: 'isthmus apply'.", upgrades: false);
+
+    /// <summary>The same under the name of istioctl's alias. As an alias, it would come first in lists of commands.</summary>
+    internal static Command BuildApply()
+    {
+        var command = Build("apply", "Install the mesh in a cluster, or reconfigure an installation. Also: 'isthmus install'.", upgrades: false);
+        command.Hidden = true;
+        return command;
+    }
 
     internal static Command BuildUpgrade() => Build("upgrade", "Replace an installation by this version, in place. Give it the files and flags of the installation.", upgrades: true);
 
@@ -21,7 +29,6 @@ internal static class InstallCommand
         var verify = new Option<bool>("--verify") { Description = "Wait until every component is ready (always the case; accepted for compatibility)" };
         var readiness = new DurationOption("--readiness-timeout", "How long to wait for a component to be ready, for example 90s or 5m", "5m");
         var command = new Command(name, description) { yes, dryRun, force, verify, readiness.Option };
-        if (!upgrades) command.Aliases.Add("apply");
         options.AddTo(command);
         command.SetAction(async (line, stop) =>
         {

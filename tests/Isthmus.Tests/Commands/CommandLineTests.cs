@@ -134,6 +134,8 @@ public sealed partial class CommandLineTests
                 Assert.True(line.Errors.Count == 0 && !WrongUseText.HasUnknownWord(line), $"{example}: {string.Join(", ", line.Errors.Select(error => error.Message))}");
             }
         }
+        Assert.Contains("\n  install  ", Said("--help"), StringComparison.Ordinal);
+        Assert.Empty(Parse("apply", "-y").Errors);
         Assert.Contains("--topology <topology>", Said("lab", "up", "--help"), StringComparison.Ordinal);
     }
 

@@ -32,8 +32,10 @@ public static class IstioConfig
             findings.Error("kind", $"\"{kindName}\" of \"{apiVersion}\" is not one of Istio's kinds");
             return new(source, null, null, findings.Problems);
         }
+        // A plugin may decide who may call, and what the answer is.
+        if (kind == IstioKind.WasmPlugin) findings.Error("kind", "WasmPlugins are not supported: proxies of Isthmus run no Wasm", "decide in an external authorizer (AuthorizationPolicy with action CUSTOM), or change headers by the routes of a VirtualService");
         // The command line reads IstioOperators. They have no effect in a cluster, and nobody expects one.
-        if (!IstioKind.Effective.Contains(kind) && kind != IstioKind.IstioOperator) findings.Warn("kind", $"{kindName} is accepted but has no effect");
+        else if (!IstioKind.Effective.Contains(kind) && kind != IstioKind.IstioOperator) findings.Warn("kind", $"{kindName} is accepted but has no effect");
         var spec = new Field(@object["spec"], "spec", findings);
         if (spec.Node is { } node) kind.Spec?.Check(node, "spec", findings);
         if (kind.IsPolicy) RefuseBesideSpec(@object, findings);

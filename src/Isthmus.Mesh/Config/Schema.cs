@@ -149,7 +149,8 @@ internal sealed record TextSchema(string[] Values) : Schema
 
     public override void Check(JsonNode value, string path, Findings findings)
     {
-        if (value.GetValueKind() != JsonValueKind.String) findings.Error(path, $"must be a string, not {Kind(value)}");
+        if (value.GetValueKind() is JsonValueKind.True or JsonValueKind.False) findings.Error(path, $"must be a string, not {Kind(value)}", "put it in quotes: without them, OFF, ON, NO and YES are booleans in YAML");
+        else if (value.GetValueKind() != JsonValueKind.String) findings.Error(path, $"must be a string, not {Kind(value)}");
         else if (Values.Length > 0 && !Values.Contains(value.GetValue<string>()))
         {
             findings.Error(path, $"unsupported value \"{value.GetValue<string>()}\"", $"use one of {string.Join(", ", Values)}");

@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using Isthmus.ControlPlane.Injection;
 using Isthmus.Core.Names;
+using Isthmus.Core.Problems;
 using Isthmus.Mesh.Config;
 
 namespace Isthmus.Tests.Api;
@@ -21,6 +22,8 @@ internal static partial class ApiPage
         ("VirtualService", "http[].retries.backoff", "1.26"), ("VirtualService", "http[].retries.retryIgnorePreviousHosts", "1.26"),
     ];
 
+    private const string Idle = "has no effect in Isthmus";
+
     /// <summary>The injector writes these, and reads them never.</summary>
     private static readonly string[] Written = [Annotations.InjectionStatus, "proxy.istio.io/overrides"];
 
@@ -35,26 +38,65 @@ internal static partial class ApiPage
         var page = new StringBuilder("""
             # Fields of the APIs
 
-            Every field of Istio's kinds, of MeshConfig and of the annotations of Pods, as Isthmus knows it. In paths, `[]` is any item of a list, and `{}` any key of a mapping. A field *works* if proxies get something else without it: a test shows that for each, with the samples in `tests/Isthmus.Tests/Api/samples`. An object with a *refused* field is rejected, and the message names field and remedy. A field that is *warned of* has no effect. Fields that are not listed are unknown: policies with one are refused, others are warned of, with the name of the most similar field. *since Istio* is the version whose API has the field first, where we know it; an empty cell says nothing about the version.
+            Every field of Istio's kinds, of MeshConfig and of the annotations of Pods, as Isthmus knows it. In paths, `[]` is any item of a list, and `{}` any key of a mapping. A field *works* if proxies get something else without it: a test shows that for each, with the samples in `tests/Isthmus.Tests/Api/samples`. An object with a *refused* field is rejected; the table has the message, with the remedy in parentheses. A field that is *warned of* has no effect. Fields that are not listed are unknown: policies with one are refused, others are warned of, with the name of the most similar field. *since Istio* is the version whose API has the field first, where we know it; an empty cell says nothing about the version.
 
             This page is generated from the schemas. `./test --accept` writes it, and a test fails if it is out of date, or if a field of a schema has no sample. [limits.md](limits.md) says how what works differs from Istio.
 
             """);
-        foreach (var kind in ApiFields.All.GroupBy(field => field.Kind)) Table(page, kind.Key, "field", kind.Select(field => (Row(field), AnswerTo(field)?.Effect ?? field.Effect, SinceOf(field))).Distinct());
-        Table(page, "Annotations of Pods", "annotation", PodAnnotations.All.OrderBy(known => known.Name, StringComparer.Ordinal).Select(known => (known.Name, known.Effect, "")));
+        foreach (var kind in ApiFields.All.GroupBy(field => field.Kind)) Table(page, kind.Key, "field", kind.Select(field => (Row(field), Word(field), SinceOf(field))).Distinct());
+        Table(page, "Annotations of Pods", "annotation", PodAnnotations.All.OrderBy(known => known.Name, StringComparer.Ordinal).Select(known => (known.Name, Word(known.Effect, null, known.Remedy), "")));
         return page.ToString();
     }
 
     /// <summary>A path without numbers and names of items.</summary>
     internal static string Plain(string path) => Item().Replace(path, "[]");
 
-    private static void Table(StringBuilder page, string title, string head, IEnumerable<(string Name, FieldEffect Effect, string Since)> rows)
+    private static void Table(StringBuilder page, string title, string head, IEnumerable<(string Name, string Effect, string Since)> rows)
     {
         page.Append("\n## ").Append(title).Append("\n\n| ").Append(head).Append(" | here | since Istio |\n|---|---|---|\n");
-        foreach (var (name, effect, since) in rows) page.Append("| `").Append(name).Append("` | ").Append(Word(effect)).Append(" | ").Append(since).Append(" |\n");
+        foreach (var (name, effect, since) in rows) page.Append("| `").Append(name).Append("` | ").Append(effect.Replace("|", "\\|", StringComparison.Ordinal)).Append(" | ").Append(since).Append(" |\n");
     }
 
-    private static string Word(FieldEffect effect) => effect switch { FieldEffect.Works => "works", FieldEffect.Warned => "warned of", _ => "refused" };
+    internal static FieldEffect EffectOf(ApiField field) => AnswerTo(field)?.Effect ?? field.Effect;
+
+    /// <summary>What admission says about a field that does not work: the first problem at its path.</summary>
+    internal static Problem? ProblemOf(ApiField field)
+    {
+        var (at, effect) = AnswerTo(field) is { } answer ? (answer.At, answer.Effect) : (field.Path, field.Effect);
+        if (effect == FieldEffect.Works) return null;
+        var path = field.Kind == ApiFields.MeshConfig ? at : at.Length == 0 ? "kind" : $"spec.{at}";
+        return ProblemsOf(field).First(problem => Plain(problem.Path) == path);
+    }
+
+    private static IEnumerable<Problem> ProblemsOf(ApiField field)
+    {
+        if (AnswerTo(field) is { } answer) return Check(answer.Kind, answer.Spec);
+        if (field.Path.Length == 0) return Check(field.Kind, new JsonObject());
+        // One of these has the type of the field.
+        return ((JsonNode[])["x", 1, true, "1s", new JsonObject(), new JsonArray(), "DEFAULT", "STATS"]).SelectMany(value => Check(field.Kind, Nested(field.Path, value))).OrderBy(problem => problem.Message == Idle ? 0 : 1);
+    }
+
+    private static IReadOnlyList<Problem> Check(string kind, JsonNode spec) =>
+        kind == ApiFields.MeshConfig ? MeshConfigReader.ReadMesh(spec).Problems : Validation.Check(ApiMesh.Object(IstioKind.All.Single(known => known.Kind == kind), spec));
+
+    private static JsonNode Nested(string path, JsonNode value)
+    {
+        var dot = path.IndexOf('.', StringComparison.Ordinal);
+        var (step, rest) = dot < 0 ? (path, "") : (path[..dot], path[(dot + 1)..]);
+        var below = rest.Length == 0 ? value.DeepClone() : Nested(rest, value);
+        return new JsonObject { [step.Replace("[]", "", StringComparison.Ordinal)] = step.EndsWith("[]", StringComparison.Ordinal) ? new JsonArray(below) : below };
+    }
+
+    private static string Word(ApiField field) => ProblemOf(field) is { } problem ? Word(EffectOf(field), problem.Message, problem.Remedy) : "works";
+
+    private static string Word(FieldEffect effect, string? message, string remedy) => effect switch
+    {
+        FieldEffect.Works => "works",
+        // What every such field has in common, the page says once.
+        FieldEffect.Warned when message is null or Idle => message is null && remedy.Length > 0 ? $"warned of ({remedy})" : "warned of",
+        FieldEffect.Warned => $"warned of: {message}{(remedy.Length > 0 ? $" ({remedy})" : "")}",
+        _ => $"refused{(message is null ? "" : ": " + message)} ({remedy})",
+    };
 
     private static string SinceOf(ApiField field) =>
         Since.Where(known => known.Kind == field.Kind && field.Path.Contains(known.Path, StringComparison.Ordinal)).Select(known => known.Version).FirstOrDefault("");

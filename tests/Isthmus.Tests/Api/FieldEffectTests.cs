@@ -71,26 +71,16 @@ public sealed class FieldEffectTests
         }
     }
 
+    /// <summary>The page has the messages, so that each is compared.</summary>
     [Fact]
-    public void Fields_without_effect_are_refused_or_warned_of_as_the_page_says()
+    public void Fields_without_effect_are_refused_or_warned_of_with_a_message_and_a_remedy()
     {
-        foreach (var answer in ApiPage.Answers)
+        foreach (var field in ApiFields.All)
         {
-            var problems = Validation.Check(ApiMesh.Object(IstioKind.All.Single(known => known.Kind == answer.Kind), answer.Spec));
-            var severity = answer.Effect == FieldEffect.Refused ? Severity.Error : Severity.Warning;
-            Assert.Contains(problems, problem => ApiPage.Plain(problem.Path) == $"spec.{answer.At}" && problem.Severity == severity);
-        }
-    }
-
-    /// <summary>Those that the schema itself answers.</summary>
-    [Fact]
-    public void Idle_and_refused_fields_are_named_at_admission()
-    {
-        foreach (var field in ApiFields.All.Where(field => field.Effect != FieldEffect.Works && field.Kind != ApiFields.MeshConfig))
-        {
-            var isWhole = field.Path.Length == 0;
-            var problems = Validation.Check(ApiMesh.Object(IstioKind.All.Single(known => known.Kind == field.Kind), isWhole ? new JsonObject() : Nested(field.Path)));
-            Assert.Contains(problems, problem => ApiPage.Plain(problem.Path) == (isWhole ? "kind" : $"spec.{field.Path}"));
+            if (ApiPage.ProblemOf(field) is not { } problem) continue;
+            Assert.Equal((field, ApiPage.EffectOf(field) == FieldEffect.Refused ? Severity.Error : Severity.Warning), (field, problem.Severity));
+            Assert.NotEmpty(problem.Message);
+            if (field.Path.Length > 0 || problem.Severity == Severity.Error) Assert.True(problem.Remedy.Length > 0, $"{field.Kind} {field.Path}: {problem.Message}");
         }
     }
 
@@ -101,12 +91,4 @@ public sealed class FieldEffectTests
     /// <summary>Generated: <c>./test --accept</c> writes it.</summary>
     [Fact]
     public void The_page_lists_every_field() => Golden.VerifyFile(ApiPage.Print(), Repository.At("docs/api.md"));
-
-    private static JsonNode Nested(string path)
-    {
-        var dot = path.IndexOf('.', StringComparison.Ordinal);
-        var (step, rest) = dot < 0 ? (path, "") : (path[..dot], path[(dot + 1)..]);
-        JsonNode below = rest.Length == 0 ? JsonValue.Create("x") : Nested(rest);
-        return new JsonObject { [step.Replace("[]", "", StringComparison.Ordinal)] = step.EndsWith("[]", StringComparison.Ordinal) ? new JsonArray(below) : below };
-    }
 }

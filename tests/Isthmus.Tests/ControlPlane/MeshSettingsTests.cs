@@ -163,6 +163,15 @@ public sealed class MeshSettingsTests
         }
     }
 
+    /// <summary>Istio reads YAML in the same way, and refuses it as well.</summary>
+    [Fact]
+    public void A_word_that_YAML_takes_for_a_boolean_is_an_error_with_its_remedy()
+    {
+        var problem = Assert.Single(MeshConfigReader.ReadMesh(YamlText.Parse("ingressControllerMode: OFF", "mesh")).Problems);
+        Assert.Equal("ConfigMap istio, key mesh: ingressControllerMode: must be a string, not a boolean (put it in quotes: without them, OFF, ON, NO and YES are booleans in YAML)", problem.ToString());
+        Assert.Empty(MeshConfigReader.ReadMesh(YamlText.Parse("ingressControllerMode: 'OFF'", "mesh")).Problems);
+    }
+
     [Theory]
     [InlineData("trustDomian: x", "trustDomian", "did you mean \"trustDomain\"?")]
     [InlineData("defaultConfig: {holdApplicationUntilProxyStart: true}", "defaultConfig.holdApplicationUntilProxyStart", "did you mean \"holdApplicationUntilProxyStarts\"?")]

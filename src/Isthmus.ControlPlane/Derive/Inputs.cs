@@ -27,4 +27,9 @@ public sealed record AllocatedAddress(string Address);
 internal sealed record EndpointSet(string Hostname, ValueList<MeshEndpoint> Endpoints);
 
 /// <summary>The problems of one object.</summary>
-public sealed record ObjectProblems(ValueList<Problem> Problems);
+/// <param name="IsTold">The status of the object says that it has errors.</param>
+public sealed record ObjectProblems(ValueList<Problem> Problems, bool IsTold = false)
+{
+    /// <summary>As in Gateway API: the type of the condition that says whether the object is used.</summary>
+    public const string Condition = "Accepted";
+}

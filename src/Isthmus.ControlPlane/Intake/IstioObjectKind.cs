@@ -13,7 +13,8 @@ namespace Isthmus.ControlPlane.Intake;
 
 /// <summary>An Istio object as it was read.</summary>
 /// <param name="Value">Null when the object has errors and no safe meaning (<see cref="IstioObject"/>).</param>
-public sealed record IstioState<T>(ObjectRef Source, T? Value, ValueList<Problem> Problems) where T : class;
+/// <param name="IsTold">The status of the object says that it has errors, rightly or from before.</param>
+public sealed record IstioState<T>(ObjectRef Source, T? Value, ValueList<Problem> Problems, bool IsTold = false) where T : class;
 
 /// <summary>
 /// A kind of Istio's API groups, read from the configuration cluster unless it says otherwise. An object with errors that has no safe
@@ -34,7 +35,7 @@ public abstract class IstioObjectKind<T>(IstioKind kind)
     {
         if (item["metadata"]?["labels"]?[Labels.Revision] is { } revision && revision.ToString() != Revision) return null;
         var read = IstioConfig.Read(Named(item), cluster);
-        return new(read.Source, (T?)read.Value, read.Problems);
+        return new(read.Source, (T?)read.Value, read.Problems, SaysInvalid(item));
     }
 
     /// <summary>Whom an object concerns.</summary>
@@ -43,14 +44,16 @@ public abstract class IstioObjectKind<T>(IstioKind kind)
     /// <summary>Nobody can say whom an object with errors would concern: those that its last good version does.</summary>
     internal sealed override Reach? ReachOf(IstioState<T> facts) => facts.Value is { } value ? ReachOf(value) : Reach.OfWorkloads(facts.Source.Namespace, default);
 
+    internal sealed override bool IsSame(IstioState<T> before, IstioState<T> after) => before with { IsTold = after.IsTold } == after;
+
     internal sealed override bool IsInForce(IstioState<T> facts) => facts.Value is not null;
 
     internal sealed override ObjectRef SourceOf(IstioState<T> facts) => facts.Source;
 
     internal sealed override void Put(MeshSources sources, IstioState<T> facts)
     {
-        if (facts.Problems.IsEmpty) sources.Problems.Remove(facts.Source);
-        else sources.Problems.Put(facts.Source, new(facts.Problems));
+        if (facts is { Problems.IsEmpty: true, IsTold: false }) sources.Problems.Remove(facts.Source);
+        else sources.Problems.Put(facts.Source, new(facts.Problems, facts.IsTold));
         if (facts.Value is { } value) SourceIn(sources).Put(KeyOf(facts), value);
     }
 
@@ -59,6 +62,9 @@ public abstract class IstioObjectKind<T>(IstioKind kind)
         sources.Problems.Remove(new(key.Cluster, Resource.Kind, key.Namespace, key.Name));
         SourceIn(sources).Remove(key);
     }
+
+    private static bool SaysInvalid(JsonObject item) => item["status"] is JsonObject status && status["conditions"] is JsonArray conditions
+        && conditions.Any(condition => condition is JsonObject known && known["type"]?.ToString() == ObjectProblems.Condition && known["status"]?.ToString() == "False");
 
     /// <summary>Policies of these namespaces changed; those of the root namespace apply to every proxy.</summary>
     private protected static void CollectPolicies(MeshGraph mesh, MeshChanges changes, IReadOnlySet<string> namespaces)

@@ -79,6 +79,9 @@ public abstract class MeshKind<TFacts>(ResourceKind resource) : MeshKind(resourc
     /// <summary>Whom the object concerns; null for kinds that change all the time, which the history of changes counts by host.</summary>
     internal virtual Reach? ReachOf(TFacts facts) => null;
 
+    /// <summary>Whether a change is none for the history of changes.</summary>
+    internal virtual bool IsSame(TFacts before, TFacts after) => Equals(before, after);
+
     /// <summary>Whether the object is in force: not if it has errors.</summary>
     internal virtual bool IsInForce(TFacts facts) => true;
 

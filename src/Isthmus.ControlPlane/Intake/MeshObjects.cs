@@ -93,7 +93,7 @@ public sealed class MeshObjects(Func<Action<MeshWriter>, ValueTask> post, Contro
     private static NotedChange? NoteOf<TFacts>(string cluster, MeshKind<TFacts> kind, Change<TFacts> change, ObjectWrite? write) where TFacts : class
     {
         var (before, after) = (change.Before, change.Object);
-        if ((before ?? after) is not { } any || kind.ReachOf(any) is not { } reach || Equals(before, after)) return null;
+        if ((before ?? after) is not { } any || kind.ReachOf(any) is not { } reach || (before is not null && after is not null && kind.IsSame(before, after))) return null;
         var isInForce = after is not null && kind.IsInForce(after);
         var verb = after is null ? ChangeVerb.Deleted : !isInForce ? ChangeVerb.Invalid : before is null ? ChangeVerb.Created : ChangeVerb.Changed;
         // What it meant before counts as well: hosts that it no longer names are concerned.

@@ -17,11 +17,14 @@ internal sealed partial class ObjectCondition(KubeClient client, ResourceKind ki
     /// <summary>As in Gateway API: whether everything that the object refers to was found.</summary>
     internal const string ResolvedRefs = "ResolvedRefs";
 
-    /// <summary>As in Gateway API: whether the object is used.</summary>
-    internal const string Accepted = "Accepted";
+    /// <summary>Messages quote what is wrong, which may be long.</summary>
+    private const int Longest = 4096;
 
     /// <summary>What the status of an object says; empty: nothing.</summary>
     private readonly Dictionary<string, string> _written = new(StringComparer.Ordinal);
+
+    /// <summary>The objects whose status says something because of this control plane.</summary>
+    public IReadOnlyCollection<string> Told => [.. _written.Where(item => item.Value.Length > 0).Select(item => item.Key)];
 
     /// <param name="objects">Namespace and name of those that are known. The status of others stays as it is.</param>
     /// <returns>Whether all of it is written, so that only a change can need another call.</returns>
@@ -32,7 +35,8 @@ internal sealed partial class ObjectCondition(KubeClient client, ResourceKind ki
         foreach (var item in objects)
         {
             var message = string.Join("; ", problems.Where(problem => problem.Object == $"{kind.Kind} {item}")
-                .Select(problem => $"{problem.Code} {problem.Path}: {problem.Message} ({problem.Remedy})").Order(StringComparer.Ordinal));
+                .Select(problem => $"{problem.Code} {problem.Path}: {problem.Message}{(problem.Remedy.Length > 0 ? $" ({problem.Remedy})" : "")}").Order(StringComparer.Ordinal));
+            if (message.Length > Longest) message = message[..Longest] + "…";
             if (_written.GetValueOrDefault(item) == message) continue;
             try
             {

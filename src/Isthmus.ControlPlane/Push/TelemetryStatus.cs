@@ -8,16 +8,14 @@ using Microsoft.Extensions.Logging;
 
 namespace Isthmus.ControlPlane.Push;
 
-/// <summary>Keeps conditions in the status of each Telemetry whose provider does not exist, or has a service that the mesh does not know or that has no endpoint, and of
-/// each that has errors: API servers store what a webhook that was away did not see.</summary>
+/// <summary>Keeps a condition in the status of each Telemetry whose provider does not exist, or has a service that the mesh does not know or that has no endpoint.</summary>
 public sealed class TelemetryStatus(KubeClient client, PushEngine engine, TimeProvider time, ILogger log)
 {
     internal static readonly ResourceKind Telemetry = new(IstioKind.Telemetry.Group, IstioKind.Telemetry.StoredVersion, IstioKind.Telemetry.Kind, IstioKind.Telemetry.Plural, true);
 
     private readonly ObjectCondition _references = new(client, Telemetry, (ObjectCondition.ResolvedRefs, "ProviderNotFound"), time, log);
-    private readonly ObjectCondition _errors = new(client, Telemetry, (ObjectCondition.Accepted, "Invalid"), time, log);
 
-    private sealed record Found(List<string> Known, List<Problem> Missing, List<Problem> Errors);
+    private sealed record Found(List<string> Known, List<Problem> Missing);
 
     public async Task RunAsync(CancellationToken stop)
     {
@@ -37,22 +35,17 @@ public sealed class TelemetryStatus(KubeClient client, PushEngine engine, TimePr
     internal async Task<bool> UpdateAsync(CancellationToken stop)
     {
         if (await engine.AskAsync(writer => Find(writer.Mesh), stop).ConfigureAwait(false) is not { } found) return true;
-        var isComplete = await _references.UpdateAsync(found.Known, found.Missing, stop).ConfigureAwait(false);
-        return await _errors.UpdateAsync(found.Known, found.Errors, stop).ConfigureAwait(false) && isComplete;
+        return await _references.UpdateAsync(found.Known, found.Missing, stop).ConfigureAwait(false);
     }
 
     private Found? Find(Derive.MeshGraph mesh)
     {
         // Before all is known, everything seems to be missing.
         if (!engine.IsReady) return null;
-        var wrong = mesh.Sources.Problems.Items.Where(item => item.Key.Kind == Telemetry.Kind).ToList();
-        if (wrong.Count == 0 && mesh.Sources.Telemetries.Items.Count == 0) return null;
+        if (mesh.Sources.Telemetries.Items.Count == 0) return null;
         var view = mesh.View();
         var all = mesh.Sources.Telemetries.Items.Values.ToList();
-        return new(
-            [.. all.Select(telemetry => Name(telemetry.Source)).Union(wrong.Select(item => Name(item.Key)))],
-            [.. all.SelectMany(telemetry => TelemetryReferences.Missing(telemetry, view))],
-            [.. wrong.SelectMany(item => item.Value.Problems.Where(problem => problem.Severity == Severity.Error).Select(problem => problem with { Object = $"{Telemetry.Kind} {Name(item.Key)}" }))]);
+        return new([.. all.Select(telemetry => Name(telemetry.Source))], [.. all.SelectMany(telemetry => TelemetryReferences.Missing(telemetry, view))]);
     }
 
     private static string Name(ObjectRef source) => $"{source.Namespace}/{source.Name}";

@@ -127,6 +127,25 @@ public sealed class RunningControlPlaneTests : IAsyncLifetime
     }
 
     /// <summary>The names of istiod: a dashboard for it finds them.</summary>
+    /// <summary>No webhook has seen it: it was stored while there was none.</summary>
+    [Fact]
+    public async Task An_object_that_is_stored_with_errors_says_so_until_it_is_put_right()
+    {
+        foreach (var definition in IstioCrds.All) await _client.CreateAsync(Kinds.CustomResourceDefinition, (JsonObject)definition.DeepClone(), Stop);
+        await _client.CreateAsync(Kinds.Namespace, new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = new JsonObject { ["name"] = "shop" } }, Stop);
+        var kind = new ResourceKind(IstioKind.VirtualService.Group, IstioKind.VirtualService.StoredVersion, IstioKind.VirtualService.Kind, IstioKind.VirtualService.Plural, true);
+        await UntilAsync("/ready", answer => answer.Status == HttpStatusCode.OK);
+        await _client.CreateAsync(kind, JsonNode.Parse($$"""
+            {"apiVersion": "{{kind.ApiVersion}}", "kind": "VirtualService", "metadata": {"name": "web", "namespace": "shop"},
+             "spec": {"hosts": ["web"], "http": [{"timeout": "soon", "route": [{"destination": {"host": "web"} }]}]} }
+            """)!.AsObject(), Stop);
+        while (!(await SaidAsync()).StartsWith("IST0106 spec.http[0].timeout: \"soon\" is not a duration", StringComparison.Ordinal)) await Task.Delay(20, Stop);
+        await _client.PatchAsync(kind, "shop", "web", JsonNode.Parse("""{"spec": {"http": [{"timeout": "1s", "route": [{"destination": {"host": "web"} }]}]} }""")!.AsObject(), PatchType.Merge, Stop);
+        while ((await SaidAsync()).Length > 0) await Task.Delay(20, Stop);
+
+        async Task<string> SaidAsync() => string.Concat(((await _client.FindAsync(kind, "shop", "web", Stop))!["status"]?["conditions"]?.AsArray() ?? []).Select(condition => condition!["message"]));
+    }
+
     [Fact]
     public async Task A_scrape_has_what_istiod_tells_about_itself()
     {

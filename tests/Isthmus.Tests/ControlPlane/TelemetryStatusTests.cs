@@ -90,7 +90,8 @@ public sealed class TelemetryStatusTests(RunningApiServer server) : IClassFixtur
         var rig = Mesh("accessLogging: [{filter: {expression: response.code >= 400}}]");
         var engine = new PushEngine(rig.Writer, PushSettings.Default, TimeProvider.System, NullLogger<PushEngine>.Instance);
         var status = new TelemetryStatus(client, engine, TimeProvider.System, NullLogger.Instance);
-        var running = Task.WhenAll(engine.RunAsync(stop.Token), status.RunAsync(stop.Token));
+        var invalid = new InvalidObjects(client, "c1", engine, TimeProvider.System, NullLogger.Instance);
+        var running = Task.WhenAll(engine.RunAsync(stop.Token), status.RunAsync(stop.Token), invalid.RunAsync(stop.Token));
         await engine.MarkReadyAsync(Stop);
         await ChangeAsync("accessLogging: [{filter: {expression: response.cod >= 400}, providers: [{name: nowhere}]}]");
         // The last good version is in force, and its providers exist.

@@ -46,8 +46,14 @@ internal static class CallJudgement
     private static CallTrace Promote(CallTrace trace, Hop? failure)
     {
         var hops = trace.Hops.ToList();
-        var before = failure is null ? hops.Count : hops.IndexOf(failure);
-        var at = hops.FindIndex(0, before, hop => IsExplaining(hop, trace, trace.Call) && (failure is null || hop.Way == 0 || hop.Way == failure.Way));
+        var failed = failure is null ? hops.Count : hops.IndexOf(failure);
+        var at = hops.FindIndex(0, failed, hop => IsExplaining(hop, trace, trace.Call) && (failure is null || hop.Way == 0 || hop.Way == failure.Way));
+        // Connections failed before their endpoints were ejected: what makes them fail is on the way to these.
+        if (at < 0 && failure?.Problem?.Message == EndpointsStep.AllEjected)
+        {
+            at = hops.FindIndex(failed, hop => IsExplaining(hop, trace, trace.Call));
+            if (at >= 0) hops[failed] = failure with { Status = HopStatus.Warning, Problem = failure.Problem with { Severity = Severity.Warning } };
+        }
         if (at < 0) return trace;
         hops[at] = hops[at] with { Status = HopStatus.Failed, Problem = hops[at].Problem! with { Severity = Severity.Error } };
         return trace with { Hops = hops.ToValueList() };

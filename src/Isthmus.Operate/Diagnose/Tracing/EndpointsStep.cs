@@ -6,6 +6,9 @@ namespace Isthmus.Operate.Diagnose.Tracing;
 /// <summary>Checks the endpoints of a destination, for a caller with a proxy and for one without.</summary>
 internal sealed class EndpointsStep(TraceFacts facts, TraceRecord record, Causes causes, TracedCall call, CandidateFinder finder, WaysStep ways, PodStep pods)
 {
+    /// <summary>What keeps all endpoints from being used when connections to them failed for a reason of their own.</summary>
+    internal const string AllEjected = "outlier detection ejected all endpoints because connections to them kept failing";
+
     public void WalkCluster(OutboundChoice outbound, ClusterState cluster, int percent)
     {
         var config = cluster.Config;
@@ -25,7 +28,7 @@ internal sealed class EndpointsStep(TraceFacts facts, TraceRecord record, Causes
         {
             var at = record.Count;
             record.Warn("endpoints", summary, Faults.Of("ISM2040", $"cluster {config.Name}", "", candidates.Any(candidate => candidate.IsEjected)
-                ? "outlier detection ejected all endpoints because connections to them kept failing"
+                ? AllEjected
                 : "no endpoint is healthy", "check them with 'isthmus proxy-config endpoints', and the Pods behind them"), CandidateFinder.Addresses(candidates));
             ways.Walk(outbound, cluster, candidates, percent);
             // Connections failed for a reason. If that reason is found, it is the cause.

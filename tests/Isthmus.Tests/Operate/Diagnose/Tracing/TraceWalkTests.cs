@@ -72,6 +72,7 @@ public sealed class TraceWalkTests
         { "plain to strict", "ISM2057", "TLS", "DestinationRule shop/orders in c1" },
         { "another root", "ISM1010", "TLS", "CA of c2" },
         { "another root, and taken out for it", "ISM1010", "TLS", "Pod shop/orders-a in c1" },
+        { "called without the gateway, and taken out for it", "ISM1016", "network", "Service istio-system/east in c2" },
         { "taken out for nobody knows what", "ISM2040", "endpoints", "cluster outbound|80||orders.shop.svc.cluster.local" },
         { "expired", "ISM2061", "TLS", "Pod shop/orders-a in c1" },
         { "another account", "ISM2062", "TLS", "Pod shop/orders-a in c1" },
@@ -148,9 +149,11 @@ public sealed class TraceWalkTests
                 s.One += "\n---\n{apiVersion: security.istio.io/v1beta1, kind: PeerAuthentication, metadata: {name: locked, namespace: shop}, spec: {mtls: {mode: STRICT}}}";
                 break;
             case "another root": s.CalleeThere = TraceScenario.Stranger; break;
-            case "another root, and taken out for it" or "taken out for nobody knows what":
+            case "another root, and taken out for it" or "called without the gateway, and taken out for it" or "taken out for nobody knows what":
                 string Ejected(string address, int port) => $"{{\"address\": {{\"socket_address\": {{\"address\": \"{address}\", \"port_value\": {port}}}}}, \"health_status\": {{\"failed_outlier_check\": true}}}}";
                 s.Client = s.Client.Replace("\"cluster_statuses\": []", $"\"cluster_statuses\": [{{\"name\": \"{cluster}\", \"host_statuses\": [{Ejected("10.1.0.5", 8080)}, {Ejected("172.18.2.1", 15443)}]}}]", StringComparison.Ordinal);
+                if (fault.StartsWith("called", StringComparison.Ordinal))
+                    (s.Client, s.Two) = (s.ClientOfOne.Replace("orders;shop;orders;v1;c1", "orders;shop;orders;v1;c2", StringComparison.Ordinal), s.Two.Replace("labels: {topology.istio.io/network: n2}}, spec", "labels: {topology.istio.io/network: n7}}, spec", StringComparison.Ordinal));
                 if (fault.StartsWith("another", StringComparison.Ordinal)) (s.Callee, s.CalleeThere) = (TraceScenario.Stranger, TraceScenario.Stranger);
                 break;
             case "expired": s.Callee = s.ExpiredCallee; break;

@@ -129,7 +129,7 @@ internal sealed class TopologyFaults(Topology topology, TopologyMesh mesh, LabRi
                     var yaml = (await lab.IsthmusAsync("create-remote-secret", $"--context={cluster}", $"--name={cluster}", "--rotate")).Expect(0);
                     await mesh.WithFileAsync(yaml, path => mesh.KubectlAsync(place.Cluster, $"apply -f {path}"));
                     await MeshRig.UntilAsync(() => mesh.KubectlAsync(place.Cluster, $"-n {place.Namespace} logs deploy/istiod --since=60s"),
-                        text => Regex.IsMatch(text, $"Cluster {cluster} is watched with the changed credentials"), "the control plane uses the new credentials");
+                        text => Regex.IsMatch(text, $"Watching cluster {cluster} with the changed credentials"), "the control plane uses the new credentials");
                     // Other control planes may still use the earlier ones.
                     if (topology.Watching(cluster).Length == 1) foreach (var token in before) await mesh.KubectlAsync(cluster, $"-n {System} delete {token}");
                     await HeardAsync(load, topology.Callers, topology.Versions);

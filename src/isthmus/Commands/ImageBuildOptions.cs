@@ -50,7 +50,8 @@ internal sealed class ImageBuildOptions
         return new(program, Writable("--output", output), names, architecture, new(mirror, line.GetValue(_packages)!), bill, Environment.GetEnvironmentVariable("SOURCE_DATE_EPOCH") ?? "") { WithoutCni = line.GetValue(_withoutCni) };
     }
 
-    private static string WebFramework() => Path.GetDirectoryName(typeof(Microsoft.AspNetCore.Http.HttpContext).Assembly.Location)!;
+    private static string WebFramework() => ((string?)AppContext.GetData("TRUSTED_PLATFORM_ASSEMBLIES") ?? "").Split(Path.PathSeparator).FirstOrDefault(file => Path.GetFileName(file) == "Microsoft.AspNetCore.Http.dll") is { } file
+        ? Path.GetDirectoryName(file)! : throw new ProblemException("isthmus", "the ASP.NET Core runtime, which images contain, is not where the program runs", "run ./isthmus from its repository");
 
     private static string Reference(string text) =>
         ImageName.TryParse(text, out var name) && name.Digest.Length == 0

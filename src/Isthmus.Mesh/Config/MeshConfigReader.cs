@@ -78,7 +78,8 @@ public static class MeshConfigReader
     {
         var findings = new Findings(origin);
         var root = new Field(node, "", findings);
-        if (node is not (null or JsonObject)) root.Error("meshNetworks must be an object");
+        if (node is JsonObject written) MeshSchemas.Networks.Check(written, "", findings);
+        else if (node is not null) root.Error("meshNetworks must be an object");
         var networks = root["networks"].Members.Select(network => KeyValuePair.Create(network.Key, new MeshNetwork(
             network.Value["endpoints"].Items.Select(ReadEndpoints).ToValueList(),
             network.Value["gateways"].Items.Select(ReadGateway).ToValueList())));
@@ -99,7 +100,7 @@ public static class MeshConfigReader
         if (address.Length > 0 == service.Length > 0) gateway.Error("one of address and registryServiceName must be set");
         else if (address.Length > 0) HostNames.Check(gateway["address"], address, allowWildcard: false, allowIp: true);
         var port = gateway["port"];
-        if (port.Integer is not (>= 1 and <= 65535)) port.Error($"port number {port.Integer ?? 0} must be in the range 1..65535");
+        if (port.Integer is not (>= 1 and <= 65535) && !port.IsWrong) port.Error($"port number {port.Integer ?? 0} must be in the range 1..65535");
         return new(address, service, port.Int ?? 0, Locality.Parse(gateway["locality"].Text));
     }
 

@@ -55,6 +55,11 @@ internal static class MeshSchemas
         ("sampling", Number), ("maxPathTagLength", Unsigned), ("zipkin", Object(("address", Text))), ("customTags", TelemetrySchemas.Tags),
         ("tlsSettings", Idle(Anything)), ("lightstep", Idle(Anything)), ("datadog", Idle(Anything)), ("stackdriver", Idle(Anything)), ("openCensusAgent", Idle(Anything)));
 
+    /// <summary>MeshNetworks, which is a document of its own.</summary>
+    public static readonly ObjectSchema Networks = Object(("networks", Map(Object(
+        ("endpoints", List(Object(("fromCidr", Text), ("fromRegistry", Text)))),
+        ("gateways", List(Object(("address", Text), ("registryServiceName", Text), ("port", Unsigned), ("locality", Text))))))));
+
     /// <summary>ProxyConfig, as the field <c>defaultConfig</c> and as the annotation <c>proxy.istio.io/config</c>.</summary>
     public static readonly ObjectSchema DefaultConfig = Object(
         ("concurrency", Unsigned), ("discoveryAddress", Text), ("drainDuration", Duration), ("gatewayTopology", Topology),

@@ -47,24 +47,25 @@ internal static class SidecarReader
             if (ns is not ("*" or "." or "~") && !HostNames.IsLabel(ns)) host.Error($"invalid namespace \"{ns}\"");
             HostNames.Check(host, host.Text[(slash + 1)..]);
         }
-        WarnOfListener(egress);
+        CheckCapture(egress);
+        // A listener for every address takes what all others take, too.
+        if (egress["bind"].Text is not ("" or "0.0.0.0")) egress["bind"].Error("listeners at an address of their own are not supported", "remove the field: connections are captured whatever their address");
         var port = egress["port"];
         return new(port["number"].Int ?? 0, port["name"].Text, ReadProtocol(port), egress["bind"].Text, egress["hosts"].Texts);
     }
 
     /// <summary>All traffic passes the two listeners of captured connections.</summary>
-    private static void WarnOfListener(Field listener)
+    private static void CheckCapture(Field listener)
     {
-        const string remedy = "remove the field: connections are captured whatever their address";
-        if (listener["bind"].Text.Length > 0) listener["bind"].Warn("has no effect: proxies open no listener of its own for it", remedy);
-        if (listener["captureMode"].Text == "NONE") listener["captureMode"].Warn("NONE has no effect: traffic is captured by redirection", remedy);
+        if (listener["captureMode"].Text == "NONE") listener["captureMode"].Error("NONE is not supported: traffic is captured by redirection", "remove the field: applications need not know of the proxy");
     }
 
     private static SidecarIngress ReadIngress(Field ingress)
     {
         var port = ingress["port"];
         if (port["number"].Integer is not (>= 1 and <= 65535)) port["number"].Error($"sidecar: port number {port["number"].Integer ?? 0} must be in the range 1..65535");
-        WarnOfListener(ingress);
+        CheckCapture(ingress);
+        if (ingress["bind"].Text.Length > 0) ingress["bind"].Warn("has no effect: proxies open no listener of its own for it", "remove the field: connections are captured whatever their address");
         var endpoint = ingress["defaultEndpoint"].Text;
         if (endpoint.Length > 0 && !IsDefaultEndpoint(endpoint)) ingress["defaultEndpoint"].Error(EndpointForm);
         if (ingress["tls"].Exists) ingress["tls"].Error("TLS settings of ingress listeners are not supported", "remove the field; terminate TLS of callers outside of the mesh at a gateway or in the application");

@@ -181,6 +181,19 @@ public sealed class MeshSettingsTests
         Assert.Equal((path, remedy, Severity.Warning), (problem.Path, problem.Remedy, problem.Severity));
     }
 
+    [Theory]
+    [InlineData("{network: {}}", "network", "unknown field \"network\"", "did you mean \"networks\"?", Severity.Warning)]
+    [InlineData("{networks: {n2: {gateway: [], endpoints: []}}}", "networks[n2].gateway", "unknown field \"gateway\"", "did you mean \"gateways\"?", Severity.Warning)]
+    [InlineData("{networks: {n2: {gateways: [{adress: 192.0.2.1, registryServiceName: east.istio-system.svc.cluster.local, port: 15443}]}}}", "networks[n2].gateways[0].adress", "unknown field \"adress\"", "did you mean \"address\"?", Severity.Warning)]
+    [InlineData("{networks: {n2: {gateways: [{address: 192.0.2.1, port: '15443'}]}}}", "networks[n2].gateways[0].port", "must be an integer, not a string", "", Severity.Error)]
+    [InlineData("{networks: {n2: {gateways: [{address: 192.0.2.1, port: 0}]}}}", "networks[n2].gateways[0].port", "port number 0 must be in the range 1..65535", "", Severity.Error)]
+    [InlineData("{networks: [n2]}", "networks", "must be an object, not a list", "", Severity.Error)]
+    public void Wrong_fields_of_meshNetworks_are_named(string networks, string path, string message, string remedy, Severity severity)
+    {
+        var problem = Assert.Single(MeshConfigReader.ReadNetworks(YamlText.Parse(networks, "meshNetworks")).Problems);
+        Assert.Equal((path, message, remedy, severity), (problem.Path, problem.Message, problem.Remedy, problem.Severity));
+    }
+
     [Fact]
     public void A_bad_edit_changes_nothing_and_is_told()
     {

@@ -154,6 +154,9 @@ public sealed class IstioConfigTests
     [InlineData("DestinationRule", "host: a\ntrafficPolicy: {tunnel: {protocol: CONNECT, targetHost: b, targetPort: 443}}", "spec.trafficPolicy.tunnel", "tunnels through a forward proxy are not supported")]
     [InlineData("DestinationRule", "host: a\nsubsets: [{name: v1, trafficPolicy: {tunnel: {}}}]", "spec.subsets[0].trafficPolicy.tunnel", "tunnels through a forward proxy are not supported")]
     [InlineData("Sidecar", "outboundTrafficPolicy: {mode: ALLOW_ANY, egressProxy: {host: a}}", "spec.outboundTrafficPolicy.egressProxy", "egress proxies are not supported")]
+    [InlineData("Sidecar", "egress: [{bind: 127.0.0.1, port: {number: 80, protocol: HTTP, name: http}, hosts: ['*/*']}]", "spec.egress[0].bind", "listeners at an address of their own are not supported")]
+    [InlineData("Sidecar", "egress: [{captureMode: NONE, hosts: ['*/*']}]", "spec.egress[0].captureMode", "NONE is not supported: traffic is captured by redirection")]
+    [InlineData("Sidecar", "ingress: [{captureMode: NONE, port: {number: 80, protocol: HTTP, name: a}}]", "spec.ingress[0].captureMode", "NONE is not supported: traffic is captured by redirection")]
     [InlineData("Sidecar", "ingress: [{port: {number: 80, protocol: HTTP, name: a}, tls: {mode: SIMPLE}}]", "spec.ingress[0].tls", "TLS settings of ingress listeners are not supported")]
     public void A_mistake_is_named_with_the_path_of_its_field(string kind, string spec, string path, string message)
     {
@@ -166,8 +169,6 @@ public sealed class IstioConfigTests
     [Theory]
     [InlineData("DestinationRule", "host: a\ntrafficPolicy: {loadBalancer: {simple: RANDOM, warmup: {duration: 1s}}}", "spec.trafficPolicy.loadBalancer.warmup", "has no effect: only ROUND_ROBIN and LEAST_REQUEST warm hosts up")]
     [InlineData("Sidecar", "inboundConnectionPool: {http: {h2UpgradePolicy: UPGRADE}}", "spec.inboundConnectionPool.http.h2UpgradePolicy", "has no effect in Isthmus")]
-    [InlineData("Sidecar", "egress: [{bind: 127.0.0.1, port: {number: 80, protocol: HTTP, name: http}, hosts: ['*/*']}]", "spec.egress[0].bind", "has no effect: proxies open no listener of its own for it")]
-    [InlineData("Sidecar", "egress: [{captureMode: NONE, hosts: ['*/*']}]", "spec.egress[0].captureMode", "NONE has no effect: traffic is captured by redirection")]
     [InlineData("Sidecar", "ingress: [{bind: 0.0.0.0, port: {number: 80, protocol: HTTP, name: http}}]", "spec.ingress[0].bind", "has no effect: proxies open no listener of its own for it")]
     [InlineData("VirtualService", "hosts: [a]\nhttp: [{match: [{statPrefix: x}], route: [{destination: {host: a}}]}]", "spec.http[0].match[0].statPrefix", "has no effect in Isthmus")]
     [InlineData("VirtualService", "hosts: [a]\nhttp: [{retries: {attempts: 1, retryOn: 'http3-post-connect-failure,5xx'}, route: [{destination: {host: a}}]}]", "spec.http[0].retries.retryOn", "\"http3-post-connect-failure\" has no effect: proxies use no HTTP/3")]

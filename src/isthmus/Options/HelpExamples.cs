@@ -10,6 +10,9 @@ internal sealed class HelpExamples(string text) : SynchronousCommandLineAction
 {
     private readonly HelpAction _help = new();
 
+    /// <summary>Who asks for help need not give what the command requires.</summary>
+    public override bool ClearsParseErrors => true;
+
     /// <summary>For commands whose help explains more than <see cref="CommandExamples"/> has.</summary>
     internal static void AddTo(Command command, string text) => command.Options.Add(new HelpOption { Action = new HelpExamples(text) });
 
@@ -29,6 +32,8 @@ internal sealed class HelpExamples(string text) : SynchronousCommandLineAction
         private static readonly HashSet<string> Local = new(StringComparer.Ordinal) { "profile", "completion", "help" };
 
         private readonly HelpAction _help = new();
+
+        public override bool ClearsParseErrors => true;
 
         public override int Invoke(ParseResult parseResult)
         {

@@ -120,6 +120,10 @@ public sealed partial class CommandLineTests
     }
 
     [Fact]
+    public void Help_needs_nothing_that_the_command_requires() =>
+        Assert.All(Lines(CommandLine.BuildRoot([]), []), line => Assert.Empty(Parse([.. line, "--help"]).Errors));
+
+    [Fact]
     public void Help_of_each_command_ends_with_examples_that_are_valid()
     {
         foreach (var command in CommandLine.BuildRoot([]).Subcommands.Where(command => !command.Hidden))

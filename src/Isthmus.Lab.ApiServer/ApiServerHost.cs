@@ -10,6 +10,7 @@ using Isthmus.Lab.ApiServer.OpenApi;
 using Isthmus.Lab.ApiServer.Registry;
 using Isthmus.Lab.ApiServer.Storage;
 using Isthmus.Lab.ApiServer.Writes;
+using Isthmus.Wire.Tls;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
@@ -134,6 +135,7 @@ public sealed class ApiServerHost : IAsyncDisposable
             ClientCertificateMode = ClientCertificateMode.AllowCertificate,
             // The authenticator checks certificates. An invalid one must not end the connection here.
             ClientCertificateValidation = static (_, _, _) => true,
+            OnAuthenticate = static (_, tls) => tls.CertificateChainPolicy = PeerChain.Unjudged(),
             SslProtocols = System.Security.Authentication.SslProtocols.Tls12 | System.Security.Authentication.SslProtocols.Tls13,
         });
     }

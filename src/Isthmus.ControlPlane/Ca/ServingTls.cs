@@ -38,7 +38,7 @@ public sealed class ServingTls(Func<CaSnapshot?> ca, DiscoverySettings settings,
             EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
             ApplicationProtocols = [.. protocols],
             ClientCertificateRequired = clients,
-            CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
+            CertificateChainPolicy = PeerChain.Unjudged(),
             RemoteCertificateValidationCallback = (_, certificate, chain, _) => certificate is null || Trusted((X509Certificate2)certificate, chain),
         }),
     };

@@ -4,6 +4,7 @@ using System.Text.Json.Nodes;
 using Isthmus.Lab.ApiServer.Errors;
 using Isthmus.Lab.ApiServer.Identity;
 using Isthmus.Lab.ApiServer.VirtualResources;
+using Isthmus.Wire.Tls;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 
@@ -27,7 +28,7 @@ internal sealed class ProxyResource(string plural, string kind, Func<JsonObject,
         UseCookies = false,
         ConnectTimeout = TimeSpan.FromSeconds(30),
         PooledConnectionIdleTimeout = TimeSpan.FromSeconds(30),
-        SslOptions = new SslClientAuthenticationOptions { RemoteCertificateValidationCallback = (_, _, _, _) => true },
+        SslOptions = new SslClientAuthenticationOptions { CertificateChainPolicy = PeerChain.Unjudged(), RemoteCertificateValidationCallback = (_, _, _, _) => true },
     }));
 
     public VirtualResourceDescriptor Descriptor { get; } = new("", "v1", plural, "", kind, "proxy", true, ["create", "delete", "get", "patch", "update"]);

@@ -4,6 +4,7 @@ using System.Net.Sockets;
 using Isthmus.Proxy.Capture;
 using Isthmus.Wire.Grpc;
 using Isthmus.Wire.Rpc;
+using Isthmus.Wire.Tls;
 
 namespace Isthmus.Proxy.Agent;
 
@@ -33,7 +34,7 @@ internal sealed class AppProber : IDisposable
             PooledConnectionLifetime = TimeSpan.Zero,
             ConnectCallback = async (context, stop) => new NetworkStream(await ConnectAsync(context.DnsEndPoint.Host, context.DnsEndPoint.Port, stop).ConfigureAwait(false), ownsSocket: true),
             // The kubelet does not verify the application's certificate either.
-            SslOptions = new SslClientAuthenticationOptions { RemoteCertificateValidationCallback = static (_, _, _, _) => true },
+            SslOptions = new SslClientAuthenticationOptions { CertificateChainPolicy = PeerChain.Unjudged(), RemoteCertificateValidationCallback = static (_, _, _, _) => true },
         });
     }
 

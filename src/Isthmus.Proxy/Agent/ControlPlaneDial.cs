@@ -56,7 +56,7 @@ internal sealed class ControlPlaneDial(AgentSettings settings, NameLookup names,
         {
             TargetHost = name,
             EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
-            CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
+            CertificateChainPolicy = PeerChain.Unjudged(),
             RemoteCertificateValidationCallback = (_, certificate, chain, _) => Accept(trust, name, certificate as X509Certificate2, chain),
         };
     }

@@ -10,6 +10,7 @@ using Isthmus.Proxy.Listeners;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Tcp;
 using Isthmus.Proxy.Telemetry;
+using Isthmus.Wire.Tls;
 
 namespace Isthmus.Proxy.Trace;
 
@@ -92,6 +93,7 @@ internal sealed class TraceCall(DataPlane plane)
             await tls.AuthenticateAsClientAsync(new SslClientAuthenticationOptions
             {
                 TargetHost = HostOf(call.Authority),
+                CertificateChainPolicy = PeerChain.Unjudged(),
                 RemoteCertificateValidationCallback = static (_, _, _, _) => true,
             }, stop).ConfigureAwait(false);
         }

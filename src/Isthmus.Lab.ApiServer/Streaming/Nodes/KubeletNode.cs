@@ -7,6 +7,7 @@ using System.Text;
 using Isthmus.Kubernetes.Streaming;
 using Isthmus.Lab.ApiServer.Hosting;
 using Isthmus.Lab.ApiServer.Pki;
+using Isthmus.Wire.Tls;
 
 namespace Isthmus.Lab.ApiServer.Streaming.Nodes;
 
@@ -28,7 +29,8 @@ internal sealed class KubeletNode(string authority, HttpMessageInvoker http) : I
             SslOptions = new SslClientAuthenticationOptions
             {
                 EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
-                ClientCertificates = [X509Certificate2.CreateFromPemFile(pki + ".crt", pki + ".key")],
+                ClientCertificateContext = SslStreamCertificateContext.Create(X509Certificate2.CreateFromPemFile(pki + ".crt", pki + ".key"), null, offline: true),
+                CertificateChainPolicy = PeerChain.Unjudged(),
                 RemoteCertificateValidationCallback = (_, _, _, _) => true,
             },
         });

@@ -63,12 +63,33 @@ public sealed class CallerTests(CallerRig rig) : IClassFixture<CallerRig>
         Assert.Equal(GrpcCode.Unauthenticated, refused.Code);
     }
 
-    [Fact]
-    public async Task A_certificate_of_another_root_ends_the_handshake()
+    [Theory]
+    [InlineData("of another root")]
+    [InlineData("expired")]
+    [InlineData("of an expired intermediate")]
+    [InlineData("of an intermediate that it does not send")]
+    public async Task A_certificate_that_cannot_be_trusted_ends_the_handshake(string kind)
     {
-        using var root = Issuer.SelfSigned(new("cluster.local"), Keys.Create(KeyKind.EcP256), DateTimeOffset.UtcNow.AddMinutes(-1), DateTimeOffset.UtcNow.AddDays(1));
-        using var forged = Certificate(Buyer, root);
-        Assert.Equal(GrpcCode.Unavailable, (await Assert.ThrowsAsync<GrpcException>(async () => await SignAsync(Buyer, await TokenAsync("buyer"), certificate: forged))).Code);
+        var (issuer, now) = (rig.Ca.Current!.Bundle.Issuer, DateTimeOffset.UtcNow);
+        using var root = Issuer.SelfSigned(new("cluster.local"), Keys.Create(KeyKind.EcP256), now.AddMinutes(-1), now.AddDays(1));
+        using var below = Below(issuer, kind == "of an expired intermediate" ? now.AddSeconds(-20) : now.AddDays(1));
+        using var bad = kind switch
+        {
+            "of another root" => Certificate(Buyer, root),
+            "expired" => Certificate(Buyer, issuer, now.AddSeconds(-10)),
+            _ => Certificate(Buyer, below),
+        };
+        X509Certificate2[] sent = kind == "of an expired intermediate" ? [below.Certificate] : [];
+        Assert.Equal(GrpcCode.Unavailable, (await Assert.ThrowsAsync<GrpcException>(async () => await SignAsync(Buyer, await TokenAsync("buyer"), certificate: bad, sent: sent))).Code);
+    }
+
+    [Fact]
+    public async Task A_certificate_may_come_with_an_intermediate_that_only_its_owner_knows()
+    {
+        using var below = Below(rig.Ca.Current!.Bundle.Issuer, DateTimeOffset.UtcNow.AddDays(1));
+        using var own = Certificate(Buyer, below);
+        using var leaf = await SignAsync("spiffe://cluster.local/ns/shop/sa/seller", "", certificate: own, sent: [below.Certificate]);
+        Assert.Equal([Buyer], SubjectNames.Of(leaf).Uris);
     }
 
     [Theory]
@@ -136,15 +157,15 @@ public sealed class CallerTests(CallerRig rig) : IClassFixture<CallerRig>
         }
     }
 
-    private async Task<X509Certificate2> SignAsync(string identity, string token, string cluster = "", X509Certificate2? certificate = null)
+    private async Task<X509Certificate2> SignAsync(string identity, string token, string cluster = "", X509Certificate2? certificate = null, params X509Certificate2[] sent)
     {
-        using var channel = Channel(certificate);
+        using var channel = Channel(certificate, sent);
         using var key = Keys.Create(KeyKind.EcP256);
         var response = await channel.UnaryAsync(CertificateEndpoint.Method, new() { Csr = SigningRequest.Create(key, Id(identity)) }, Options(token, cluster), Stop);
         return X509Certificate2.CreateFromPem(response.CertChain[0]);
     }
 
-    private GrpcChannel Channel(X509Certificate2? certificate) => new(new(rig.Address)
+    private GrpcChannel Channel(X509Certificate2? certificate, params X509Certificate2[] sent) => new(new(rig.Address)
     {
         Tls = new()
         {
@@ -152,7 +173,7 @@ public sealed class CallerTests(CallerRig rig) : IClassFixture<CallerRig>
             ApplicationProtocols = [SslApplicationProtocol.Http2],
             // Here the server is not in doubt.
             RemoteCertificateValidationCallback = (_, _, _, _) => true,
-            ClientCertificateContext = certificate is null ? null : SslStreamCertificateContext.Create(certificate, null, offline: true),
+            ClientCertificateContext = certificate is null ? null : SslStreamCertificateContext.Create(certificate, [.. sent], offline: true),
         },
     });
 
@@ -162,10 +183,13 @@ public sealed class CallerTests(CallerRig rig) : IClassFixture<CallerRig>
         Timeout = TimeSpan.FromSeconds(30),
     };
 
-    private static X509Certificate2 Certificate(string identity, Issuer issuer)
+    private static Issuer Below(Issuer issuer, DateTimeOffset end) =>
+        issuer.IssueIntermediate(new("cluster.local", "Intermediate CA"), Keys.Create(KeyKind.EcP256), SubjectNames.None, DateTimeOffset.UtcNow.AddMinutes(-1), end);
+
+    private static X509Certificate2 Certificate(string identity, Issuer issuer, DateTimeOffset? end = null)
     {
         using var key = Keys.Create(KeyKind.EcP256);
-        using var leaf = issuer.IssueLeaf(new(new PublicKey(key), new([identity], [], []), DateTimeOffset.UtcNow.AddMinutes(-1), DateTimeOffset.UtcNow.AddHours(1)));
+        using var leaf = issuer.IssueLeaf(new(new PublicKey(key), new([identity], [], []), DateTimeOffset.UtcNow.AddMinutes(-1), end ?? DateTimeOffset.UtcNow.AddHours(1)));
         using var joined = Keys.Join(leaf, key);
         return X509CertificateLoader.LoadPkcs12(joined.Export(X509ContentType.Pkcs12), null);
     }

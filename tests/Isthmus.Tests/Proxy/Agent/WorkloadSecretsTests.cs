@@ -74,6 +74,17 @@ public sealed class WorkloadSecretsTests : IDisposable
         Assert.Contains("not trusted: unknown authority", root.Message, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("expired", "not trusted: not in force")]
+    [InlineData("without its intermediate", "not trusted: unknown authority")]
+    public async Task Control_plane_whose_certificate_leads_to_no_root_now_is_refused(string kind, string reason)
+    {
+        await using var ca = await ServeAsync(["istiod.istio-system.svc"], (_, request) => Answer(request, _intermediate, "", CertificateText.Write(_root.Certificate)),
+            kind == "expired" ? _now.AddMinutes(-1) : _now.AddDays(1), withIntermediate: kind == "expired");
+        var refused = await Assert.ThrowsAsync<GrpcException>(() => Client(ca.Port).FetchAsync(Stop));
+        Assert.Contains(reason, refused.Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Refusal_of_the_ca_is_told_in_its_words()
     {
@@ -136,10 +147,10 @@ public sealed class WorkloadSecretsTests : IDisposable
         ["CA_ADDR"] = $"istiod.istio-system.svc:{port}", ["CA_ROOT_CA"] = Path.Combine(_directory, "root-cert.pem"),
     }) with { TokenFile = Path.Combine(_directory, "token") };
 
-    private async Task<Served> ServeAsync(string[] names, Func<GrpcCall, IstioCertificateRequest, Task<IstioCertificateResponse>> handler)
+    private async Task<Served> ServeAsync(string[] names, Func<GrpcCall, IstioCertificateRequest, Task<IstioCertificateResponse>> handler, DateTimeOffset? end = null, bool withIntermediate = true)
     {
         using var key = Keys.Create(KeyKind.EcP256);
-        var leaf = _intermediate.IssueLeaf(new(PublicKey.CreateFromSubjectPublicKeyInfo(key.ExportSubjectPublicKeyInfo(), out _), new([], names, []), _now.AddMinutes(-2), _now.AddDays(1)));
+        var leaf = _intermediate.IssueLeaf(new(PublicKey.CreateFromSubjectPublicKeyInfo(key.ExportSubjectPublicKeyInfo(), out _), new([], names, []), _now.AddMinutes(-2), end ?? _now.AddDays(1)));
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         builder.WebHost.UseKestrelHttpsConfiguration();
@@ -149,7 +160,7 @@ public sealed class WorkloadSecretsTests : IDisposable
             listen.UseHttps(https =>
             {
                 https.ServerCertificate = Keys.Join(leaf, key);
-                https.ServerCertificateChain = [_intermediate.Certificate];
+                if (withIntermediate) https.ServerCertificateChain = [_intermediate.Certificate];
             });
         }));
         var app = builder.Build();

@@ -29,6 +29,9 @@ public sealed class RunningApiServer : IAsyncLifetime
     /// <summary>The administrator's credentials, for clients of our own.</summary>
     public ClusterAccess Access { get; private set; } = null!;
 
+    /// <summary>The CA whose client certificates it accepts, with its key.</summary>
+    public X509Certificate2 Ca => _pki!.Ca;
+
     public X509Certificate2 AdminCertificate { get; private set; } = null!;
 
     public HttpClient Anonymous { get; private set; } = null!;
@@ -107,6 +110,9 @@ public sealed class RunningApiServer : IAsyncLifetime
         File.Delete(config);
         return output;
     }
+
+    /// <summary>A client that shows a certificate.</summary>
+    public HttpClient As(X509Certificate2 certificate) => Client(Access.Server, certificate);
 
     /// <summary>The events of a watch that ends by itself.</summary>
     public async Task<List<JsonObject>> WatchAsync(string path)

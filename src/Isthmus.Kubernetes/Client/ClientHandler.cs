@@ -43,9 +43,14 @@ internal static class ClientHandler
 
     private static SslStreamCertificateContext ClientCertificate(string chain, string key)
     {
-        using var pair = X509Certificate2.CreateFromPem(chain, key);
-        // SslStream cannot use an ephemeral key on every platform. A PKCS#12 round trip returns a key that it can use.
-        var leaf = X509CertificateLoader.LoadPkcs12(pair.Export(X509ContentType.Pkcs12), null);
+        var leaf = X509Certificate2.CreateFromPem(chain, key);
+        // SslStream cannot use an ephemeral key on every platform. A PKCS#12 round trip returns a key that it can use, and costs a short command
+        // some milliseconds where it is not needed.
+        if (!OperatingSystem.IsLinux())
+        {
+            using var pair = leaf;
+            leaf = X509CertificateLoader.LoadPkcs12(pair.Export(X509ContentType.Pkcs12), null);
+        }
         var all = new X509Certificate2Collection();
         all.ImportFromPem(chain);
         var intermediates = new X509Certificate2Collection(all.Skip(1).ToArray());

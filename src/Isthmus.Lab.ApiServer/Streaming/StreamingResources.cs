@@ -8,7 +8,6 @@ using Isthmus.Lab.ApiServer.Streaming.Nodes;
 using Isthmus.Lab.ApiServer.Values;
 using Isthmus.Lab.ApiServer.VirtualResources;
 using Microsoft.AspNetCore.Http;
-using Microsoft.AspNetCore.Http.Extensions;
 
 namespace Isthmus.Lab.ApiServer.Streaming;
 
@@ -50,11 +49,10 @@ public static class StreamingResources
     /// <param name="values">Parameters that are passed on with all their values.</param>
     internal static QueryString NodeQuery(IQueryCollection query, (string Name, string AtNode, string On)[] switches, string[] values)
     {
-        var forwarded = new QueryBuilder();
-        foreach (var (name, atNode, on) in switches)
-            if (query.IsOn(name)) forwarded.Add(atNode, on);
-        foreach (var name in values) forwarded.Add(name, query[name].OfType<string>());
-        return forwarded.ToQueryString();
+        // Escaped by RFC 3986: a kubelet drops a parameter with a plain semicolon, which ASP.NET's encoder leaves.
+        var forwarded = switches.Where(one => query.IsOn(one.Name)).Select(one => $"{one.AtNode}={one.On}")
+            .Concat(values.SelectMany(name => query[name].OfType<string>(), (name, value) => $"{name}={Uri.EscapeDataString(value)}")).ToList();
+        return forwarded.Count == 0 ? QueryString.Empty : new QueryString("?" + string.Join('&', forwarded));
     }
 
     internal static void RequireNode(Pod pod)

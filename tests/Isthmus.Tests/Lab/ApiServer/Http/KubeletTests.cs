@@ -34,14 +34,14 @@ public sealed class KubeletTests(RunningApiServer server) : IClassFixture<Runnin
     {
         await using var kubelet = await Kubelet.StartAsync();
         var ns = await PodAsync(kubelet.Port);
-        using var socket = await ConnectAsync($"/api/v1/namespaces/{ns}/pods/web/exec?command=cat&command=-&stdin=true&stdout=true&stderr=true", ChannelProtocol.V4);
+        using var socket = await ConnectAsync($"/api/v1/namespaces/{ns}/pods/web/exec?command=cat&command=-&command=a%3B%20b%26%25%2B&stdin=true&stdout=true&stderr=true", ChannelProtocol.V4);
         using var channels = new ChannelSocket(socket);
         await channels.SendAsync(ChannelProtocol.Input, "hello"u8.ToArray(), Stop);
         Assert.Equal("", await TextAsync(channels, ChannelProtocol.Output));
         Assert.Equal("hello", await TextAsync(channels, ChannelProtocol.Output));
         Assert.Equal("3", (string?)JsonNode.Parse(await TextAsync(channels, ChannelProtocol.Status))!["details"]!["causes"]![0]!["message"]);
         // kube-apiserver writes "1", and kubelets accept nothing else.
-        Assert.Equal($"/exec/{ns}/web/web?input=1&output=1&error=1&command=cat&command=-", Assert.Single(kubelet.Requests).Path);
+        Assert.Equal($"/exec/{ns}/web/web?input=1&output=1&error=1&command=cat&command=-&command=a%3B%20b%26%25%2B", Assert.Single(kubelet.Requests).Path);
     }
 
     [Fact]

@@ -4,13 +4,17 @@ using Isthmus.Kubernetes.Client;
 using Isthmus.WebConsole.Answers;
 using Isthmus.WebConsole.Reading;
 using Isthmus.WebConsole.Serving;
+using Isthmus.WebConsole.Traffic;
 
 namespace Isthmus.WebConsole;
 
 /// <param name="Clusters">The clusters of the mesh.</param>
 /// <param name="Port">0 chooses a free one.</param>
 /// <param name="OpensBrowser">Whether to open the page in the user's browser.</param>
-public sealed record ConsoleSettings(IReadOnlyList<ClusterAccess> Clusters, string IstioNamespace, int Port, bool OpensBrowser);
+public sealed record ConsoleSettings(IReadOnlyList<ClusterAccess> Clusters, string IstioNamespace, int Port, bool OpensBrowser)
+{
+    public PrometheusChoice Prometheus { get; init; } = PrometheusChoice.Found;
+}
 
 /// <summary><c>isthmus console</c>: serves the page until it is stopped.</summary>
 public static class ConsoleProgram
@@ -20,7 +24,7 @@ public static class ConsoleProgram
     {
         var events = new EventHub();
         using var reader = new MeshStateReader(settings.Clusters, settings.IstioNamespace, time);
-        using var watch = new MeshWatch(reader, new MeshAnalysis(settings.Clusters, settings.IstioNamespace, reader), events, time);
+        using var watch = new MeshWatch(reader, new MeshAnalysis(settings.Clusters, settings.IstioNamespace, reader), new PrometheusTraffic(settings.Prometheus, settings.IstioNamespace, reader.Client, time), events, time);
         var answers = new PageAnswers(settings.Clusters, settings.IstioNamespace, reader, time);
         // The clusters are read while the server and the browser start.
         var watching = watch.RunAsync(stop);

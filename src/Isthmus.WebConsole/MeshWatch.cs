@@ -11,13 +11,13 @@ using Isthmus.WebConsole.Traffic;
 namespace Isthmus.WebConsole;
 
 /// <summary>Reads the mesh while a page is open, and publishes what it finds.</summary>
-internal sealed class MeshWatch(MeshStateReader reader, MeshAnalysis analysis, EventHub events, TimeProvider time) : IDisposable
+internal sealed class MeshWatch(MeshStateReader reader, MeshAnalysis analysis, PrometheusTraffic prometheus, EventHub events, TimeProvider time) : IDisposable
 {
-    private static readonly TimeSpan Reading = TimeSpan.FromSeconds(3), Sampling = TimeSpan.FromSeconds(1), Analyzing = TimeSpan.FromSeconds(15), Choosing = TimeSpan.FromSeconds(15), Reaching = TimeSpan.FromSeconds(15), Again = TimeSpan.FromSeconds(4);
+    private static readonly TimeSpan Reading = TimeSpan.FromSeconds(3), Sampling = TimeSpan.FromSeconds(1), Analyzing = TimeSpan.FromSeconds(15), Choosing = TimeSpan.FromSeconds(15), Reaching = TimeSpan.FromSeconds(15), Scraping = TimeSpan.FromSeconds(5), Again = TimeSpan.FromSeconds(4);
 
     private readonly TrafficSampler _sampler = new(time);
     private readonly ChosenEndpoints _chosen = new();
-    private readonly SemaphoreSlim _readNow = new(0, 1), _analyzeNow = new(0, 1), _sampleNow = new(0, 1), _chooseNow = new(0, 1), _reachNow = new(0, 1);
+    private readonly SemaphoreSlim _readNow = new(0, 1), _analyzeNow = new(0, 1), _sampleNow = new(0, 1), _chooseNow = new(0, 1), _reachNow = new(0, 1), _scrapeNow = new(0, 1);
     private volatile MeshState _mesh = MeshState.Unread;
     private volatile Topology? _topology;
     private volatile IReadOnlyList<Check> _checks = [];
@@ -56,6 +56,8 @@ internal sealed class MeshWatch(MeshStateReader reader, MeshAnalysis analysis, E
         _sampleNow.Dispose();
         _chooseNow.Dispose();
         _reachNow.Dispose();
+        _scrapeNow.Dispose();
+        prometheus.Dispose();
     }
 
     /// <summary>Watches until <paramref name="stop"/>. The first reading does not wait for a page.</summary>
@@ -69,7 +71,8 @@ internal sealed class MeshWatch(MeshStateReader reader, MeshAnalysis analysis, E
         {
             await _firstReading.Task.WaitAsync(stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             await Task.WhenAll(RepeatAsync(SampleAsync, Sampling, _sampleNow, stop), RepeatAsync(AnalyzeAsync, Analyzing, _analyzeNow, stop),
-                RepeatAsync(ending => _chosen.AskAsync(_callers, ending), Choosing, _chooseNow, stop), RepeatAsync(ReachAsync, Reaching, _reachNow, stop));
+                RepeatAsync(ending => _chosen.AskAsync(_callers, ending), Choosing, _chooseNow, stop), RepeatAsync(ReachAsync, Reaching, _reachNow, stop),
+                RepeatAsync(ending => prometheus.AskAsync(_mesh, ending), Scraping, _scrapeNow, stop));
         }
     }
 
@@ -79,6 +82,7 @@ internal sealed class MeshWatch(MeshStateReader reader, MeshAnalysis analysis, E
         Start(_readNow);
         Start(_analyzeNow);
         Start(_reachNow);
+        Start(_scrapeNow);
     }
 
     private static void Start(SemaphoreSlim signal)
@@ -141,8 +145,10 @@ internal sealed class MeshWatch(MeshStateReader reader, MeshAnalysis analysis, E
     {
         if (_topology is not { } topology) return;
         var mesh = _mesh;
-        var places = mesh.Clusters.SelectMany(cluster => cluster.Proxies.Select(pod => new ProxyPlace(cluster.Access, pod.Metadata.Namespace, pod.Metadata.Name))).ToList();
-        var rates = await _sampler.SampleAsync(places, stop);
+        // Proxies that a Prometheus scrapes are not asked a second time.
+        var known = prometheus.Latest;
+        var places = mesh.Clusters.Where(cluster => !known.Has(cluster.Name)).SelectMany(cluster => cluster.Proxies.Select(pod => new ProxyPlace(cluster.Access, pod.Metadata.Namespace, pod.Metadata.Name))).ToList();
+        var rates = known.Join(await _sampler.SampleAsync(places, stop));
         var builder = new FlowBuilder(mesh, topology, _chosen.Of);
         _callers = builder.CallersAcross(rates);
         if (events.HasListeners && _callers.Keys.Any(caller => !_chosen.Knows(caller)) && time.GetUtcNow() >= _chooseAgain)
@@ -151,7 +157,7 @@ internal sealed class MeshWatch(MeshStateReader reader, MeshAnalysis analysis, E
             Start(_chooseNow);
         }
         var (flows, callers) = builder.Build(rates);
-        Publish("traffic", new TrafficPicture(time.GetUtcNow(), flows, callers, _sampler.Proxies.All, _sampler.Silent), PageJson.Default.TrafficPicture);
+        Publish("traffic", new TrafficPicture(time.GetUtcNow(), flows, callers, _sampler.Proxies.All, _sampler.Silent) { Prometheus = known.States }, PageJson.Default.TrafficPicture);
     }
 
     private async Task AnalyzeAsync(CancellationToken stop)

@@ -37,6 +37,8 @@ public sealed class KubeClient : IDisposable
     /// <summary>The last token read from its kubeconfig.</summary>
     private sealed record Rotated(string Kubeconfig, string Token);
 
+    private const int LongestError = 1 << 20;
+
     private readonly HttpClient _http;
     private volatile Rotated? _rotated;
 
@@ -186,6 +188,10 @@ public sealed class KubeClient : IDisposable
     public Task<byte[]> RawAsync(HttpMethod method, string path, JsonNode? body, CancellationToken stop) =>
         SendAsync(method, path, body, body is null ? null : "application/json", stop);
 
+    /// <summary>Any GET whose answer may be too large to keep: <paramref name="read"/> reads it while it arrives.</summary>
+    public Task<TResult> ReadAsync<TResult>(string path, Func<Stream, CancellationToken, Task<TResult>> read, CancellationToken stop) =>
+        SendAsync(HttpMethod.Get, path, null, null, read, stop);
+
     private Task<byte[]> SendAsync(HttpMethod method, string path, JsonNode? body, string? contentType, CancellationToken stop) =>
         SendAsync(method, path, body, contentType, async (response, limit) =>
         {
@@ -269,6 +275,8 @@ public sealed class KubeClient : IDisposable
     private static async Task ThrowIfFailedAsync(HttpResponseMessage response, HttpRequestMessage request, CancellationToken stop)
     {
         if (response.IsSuccessStatusCode) return;
+        // Behind the proxies of an API server, anybody may answer.
+        await response.Content.LoadIntoBufferAsync(LongestError, stop);
         var body = await response.Content.ReadAsStringAsync(stop);
         throw KubeException.From(response.StatusCode, body, $"{request.Method} {request.RequestUri}", response.Headers.RetryAfter?.Delta);
     }

@@ -1,3 +1,5 @@
+using Isthmus.WebConsole.Traffic;
+
 namespace Isthmus.WebConsole.Picture;
 
 /// <summary>The mesh without its traffic: what the page draws.</summary>
@@ -55,5 +57,10 @@ internal sealed record Flow(string From, string To, string Protocol, double Rate
 
 /// <summary>The traffic of the last seconds.</summary>
 /// <param name="Callers">Nodes that are not Services: workloads without one, and callers outside of the mesh.</param>
+/// <param name="Proxies">How many proxies are asked.</param>
 /// <param name="Silent">Proxies that do not answer, and why.</param>
-internal sealed record TrafficPicture(DateTimeOffset Time, IReadOnlyList<Flow> Flows, IReadOnlyList<ServiceNode> Callers, int Proxies, IReadOnlyDictionary<string, string> Silent);
+internal sealed record TrafficPicture(DateTimeOffset Time, IReadOnlyList<Flow> Flows, IReadOnlyList<ServiceNode> Callers, int Proxies, IReadOnlyDictionary<string, string> Silent)
+{
+    /// <summary>The Prometheus servers that were asked.</summary>
+    public IReadOnlyList<PrometheusState> Prometheus { get; init; } = [];
+}

@@ -3,7 +3,11 @@ namespace Isthmus.WebConsole.Traffic;
 /// <summary>Who calls which service, as a proxy's metrics name them.</summary>
 /// <param name="BySource">Whether the caller's proxy counted the calls; otherwise the callee's did.</param>
 /// <param name="Protocol"><c>http</c>, <c>grpc</c> or <c>tcp</c>.</param>
-internal readonly record struct Call(Party Source, Party Destination, bool BySource, string Protocol);
+internal readonly record struct Call(Party Source, Party Destination, bool BySource, string Protocol)
+{
+    /// <summary>The cluster of the proxy that counted.</summary>
+    public string CountedIn => BySource ? Source.Cluster : Destination.Cluster;
+}
 
 /// <summary>One end of a call.</summary>
 /// <param name="Name">The workload of a caller, the service of a callee.</param>

@@ -103,22 +103,10 @@ internal sealed class ProxyCounters
             default: return Other;
         }
         var labels = Labels(text.AsSpan(brace + 1));
-        string Of(string label) => labels.GetValueOrDefault(label, "") is var found && found != "unknown" ? found : "";
+        var call = new CallLabels(labels);
         var bucket = measure == Measure.Latency ? LatencyBuckets.IndexOf(labels.GetValueOrDefault("le", "")) : 0;
-        if (bucket < 0 || Of("destination_service_name").Length == 0) return Other;
-        var bySource = Of("reporter") == "source";
-        var call = new Call(
-            new(Of("source_workload"), Of("source_workload_namespace"), Of("source_cluster")),
-            new(Of("destination_service_name"), Of("destination_service_namespace"), Of("destination_cluster")), bySource, Of("request_protocol"));
-        // A response code of 0 stands for a caller that left; gRPC has a status of its own.
-        var failed = Of("response_code") is ['5', ..] || Of("grpc_response_status") is not ("" or "0");
-        bool? isMutual = Of("connection_security_policy") switch
-        {
-            "mutual_tls" => true,
-            "none" => false,
-            _ => Of("source_principal").Length > 0 && Of("destination_principal").Length > 0 ? true : null,
-        };
-        return new(call, measure, bucket, failed, Of("source_principal"), isMutual, failed && Of("response_flags") is var flags && flags != "-" ? flags : "");
+        if (bucket < 0 || !call.HasDestination) return Other;
+        return new(call.Call, measure, bucket, call.IsFailure, call.Identity, call.IsMutualTls, call.Flags);
     }
 
     /// <summary>The labels of a series, after its opening brace.</summary>

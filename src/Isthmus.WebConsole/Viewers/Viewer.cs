@@ -3,6 +3,7 @@ using Isthmus.Kubernetes.Client;
 using Isthmus.WebConsole.Answers;
 using Isthmus.WebConsole.Reading;
 using Isthmus.WebConsole.Serving;
+using Isthmus.WebConsole.Traffic;
 
 namespace Isthmus.WebConsole.Viewers;
 
@@ -23,11 +24,11 @@ internal sealed class Viewer : IAsyncDisposable
     private readonly Action<string> _log;
     private Task _watching = Task.CompletedTask;
 
-    public Viewer(ViewerAccess access, string istioNamespace, TimeProvider time, Action<string> log)
+    public Viewer(ViewerAccess access, string istioNamespace, PrometheusChoice prometheus, TimeProvider time, Action<string> log)
     {
         (Access, _log) = (access, log);
         _reader = new(access.Clusters, istioNamespace, time);
-        _watch = new(_reader, new MeshAnalysis(access.Clusters, istioNamespace, _reader), _events, time) { Refused = _stop.Cancel };
+        _watch = new(_reader, new MeshAnalysis(access.Clusters, istioNamespace, _reader), new PrometheusTraffic(prometheus, istioNamespace, _reader.Client, time), _events, time) { Refused = _stop.Cancel };
         var answers = new PageAnswers(access.Clusters, istioNamespace, _reader, time).All(() => _watch.Mesh, () => _watch.Problems, _watch.ReadNow);
         Visit = new(_events, answers, _stop.Token);
         var told = new JsonObject { ["user"] = access.User, ["ends"] = access.Ends?.ToString("O"), ["notes"] = new JsonArray([.. access.Notes.Select(note => (JsonNode)note)]) };

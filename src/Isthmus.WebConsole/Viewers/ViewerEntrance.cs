@@ -4,6 +4,7 @@ using System.Text;
 using Isthmus.Core.Tasks;
 using Isthmus.Kubernetes.Client;
 using Isthmus.WebConsole.Serving;
+using Isthmus.WebConsole.Traffic;
 
 namespace Isthmus.WebConsole.Viewers;
 
@@ -38,6 +39,9 @@ internal sealed class ViewerEntrance(ViewerSource source, string istioNamespace,
     {
         public DateTimeOffset Used { get; set; }
     }
+
+    /// <summary>Where traffic is read, with each viewer's rights.</summary>
+    public PrometheusChoice Prometheus { get; init; } = PrometheusChoice.Found;
 
     public string? CookieName => "isthmus-console";
 
@@ -136,7 +140,7 @@ internal sealed class ViewerEntrance(ViewerSource source, string istioNamespace,
             }
             var now = time.GetUtcNow();
             var ends = access.Ends is { } end && end < now + limits.Longest ? end : now + limits.Longest;
-            var session = new Session(id, Encoding.ASCII.GetBytes(Entrance.NewSecret()), new Viewer(access with { Ends = ends }, istioNamespace, time, log), now, ends) { Used = now };
+            var session = new Session(id, Encoding.ASCII.GetBytes(Entrance.NewSecret()), new Viewer(access with { Ends = ends }, istioNamespace, Prometheus, time, log), now, ends) { Used = now };
             _sessions[id] = session;
             session.Viewer.Start();
             log($"session of {Name(session)} begins, until {ends:u} at the latest");

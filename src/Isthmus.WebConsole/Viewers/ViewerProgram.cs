@@ -47,7 +47,7 @@ public static class ViewerProgram
             Name = settings.Cluster, Server = settings.Server(Environment.GetEnvironmentVariable),
             CertificateAuthority = InputFile.Read($"CA of the API server ({settings.CertificateAuthority})", settings.CertificateAuthority),
         };
-        await using var entrance = new ViewerEntrance(new ViewerSource(home, settings.IstioNamespace), settings.IstioNamespace, ViewerLimits.Default, time, Log);
+        await using var entrance = new ViewerEntrance(new ViewerSource(home, settings.IstioNamespace), settings.IstioNamespace, ViewerLimits.Default, time, Log) { Prometheus = settings.Prometheus };
         await using var server = new ConsoleServer(entrance, [.. Sites(settings, time, Log)]);
         await server.StartAsync(stop);
         await using var ready = await ReadyAsync(stop);

@@ -5,6 +5,7 @@ using System.Text.Json.Nodes;
 using Isthmus.Kubernetes.Yaml;
 using Isthmus.Testing;
 using Isthmus.Tests.Mesh.Lab;
+using Isthmus.WebConsole.Traffic;
 using Xunit;
 
 namespace Isthmus.Tests.Mesh.Mesh;
@@ -47,6 +48,7 @@ public sealed class PrometheusTests(PlacedMeshRig mesh) : IDisposable
             foreach (var name in GraphLabels.Split(", ")) Assert.True(labels[name]?.ToString() is { Length: > 0 } and not "unknown", $"{name} in {labels.ToJsonString()}");
         }
 
+        await ReadAsConsoleAsync();
         foreach (var (board, query) in Dashboards())
         {
             var answer = await QueryAsync(query.Replace("$service", Service, StringComparison.Ordinal));
@@ -91,6 +93,23 @@ public sealed class PrometheusTests(PlacedMeshRig mesh) : IDisposable
         var file = Path.Combine(_directory, "collector.yml");
         await File.WriteAllTextAsync(file, config.ToJsonString(), Stop);
         _collector = Process.Start(new ProcessStartInfo(Program, [$"--config.file={file}", $"--storage.tsdb.path={_directory}/collected", $"--web.listen-address=127.0.0.1:{_collectorPort.Number}", "--log.level=error"]))!;
+    }
+
+    /// <summary>The arrows of the console, from the same Prometheus.</summary>
+    private async Task ReadAsConsoleAsync()
+    {
+        using var http = PrometheusServer.Client();
+        var (window, rates) = await PrometheusServer.At(new($"http://127.0.0.1:{_port.Number}"), http).ReadAsync(Stop);
+        Assert.Equal("1m", window);
+        var calls = rates.Where(rate => rate.Call.Source is { Name: "sleep", Namespace: "sample" } && rate.Call.Destination is { Name: "helloworld", Namespace: "sample" }).ToList();
+        Assert.Equal(from source in MeshRig.Clusters from destination in MeshRig.Clusters from bySource in (bool[])[false, true] select (source, destination, bySource),
+            calls.Select(rate => (rate.Call.Source.Cluster, rate.Call.Destination.Cluster, rate.Call.BySource)).Order());
+        Assert.All(calls, rate =>
+        {
+            Assert.True(rate is { Rate: > 0, Errors: 0, P50: > 0, Call.Protocol: "http", Identity: "spiffe://cluster.local/ns/sample/sa/sleep" }, rate.ToString());
+            Assert.True(rate.P95 >= rate.P50, rate.ToString());
+            Assert.True(rate.Call.BySource || rate.IsMutualTls == true, rate.ToString());
+        });
     }
 
     private static string Program => Path.GetFullPath(Path.Combine(Path.GetDirectoryName(LabRig.FindProgram())!, "../../../guests/usr/bin/prometheus"));

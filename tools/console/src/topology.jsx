@@ -47,9 +47,10 @@ export function TopologyPage({ topology, traffic, problems, viewer }) {
       </div>
     </div>
     <p class="summary">
-      {topology.clusters.length} {topology.clusters.length === 1 ? 'cluster' : 'clusters'}, {topology.services.length} services, {traffic?.proxies ?? 0} proxies{silent > 0 && <>, <Badge kind="warn">{silent} do not answer</Badge></>}
+      {topology.clusters.length} {topology.clusters.length === 1 ? 'cluster' : 'clusters'}, {topology.services.length} services, {topology.clusters.reduce((sum, one) => sum + one.proxies, 0)} proxies{silent > 0 && <>, <Badge kind="warn">{silent} do not answer</Badge></>}
       {errors > 0 ? <>; <a href="#/problems"><Badge kind="bad">{errors} {errors === 1 ? 'error' : 'errors'}</Badge></a></> : problems ? '; no errors' : ''} · {topology.isPart ? 'asking the control planes…' : `read at ${clock(topology.read)}`}
     </p>
+    <Source topology={topology} traffic={traffic} />
     <Missing topology={topology} silent={traffic?.silent ?? {}} notes={viewer?.notes ?? []} />
     <div class={`stage ${selected ? 'with-details' : ''}`}>
       {view === 'picture' ? <Picture model={model} selected={selected} onSelect={setSelected} /> : <Lists model={model} onSelect={setSelected} />}
@@ -57,6 +58,20 @@ export function TopologyPage({ topology, traffic, problems, viewer }) {
     </div>
     {view === 'picture' && <Legend />}
   </>;
+}
+
+const lengths = { '1m': 'the last minute', '5m': 'the last five minutes' };
+
+/** Where the numbers of the arrows come from. */
+function Source({ topology, traffic }) {
+  if (!traffic) return null;
+  const used = traffic.prometheus.filter(one => one.clusters.length > 0);
+  const others = topology.clusters.map(one => one.name).filter(name => !used.some(one => one.clusters.includes(name)));
+  return <p class="summary">
+    Traffic: {used.map(one => `${lengths[one.window]}, from the Prometheus ${one.name} (${one.clusters.join(', ')}); `)}
+    {others.length > 0 && <>the last ten seconds, from the proxies{used.length > 0 && ` (${others.join(', ')})`}</>}
+    {traffic.prometheus.filter(one => one.error).map(one => <>; <Badge kind="warn">Prometheus is not used</Badge> {one.name}: {one.error} <span class="quiet">({one.remedy})</span></>)}
+  </p>;
 }
 
 /** What is not in the picture: what the user may not read, and proxies that do not answer. */

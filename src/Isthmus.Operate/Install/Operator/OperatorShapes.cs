@@ -9,7 +9,7 @@ namespace Isthmus.Operate.Install.Operator;
 /// <summary>The expected types of the spec fields that are checked here. Other fields are copied into objects, which the API server checks.</summary>
 internal static partial class OperatorShapes
 {
-    private enum Shape { Mapping, List, Text, Number, Flag, LabelValue, Revision, PullPolicy, ServiceType, TrafficPolicy, Range, ObjectName, Hub, Tag, Authority }
+    private enum Shape { Mapping, List, Text, Number, Flag, LabelValue, Revision, PullPolicy, ServiceType, TrafficPolicy, Range, ObjectName, Hub, Tag, Authority, ServicePlace }
 
     /// <summary>Paths below <c>spec</c>; <c>*</c> is every key of a mapping or every item of a list.</summary>
     private static readonly List<(string Path, Shape Shape)> Shapes = [.. Build()];
@@ -57,6 +57,7 @@ internal static partial class OperatorShapes
             .. All(Shape.Text, "image priorityClassName podAnnotations.* serviceAnnotations.* nodeSelector.*", "values.console."),
             .. All(Shape.ObjectName, "values.console.credentialName"),
             .. All(Shape.Authority, "values.console.hosts.*"),
+            .. All(Shape.ServicePlace, "values.console.prometheus"),
             .. All(Shape.List, "values.console.hosts values.console.tolerations"),
             .. All(Shape.Mapping, "affinity nodeSelector podAnnotations serviceAnnotations resources", "values.console."),
             .. All(Shape.Mapping, "values.gateways.*.env"),
@@ -117,6 +118,8 @@ internal static partial class OperatorShapes
         Shape.ObjectName when !ObjectName().IsMatch(text) => ($"'{text}' is not the name of an object", "use lower-case letters, digits, '-' and '.', beginning and ending with a letter or digit"),
         Shape.Hub when !Hub().IsMatch(text) => ($"'{text}' is not the beginning of an image's name", "for example registry.example.com/team, without http:// and without a '/' at the end"),
         Shape.Authority when !Authority().IsMatch(text) => ($"'{text}' is not the name of a host", "write it as browsers send it, for example console.example.com or console.example.com:8443"),
+        // The console would read at an address what a viewer may not see.
+        Shape.ServicePlace when text != "none" && !ServicePlace().IsMatch(text) => ($"'{text}' is not a Service", "write NAMESPACE/NAME or NAMESPACE/NAME:PORT, or 'none': viewers read it with their own rights, through the API server, so it is no URL"),
         Shape.Tag when !Tag().IsMatch(text) => ($"'{text}' is not an image's tag", "use at most 128 letters, digits, '.', '_' and '-'"),
         _ => null,
     };
@@ -148,6 +151,9 @@ internal static partial class OperatorShapes
 
     [GeneratedRegex(@"^[A-Za-z0-9]([A-Za-z0-9._-]|:[0-9]|/(?=[A-Za-z0-9]))*$")]
     private static partial Regex Hub();
+
+    [GeneratedRegex(@"^[a-z0-9]([-a-z0-9]*[a-z0-9])?/[a-z0-9]([-a-z0-9]*[a-z0-9])?(:[0-9]{1,5})?$")]
+    private static partial Regex ServicePlace();
 
     [GeneratedRegex(@"^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$")]
     private static partial Regex Tag();

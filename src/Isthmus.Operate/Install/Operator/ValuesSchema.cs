@@ -52,7 +52,7 @@ internal static class ValuesSchema
             + " | ambient cniNetnsDir configDirs enabled env global logLevel podLabels privileged provider psp_cluster_role resourceQuotas seccompProfile taint variant"),
         ["values.cni.logging"] = Read("level"),
         ["values.cni.repair"] = Read("deletePods enabled labelPods repairPods | brokenPodLabelKey brokenPodLabelValue createEvents hub image initContainerName tag"),
-        ["values.console"] = Read("affinity credentialName enabled hosts image nodeSelector podAnnotations priorityClassName resources serviceAnnotations tolerations"),
+        ["values.console"] = Read("affinity credentialName enabled hosts image nodeSelector podAnnotations priorityClassName prometheus resources serviceAnnotations tolerations"),
         [Gateways] = Read("istio-egressgateway istio-ingressgateway | enabled seccompProfile securityContext"),
         [$"{Gateways}.istio-ingressgateway"] = Gateway(),
         [$"{Gateways}.istio-egressgateway"] = Gateway(),

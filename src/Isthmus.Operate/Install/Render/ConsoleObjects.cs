@@ -59,6 +59,7 @@ internal static class ConsoleObjects
     {
         List<string> args = ["console-server", "--cluster", spec.ClusterName, "--istioNamespace", spec.Namespace];
         if (hosts.Count > 0) args.AddRange(["--hosts", string.Join(',', hosts)]);
+        if (values["prometheus"]?.ToString() is { Length: > 0 } prometheus) args.AddRange(["--prometheus", prometheus]);
         var ports = new JsonArray(IstiodObjects.ContainerPort(ReadyPort));
         var mounts = new JsonArray(IstiodObjects.Mount("ca", $"{Folder}/ca"));
         // The CA of the API server is in every namespace, so the Pod needs no token to know it.

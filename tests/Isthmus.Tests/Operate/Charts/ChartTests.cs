@@ -48,7 +48,7 @@ public sealed class ChartTests
         { "images", ["values.global.hub=registry.example.com/mesh", "values.global.tag=1.2.3", "values.global.imagePullPolicy=IfNotPresent", "values.global.imagePullSecrets[0]=regcred"] },
         { "a console", ["values.console.enabled=true"] },
         {
-            "a console of a revision behind an ingress", ["revision=canary", "values.console.enabled=true", "values.console.hosts[0]=console.example.com", "values.console.hosts[1]=console.example.com:8443", "values.console.credentialName=console-tls",
+            "a console of a revision behind an ingress", ["revision=canary", "values.console.enabled=true", "values.console.hosts[0]=console.example.com", "values.console.hosts[1]=console.example.com:8443", "values.console.credentialName=console-tls", "values.console.prometheus=monitoring/prometheus:9090",
                 "values.console.nodeSelector.disk=ssd", "values.console.tolerations[0].operator=Exists", "values.console.affinity.podAntiAffinity.a=b", "values.console.podAnnotations.a=b", "values.console.serviceAnnotations.c=d",
                 "values.console.priorityClassName=high", "values.console.resources.requests.cpu=1", "values.console.resources.requests.memory=64Mi", "values.console.resources.limits.memory=1Gi", "values.global.multiCluster.clusterName=cluster1",
                 "values.global.hub=registry.example.com/mesh", "values.global.tag=1.2.3", "values.global.imagePullPolicy=IfNotPresent", "values.global.imagePullSecrets[0]=regcred"]

@@ -129,6 +129,7 @@ public sealed class ApiServerHost : IAsyncDisposable
             return;
         }
         listen.Protocols = HttpProtocols.Http1AndHttp2;
+        listen.Use(PlainHttp.Refuse);
         listen.UseHttps(new HttpsConnectionAdapterOptions
         {
             ServerCertificate = certificate,

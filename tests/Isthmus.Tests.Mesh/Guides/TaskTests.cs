@@ -1,4 +1,7 @@
 using System.Text.Json.Nodes;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Config;
 using Isthmus.Tests.Mesh.Lab;
 using Isthmus.Tests.Mesh.Mesh;
 using Xunit;
@@ -11,8 +14,17 @@ namespace Isthmus.Tests.Mesh.Guides;
 public sealed class TaskTests(PlacedMeshRig mesh)
 {
     /// <summary>What pages create. The rest of a namespace goes with it.</summary>
-    private const string Kinds = "namespaces,deployments,services,serviceaccounts,secrets,ingresses,ingressclasses,gateways.networking.istio.io,virtualservices,destinationrules,serviceentries,"
-        + "sidecars,envoyfilters,peerauthentications,requestauthentications,authorizationpolicies,telemetries";
+    private static readonly IReadOnlyList<ResourceKind> Created =
+    [
+        Kinds.Namespace, Kinds.Deployment, Kinds.Service, Kinds.ServiceAccount, Kinds.Secret, Kinds.Ingress, Kinds.IngressClass,
+        .. ((IstioKind[])
+        [
+            IstioKind.Gateway, IstioKind.VirtualService, IstioKind.DestinationRule, IstioKind.ServiceEntry, IstioKind.Sidecar, IstioKind.EnvoyFilter,
+            IstioKind.PeerAuthentication, IstioKind.RequestAuthentication, IstioKind.AuthorizationPolicy, IstioKind.Telemetry,
+        ]).Select(kind => new ResourceKind(kind.Group, kind.StoredVersion, kind.Kind, kind.Plural, true)),
+    ];
+
+    private static CancellationToken Stop => TestContext.Current.CancellationToken;
 
     public static TheoryData<string> Pages => [.. Directory.GetFiles(GuideShell.Tasks, "*.md").Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal)];
 
@@ -49,23 +61,29 @@ public sealed class TaskTests(PlacedMeshRig mesh)
         var found = new HashSet<ClusterObject>();
         foreach (var cluster in MeshRig.Clusters)
         {
-            var lines = (await lab.KubectlAsync($"--context={cluster}", "get", Kinds, "-A", "-o", "custom-columns=:.kind,:.metadata.namespace,:.metadata.name", "--no-headers")).Expect(0);
-            foreach (var words in lines.Split('\n').Select(line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries)).Where(words => words.Length == 3))
-                found.Add(new(cluster, words[1] == "<none>" ? $"{words[0]} {words[2]}" : $"-n {words[1]} {words[0]} {words[2]}"));
+            using var client = lab.Client(cluster);
+            foreach (var kind in Created)
+            {
+                foreach (var one in await client.ListAllAsync<JsonObject>(kind, null, new(), Stop))
+                    found.Add(new(cluster, $"{(one["metadata"]!["namespace"] is { } ns ? $"-n {ns} " : "")}{kind} {one["metadata"]!["name"]}"));
+            }
         }
         return found;
     }
 
-    private static async Task<string> MeshConfigAsync(LabRig lab, string cluster) =>
-        (await lab.KubectlAsync($"--context={cluster}", "-n", "istio-system", "get", "configmap", "istio", "-o", "jsonpath={.data.mesh}")).Expect(0).TrimEnd();
+    private static async Task<string> MeshConfigAsync(LabRig lab, string cluster)
+    {
+        using var client = lab.Client(cluster);
+        return (await client.GetAsync(Kinds.ConfigMap, "istio-system", "istio", Stop))["data"]!["mesh"]!.ToString().TrimEnd();
+    }
 
     private static async Task RestoreAsync(LabRig lab, Dictionary<string, string> config)
     {
         foreach (var (cluster, mesh) in config)
         {
             if (await MeshConfigAsync(lab, cluster) == mesh) continue;
-            var patch = new JsonObject { ["data"] = new JsonObject { ["mesh"] = mesh } };
-            (await lab.KubectlAsync($"--context={cluster}", "-n", "istio-system", "patch", "configmap", "istio", "--type=merge", "-p", patch.ToJsonString())).Expect(0);
+            using var client = lab.Client(cluster);
+            await client.PatchAsync(Kinds.ConfigMap, "istio-system", "istio", new JsonObject { ["data"] = new JsonObject { ["mesh"] = mesh } }, PatchType.Merge, Stop);
         }
     }
 }

@@ -280,15 +280,11 @@ public sealed class EdgesTests(PlacedMeshRig mesh)
               containers: [{name: main, image: host.lab.internal/rootfs, command: ["false"]}]
         """;
 
-    private bool _applied;
-
     private async Task EdgeAsync()
     {
-        if (_applied) return;
-        foreach (var cluster in MeshRig.Clusters) await mesh.KubectlAsync(cluster, $"apply -f {Definitions()}");
+        await mesh.DefineAsync(Definitions());
         await Task.WhenAll(MeshRig.Clusters.Select(cluster => mesh.ApplyAsync(cluster, "edges.yaml")));
         await Task.WhenAll(MeshRig.Clusters.Select(cluster => mesh.ReadyAsync(cluster, "edge")));
-        _applied = true;
     }
 
     private static string Definitions([CallerFilePath] string path = "") => Path.GetFullPath(Path.Combine(Path.GetDirectoryName(path)!, "../../../samples/multicluster/mcs-crds.yaml"));

@@ -1,6 +1,10 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Net.WebSockets;
 using System.Runtime.CompilerServices;
+using System.Text.Json.Nodes;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Objects;
 using Isthmus.Tests.Mesh.Lab;
 using Xunit;
 
@@ -52,8 +56,33 @@ public class MeshRig : IAsyncLifetime
         (await (await LabAsync()).KubectlAsync([$"--context={cluster}", .. words.Split(' ')])).Expect(0);
 
     /// <summary>The output of a script in a container. A failing script fails the test.</summary>
-    internal async Task<string> ScriptAsync(string cluster, string ns, string workload, string container, string script) =>
-        (await (await LabAsync()).KubectlAsync($"--context={cluster}", "-n", ns, "exec", workload, "-c", container, "--", "bash", "-c", script)).Expect(0);
+    /// <param name="workload">A Pod, or <c>deploy/NAME</c>: one of its Pods.</param>
+    internal async Task<string> ScriptAsync(string cluster, string ns, string workload, string container, string script)
+    {
+        var stop = TestContext.Current.CancellationToken;
+        using var client = (await LabAsync()).Client(cluster);
+        ExecResult result;
+        try
+        {
+            result = await PodExec.RunAsync(client.Access, ns, await PodAsync(client, ns, workload), container, ["bash", "-c", script], stop).WaitAsync(TimeSpan.FromMinutes(6), stop);
+        }
+        catch (Exception e) when (e is KubeException or HttpRequestException or IOException or WebSocketException)
+        {
+            throw new Xunit.Sdk.XunitException($"{cluster}: {workload} in {ns} could not be asked: {e.Message}");
+        }
+        return new Outcome(result.ExitCode, result.Output, result.Error).Expect(0);
+    }
+
+    /// <summary>As <c>kubectl exec</c> chooses: a Pod that is ready, if there is one.</summary>
+    private static async Task<string> PodAsync(KubeClient client, string ns, string workload)
+    {
+        var stop = TestContext.Current.CancellationToken;
+        if (workload.Split('/') is not ["deploy" or "deployment", var name]) return workload;
+        var labels = (await client.GetAsync(Kinds.Deployment, ns, name, stop))["spec"]!["selector"]!["matchLabels"]!.AsObject();
+        var pods = await client.ListAllAsync<Pod>(Kinds.Pod, ns, new() { LabelSelector = string.Join(',', labels.Select(label => $"{label.Key}={label.Value}")) }, stop);
+        return pods.OrderBy(pod => pod.Metadata.DeletionTimestamp is not null).ThenByDescending(pod => pod.Status.IsReady).FirstOrDefault()?.Metadata.Name
+            ?? throw new Xunit.Sdk.XunitException($"{workload} in {ns} has no Pods");
+    }
 
     /// <summary>Applies the documents of a file next to the tests that belong to the cluster: an annotation of a document
     /// can name one.</summary>
@@ -72,11 +101,30 @@ public class MeshRig : IAsyncLifetime
         File.Delete(path);
     }
 
-    /// <summary>Waits for the workloads of a namespace.</summary>
+    /// <summary>Waits for the workloads of a namespace, as <c>kubectl rollout status</c> does.</summary>
     internal async Task ReadyAsync(string cluster, string ns)
     {
-        foreach (var name in (await KubectlAsync(cluster, $"-n {ns} get deployments,statefulsets -o name")).Split('\n', StringSplitOptions.RemoveEmptyEntries))
-            await KubectlAsync(cluster, $"-n {ns} rollout status {name} --timeout=90s");
+        var stop = TestContext.Current.CancellationToken;
+        using var client = (await LabAsync()).Client(cluster);
+        var begun = Stopwatch.GetTimestamp();
+        while (true)
+        {
+            var waiting = new List<string>();
+            foreach (var kind in (ResourceKind[])[Kinds.Deployment, Kinds.StatefulSet])
+                waiting.AddRange((await client.ListAllAsync<JsonObject>(kind, ns, new(), stop)).Where(one => !IsRolledOut(one)).Select(one => $"{kind.Kind} {one["metadata"]!["name"]}: {one["status"]?.ToJsonString()}"));
+            if (waiting.Count == 0) return;
+            Assert.True(Stopwatch.GetElapsedTime(begun) < TimeSpan.FromSeconds(90), $"not within 90 s in {cluster}, namespace {ns}: {string.Join("; ", waiting)}");
+            await Task.Delay(TimeSpan.FromMilliseconds(200), stop);
+        }
+    }
+
+    /// <summary>Whether all replicas of a Deployment or StatefulSet are those of its present template, and available.</summary>
+    private static bool IsRolledOut(JsonObject workload)
+    {
+        var status = workload["status"];
+        var wanted = (int?)workload["spec"]!["replicas"] ?? 1;
+        var (all, updated, available) = ((int?)status?["replicas"] ?? 0, (int?)status?["updatedReplicas"] ?? 0, (int?)status?["availableReplicas"] ?? 0);
+        return (long?)status?["observedGeneration"] >= (long)workload["metadata"]!["generation"]! && (all, updated, available) == (wanted, wanted, wanted);
     }
 
     /// <summary>Repeats a query for a short time until the answer is as expected: changes take a moment to pass between

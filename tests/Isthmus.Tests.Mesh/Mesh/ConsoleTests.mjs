@@ -237,7 +237,7 @@ async function drawn(count) {
   const sheet = await context.newPage();
   await sheet.route('**/api/events', route => route.fulfill({
     contentType: 'text/event-stream',
-    body: `event: topology\ndata: ${JSON.stringify(topology)}\n\nevent: traffic\ndata: ${JSON.stringify({ time: '', flows, callers: [], proxies: count, silent: {} })}\n\n`,
+    body: `event: topology\ndata: ${JSON.stringify(topology)}\n\nevent: traffic\ndata: ${JSON.stringify({ time: '', flows, callers: [], proxies: count, silent: {}, prometheus: [] })}\n\n`,
   }));
   await sheet.goto(`${origin}/#/topology`);
   await sheet.waitForFunction(n => document.querySelector('.canvas')?.getAttribute('aria-label').includes(`${n} arrows`), flows.length, { polling: 50 });
@@ -278,7 +278,7 @@ const viewers = {
   },
   async 'one namespace'() {
     await login(tokens.split(' ')[0]);
-    await page.locator('.summary').waitFor();
+    await page.locator('.summary').first().waitFor();
     await sees('You may not read everything.');
     await sees('services: you may list those of sample only');
     await page.getByRole('button', { name: 'List' }).click();
@@ -296,7 +296,7 @@ const viewers = {
   },
   async 'the mesh'() {
     await login(tokens.split(' ')[1]);
-    await page.locator('.summary').waitFor();
+    await page.locator('.summary').first().waitFor();
     // First come the services, then the control planes.
     await sees('read at');
     await page.getByRole('button', { name: 'List' }).click();
@@ -326,7 +326,7 @@ async function onThisMachine() {
   const begun = performance.now();
   await step('the page opens', async () => {
     await page.goto(address);
-    await page.locator('.summary').waitFor();
+    await page.locator('.summary').first().waitFor();
     await page.locator('canvas').first().waitFor();
     assert.ok(!page.url().includes('token'), 'the token is no longer in the address');
     return `first picture after ${seconds(begun)}`;

@@ -55,10 +55,10 @@ internal static class InitContainer
         [
             ("-i", "includeOutboundIPRanges", inputs.RangeList(Traffic + "includeOutboundIPRanges", values.IncludeIpRanges), false),
             ("-x", "excludeOutboundIPRanges", inputs.RangeList(Traffic + "excludeOutboundIPRanges", values.ExcludeIpRanges), false),
-            ("-b", "includeInboundPorts", inputs.PortList(Traffic + "includeInboundPorts", "*"), false),
+            ("-b", "includeInboundPorts", inputs.PortList(Traffic + "includeInboundPorts", values.IncludeInboundPorts), false),
             ("-d", "excludeInboundPorts", Excluded(inputs), false),
             ("-o", "excludeOutboundPorts", inputs.PortList(Traffic + "excludeOutboundPorts", values.ExcludeOutboundPorts), true),
-            ("-q", "includeOutboundPorts", inputs.PortList(Traffic + "includeOutboundPorts", ""), true),
+            ("-q", "includeOutboundPorts", inputs.PortList(Traffic + "includeOutboundPorts", values.IncludeOutboundPorts), true),
             ("-c", "excludeInterfaces", inputs.Annotation(Traffic + "excludeInterfaces") ?? "", true),
         ];
     }

@@ -71,7 +71,7 @@ internal sealed class InjectionInputs
 
     internal int StatusPort => Number("status.sidecar.istio.io/port") ?? ProxyConfig["statusPort"] switch
     {
-        null => Ports.AgentStatus,
+        null => Values.StatusPort,
         JsonValue value when value.TryGetValue(out int port) => port,
         var other => throw Bad(Annotations.ProxyConfig, other.ToJsonString(), "statusPort must be a number"),
     };

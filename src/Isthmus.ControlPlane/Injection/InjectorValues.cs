@@ -62,6 +62,7 @@ public sealed record InjectorValues(JsonObject Values, JsonObject DefaultConfig,
     public string ClusterDomain => Text(WellKnown.DefaultDomainSuffix, "proxy", "clusterDomain");
     public string JwtPolicy => Text("third-party-jwt", "jwtPolicy");
     public string CertProvider => Text("istiod", "pilotCertProvider");
+    public int StatusPort => (int?)Global("proxy", "statusPort") ?? Ports.AgentStatus;
     public string PullPolicy => Text("", "imagePullPolicy");
 
     /// <summary>Names of Secrets in the Pod's namespace.</summary>
@@ -87,6 +88,8 @@ public sealed record InjectorValues(JsonObject Values, JsonObject DefaultConfig,
     public bool RewritesProbes => (bool?)(Values["sidecarInjectorWebhook"] as JsonObject)?["rewriteAppHTTPProbe"] ?? true;
     public string IncludeIpRanges => Text("*", "proxy", "includeIPRanges");
     public string ExcludeIpRanges => Text("", "proxy", "excludeIPRanges");
+    public string IncludeInboundPorts => Text("*", "proxy", "includeInboundPorts");
+    public string IncludeOutboundPorts => Text("", "proxy", "includeOutboundPorts");
     public string ExcludeInboundPorts => Text("", "proxy", "excludeInboundPorts");
     public IEnumerable<string> DnsSearches => (Global("podDNSSearchNamespaces") as JsonArray ?? []).OfType<JsonValue>().Select(search => search.ToString());
     public string ExcludeOutboundPorts => Text("", "proxy", "excludeOutboundPorts");

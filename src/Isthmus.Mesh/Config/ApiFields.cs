@@ -13,19 +13,20 @@ public enum FieldEffect
 }
 
 /// <summary>A field of an API, as its schema declares it.</summary>
-/// <param name="Kind">The kind, or <c>MeshConfig</c>.</param>
+/// <param name="Kind">The kind, <c>MeshConfig</c> or <c>MeshNetworks</c>.</param>
 /// <param name="Path">The path below <c>spec</c>: <c>http[].match[].headers{}.exact</c>, where <c>[]</c> is any item and <c>{}</c> any key. Empty for a kind that has no effect at all.</param>
 public sealed record ApiField(string Kind, string Path, FieldEffect Effect);
 
 /// <summary>Every field that the schemas declare.</summary>
 public static class ApiFields
 {
-    public const string MeshConfig = "MeshConfig";
+    public const string MeshConfig = "MeshConfig", MeshNetworks = "MeshNetworks";
 
     public static IReadOnlyList<ApiField> All { get; } =
     [
         .. IstioKind.All.SelectMany(kind => IstioKind.Effective.Contains(kind) ? Of(kind.Kind, kind.Spec!, "") : kind == IstioKind.IstioOperator ? [] : [new ApiField(kind.Kind, "", kind == IstioKind.WasmPlugin ? FieldEffect.Refused : FieldEffect.Warned)]),
         .. Of(MeshConfig, MeshSchemas.MeshConfig, ""),
+        .. Of(MeshNetworks, MeshSchemas.Networks, ""),
     ];
 
     public static IEnumerable<ApiField> Of(string kind) => All.Where(field => field.Kind == kind);

@@ -101,7 +101,7 @@ public static class MeshConfigReader
         else if (address.Length > 0) HostNames.Check(gateway["address"], address, allowWildcard: false, allowIp: true);
         var port = gateway["port"];
         if (port.Integer is not (>= 1 and <= 65535) && !port.IsWrong) port.Error($"port number {port.Integer ?? 0} must be in the range 1..65535");
-        return new(address, service, port.Int ?? 0, Locality.Parse(gateway["locality"].Text));
+        return new(address, service, port.Int ?? 0);
     }
 
     private static NamespaceSelector ReadSelector(Field selector) => new(selector["matchLabels"].TextMap, selector["matchExpressions"].Items.Select(ReadExpression).ToValueList());

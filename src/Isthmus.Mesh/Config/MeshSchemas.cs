@@ -58,7 +58,7 @@ internal static class MeshSchemas
     /// <summary>MeshNetworks, which is a document of its own.</summary>
     public static readonly ObjectSchema Networks = Object(("networks", Map(Object(
         ("endpoints", List(Object(("fromCidr", Text), ("fromRegistry", Text)))),
-        ("gateways", List(Object(("address", Text), ("registryServiceName", Text), ("port", Unsigned), ("locality", Text))))))));
+        ("gateways", List(Object(("address", Text), ("registryServiceName", Text), ("port", Unsigned), ("locality", Idle(Text)))))))));
 
     /// <summary>ProxyConfig, as the field <c>defaultConfig</c> and as the annotation <c>proxy.istio.io/config</c>.</summary>
     public static readonly ObjectSchema DefaultConfig = Object(

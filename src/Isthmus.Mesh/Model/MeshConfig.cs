@@ -164,7 +164,7 @@ public sealed record MeshNetwork(ValueList<NetworkEndpoints> Endpoints, ValueLis
 public sealed record NetworkEndpoints(string FromCidr, string FromRegistry);
 
 /// <summary>Either an address or the FQDN of a Service in the network's clusters.</summary>
-public sealed record StaticGateway(string Address, string RegistryServiceName, int Port, Locality Locality);
+public sealed record StaticGateway(string Address, string RegistryServiceName, int Port);
 
 /// <summary>The state of the connection to one cluster's API server. It never affects the cluster's objects.</summary>
 /// <param name="IsConfig">Istio's resources are read from it.</param>

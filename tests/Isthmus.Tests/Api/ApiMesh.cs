@@ -21,31 +21,40 @@ internal sealed class ApiMesh
 
     private static readonly JsonNode Settings = YamlText.Parse("extensionProviders: [{name: spans, zipkin: {service: cache.shop.svc.cluster.local, port: 80}}]", "settings")!;
 
+    private static readonly string[] Clusters = ["c1", "c2", "c3"];
+
     private static readonly NativeSidecars Kubelets = new(Isthmus.ControlPlane.Settings.NativeSidecarMode.Disabled, new Dictionary<string, string> { ["node"] = "v1.32.0" }.ToValueMap());
 
-    private static readonly ConcurrentBag<ApiMesh> Idle = [];
+    private static readonly ConcurrentBag<ApiMesh> Idle = [], IdleNetworks = [];
 
-    private readonly MeshRig _rig = Rig();
+    private readonly MeshRig _rig;
     private readonly ProxyFeeds _feeds;
     private readonly Dictionary<JsonNode, SortedDictionary<string, string>> _whole = new(ReferenceEqualityComparer.Instance);
 
-    private ApiMesh() => _feeds = new(_rig);
+    private ApiMesh(string kind)
+    {
+        _rig = Rig();
+        // Of clusters whose networks are labelled, meshNetworks says nothing.
+        if (kind == ApiFields.MeshNetworks) foreach (var cluster in Clusters) _rig.Writer.Put(cluster, new Namespace { Metadata = new() { Name = "istio-system" } });
+        _feeds = new(_rig);
+    }
 
     /// <summary>Whether the mesh with one object differs from the mesh with the other.</summary>
-    internal static bool AreDifferent(string kind, JsonNode one, JsonNode other) => Lend(mesh => !mesh.Whole(kind, one).SequenceEqual(mesh.Apply(kind, other)));
+    internal static bool AreDifferent(string kind, JsonNode one, JsonNode other) => Lend(kind, mesh => !mesh.Whole(kind, one).SequenceEqual(mesh.Apply(kind, other)));
 
     /// <summary>What a mesh that has seen other objects before is with an object of a kind.</summary>
-    internal static SortedDictionary<string, string> With(string kind, JsonNode spec) => Lend(mesh => mesh.Apply(kind, spec));
+    internal static SortedDictionary<string, string> With(string kind, JsonNode spec) => Lend(kind, mesh => mesh.Apply(kind, spec));
 
     /// <summary>What a mesh that has never seen another object is with an object of a kind.</summary>
-    internal static SortedDictionary<string, string> WithNew(string kind, JsonNode spec) => new ApiMesh().Apply(kind, spec);
+    internal static SortedDictionary<string, string> WithNew(string kind, JsonNode spec) => new ApiMesh(kind).Apply(kind, spec);
 
     // A mesh that was built once serves many. Both of a pair see the same, also addresses that were allocated before.
-    private static T Lend<T>(Func<ApiMesh, T> use)
+    private static T Lend<T>(string kind, Func<ApiMesh, T> use)
     {
-        var mesh = Idle.TryTake(out var idle) ? idle : new();
+        var idle = kind == ApiFields.MeshNetworks ? IdleNetworks : Idle;
+        var mesh = idle.TryTake(out var known) ? known : new(kind);
         var result = use(mesh);
-        Idle.Add(mesh);
+        idle.Add(mesh);
         return result;
     }
 
@@ -61,8 +70,8 @@ internal sealed class ApiMesh
     private SortedDictionary<string, string> Apply(string kind, JsonNode spec)
     {
         var istio = IstioKind.All.FirstOrDefault(known => known.Kind == kind);
-        var settings = istio is null ? spec : Settings;
-        _rig.Writer.PutSettings("c1", settings, null);
+        var settings = kind == ApiFields.MeshConfig ? spec : Settings;
+        _rig.Writer.PutSettings("c1", settings, kind == ApiFields.MeshNetworks ? spec : null);
         if (istio is not null) _rig.Writer.PutConfig("c1", Object(istio, spec));
         _rig.Push();
         var all = _feeds.Versions();
@@ -96,7 +105,7 @@ internal sealed class ApiMesh
 
     private static MeshRig Rig()
     {
-        var rig = new MeshRig("c1", "c2", "c3");
+        var rig = new MeshRig(Clusters);
         foreach (var (ns, team) in (ReadOnlySpan<(string, string)>)[("shop", "a"), ("other", "b")]) rig.Writer.Put("c1", new Namespace { Metadata = new() { Name = ns, Labels = { ["team"] = team } } });
         foreach (var (app, address, net) in (ReadOnlySpan<(string, string, string)>)[("web", "10.96.0.10", "10.244.0"), ("cache", "10.96.0.13", "10.244.5")])
         {

@@ -77,6 +77,8 @@ public sealed class AvailabilityTests
     [InlineData("components.pilot.k8s.overlays[0].patches=text", "spec.components.pilot.k8s.overlays[0].patches: 'text' should be a list")]
     [InlineData("components.pilot.namespace=other", "spec.components.pilot.namespace: has no effect here (set values.global.istioNamespace)")]
     [InlineData("components.base.k8s.replicaCount=2", "spec.components.base.k8s: has no effect here (remove it: the component has no Pods)")]
+    [InlineData("addonComponents.prometheus.enabled=true", "spec.addonComponents.prometheus: has no effect here (remove it, and apply the objects of prometheus yourself)")]
+    [InlineData("components.ztunnel.enabled=true", "spec.components.ztunnel.enabled: has no effect here (remove it: proxies are sidecars and gateways; there is no ambient mode)")]
     [InlineData("namespace=other", "spec.namespace: has no effect here (set values.global.istioNamespace)")]
     [InlineData("components.ingressGateways[0].tag=1", "spec.components.ingressGateways[0].tag: has no effect here (set spec.tag, or")]
     [InlineData("values.pilot.autoscaleEnabled=perhaps", "spec.values.pilot.autoscaleEnabled: 'perhaps' is not true or false")]

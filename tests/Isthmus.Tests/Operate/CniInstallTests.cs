@@ -79,9 +79,9 @@ public sealed class CniInstallTests
     public void What_cannot_work_is_refused(string flag, string message) => Assert.Contains(message, Assert.Throws<ProblemException>(() => Spec(flag)).Message, StringComparison.Ordinal);
 
     [Theory]
-    [InlineData("values.cni.ambient.enabled=true", "values.cni.ambient: what is below it has no effect here")]
-    [InlineData("values.cni.repair.initContainerName=x", "values.cni.repair.initContainerName: 'x' has no effect here")]
-    [InlineData("values.cni.cniNetnsDir=/x", "values.cni.cniNetnsDir: '/x' has no effect here")]
+    [InlineData("values.cni.ambient.enabled=true", "values.cni.ambient: what is below it has no effect here (remove it: there is no ambient mode)")]
+    [InlineData("values.cni.repair.initContainerName=x", "values.cni.repair.initContainerName: 'x' has no effect here (remove it, unless a control plane of Istio is installed from the same values)")]
+    [InlineData("values.cni.cniNetnsDir=/x", "values.cni.cniNetnsDir: '/x' has no effect here (remove it, unless a control plane of Istio is installed from the same values)")]
     [InlineData("values.cni.excludeNamespace=x", "values.cni.excludeNamespace: is not a known field; 'x' has no effect (did you mean values.cni.excludeNamespaces?)")]
     public void What_only_Istio_supports_is_reported(string flag, string warning) => Assert.Equal([$"--set: {warning}"], Spec(flag).Warnings.Select(problem => problem.ToString()));
 

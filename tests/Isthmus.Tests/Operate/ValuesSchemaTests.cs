@@ -25,7 +25,9 @@ public sealed partial class ValuesSchemaTests
     [InlineData("meshConfig.enableEnvoyAccessLogService=true", "--set: meshConfig.enableEnvoyAccessLogService: has no effect in Isthmus (remove it, unless a control plane of Istio reads the object, too)")]
     [InlineData("values.meshConfig.defaultConfig.tracing.lightstep.address=a", "--set: values.meshConfig.defaultConfig.tracing.lightstep: has no effect in Isthmus (remove it, unless a control plane of Istio reads the object, too)")]
     [InlineData("values.zzz=1", "--set: values.zzz: is not a known field; '1' has no effect")]
-    [InlineData("values.global.logAsJson=true", "--set: values.global.logAsJson: 'true' has no effect here")]
+    [InlineData("values.global.logAsJson=true", "--set: values.global.logAsJson: 'true' has no effect here (remove it, unless a control plane of Istio is installed from the same values)")]
+    [InlineData("values.global.proxy.accessLogFile=/dev/stdout", "--set: values.global.proxy.accessLogFile: '/dev/stdout' has no effect here (set meshConfig.accessLogFile)")]
+    [InlineData("values.global.meshNetworks.n1.gatways[0].port=15443", "--set: values.global.meshNetworks[n1].gatways: unknown field \"gatways\" (did you mean \"gateways\"?)")]
     public void What_has_no_effect_is_said_and_refused_by_nobody(string flag, string warning) =>
         Assert.Equal([warning], OperatorSpec.Build([], [flag], null).Warnings.Select(problem => problem.ToString()));
 
@@ -38,6 +40,7 @@ public sealed partial class ValuesSchemaTests
 
     [Theory]
     [InlineData("meshConfig.connectTimeout=soon", "--set: meshConfig.connectTimeout: \"soon\" is not a duration")]
+    [InlineData("values.global.meshNetworks.n1.gateways[0].address=1.1.1.1", "--set: values.global.meshNetworks[n1].gateways[0].port: port number 0 must be in the range 1..65535")]
     [InlineData("values.meshConfig.proxyHttpPort=15007", "--set: values.meshConfig.proxyHttpPort: sidecars have no port for HTTP proxy requests")]
     public void Settings_of_the_mesh_that_cannot_work_are_refused(string flag, string message) =>
         Assert.StartsWith(message, Assert.Throws<ProblemException>(() => OperatorSpec.Build([], [flag], null)).Message, StringComparison.Ordinal);
@@ -49,8 +52,13 @@ public sealed partial class ValuesSchemaTests
 
     [Fact]
     public void What_has_an_effect_is_passed_over_also_where_anything_may_stand() => Assert.Empty(OperatorSpec.Build([],
-        ["values.global.meshID=m", "values.global.meshNetworks.n1.gateways[0].address=1.1.1.1", "values.global.proxy.resources.limits.cpu=1",
+        ["values.global.meshID=m", "values.global.meshNetworks.n1.gateways[0].address=1.1.1.1", "values.global.meshNetworks.n1.gateways[0].port=15443", "values.global.proxy.resources.limits.cpu=1",
             "components.ingressGateways[0].name=mine", "components.ingressGateways[0].enabled=true", "values.gateways.mine.ports[0].port=80"], null).Warnings);
+
+    /// <summary>A gateway of any name has the same values, and mistakes in them are named.</summary>
+    [Fact]
+    public void Values_of_a_gateway_with_its_own_name_are_checked() => Assert.Equal(["--set: values.gateways.mine.typ: is not a known field; 'NodePort' has no effect (did you mean values.gateways.mine.type?)"],
+        OperatorSpec.Build([], ["components.ingressGateways[0].name=mine", "components.ingressGateways[0].enabled=true", "values.gateways.mine.typ=NodePort", "values.gateways.mine.injectionTemplate=gateway"], null).Warnings.Select(problem => problem.ToString()));
 
     [Fact]
     public void The_mesh_may_be_set_below_values_too() =>

@@ -1,6 +1,8 @@
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using Isthmus.Core.Problems;
+using Isthmus.Mesh.Config;
 
 namespace Isthmus.Operate.Install.Operator;
 
@@ -16,8 +18,10 @@ internal static partial class OperatorSchema
 
     private static readonly HashSet<string> Gateway = [.. "enabled namespace name label hub tag k8s".Split(' ')];
 
+    private const string NoAmbient = "remove it: proxies are sidecars and gateways; there is no ambient mode";
+
     private static readonly HashSet<string> K8s =
-        [.. ("affinity env hpaSpec imagePullPolicy nodeSelector overlays podAnnotations podDisruptionBudget priorityClassName readinessProbe replicaCount resources "
+        [.. ("affinity env hpaSpec imagePullPolicy nodeSelector overlays podAnnotations podDisruptionBudget priorityClassName readinessProbe replicaCount resources scaleTargetRef "
             + "service serviceAnnotations strategy tolerations topologySpreadConstraints securityContext volumes volumeMounts").Split(' ')];
 
     /// <summary>Fields of Istio that have no effect here, and what to do instead. Of the same name elsewhere, they may have one.</summary>
@@ -44,7 +48,20 @@ internal static partial class OperatorSchema
         .. from component in (string[])["base", "istiodRemote"]
            from field in (string[])["namespace", "hub", "tag", "k8s"]
            select ($"spec.components.{component}.{field}", "remove it: the component has no Pods"),
+        .. from field in Component select ($"spec.components.ztunnel.{field}", NoAmbient),
     ];
+
+    /// <summary>The fields that are declared, below <c>spec</c>.</summary>
+    internal static IEnumerable<(string Path, FieldEffect Effect)> Fields =>
+        from path in Spec.Except(["components", "values", "addonComponents"]).Concat(Components.SelectMany(FieldsOf)).Append("addonComponents.istiocoredns.enabled")
+        select (path, WithoutEffect($"spec.{path}") is null ? FieldEffect.Works : FieldEffect.Refused);
+
+    private static IEnumerable<string> FieldsOf(string component)
+    {
+        var isList = component.EndsWith("Gateways", StringComparison.Ordinal);
+        return (isList ? Gateway : Component).Select(name => $"components.{component}{(isList ? "[]" : "")}.{name}")
+            .SelectMany(path => path.EndsWith(".k8s", StringComparison.Ordinal) && WithoutEffect($"spec.{path}") is null ? K8s.Select(inner => $"{path}.{inner}") : [path]);
+    }
 
     internal static IEnumerable<Problem> Check(JsonObject spec)
     {
@@ -52,6 +69,11 @@ internal static partial class OperatorSchema
         foreach (var field in (string[])["components", "meshConfig", "values"])
         {
             if (spec[field] is { } node and not JsonObject) yield return new("ISM0202", "", $"spec.{field}", $"'{node}' should be a mapping", "indent its fields below the name");
+        }
+        foreach (var (name, value) in spec["addonComponents"] as JsonObject ?? [])
+        {
+            if (value is JsonObject addon && name != "istiocoredns" && addon["enabled"]?.GetValueKind() == JsonValueKind.True)
+                yield return new("ISM0207", "", $"spec.addonComponents.{name}", "has no effect here", $"remove it, and apply the objects of {name} yourself");
         }
         if (spec["components"] is not JsonObject components) yield break;
         foreach (var problem in Unknown(components, Components, "spec.components")) yield return problem;
@@ -84,8 +106,10 @@ internal static partial class OperatorSchema
             yield return new("ISM0202", "", path, "should be a mapping", "indent its fields below the name");
             yield break;
         }
+        // Istio's own profiles say that ztunnel is off.
+        if (path == "spec.components.ztunnel" && component["enabled"]?.GetValueKind() == JsonValueKind.False) yield break;
         foreach (var problem in Unknown(component, fields, path)) yield return problem;
-        if (component["enabled"] is { } enabled && enabled.GetValueKind() is not (System.Text.Json.JsonValueKind.True or System.Text.Json.JsonValueKind.False))
+        if (component["enabled"] is { } enabled && enabled.GetValueKind() is not (JsonValueKind.True or JsonValueKind.False))
             yield return new("ISM0203", "", $"{path}.enabled", $"'{enabled}' is not true or false", "write true or false, without quotes");
         if (component["k8s"] is JsonObject k8s)
         {
@@ -102,7 +126,7 @@ internal static partial class OperatorSchema
     /// <summary>What to do instead of setting a field; null for a field that is not listed.</summary>
     private static string? WithoutEffect(string path)
     {
-        var plain = Index().Replace(path, "");
+        var plain = Item().Replace(path, "");
         return Unsupported.FirstOrDefault(known => known.Path == plain || (known.Path.Contains('*', StringComparison.Ordinal) && known.Path == ComponentName().Replace(plain, "spec.components.*."))).Remedy;
     }
 
@@ -112,8 +136,8 @@ internal static partial class OperatorSchema
         return near is not null ? $"did you mean \"{near}\"?" : $"fields are: {string.Join(", ", fields.Order(StringComparer.Ordinal))}";
     }
 
-    [GeneratedRegex(@"\[\d+\]")]
-    private static partial Regex Index();
+    [GeneratedRegex(@"\[\d*\]")]
+    private static partial Regex Item();
 
     [GeneratedRegex(@"^spec\.components\.\w+\.")]
     private static partial Regex ComponentName();

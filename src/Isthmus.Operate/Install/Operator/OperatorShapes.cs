@@ -30,6 +30,7 @@ internal static partial class OperatorShapes
             .. All(Shape.PullPolicy, "values.global.imagePullPolicy"),
             .. All(Shape.Text, "profile namespace values.pilot.image values.pilot.env.* values.istiodRemote.injectionPath values.istiodRemote.injectionURL values.base.validationURL meshConfig.trustDomain"),
             .. All(Shape.Text, "meshID istioNamespace remotePilotAddress jwtPolicy pilotCertProvider multiCluster.clusterName multiCluster.globalDomainSuffix proxy.clusterDomain logging.level", "values.global."),
+            .. All(Shape.Number, "values.global.proxy.statusPort"),
             .. All(Shape.LabelValue, "values.global.network"),
             .. All(Shape.Revision, "revision"),
             .. All(Shape.Flag, "configCluster externalIstiod omitSidecarInjectorConfigMap operatorManageWebhooks configValidation multiCluster.enabled multiCluster.includeEnvoyFilter", "values.global."),

@@ -18,7 +18,7 @@ public sealed class ChartTests
     {
         { "one cluster", [] },
         { "a primary", ["values.global.meshID=mesh1", "values.global.multiCluster.clusterName=cluster1", "values.global.network=network1"] },
-        { "a primary of remotes", ["values.global.externalIstiod=true", "values.global.network=network1", "values.global.meshNetworks.network2.gateways[0].address=192.0.2.7"] },
+        { "a primary of remotes", ["values.global.externalIstiod=true", "values.global.network=network1", "values.global.meshNetworks.network2.gateways[0].address=192.0.2.7", "values.global.meshNetworks.network2.gateways[0].port=15443"] },
         { "a revision", ["revision=canary"] },
         { "the default revision by a name", ["revision=canary", "values.defaultRevision=canary"] },
         { "a remote", ["profile=remote", "values.global.remotePilotAddress=192.0.2.1", "values.global.multiCluster.clusterName=east/2", "values.global.network=network2"] },

@@ -66,8 +66,6 @@ public static class MeshConfigReader
             DefaultLoggers = root["defaultProviders"]["accessLogging"].Texts,
             EnableTracing = root["enableTracing"].Flag ?? true,
             Tracing = TelemetryReader.ReadProxy(proxy["tracing"]),
-            MeshId = proxy["meshId"].Text,
-            DiscoveryAddress = proxy["discoveryAddress"].Text,
             DefaultProxyConfig = proxy.Node is JsonObject written ? Canonical.Text(written) : @default.DefaultProxyConfig,
         };
         return (config, findings.Problems);

@@ -77,8 +77,6 @@ public sealed record MeshConfig
     public ValueList<LogPlan>? ChosenLogs { get; init; }
     /// <summary>How proxies trace that do not say it themselves.</summary>
     public ProxyTracing Tracing { get; init; } = ProxyTracing.None;
-    public string MeshId { get; init; } = "";
-    public string DiscoveryAddress { get; init; } = "";
     /// <summary>defaultConfig as written, for the injector: JSON text with sorted keys.</summary>
     public string DefaultProxyConfig { get; init; } = "{}";
 

@@ -282,10 +282,9 @@ public sealed class IstioConfigTests
     [Fact]
     public void Mesh_settings_keep_defaults_where_they_are_silent_or_wrong()
     {
-        var (config, problems) = MeshConfigReader.ReadMesh(YamlText.Parse("trustDomain: example.org\ntrustDomainAliases: [old.example]\nconnectTimeout: soon\nserviceSettings: [{settings: {clusterLocal: true}, hosts: ['*.shop.svc.cluster.local']}]\ndefaultConfig: {meshId: m1}", "mesh"));
+        var (config, problems) = MeshConfigReader.ReadMesh(YamlText.Parse("trustDomain: example.org\ntrustDomainAliases: [old.example]\nconnectTimeout: soon\nserviceSettings: [{settings: {clusterLocal: true}, hosts: ['*.shop.svc.cluster.local']}]", "mesh"));
         Assert.Equal(["example.org", "old.example"], config.TrustDomains);
         Assert.Equal(TimeSpan.FromSeconds(10), config.ConnectTimeout);
-        Assert.Equal("m1", config.MeshId);
         Assert.True(config.ServiceSettings[0].ClusterLocal);
         Assert.Equal("connectTimeout", Assert.Single(problems).Path);
     }

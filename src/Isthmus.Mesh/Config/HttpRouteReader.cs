@@ -7,8 +7,6 @@ namespace Isthmus.Mesh.Config;
 
 internal static class HttpRouteReader
 {
-    /// <summary>How Istio spells claims of tokens among the headers of a match.</summary>
-    private const string ClaimPrefix = "@request.auth.claims";
 
     private static readonly string[] Methods = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "*"];
 
@@ -84,10 +82,10 @@ internal static class HttpRouteReader
     private static HttpMatch ReadMatch(Field match, string ns)
     {
         var headers = StringMaps(match["headers"], "headers");
-        foreach (var (name, field) in match["headers"].Members)
+        foreach (var (name, field) in match["headers"].Members.Concat(match["withoutHeaders"].Members))
         {
             if (name.Length == 0) field.Error("header name must not be empty");
-            if (name.StartsWith(ClaimPrefix, StringComparison.Ordinal)) field.Error($"\"{name}\" is not supported: routes cannot match the claims of tokens", "allow or deny by claims in an AuthorizationPolicy (when, request.auth.claims)");
+            if (TokenClaim.IsClaim(name) && TokenClaim.Path(name).IsEmpty) field.Error($"\"{name}\" names no claim of a token", "write @request.auth.claims.NAME, or @request.auth.claims[NAME][INNER] for a claim within another");
         }
         return new(
             match["name"].Text, ReadString(match["uri"], "uri"), match["ignoreUriCase"].Flag ?? false,

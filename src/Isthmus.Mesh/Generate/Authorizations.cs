@@ -170,7 +170,7 @@ internal static class Authorizations
 
     private static Principal Authenticated(StringMatcher name) => new() { Authenticated = new() { PrincipalName = name } };
 
-    private static MetadataMatcher TokenMetadata(ValueMatcher value, params ReadOnlySpan<string> path) => Metadata("istio_authn", value, path);
+    private static MetadataMatcher TokenMetadata(ValueMatcher value, params ReadOnlySpan<string> path) => Metadata(TokenChecks.ClaimsFilter, value, path);
 
     /// <summary><c>experimental.envoy.filters.NAME[KEY]</c>; a value in brackets matches any item of a list.</summary>
     private static MetadataMatcher FilterMetadata(string key, string value)

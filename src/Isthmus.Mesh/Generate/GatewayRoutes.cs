@@ -61,7 +61,7 @@ public static class GatewayRoutes
             {
                 // The oldest VirtualService owns a host; later ones append their routes, unless those would be unreachable.
                 var entry = hosts.TryGetValue(name, out var known) ? known : hosts[name] = New(name, bound);
-                if (entry.Routes.Count > 0 && entry.Routes[^1].Match is { Prefix: "/" } last && last.Headers.Count == 0 && last.QueryParameters.Count == 0) continue;
+                if (entry.Routes.Count > 0 && entry.Routes[^1].Match is { Prefix: "/" } last && last.Headers.Count == 0 && last.QueryParameters.Count == 0 && last.DynamicMetadata.Count == 0) continue;
                 entry.Routes.AddRange(routes);
             }
         }

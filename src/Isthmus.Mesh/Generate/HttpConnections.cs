@@ -78,7 +78,7 @@ internal static class HttpConnections
         manager.ForwardClientCertDetails = HttpConnectionManager.Types.ForwardClientCertDetails.AppendForward;
         manager.SetCurrentClientCertDetails = new() { Subject = true, Dns = true, Uri = true };
         if (protocol.IsHttp2()) manager.Http2ProtocolOptions = new();
-        AddSecurity(manager, security, mesh);
+        AddSecurity(manager, security, mesh, routes: false);
         AddFilters(manager, protocol, false, mesh);
         return Filter(manager);
     }
@@ -101,16 +101,16 @@ internal static class HttpConnections
         };
         if (gateway.Topology.ClientCert is ClientCertForwarding.SanitizeSet or ClientCertForwarding.AppendForward)
             manager.SetCurrentClientCertDetails = new() { Subject = true, Cert = true, Dns = true, Uri = true };
-        AddSecurity(manager, gateway.Security, mesh);
+        AddSecurity(manager, gateway.Security, mesh, routes: true);
         AddFilters(manager, Protocol.Http, true, mesh);
         return Filter(manager);
     }
 
     /// <summary>Comes before all other filters: a rejected request leaves no other trace.</summary>
-    private static void AddSecurity(HttpConnectionManager manager, WorkloadSecurity? security, MeshConfig mesh)
+    private static void AddSecurity(HttpConnectionManager manager, WorkloadSecurity? security, MeshConfig mesh, bool routes)
     {
         if (security is null) return;
-        manager.HttpFilters.AddRange(TokenChecks.Http(security.Tokens));
+        manager.HttpFilters.AddRange(TokenChecks.Http(security.Tokens, routes));
         manager.HttpFilters.AddRange(Authorizations.Http(security, mesh));
     }
 

@@ -31,9 +31,20 @@ internal static class RouteMatches
             else if (uri.Kind == MatchKind.Prefix) built.Prefix = uri.Value;
             else if (uri.Kind == MatchKind.Regex) built.SafeRegex = Regex(uri.Value);
         }
-        foreach (var (name, value) in match.Headers) built.Headers.Add(Header(name, value));
+        foreach (var (name, value) in match.Headers)
+        {
+            if (TokenClaim.IsClaim(name)) built.DynamicMetadata.Add(Claim(name, value));
+            else built.Headers.Add(Header(name, value));
+        }
         foreach (var (name, value) in match.WithoutHeaders)
         {
+            if (TokenClaim.IsClaim(name))
+            {
+                var claim = Claim(name, value);
+                claim.Invert = true;
+                built.DynamicMetadata.Add(claim);
+                continue;
+            }
             var header = Header(name, value);
             header.InvertMatch = true;
             built.Headers.Add(header);
@@ -54,6 +65,14 @@ internal static class RouteMatches
         MatchKind.Present => new() { SafeRegex = Regex(".*") },
         _ => new StringMatcher { Exact = match.Value },
     };
+
+    /// <summary>A claim is a list of words, of which one has to match. Proxies without a valid token of the request have no claims.</summary>
+    private static MetadataMatcher Claim(string name, StringMatch value)
+    {
+        var matcher = new MetadataMatcher { Filter = TokenChecks.ClaimsFilter, Value = new() { ListMatch = new() { OneOf = new() { StringMatch = Text(value) } } } };
+        foreach (var key in TokenClaim.Path(name).Prepend(RuleKeys.Claims)) matcher.Path.Add(new MetadataMatcher.Types.PathSegment { Key = key });
+        return matcher;
+    }
 
     private static HeaderMatcher Header(string name, StringMatch value)
     {

@@ -16,7 +16,11 @@ internal static class TokenChecks
 
     private static readonly Duration KeysKept = Parts.Duration(TimeSpan.FromMinutes(20));
 
-    public static IEnumerable<HttpFilter> Http(ValueList<IssuedTokens> tokens)
+    /// <summary>The filter whose metadata has the claims of the token.</summary>
+    public const string ClaimsFilter = "istio_authn";
+
+    /// <param name="routes">Routes that match claims are chosen after the check, as at gateways.</param>
+    public static IEnumerable<HttpFilter> Http(ValueList<IssuedTokens> tokens, bool routes)
     {
         if (tokens.IsEmpty) yield break;
         var check = new JwtAuthentication { BypassCorsPreflight = true };
@@ -33,8 +37,8 @@ internal static class TokenChecks
         policy.Origins.AddRange(tokens.Select(issued => new OriginAuthenticationMethod { Jwt = new() { Issuer = issued.Rule.Issuer } }));
         yield return new()
         {
-            Name = "istio_authn",
-            TypedConfig = Parts.Pack(new FilterConfig { Policy = policy, SkipValidateTrustDomain = true, DisableClearRouteCache = true }),
+            Name = ClaimsFilter,
+            TypedConfig = Parts.Pack(new FilterConfig { Policy = policy, SkipValidateTrustDomain = true, DisableClearRouteCache = !routes }),
         };
     }
 

@@ -26,7 +26,11 @@ internal sealed partial class RequestAccess(HttpParts parts, Downstream connecti
     private const string AnswerSpace = "envoy.filters.http.ext_authz";
 
     /// <summary>What filters learned about the request; null: nothing.</summary>
-    public RequestMetadata? Metadata { get; private set; }
+    public RequestMetadata? Metadata
+    {
+        get => route.Metadata;
+        private set => route.Metadata = value;
+    }
 
     /// <summary>The body, as far as it was read for an authorizer; null when it was not.</summary>
     public RequestBody? Body { get; private set; }
@@ -72,6 +76,7 @@ internal sealed partial class RequestAccess(HttpParts parts, Downstream connecti
             else if (filter is TokenFilter token)
             {
                 if (await CheckTokenAsync(token.Check, scheme).ConfigureAwait(false) is { } refusal) return refusal;
+                if (token.ClearsRoute) route.Forget();
                 facts = facts with { Metadata = Metadata };
             }
             else if (filter is LocalLimitFilter local && Limit(local, facts, record) is { } refusal) return refusal;

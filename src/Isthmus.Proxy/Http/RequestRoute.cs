@@ -1,3 +1,4 @@
+using Isthmus.Proxy.Policy;
 using Isthmus.Proxy.Snapshot;
 
 namespace Isthmus.Proxy.Http;
@@ -12,15 +13,18 @@ internal sealed class RequestRoute(HttpParts parts, DownstreamStream stream)
 
     public string Scheme { get; set; } = "http";
 
+    /// <summary>What filters learned about the request; null: nothing.</summary>
+    public RequestMetadata? Metadata { get; set; }
+
     public RouteDecision Decision => _decision ??= (_action.Routes ?? _snapshot.Routes.GetValueOrDefault(_action.RouteName)) is { } table
-        ? RouteDecision.For(table, stream.Request, Scheme, parts.Ports.Random) : default(RouteDecision);
+        ? RouteDecision.For(table, stream.Request, Scheme, parts.Ports.Random, Metadata) : default(RouteDecision);
 
     /// <summary>The cluster that the route leads to; empty when it leads to none.</summary>
     public string Cluster => Decision.Route?.Act is ForwardAct act ? Choose(act).Cluster : "";
 
     public void Begin(HttpAction action, ProxySnapshot snapshot)
     {
-        (_action, _snapshot) = (action, snapshot);
+        (_action, _snapshot, Metadata) = (action, snapshot, null);
         Forget();
     }
 

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Net;
 using System.Text;
 using Isthmus.Proxy.Balancing;
+using Isthmus.Proxy.Policy;
 using Isthmus.Proxy.Snapshot;
 
 namespace Isthmus.Proxy.Http;
@@ -14,7 +15,8 @@ internal readonly record struct RouteDecision(RouteTable Table, VirtualHostSnaps
     /// <summary>A cookie that the client gets, so that its next requests go to the same host; empty: none.</summary>
     public string SetCookie { get; init; } = "";
 
-    public static RouteDecision For(RouteTable table, RequestHead request, string scheme, Random random)
+    /// <param name="metadata">What filters learned about the request; null: nothing.</param>
+    public static RouteDecision For(RouteTable table, RequestHead request, string scheme, Random random, RequestMetadata? metadata)
     {
         var host = table.Find(request.Authority);
         if (host is null) return new(table, null, null);
@@ -22,7 +24,7 @@ internal readonly record struct RouteDecision(RouteTable Table, VirtualHostSnaps
         var question = target.IndexOf((byte)'?');
         var path = question < 0 ? target : target[..question];
         foreach (var route in host.Routes)
-            if (Matches(route, request, path, scheme, random)) return new(table, host, route);
+            if (Matches(route, request, path, scheme, random) && (route.Metadata.Count == 0 || KnowsAll(route, metadata))) return new(table, host, route);
         return new(table, host, null);
     }
 
@@ -110,6 +112,13 @@ internal readonly record struct RouteDecision(RouteTable Table, VirtualHostSnaps
         foreach (var pair in target[(question + 1)..].Split('&'))
             if (pair.StartsWith(name, StringComparison.Ordinal) && pair.Length > name.Length && pair[name.Length] == '=') return pair[(name.Length + 1)..];
         return null;
+    }
+
+    private static bool KnowsAll(RouteSnapshot route, RequestMetadata? metadata)
+    {
+        foreach (var matches in route.Metadata)
+            if (!matches(metadata)) return false;
+        return true;
     }
 
     private static bool Matches(RouteSnapshot route, RequestHead request, ReadOnlySpan<byte> path, string scheme, Random random)

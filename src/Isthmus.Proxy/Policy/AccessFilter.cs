@@ -8,9 +8,12 @@ namespace Isthmus.Proxy.Policy;
 internal abstract class AccessFilter;
 
 /// <summary>A jwt_authn filter.</summary>
-internal sealed class TokenFilter(TokenCheck check) : AccessFilter
+internal sealed class TokenFilter(TokenCheck check, bool clearsRoute) : AccessFilter
 {
     public TokenCheck Check { get; } = check;
+
+    /// <summary>Whether the route is chosen again, by the claims of the token.</summary>
+    public bool ClearsRoute { get; set; } = clearsRoute;
 }
 
 /// <summary>An rbac filter: rules that are enforced, and rules whose results are only counted, and kept for later filters and logs.</summary>

@@ -94,12 +94,13 @@ internal static class HttpDecoder
         else if (config.TryRead(out Cors _)) into.HasCors = into.IsLate = true;
         else if (config.TryRead(out Wire.Envoy.HttpFilters.RBAC rbac)) into.Add(new RbacFilter(rbac.Rules, rbac.ShadowRules, "envoy.filters.http.rbac", into.Stats, rbac.ShadowRulesStatPrefix));
         else if (config.TryRead(out Wire.Envoy.HttpFilters.ExtAuthz external)) into.Add(ExternalCheckDecoder.Decode(external, into.Stats));
-        else if (config.TryRead(out JwtAuthentication tokens)) into.Add(new TokenFilter(new(tokens)));
+        else if (config.TryRead(out JwtAuthentication tokens)) into.Add(new TokenFilter(new(tokens), tokens.Providers.Values.Any(provider => provider.ClearRouteCache)));
         else if (config.TryRead(out LocalRateLimit limit)) into.Add(new LocalLimitFilter(filter.Name, LimitDecoder.Local(limit)));
         else if (config.TryRead(out Wire.Envoy.HttpFilters.RateLimit shared)) into.Add(LimitDecoder.Global(filter.Name, shared));
-        else if (config.TryRead(out Wire.Istio.Authn.FilterConfig _))
+        else if (config.TryRead(out Wire.Istio.Authn.FilterConfig claims))
         {
-            // The token check itself passes the claims to policies.
+            // The token check itself passes the claims to policies and routes.
+            if (!claims.DisableClearRouteCache) foreach (var check in into.Access.Concat(into.Late).OfType<TokenFilter>()) check.ClearsRoute = true;
         }
         else if (filter.Name == "istio.metadata_exchange") into.ExchangesMetadata = true;
         else if (config.TryRead(out PluginConfig metrics)) into.Metrics = MetricRules.Of(metrics, notes);

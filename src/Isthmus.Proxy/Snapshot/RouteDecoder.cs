@@ -1,6 +1,7 @@
 using System.Collections.Frozen;
 using System.Text;
 using Isthmus.Core.Collections;
+using Isthmus.Proxy.Policy;
 using Isthmus.Proxy.Telemetry;
 using Isthmus.Wire;
 using Isthmus.Wire.Envoy;
@@ -123,7 +124,7 @@ internal static class RouteDecoder
             match.RuntimeFraction is { } runtime ? Fraction(runtime.DefaultValue) : null,
             act, route.Decorator?.Operation ?? "",
             Edits(route.RequestHeadersToAdd, route.RequestHeadersToRemove, route.ResponseHeadersToAdd, route.ResponseHeadersToRemove),
-            Fault(route, host), Cors(route, host));
+            Fault(route, host), Cors(route, host)) { Metadata = [.. match.DynamicMetadata.Select(RequestMetadata.Matcher)] };
     }
 
     /// <summary>Request matches other than by runtime fraction or for gRPC.</summary>

@@ -51,6 +51,9 @@ internal sealed record RouteSnapshot(
     string Name, PathMatch Path, IReadOnlyList<HeaderMatch> Headers, IReadOnlyList<QueryMatch> Queries, bool GrpcOnly, Fraction? Runtime,
     RouteAct Act, string Operation, HeaderEdits Edits, FaultSettings? Fault, CorsSettings? Cors)
 {
+    /// <summary>What filters have to have learned about the request.</summary>
+    public IReadOnlyList<Func<RequestMetadata?, bool>> Metadata { get; init; } = [];
+
     /// <summary>Null: the route says nothing about rate limits.</summary>
     public RouteLimits? Limits { get; init; }
 }

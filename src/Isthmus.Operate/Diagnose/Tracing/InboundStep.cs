@@ -49,7 +49,7 @@ internal sealed class InboundStep(TraceFacts facts, TraceRecord record, Causes c
         if (http is not null)
         {
             var table = http.Routes ?? view.Snapshot.Routes.GetValueOrDefault(http.RouteName);
-            var route = table is null ? null : RouteDecision.For(table, request!, "http", new Random(1)).Route;
+            var route = table is null ? null : RouteDecision.For(table, request!, "http", new Random(1), token).Route;
             if (route?.Act is not ForwardAct forward)
             {
                 record.Fail("inbound", $"{chain.Name}: no route", Faults.Of("ISM2065", name.ToString(), $"routes {http.RouteName}", "its proxy has no route for the request", $"isthmus proxy-config routes {name.Name}.{name.Namespace} --context={name.Context}"));

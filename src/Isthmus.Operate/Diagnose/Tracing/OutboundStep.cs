@@ -58,7 +58,7 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, Causes 
             return;
         }
         var request = call.Request();
-        var decision = RouteDecision.For(table, request, "http", new Random(1));
+        var decision = RouteDecision.For(table, request, "http", new Random(1), null);
         if (decision.Host is not { } host)
         {
             record.Fail("route", $"no virtual host for {call.Authority}", causes.Entries.Unrouted(call) ?? causes.Hosts.Unrouted(call.Host, call.Port, call.Destination)

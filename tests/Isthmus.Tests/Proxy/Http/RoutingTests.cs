@@ -46,7 +46,7 @@ public sealed class RoutingTests
               {"name": "query", "match": {"prefix": "/", "query_parameters": [{"name": "v", "string_match": {"exact": "2"}}]}, "route": {"cluster": "c"}},
               {"name": "rest", "match": {"prefix": "/"}, "route": {"cluster": "c"}}]}]}
             """);
-        Assert.Equal(expected, RouteDecision.For(table, Head(request), "http", new Random(1)).Route?.Name);
+        Assert.Equal(expected, RouteDecision.For(table, Head(request), "http", new Random(1), null).Route?.Name);
     }
 
     [Fact]
@@ -58,7 +58,7 @@ public sealed class RoutingTests
             """);
         var random = new Random(7);
         var request = Head("GET / HTTP/1.1\r\nhost: a\r\n\r\n");
-        var act = (ForwardAct)RouteDecision.For(table, request, "http", random).Route!.Act;
+        var act = (ForwardAct)RouteDecision.For(table, request, "http", random, null).Route!.Act;
         var b = Enumerable.Range(0, 10_000).Count(_ => RouteDecision.Choose(act, request, random).Cluster == "b");
         Assert.InRange(b, 900, 1100);
     }

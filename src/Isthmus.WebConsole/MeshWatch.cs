@@ -180,7 +180,7 @@ internal sealed class MeshWatch(MeshStateReader reader, MeshAnalysis analysis, P
         _reached = reached;
         if (_topology is not null) Report();
 
-        Task<IReadOnlyList<GatewayReach>> AskAsync() => GatewayReachReader.ReadAsync(Verifiable(_mesh), [.. _mesh.Clusters.Select(cluster => cluster.Access)], stop);
+        Task<IReadOnlyList<GatewayReach>> AskAsync() => GatewayReachReader.ReadAsync(Verifiable(_mesh), [.. _mesh.Clusters.Select(cluster => reader.Client(cluster.Context))], stop);
     }
 
     private void Report()

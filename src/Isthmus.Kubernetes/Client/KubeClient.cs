@@ -40,6 +40,7 @@ public sealed class KubeClient : IDisposable
     private const int LongestError = 1 << 20;
 
     private readonly HttpClient _http;
+    private readonly bool _sharesConnections;
     private volatile Rotated? _rotated;
 
     public KubeClient(ClusterAccess access, string userAgent = "isthmus")
@@ -56,6 +57,8 @@ public sealed class KubeClient : IDisposable
         if (access.Impersonate is { } user) _http.DefaultRequestHeaders.Add("Impersonate-User", user);
     }
 
+    private KubeClient(KubeClient other) => (Access, _http, FieldManager, _sharesConnections) = (other.Access, other._http, other.FieldManager, true);
+
     public ClusterAccess Access { get; }
 
     /// <summary>The time limit of every request except watches and logs.</summary>
@@ -64,7 +67,13 @@ public sealed class KubeClient : IDisposable
     /// <summary>The <c>fieldManager</c> of writes.</summary>
     public string FieldManager { get; init; } = "isthmus";
 
-    public void Dispose() => _http.Dispose();
+    public void Dispose()
+    {
+        if (!_sharesConnections) _http.Dispose();
+    }
+
+    /// <summary>A client with another time limit, over the connections of this one.</summary>
+    public KubeClient Within(TimeSpan limit) => new(this) { RequestTimeout = limit };
 
     /// <summary>The object, or null when there is none.</summary>
     public Task<JsonObject?> FindAsync(ResourceKind kind, string? ns, string name, CancellationToken stop) =>

@@ -11,8 +11,8 @@ public static class GatewayReachReader
 {
     private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(1500), Longest = TimeSpan.FromSeconds(4);
 
-    public static async Task<IReadOnlyList<GatewayReach>> ReadAsync(IReadOnlyList<ClusterFacts> clusters, IReadOnlyList<ClusterAccess> access, CancellationToken stop) =>
-        await Task.WhenAll(Wanted(clusters).Select(wanted => AskAsync(wanted.From, access.First(one => one.Name == wanted.From.Context), wanted.To, wanted.Gateway, wanted.Address, stop)));
+    public static async Task<IReadOnlyList<GatewayReach>> ReadAsync(IReadOnlyList<ClusterFacts> clusters, IReadOnlyList<KubeClient> clients, CancellationToken stop) =>
+        await Task.WhenAll(Wanted(clusters).Select(wanted => AskAsync(wanted.From, clients.First(client => client.Access.Name == wanted.From.Context).Within(Longest), wanted.To, wanted.Gateway, wanted.Address, stop)));
 
     /// <summary>Whether proxies can connect to the gateways of the other networks.</summary>
     public static IEnumerable<Check> Checks(IEnumerable<GatewayReach> connections)
@@ -21,7 +21,9 @@ public static class GatewayReachReader
         {
             yield return new(reach.From, "path to gateway", $"{reach.Address}, {reach.Gateway} in {reach.To}{(reach.IsKnown ? "" : $": {reach.Error}")}", reach.Error.Length == 0 || !reach.IsKnown ? null
                 : new("ISM1034", $"Service {reach.Gateway} in {reach.To}", "", $"is ready, but Pod {reach.Proxy} in {reach.From} does not reach it at {reach.Address}: {reach.Error}",
-                    "packets do not arrive: check firewalls, security groups and routes between the clusters, and whether the address leads to the gateway"))
+                    reach.Error.Contains("refused", StringComparison.Ordinal)
+                        ? $"something there refuses connections: check that the address leads to the gateway, and that its Pods listen (isthmus proxy-config listeners deployment/{reach.Gateway.Split('/')[^1]}.{reach.Gateway.Split('/')[0]} --context={reach.To})"
+                        : "packets do not arrive: check firewalls, security groups and routes between the clusters, and whether the address leads to the gateway"))
             {
                 IsKnown = reach.IsKnown,
             };
@@ -35,6 +37,8 @@ public static class GatewayReachReader
         return from near in members
                from far in members
                where far != near && (far.NetworkLabel != near.NetworkLabel || (far.IsJoinedByNames && near.IsJoinedByNames)) && MeshVerification.AreOneMesh(near, far, members)
+               // Without a Gateway object, the gateway opens no port: that is the cause, and it has a check of its own.
+               where far.ExposesServices || far.ControlPlanes.Count == 0
                from gateway in far.Gateways
                where gateway is { OnNodes: false, HasPort: true, ReadyEndpoints: > 0 } && (gateway.Network != near.NetworkLabel || near.IsJoinedByNames)
                from address in gateway.Addresses
@@ -42,12 +46,11 @@ public static class GatewayReachReader
                select (near, far, gateway, address);
     }
 
-    private static async Task<GatewayReach> AskAsync(ClusterFacts from, ClusterAccess access, ClusterFacts to, GatewayFacts gateway, string address, CancellationToken stop)
+    private static async Task<GatewayReach> AskAsync(ClusterFacts from, KubeClient client, ClusterFacts to, GatewayFacts gateway, string address, CancellationToken stop)
     {
         var point = new IPEndPoint(IPAddress.Parse(address), gateway.Port);
         var reach = new GatewayReach(from.Context, from.ProxyPod, to.Context, gateway.Name, point.ToString(), "", true);
         if (from.ProxyPod.Length == 0) return reach with { Error = "no proxy in the system namespace can be asked", IsKnown = false };
-        using var client = new KubeClient(access, "isthmus-verify") { RequestTimeout = Longest };
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
         limit.CancelAfter(Longest);
         try

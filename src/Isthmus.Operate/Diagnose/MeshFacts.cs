@@ -63,6 +63,9 @@ public sealed record HostedControlPlane(string Namespace, string Cluster, ValueM
     public ValueList<Problem> Problems { get; init; }
 
     public ValueList<RemoteSecretFacts> RemoteSecrets { get; init; }
+
+    /// <summary>Its Deployment, if that asks for no Pods; empty otherwise.</summary>
+    public string ScaledToZero { get; init; } = "";
 }
 
 /// <summary>What one cluster contributes to a mesh: read once, then judged by <see cref="MeshVerification"/>.</summary>
@@ -111,6 +114,9 @@ public sealed record ClusterFacts(
 
     /// <summary>Where its own control plane runs or, if it has none, where it finds one.</summary>
     public string SystemNamespace { get; init; } = WellKnown.SystemNamespace;
+
+    /// <summary>The Deployment of its own control plane, if that asks for no Pods; empty otherwise.</summary>
+    public string ScaledToZero { get; init; } = "";
 
     /// <summary>Control planes that run here for other clusters.</summary>
     public ValueList<HostedControlPlane> Hosted { get; init; }

@@ -22,7 +22,7 @@ public sealed partial class MeshFactsReader
                let own = pods.Where(pod => pod.Metadata.Namespace == deployment.Metadata.Namespace && deployment.Spec.Selector.Matches(pod.Metadata.Labels)).ToList()
                let cluster = (deployment.Spec.Template["spec"]?["containers"] as JsonArray ?? []).SelectMany(container => container?["env"] as JsonArray ?? []).FirstOrDefault(env => env?["name"]?.ToString() == "CLUSTER_ID")?["value"]
                select new HostedControlPlane(deployment.Metadata.Namespace, cluster?.ToString() ?? "",
-                   own.Count == 0 ? new ValueMap<bool>([new(deployment.Metadata.Name, false)]) : own.Select(pod => KeyValuePair.Create(pod.Metadata.Name, pod.Status.IsReady)).ToValueMap()),
+                   own.Count == 0 ? new ValueMap<bool>([new(deployment.Metadata.Name, false)]) : own.Select(pod => KeyValuePair.Create(pod.Metadata.Name, pod.Status.IsReady)).ToValueMap()) { ScaledToZero = deployment.Spec.Replicas == 0 ? deployment.Metadata.Name : "" },
         ];
     }
 

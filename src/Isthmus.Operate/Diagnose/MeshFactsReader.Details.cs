@@ -59,7 +59,7 @@ public sealed partial class MeshFactsReader
                 // primary-remote.
                 if (!slices.SelectMany(slice => slice.Endpoints).Any(endpoint => endpoint.Conditions.Ready ?? true)
                     && (await client.FindAsync<Endpoints>(Kinds.Endpoints, ns, service, stop))?.Subsets.Any(subset => subset.Addresses.Count > 0) != true)
-                    problems.Add(new("ISM1008", name, "webhooks[*].clientConfig.service", $"Service {ns}/{service} has no ready endpoint, so no Pod can be injected", $"kubectl -n {ns} describe service {service}"));
+                    problems.Add(new("ISM1008", name, "webhooks[*].clientConfig.service", $"Service {ns}/{service} has no ready endpoint, so no Pod can be injected", $"kubectl --context={client.Access.Name} -n {ns} describe service {service}"));
             }
         }
         return problems;

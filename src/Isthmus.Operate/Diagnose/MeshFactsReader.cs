@@ -19,9 +19,18 @@ public sealed partial class MeshFactsReader(string istioNamespace)
     /// <summary>Reads a cluster. One slow or failed response is no verdict: after it, everything is read again, with more patience.</summary>
     public async Task<ClusterFacts> ReadAsync(string context, ClusterAccess access, CancellationToken stop)
     {
-        var (first, isFinal) = await TryReadAsync(context, access, Patience, stop);
+        using var client = new KubeClient(access with { Name = context }, "isthmus-verify");
+        return await ReadPatientlyAsync(client, stop);
+    }
+
+    /// <inheritdoc cref="ReadAsync(string, ClusterAccess, CancellationToken)"/>
+    /// <param name="client">Its connections are used for the first attempt only: they may be what is broken.</param>
+    public async Task<ClusterFacts> ReadPatientlyAsync(KubeClient client, CancellationToken stop)
+    {
+        var (first, isFinal) = await TryReadAsync(client.Access.Name, client.Within(Patience), stop);
         if (isFinal) return first;
-        var (second, _) = await TryReadAsync(context, access, Patience * 2, stop);
+        using var other = new KubeClient(client.Access, "isthmus-verify") { RequestTimeout = Patience * 2 };
+        var (second, _) = await TryReadAsync(client.Access.Name, other, stop);
         return second with { FirstError = first.Error };
     }
 
@@ -32,12 +41,6 @@ public sealed partial class MeshFactsReader(string istioNamespace)
         if (isFinal) return first;
         var (second, _) = await TryReadAsync(client.Access.Name, client, stop);
         return second with { FirstError = first.Error };
-    }
-
-    private async Task<(ClusterFacts Facts, bool IsFinal)> TryReadAsync(string context, ClusterAccess access, TimeSpan patience, CancellationToken stop)
-    {
-        using var client = new KubeClient(access, "isthmus-verify") { RequestTimeout = patience };
-        return await TryReadAsync(context, client, stop);
     }
 
     private async Task<(ClusterFacts Facts, bool IsFinal)> TryReadAsync(string context, KubeClient client, CancellationToken stop)
@@ -97,6 +100,7 @@ public sealed partial class MeshFactsReader(string istioNamespace)
         {
             Problems = (await problems).Concat(await dead).Concat(await loose).ToValueList(),
             SystemNamespace = istioNamespace,
+            ScaledToZero = own.Select(plane => plane.ScaledToZero).FirstOrDefault() ?? "",
             Hosted = await hosted,
             IsJoinedByNames = byNames,
             ControlPlaneEntries = await entries,

@@ -1,4 +1,5 @@
 using Isthmus.Core.Names;
+using Isthmus.Core.Problems;
 
 namespace Isthmus.Operate.Diagnose;
 
@@ -24,10 +25,14 @@ public static partial class MeshVerification
     {
         var ready = plane.Pods.Count(pod => pod.Value);
         yield return new(cluster.Context, "control plane", $"in {host.Context}, {plane.Namespace}: {ready} of {plane.Pods.Count} ready", ready > 0 ? null
+            : plane.ScaledToZero.Length > 0 ? ScaledToZero(cluster, host.Context, plane.Namespace, plane.ScaledToZero)
             : Wrong("ISM1003", cluster, "", $"its control plane in {host.Context} is not ready: {string.Join(", ", plane.Pods.Keys)}", $"inspect it with 'kubectl --context={host.Context} -n {plane.Namespace} describe deployment,pod -l app=istiod'"));
         foreach (var check in Way(cluster, [host])) yield return check;
         foreach (var problem in plane.Problems) yield return new(cluster.Context, Configuration, problem.Object, problem);
     }
+
+    private static Problem ScaledToZero(ClusterFacts cluster, string context, string ns, string deployment) => Wrong("ISM1003", cluster, $"Deployment {ns}/{deployment}",
+        $"spec.replicas is 0, so no control plane runs{(context == cluster.Context ? "" : $" in {context}")}", $"kubectl --context={context} -n {ns} scale deployment {deployment} --replicas=1");
 
     /// <summary>Whether proxies of a cluster can find their control plane: a gateway must lead to it at the configured
     /// address.</summary>

@@ -48,6 +48,7 @@ public static partial class MeshVerification
         if (cluster.ControlPlanes.Count > 0)
         {
             yield return new(cluster.Context, "control plane", $"{ready} of {cluster.ControlPlanes.Count} ready", ready > 0 ? null
+                : cluster.ScaledToZero.Length > 0 ? ScaledToZero(cluster, cluster.Context, cluster.SystemNamespace, cluster.ScaledToZero)
                 : Wrong("ISM1003", cluster, "", $"no control plane is ready: {string.Join(", ", cluster.ControlPlanes.Keys)}", $"inspect it with 'kubectl --context={cluster.Context} -n {cluster.SystemNamespace} describe deployment,pod -l app=istiod'"));
         }
         else if (HostOf(cluster, members) is (var host, { } plane))

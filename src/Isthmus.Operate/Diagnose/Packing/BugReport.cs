@@ -41,18 +41,23 @@ public sealed class BugReport(IReadOnlyList<ClusterAccess> clusters, BugReportRe
     {
         var answering = clusters.Where(access => entries.Any(entry => entry.Context == access.Name && entry is { Error: "", Objects: > 0 })).ToList();
         if (answering.Count < 2) return;
+        var clients = answering.Select(access => new KubeClient(access, "isthmus-bug-report")).ToList();
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
         limit.CancelAfter(request.Timeout);
         try
         {
             var reader = new MeshFactsReader(request.IstioNamespace);
             var reached = await StepAsync("mesh", "connections to gateways", async () =>
-                await GatewayReachReader.ReadAsync(await Task.WhenAll(answering.Select(access => reader.ReadAsync(access.Name, access, limit.Token))), answering, limit.Token));
+                await GatewayReachReader.ReadAsync(await Task.WhenAll(clients.Select(client => reader.ReadPatientlyAsync(client, limit.Token))), clients, limit.Token));
             foreach (var near in reached.Where(reach => reach.Proxy.Length > 0).GroupBy(reach => reach.From, StringComparer.Ordinal)) await pack.AddAsync(PackLayout.Reach(near.Key), PackedReach.Tree(near), stop);
         }
         catch (OperationCanceledException) when (!stop.IsCancellationRequested)
         {
             // Then 'verify' says that the snapshot does not hold the answer.
+        }
+        finally
+        {
+            foreach (var client in clients) client.Dispose();
         }
     }
 

@@ -13,8 +13,8 @@ public static class WorkloadVerification
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(8);
     private static readonly string[] Needed = [.. ClusterObjectsReader.WorkloadKinds.Append(Kinds.MutatingWebhookConfiguration).Select(kind => kind.Kind)];
 
-    public static async Task<IReadOnlyList<Check>> RunAsync(IReadOnlyList<ClusterAccess> clusters, string istioNamespace, CancellationToken stop) =>
-        [.. Run(await Task.WhenAll(clusters.Select(access => ReadAsync(access, istioNamespace, stop))))];
+    public static async Task<IReadOnlyList<Check>> RunAsync(IReadOnlyList<KubeClient> clusters, string istioNamespace, CancellationToken stop) =>
+        [.. Run(await Task.WhenAll(clusters.Select(client => ClusterObjectsReader.WorkloadsAsync(client.Access.Name, client.Within(Patience), istioNamespace, stop))))];
 
     /// <summary>The same from objects that were read for an analysis. Nothing is said where some of them were not.</summary>
     public static IReadOnlyList<Check> Run(IEnumerable<ClusterInventory> clusters) =>
@@ -43,10 +43,4 @@ public static class WorkloadVerification
     }
 
     private static bool IsOfMesh(ClusterService service) => service.Cluster.Injects(service.Service.Metadata.Namespace) || service.Pods.Any(pod => ClusterObjects.Sidecar(pod) is not null);
-
-    private static async Task<ClusterObjects> ReadAsync(ClusterAccess access, string istioNamespace, CancellationToken stop)
-    {
-        using var client = new KubeClient(access, "isthmus-verify") { RequestTimeout = Patience };
-        return await ClusterObjectsReader.WorkloadsAsync(access.Name, client, istioNamespace, stop);
-    }
 }

@@ -213,14 +213,30 @@ public sealed class MeshVerificationTests
         Assert.Equal(expected == 0 ? null : DateTimeOffset.FromUnixTimeSeconds(expected), RemoteSecretFacts.ExpiryOf(token));
 
     [Fact]
+    public void A_control_plane_without_replicas_is_named_with_the_command_that_starts_it()
+    {
+        var down = new ValueMap<bool>([new("istiod", false)]);
+        var own = MeshVerification.Run([Healthy(1, "n1"), Healthy(2, "n2") with { ControlPlanes = down, ScaledToZero = "istiod" }], Now).Single(check => check.Problem?.Code == "ISM1003").Problem!;
+        Assert.Equal(("Deployment istio-system/istiod in c2", "spec.replicas is 0, so no control plane runs", "kubectl --context=c2 -n istio-system scale deployment istiod --replicas=1"), (own.Object, own.Message, own.Remedy));
+        var hosted = MeshVerification.Run([Healthy(1, "n1") with { Hosted = [new("external", "hosted", down) { ScaledToZero = "istiod" }] }, Remote with { Name = "hosted" }], Now).Single(check => check.Problem?.Code == "ISM1003").Problem!;
+        Assert.Equal(("Deployment external/istiod in c2", "spec.replicas is 0, so no control plane runs in c1", "kubectl --context=c1 -n external scale deployment istiod --replicas=1"), (hosted.Object, hosted.Message, hosted.Remedy));
+    }
+
+    [Fact]
     public void A_gateway_that_is_ready_and_cannot_be_reached_is_named_and_one_that_nobody_could_try_is_unknown()
     {
         var (one, two) = (Healthy(1, "n1"), Healthy(2, "n2"));
         Assert.Equal([("c1", "c2", "172.18.0.2"), ("c2", "c1", "172.18.0.1")], GatewayReachReader.Wanted([one, two]).Select(wanted => (wanted.From.Context, wanted.To.Context, wanted.Address)));
         Assert.Empty(GatewayReachReader.Wanted([Healthy(1, "n"), Healthy(2, "n")]));
+        // A gateway without a Gateway object opens no port, and another check says so. A remote cluster has that of its primary.
+        Assert.Equal("c1", Assert.Single(GatewayReachReader.Wanted([one, two with { ExposesServices = false }])).To.Context);
+        Assert.Equal(2, GatewayReachReader.Wanted([one, Remote]).Count());
         var tried = new GatewayReach("c1", "gw-1", "c2", "istio-system/gw", "172.18.0.2:15443", "", true);
         Assert.Equal([(null, true), ("ISM1034", true), (null, false)],
             GatewayReachReader.Checks([tried, tried with { Error = "no answer within 1.5 s" }, tried with { Error = "no proxy can be asked", IsKnown = false }]).Select(check => (check.Problem?.Code, check.IsKnown)));
+        var refused = GatewayReachReader.Checks([tried with { Error = "Connection refused" }]).Single().Problem!;
+        Assert.DoesNotContain("firewalls", refused.Remedy, StringComparison.Ordinal);
+        Assert.Contains("isthmus proxy-config listeners deployment/gw.istio-system --context=c2", refused.Remedy, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -82,7 +82,7 @@ internal static class AnalyzeCommand
         foreach (var cluster in clusters.Where(cluster => cluster.Context != ManifestFiles.ClusterName && cluster.Unread.Any()))
             Console.Error.WriteLine($"Warning: {cluster.Context}: {string.Join(", ", cluster.Unread)} may not be listed, so {result.Skipped.Count} analyzers are skipped (list them with --verbose, or use a kubeconfig user who may)");
         var findings = files.Located(result.Findings, changed).Where(finding => suppressions.All(suppression => !suppression.Covers(finding)) && (ns is null || IsIn(ns, finding.Problem))).ToList();
-        var report = new AnalysisReport([.. findings.Where(finding => finding.Problem.Severity >= options.OutputThreshold.Of(line))], [.. paths, .. clusters.Select(cluster => cluster.Context).Where(name => name != ManifestFiles.ClusterName)], line.GetValue(options.Color) ?? (Terminal.CanErase && Environment.GetEnvironmentVariable("NO_COLOR") is null or ""));
+        var report = new AnalysisReport([.. findings.Where(finding => finding.Problem.Severity >= options.OutputThreshold.Of(line))], [.. paths, .. clusters.Select(cluster => cluster.Context).Where(name => name != ManifestFiles.ClusterName)], options.Color.Of(line));
         if (line.GetValue(options.Verbose)) AnalysisReport.Describe(result, report.Analyzed);
         report.Write(line.GetValue(options.Format)!);
         return findings.Exists(finding => finding.Problem.Severity >= options.FailureThreshold.Of(line)) ? ExitCode.IssuesFound : isUnreadable ? ExitCode.Failure : ExitCode.Success;

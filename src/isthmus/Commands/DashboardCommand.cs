@@ -29,7 +29,7 @@ internal static class DashboardCommand
         command.Aliases.Add("dash");
         command.Aliases.Add("d");
         command.Subcommands.Add(shared.Page("console", "The console in the cluster (Deployment isthmus-console). Without one, use 'isthmus console'.", (_, pages, stop) => pages.ConsoleAsync(stop)));
-        var proxy = new Argument<string>("pod") { Description = "The Pod, as NAME[.NAMESPACE] or deployment/NAME[.NAMESPACE]" };
+        var proxy = new Argument<string>("pod") { Description = "The Pod, as NAME[.NAMESPACE] or deployment/NAME[.NAMESPACE]" }.WithPods();
         var envoy = shared.Page("envoy", "The admin interface of a proxy.", (line, pages, stop) => pages.ProxyAsync(line.GetValue(proxy)!, line.GetValue(GlobalOptions.Namespace), stop));
         envoy.Aliases.Add("proxy");
         envoy.Arguments.Add(proxy);

@@ -22,7 +22,7 @@ internal static class DescribeCommand
 
     private static Command OfPod()
     {
-        var (pod, contexts, output) = (new Argument<string>("pod") { Description = "POD[.NAMESPACE] or deployment/NAME[.NAMESPACE], in the cluster of --context" }, new MeshContexts(), new OutputOption());
+        var (pod, contexts, output) = (new Argument<string>("pod") { Description = "POD[.NAMESPACE] or deployment/NAME[.NAMESPACE], in the cluster of --context" }.WithPods(), new MeshContexts(), new OutputOption());
         var unmeshed = new Option<bool>("--ignoreUnmeshed") { Description = "Do not warn that a Pod has no sidecar" };
         var command = new Command("pod", "Describe a Pod: its Services, their DestinationRules and VirtualServices, and its policies.") { pod, unmeshed, contexts.Option, output.Option };
         command.Aliases.Add("po");

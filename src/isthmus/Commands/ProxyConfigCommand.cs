@@ -184,7 +184,7 @@ internal static class ProxyConfigCommand
     private static Command RootCaCompare()
     {
         const string where = "POD[.NAMESPACE] or deployment/NAME[.NAMESPACE]; in another cluster, CONTEXT/POD.NAMESPACE";
-        var (one, other) = (new Argument<string>("pod1") { Description = where }, new Argument<string>("pod2") { Description = where });
+        var (one, other) = (new Argument<string>("pod1") { Description = where }.WithPods(), new Argument<string>("pod2") { Description = where }.WithPods());
         var command = new Command("rootca-compare", "Compare the root certificates of two Pods.") { one, other };
         command.SetAction(async (line, stop) =>
         {

@@ -16,7 +16,7 @@ internal static class ProxyConfigLog
 
     internal static Command Build()
     {
-        var pod = new Argument<string?>("pod") { Description = "POD[.NAMESPACE] or deployment/NAME[.NAMESPACE]", Arity = ArgumentArity.ZeroOrOne };
+        var pod = new Argument<string?>("pod") { Description = "POD[.NAMESPACE] or deployment/NAME[.NAMESPACE]", Arity = ArgumentArity.ZeroOrOne }.WithPods();
         var selector = new Option<string?>("--selector", "-l") { Description = "Label selector, for all Pods that it selects" };
         var level = new Option<string?>("--level") { Description = $"Levels to set, as [LOGGER:]LEVEL separated by commas, where a level is one of {string.Join(", ", LogLevels.ProxyWords)}. Proxies of Isthmus have one level for all loggers" };
         level.Checked(text => LogLevels.Parse("--level", text, LogLevels.ProxyWords));

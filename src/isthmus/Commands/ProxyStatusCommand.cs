@@ -13,7 +13,7 @@ internal static class ProxyStatusCommand
     internal static Command Build()
     {
         var output = new OutputOption();
-        var pod = new Argument<string?>("pod") { Description = "Show only this proxy: POD[.NAMESPACE]", Arity = ArgumentArity.ZeroOrOne };
+        var pod = new Argument<string?>("pod") { Description = "Show only this proxy: POD[.NAMESPACE]", Arity = ArgumentArity.ZeroOrOne }.WithPods();
         var command = new Command("proxy-status", "Show the synchronization status of each proxy.") { pod, output.Option };
         command.Aliases.Add("ps");
         command.SetAction(async (line, stop) =>

@@ -2,6 +2,7 @@ using System.CommandLine;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Operate.Diagnose.Tracing;
 using Isthmus.Options;
+using Isthmus.Output;
 
 namespace Isthmus.Commands;
 
@@ -10,11 +11,12 @@ internal static class TraceCommand
 {
     internal static Command Build()
     {
-        var pod = new Argument<string>("pod") { Description = "The caller: POD[.NAMESPACE] or deployment/NAME[.NAMESPACE], in the cluster of --context; gateway/SERVICE[.NAMESPACE] for a call from outside that enters at this gateway" };
+        var pod = new Argument<string>("pod") { Description = "The caller: POD[.NAMESPACE] or deployment/NAME[.NAMESPACE], in the cluster of --context; gateway/SERVICE[.NAMESPACE] for a call from outside that enters at this gateway" }.WithPods();
         var target = new Argument<string>("target") { Description = "What it calls: [http://|https://|grpc://|tcp://]HOST[:PORT][/PATH], as the application would write it" };
         var contexts = new MeshContexts();
         var snapshot = new SnapshotOption();
         var output = new OutputOption();
+        var color = new ColorOption("the marks of hops");
         var noCall = new Option<bool>("--no-call") { Description = "Only evaluate the configuration; do not make the call" };
         var method = new Option<string>("--method", "-X") { Description = "HTTP method; default: GET, or POST with --data", DefaultValueFactory = _ => "" };
         var headers = new Option<string[]>("--header", "-H") { Description = "Header to send, as 'NAME: VALUE'; may be repeated", DefaultValueFactory = _ => [] };
@@ -24,7 +26,7 @@ internal static class TraceCommand
         var verbose = new Option<bool>("--verbose", "-v") { Description = "Show details for every hop, not only for those that fail" };
         var command = new Command("trace", "Follow a call hop by hop through the live configuration of all proxies on its way, make the call, and report the first failure.")
         {
-            pod, target, contexts.Option, method, headers, data, token, noCall, timeout.Option, verbose, snapshot.Option, output.Option,
+            pod, target, contexts.Option, method, headers, data, token, noCall, timeout.Option, verbose, color.Option, snapshot.Option, output.Option,
         };
         command.SetAction(async (line, stop) =>
         {
@@ -37,7 +39,11 @@ internal static class TraceCommand
             List<ClusterAccess> clusters = [home, .. source.Names(contexts).Where(name => name != home.Name).Select(source.Load)];
             using var run = new TraceRun(clusters, source.IstioNamespace, source.Time, new Random());
             var trace = await run.RunAsync(request, stop);
-            output.Write(line, () => TraceText.Tree(trace), () => Console.Write(TraceText.Write(trace, line.GetValue(verbose))));
+            output.Write(line, () => TraceText.Tree(trace), () =>
+            {
+                var text = TraceText.Write(trace, line.GetValue(verbose));
+                Console.Write(color.Of(line) ? Paint.Marks(text) : text);
+            });
             return trace.Succeeds ? 0 : 1;
         });
         return command;

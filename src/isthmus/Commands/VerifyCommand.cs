@@ -18,9 +18,10 @@ internal static class VerifyCommand
         var contexts = new MeshContexts();
         var snapshot = new SnapshotOption();
         var output = new OutputOption();
+        var color = new ColorOption("the results");
         var probe = new Option<bool>("--probe") { Description = "Start a Pod in each cluster, in a namespace of its own that is removed afterwards, and let each call each over HTTP, gRPC and TCP" };
         var patience = new DurationOption("--probe-timeout", "How long the Pods of --probe may take to start, for example 60s", "60s");
-        var command = new Command("verify", "Check that the clusters form one mesh. Read-only, except with --probe; exits with 1 if a check fails.") { contexts.Option, probe, patience.Option, snapshot.Option, output.Option };
+        var command = new Command("verify", "Check that the clusters form one mesh. Read-only, except with --probe; exits with 1 if a check fails.") { contexts.Option, probe, patience.Option, color.Option, snapshot.Option, output.Option };
         command.SetAction(async (line, stop) =>
         {
             var source = snapshot.Open(line);
@@ -36,8 +37,8 @@ internal static class VerifyCommand
             }
             output.Write(line, () => line.GetValue(probe) ? new JsonObject { ["checks"] = Tree(checks), ["calls"] = Tree(calls) } : Tree(checks), () =>
             {
-                Show(checks, MeshVerification.CountMeshes(facts));
-                if (line.GetValue(probe)) Show(calls);
+                Show(checks, MeshVerification.CountMeshes(facts), color.Of(line));
+                if (line.GetValue(probe)) Show(calls, color.Of(line));
                 else if (!checks.Any(Fails)) Console.WriteLine("No call was made: 'isthmus verify --probe' lets clusters call each other, and 'isthmus trace' follows a call of yours. Routes and policies: 'isthmus analyze'.");
             });
             return checks.Any(Fails) || calls.Any(call => !call.IsReached) ? 1 : 0;
@@ -48,29 +49,35 @@ internal static class VerifyCommand
     /// <summary>A warning does not fail the check.</summary>
     private static bool Fails(Check check) => check.Problem is { Severity: Severity.Error };
 
-    private static void Show(IReadOnlyList<Check> checks, int meshes)
+    private static void Show(IReadOnlyList<Check> checks, int meshes, bool colors)
     {
         TextTable.Write(["CLUSTER", "CHECK", "FOUND", "RESULT"], [.. checks.Select(check => (string[])
-            [check.Cluster, check.What, check.Found, check.Problem is null ? check.IsKnown ? "ok" : "unknown" : Fails(check) ? check.Problem.Code : $"{check.Problem.Code} (warning)"])]);
+            [check.Cluster, check.What, check.Found, check.Problem is null ? check.IsKnown ? "ok" : "unknown" : Fails(check) ? check.Problem.Code : $"{check.Problem.Code} (warning)"])], paint: Painter(colors, 3));
         var problems = checks.Select(check => check.Problem).OfType<Problem>().ToList();
         Console.WriteLine();
-        foreach (var problem in problems) Console.WriteLine($"{problem.Code} {problem}");
+        foreach (var problem in problems) Console.WriteLine($"{(!colors ? problem.Code : problem.Severity == Severity.Error ? Paint.Failed(problem.Code) : Paint.Warned(problem.Code))} {problem}");
         var failed = checks.Count(Fails);
         var warned = problems.Count - failed;
         var unknown = checks.Count(check => !check.IsKnown);
         var warnings = (warned == 0 ? "" : $" {warned} warning{(warned == 1 ? "" : "s")}: see above.") + (unknown == 0 ? "" : $" {unknown} check{(unknown == 1 ? "" : "s")} could not be made.");
-        Console.WriteLine(failed == 0 ? (meshes > 1 ? $"✔ The clusters form {meshes} meshes." : "✔ The clusters form one mesh.") + warnings : $"✘ {failed} of {checks.Count} checks failed.");
+        Say(failed == 0 ? (meshes > 1 ? $"✔ The clusters form {meshes} meshes." : "✔ The clusters form one mesh.") + warnings : $"✘ {failed} of {checks.Count} checks failed.", colors);
     }
 
-    private static void Show(IReadOnlyList<ProbedCall> calls)
+    private static void Show(IReadOnlyList<ProbedCall> calls, bool colors)
     {
         Console.WriteLine();
         TextTable.Write(["CALLER", "CALLEE", "PROTOCOL", "RESULT", "PATH", "LATENCY", "TLS", "IDENTITY SEEN"], [.. calls.Select(call => (string[])
-            [call.From, call.To, call.Protocol, call.IsReached ? "reached" : "failed", call.IsReached ? call.Path : call.Error, FormattableString.Invariant($"{call.Milliseconds:0.#} ms"), call.IsMutualTls ? "mutual" : call.IsReached ? "none" : "", call.Identity])]);
+            [call.From, call.To, call.Protocol, call.IsReached ? "reached" : "failed", call.IsReached ? call.Path : call.Error, FormattableString.Invariant($"{call.Milliseconds:0.#} ms"), call.IsMutualTls ? "mutual" : call.IsReached ? "none" : "", call.Identity])], paint: Painter(colors, 3));
         Console.WriteLine();
         var failed = calls.Count(call => !call.IsReached);
-        Console.WriteLine(failed == 0 ? $"✔ All {calls.Count} calls were answered." : $"✘ {failed} of {calls.Count} calls failed. For the cause of each, let 'isthmus trace' follow a call of your own between these clusters.");
+        Say(failed == 0 ? $"✔ All {calls.Count} calls were answered." : $"✘ {failed} of {calls.Count} calls failed. For the cause of each, let 'isthmus trace' follow a call of your own between these clusters.", colors);
     }
+
+    private static void Say(string text, bool colors) => Console.WriteLine(colors ? Paint.Marks(text) : text);
+
+    /// <summary>Colors one column, by its words.</summary>
+    private static Func<int, string, string>? Painter(bool colors, int result) => !colors ? null : (column, cell) => column != result ? cell
+        : cell is "ok" or "reached" ? Paint.Passed(cell) : cell == "unknown" || cell.EndsWith("(warning)", StringComparison.Ordinal) ? Paint.Warned(cell) : Paint.Failed(cell);
 
     private static JsonArray Tree(IReadOnlyList<ProbedCall> calls) => new([.. calls.Select(call => (JsonNode)new JsonObject
     {

@@ -26,7 +26,7 @@ internal sealed class AnalyzeOptions
 
     internal Option<bool> Verbose { get; } = new("--verbose", "-v") { Description = "Print which analyzers were executed, and which were skipped for lack of objects" };
 
-    internal Option<bool?> Color { get; } = new("--color") { Description = "Color the levels; by default, if the output is a terminal" };
+    internal ColorOption Color { get; } = new("the levels");
 
     internal Option<string?> MeshConfig { get; } = new("--meshConfigFile") { Description = "A file with the MeshConfig to use instead of that of the clusters" };
 
@@ -44,7 +44,7 @@ internal sealed class AnalyzeOptions
     internal void AddTo(Command command)
     {
         command.Arguments.Add(Files);
-        foreach (var option in (Option[])[_contexts.Option, _remote.Option, Format, List, _suppress, FailureThreshold.Option, OutputThreshold.Option, AllNamespaces, Recursive, UseKube, IgnoreUnknown, MeshConfig, Timeout.Option, Snapshot.Option, Verbose, Color])
+        foreach (var option in (Option[])[_contexts.Option, _remote.Option, Format, List, _suppress, FailureThreshold.Option, OutputThreshold.Option, AllNamespaces, Recursive, UseKube, IgnoreUnknown, MeshConfig, Timeout.Option, Snapshot.Option, Verbose, Color.Option])
             command.Options.Add(option);
         foreach (var (name, remedy) in ((string, string)[])[("--revision", "the objects of all revisions are analyzed: choose clusters with --contexts"), ("--multi-cluster", "clusters are always analyzed together: choose them with --contexts")])
             command.Options.Add(new Option<string?>(name) { Hidden = true, Arity = ArgumentArity.ZeroOrOne }.Refused(remedy));

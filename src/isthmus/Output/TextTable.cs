@@ -15,9 +15,10 @@ internal static class TextTable
     private const int Readable = 35;
 
     /// <param name="mayCut">A column that may lose its end, where that makes rows fit.</param>
-    internal static void Write(string[] header, IReadOnlyList<string[]> rows, int? mayCut = null) => Write(Console.Out, Terminal.Width, header, rows, mayCut);
+    /// <param name="paint">Colors a cell of a column.</param>
+    internal static void Write(string[] header, IReadOnlyList<string[]> rows, int? mayCut = null, Func<int, string, string>? paint = null) => Write(Console.Out, Terminal.Width, header, rows, mayCut, paint);
 
-    internal static void Write(TextWriter output, int terminal, string[] header, IReadOnlyList<string[]> rows, int? mayCut = null)
+    internal static void Write(TextWriter output, int terminal, string[] header, IReadOnlyList<string[]> rows, int? mayCut = null, Func<int, string, string>? paint = null)
     {
         var widths = header.Select((title, column) => rows.Select(row => row[column].Length).Append(title.Length).Max()).ToArray();
         var gap = Total(Gap) <= terminal ? Gap : NarrowGap;
@@ -26,11 +27,12 @@ internal static class TextTable
             var fits = widths[cut] - (Total(gap) - terminal);
             widths[cut] = fits >= Readable ? fits : Math.Clamp(terminal - Indent.Length, 1, widths[cut]);
         }
-        foreach (var row in rows.Prepend(header)) Line(row);
+        Line(header, null);
+        foreach (var row in rows) Line(row, paint);
 
         int Total(int between) => widths.Sum() + between * (widths.Length - 1);
 
-        void Line(string[] cells)
+        void Line(string[] cells, Func<int, string, string>? paint)
         {
             var line = "";
             var position = 0;
@@ -42,7 +44,9 @@ internal static class TextTable
                     line = Indent;
                     position = Indent.Length;
                 }
-                line += (cells[column].Length <= widths[column] ? cells[column] : cells[column][..(widths[column] - Cut.Length)] + Cut).PadRight(widths[column] + gap);
+                var cell = cells[column].Length <= widths[column] ? cells[column] : cells[column][..(widths[column] - Cut.Length)] + Cut;
+                // What colors a cell has no width.
+                line += (paint is null || cell.Length == 0 ? cell : paint(column, cell)) + new string(' ', widths[column] + gap - cell.Length);
                 position += widths[column] + gap;
             }
             // The second line of a row may have nothing in it, for example no message.

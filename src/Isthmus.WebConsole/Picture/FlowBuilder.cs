@@ -106,6 +106,7 @@ internal sealed class FlowBuilder
             counted.Max(rate => rate.P50), counted.Max(rate => rate.P95), counted.Sum(rate => rate.Bytes), Way(counted[0].Call),
             isMutual.Count == 0 ? "unknown" : isMutual.All(value => value == true) ? "mtls" : "plain")
         {
+            Denied = total > 0 ? counted.Sum(rate => rate.Rate * rate.Denied) / total : 0,
             Identity = rates.Select(rate => rate.Identity).FirstOrDefault(identity => identity.Length > 0) ?? "",
             Flags = [.. counted.SelectMany(rate => rate.Flags).Distinct().Order(StringComparer.Ordinal)],
         };

@@ -50,6 +50,9 @@ internal sealed record WatchLine(string From, string To, string Status, string M
 /// <param name="Security"><c>mtls</c>, <c>plain</c> or <c>unknown</c>.</param>
 internal sealed record Flow(string From, string To, string Protocol, double Rate, double Errors, double? P50, double? P95, double Bytes, string Way, string Security)
 {
+    /// <summary>The share of requests that were answered with 401 or 403, from 0 to 1.</summary>
+    public double Denied { get; init; }
+
     public string Identity { get; init; } = "";
 
     public IReadOnlyCollection<string> Flags { get; init; } = [];

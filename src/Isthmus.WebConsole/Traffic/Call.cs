@@ -19,6 +19,10 @@ internal sealed class CallTotals
 {
     public double Requests { get; set; }
     public double Errors { get; set; }
+
+    /// <summary>Requests that were answered with 401 or 403.</summary>
+    public double Denied { get; set; }
+
     public double Bytes { get; set; }
     public double Connections { get; set; }
     public double[] Buckets { get; private set; } = [];

@@ -1,5 +1,15 @@
 namespace Isthmus.WebConsole.Traffic;
 
+/// <summary>How requests ended.</summary>
+internal enum Outcome
+{
+    Passed,
+    Failed,
+
+    /// <summary>401 or 403: a policy refused them, or the application. The metrics do not tell them apart.</summary>
+    Denied,
+}
+
 /// <summary>What the labels of Istio's metrics say of a call.</summary>
 internal readonly struct CallLabels(IReadOnlyDictionary<string, string> labels)
 {
@@ -11,7 +21,7 @@ internal readonly struct CallLabels(IReadOnlyDictionary<string, string> labels)
     public bool HasDestination => Of("destination_service_name").Length > 0;
 
     /// <summary>A response code of 0 stands for a caller that left; gRPC has a status of its own.</summary>
-    public bool IsFailure => Of("response_code") is ['5', ..] || Of("grpc_response_status") is not ("" or "0");
+    public Outcome Outcome => Of("response_code") is ['5', ..] || Of("grpc_response_status") is not ("" or "0") ? Outcome.Failed : Of("response_code") is "401" or "403" ? Outcome.Denied : Outcome.Passed;
 
     /// <summary>The caller's identity; empty when the proxy knows none.</summary>
     public string Identity => Of("source_principal");
@@ -25,7 +35,7 @@ internal readonly struct CallLabels(IReadOnlyDictionary<string, string> labels)
     };
 
     /// <summary>The response flags of a failed call.</summary>
-    public string Flags => IsFailure && Of("response_flags") is var flags && flags != "-" ? flags : "";
+    public string Flags => Outcome == Outcome.Failed && Of("response_flags") is var flags && flags != "-" ? flags : "";
 
     private string Of(string label) => labels.GetValueOrDefault(label, "") is var found && found != "unknown" ? found : "";
 }

@@ -28,7 +28,8 @@ internal static class PrometheusRates
         foreach (var (labels, value, sum) in Rows(0))
         {
             sum.Rate += value ?? 0;
-            if (labels.IsFailure) sum.Errors += value ?? 0;
+            if (labels.Outcome == Outcome.Failed) sum.Errors += value ?? 0;
+            if (labels.Outcome == Outcome.Denied) sum.Denied += value ?? 0;
             if (value > 0 && labels.Flags is { Length: > 0 } flags) sum.Flags.Add(flags);
             sum.Note(labels);
         }
@@ -66,6 +67,7 @@ internal static class PrometheusRates
 
         public double Rate { get; set; }
         public double Errors { get; set; }
+        public double Denied { get; set; }
         public double Bytes { get; set; }
         public double? P50 { get; set; }
         public double? P95 { get; set; }
@@ -77,6 +79,6 @@ internal static class PrometheusRates
             if (labels.IsMutualTls is { } isMutual) _isMutualTls = isMutual && _isMutualTls != false;
         }
 
-        public CallRate Of(Call call) => new(call, Rate, Rate > 0 ? Errors / Rate : 0, P50, P95, Bytes) { Identity = _identity, IsMutualTls = _isMutualTls, Flags = Flags };
+        public CallRate Of(Call call) => new(call, Rate, Rate > 0 ? Errors / Rate : 0, P50, P95, Bytes) { Denied = Rate > 0 ? Denied / Rate : 0, Identity = _identity, IsMutualTls = _isMutualTls, Flags = Flags };
     }
 }

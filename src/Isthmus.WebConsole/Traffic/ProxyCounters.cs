@@ -13,7 +13,7 @@ internal sealed class ProxyCounters
     private const int LongestLine = 1 << 16;
 
     /// <summary>A series that counts toward the totals of a call; <see cref="Call"/> is null for any other.</summary>
-    private sealed record Series(Call? Call, Measure Measure, int Bucket, bool IsError, string Identity, bool? IsMutualTls, string Flags);
+    private sealed record Series(Call? Call, Measure Measure, int Bucket, Outcome Outcome, string Identity, bool? IsMutualTls, string Flags);
 
     private enum Measure
     {
@@ -23,7 +23,7 @@ internal sealed class ProxyCounters
         Connections,
     }
 
-    private static readonly Series Other = new(null, default, 0, false, "", null, "");
+    private static readonly Series Other = new(null, default, 0, default, "", null, "");
 
     private Dictionary<string, Series> _series = new(StringComparer.Ordinal);
     private readonly Dictionary<Call, CallTotals> _totals = [];
@@ -78,7 +78,8 @@ internal sealed class ProxyCounters
         {
             case Measure.Requests:
                 totals.Requests += value;
-                if (series.IsError) totals.Errors += value;
+                if (series.Outcome == Outcome.Failed) totals.Errors += value;
+                if (series.Outcome == Outcome.Denied) totals.Denied += value;
                 break;
             case Measure.Latency: totals.AddBucket(series.Bucket, value); break;
             case Measure.Bytes: totals.Bytes += value; break;
@@ -106,7 +107,7 @@ internal sealed class ProxyCounters
         var call = new CallLabels(labels);
         var bucket = measure == Measure.Latency ? LatencyBuckets.IndexOf(labels.GetValueOrDefault("le", "")) : 0;
         if (bucket < 0 || !call.HasDestination) return Other;
-        return new(call.Call, measure, bucket, call.IsFailure, call.Identity, call.IsMutualTls, call.Flags);
+        return new(call.Call, measure, bucket, call.Outcome, call.Identity, call.IsMutualTls, call.Flags);
     }
 
     /// <summary>The labels of a series, after its opening brace.</summary>

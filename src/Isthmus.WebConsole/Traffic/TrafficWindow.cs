@@ -6,6 +6,9 @@ namespace Isthmus.WebConsole.Traffic;
 /// <param name="Bytes">Bytes a second, for TCP.</param>
 internal sealed record CallRate(Call Call, double Rate, double Errors, double? P50, double? P95, double Bytes)
 {
+    /// <summary>The share of requests that were answered with 401 or 403, from 0 to 1.</summary>
+    public double Denied { get; init; }
+
     /// <summary>The caller's identity; empty when no proxy knows one.</summary>
     public string Identity { get; init; } = "";
 
@@ -59,7 +62,7 @@ internal sealed class TrafficWindow(TimeSpan length)
     {
         private readonly double[] _buckets = new double[LatencyBuckets.Count];
         private readonly SortedSet<string> _flags = new(StringComparer.Ordinal);
-        private double _requests, _errors, _bytes, _connections;
+        private double _requests, _errors, _denied, _bytes, _connections;
         private string _identity = "";
         private bool? _isMutualTls;
 
@@ -75,6 +78,7 @@ internal sealed class TrafficWindow(TimeSpan length)
             _bytes += (now.Bytes - (before?.Bytes ?? 0)) / seconds;
             var errors = now.Errors - (before?.Errors ?? 0);
             _errors += errors / seconds;
+            _denied += (now.Denied - (before?.Denied ?? 0)) / seconds;
             if (errors > 0) _flags.UnionWith(now.Flags);
             for (var i = 0; i < now.Buckets.Length; i++) _buckets[i] += (now.Buckets[i] - (before is { Buckets.Length: > 0 } ? before.Buckets[i] : 0)) / seconds;
         }
@@ -82,7 +86,7 @@ internal sealed class TrafficWindow(TimeSpan length)
         public CallRate Rate(Call call) => new(call, call.Protocol == "tcp" ? _connections : _requests, _requests > 0 ? _errors / _requests : 0,
             LatencyBuckets.Percentile(_buckets, 0.5), LatencyBuckets.Percentile(_buckets, 0.95), _bytes)
         {
-            Identity = _identity, IsMutualTls = _isMutualTls, Flags = _flags,
+            Denied = _requests > 0 ? _denied / _requests : 0, Identity = _identity, IsMutualTls = _isMutualTls, Flags = _flags,
         };
     }
 }

@@ -24,6 +24,7 @@ public sealed class TrafficTests
             istio_requests_total{Labels("source", "200")} 90
             istio_requests_total{Labels("source", "503")} 10
             istio_requests_total{Labels("destination", "200")} 90
+            istio_requests_total{Labels("destination", "403")} 10
             istio_request_duration_milliseconds_bucket{Labels("source", "200", ",le=\"5\"")} 45
             istio_request_duration_milliseconds_bucket{Labels("source", "200", ",le=\"+Inf\"")} 90
             istio_request_duration_milliseconds_sum{Labels("source", "200")} 450
@@ -35,6 +36,7 @@ public sealed class TrafficTests
         var (call, sums) = totals.Single(item => item.Key.BySource);
         Assert.Equal(new Call(new("buyer", "shop", "c1"), new("orders", "shop", "c2"), true, "http"), call);
         Assert.Equal((100, 10, "UF", null), (sums.Requests, sums.Errors, Assert.Single(sums.Flags), sums.IsMutualTls));
+        Assert.Equal((0, 10), (sums.Denied, totals.Single(item => !item.Key.BySource).Value.Denied));
         Assert.Equal((45, 90), (sums.Buckets[2], sums.Buckets[^1]));
         Assert.Equal((true, "spiffe://cluster.local/ns/shop/sa/buyer"), (totals.Single(item => !item.Key.BySource).Value.IsMutualTls, totals.Single(item => !item.Key.BySource).Value.Identity));
     }

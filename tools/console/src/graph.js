@@ -46,11 +46,11 @@ function style() {
 
 export const flowKey = flow => `${flow.from}>${flow.to}>${flow.protocol}`;
 
-export const flowText = flow => flow.protocol === 'tcp' ? `${bytes(flow.bytes)}` : flow.rate === 0 ? 'idle' : `${rate(flow.rate)}${flow.errors > 0 ? ` · ${percent(flow.errors)} errors` : ''}`;
+export const flowText = flow => flow.protocol === 'tcp' ? `${bytes(flow.bytes)}` : flow.rate === 0 ? 'idle' : `${rate(flow.rate)}${flow.errors > 0 ? ` · ${percent(flow.errors)} errors` : ''}${flow.denied > 0 ? ` · ${percent(flow.denied)} denied` : ''}`;
 
 const flowClass = flow => {
   const busy = flow.rate > 0 || flow.bytes > 0;
-  return [['direct', 'unknown'].includes(flow.way) ? '' : 'gateway', !busy ? 'idle' : flow.errors >= 0.05 ? 'bad' : flow.errors > 0 ? 'warn' : flow.security === 'plain' ? 'plain' : ''].filter(Boolean).join(' ');
+  return [['direct', 'unknown'].includes(flow.way) ? '' : 'gateway', !busy ? 'idle' : flow.errors >= 0.05 ? 'bad' : flow.errors > 0 || flow.denied > 0 ? 'warn' : flow.security === 'plain' ? 'plain' : ''].filter(Boolean).join(' ');
 };
 
 /** What is drawn, as Cytoscape's elements. */
@@ -62,7 +62,7 @@ function elements(model, labels) {
     for (const plane of cluster.controlPlanes)
       nodes.push({ id: `${cluster.context} plane ${plane.namespace}`, parent: cluster.context, classes: `plane ${plane.ready === 0 ? 'down' : plane.ready < plane.all ? 'degraded' : ''}`, label: `istiod ${plane.ready}/${plane.all}${plane.serves === cluster.name ? '' : `\nfor ${plane.serves}`}` });
     for (const gateway of cluster.gateways)
-      nodes.push({ id: `${cluster.context} gateway ${gateway.name}`, parent: cluster.context, classes: `gateway ${gateway.ready === 0 || gateway.addresses.length === 0 ? 'down' : ''}`, label: `gateway\n${gateway.addresses[0] ?? 'no address'}` });
+      nodes.push({ id: `${cluster.context} gateway ${gateway.name}`, parent: cluster.context, classes: `gateway ${gateway.ready === 0 || gateway.addresses.length === 0 ? 'down' : ''}`, label: `gateway${gateway.ready === 0 ? ': none ready' : ''}\n${gateway.addresses[0] ?? 'no address'}` });
   }
   const known = new Set(model.clusters.map(cluster => cluster.context));
   for (const service of model.services)
@@ -203,6 +203,6 @@ export class Graph {
 
 export const flowDetails = flow => [
   ['Requests', flow.protocol === 'tcp' ? '' : rate(flow.rate)], ['Connections', flow.protocol === 'tcp' ? rate(flow.rate) : ''], ['Bytes', flow.bytes > 0 ? bytes(flow.bytes) : ''],
-  ['Errors', flow.protocol === 'tcp' ? '' : percent(flow.errors)], ['Flags', flow.flags.join(', ')], ['Latency', flow.p50 == null ? '' : `${millis(flow.p50)} median, ${millis(flow.p95)} at the 95th percentile`],
+  ['Errors', flow.protocol === 'tcp' ? '' : percent(flow.errors)], ['Denied (401, 403)', flow.denied > 0 ? percent(flow.denied) : ''], ['Flags', flow.flags.join(', ')], ['Latency', flow.p50 == null ? '' : `${millis(flow.p50)} median, ${millis(flow.p95)} at the 95th percentile`],
   ['Protocol', flow.protocol], ['Security', securities[flow.security]], ['Caller', flow.identity], ['Way', { direct: 'direct', unknown: 'not known' }[flow.way] ?? `through ${flow.way}`],
 ];

@@ -55,7 +55,7 @@ function App() {
     </header>
     <main id="main">
       <h1 tabIndex={-1} ref={heading}>{state[0] === 'login' ? 'Log in' : title}</h1>
-      {state[0] === 'login' ? <LoginPage why={state[1]} onLogin={login} /> : state[0] === 'refused' ? <p role="alert">This page is closed: {state[1]}.</p> : <Page key={at.name} {...live} args={at.args} onRefresh={() => call('refresh')} />}
+      {state[0] === 'login' ? <LoginPage why={state[1]} onLogin={login} /> : state[0] === 'refused' ? <p role="alert">This page is closed: {state[1]}.</p> : <Page key={at.name === 'trace' ? location.hash : at.name} {...live} args={at.args} onRefresh={() => call('refresh')} />}
     </main>
     <footer>{live.notice && <span role="status">{live.notice} · </span>}<a href="licenses.txt">Licences</a></footer>
   </>;

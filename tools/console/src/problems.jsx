@@ -16,7 +16,7 @@ export function ProblemsPage({ problems, onRefresh }) {
     </div>
     <p class="summary" role="status">
       {problems.checks} checks at {clock(problems.verified)}; objects analyzed {problems.analyzed ? `at ${clock(problems.analyzed)}` : 'soon'}.
-      {' '}{problems.rows.length === 0 && problems.unverified.length === 0 ? problems.meshes > 1 ? `The clusters form ${problems.meshes} meshes, all healthy.` : 'The clusters form one mesh, and nothing is wrong.' : ''}
+      {' '}{problems.rows.length === 0 && problems.unverified.length === 0 ? `${problems.meshes > 1 ? `The clusters form ${problems.meshes} meshes` : 'The clusters form one mesh'}, and no check fails. If a call is slow or fails nevertheless, select its arrow in Topology, and trace it.` : ''}
     </p>
     {problems.unverified.length > 0 && <section class="withheld" aria-label="What you may not verify"><p><Badge kind="warn">Not everything was checked.</Badge> You may not read what the checks need:</p><ul>{problems.unverified.map(line => <li>{line}</li>)}</ul></section>}
     <ul class="problems" aria-label="Problems">{rows.map(row => <Problem row={row} />)}</ul>

@@ -3,7 +3,7 @@ import { call } from './connection.js';
 import { Graph, flowDetails, flowKey, flowText } from './graph.js';
 import { Badge, Choice, Facts, Table, clock, healths, link, millis, securities } from './parts.jsx';
 
-const isTroubled = (node, flows) => ['down', 'degraded'].includes(node.health) || flows.some(flow => (flow.from === node.id || flow.to === node.id) && flow.errors > 0);
+const isTroubled = (node, flows) => ['down', 'degraded'].includes(node.health) || flows.some(flow => (flow.from === node.id || flow.to === node.id) && (flow.errors > 0 || flow.denied > 0));
 
 /** What is left after the filters: services that match, and whoever calls them or is called by them. */
 function choose(topology, traffic, filter) {
@@ -32,7 +32,7 @@ export function TopologyPage({ topology, traffic, problems, viewer }) {
   const model = useMemo(() => topology && choose(topology, traffic, filter), [topology, traffic, filter]);
   if (!topology) return <p class="quiet" role="status">Reading the clusters…</p>;
   const namespaces = [...new Set(topology.services.map(service => service.namespace))].sort();
-  const errors = problems?.rows.filter(row => row.severity === 'error').length ?? 0;
+  const [errors, warnings] = ['error', 'warning'].map(severity => problems?.rows.filter(row => row.severity === severity).length ?? 0);
   const silent = Object.keys(traffic?.silent ?? {}).length;
   return <>
     <div class="bar">
@@ -48,7 +48,7 @@ export function TopologyPage({ topology, traffic, problems, viewer }) {
     </div>
     <p class="summary">
       {topology.clusters.length} {topology.clusters.length === 1 ? 'cluster' : 'clusters'}, {topology.services.length} services, {topology.clusters.reduce((sum, one) => sum + one.proxies, 0)} proxies{silent > 0 && <>, <Badge kind="warn">{silent} do not answer</Badge></>}
-      {errors > 0 ? <>; <a href="#/problems"><Badge kind="bad">{errors} {errors === 1 ? 'error' : 'errors'}</Badge></a></> : problems ? '; no errors' : ''} · {topology.isPart ? 'asking the control planes…' : `read at ${clock(topology.read)}`}
+      {errors > 0 ? <>; <a href="#/problems"><Badge kind="bad">{errors} {errors === 1 ? 'error' : 'errors'}</Badge></a></> : problems ? '; no errors' : ''}{warnings > 0 && <>, <a href="#/problems"><Badge kind="warn">{warnings} {warnings === 1 ? 'warning' : 'warnings'}</Badge></a></>} · {topology.isPart ? 'asking the control planes…' : `read at ${clock(topology.read)}`}
     </p>
     <Source topology={topology} traffic={traffic} />
     <Missing topology={topology} silent={traffic?.silent ?? {}} notes={viewer?.notes ?? []} />
@@ -128,7 +128,7 @@ function Picture({ model, selected, onSelect }) {
 function Legend() {
   return <ul class="legend" aria-label="Legend">
     <li><i class="line ok" />mutual TLS, direct</li><li><i class="line ok dashed" />through a gateway</li><li><i class="line plain" />plain text</li>
-    <li><i class="line warn" />some errors</li><li><i class="line bad" />5 % errors or more</li><li><i class="line idle" />idle</li><li><i class="line watch" />control plane watches cluster</li>
+    <li><i class="line warn" />some errors or denials</li><li><i class="line bad" />5 % errors or more</li><li><i class="line idle" />idle</li><li><i class="line watch" />control plane watches cluster</li>
   </ul>;
 }
 

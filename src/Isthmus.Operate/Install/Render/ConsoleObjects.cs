@@ -77,8 +77,8 @@ internal static class ConsoleObjects
             ["args"] = Strings([.. args]),
             ["ports"] = ports,
             ["readinessProbe"] = new JsonObject { ["httpGet"] = new JsonObject { ["path"] = "/ready", ["port"] = ReadyPort }, ["periodSeconds"] = 2, ["timeoutSeconds"] = 5 },
-            // As './isthmus console' sets it: compiling hot code a second time takes more memory than it saves time.
-            ["env"] = new JsonArray(IstiodObjects.Value("DOTNET_TC_CallCounting", "0")),
+            // As './isthmus console' sets them: compiling hot code a second time takes more memory than it saves time, and so does collecting garbage seldom.
+            ["env"] = new JsonArray(IstiodObjects.Value("DOTNET_TC_CallCounting", "0"), IstiodObjects.Value("DOTNET_GCgen0size", "200000")),
             ["resources"] = new JsonObject { ["requests"] = new JsonObject { ["cpu"] = "50m", ["memory"] = "96Mi" }, ["limits"] = new JsonObject { ["memory"] = "512Mi" } },
             ["securityContext"] = new JsonObject
             {

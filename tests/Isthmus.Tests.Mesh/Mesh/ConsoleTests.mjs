@@ -95,6 +95,8 @@ async function topology() {
   await page.evaluate(async () => { for (let i = 0; i < 5; i++) await new Promise(requestAnimationFrame); });
   assert.deepEqual(await covered(), [], 'labels of arrows cover titles of clusters');
   await page.setViewportSize(wide);
+  // Callers' proxies are asked for the way of their calls; until they answer, arrows are drawn as direct.
+  await until(() => document.querySelector('.canvas')._cyreg.cy.edges('.gateway').length >= 2);
   await picture('phone', narrow, 'dark');
   await page.getByRole('button', { name: 'List' }).click();
   for (const table of ['Clusters', 'Calls', 'Services']) await page.getByRole('table', { name: table }).waitFor();

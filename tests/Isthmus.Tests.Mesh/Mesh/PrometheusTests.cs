@@ -36,12 +36,14 @@ public sealed class PrometheusTests(PlacedMeshRig mesh) : IDisposable
         await MeshRig.UntilAsync(() => QueryAsync("count(up == 0) or vector(0)"), answer => Value(answer) == 0 && Results(answer).Count > 0, "all targets are scraped");
         await MeshRig.UntilAsync(() => QueryAsync("count(up)"), answer => Value(answer) >= 8, "proxies and control planes of both clusters are scraped");
         var graph = $"sum by ({GraphLabels}) (rate(istio_requests_total{{reporter=\"source\", destination_service=\"{Service}\"}}[1m])) > 0";
-        var edges = Results(await MeshRig.UntilAsync(async () =>
+        // A counter has a rate when two scrapes saw it differ, and each proxy is scraped at a time of its own: calls go on until both reporters of the four ways have one.
+        await MeshRig.UntilAsync(async () =>
         {
             foreach (var cluster in MeshRig.Clusters)
                 await mesh.ScriptAsync(cluster, "sample", "deployment/sleep", "sleep", "for i in $(seq 10); do curl -sS -o /dev/null helloworld.sample:5000/hello; done");
-            return await QueryAsync(graph);
-        }, answer => Results(answer).Select(edge => (edge!["metric"]!["source_cluster"]!.ToString(), edge["metric"]!["destination_cluster"]!.ToString())).Distinct().Count() == 4, "each cluster calls both"));
+            return await QueryAsync($"count(sum by (reporter, source_cluster, destination_cluster) (rate(istio_requests_total{{source_workload=\"sleep\", destination_service=\"{Service}\"}}[1m])) > 0)");
+        }, answer => Value(answer) == 8, "each cluster calls both");
+        var edges = Results(await QueryAsync(graph));
         foreach (var edge in edges)
         {
             var labels = edge!["metric"]!.AsObject();

@@ -19,8 +19,10 @@ public sealed class CaptureInNamespaceTests
 
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
 
-    [Fact]
-    public async Task Each_kind_of_connection_goes_where_it_should_also_after_loading_twice()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Each_kind_of_connection_goes_where_it_should_also_after_loading_twice(bool besideLegacyRules)
     {
         await using var network = TestNetwork.Create();
         var node = await network.NodeAsync(1);
@@ -28,8 +30,10 @@ public sealed class CaptureInNamespaceTests
         var other = await node.PodAsync("10.244.0.6");
         other.ServeTcp(9000, "other");
         foreach (var (port, name) in new[] { (15001, "outbound"), (15006, "inbound"), (15020, "agent"), (8080, "app") }) pod.ServeTcp(port, name);
+        if (besideLegacyRules) await LoadLegacyAsync(node.Self, pod);
         await LoadAsync(pod);
 
+        if (besideLegacyRules) Assert.Equal("other", await AskMarkedAsync(pod, "10.96.0.99", 7, null));
         Assert.Equal("outbound 10.244.0.5", await pod.AskAsync("10.244.0.6", 9000));
         Assert.Equal("app 10.244.0.5", await pod.AskAsync("10.244.0.5", 8080));
         Assert.Equal("app 127.0.0.1", await pod.AskAsync("127.0.0.1", 8080));
@@ -70,6 +74,18 @@ public sealed class CaptureInNamespaceTests
     {
         var rules = CaptureRules.Write(CaptureFlags.Read(Flags, new Dictionary<string, string>()), CaptureHost.Read() with { NameServers = [NameServer] });
         for (var i = 0; i < 2; i++) await NamespaceThread.Run(pod.Handle, () => Nft.LoadAsync(rules, Stop));
+    }
+
+    /// <summary>What a host has whose tools write with iptables-legacy: NAT on the node, as kube-proxy writes it, and in the Pod.</summary>
+    private static async Task LoadLegacyAsync(TestPod node, TestPod pod)
+    {
+        var packages = Path.GetFullPath(Path.Combine(Path.GetDirectoryName(LabRig.FindProgram())!, "../../../networks"));
+        var libraries = Directory.GetDirectories(Path.Combine(packages, "usr/lib"), "*-linux-gnu").Single();
+        string[] command = ["XTABLES_LOCKFILE=/dev/null", $"LD_LIBRARY_PATH={libraries}", $"XTABLES_LIBDIR={libraries}/xtables", Path.Combine(packages, "usr/sbin/iptables-legacy"), "-t", "nat"];
+        var said = await node.RunAsync("env", [.. command, "-S", "OUTPUT"]);
+        Assert.SkipWhen(said.Contains("can't initialize iptables table", StringComparison.Ordinal), $"the kernel lacks the older tables: {said}");
+        Assert.Equal("", await node.RunAsync("env", [.. command, .. "-A PREROUTING -d 10.96.0.99 -p tcp --dport 7 -j DNAT --to-destination 10.244.0.6:9000".Split(' ')]));
+        Assert.Equal("", await pod.RunAsync("env", [.. command, .. "-A OUTPUT -d 10.96.0.98 -j ACCEPT".Split(' ')]));
     }
 
     /// <summary>The first word that the server sends to a socket with the proxy's mark.</summary>

@@ -33,6 +33,7 @@ function style() {
     { selector: 'edge.across', style: { 'curve-style': 'unbundled-bezier', 'control-point-distances': 'data(bend)', 'text-margin-y': 'data(shift)', 'control-point-weights': 0.5 } },
     { selector: 'edge.labelled', style: { label: 'data(label)' } },
     { selector: 'edge.gateway', style: { 'line-style': 'dashed', 'line-dash-pattern': [9, 5] } },
+    { selector: 'edge.unknown', style: { 'line-style': 'dotted' } },
     { selector: 'edge.plain', style: { 'line-color': accent, 'target-arrow-color': accent } },
     { selector: 'edge.idle', style: { 'line-color': line, 'target-arrow-color': line } },
     { selector: 'edge.warn', style: { 'line-color': warn, 'target-arrow-color': warn } },
@@ -50,7 +51,7 @@ export const flowText = flow => flow.protocol === 'tcp' ? `${bytes(flow.bytes)}`
 
 const flowClass = flow => {
   const busy = flow.rate > 0 || flow.bytes > 0;
-  return [['direct', 'unknown'].includes(flow.way) ? '' : 'gateway', !busy ? 'idle' : flow.errors >= 0.05 ? 'bad' : flow.errors > 0 || flow.denied > 0 ? 'warn' : flow.security === 'plain' ? 'plain' : ''].filter(Boolean).join(' ');
+  return [flow.way === 'direct' ? '' : flow.way === 'unknown' ? 'unknown' : 'gateway', !busy ? 'idle' : flow.errors >= 0.05 ? 'bad' : flow.errors > 0 || flow.denied > 0 ? 'warn' : flow.security === 'plain' ? 'plain' : ''].filter(Boolean).join(' ');
 };
 
 /** What is drawn, as Cytoscape's elements. */

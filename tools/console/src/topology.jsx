@@ -127,7 +127,7 @@ function Picture({ model, selected, onSelect }) {
 
 function Legend() {
   return <ul class="legend" aria-label="Legend">
-    <li><i class="line ok" />mutual TLS, direct</li><li><i class="line ok dashed" />through a gateway</li><li><i class="line plain" />plain text</li>
+    <li><i class="line ok" />mutual TLS, direct</li><li><i class="line ok dashed" />through a gateway</li><li><i class="line ok dotted" />way not known</li><li><i class="line plain" />plain text</li>
     <li><i class="line warn" />some errors or denials</li><li><i class="line bad" />5 % errors or more</li><li><i class="line idle" />idle</li><li><i class="line watch" />control plane watches cluster</li>
   </ul>;
 }

@@ -75,7 +75,7 @@ public static class OwnCodes
         "Calls go to a subset that the control plane of another network does not define, so that its gateways refuse them.", "Apply the DestinationRule in that cluster as well.");
 
     public static readonly AnalysisCode PoliciesDiffer = new("ISM1422", "PoliciesDiffer", Severity.Warning,
-        "A security policy is missing in a cluster with workloads that it selects, or differs there. Calls are checked, or not, depending on the cluster where they end.", "Apply the same policy in all clusters with a control plane of their own.");
+        "A security policy is missing in a cluster with workloads that it selects, or differs there. Calls are checked, or not, depending on the cluster where they end.", "Apply the same policy in all clusters with a control plane of their own, or delete it where it is wrong.");
 
     public static readonly AnalysisCode TelemetryLost = new("ISM1423", "TelemetryLost", Severity.Warning,
         "Proxies lose spans or access logs: their collector is away, too slow, or answers with errors. Traffic is not affected. The control planes say so while it lasts; the analysis of files cannot know it.",

@@ -24,7 +24,7 @@ public static class PoliciesDiffer
             select OwnCodes.PoliciesDiffer.At(pair.Far.Cluster, name, "spec", named
                     ? $"differs from that of {pair.Near.Cluster.Context}, and selects {reached.Name} here: what is accepted depends on the cluster where a call ends"
                     : $"does not exist in {pair.Far.Cluster.Context}, where it would select {reached.Name}: calls that end there are not subject to it",
-                named ? "make them the same" : $"apply {name} of {pair.Near.Cluster.Context} in {pair.Far.Cluster.Context} as well"));
+                named ? "make them the same" : $"if calls are to be subject to it, apply {name} of {pair.Near.Cluster.Context} in {pair.Far.Cluster.Context} as well; if not, delete it in {pair.Near.Cluster.Context}"));
 
     private sealed record Pair(ConfigCluster Near, ConfigCluster Far, bool IsFirst);
 

@@ -26,6 +26,9 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
     /// changing.</summary>
     private const int MostRounds = 8;
 
+    /// <summary>How often the clusters are read, if the caller comes or goes meanwhile.</summary>
+    private const int MostReads = 3;
+
     /// <summary>What precedes the Service of the gateway at which a call from outside enters.</summary>
     private const string EntryPrefix = "gateway/";
 
@@ -37,6 +40,19 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
     }
 
     public async Task<CallTrace> RunAsync(TraceRequest request, CancellationToken stop)
+    {
+        TraceFacts? facts = null;
+        for (var reads = 0; facts is null && reads < MostReads; reads++) facts = await ReadAsync(request, stop);
+        if (facts is null) throw new ProblemException($"Pod {request.Pod} in {clusters[0].Name}", "was created or deleted while the cluster was read", "repeat the command when its workload is rolled out");
+        var trace = await WalkAsync(facts, request, stop);
+        if (trace.Succeeds) return trace;
+        var host = request.Target.Host;
+        var named = facts.Host(host, facts.Client.Namespace)?.Fqdn ?? host;
+        return trace with { Changes = RecentChanges.For(trace, await RecentChanges.AskAsync(facts, named, _clients, stop)).ToValueList(), At = time.GetUtcNow() };
+    }
+
+    /// <summary>What the clusters and the caller's proxy say; null if the caller is not among the Pods that were read.</summary>
+    private async Task<TraceFacts?> ReadAsync(TraceRequest request, CancellationToken stop)
     {
         var home = clusters[0].Name;
         var host = request.Target.Host;
@@ -53,11 +69,11 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
             Sent = request.Sent, TakenAt = clusters[0].StandIn?.TakenAt, Entry = entering.Length > 0 && objects[0].Service(ns, entering) is { } service ? new(objects[0], service) : null,
         };
         if (facts.Home.Error.Length > 0) throw new ProblemException($"cluster {home}", facts.Home.Error);
-        if (pod.Length > 0 && ClusterObjects.Sidecar(facts.ClientPod) is not null) Take(facts, client, await inspecting);
-        var trace = await WalkAsync(facts, request, stop);
-        if (trace.Succeeds) return trace;
-        var named = facts.Host(host, ns)?.Fqdn ?? host;
-        return trace with { Changes = RecentChanges.For(trace, await RecentChanges.AskAsync(facts, named, _clients, stop)).ToValueList(), At = time.GetUtcNow() };
+        if (pod.Length == 0) return facts;
+        // The list of Pods and the look-up are two answers of a cluster that changes.
+        if (!facts.Home.Pods.Any(one => one.Metadata.Name == pod && one.Metadata.Namespace == ns)) return null;
+        if (ClusterObjects.Sidecar(facts.ClientPod) is not null) Take(facts, client, await inspecting);
+        return facts;
     }
 
     /// <summary>The Service of a gateway that is named in place of a caller; null when a Pod is.</summary>

@@ -106,7 +106,7 @@ public sealed class IngressCallTests(LoopbackMeshRig mesh, FaultyServices servic
                 CertificateChainPolicy = trusted is null ? null : new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, CustomTrustStore = { trusted }, RevocationMode = X509RevocationMode.NoCheck },
             },
         };
-        using var http = new HttpClient(handler) { Timeout = TimeSpan.FromSeconds(10) };
+        using var http = new HttpClient(handler);
         using var response = await http.GetAsync(new Uri($"{scheme}://{host}{path}"), Stop);
         return $"{(int)response.StatusCode} {await response.Content.ReadAsStringAsync(Stop)}";
     }

@@ -21,8 +21,8 @@ public sealed class ProbeTests(LoopbackMeshRig mesh)
     public async Task Each_cluster_calls_each_and_nothing_stays_behind()
     {
         // A run on this machine that was killed, one on another machine that still may run, and one whose time is over.
-        await LeaveAsync("isthmus-probe-killed", $"{Environment.MachineName}/{Environment.ProcessId}/1", TimeProvider.System.GetUtcNow().AddMinutes(2));
-        await LeaveAsync("isthmus-probe-elsewhere", "elsewhere/1/1", TimeProvider.System.GetUtcNow().AddMinutes(2));
+        await LeaveAsync("isthmus-probe-killed", $"{Environment.MachineName}/{Environment.ProcessId}/1", TimeProvider.System.GetUtcNow().AddHours(1));
+        await LeaveAsync("isthmus-probe-elsewhere", "elsewhere/1/1", TimeProvider.System.GetUtcNow().AddHours(1));
         await LeaveAsync("isthmus-probe-old", "elsewhere/1/1", TimeProvider.System.GetUtcNow().AddMinutes(-2));
         var calls = await ProbeAsync(Stop);
         Assert.Equal(12, calls.Count);

@@ -58,15 +58,17 @@ public sealed partial class SnapshotTests(LoopbackMeshRig mesh, FaultyServices s
         await mesh.UntilAsync(async () => TraceText.Write(await TraceAsync(await mesh.PackAsync(), "$caller", "$both:18081/hello"), details: false),
             text => text.Contains("? call", StringComparison.Ordinal) && text.Contains("not made: the clusters are those of a snapshot of ", StringComparison.Ordinal) && text.Contains("✔ The call would get through; it was not made.", StringComparison.Ordinal),
             "the call is not made");
-        var pack = await mesh.PackAsync();
+        // The proxies were asked when the pack was made.
+        MeshPack pack = null!;
+        await mesh.UntilAsync(async () =>
+        {
+            pack = await mesh.PackAsync();
+            var checks = (await Verification.RunAsync([.. pack.Contexts.Select(pack.Access)], WellKnown.SystemNamespace, pack.Time, Stop)).Checks;
+            return string.Join('\n', checks.Where(check => check.What == "path to gateway").Select(path => path is { IsKnown: true, Problem: null } ? "known" : path.Found));
+        }, paths => paths == "known\nknown", "the path to each gateway is in the pack");
         var outside = TraceText.Write(await TraceAsync(pack, "$caller", $"{services.Name("outside")}.example.com"), details: false);
         Assert.Contains("what a DNS server outside answers is not in the snapshot", outside, StringComparison.Ordinal);
         Assert.Contains("? The configuration shows no failure, but 1 hop is not known", outside, StringComparison.Ordinal);
-        var checks = (await Verification.RunAsync([.. pack.Contexts.Select(pack.Access)], WellKnown.SystemNamespace, pack.Time, Stop)).Checks;
-        // The proxies were asked when the pack was made.
-        var paths = checks.Where(check => check.What == "path to gateway").ToList();
-        Assert.Equal(2, paths.Count);
-        Assert.All(paths, path => Assert.True(path is { IsKnown: true, Problem: null }, path.Found));
     }
 
     [Fact]

@@ -81,7 +81,7 @@ internal sealed class LabRig : IAsyncDisposable
         var begun = TimeProvider.System.GetTimestamp();
         while (!holds())
         {
-            Assert.True(TimeProvider.System.GetElapsedTime(begun) < TimeSpan.FromSeconds(10), $"not within 10 s: {what}");
+            Assert.True(TimeProvider.System.GetElapsedTime(begun) < TimeSpan.FromSeconds(60), $"not within 60 s: {what}");
             await Task.Delay(20, TestContext.Current.CancellationToken);
         }
     }
@@ -101,7 +101,7 @@ internal sealed class LabRig : IAsyncDisposable
     internal Process BeginKubectl(params string[] arguments) => Process.Start(Prepare("kubectl", arguments, null))!;
 
     /// <summary>Repeats a query until the answer contains <paramref name="words"/>.</summary>
-    internal static async Task<string> UntilAsync(Func<Task<Outcome>> ask, string words, double seconds = 30)
+    internal static async Task<string> UntilAsync(Func<Task<Outcome>> ask, string words, double seconds = 60)
     {
         var begun = TimeProvider.System.GetTimestamp();
         while (true)

@@ -75,9 +75,9 @@ public sealed class NodeNetworkTests
         var one = await network.NodeAsync(1);
         var two = await network.NodeAsync(2);
         var a = await one.PodAsync("10.244.0.10");
-        Assert.Equal("ConnectionRefused", await a.AskAsync("10.96.7.7", 80, 30));
-        Assert.Equal("ConnectionRefused", await one.Self.AskAsync("10.96.7.7", 80, 30));
-        Assert.Equal("ConnectionRefused", await two.Self.AskAsync("172.18.201.9", 80, 30));
+        Assert.Equal("ConnectionRefused", await a.AskAsync("10.96.7.7", 80));
+        Assert.Equal("ConnectionRefused", await one.Self.AskAsync("10.96.7.7", 80));
+        Assert.Equal("ConnectionRefused", await two.Self.AskAsync("172.18.201.9", 80));
     }
 
     [Fact]

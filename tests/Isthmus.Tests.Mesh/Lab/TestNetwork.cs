@@ -160,7 +160,8 @@ internal sealed class TestPod(NamespaceHandle handle, IPAddress address) : IDisp
     }
 
     /// <summary>The server's answer, or the name of the error.</summary>
-    internal async Task<string> AskAsync(string server, int port, double seconds = 2)
+    /// <param name="seconds">How long an answer may take; short only where none may come.</param>
+    internal async Task<string> AskAsync(string server, int port, double seconds = 30)
     {
         using var socket = NamespaceThread.Run(handle, () => new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp));
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);

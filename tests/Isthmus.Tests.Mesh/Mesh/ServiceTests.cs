@@ -80,6 +80,8 @@ public sealed class ServiceTests(PlacedMeshRig mesh)
     public async Task Only_TLS_passes_between_the_networks()
     {
         await ShopAsync();
+        await HearsAsync("curl -sS -m 5 mirror.shop:8000/headers", "X-Forwarded-Client-Cert");
+        await HearsAsync("exec 3<>/dev/tcp/wire.shop/7001; echo one >&3; timeout 5 head -1 <&3", "from-cluster2 one");
         var (trace, answers) = await MeshTrace.RunAsync(await mesh.LabAsync(), async () =>
             await AskAsync("curl -sS -m 5 mirror.shop:8000/headers; exec 3<>/dev/tcp/wire.shop/7001; echo one >&3; timeout 5 head -1 <&3"));
         Assert.Contains("X-Forwarded-Client-Cert", answers);

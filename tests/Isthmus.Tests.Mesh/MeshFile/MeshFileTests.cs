@@ -1,4 +1,5 @@
 using Isthmus.Tests.Mesh.Guides;
+using Isthmus.Tests.Mesh.Mesh;
 using Xunit;
 
 namespace Isthmus.Tests.Mesh.MeshFile;
@@ -60,7 +61,7 @@ public sealed class MeshFileTests
             await ExpectAsync(shell, 0, "Mesh mesh1 matches the file", "isthmus mesh up -y -f mesh.yaml");
             await ExpectAsync(shell, 0, "No difference", "isthmus mesh diff -f mesh.yaml");
             await ExpectAsync(shell, 0, "Mesh mesh1 removed", "isthmus mesh down -y -f mesh.yaml");
-            Same(bare, await ReadAsync(shell), "mesh down leaves something behind");
+            await SameAsync(bare, shell, read => read, "mesh down leaves something behind");
         }
     }
 
@@ -75,15 +76,15 @@ public sealed class MeshFileTests
         await shell.TypeAsync(blocks[1..]);
         var byHand = await ReadAsync(shell);
         await ExpectAsync(shell, 0, "Uninstall complete", string.Join(" && ", Clusters.Select(cluster => $"isthmus uninstall -y --purge --context={cluster} && kubectl --context={cluster} delete namespace istio-system")));
-        Same(bare, await ReadAsync(shell), "uninstall --purge and the namespace's end leave something behind");
+        await SameAsync(bare, shell, read => read, "uninstall --purge and the namespace's end leave something behind");
 
         await ExpectAsync(shell, 0, "no mesh in cluster1", $"isthmus mesh template {topology} > mesh.yaml && isthmus mesh down -f mesh.yaml");
         await ExpectAsync(shell, 1, "Cancelled.", "echo n | isthmus mesh up -f mesh.yaml");
         await ExpectAsync(shell, 0, "Mesh mesh1 matches the file", "echo y | isthmus mesh up -f mesh.yaml");
-        Same(Installed(byHand), Installed(await ReadAsync(shell)), "guide and file make different objects");
+        await SameAsync(Installed(byHand), shell, Installed, "guide and file make different objects");
         await DriftAsync(shell);
         await ExpectAsync(shell, 0, "Mesh mesh1 removed", "isthmus mesh down -y -f mesh.yaml");
-        Same(bare, await ReadAsync(shell), "mesh down leaves something behind");
+        await SameAsync(bare, shell, read => read, "mesh down leaves something behind");
     }
 
     /// <summary>A change by somebody else is reported and reverted, and nothing else changes.</summary>
@@ -117,13 +118,13 @@ public sealed class MeshFileTests
         return [.. all];
     }
 
-    private static void Same(ClusterObjects[] one, ClusterObjects[] other, string what)
+    /// <summary>Waits until the clusters have these objects: what belongs to deleted ones goes, and what controllers make comes, in the background.</summary>
+    /// <param name="part">What counts of the objects that are read.</param>
+    private static Task SameAsync(ClusterObjects[] one, GuideShell shell, Func<ClusterObjects[], ClusterObjects[]> part, string what)
     {
-        foreach (var (before, after, cluster) in one.Zip(other, Clusters))
-        {
-            Assert.True(before.Count > 20, $"only {before.Count} objects were found in {cluster}");
-            Assert.True(before.Differences(after) is "", $"{what} in {cluster}:\n{before.Differences(after)}");
-        }
+        foreach (var (before, cluster) in one.Zip(Clusters)) Assert.True(before.Count > 20, $"only {before.Count} objects were found in {cluster}");
+        return MeshRig.UntilAsync(async () => string.Concat(one.Zip(part(await ReadAsync(shell)), Clusters)
+            .Select(both => both.First.Differences(both.Second) is { Length: > 0 } differences ? $"{what} in {both.Third}:\n{differences}\n" : "")), text => text.Length == 0, what);
     }
 
     /// <summary>

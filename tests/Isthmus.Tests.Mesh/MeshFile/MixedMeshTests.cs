@@ -1,4 +1,5 @@
 using Isthmus.Tests.Mesh.Guides;
+using Isthmus.Tests.Mesh.Mesh;
 using Xunit;
 
 namespace Isthmus.Tests.Mesh.MeshFile;
@@ -104,7 +105,8 @@ public sealed class MixedMeshTests
         Assert.Contains("No difference", await ExpectAsync(shell, "isthmus mesh diff -f mesh.yaml"), StringComparison.Ordinal);
         await ExpectAsync(shell, string.Join('\n', clusters.Select(cluster => $"kubectl --context={cluster} apply -f {cluster}.yaml")));
         await ExpectAsync(shell, string.Join('\n', clusters.Select(cluster => $"kubectl --context={cluster} -n mixed rollout status deployment tide --timeout=100s")));
-        Assert.Contains("The clusters form one mesh", await ExpectAsync(shell, $"isthmus verify --contexts {string.Join(',', clusters)}"), StringComparison.Ordinal);
+        // What the new Pods changed is on its way for a moment.
+        await MeshRig.UntilAsync(() => ExpectAsync(shell, $"isthmus verify --contexts {string.Join(',', clusters)}"), text => text.Contains("The clusters form one mesh", StringComparison.Ordinal), "verify is content");
     }
 
     /// <summary>Changes take a moment to pass between clusters: each caller repeats its call until it has reached all, for

@@ -103,15 +103,15 @@ public sealed class CaptureInNamespaceTests
         using var socket = NamespaceThread.Run(pod.Handle, () => tcp
             ? new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp)
             : new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp));
-        await socket.ConnectAsync(new IPEndPoint(NameServer, 53), Stop).AsTask().WaitAsync(TimeSpan.FromSeconds(5), Stop);
+        await socket.ConnectAsync(new IPEndPoint(NameServer, 53), Stop);
         if (tcp)
         {
             await using var stream = new NetworkStream(socket);
             await TcpFraming.WriteAsync(stream, query, Stop);
-            return (await TcpFraming.ReadAsync(stream, Stop).AsTask().WaitAsync(TimeSpan.FromSeconds(5), Stop))!;
+            return (await TcpFraming.ReadAsync(stream, Stop))!;
         }
         await socket.SendAsync(query, Stop);
         var buffer = new byte[512];
-        return buffer[..await socket.ReceiveAsync(buffer, Stop).AsTask().WaitAsync(TimeSpan.FromSeconds(5), Stop)];
+        return buffer[..await socket.ReceiveAsync(buffer, Stop)];
     }
 }

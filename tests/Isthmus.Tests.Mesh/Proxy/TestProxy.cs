@@ -106,7 +106,7 @@ internal sealed class MemoryLog : Stream
         }
         try
         {
-            return await found.Task.WaitAsync(TimeSpan.FromSeconds(10), stop);
+            return await found.Task.WaitAsync(TimeSpan.FromSeconds(60), stop);
         }
         catch (TimeoutException)
         {

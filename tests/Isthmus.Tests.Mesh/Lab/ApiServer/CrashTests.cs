@@ -31,7 +31,7 @@ public sealed class CrashTests : IAsyncLifetime
         using var pem = X509Certificate2.CreateFromPem(certificate, key);
         var handler = new SocketsHttpHandler { SslOptions = { RemoteCertificateValidationCallback = (_, _, _, _) => true } };
         handler.SslOptions.ClientCertificates = [X509CertificateLoader.LoadPkcs12(pem.Export(X509ContentType.Pkcs12), null)];
-        _client = new(handler) { BaseAddress = new Uri($"https://127.0.0.1:{_port}"), Timeout = TimeSpan.FromSeconds(10) };
+        _client = new(handler) { BaseAddress = new Uri($"https://127.0.0.1:{_port}"), Timeout = TimeSpan.FromSeconds(60) };
     }
 
     public ValueTask DisposeAsync()
@@ -80,10 +80,13 @@ public sealed class CrashTests : IAsyncLifetime
     private async Task VerifyWatchAsync(ConcurrentDictionary<string, long> acknowledged)
     {
         var middle = acknowledged.Values.Order().ElementAt(acknowledged.Count / 2);
-        var text = await _client.GetStringAsync($"{Maps}?watch=1&timeoutSeconds=1&resourceVersion={middle}", Stop);
-        var seen = text.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => JsonNode.Parse(line)!["object"]!)
-            .ToDictionary(o => (string)o["metadata"]!["name"]!, Version);
-        foreach (var (name, version) in acknowledged.Where(pair => pair.Value > middle)) Assert.Equal(version, seen[name]);
+        var missed = acknowledged.Where(pair => pair.Value > middle).ToDictionary();
+        using var changes = new StreamReader(await _client.GetStreamAsync($"{Maps}?watch=1&timeoutSeconds=60&resourceVersion={middle}", Stop));
+        while (missed.Count > 0)
+        {
+            var changed = JsonNode.Parse(await changes.ReadLineAsync(Stop) ?? throw new Xunit.Sdk.XunitException($"the watch ends without {string.Join(", ", missed.Keys)}"))!["object"]!;
+            if (missed.Remove((string)changed["metadata"]!["name"]!, out var version)) Assert.Equal(version, Version(changed));
+        }
     }
 
     private async Task WriteAsync(string prefix, ConcurrentDictionary<string, long> acknowledged, CancellationToken stop)

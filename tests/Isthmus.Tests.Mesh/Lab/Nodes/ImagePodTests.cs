@@ -112,7 +112,7 @@ public sealed class ImagePodTests
         Assert.Empty(System.IO.Directory.EnumerateFileSystemEntries(outside));
         // A volume where the image has a file cannot be mounted; the Pod says so.
         rig.Apply(Pod("b", "bad:1", "volumeMounts: [{name: v, mountPath: /mnt/x}]", "volumes: [{name: v, emptyDir: {}}]"));
-        await Until(() => Task.FromResult(rig.Api.Events.Any(one => (string?)one["involvedObject"]?["name"] == "b" && ((string?)one["message"] ?? "").Contains("/mnt", StringComparison.Ordinal))));
+        await EventAsync(rig, one => (string?)one["involvedObject"]?["name"] == "b" && ((string?)one["message"] ?? "").Contains("/mnt", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -125,7 +125,7 @@ public sealed class ImagePodTests
         Assert.Contains("is not present with pull policy of Never", (string?)status["containerStatuses"]![0]!["state"]!["waiting"]!["message"], StringComparison.Ordinal);
         status = await rig.StatusAsync("absent", one => one["containerStatuses"]?[0]?["state"]?["waiting"]?["reason"]?.ToString() is "ErrImagePull" or "ImagePullBackOff");
         Assert.Contains("isthmus lab image load", (string?)status["containerStatuses"]![0]!["state"]!["waiting"]!["message"], StringComparison.Ordinal);
-        await Until(() => Task.FromResult(rig.Api.Events.Any(one => ((string?)one["message"] ?? "").Contains("Load it with 'isthmus lab image load FILE.tar'", StringComparison.Ordinal))));
+        await EventAsync(rig, one => ((string?)one["message"] ?? "").Contains("Load it with 'isthmus lab image load FILE.tar'", StringComparison.Ordinal));
         Load(rig, "later:1", """{"Entrypoint": ["/tools/sleep", "1000"]}""");
         await rig.ReadyAsync("never");
         await rig.ReadyAsync("absent");

@@ -89,7 +89,7 @@ internal sealed class NodeRig : IAsyncDisposable
         return pod;
     }
 
-    internal async Task<JsonObject> StatusAsync(string pod, Func<JsonObject, bool> wanted, double seconds = 20)
+    internal async Task<JsonObject> StatusAsync(string pod, Func<JsonObject, bool> wanted, double seconds = 60)
     {
         var clock = Stopwatch.StartNew();
         while (clock.Elapsed.TotalSeconds < seconds)

@@ -45,12 +45,15 @@ internal static class PodSteps
         Status = System.Text.Json.JsonSerializer.Deserialize(new JsonObject { ["status"] = status.DeepClone() }, KubeJson.Of<Pod>())!.Status,
     };
 
+    /// <summary>Waits for an event: they are written in the background, in any case after what they tell of.</summary>
+    internal static Task EventAsync(NodeRig rig, Func<JsonObject, bool> wanted) => Until(() => Task.FromResult(rig.Api.Events.Any(wanted)));
+
     internal static async Task Until(Func<Task<bool>> holds)
     {
         var clock = Stopwatch.StartNew();
         while (!await holds())
         {
-            Assert.True(clock.Elapsed.TotalSeconds < 15, "it never held");
+            Assert.True(clock.Elapsed.TotalSeconds < 60, "it never held");
             await Task.Delay(10, TestContext.Current.CancellationToken);
         }
     }

@@ -18,7 +18,7 @@ public sealed class PodTests
         Assert.StartsWith("10.244.0.", (string?)status["podIP"], StringComparison.Ordinal);
         Assert.StartsWith("isthmus://", (string?)status["containerStatuses"]![0]!["containerID"], StringComparison.Ordinal);
         await Until(async () => await rig.LogAsync("a", "main") is var log && log.Contains("hello\n") && log.Contains("oops\n"));
-        await Until(() => Task.FromResult(rig.Api.Events.Any(e => (string?)e["reason"] == "Started")));
+        await EventAsync(rig, e => (string?)e["reason"] == "Started");
         Assert.Equal((0, "a\n"), await rig.ExecAsync("a", "main", "hostname"));
         var (_, addresses) = await rig.ExecAsync("a", "main", "ip", "-o", "-4", "addr", "show", "eth0");
         Assert.Contains((string)status["podIP"]!, addresses, StringComparison.Ordinal);
@@ -259,7 +259,7 @@ public sealed class PodTests
         rig.Apply(Yaml("a", "python3 -m http.server 8080 --directory /tmp", """
                 ports: [{name: web, containerPort: 8080}]
                 readinessProbe: {httpGet: {path: /ok, port: web}, periodSeconds: 1, failureThreshold: 1}
-                livenessProbe: {exec: {command: [sh, -c, "! test -e /tmp/dead"]}, periodSeconds: 1, failureThreshold: 1}
+                livenessProbe: {exec: {command: [sh, -c, "! test -e /tmp/dead"]}, periodSeconds: 1, failureThreshold: 1, timeoutSeconds: 30}
                 startupProbe: {tcpSocket: {port: 8080}, periodSeconds: 1, failureThreshold: 60}
             """));
         await rig.StatusAsync("a", status => (bool?)status["containerStatuses"]![0]!["started"] == true);
@@ -270,7 +270,8 @@ public sealed class PodTests
         await rig.StatusAsync("a", status => (bool?)status["containerStatuses"]![0]!["ready"] == false);
         await rig.ExecAsync("a", "main", "touch", "/tmp/dead");
         await rig.StatusAsync("a", status => (int)status["containerStatuses"]![0]!["restartCount"]! == 1);
-        Assert.Contains(rig.Api.Events, e => (string?)e["reason"] == "Unhealthy" && ((string)e["message"]!).StartsWith("Liveness", StringComparison.Ordinal));
+        await EventAsync(rig, e => (string?)e["reason"] == "Unhealthy" && ((string)e["message"]!).StartsWith("Liveness", StringComparison.Ordinal));
+        await EventAsync(rig, e => (string?)e["reason"] == "Killing");
         Assert.Equal("Container main failed liveness probe, will be restarted", (string?)Assert.Single(rig.Api.Events, e => (string?)e["reason"] == "Killing")["message"]);
     }
 }

@@ -201,6 +201,6 @@ public sealed class GrpcTests
         Assert.NotNull(await call.ReadAsync(Stop));
         await call.DisposeAsync();
 
-        await gone.Task.WaitAsync(TimeSpan.FromSeconds(10), Stop);
+        await gone.Task.WaitAsync(Stop);
     }
 }

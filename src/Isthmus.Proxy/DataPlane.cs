@@ -36,7 +36,6 @@ internal sealed partial class DataPlane : IDisposable
         var messages = logs.CreateLogger<DataPlane>();
         ReportFailure = (task, e) => LogTaskFailed(messages, e, task);
         _background = new BackgroundTasks(ReportFailure);
-        State = new SnapshotState(ports, secrets, _background);
         Connections = new Connections(settings.ListenerDrainTime, ports.Time);
         _watch = new ActivityWatch(ports.Time);
         _accessLogs = new AccessLogWriter(logFiles);
@@ -45,9 +44,12 @@ internal sealed partial class DataPlane : IDisposable
         var silence = new SilenceWatch(ports.Time);
         _watch.Each(silence.Look);
         _connector = new UpstreamConnector(new Dialer(ports.Sockets, silence, ports.Time), secrets, _background, ports.Time);
-        var tcp = new TcpProxy(State, _connector, _watch, Report, ports, settings.Identity);
         var upstreams = new HttpUpstreams(_connector, _background, ports.Time, ports.Random);
-        var own = new OwnRequests(State, upstreams, ports.Time);
+        var exchange = new OwnExchange(upstreams, ports.Time);
+        var health = new HealthChecks(new(exchange, _connector, ports), _background, logs.CreateLogger<HealthChecks>());
+        State = new SnapshotState(ports, secrets, health.RunAsync, _background);
+        var tcp = new TcpProxy(State, _connector, _watch, Report, ports, settings.Identity);
+        var own = new OwnRequests(State, exchange);
         var authorizers = new Authorizers(own, Report.Access);
         _lost = new TelemetryLosses(ports.Time, settings.LossTime);
         _tracers = new Tracers(own, Report.Access, _lost, _background, ports, settings.Identity);

@@ -34,8 +34,43 @@ internal static class PatchValueRules
             case "envoy.config.ratelimit.v3.RateLimitServiceConfig":
                 Require(value, type, "grpc_service");
                 break;
+            case "envoy.config.core.v3.HealthCheck":
+                CheckHealth(value, type);
+                break;
+            case "envoy.config.core.v3.HealthCheck.HttpHealthCheck":
+                CheckHttpHealth(value, type);
+                break;
+            case "envoy.config.core.v3.HealthCheck.Payload":
+                if (Find(value, type, "text") is { Exists: true } hex && (hex.Text.Length is 0 || hex.Text.Length % 2 != 0 || !hex.Text.All(char.IsAsciiHexDigit))) hex.Error($"invalid hex string \"{hex.Text}\"", "write two digits for each byte, for example 50494E47 for PING");
+                break;
         }
     }
+
+    private static void CheckHealth(Field value, MessageDescriptor type)
+    {
+        foreach (var name in (ReadOnlySpan<string>)["timeout", "interval", "unhealthy_threshold", "healthy_threshold"]) Require(value, type, name);
+        foreach (var field in type.Fields.InDeclarationOrder().Where(field => field.FieldType == FieldType.Message && field.MessageType.FullName == "google.protobuf.Duration" && !field.Name.EndsWith("jitter", StringComparison.Ordinal)))
+        {
+            if (Find(value, type, field.Name) is var given && Durations.TryParse(given.Text, out var time) && time <= TimeSpan.Zero) given.Error("must be greater than 0s");
+        }
+        if (!type.Oneofs[0].Fields.Any(field => Find(value, type, field.Name).Exists)) value.Error("needs http_health_check, tcp_health_check or grpc_health_check");
+    }
+
+    private static void CheckHttpHealth(Field value, MessageDescriptor type)
+    {
+        Require(value, type, "path");
+        if (Find(value, type, "codec_client_type") is { Text: "HTTP3" } codec) codec.Error("proxies of Isthmus speak no HTTP/3", "use HTTP1 or HTTP2");
+        if (Find(value, type, "method") is { Text: "CONNECT" } method) method.Error("CONNECT cannot check health", "use GET or HEAD");
+        foreach (var range in Find(value, type, "expected_statuses").Items.Concat(Find(value, type, "retriable_statuses").Items))
+        {
+            var (start, end) = (Whole(range["start"]), Whole(range["end"]));
+            if (start >= end) range.Error($"expecting start < end, but found start={start} and end={end}", "the end is the first status that does not count");
+            else if (start < 100 || end > 600) range.Error($"expecting statuses from 100 to 599, but found start={start} and end={end}");
+        }
+    }
+
+    // In protojson, whole numbers of 64 bits may be text.
+    private static long Whole(Field field) => field.Integer ?? (long.TryParse(field.Text, System.Globalization.CultureInfo.InvariantCulture, out var number) ? number : 0);
 
     private static void CheckBucket(Field value, MessageDescriptor type)
     {

@@ -67,12 +67,17 @@ public static class ProxyTables
             {
                 var socket = At(host, "address", "socket_address");
                 var address = socket is null ? $"unix://{At(host, "address", "pipe", "path")}" : $"{At(socket, "address")}:{At(socket, "port_value")}";
-                var failed = IsTakenOut(host);
-                rows.Add([address, At(host, "health_status", "eds_health_status")?.ToString() ?? "HEALTHY", failed ? "FAILED" : "OK", name, sources.Of(At(socket, "address")?.ToString() ?? "")]);
+                var status = FailsChecks(host) ? "UNHEALTHY" : At(host, "health_status", "eds_health_status")?.ToString() ?? "HEALTHY";
+                var failed = IsTakenOut(host) && (!FailsChecks(host) || (bool?)At(host, "health_status", "failed_outlier_check") == true);
+                rows.Add([address, status, failed ? "FAILED" : "OK", name, sources.Of(At(socket, "address")?.ToString() ?? "")]);
             }
         }
         return (["ENDPOINT", "STATUS", "OUTLIER CHECK", "CLUSTER", "KNOWN FROM"], Sorted(rows, 3, 0));
     }
+
+    /// <summary>The host fails active health checks. A proxy of Isthmus says the same of hosts that it could not reach, with a field of its own.</summary>
+    private static bool FailsChecks(JsonObject host) =>
+        (bool?)At(host, "health_status", "failed_active_health_check") == true && (bool?)At(host, "health_status", "isthmus_unreachable") != true;
 
     /// <summary>The proxy avoids the host while it has others, because the host returned errors or could not be
     /// reached.</summary>

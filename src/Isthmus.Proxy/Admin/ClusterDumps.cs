@@ -60,7 +60,10 @@ internal static class ClusterDumps
         var health = new JsonObject();
         if (host.IsEjected(now)) health["failed_outlier_check"] = true;
         // Envoy's name for a host that fails active health checks: this proxy probes a host while it is in doubt.
-        if (host.IsDoubted) health["failed_active_health_check"] = true;
+        if (host.IsDoubted || host.Check is { IsFailed: true }) health["failed_active_health_check"] = true;
+        if (host.Check is not { IsFailed: true } && host.IsDoubted) health["isthmus_unreachable"] = true;
+        if (host.IsLeaving) health["pending_dynamic_removal"] = true;
+        if (host.Check is { IsFailed: true, IsTimedOut: true }) health["active_hc_timeout"] = true;
         health["eds_health_status"] = host.Endpoint.Health switch { EndpointHealth.Unhealthy => "UNHEALTHY", EndpointHealth.Draining => "DRAINING", _ => "HEALTHY" };
         return new()
         {
@@ -86,8 +89,17 @@ internal static class ClusterDumps
         ("rq_error", host.Counters.Errors), ("rq_success", host.Counters.Successes), ("rq_timeout", host.Counters.Timeouts), ("rq_total", host.Counters.Requests),
     ];
 
-    private static string Health(Host host, long now) =>
-        host.IsEjected(now) ? "/failed_outlier_check" : host.IsDoubted ? "/failed_active_hc" : host.Endpoint.Health != EndpointHealth.Healthy ? "/failed_eds_health" : "healthy";
+    private static string Health(Host host, long now)
+    {
+        var flags = new StringBuilder();
+        if (host.IsDoubted || host.Check is { IsFailed: true }) flags.Append("/failed_active_hc");
+        if (host.IsEjected(now)) flags.Append("/failed_outlier_check");
+        if (host.Endpoint.Health == EndpointHealth.Unhealthy) flags.Append("/failed_eds_health");
+        if (host.IsLeaving) flags.Append("/pending_dynamic_removal");
+        if (host.Check is { IsFailed: true, IsTimedOut: true }) flags.Append("/active_hc_timeout");
+        if (host.Endpoint.Health == EndpointHealth.Draining) flags.Append("/eds_status_draining");
+        return flags.Length == 0 ? "healthy" : flags.ToString();
+    }
 
     private static IEnumerable<(Host Host, LocalityEndpoints? Locality)> Hosts(ClusterState cluster)
     {

@@ -95,12 +95,26 @@ internal static class ClusterStats
         new("upstream_rq_max_duration_reached", false, "Attempts that took longer than the cluster allows.", cluster => cluster.Counters.DurationLimits),
         new("upstream_rq_rx_reset", false, "Requests that hosts reset, or whose connection ended before the response.", cluster => cluster.Counters.Resets),
         new("membership_total", true, "Hosts.", cluster => cluster.Hosts.All.Count),
-        new("membership_healthy", true, "Hosts that are healthy and not ejected.", cluster => cluster.HealthyHosts),
+        new("membership_healthy", true, "Hosts that are healthy, pass their checks and are not ejected.", cluster => cluster.HealthyHosts),
         new("membership_change", false, "Changes of the hosts.", cluster => cluster.Counters.MembershipChanges),
         new("outlier_detection.ejections_active", true, "Hosts that are ejected.", cluster => cluster.EjectedHosts),
         new("outlier_detection.ejections_enforced_total", false, "Hosts that outlier detection ejected.", cluster => cluster.Counters.Ejections),
         new("outlier_detection.ejections_overflow", false, "Hosts that were not ejected because of `maxEjectionPercent`.", cluster => cluster.Counters.EjectionOverflows),
     ];
+
+    /// <summary>Those of clusters whose hosts are checked.</summary>
+    public static IReadOnlyList<Stat<ClusterState>> Checks { get; } =
+    [
+        new("health_check.attempt", false, "Active health checks.", cluster => cluster.Counters.Checks.Attempts),
+        new("health_check.success", false, "Those that succeeded.", cluster => cluster.Counters.Checks.Successes),
+        new("health_check.failure", false, "Those that failed, and responses to requests that said so (`x-envoy-immediate-health-check-fail`).", cluster => cluster.Counters.Checks.Failures),
+        new("health_check.network_failure", false, "Those without an answer.", cluster => cluster.Counters.Checks.NetworkFailures),
+        new("health_check.passive_failure", false, "Responses to requests with `x-envoy-immediate-health-check-fail`.", cluster => cluster.Counters.Checks.PassiveFailures),
+        new("health_check.verify_cluster", false, "Checks that compared the name of the service.", cluster => cluster.Counters.Checks.VerifiedClusters),
+        new("health_check.healthy", true, "Hosts that pass their checks.", cluster => cluster.Health?.Passing ?? 0),
+    ];
+
+    public static IEnumerable<Stat<ClusterState>> Of(ClusterState cluster) => cluster.Health is null ? All : All.Concat(Checks);
 
     // Requests that wait for a connection are not active yet.
     private static long Active(ClusterState cluster) => Math.Max(0, cluster.Use.ActiveRequests - cluster.Use.PendingRequests);

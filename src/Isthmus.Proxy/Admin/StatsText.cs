@@ -30,7 +30,7 @@ internal static partial class StatsText
 
     private static IEnumerable<(string Name, long Value)> All(DataPlane plane) => Server(plane).Select(stat => (stat.Name, stat.Value(plane)))
         .Concat(plane.Report.Access.All.Select(item => (item.Key, item.Value)))
-        .Concat(plane.State.Current.Clusters.Values.SelectMany(cluster => ClusterStats.All.Select(stat => (Beginning(cluster) + stat.Name, stat.Value(cluster)))))
+        .Concat(plane.State.Current.Clusters.Values.SelectMany(cluster => ClusterStats.Of(cluster).Select(stat => (Beginning(cluster) + stat.Name, stat.Value(cluster)))))
         .Concat(plane.Report.Downstream.All.SelectMany(listener => ListenerStats.All.Select(stat => ($"listener.{ListenerStats.NameOf(listener.Key)}.{stat.Name}", stat.Value(listener.Value)))))
         .Concat(Http(plane).SelectMany(manager => HttpStats.All.Select(stat => ($"http.{manager.Key}.{stat.Name}", manager.Sum(stat.Value)))));
 
@@ -76,8 +76,9 @@ internal static partial class StatsText
     {
         var selection = plane.Settings.Stats;
         var clusters = plane.State.Current.Clusters.Values.Where(cluster => selection.MayInclude(Beginning(cluster))).OrderBy(cluster => cluster.Config.Name, StringComparer.Ordinal)
-            .Select(cluster => (cluster.Config.Name, (IEnumerable<ClusterState>)[cluster])).ToList();
+            .Select(cluster => (cluster.Config.Name, Items: (IEnumerable<ClusterState>)[cluster])).ToList();
         WriteGroup(text, ("cluster", "cluster_name"), ClusterStats.All, clusters, selection, wanted);
+        WriteGroup(text, ("cluster", "cluster_name"), ClusterStats.Checks, clusters.FindAll(cluster => cluster.Items.First().Health is not null), selection, wanted);
     }
 
     private static void WriteDownstream(StringBuilder text, DataPlane plane, Func<string, bool> wanted)

@@ -21,7 +21,9 @@ internal sealed class ClusterState
     private readonly Warmup? _warmup;
     private readonly ConcurrentDictionary<EndPoint, Host> _destinations = new();
     private volatile HostSet _hosts = HostSet.Empty;
+    private readonly Lock _updating = new();   // one change of the hosts at a time: guards _given
     private LoadAssignment _assignment = LoadAssignment.Empty;
+    private LoadAssignment _given = LoadAssignment.Empty;
     private long _impairedUntil;
     private volatile bool _hasDoubted;
 
@@ -34,6 +36,7 @@ internal sealed class ClusterState
         _random = random;
         _warmup = config.SlowStart is null ? null : new Warmup(config.SlowStart, time);
         _outliers = config.Outlier is null ? null : new OutlierDetector(config.Outlier, time, Counters);
+        if (config.HealthCheck is { } check) Health = new(this, check);
         if (config.Dynamic is { } dynamic) Names = new(this, dynamic, time);
         if (config.Inline is not null) Update(config.Inline);
     }
@@ -48,6 +51,9 @@ internal sealed class ClusterState
 
     /// <summary>Chooses hosts by the names that requests bring along; null: hosts do not depend on them.</summary>
     public DynamicNames? Names { get; }
+
+    /// <summary>What active health checks say about the hosts; null: there are none.</summary>
+    public ActiveHealth? Health { get; }
 
     public HostSet Hosts => _hosts;
 
@@ -67,7 +73,7 @@ internal sealed class ClusterState
         get
         {
             var now = _time.GetTimestamp();
-            return _hosts.All.Count(host => host.Endpoint.Health == EndpointHealth.Healthy && !host.IsEjected(now));
+            return _hosts.All.Count(host => host.IsHealthy(now));
         }
     }
 
@@ -77,8 +83,25 @@ internal sealed class ClusterState
     /// <summary>Applies new endpoints: remaining hosts keep their state, removed hosts get no new work.</summary>
     public void Update(LoadAssignment assignment)
     {
+        lock (_updating)
+        {
+            _given = assignment;
+            Arrange();
+        }
+    }
+
+    /// <summary>A host has failed the checks that alone kept it.</summary>
+    public void Review()
+    {
+        lock (_updating) Arrange();
+    }
+
+    private void Arrange()
+    {
         var known = new Dictionary<(string, ValueMap<string>), Host>();
         foreach (var host in _hosts.All) known.TryAdd(Key(host.Endpoint), host);
+        foreach (var host in _hosts.All) host.IsLeaving = false;
+        var assignment = Health is null ? _given : Health.Keep(_given, _assignment, endpoint => known.GetValueOrDefault(Key(endpoint)));
         var kept = new HashSet<Host>();
         var (now, joined) = (_time.GetTimestamp(), false);
         var localities = new List<(LocalityEndpoints, IReadOnlyList<Host>)>();
@@ -87,10 +110,11 @@ internal sealed class ClusterState
             var hosts = new List<Host>();
             foreach (var endpoint in locality.Endpoints)
             {
-                if (known.TryGetValue(Key(endpoint), out var host)) host.Endpoint = endpoint;
+                var isChecked = Health is not null && ActiveHealth.Covers(endpoint);
+                if (known.TryGetValue(Key(endpoint), out var host) && (host.Check is not null) == isChecked) host.Endpoint = endpoint;
                 else
                 {
-                    known[Key(endpoint)] = host = new Host(endpoint) { JoinedAt = now };
+                    known[Key(endpoint)] = host = new Host(endpoint) { JoinedAt = now, Check = isChecked ? Health!.Join(_hosts) : null };
                     joined = true;
                 }
                 kept.Add(host);
@@ -101,7 +125,9 @@ internal sealed class ClusterState
         if (joined) _warmup?.Begin(now);
         var old = _hosts;
         _assignment = assignment;
-        _hosts = new HostSet(localities, Config.WeightLocalities, Config.Hashing, _warmup);
+        var arranged = new HostSet(localities, Config.WeightLocalities, Config.Hashing, _warmup);
+        if (Health is null) _hosts = arranged;
+        else Health.Move(() => _hosts = arranged);
         var left = false;
         foreach (var host in old.All)
         {
@@ -119,7 +145,7 @@ internal sealed class ClusterState
     {
         var now = _time.GetTimestamp();
         if (Config.Kind != ClusterKind.OriginalDst)
-            return _hosts.Pick(new(now, tried, hash) { LeaveAfter = leaveAfter }, Config.Policy, _random, _hasDoubted ? long.MaxValue : Volatile.Read(ref _impairedUntil), Config.PanicThreshold);
+            return _hosts.Pick(new(now, tried, hash) { LeaveAfter = leaveAfter }, Config.Policy, _random, _hasDoubted || Health is { HasFailed: true } ? long.MaxValue : Volatile.Read(ref _impairedUntil), Config.PanicThreshold);
         return destination is null ? null : At(destination);
     }
 
@@ -140,7 +166,7 @@ internal sealed class ClusterState
     {
         var now = _time.GetTimestamp();
         foreach (var other in _hosts.All)
-            if (other != host && other.Endpoint.Health == EndpointHealth.Healthy && !other.IsEjected(now) && !other.IsAvoided(now) && tried?.Contains(other) != true) return true;
+            if (other != host && other.IsHealthy(now) && !other.IsAvoided(now) && tried?.Contains(other) != true) return true;
         return false;
     }
 
@@ -268,6 +294,19 @@ internal sealed class ClusterState
         Impair(_outliers.Report(host, result, _hosts.All));
     }
 
+    /// <summary>A host has passed a health check: like in Envoy, its ejection ends.</summary>
+    public void Passed(Host host)
+    {
+        if (_outliers is not null && Config.Outlier is { ReturnsByCheck: true }) _outliers.Return(host);
+    }
+
+    /// <summary>Records a response, which may say that its host wants no more requests. What comes through a gateway says nothing about the gateway.</summary>
+    public void Answered(Host host, ResponseHead response)
+    {
+        if (Health is not null && !host.Endpoint.IsGateway && response.Headers.Contains("x-envoy-immediate-health-check-fail"u8)) Health.Record(host, new(CheckOutcome.Passive, ""));
+        Answered(host, response.Status);
+    }
+
     /// <summary>Closes connections that were idle for too long and forgets unused original destinations.</summary>
     public void Sweep()
     {
@@ -290,7 +329,7 @@ internal sealed class ClusterState
             if (Interlocked.CompareExchange(ref _impairedUntil, until, seen) == seen) return;
     }
 
-    private static (string, ValueMap<string>) Key(Endpoint endpoint) => (endpoint.AddressText, endpoint.TransportMatch);
+    internal static (string, ValueMap<string>) Key(Endpoint endpoint) => (endpoint.AddressText, endpoint.TransportMatch);
 }
 
 /// <summary>What requests use of a cluster at the moment.</summary>
@@ -334,6 +373,8 @@ internal sealed class ClusterCounters
     public long BytesSent;
     public long BytesReceived;
     public long Ejections;
+
+    public readonly CheckCounters Checks = new();
 
     /// <summary>How often a host stayed because too many were ejected.</summary>
     public long EjectionOverflows;

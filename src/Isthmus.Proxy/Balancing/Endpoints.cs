@@ -29,12 +29,28 @@ internal sealed record Endpoint(
 {
     public string AddressText => Text(Address);
 
+    /// <summary>How it is checked, where that differs from the cluster's other endpoints.</summary>
+    public EndpointCheck? Check { get; init; }
+
     public static string Text(EndPoint? address) => address switch
     {
         null => "",
         IPEndPoint ip => ip.ToString(),
         UnixDomainSocketEndPoint unix => unix.ToString(),
         _ => address.ToString() ?? "",
+    };
+}
+
+/// <summary>How an endpoint is checked (Envoy's <c>HealthCheckConfig</c>).</summary>
+/// <param name="Address">Where; null: where requests go.</param>
+/// <param name="Port">The port there; 0: that of the address.</param>
+/// <param name="Hostname">The host that is asked for; empty: that of the cluster's checks.</param>
+internal sealed record EndpointCheck(EndPoint? Address, int Port, string Hostname, bool IsDisabled)
+{
+    public EndPoint AddressOf(EndPoint endpoint) => (Address ?? endpoint) switch
+    {
+        IPEndPoint ip when Port > 0 => new IPEndPoint(ip.Address, Port),
+        var address => address,
     };
 }
 

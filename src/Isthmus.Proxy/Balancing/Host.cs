@@ -11,6 +11,7 @@ internal sealed class Host(Endpoint endpoint)
     private volatile Endpoint _endpoint = endpoint;
     private volatile bool _removed;
     private volatile bool _doubted;
+    private volatile bool _leaving;
     private long _ejectedUntil;
     private long _avoidUntil;
     private int _active;
@@ -42,7 +43,16 @@ internal sealed class Host(Endpoint endpoint)
     /// <summary>Consecutive failures and the number of ejections; guarded by the cluster's outlier detector.</summary>
     public OutlierMemory Outlier { get; } = new();
 
+    /// <summary>What active health checks say; null: it is not checked.</summary>
+    public CheckMemory? Check { get; init; }
+
     public bool IsEjected(long now) => EjectedUntil > now;
+
+    /// <summary>Nobody says that it should get no requests: neither the control plane, nor outlier detection, nor active health checks.</summary>
+    public bool IsHealthy(long now) => _endpoint.Health == EndpointHealth.Healthy && !IsEjected(now) && Check is not { IsFailed: true };
+
+    /// <summary>The control plane does not name it any more, but it passes its checks.</summary>
+    public bool IsLeaving { get => _leaving; set => _leaving = value; }
 
     /// <summary>The last attempt to connect failed, and none has succeeded since.</summary>
     public bool IsDoubted => _doubted;

@@ -31,7 +31,9 @@ internal sealed class HostSet
         public readonly double[] LocalityWeights = localityWeights;
         public readonly bool EqualWeights = equalWeights;
         public readonly double[] Cumulative = Sum(entries);
-        public long Turn;
+
+        /// <summary>Counts choices in turn. Those among a part of the hosts count on: otherwise each would be the first.</summary>
+        public TurnCount Turns { get; init; } = new();
 
         /// <summary>All hosts, and those that were healthy at the last choice, arranged for consistent hashing.</summary>
         public volatile HashTable? WholeTable, CutTable;
@@ -43,6 +45,13 @@ internal sealed class HostSet
             for (var i = 0; i < entries.Length; i++) sums[i] = total += entries[i].Weight;
             return sums;
         }
+    }
+
+    private sealed class TurnCount
+    {
+        private long _last;
+
+        public long Next() => Interlocked.Increment(ref _last);
     }
 
     /// <summary>Arranges the hosts; with <paramref name="weightLocalities"/> a locality's own weight decides its share.</summary>
@@ -78,6 +87,7 @@ internal sealed class HostSet
     {
         // Each pass relaxes the rules: healthy hosts, then those that just failed to connect, then those this request already tried.
         if (inputs.LeaveAfter > 0 && inputs.Tried is { } tried && tried.Count >= inputs.LeaveAfter && PickElsewhere(inputs, policy, random) is { } elsewhere) return elsewhere;
+        if (panicThreshold is > 0 and var threshold && Shares.Of(_priorities, inputs.Now) is { Total: < 1 } shares && shares.AnyPanics(threshold)) return PickInPanic(shares, threshold, inputs, policy, random);
         return PickAmong(inputs, policy, random, avoidable: false, triable: false)
             ?? PickAmong(inputs, policy, random, avoidable: true, triable: false)
             ?? PickAmong(inputs, policy, random, avoidable: true, triable: true)
@@ -98,19 +108,71 @@ internal sealed class HostSet
         return null;
     }
 
+    /// <summary>
+    /// Envoy's panic: where too few hosts are healthy to take the requests, the others get their share, too. If that is so in each priority, hosts
+    /// of all of them are chosen.
+    /// </summary>
+    private Host? PickInPanic(Shares shares, double threshold, PickInputs inputs, BalancingPolicy policy, Random random)
+    {
+        var all = shares.AllPanic(threshold);
+        double Load(int p) => all ? _priorities[p].Entries.Length : shares.Load[p];
+        var at = random.NextDouble() * (all ? _priorities.Sum(priority => priority.Entries.Length) : shares.Total);
+        var chosen = 0;
+        while (chosen < _priorities.Length - 1 && (at -= Load(chosen)) >= 0) chosen++;
+        var (from, now) = (_priorities[chosen], inputs.Now);
+        foreach (var (avoidable, triable) in ((bool, bool)[])[(false, false), (true, false), (true, true)])
+        {
+            if (!shares.Panics(chosen, threshold))
+            {
+                if (Choose(Narrow(from, inputs, avoidable, triable), policy, random, now) is { } healthy) return healthy;
+                continue;
+            }
+            var rest = Array.FindAll(from.Entries, entry => (avoidable || !entry.Host.IsAvoided(now)) && (triable || !IsTried(inputs, entry.Host)));
+            if (rest.Length > 0) return Choose(rest.Length == from.Entries.Length ? from : new(rest, from.LocalityWeights, from.EqualWeights) { Turns = from.Turns }, policy, random, now);
+        }
+        return null;
+    }
+
+    /// <summary>The part of the requests that each priority can take.</summary>
+    /// <param name="Healthy">The healthy percentage of each.</param>
+    private sealed record Shares(double[] Load, double[] Healthy, double Total)
+    {
+        public static Shares Of(Priority[] priorities, long now)
+        {
+            var (load, percent, total) = (new double[priorities.Length], new double[priorities.Length], 0.0);
+            for (var p = 0; p < priorities.Length; p++)
+            {
+                var healthy = 0;
+                foreach (var entry in priorities[p].Entries)
+                    if (entry.Host.IsHealthy(now)) healthy++;
+                percent[p] = 100.0 * healthy / priorities[p].Entries.Length;
+                load[p] = Math.Min(Math.Min(1, Overprovisioning * percent[p] / 100), 1 - total);
+                total += load[p];
+            }
+            return new(load, percent, total);
+        }
+
+        public bool Panics(int priority, double threshold) => Healthy[priority] < threshold;
+
+        public bool AnyPanics(double threshold) => Array.Exists(Healthy, percent => percent < threshold);
+
+        public bool AllPanic(double threshold) => Array.TrueForAll(Healthy, percent => percent < threshold);
+    }
+
     private Host? Panic(PickInputs inputs, BalancingPolicy policy, Random random)
     {
         var first = _priorities[0];
         var untried = new List<Entry>();
         foreach (var entry in first.Entries)
             if (!IsTried(inputs, entry.Host)) untried.Add(entry);
-        return Choose(untried.Count > 0 ? new Priority([.. untried], first.LocalityWeights, false) : first, policy, random, inputs.Now);
+        return Choose(untried.Count > 0 ? new Priority([.. untried], first.LocalityWeights, false) { Turns = first.Turns } : first, policy, random, inputs.Now);
     }
 
     /// <summary>The host of a key. As in Envoy, the key also decides the priority, and only unhealthy hosts move the keys of others.</summary>
     private Host? PickByKey(PickInputs inputs, ulong key, double? panicThreshold)
     {
         var first = _priorities.Length == 1 ? 0 : PriorityOf(key, inputs.Now);
+        if (panicThreshold is > 0 and var threshold && Shares.Of(_priorities, inputs.Now) is { Total: < 1 } shares && shares.Panics(first, threshold)) return Whole(_priorities[first]).PickAny(key, inputs);
         foreach (var (avoidable, triable) in ((bool, bool)[])[(false, false), (true, false), (true, true)])
         {
             for (var p = 0; p < _priorities.Length; p++)
@@ -119,8 +181,7 @@ internal sealed class HostSet
             }
         }
         if (panicThreshold is 0) return null;
-        var all = _priorities[0].WholeTable ??= Arrange(_priorities[0], _priorities[0].Entries);
-        return all.PickAny(key, inputs);
+        return Whole(_priorities[0]).PickAny(key, inputs);
     }
 
     /// <summary>Envoy's share of each priority in percent, and which of them the key falls into.</summary>
@@ -130,7 +191,7 @@ internal sealed class HostSet
         for (var p = 0; p < _priorities.Length; p++)
         {
             var entries = _priorities[p].Entries;
-            sum += Math.Min(100 - sum, 140 * entries.Count(entry => IsHealthy(entry.Host, now)) / entries.Length);
+            sum += Math.Min(100 - sum, 140 * entries.Count(entry => entry.Host.IsHealthy(now)) / entries.Length);
             if (hit <= sum) return p;
         }
         return 0;
@@ -141,12 +202,14 @@ internal sealed class HostSet
     {
         var healthy = 0;
         foreach (var entry in priority.Entries)
-            if (IsHealthy(entry.Host, now)) healthy++;
+            if (entry.Host.IsHealthy(now)) healthy++;
         if (healthy == 0) return null;
-        if (healthy == priority.Entries.Length) return priority.WholeTable ??= Arrange(priority, priority.Entries);
-        if (priority.CutTable is { } cut && cut.Hosts.Length == healthy && Array.TrueForAll(cut.Hosts, host => IsHealthy(host, now))) return cut;
-        return priority.CutTable = Arrange(priority, Array.FindAll(priority.Entries, entry => IsHealthy(entry.Host, now)));
+        if (healthy == priority.Entries.Length) return Whole(priority);
+        if (priority.CutTable is { } cut && cut.Hosts.Length == healthy && Array.TrueForAll(cut.Hosts, host => host.IsHealthy(now))) return cut;
+        return priority.CutTable = Arrange(priority, Array.FindAll(priority.Entries, entry => entry.Host.IsHealthy(now)));
     }
+
+    private HashTable Whole(Priority priority) => priority.WholeTable ??= Arrange(priority, priority.Entries);
 
     private HashTable Arrange(Priority priority, Entry[] entries)
     {
@@ -167,7 +230,7 @@ internal sealed class HostSet
             var healthy = 0;
             foreach (var entry in _priorities[p].Entries)
             {
-                if (IsHealthy(entry.Host, inputs.Now)) healthy++;
+                if (entry.Host.IsHealthy(inputs.Now)) healthy++;
                 if (IsUsable(entry.Host, inputs, avoidable, triable)) usable[p]++;
             }
             // Envoy's rule: a priority keeps all its traffic until less than 1/1.4 of it is healthy, then it spills over.
@@ -192,7 +255,7 @@ internal sealed class HostSet
         foreach (var entry in from.Entries)
         {
             count[entry.Locality]++;
-            if (IsHealthy(entry.Host, inputs.Now)) healthy[entry.Locality]++;
+            if (entry.Host.IsHealthy(inputs.Now)) healthy[entry.Locality]++;
             if (!IsUsable(entry.Host, inputs, avoidable, triable)) continue;
             kept.Add(entry);
             weights[entry.Locality] += entry.Weight;
@@ -205,10 +268,8 @@ internal sealed class HostSet
             var share = from.LocalityWeights[locality] * Math.Min(1, Overprovisioning * healthy[locality] / count[locality]);
             kept[i] = kept[i] with { Weight = share * kept[i].Weight / weights[locality] };
         }
-        return new Priority([.. kept], from.LocalityWeights, from.EqualWeights && kept.Count == from.Entries.Length);
+        return new Priority([.. kept], from.LocalityWeights, kept.TrueForAll(entry => Math.Abs(entry.Weight - kept[0].Weight) < 1e-9)) { Turns = from.Turns };
     }
-
-    private static bool IsHealthy(Host host, long now) => host.Endpoint.Health == EndpointHealth.Healthy && !host.IsEjected(now);
 
     internal static bool IsTried(PickInputs inputs, Host host)
     {
@@ -219,7 +280,7 @@ internal sealed class HostSet
     }
 
     internal static bool IsUsable(Host host, PickInputs inputs, bool avoidable, bool triable) =>
-        IsHealthy(host, inputs.Now) && (avoidable || !host.IsAvoided(inputs.Now)) && (triable || !IsTried(inputs, host));
+        host.IsHealthy(inputs.Now) && (avoidable || !host.IsAvoided(inputs.Now)) && (triable || !IsTried(inputs, host));
 
     private Host? Choose(Priority from, BalancingPolicy policy, Random random, long now)
     {
@@ -228,7 +289,7 @@ internal sealed class HostSet
         switch (policy)
         {
             case BalancingPolicy.RoundRobin:
-                var turn = Interlocked.Increment(ref from.Turn);
+                var turn = from.Turns.Next();
                 // Steps of the golden ratio visit weighted hosts as evenly as their weights allow.
                 return from.EqualWeights ? from.Entries[turn % from.Entries.Length].Host : At(from, turn * 0.6180339887498949 % 1.0);
             case BalancingPolicy.LeastRequest:

@@ -8,6 +8,9 @@ internal sealed record OutlierSettings(
 {
     /// <summary>How often ejected hosts are looked at: only then they return.</summary>
     public TimeSpan Interval { get; init; }
+
+    /// <summary>An active health check that succeeds ends the ejection of its host.</summary>
+    public bool ReturnsByCheck { get; init; } = true;
 }
 
 /// <summary>How one attempt at a host ended, as outlier detection sees it.</summary>
@@ -31,6 +34,19 @@ internal sealed class OutlierDetector(OutlierSettings settings, TimeProvider tim
         lock (_lock)
         {
             return Count(host.Outlier, result) ? TryEject(host, all) : 0;
+        }
+    }
+
+    /// <summary>Ends an ejection early.</summary>
+    public void Return(Host host)
+    {
+        var now = time.GetTimestamp();
+        if (!host.IsEjected(now)) return;
+        lock (_lock)
+        {
+            host.Outlier.Consecutive5xx = host.Outlier.ConsecutiveGateway = host.Outlier.ConsecutiveLocal = 0;
+            host.Outlier.LastEjectedUntil = now;
+            host.Eject(now);
         }
     }
 

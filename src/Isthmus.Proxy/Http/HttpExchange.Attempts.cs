@@ -174,7 +174,7 @@ internal sealed partial class HttpExchange
             await ReceiveHeadAsync(upstream, mayRepeat).ConfigureAwait(false);
             if (_response.Status == 101 && Request.Upgrade.Length == 0) throw new HttpMessageException(502, "http1.upgrade_not_asked_for");
             _record.ResponseAfter = parts.Ports.Time.GetElapsedTime(_record.StartedAt);
-            cluster.Answered(host, _response.Status);
+            cluster.Answered(host, _response);
             cluster.Counters.Count(_response.Status);
             _attempt = AttemptEnd.Answered;
         }

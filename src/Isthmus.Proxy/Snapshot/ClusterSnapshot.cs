@@ -58,6 +58,9 @@ internal sealed record ClusterSnapshot(
     /// <summary>How new hosts get their share; null: at once.</summary>
     public SlowStartSettings? SlowStart { get; init; }
 
+    /// <summary>How hosts are checked; null: they are not.</summary>
+    public HealthCheckSettings? HealthCheck { get; init; }
+
     /// <summary>Whether TLS connections depend on the host of the request.</summary>
     public bool NamesByRequest { get; } = SocketMatches.Select(match => match.Tls).Append(Tls).Any(tls => tls is { SniFromRequest: true } or { NameFromRequest: true });
 
@@ -113,6 +116,7 @@ internal static class ClusterDecoder
         var inline = kind is ClusterKind.Static ? EndpointDecoder.Decode(cluster.LoadAssignment ?? new()) : null;
         var targets = kind is ClusterKind.StrictDns or ClusterKind.LogicalDns ? EndpointDecoder.DecodeDns(cluster.LoadAssignment ?? new()) : [];
         Note(cluster, notes);
+        var check = HealthCheckDecoder.Decode(cluster, kind, Http(options), notes);
         return new(
             cluster.Name, kind,
             cluster.EdsClusterConfig?.ServiceName is { Length: > 0 } service ? service : cluster.Name,
@@ -142,6 +146,7 @@ internal static class ClusterDecoder
             ProxyHeader = Header(cluster.TransportSocket),
             TellsClients = cluster.TransportSocketMatches.Select(match => match.TransportSocket).Append(cluster.TransportSocket).Any(socket => Header(socket) is not null),
             SlowStart = SlowStart(cluster.RoundRobinLbConfig?.SlowStartConfig ?? cluster.LeastRequestLbConfig?.SlowStartConfig),
+            HealthCheck = check,
             MaxStreamDuration = options?.CommonHttpProtocolOptions?.MaxStreamDuration?.ToTimeSpan() ?? TimeSpan.Zero,
         };
     }
@@ -241,7 +246,10 @@ internal static class ClusterDecoder
             detection.BaseEjectionTime?.ToTimeSpan() ?? TimeSpan.FromSeconds(30),
             detection.MaxEjectionTime?.ToTimeSpan() ?? TimeSpan.FromSeconds(300),
             (int)(detection.MaxEjectionPercent ?? 10u),
-            detection.SplitExternalLocalOriginErrors) { Interval = detection.Interval?.ToTimeSpan() ?? TimeSpan.FromSeconds(10) };
+            detection.SplitExternalLocalOriginErrors) {
+            Interval = detection.Interval?.ToTimeSpan() ?? TimeSpan.FromSeconds(10),
+            ReturnsByCheck = detection.SuccessfulActiveHealthCheckUnejectHost ?? true,
+        };
     }
 
     private static SocketMatch Match(Cluster.Types.TransportSocketMatch match, HttpProtocolOptions? options, Cluster cluster) =>
@@ -306,7 +314,6 @@ internal static class ClusterDecoder
 
     private static void Note(Cluster cluster, List<string> notes)
     {
-        if (cluster.HealthChecks.Count > 0) notes.Add("health_checks are ignored");
         if (cluster.LoadBalancingPolicy is not null) notes.Add("load_balancing_policy is ignored");
         foreach (var filter in cluster.Filters)
             if (filter.Name is not "istio.metadata_exchange") notes.Add($"network filter '{filter.Name}' is ignored");

@@ -17,6 +17,9 @@ internal sealed class Consequences
     /// <summary>Clusters of names that must be resolved from now on.</summary>
     public List<ClusterState> Unresolved { get; } = [];
 
+    /// <summary>Clusters whose hosts must be checked from now on.</summary>
+    public List<ClusterState> Unchecked { get; } = [];
+
     /// <summary>Resources that were refused.</summary>
     public List<Rejection> Rejected { get; } = [];
 }

@@ -65,7 +65,16 @@ internal static class EndpointDecoder
         };
         // A gateway of another network appears as a workload without a name.
         var isGateway = told is not null && workload.Name.Length == 0 && workload.Namespace.Length == 0;
-        return new(address, (int)Math.Min(endpoint.LoadBalancingWeight ?? 1u, int.MaxValue), health, Labels(Section(SocketMatchMetadata)), workload, isGateway);
+        return new(address, (int)Math.Min(endpoint.LoadBalancingWeight ?? 1u, int.MaxValue), health, Labels(Section(SocketMatchMetadata)), workload, isGateway) { Check = Check(endpoint.Endpoint?.HealthCheckConfig, address) };
+    }
+
+    private static EndpointCheck? Check(Wire.Envoy.Endpoints.Endpoint.Types.HealthCheckConfig? config, EndPoint address)
+    {
+        if (config is null) return null;
+        if (config.PortValue > 65535) throw new ResourceException($"health_check_config: port {config.PortValue} is out of range");
+        var other = config.Address is null ? null : Address(config.Address);
+        if (config.PortValue > 0 && (other ?? address) is not IPEndPoint) throw new ResourceException("health_check_config: a port for an address that has none");
+        return new(other, (int)config.PortValue, config.Hostname, config.DisableActiveHealthCheck);
     }
 
     private static LocalityEndpoints Locality(LocalityLbEndpoints group) => new(

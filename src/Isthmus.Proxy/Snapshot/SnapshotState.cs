@@ -12,17 +12,19 @@ internal sealed class SnapshotState : IDisposable
 {
     private readonly ProxyPorts _ports;
     private readonly ISecretSource _secrets;
+    private readonly HealthChecking _check;
     private readonly BackgroundTasks _background;
     private readonly Warming _warming;
     private readonly Lock _changing = new();   // one change at a time, with all that follows from it
     private readonly Lock _lock = new();   // guards _warming; nothing waits for sockets while it is held
-    private readonly Dictionary<ClusterState, CancellationTokenSource> _resolving = [];   // guarded by _changing
+    private readonly Dictionary<ClusterState, CancellationTokenSource> _tended = [];   // clusters with tasks of their own; guarded by _changing
     private volatile ProxySnapshot _current = ProxySnapshot.Empty;
     private volatile bool _hasListeners;
     private bool _disposed;
 
-    public SnapshotState(ProxyPorts ports, ISecretSource secrets, BackgroundTasks background)
+    public SnapshotState(ProxyPorts ports, ISecretSource secrets, HealthChecking check, BackgroundTasks background)
     {
+        _check = check;
         _background = background;
         _ports = ports;
         _secrets = secrets;
@@ -69,8 +71,8 @@ internal sealed class SnapshotState : IDisposable
         lock (_changing)
         {
             _disposed = true;
-            foreach (var resolving in _resolving.Values) resolving.Cancel();
-            _resolving.Clear();
+            foreach (var tasks in _tended.Values) tasks.Cancel();
+            _tended.Clear();
         }
     }
 
@@ -94,6 +96,7 @@ internal sealed class SnapshotState : IDisposable
             }
             foreach (var cluster in result.Retired) Retire(cluster);
             foreach (var cluster in result.Unresolved) Resolve(cluster);
+            foreach (var cluster in result.Unchecked) Check(cluster);
             _hasListeners = Ask(warming => warming.HasListeners);
             return result;
         }
@@ -105,13 +108,24 @@ internal sealed class SnapshotState : IDisposable
 
     private void Resolve(ClusterState cluster)
     {
-        var stop = new CancellationTokenSource();
-        _resolving[cluster] = stop;
         var refresh = new DnsRefresh(cluster, _ports.Resolver, _ports.Time);
-        // Captured here: the source may be disposed before the refresh starts.
-        var token = stop.Token;
+        var stop = Tend(cluster);
         // The refresh ends with its token, which Retire and Dispose cancel.
-        _background.Start($"DNS refresh of {cluster.Config.Name}", () => refresh.RunAsync(() => Change(warming => warming.Resolve(cluster, Around())), token));
+        _background.Start($"DNS refresh of {cluster.Config.Name}", () => refresh.RunAsync(() => Change(warming => warming.Resolve(cluster, Around())), stop));
+    }
+
+    private void Check(ClusterState cluster)
+    {
+        var stop = Tend(cluster);
+        // The checks end with their token, as above.
+        _background.Start($"health checks of {cluster.Config.Name}", () => _check(cluster, () => Change(warming => warming.Check(cluster, Around())), stop));
+    }
+
+    /// <summary>When the cluster's tasks must end.</summary>
+    private CancellationToken Tend(ClusterState cluster)
+    {
+        if (!_tended.TryGetValue(cluster, out var tasks)) _tended[cluster] = tasks = new();
+        return tasks.Token;
     }
 
     private void OnSecret(string name) => Look();
@@ -119,8 +133,12 @@ internal sealed class SnapshotState : IDisposable
     private void Retire(ClusterState cluster)
     {
         cluster.Retire();
-        if (!_resolving.Remove(cluster, out var resolving)) return;
-        resolving.Cancel();
-        resolving.Dispose();
+        if (!_tended.Remove(cluster, out var tasks)) return;
+        tasks.Cancel();
+        tasks.Dispose();
     }
 }
+
+/// <summary>Checks the hosts of a cluster until it is stopped.</summary>
+/// <param name="warmed">To be called once, when each of the first hosts was checked.</param>
+internal delegate Task HealthChecking(ClusterState cluster, Action warmed, CancellationToken stop);

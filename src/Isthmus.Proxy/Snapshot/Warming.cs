@@ -28,7 +28,7 @@ internal sealed class Warming(Func<ClusterSnapshot, ClusterState?, ClusterState>
     private readonly Dictionary<string, string> _versions = new(StringComparer.Ordinal);
     private readonly NeedIndex _neededEndpoints = new(), _neededRoutes = new(), _neededSecrets = new();
     private readonly HashSet<string> _waitingClusters = new(StringComparer.Ordinal), _waitingListeners = new(StringComparer.Ordinal);
-    private readonly HashSet<ClusterState> _resolving = [], _resolved = [];
+    private readonly HashSet<ClusterState> _resolving = [], _resolved = [], _checking = [], _checked = [];
     private ProxySnapshot _current = ProxySnapshot.Empty;
     private bool _hasClusters;
 
@@ -76,6 +76,12 @@ internal sealed class Warming(Func<ClusterSnapshot, ClusterState?, ClusterState>
     public Consequences Resolve(ClusterState cluster, Surroundings around) => Follow(around, result =>
     {
         if (_resolving.Contains(cluster) && _resolved.Add(cluster)) SettleCluster(cluster.Config.Name, around, result);
+    });
+
+    /// <summary>The first hosts of a cluster were checked for the first time.</summary>
+    public Consequences Check(ClusterState cluster, Surroundings around) => Follow(around, result =>
+    {
+        if (_checking.Contains(cluster) && _checked.Add(cluster)) SettleCluster(cluster.Config.Name, around, result);
     });
 
     /// <summary>A secret came or is known to be missing, or time has passed: nothing waits forever.</summary>
@@ -206,6 +212,15 @@ internal sealed class Warming(Func<ClusterSnapshot, ClusterState?, ClusterState>
     {
         // A cluster whose secret does not exist replaces the one before: that one may be less strict. Its connections fail.
         if (cluster.Config.Secrets.Any(secret => around.Secret(secret) == SecretStanding.Awaited)) return false;
+        if (!HasHosts(cluster, result)) return false;
+        if (cluster.Health is null) return true;
+        // As in Envoy: before their first check, all hosts are unhealthy, so the cluster could only refuse requests.
+        if (_checking.Add(cluster)) result.Unchecked.Add(cluster);
+        return _checked.Contains(cluster);
+    }
+
+    private bool HasHosts(ClusterState cluster, Consequences result)
+    {
         switch (cluster.Config.Kind)
         {
             case ClusterKind.Eds:
@@ -251,8 +266,8 @@ internal sealed class Warming(Func<ClusterSnapshot, ClusterState?, ClusterState>
     {
         result.Retired.Add(cluster);
         result.Unresolved.Remove(cluster);
-        _resolving.Remove(cluster);
-        _resolved.Remove(cluster);
+        result.Unchecked.Remove(cluster);
+        foreach (var clusters in (HashSet<ClusterState>[])[_resolving, _resolved, _checking, _checked]) clusters.Remove(cluster);
     }
 
     /// <summary>There will be a new snapshot, with all that this change brings.</summary>

@@ -32,7 +32,7 @@ public sealed class DumpTests : IDisposable
         File.WriteAllText(Path.Combine(_directory, "key.pem"), _key);
         File.WriteAllText(Path.Combine(_directory, "root-cert.pem"), certificate.ExportCertificatePem());
         File.WriteAllText(Path.Combine(_directory, "cds.json"), """
-            [{"name": "fixed", "type": "STATIC", "health_checks": [{"timeout": "1s"}], "transport_socket": {"name": "tls", "typed_config": {
+            [{"name": "fixed", "type": "STATIC", "load_balancing_policy": {}, "transport_socket": {"name": "tls", "typed_config": {
                "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext", "common_tls_context": {
                  "tls_certificate_sds_secret_configs": [{"name": "default"}], "validation_context_sds_secret_config": {"name": "ROOTCA"}}}},
               "load_assignment": {"cluster_name": "fixed", "endpoints": [{"lb_endpoints": [{"endpoint": {"address": {"socket_address": {"address": "10.1.1.1", "port_value": 80}}}}]}]}},
@@ -55,7 +55,7 @@ public sealed class DumpTests : IDisposable
         var clusters = dump[1]!;
         Assert.Equal(["fixed", "odd"], clusters["dynamic_active_clusters"]!.AsArray().Select(c => c!["cluster"]!["name"]!.GetValue<string>()));
         Assert.Equal("waits", clusters["dynamic_warming_clusters"]![0]!["cluster"]!["name"]!.GetValue<string>());
-        Assert.Equal("health_checks are ignored", clusters["dynamic_active_clusters"]![0]!["isthmus_notes"]![0]!.GetValue<string>());
+        Assert.Equal("load_balancing_policy is ignored", clusters["dynamic_active_clusters"]![0]!["isthmus_notes"]![0]!.GetValue<string>());
         Assert.Contains("spiffe://cluster.local/ns/shop/sa/own", await GetAsync("/certs"), StringComparison.Ordinal);
         var body = _key.Split('\n')[1];
         foreach (var path in new[] { "/config_dump", "/certs", "/clusters", "/stats", "/server_info" })

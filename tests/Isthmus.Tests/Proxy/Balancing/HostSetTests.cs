@@ -27,6 +27,49 @@ public sealed class HostSetTests
     }
 
     [Fact]
+    public void Turns_go_on_among_the_hosts_that_are_left()
+    {
+        var (set, hosts) = Set((0, [(1, false), (1, false), (1, false), (2, false)]));
+        hosts[0].Eject(100);
+        var counts = Enumerable.Range(0, 400).Select(_ => set.Pick(new(50, null, null), BalancingPolicy.RoundRobin, new Random(1), 100, null)!).CountBy(host => host).ToDictionary();
+        Assert.Equal([hosts[1], hosts[2], hosts[3]], counts.Keys.OrderBy(host => ((IPEndPoint)host.Address).Port));
+        Assert.InRange(counts[hosts[1]], 95, 105);
+        Assert.InRange(counts[hosts[3]], 195, 205);
+        hosts[3].Eject(100);
+        Assert.Equal(2, Enumerable.Range(0, 2).Select(_ => set.Pick(new(50, null, null), BalancingPolicy.RoundRobin, new Random(1), 100, null)).Distinct().Count());
+    }
+
+    /// <summary>Envoy's panic threshold, in percent.</summary>
+    [Theory]
+    [InlineData(3, null, false, 3)]
+    [InlineData(3, 25.0, false, 3)]
+    [InlineData(3, 26.0, false, 0, 1, 2, 3)]
+    [InlineData(1, 80.0, false, 1, 2, 3)]
+    [InlineData(3, 99.0, true, 3, 4)]
+    public void Where_too_few_hosts_are_healthy_to_take_the_requests_all_get_some(int ejected, double? threshold, bool hasOther, params int[] chosen)
+    {
+        foreach (var policy in (BalancingPolicy[])[BalancingPolicy.Random, BalancingPolicy.Hash, BalancingPolicy.LeastRequest])
+        {
+            var four = (0, ((int, bool)[])[(1, false), (1, false), (1, false), (1, false)]);
+            var (set, hosts) = hasOther ? Set(four, (1, [(1, false)])) : Set(four);
+            for (var i = 0; i < ejected; i++) hosts[i].Eject(100);
+            var random = new Random(5);
+            var seen = Enumerable.Range(0, 2000).Select(_ => set.Pick(new(1, null, null), policy, random, 100, threshold)).Distinct().Select(host => hosts.ToList().IndexOf(host!)).Order();
+            Assert.Equal(chosen, seen);
+        }
+    }
+
+    [Fact]
+    public void If_each_priority_has_too_few_healthy_hosts_all_hosts_are_alike()
+    {
+        var (set, hosts) = Set((0, [(1, false), (1, false), (1, false)]), (1, [(1, false)]));
+        foreach (var host in hosts) host.Eject(100);
+        var random = new Random(5);
+        var counts = Enumerable.Range(0, 4000).Select(_ => set.Pick(new(1, null, null), BalancingPolicy.Random, random, 100, 1)!).CountBy(host => host).ToDictionary();
+        Assert.All(hosts, host => Assert.InRange(counts[host], 900, 1100));
+    }
+
+    [Fact]
     public void The_less_busy_of_two_equals_is_taken()
     {
         var (set, hosts) = Set((0, [(1, false), (1, false)]));

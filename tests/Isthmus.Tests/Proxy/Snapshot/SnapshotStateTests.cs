@@ -27,7 +27,7 @@ public sealed class SnapshotStateTests
     private readonly Resolver _resolver = new();
     private readonly SnapshotState _state;
 
-    public SnapshotStateTests() => _state = new(new ProxyPorts(TimeProvider.System, new Random(1), new ProcessSockets(), _resolver), _secrets, new((_, _) => { }));
+    public SnapshotStateTests() => _state = new(new ProxyPorts(TimeProvider.System, new Random(1), new ProcessSockets(), _resolver), _secrets, (_, _, _) => Task.CompletedTask, new((_, _) => { }));
 
     [Fact]
     public void A_cluster_waits_for_its_endpoints_and_keeps_its_hosts_while_they_change()
@@ -132,7 +132,7 @@ public sealed class SnapshotStateTests
     public void Clusters_whose_endpoints_never_come_do_not_hold_listeners_forever()
     {
         var time = new ManualClock();
-        using var state = new SnapshotState(new ProxyPorts(time, new Random(1), new ProcessSockets(), _resolver), _secrets, new((_, _) => { }));
+        using var state = new SnapshotState(new ProxyPorts(time, new Random(1), new ProcessSockets(), _resolver), _secrets, (_, _, _) => Task.CompletedTask, new((_, _) => { }));
         state.Apply(Update<Cluster>(TypeUrls.Cluster, Eds("a")));
         state.Apply(Update<RouteConfiguration>(TypeUrls.Route, Route("r", "x")));
         state.Apply(Update<Listener>(TypeUrls.Listener, Http));

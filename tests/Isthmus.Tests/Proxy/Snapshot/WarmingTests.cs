@@ -49,6 +49,18 @@ public sealed class WarmingTests
     }
 
     [Fact]
+    public void A_cluster_whose_hosts_are_checked_is_used_after_the_first_checks_and_the_one_before_until_then()
+    {
+        var run = new Run();
+        run.Send(Cluster("a", 1), Endpoints("a", 1));
+        var old = run.Current.Clusters["a"];
+        Assert.Single(run.Send(Checked("a", 2)).Unchecked);
+        Assert.Same(old, run.Current.Clusters["a"]);
+        run.Examine();
+        Assert.NotNull(run.Current.Clusters["a"].Health);
+    }
+
+    [Fact]
     public void Whatever_happens_nothing_waits_that_could_be_in_use() => Prop.ForAll(Gen.NonEmptyListOf(Step()).ToArbitrary(), steps =>
     {
         var run = new Run();
@@ -67,6 +79,7 @@ public sealed class WarmingTests
 
     private static Gen<Event> Step() => Gen.OneOf(
         from name in Gen.Elements("a", "b") from seconds in Gen.Choose(1, 2) from tls in Gen.Elements("", "x") select new Event($"cluster {name} {seconds} {tls}", run => run.Send(Cluster(name, seconds, tls))),
+        from name in Gen.Elements("a", "b") from seconds in Gen.Choose(1, 2) select new Event($"checked {name} {seconds}", run => run.Send(Checked(name, seconds))),
         from seconds in Gen.Choose(1, 2) select new Event($"names {seconds}", run => run.Send(Named("n", seconds))),
         from name in Gen.Elements("a", "b") from port in Gen.Choose(1, 2) select new Event($"endpoints {name} {port}", run => run.Send(Endpoints(name, port))),
         from name in Gen.Elements("r", "s") from prefix in Gen.Elements("/", "/x") select new Event($"routes {name} {prefix}", run => run.Send(Routes(name, prefix))),
@@ -74,10 +87,17 @@ public sealed class WarmingTests
         from one in Gen.Elements((TypeUrls.Cluster, "a"), (TypeUrls.Cluster, "n"), (TypeUrls.Endpoints, "a"), (TypeUrls.Route, "r"), (TypeUrls.Listener, "l"), (TypeUrls.Listener, "m")) select new Event($"without {one.Item2}", run => run.Remove(one.Item1, one.Item2)),
         from secret in Gen.Elements("x", "kubernetes://y") from standing in Gen.Elements(SecretStanding.Awaited, SecretStanding.Absent, SecretStanding.There) select new Event($"{secret} {standing}", run => run.Set(secret, standing)),
         Gen.Constant(new Event("resolved", run => run.Resolve())),
+        Gen.Constant(new Event("checked", run => run.Examine())),
         Gen.Constant(new Event("20 s", run => run.Wait())));
 
     private static NamedResource Cluster(string name, int seconds, string secret = "") => Resource<Cluster>(TypeUrls.Cluster, name,
         $$"""{"name": "{{name}}", "type": "EDS", "connect_timeout": "{{seconds}}s", "eds_cluster_config": {"eds_config": {"ads": {} } } {{(secret.Length > 0 ? $", {Tls("Upstream", secret)}" : "")}} }""");
+
+    private static NamedResource Checked(string name, int seconds) => Resource<Cluster>(TypeUrls.Cluster, name,
+        $$"""
+        {"name": "{{name}}", "type": "EDS", "connect_timeout": "{{seconds}}s", "eds_cluster_config": {"eds_config": {"ads": {} } },
+         "health_checks": [{"timeout": "1s", "interval": "1s", "unhealthy_threshold": 1, "healthy_threshold": 1, "tcp_health_check": {} }] }
+        """);
 
     private static NamedResource Named(string name, int seconds) => Resource<Cluster>(TypeUrls.Cluster, name,
         $$"""{"name": "{{name}}", "type": "STRICT_DNS", "connect_timeout": "{{seconds}}s", "load_assignment": {"endpoints": [{"lb_endpoints": [{"endpoint": {"address": {"socket_address": {"address": "shop.example", "port_value": 80} } } }]}]} }""");
@@ -108,7 +128,7 @@ public sealed class WarmingTests
     {
         private readonly Warming _warming = new((config, before) => new ClusterState(config, TimeProvider.System, new Random(1), before));
         private readonly Dictionary<string, SecretStanding> _secrets = new(StringComparer.Ordinal);
-        private readonly HashSet<ClusterState> _resolving = [];
+        private readonly HashSet<ClusterState> _resolving = [], _checking = [];
         private DateTimeOffset _now = DateTimeOffset.UnixEpoch;
 
         internal ProxySnapshot Current { get; private set; } = ProxySnapshot.Empty;
@@ -142,6 +162,11 @@ public sealed class WarmingTests
             foreach (var cluster in _resolving.ToArray()) Do(_warming.Resolve(cluster, Around));
         }
 
+        internal void Examine()
+        {
+            foreach (var cluster in _checking.ToArray()) Do(_warming.Check(cluster, Around));
+        }
+
         internal void Check()
         {
             var books = _warming.Books;
@@ -161,6 +186,8 @@ public sealed class WarmingTests
             Assert.Null(more.Next);
             Assert.Empty(more.Fed);
             Assert.Empty(more.Unresolved);
+            Assert.Empty(more.Unchecked);
+            Assert.All(Current.Clusters.Values, cluster => Assert.True(cluster.Health is null || _checking.Contains(cluster)));
         }
 
         private Consequences Do(Consequences result)
@@ -169,6 +196,8 @@ public sealed class WarmingTests
             if (result.Next is { } next) Current = next;
             _resolving.ExceptWith(result.Retired);
             _resolving.UnionWith(result.Unresolved);
+            _checking.ExceptWith(result.Retired);
+            _checking.UnionWith(result.Unchecked);
             return result;
         }
     }

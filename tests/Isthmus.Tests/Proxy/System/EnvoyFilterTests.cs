@@ -1,3 +1,4 @@
+using Isthmus.Testing;
 using Isthmus.Tests.ControlPlane;
 using Isthmus.Wire.Envoy.NetworkFilters;
 using Microsoft.AspNetCore.Http;
@@ -153,6 +154,31 @@ public sealed class EnvoyFilterTests
         Assert.Equal("x-asked=from 127.0.0.1 x-secret=", await response.Content.ReadAsStringAsync(Stop));
         Assert.Equal("yes", response.Headers.GetValues("x-answered").Single());
         Assert.False(response.Headers.Contains("seen-path"));
+    }
+
+    [Theory]
+    [InlineData("http_health_check: {path: /, host: web.example}", 200)]
+    [InlineData("http_health_check: {path: /, host: web.example, expected_statuses: [{start: 404, end: 405}]}", 503)]
+    [InlineData("tcp_health_check: {}", 200)]
+    public async Task Endpoints_that_fail_active_health_checks_get_no_requests(string check, int status)
+    {
+        await using var origin = await OriginAsync();
+        using var gateway = new GuardedGateway("", Filter($$"""
+            - applyTo: CLUSTER
+              match: {context: GATEWAY, cluster: {service: web.example, portNumber: 80} }
+              patch: {operation: MERGE, value: {health_checks: [{timeout: 5s, interval: 1s, unhealthy_threshold: 1, healthy_threshold: 1, {{check}} }] } }
+            """) + """
+
+            ---
+            apiVersion: networking.istio.io/v1
+            kind: DestinationRule
+            metadata: {name: web, namespace: shop}
+            spec: {host: web.example, trafficPolicy: {outlierDetection: {consecutive5xxErrors: 5}}}
+            """, origin.Port, 1);
+        Assert.Empty(gateway.Rig.Mesh.Sources.Problems.Items);
+        await Eventually.TrueAsync(() => gateway.Plane.State.HasListeners);
+        Assert.Equal(status, (await gateway.CallAsync()).Status);
+        await gateway.LoggedAsync(status == 200 ? "200 -" : "503 UH no_healthy_upstream");
     }
 
     [Fact]

@@ -171,6 +171,15 @@ internal static class ProxyTelemetryPage
         foreach (var stat in ClusterStats.All) Row(page, StatsText.MetricName($"cluster.{stat.Name}"), Type(stat.IsGauge), stat.Meaning);
         page.Append("""
 
+            Those of clusters whose hosts are [checked](../tasks/circuit-breaking.md#check-endpoints):
+
+            | metric | type | meaning |
+            |---|---|---|
+
+            """);
+        foreach (var stat in ClusterStats.Checks) Row(page, StatsText.MetricName($"cluster.{stat.Name}"), Type(stat.IsGauge), stat.Meaning);
+        page.Append("""
+
             ### Listeners and connection managers
 
             Of the listeners and connection managers that had connections. The label `listener_address` has the address of the listener, for example `0.0.0.0_15006`; the label `http_conn_manager_prefix` has the prefix of the connection manager, for example `outbound_0.0.0.0_80`. Scrapes have `downstream_cx_active`, and those that are selected as above, for example by `sidecar.istio.io/statsInclusionPrefixes: listener,http`. `/stats` of the admin port has all of them, as `listener.ADDRESS.STATISTIC` and `http.PREFIX.STATISTIC`.
@@ -214,7 +223,7 @@ internal static class ProxyTelemetryPage
             | `lb_*` | The page `/clusters` of the admin port shows what each host got. |
             | `update_*`, `cluster_manager.cds.*`, `listener_manager.lds.*`, `http.*.rds.*`, `control_plane.*` | Control planes count what they send and what is rejected (`pilot_xds_pushes`, `pilot_total_xds_rejects`); `isthmus_resources_rejected` is what this proxy rejects now. |
             | `circuit_breakers.high.*`, `circuit_breakers.default.cx_pool_open` | Istio sets limits for the default priority only, and none for pools. |
-            | `health_check.*` | There are no active health checks, as in Istio. |
+            | `health_check.degraded` | Hosts are healthy or not; there is nothing between. |
             | `listener.*.http.*` | The statistics `http.*` are by prefix, and a prefix names its listener. |
             | `ssl.ciphers.*`, `ssl.versions.*`, `ssl.curves.*`, `ssl.sigalgs.*` | They are not counted. |
             | `runtime.*`, `wasm.*`, `server.worker_*`, `server.watchdog_*`, `main_thread.*`, `workers.*` | The proxy has no such parts. |

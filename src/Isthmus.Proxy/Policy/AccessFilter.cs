@@ -13,7 +13,7 @@ internal sealed class TokenFilter(TokenCheck check, bool clearsRoute) : AccessFi
     public TokenCheck Check { get; } = check;
 
     /// <summary>Whether the route is chosen again, by the claims of the token.</summary>
-    public bool ClearsRoute { get; set; } = clearsRoute;
+    public bool ClearsRoute { get; } = clearsRoute;
 }
 
 /// <summary>An rbac filter: rules that are enforced, and rules whose results are only counted, and kept for later filters and logs.</summary>

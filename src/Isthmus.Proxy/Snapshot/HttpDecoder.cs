@@ -15,8 +15,12 @@ internal static class HttpDecoder
     /// <exception cref="ResourceException">The connection manager cannot be used.</exception>
     public static HttpAction Decode(Manager http, List<string> notes)
     {
-        var filters = new Filters($"http.{http.StatPrefix}.");
-        foreach (var filter in http.HttpFilters) Take(filter, filters, notes);
+        var filters = new Filters($"http.{http.StatPrefix}.", http.HttpFilters);
+        foreach (var filter in http.HttpFilters)
+        {
+            filters.Taken++;
+            Take(filter, filters, notes);
+        }
         if (!filters.HasRouter) throw new ResourceException($"http_connection_manager '{http.StatPrefix}' has no router filter");
         var inline = http.RouteSpecifierCase == Manager.RouteSpecifierOneofCase.RouteConfig ? RouteDecoder.Decode(http.RouteConfig) : null;
         if (inline is null && http.Rds?.RouteConfigName is not { Length: > 0 })
@@ -62,9 +66,16 @@ internal static class HttpDecoder
     }
 
     /// <param name="stats">What the names of the counters of filters begin with.</param>
-    private sealed class Filters(string stats)
+    /// <param name="all">All filters, in their order.</param>
+    private sealed class Filters(string stats, IReadOnlyList<HttpFilter> all)
     {
         public string Stats => stats;
+
+        public int Taken;
+
+        /// <summary>A later filter passes the claims of tokens to routes, which are then chosen again. The token check itself does both.</summary>
+        public bool ClearsRouteLater => all.Skip(Taken).Any(filter => !filter.Disabled
+            && TypedConfigs.Plain(filter.TypedConfig ?? new()).TryRead(out Wire.Istio.Authn.FilterConfig claims) && !claims.DisableClearRouteCache);
 
         public bool HasRouter;
         public bool HasCors;
@@ -94,13 +105,12 @@ internal static class HttpDecoder
         else if (config.TryRead(out Cors _)) into.HasCors = into.IsLate = true;
         else if (config.TryRead(out Wire.Envoy.HttpFilters.RBAC rbac)) into.Add(new RbacFilter(rbac.Rules, rbac.ShadowRules, "envoy.filters.http.rbac", into.Stats, rbac.ShadowRulesStatPrefix));
         else if (config.TryRead(out Wire.Envoy.HttpFilters.ExtAuthz external)) into.Add(ExternalCheckDecoder.Decode(external, into.Stats));
-        else if (config.TryRead(out JwtAuthentication tokens)) into.Add(new TokenFilter(new(tokens), tokens.Providers.Values.Any(provider => provider.ClearRouteCache)));
+        else if (config.TryRead(out JwtAuthentication tokens)) into.Add(new TokenFilter(new(tokens), into.ClearsRouteLater || tokens.Providers.Values.Any(provider => provider.ClearRouteCache)));
         else if (config.TryRead(out LocalRateLimit limit)) into.Add(new LocalLimitFilter(filter.Name, LimitDecoder.Local(limit)));
         else if (config.TryRead(out Wire.Envoy.HttpFilters.RateLimit shared)) into.Add(LimitDecoder.Global(filter.Name, shared));
-        else if (config.TryRead(out Wire.Istio.Authn.FilterConfig claims))
+        else if (config.TryRead(out Wire.Istio.Authn.FilterConfig _))
         {
-            // The token check itself passes the claims to policies and routes.
-            if (!claims.DisableClearRouteCache) foreach (var check in into.Access.Concat(into.Late).OfType<TokenFilter>()) check.ClearsRoute = true;
+            // The token check before it has read what it says.
         }
         else if (filter.Name == "istio.metadata_exchange") into.ExchangesMetadata = true;
         else if (config.TryRead(out PluginConfig metrics)) into.Metrics = MetricRules.Of(metrics, notes);

@@ -21,8 +21,9 @@ internal sealed class GuardedGateway : ConfiguredProxy
     /// <param name="authorizer">The port of <c>authorizer.example</c>, which has the ports 8000 (HTTP) and 9000 (gRPC).</param>
     /// <param name="log">The format of the access log.</param>
     /// <param name="identity">What the proxy knows of itself.</param>
-    internal GuardedGateway(string settings, string config, int origin, int authorizer, string log = "", ProxyIdentity? identity = null)
-        : this(MeshOf(settings, config, origin, authorizer, log), identity ?? ProxyIdentity.Unknown, new LogLines())
+    /// <param name="blocked">Which requests get status 418 instead of an answer of <c>web.example</c>: a match of a VirtualService.</param>
+    internal GuardedGateway(string settings, string config, int origin, int authorizer, string log = "", ProxyIdentity? identity = null, string blocked = "headers: {x-way: {exact: blocked} }")
+        : this(MeshOf(settings, config, origin, authorizer, log, blocked), identity ?? ProxyIdentity.Unknown, new LogLines())
     {
     }
 
@@ -63,7 +64,7 @@ internal sealed class GuardedGateway : ConfiguredProxy
     /// <summary>The value of a counter; 0 when there is none.</summary>
     internal long Count(string name) => Plane.Report.Access.All.FirstOrDefault(item => item.Key == name).Value;
 
-    private static MeshRig MeshOf(string settings, string config, int origin, int authorizer, string log)
+    private static MeshRig MeshOf(string settings, string config, int origin, int authorizer, string log, string blocked)
     {
         var rig = new MeshRig("c1");
         var format = log.Length > 0 ? log : "%RESPONSE_CODE% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS% %CONNECTION_TERMINATION_DETAILS%";
@@ -90,7 +91,7 @@ internal sealed class GuardedGateway : ConfiguredProxy
             spec:
               hosts: ['*']
               gateways: [edge]
-              http: [{match: [{headers: {x-way: {exact: blocked} } }], directResponse: {status: 418} }, {route: [{destination: {host: web.example, port: {number: 80} } }] }]
+              http: [{match: [{ {{blocked}} }], directResponse: {status: 418} }, {route: [{destination: {host: web.example, port: {number: 80} } }] }]
               tcp: [{match: [{port: 9000}], route: [{destination: {host: web.example, port: {number: 9000} } }] }]
             ---
             {{SidecarProxy.Entry([(origin, "")])}}

@@ -71,30 +71,20 @@ public sealed class TokenPolicyTests
     [InlineData("headers: {'@request.auth.claims[realm][roles]': {exact: admin}}", "ann", 418)]
     [InlineData("headers: {'@request.auth.claims[https://bank.example/team]': {exact: blue}}", "ann", 418)]
     [InlineData("headers: {'@request.auth.claims[realm][roles]': {exact: root}}", "ann", 200)]
-    [InlineData("headers: {x-way: {exact: on}, '@request.auth.claims.sub': {exact: ann}}", "ann", 200)]
+    [InlineData("headers: {x-way: {exact: 'on'}, '@request.auth.claims.sub': {exact: ann}}", "ann", 200)]
     [InlineData("withoutHeaders: {'@request.auth.claims.groups': {exact: clerks}}", "ann", 200)]
     [InlineData("withoutHeaders: {'@request.auth.claims.groups': {exact: clerks}}", "", 418)]
     public async Task Gateways_route_by_the_claims_of_tokens(string match, string caller, int status)
     {
         using var mint = new TokenMint();
         await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1, context => context.Response.WriteAsync("money"));
-        using var gateway = Gateway(mint, "issuer: bank", origin.Port, "{}", "ALLOW", $$"""
-            ---
-            apiVersion: networking.istio.io/v1
-            kind: VirtualService
-            metadata: {name: web, namespace: shop}
-            spec:
-              hosts: ['*']
-              gateways: [edge]
-              http: [{match: [{ {{match}} }], directResponse: {status: 418} }, {route: [{destination: {host: web.example, port: {number: 80} } }] }]
-              tcp: [{match: [{port: 9000}], route: [{destination: {host: web.example, port: {number: 9000} } }] }]
-            """);
+        using var gateway = Gateway(mint, "issuer: bank", origin.Port, "{}", "ALLOW", match);
         var claims = With(Ann, "https://bank.example/team", "blue");
         (claims["groups"], claims["realm"]) = (new JsonArray("tellers", "clerks"), new JsonObject { ["roles"] = new JsonArray("admin", "user") });
         Assert.Equal(status, (await gateway.CallAsync(header: caller.Length == 0 ? "" : $"authorization: Bearer {mint.Sign(claims)}")).Status);
     }
 
-    private static GuardedGateway Gateway(TokenMint mint, string token, int origin, string rule, string action, string more = "") => new("", $$"""
+    private static GuardedGateway Gateway(TokenMint mint, string token, int origin, string rule, string action, string blocked = "method: {exact: TRACE}") => new("", $$"""
         apiVersion: security.istio.io/v1
         kind: RequestAuthentication
         metadata: {name: tokens, namespace: shop}
@@ -104,8 +94,7 @@ public sealed class TokenPolicyTests
         kind: AuthorizationPolicy
         metadata: {name: callers, namespace: shop}
         spec: {selector: {matchLabels: {app: edge} }, action: {{action}}, rules: [{{rule}}]}
-        {{more}}
-        """, origin, 1);
+        """, origin, 1, blocked: blocked);
 
     private static JsonObject With(JsonObject claims, string name, string value)
     {

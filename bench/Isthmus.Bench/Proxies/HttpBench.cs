@@ -41,6 +41,17 @@ internal static class HttpBench
         Comparison.Conclude(await new Comparison("requests") { Rounds = 10 }.RunAsync(contenders, (contender, duration) => WebLoad.Http1Async(contender.Port, "/", Connections, duration)));
     }
 
+    /// <summary>The proxy beside that of another build, and beside itself: two processes of one build differ, too.</summary>
+    /// <param name="before">The repository in which the other one was built.</param>
+    internal static async Task RunBeforeAsync(string root, string before)
+    {
+        await using var rig = new ProxyRig(root);
+        Console.WriteLine($"HTTP/1.1 kept alive, {Connections} connections, small answers; this build twice, and that in {before}");
+        var wiring = new Wiring(await Nginx.StartServerAsync(rig, new("")));
+        Contender[] contenders = [await OwnProxy.StartAsync(rig, wiring), await OwnProxy.StartAsync(rig, wiring with { Place = "-again" }), await OwnProxy.StartAsync(rig, wiring with { Place = "-before", Program = ProxyRig.ProgramOf(before) })];
+        Comparison.Conclude(await new Comparison("requests") { Rounds = 10 }.RunAsync(contenders, (contender, duration) => WebLoad.Http1Async(contender.Port, "/", Connections, duration)));
+    }
+
     private static async Task RunHttp1Async(string root, string path, string what)
     {
         await using var rig = new ProxyRig(root);

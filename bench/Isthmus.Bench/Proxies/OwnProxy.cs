@@ -13,7 +13,7 @@ internal static class OwnProxy
     {
         var name = $"isthmus{wiring.Place}{(wiring.Sampling is { } percent ? $"-{percent}%" : "")}";
         var port = rig.NextPort();
-        return StartAsync(rig, name, OwnResources.ForHttp(wiring, port, rig.File($"{name}.log")), new(name, port, "dotnet") { Host = wiring.Host, NetworkOf = wiring.NetworkOf });
+        return StartAsync(rig, name, OwnResources.ForHttp(wiring, port, rig.File($"{name}.log")), new(name, port, "dotnet") { Host = wiring.Host, NetworkOf = wiring.NetworkOf }, wiring.Program);
     }
 
     /// <summary>Passes TLS through by server name.</summary>
@@ -39,13 +39,13 @@ internal static class OwnProxy
         },
     });
 
-    private static Task<Contender> StartAsync(ProxyRig rig, string name, OwnResources resources, ContenderStart how)
+    private static Task<Contender> StartAsync(ProxyRig rig, string name, OwnResources resources, ContenderStart how, string? program = null)
     {
         var directory = Directory.CreateDirectory(rig.File(name)).FullName;
         resources.Write(directory);
         return rig.StartContenderAsync(how with
         {
-            Arguments = [rig.Program, "proxy", "sidecar", "--xds-dir", directory, "--cert-dir", rig.Credentials.Directory],
+            Arguments = [program ?? rig.Program, "proxy", "sidecar", "--xds-dir", directory, "--cert-dir", rig.Credentials.Directory],
             Environment = new Dictionary<string, string>(ImageEnvironment),
         });
     }

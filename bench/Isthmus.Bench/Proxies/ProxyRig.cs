@@ -22,10 +22,12 @@ internal sealed partial class ProxyRig(string root) : IAsyncDisposable
     private int _nextPort = 18000;
 
     /// <summary>The program that the repository builds.</summary>
-    internal string Program { get; } = Path.Combine(root, "artifacts/bin/isthmus/release/isthmus.dll");
+    internal string Program { get; } = ProgramOf(root);
 
     /// <summary>The program of the benches.</summary>
     internal string Bench { get; } = Path.Combine(root, "artifacts/bin/Isthmus.Bench/release/Isthmus.Bench.dll");
+
+    internal static string ProgramOf(string tree) => Path.Combine(tree, "artifacts/bin/isthmus/release/isthmus.dll");
 
     internal Credentials Credentials => _credentials ??= new(File("credentials"));
 

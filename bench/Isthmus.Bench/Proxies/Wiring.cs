@@ -7,6 +7,9 @@ internal sealed record Wiring(string Server)
     /// <summary>Names the contender's files, next to its own name.</summary>
     internal string Place { get; init; } = "";
 
+    /// <summary>The program of another build. Null: that of this repository.</summary>
+    internal string? Program { get; init; }
+
     /// <summary>The address that it listens on.</summary>
     internal string Host { get; init; } = "127.0.0.1";
 

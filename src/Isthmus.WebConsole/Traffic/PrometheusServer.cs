@@ -57,11 +57,12 @@ internal sealed record PrometheusServer(string Name, string Remedy, Func<string,
     public static HttpClient Client() => new(new SocketsHttpHandler { UseProxy = false, UseCookies = false, AllowAutoRedirect = false, ActivityHeadersPropagator = null, ConnectTimeout = Patience }) { Timeout = Timeout.InfiniteTimeSpan };
 
     /// <summary>The calls of the mesh that it knows, in the shortest window in which it knows any.</summary>
+    /// <param name="time">Says when it has taken too long.</param>
     /// <exception cref="ProblemException">It cannot be used.</exception>
-    public async Task<(string Window, IReadOnlyList<CallRate> Rates)> ReadAsync(CancellationToken stop)
+    public async Task<(string Window, IReadOnlyList<CallRate> Rates)> ReadAsync(TimeProvider time, CancellationToken stop)
     {
-        using var patience = CancellationTokenSource.CreateLinkedTokenSource(stop);
-        patience.CancelAfter(Patience);
+        using var limit = new CancellationTokenSource(Patience, time);
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(stop, limit.Token);
         try
         {
             foreach (var window in Windows)

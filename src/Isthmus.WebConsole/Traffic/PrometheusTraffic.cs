@@ -70,7 +70,7 @@ internal sealed class PrometheusTraffic(PrometheusChoice choice, string istioNam
         if (_failed.TryGetValue(server.Name, out var failed) && failed.NotBefore > now) return (failed.State, []);
         try
         {
-            var (window, rates) = await server.ReadAsync(stop);
+            var (window, rates) = await server.ReadAsync(time, stop);
             return (new(server.Name, window, [.. rates.Select(rate => rate.Call.CountedIn).Where(cluster => cluster.Length > 0).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)], "", ""), rates);
         }
         catch (ProblemException e)

@@ -6,6 +6,7 @@ using Isthmus.Core.Names;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Operate.Diagnose;
+using Isthmus.Testing;
 using Isthmus.WebConsole.Reading;
 using Isthmus.WebConsole.Traffic;
 using Isthmus.WebConsole.Viewers;
@@ -135,6 +136,7 @@ public sealed class PrometheusTrafficTests
     [Fact]
     public async Task One_that_is_slow_or_gone_is_given_up_and_asked_again_later()
     {
+        _time.Factor = 1;
         var release = new TaskCompletionSource();
         var server = await PrometheusPage.StartAsync(async http => await release.Task.WaitAsync(http.Ended));
         try
@@ -251,7 +253,7 @@ public sealed class PrometheusTrafficTests
         }
     }
 
-    private sealed class StepTime : TimeProvider
+    private sealed class StepTime : PatientTime
     {
         private DateTimeOffset _now = new(2026, 6, 1, 0, 0, 0, TimeSpan.Zero);
 

@@ -121,7 +121,9 @@ internal sealed class FlowBuilder
         var gateways = _mesh.Clusters.SelectMany(cluster => cluster.Facts.Gateways.Where(gateway => (cluster == to || gateway.Network == to.Facts.NetworkLabel) && gateway.Addresses.Any(addresses.Contains))
             .Select(gateway => $"{gateway.Name} in {cluster.Context}")).ToList();
         if (gateways.Count > 0) return string.Join(", ", gateways);
-        if (to.Pods.Any(pod => addresses.Contains(pod.Status.PodIP))) return "direct";
+        // Pod addresses of networks may overlap: one that the caller's cluster has as well is meant there.
+        var near = _mesh.Named(call.Source.Cluster)!.Pods.Select(pod => pod.Status.PodIP).ToHashSet();
+        if (to.Pods.Any(pod => addresses.Contains(pod.Status.PodIP) && !near.Contains(pod.Status.PodIP))) return "direct";
         // A load balancer that is known by its name only.
         var others = addresses.Except(_mesh.Clusters.SelectMany(cluster => cluster.Pods.Select(pod => pod.Status.PodIP).Concat(cluster.Facts.Gateways.SelectMany(gateway => gateway.Addresses)))).ToList();
         return others.Count > 0 ? $"a gateway at {string.Join(", ", others)}" : "unknown";

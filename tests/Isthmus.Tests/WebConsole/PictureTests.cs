@@ -37,7 +37,7 @@ public sealed class PictureTests
     [
         Cluster(1, [Service("buyer", "app: buyer"), Service("orders", "app: orders"), Service("stray", "app: none"), Service("half", "app: half")],
             [Slice("buyer", true), Slice("half", true, false)], [Pod("buyer-v1", "buyer", "10.1.0.1"), Pod("half", "half", "10.1.0.2", "app")]),
-        Cluster(2, [Service("orders", "app: orders"), Service("sick", "app: sick")], [Slice("orders", true), Slice("sick", false)], [Pod("orders", "orders", "10.2.0.1")]),
+        Cluster(2, [Service("orders", "app: orders"), Service("sick", "app: sick")], [Slice("orders", true), Slice("sick", false)], [Pod("orders", "orders", "10.2.0.1"), Pod("twin", "twin", "10.1.0.2", "app")]),
     ]);
 
     private static readonly Topology Drawn = TopologyBuilder.Build(Mesh);
@@ -110,6 +110,7 @@ public sealed class PictureTests
     [InlineData("10.2.0.1", "direct")] // one of the Pods: networks have other labels, but the proxy sends calls there
     [InlineData("34.9.8.7", "a gateway at 34.9.8.7")] // the Service says only the name of its load balancer
     [InlineData("10.1.0.1", "unknown")] // a Pod of the caller's own cluster
+    [InlineData("10.1.0.2", "unknown")] // the same, and one of the other cluster has the same address
     [InlineData(null, "unknown")] // the proxy was not asked yet
     public void The_way_of_a_call_is_where_the_proxy_of_its_caller_sends_it(string? endpoint, string way)
     {

@@ -5,6 +5,11 @@ namespace Isthmus.Operate.Diagnose;
 /// <summary>Reads Envoy's <c>/config_dump</c> (admin v3, proto JSON) as trees, whichever proxy wrote it.</summary>
 public sealed class ConfigDump(JsonNode dump)
 {
+    /// <summary>Asks a proxy only for its secrets: a whole dump has megabytes in a mesh with hundreds of services.</summary>
+    public const string SecretsPath = $"config_dump?resource={ActiveSecrets}";
+
+    private const string ActiveSecrets = "dynamic_active_secrets";
+
     private IEnumerable<JsonObject> Parts(string type) =>
         (dump["configs"] as JsonArray ?? []).OfType<JsonObject>().Where(part => part["@type"]?.ToString().EndsWith($".{type}", StringComparison.Ordinal) ?? false);
 
@@ -58,11 +63,12 @@ public sealed class ConfigDump(JsonNode dump)
             .Select(item => At(item, "active_state", "listener")).OfType<JsonObject>(),
     ];
 
-    /// <summary>Secrets with their state. A dump never contains keys.</summary>
+    /// <summary>Secrets with their state, of a whole dump or of what <see cref="SecretsPath"/> asks for. A dump never contains keys.</summary>
     public IReadOnlyList<(JsonObject Secret, string State, string Updated)> Secrets =>
     [
-        .. Parts("SecretsConfigDump").SelectMany(part => (IEnumerable<(string List, string State)>)[("dynamic_active_secrets", "ACTIVE"), ("dynamic_warming_secrets", "WARMING"), ("static_secrets", "ACTIVE")]
+        .. Parts("SecretsConfigDump").SelectMany(part => (IEnumerable<(string List, string State)>)[(ActiveSecrets, "ACTIVE"), ("dynamic_warming_secrets", "WARMING"), ("static_secrets", "ACTIVE")]
             is var lists ? lists.SelectMany(list => (At(part, list.List) as JsonArray ?? []).Select(item => (Item: item, list.State))) : [])
+            .Concat(Parts("SecretsConfigDump.DynamicSecret").Select(item => (Item: (JsonNode?)item, State: "ACTIVE")))
             .Select(item => (At(item.Item, "secret") as JsonObject, item.State, At(item.Item, "last_updated")?.ToString() ?? ""))
             .Where(item => item.Item1 is not null).Select(item => (item.Item1!, item.State, item.Item3)),
     ];

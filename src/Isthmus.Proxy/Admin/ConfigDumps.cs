@@ -17,16 +17,21 @@ internal static class ConfigDumps
     public static string Write(DataPlane plane, IReadOnlyDictionary<string, string> query)
     {
         var selection = new DumpSelection(query);
-        var configs = new List<JsonObject> { Bootstrap(plane) };
+        var configs = new List<JsonObject>();
+        void Add(string type, Func<JsonObject> section)
+        {
+            if (selection.Includes(type)) configs.Add(section());
+        }
+        Add("BootstrapConfigDump", () => Bootstrap(plane));
         plane.State.Read(books =>
         {
-            configs.Add(Clusters(plane, books));
-            if (query.ContainsKey("include_eds")) configs.Add(Endpoints(books));
-            configs.Add(Listeners(plane, books));
-            configs.Add(Routes(plane, books));
+            Add("ClustersConfigDump", () => Clusters(plane, books));
+            if (query.ContainsKey("include_eds")) Add("EndpointsConfigDump", () => Endpoints(books));
+            Add("ListenersConfigDump", () => Listeners(plane, books));
+            Add("RoutesConfigDump", () => Routes(plane, books));
             return true;
         });
-        configs.Add(Secrets(plane));
+        Add("SecretsConfigDump", () => Secrets(plane));
         return DumpJson.Text(new JsonObject { ["configs"] = DumpJson.List(selection.Of(configs)) });
     }
 

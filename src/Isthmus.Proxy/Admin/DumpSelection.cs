@@ -35,7 +35,11 @@ internal sealed class DumpSelection
         if (query.GetValueOrDefault("name_regex", "") is { Length: > 0 } pattern) _name = TextMatch.CompileRegex(pattern, whole: false);
     }
 
-    /// <param name="sections">The sections of the whole dump, which are not used again.</param>
+    /// <summary>Whether anything of a section can be part of the answer.</summary>
+    /// <param name="type">The section's message.</param>
+    public bool Includes(string type) => _resource is null || Lists[_resource].ContainingType.Name == type;
+
+    /// <param name="sections">All sections that <see cref="Includes"/> names. They are not used again.</param>
     public List<JsonObject> Of(List<JsonObject> sections)
     {
         if (_name is not null)

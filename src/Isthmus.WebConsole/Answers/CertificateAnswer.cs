@@ -71,7 +71,7 @@ internal sealed class CertificateAnswer(MeshStateReader reader, string istioName
         var row = new ProxyCertificate(cluster.Context, pod.Metadata.Namespace, pod.Metadata.Name, "", "", null, "");
         try
         {
-            var dump = new ConfigDump(await new MeshQuery(reader.Client(cluster.Context), istioNamespace).AskProxyAsync(row.Namespace, row.Pod, "config_dump", stop));
+            var dump = new ConfigDump(await new MeshQuery(reader.Client(cluster.Context), istioNamespace).AskProxyAsync(row.Namespace, row.Pod, ConfigDump.SecretsPath, stop));
             var secrets = dump.Secrets.Select(entry => entry.Secret).ToList();
             using var own = ProxyTables.Certificate(ConfigDump.At(secrets.FirstOrDefault(secret => secret["name"]?.ToString() == "default"), "tls_certificate", "certificate_chain", "inline_bytes")?.ToString());
             using var root = ProxyTables.Certificate(ConfigDump.At(secrets.FirstOrDefault(secret => secret["name"]?.ToString() == "ROOTCA"), "validation_context", "trusted_ca", "inline_bytes")?.ToString());

@@ -192,7 +192,7 @@ internal static class ProxyConfigCommand
             foreach (var pod in (string[])[line.GetValue(one)!, line.GetValue(other)!])
             {
                 var (context, reference) = Elsewhere(line, pod);
-                var dump = new ConfigDump(await DumpAsync(line, reference, "config_dump", stop, context));
+                var dump = new ConfigDump(await DumpAsync(line, reference, ConfigDump.SecretsPath, stop, context));
                 var root = dump.Secrets.Select(entry => entry.Secret).FirstOrDefault(secret => secret["name"]?.ToString() == "ROOTCA");
                 roots.Add((pod, ConfigDump.At(root, "validation_context", "trusted_ca", "inline_bytes")?.ToString()));
             }

@@ -7,6 +7,7 @@ using Isthmus.Operate.Diagnose;
 using Isthmus.Operate.Diagnose.Analysis;
 using Isthmus.Operate.Diagnose.Packing;
 using Isthmus.Operate.Diagnose.Tracing;
+using Isthmus.Operate.Inventory;
 using Xunit;
 
 namespace Isthmus.Tests.LoopbackMesh;
@@ -45,11 +46,18 @@ public sealed partial class SnapshotTests(LoopbackMeshRig mesh, FaultyServices s
         {
             var pack = await mesh.PackAsync();
             var reader = new InventoryReader(WellKnown.SystemNamespace, proxies: 200);
-            var packed = Analysis.Run(await Task.WhenAll(pack.Contexts.Select(context => reader.ReadAsync(context, pack.Access(context), Stop))));
+            var inventories = await Task.WhenAll(pack.Contexts.Select(context => reader.ReadAsync(context, pack.Access(context), Stop)));
+            var known = (await Task.WhenAll(LoopbackMeshRig.Clusters.Select(cluster => reader.ReadAsync(cluster, mesh.Access(cluster), Stop)))).Select(Trusted).ToList();
+            if (known.Exists(one => one.Length == 0) || !known.SequenceEqual(inventories.Select(Trusted), StringComparer.Ordinal)) return $"proxies trust {string.Join('\n', known)}, in the pack {string.Join('\n', inventories.Select(Trusted))}";
+            var packed = Analysis.Run(inventories);
             var live = (await mesh.AnalyzeAsync()).ToList();
             return live.Count > 10 ? Difference(Sorted(live.Select(Line)), Sorted(packed.Select(Line))) : "the mesh is not ready yet";
         }, different => different.Length == 0, "analyze finds the same");
     }
+
+    /// <summary>The proxies that trust what their cluster distributes.</summary>
+    private static string Trusted(ClusterInventory inventory) =>
+        string.Join(", ", inventory.Trust.Proxies.Where(proxy => proxy.Root == inventory.Trust.InForce && proxy.Root.IsKnown).Select(proxy => $"{proxy.Namespace}/{proxy.Pod}").Order(StringComparer.Ordinal));
 
     [Fact]
     public async Task What_a_pack_cannot_know_is_said()

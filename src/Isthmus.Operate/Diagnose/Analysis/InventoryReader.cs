@@ -188,7 +188,7 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
         var (ns, name) = (pod["metadata"]!["namespace"]!.ToString(), pod["metadata"]!["name"]!.ToString());
         try
         {
-            var dump = new ConfigDump(await query.AskProxyAsync(ns, name, "config_dump", stop));
+            var dump = new ConfigDump(await query.AskProxyAsync(ns, name, ConfigDump.SecretsPath, stop));
             var root = dump.Secrets.Select(entry => entry.Secret).FirstOrDefault(secret => secret["name"]?.ToString() == "ROOTCA");
             var bytes = ConfigDump.At(root, "validation_context", "trusted_ca", "inline_bytes")?.ToString() ?? "";
             return new(ns, name, Started(pod), Root.Of(Encoding.UTF8.GetString(Convert.FromBase64String(bytes))));

@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using System.Text.Json.Nodes;
+using Isthmus.Operate.Diagnose;
 using Isthmus.Proxy;
 using Isthmus.Proxy.Admin;
 using Isthmus.Proxy.Http;
@@ -76,6 +77,17 @@ public sealed class DumpTests : IDisposable
         Assert.Contains("\"address\": \"10.1.1.1\"", await GetAsync("/clusters?format=json"), StringComparison.Ordinal);
         Assert.Contains("envoy_cluster_membership_total{cluster_name=\"fixed\"} 1", await GetAsync("/stats/prometheus"), StringComparison.Ordinal);
         Assert.Contains("isthmus.resource_notes: 2", await GetAsync("/stats?filter=isthmus"), StringComparison.Ordinal);
+    }
+
+    /// <summary>The whole dump of a large mesh has megabytes, and <c>analyze</c> asks hundreds of proxies.</summary>
+    [Fact]
+    public async Task Secrets_alone_are_read_as_from_the_whole_dump()
+    {
+        var (part, whole) = (JsonNode.Parse(await GetAsync($"/{ConfigDump.SecretsPath}"))!, JsonNode.Parse(await GetAsync("/config_dump"))!);
+        Assert.DoesNotContain("Cluster", part.ToJsonString(), StringComparison.Ordinal);
+        static IEnumerable<string> Read(JsonNode dump) => new ConfigDump(dump).Secrets.Select(entry => $"{entry.Secret.ToJsonString()} {entry.State} {entry.Updated}");
+        Assert.Equal(["default", "ROOTCA"], new ConfigDump(part).Secrets.Select(entry => entry.Secret["name"]!.ToString()).Order(StringComparer.OrdinalIgnoreCase));
+        Assert.Equal(Read(whole), Read(part));
     }
 
     [Theory]

@@ -15,8 +15,8 @@ internal sealed class MeshWatch(MeshStateReader reader, MeshAnalysis analysis, P
 {
     private static readonly TimeSpan Reading = TimeSpan.FromSeconds(3), Sampling = TimeSpan.FromSeconds(1), Analyzing = TimeSpan.FromSeconds(15), Choosing = TimeSpan.FromSeconds(15), Reaching = TimeSpan.FromSeconds(15), Scraping = TimeSpan.FromSeconds(5), Again = TimeSpan.FromSeconds(4);
 
-    private readonly TrafficSampler _sampler = new(time);
-    private readonly ChosenEndpoints _chosen = new();
+    private readonly TrafficSampler _sampler = new(reader.Client, time);
+    private readonly ChosenEndpoints _chosen = new(reader.Client);
     private readonly SemaphoreSlim _readNow = new(0, 1), _analyzeNow = new(0, 1), _sampleNow = new(0, 1), _chooseNow = new(0, 1), _reachNow = new(0, 1), _scrapeNow = new(0, 1);
     private volatile MeshState _mesh = MeshState.Unread;
     private volatile Topology? _topology;

@@ -46,7 +46,9 @@ public sealed class KubeClient : IDisposable
     public KubeClient(ClusterAccess access, string userAgent = "isthmus")
     {
         Access = access;
-        _http = new HttpClient(access.StandIn?.CreateHandler() ?? ClientHandler.Create(access))
+        var handler = access.StandIn?.CreateHandler() ?? ClientHandler.Create(access);
+        Pods = new(access, handler);
+        _http = new HttpClient(handler)
         {
             BaseAddress = access.Server,
             Timeout = Timeout.InfiniteTimeSpan, // Watches last; requests get their own limit below.
@@ -57,9 +59,12 @@ public sealed class KubeClient : IDisposable
         if (access.Impersonate is { } user) _http.DefaultRequestHeaders.Add("Impersonate-User", user);
     }
 
-    private KubeClient(KubeClient other) => (Access, _http, FieldManager, _sharesConnections) = (other.Access, other._http, other.FieldManager, true);
+    private KubeClient(KubeClient other) => (Access, _http, Pods, FieldManager, _sharesConnections) = (other.Access, other._http, other.Pods, other.FieldManager, true);
 
     public ClusterAccess Access { get; }
+
+    /// <summary>The ports of Pods. Requests to them have no time limit.</summary>
+    public PodHttp Pods { get; }
 
     /// <summary>The time limit of every request except watches and logs.</summary>
     public TimeSpan RequestTimeout { get; init; } = TimeSpan.FromSeconds(30);
@@ -69,7 +74,9 @@ public sealed class KubeClient : IDisposable
 
     public void Dispose()
     {
-        if (!_sharesConnections) _http.Dispose();
+        if (_sharesConnections) return;
+        Pods.Dispose();
+        _http.Dispose();
     }
 
     /// <summary>A client with another time limit, over the connections of this one.</summary>

@@ -1,3 +1,5 @@
+using System.Runtime.ExceptionServices;
+using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json.Nodes;
 using Isthmus.Kubernetes.Streaming;
@@ -8,35 +10,93 @@ namespace Isthmus.Kubernetes.Client;
 /// <param name="Body">What to send; null for nothing.</param>
 public sealed record PodRequest(string Method, string Path, JsonNode? Body = null);
 
-/// <summary>Sends HTTP requests to a port on a Pod's loopback address, through the API server's port forwarding.</summary>
-public static class PodHttp
+/// <summary>
+/// Sends HTTP requests to ports on Pods' loopback addresses, through the port forwarding of one API server. A forwarded connection costs the
+/// API server a TLS handshake, so it stays open for further requests to the same port, for a minute after the last one.
+/// </summary>
+public sealed class PodHttp : IDisposable
 {
     private const int Longest = 256 << 20;
+
+    private static readonly HttpRequestOptionsKey<Target> Where = new("isthmus.pod");
+
+    private readonly ClusterAccess _access;
+    private readonly HttpMessageInvoker _server;
+    private readonly HttpClient _pods;
+
+    private sealed record Target(string Namespace, string Pod, int Port)
+    {
+        /// <summary>Connections are kept by the name of the host. Names of Pods are too long for one.</summary>
+        public string Host => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"{Namespace}/{Pod}")).AsSpan(0, 16));
+
+        /// <summary>Admin interfaces answer no one who was sent there by another name.</summary>
+        public string Name => Port == 80 ? "localhost" : $"localhost:{Port}";
+    }
+
+    /// <param name="server">Connects to the API server. It is not disposed of.</param>
+    internal PodHttp(ClusterAccess access, HttpMessageHandler server)
+    {
+        _access = access;
+        _server = new HttpMessageInvoker(server, disposeHandler: false);
+        _pods = new HttpClient(new SocketsHttpHandler
+        {
+            UseProxy = false,
+            UseCookies = false,
+            AllowAutoRedirect = false,
+            ActivityHeadersPropagator = null,
+            ConnectCallback = async (context, stop) =>
+            {
+                if (!context.InitialRequestMessage.Options.TryGetValue(Where, out var target)) throw new InvalidOperationException("the request names no Pod");
+                return new PodPortStream(new ChannelSocket(await PodSocket.OpenAsync(_access, _server, target.Namespace, target.Pod, $"portforward?ports={target.Port}", [ChannelProtocol.V4], stop)));
+            },
+        })
+        {
+            MaxResponseContentBufferSize = Longest,
+            Timeout = Timeout.InfiniteTimeSpan,
+        };
+    }
+
+    public void Dispose()
+    {
+        _pods.Dispose();
+        _server.Dispose();
+    }
 
     /// <returns>The status and the body of the response.</returns>
     /// <exception cref="KubeException">The API server refuses to forward, or cannot be reached.</exception>
     /// <exception cref="HttpRequestException">Nothing answers on the port, or it does not speak HTTP.</exception>
-    public static async Task<(int Status, string Body)> SendAsync(ClusterAccess access, string ns, string pod, int port, string method, string path, CancellationToken stop) =>
-        await SendAsync(access, ns, pod, port, new(method, path), stop);
-
-    /// <inheritdoc cref="SendAsync(ClusterAccess, string, string, int, string, string, CancellationToken)"/>
-    public static async Task<(int Status, string Body)> SendAsync(ClusterAccess access, string ns, string pod, int port, PodRequest asked, CancellationToken stop)
+    public async Task<(int Status, string Body)> SendAsync(string ns, string pod, int port, PodRequest asked, CancellationToken stop)
     {
-        if (access.StandIn?.AskPod(ns, pod, port, asked) is { } given) return (given.Status, given.Body);
-        using var socket = new ChannelSocket(await PodSocket.OpenAsync(access, ns, pod, $"portforward?ports={port}", [ChannelProtocol.V4], stop));
-        await using var stream = new PodPortStream(socket);
-        using var handler = new SocketsHttpHandler
-        {
-            UseProxy = false,
-            UseCookies = false,
-            ActivityHeadersPropagator = null,
-            ConnectCallback = (_, _) => ValueTask.FromResult<Stream>(stream),
-        };
-        using var http = new HttpClient(handler) { MaxResponseContentBufferSize = Longest, Timeout = Timeout.InfiniteTimeSpan };
-        using var request = new HttpRequestMessage(new HttpMethod(asked.Method), new Uri($"http://localhost:{port}/{asked.Path.TrimStart('/')}"));
-        request.Headers.Connection.Add("close");
-        if (asked.Body is { } body) request.Content = new StringContent(body.ToJsonString(), Encoding.UTF8, "application/json");
-        using var response = await http.SendAsync(request, stop);
+        if (_access.StandIn?.AskPod(ns, pod, port, asked) is { } given) return (given.Status, given.Body);
+        using var response = await SendAsync(new(ns, pod, port), asked, HttpCompletionOption.ResponseContentRead, stop);
         return ((int)response.StatusCode, await response.Content.ReadAsStringAsync(stop));
+    }
+
+    /// <summary>Reads the body of a response while it arrives.</summary>
+    /// <exception cref="KubeException">The API server refuses to forward, or cannot be reached.</exception>
+    /// <exception cref="HttpRequestException">Nothing answers on the port, or the status is not one of success.</exception>
+    public async Task GetAsync(string ns, string pod, int port, string path, Func<Stream, CancellationToken, Task> read, CancellationToken stop)
+    {
+        using var response = await SendAsync(new(ns, pod, port), new("GET", path), HttpCompletionOption.ResponseHeadersRead, stop);
+        response.EnsureSuccessStatusCode();
+        await using var body = await response.Content.ReadAsStreamAsync(stop);
+        await read(body, stop);
+    }
+
+    private async Task<HttpResponseMessage> SendAsync(Target target, PodRequest asked, HttpCompletionOption completion, CancellationToken stop)
+    {
+        using var request = new HttpRequestMessage(new HttpMethod(asked.Method), new Uri($"http://{target.Host}:{target.Port}/{asked.Path.TrimStart('/')}"));
+        request.Headers.Host = target.Name;
+        request.Options.Set(Where, target);
+        if (asked.Body is { } body) request.Content = new StringContent(body.ToJsonString(), Encoding.UTF8, "application/json");
+        try
+        {
+            return await _pods.SendAsync(request, completion, stop);
+        }
+        catch (HttpRequestException e) when (e.InnerException is KubeException refused)
+        {
+            ExceptionDispatchInfo.Throw(refused);
+            throw;
+        }
     }
 }

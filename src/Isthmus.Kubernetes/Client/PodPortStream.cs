@@ -1,3 +1,4 @@
+using System.Net.WebSockets;
 using System.Text;
 using Isthmus.Kubernetes.Streaming;
 
@@ -33,7 +34,7 @@ internal sealed class PodPortStream(ChannelSocket socket) : Stream
     {
         while (_rest.IsEmpty)
         {
-            if (await socket.ReceiveAsync(cancellationToken) is not { } message) return 0;
+            if (await ReceiveAsync(cancellationToken) is not { } message) return 0;
             if (message.IsEnd || message.Channel > Error) continue;
             var skipped = Math.Min(_skip[message.Channel], message.Bytes.Length);
             _skip[message.Channel] -= skipped;
@@ -48,7 +49,17 @@ internal sealed class PodPortStream(ChannelSocket socket) : Stream
         return count;
     }
 
-    public override async ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default) => await socket.SendAsync(Data, buffer, cancellationToken);
+    public override async ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
+    {
+        try
+        {
+            await socket.SendAsync(Data, buffer, cancellationToken);
+        }
+        catch (WebSocketException e)
+        {
+            throw new IOException(e.Message, e);
+        }
+    }
 
     public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) => ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
 
@@ -65,6 +76,19 @@ internal sealed class PodPortStream(ChannelSocket socket) : Stream
     public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
 
     public override void SetLength(long value) => throw new NotSupportedException();
+
+    /// <summary>Whoever reads a stream knows its failures as those of input and output.</summary>
+    private async Task<ChannelMessage?> ReceiveAsync(CancellationToken stop)
+    {
+        try
+        {
+            return await socket.ReceiveAsync(stop);
+        }
+        catch (WebSocketException e)
+        {
+            throw new IOException(e.Message, e);
+        }
+    }
 
     protected override void Dispose(bool disposing)
     {

@@ -60,7 +60,7 @@ public sealed class LogLevels(KubeClient client, string istioNamespace)
     {
         try
         {
-            var (status, answer) = await PodHttp.SendAsync(client.Access, istioNamespace, pod, port, new(method, path, body), stop);
+            var (status, answer) = await client.Pods.SendAsync(istioNamespace, pod, port, new(method, path, body), stop);
             return status is >= 200 and <= 299 ? answer : throw new ProblemException($"Pod {istioNamespace}/{pod}", $"responded to {method} {path} on port {port} with status {status}: {answer.Trim()}");
         }
         catch (HttpRequestException e)

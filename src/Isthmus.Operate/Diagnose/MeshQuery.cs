@@ -123,7 +123,7 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
         var what = $"{request.Method} {request.Path} on port {endpoint.Port}";
         try
         {
-            var (status, body) = await PodHttp.SendAsync(client.Access, ns, pod, endpoint.Port, request, stop);
+            var (status, body) = await client.Pods.SendAsync(ns, pod, endpoint.Port, request, stop);
             if (status is < 200 or > 299) throw new ProblemException($"Pod {ns}/{pod}", $"responded to {what} with status {status}: {body.Trim()}");
             return (what, body);
         }

@@ -7,7 +7,8 @@ using Isthmus.Kubernetes.Client;
 namespace Isthmus.WebConsole.Traffic;
 
 /// <summary>The endpoints that callers' proxies have for the services that they call: the way that calls really take.</summary>
-internal sealed class ChosenEndpoints
+/// <param name="clients">The client of a cluster, by its context.</param>
+internal sealed class ChosenEndpoints(Func<string, KubeClient> clients)
 {
     private const int AtOnce = 8;
 
@@ -34,10 +35,9 @@ internal sealed class ChosenEndpoints
         patience.CancelAfter(Patience);
         try
         {
-            using var port = new PodPort(place.Access, place.Namespace, place.Pod, Ports.ProxyAdmin);
-            await port.GetAsync("clusters?format=json", async (body, ending) => _known[caller] = Read(await JsonSerializer.DeserializeAsync(body, AdminJson.Default.ClusterPage, ending)), patience.Token);
+            await clients(place.Access.Name).Pods.GetAsync(place.Namespace, place.Pod, Ports.ProxyAdmin, "clusters?format=json", async (body, ending) => _known[caller] = Read(await JsonSerializer.DeserializeAsync(body, AdminJson.Default.ClusterPage, ending)), patience.Token);
         }
-        catch (Exception e) when (e is HttpRequestException or IOException or JsonException or OperationCanceledException && !stop.IsCancellationRequested)
+        catch (Exception e) when (e is HttpRequestException or KubeException or IOException or JsonException or OperationCanceledException && !stop.IsCancellationRequested)
         {
             // The page shows the proxy as one that does not answer: its metrics are asked more often.
         }

@@ -10,7 +10,8 @@ internal sealed record ProxyPlace(ClusterAccess Access, string Namespace, string
 }
 
 /// <summary>Asks all proxies for their metrics, over connections that stay open.</summary>
-internal sealed class TrafficSampler(TimeProvider time) : IDisposable
+/// <param name="clients">The client of a cluster, by its context.</param>
+internal sealed class TrafficSampler(Func<string, KubeClient> clients, TimeProvider time) : IDisposable
 {
     // Only what the picture needs: proxies with many destinations have long pages.
     private const string Page = "stats/prometheus?filter=istio_(requests_total|request_duration_milliseconds|tcp_)";
@@ -22,7 +23,7 @@ internal sealed class TrafficSampler(TimeProvider time) : IDisposable
     private readonly TrafficWindow _window = new(Window);
     private readonly SemaphoreSlim _slots = new(AtOnce);
 
-    private sealed record Asked(PodPort Port, ProxyCounters Counters)
+    private sealed record Asked(ProxyPlace Place, ProxyCounters Counters)
     {
         /// <summary>Why the last question failed; empty when it did not.</summary>
         public string Error { get; set; } = "";
@@ -38,7 +39,6 @@ internal sealed class TrafficSampler(TimeProvider time) : IDisposable
 
     public void Dispose()
     {
-        foreach (var asked in _proxies.Values) asked.Port.Dispose();
         _slots.Dispose();
     }
 
@@ -56,13 +56,9 @@ internal sealed class TrafficSampler(TimeProvider time) : IDisposable
     private void Follow(IReadOnlyList<ProxyPlace> places)
     {
         var wanted = places.Select(place => place.Key).ToHashSet(StringComparer.Ordinal);
-        foreach (var gone in _proxies.Keys.Where(key => !wanted.Contains(key)).ToList())
-        {
-            _proxies[gone].Port.Dispose();
-            _proxies.Remove(gone);
-        }
+        foreach (var gone in _proxies.Keys.Where(key => !wanted.Contains(key)).ToList()) _proxies.Remove(gone);
         foreach (var place in places.Where(place => !_proxies.ContainsKey(place.Key)))
-            _proxies[place.Key] = new(new(place.Access, place.Namespace, place.Pod, Ports.ProxyAdmin), new());
+            _proxies[place.Key] = new(place, new());
         _window.Keep(wanted);
     }
 
@@ -74,11 +70,11 @@ internal sealed class TrafficSampler(TimeProvider time) : IDisposable
             using var patience = CancellationTokenSource.CreateLinkedTokenSource(stop);
             patience.CancelAfter(Patience);
             IReadOnlyDictionary<Call, CallTotals>? totals = null;
-            await asked.Port.GetAsync(Page, async (body, ending) => totals = await asked.Counters.ReadAsync(body, ending), patience.Token);
+            await clients(asked.Place.Access.Name).Pods.GetAsync(asked.Place.Namespace, asked.Place.Pod, Ports.ProxyAdmin, Page, async (body, ending) => totals = await asked.Counters.ReadAsync(body, ending), patience.Token);
             asked.Error = "";
             return (key, time.GetUtcNow(), totals);
         }
-        catch (Exception e) when (e is HttpRequestException or IOException or InvalidDataException or OperationCanceledException && !stop.IsCancellationRequested)
+        catch (Exception e) when (e is HttpRequestException or KubeException or IOException or InvalidDataException or OperationCanceledException && !stop.IsCancellationRequested)
         {
             asked.Error = e is OperationCanceledException ? $"no answer within {Patience.TotalSeconds:0} s" : e.InnerException?.Message ?? e.Message;
             asked.NotBefore = time.GetUtcNow() + Rest;

@@ -40,7 +40,8 @@ public sealed class AnswersTests(LoopbackMeshRig mesh)
         Assert.Equal(["cluster1", "cluster2"], topology.Clusters.Select(cluster => cluster.Name));
         Assert.All(topology.Clusters, cluster => Assert.Equal(("", 1), (cluster.Error, cluster.ControlPlanes.Count)));
         Assert.Contains(new WatchLine("cluster1", "cluster2", "synced", ""), topology.Watches);
-        using var sampler = new TrafficSampler(TimeProvider.System);
+        using var reader = new MeshStateReader([.. LoopbackMeshRig.Clusters.Select(mesh.Access)], WellKnown.SystemNamespace, TimeProvider.System);
+        using var sampler = new TrafficSampler(reader.Client, TimeProvider.System);
         List<ProxyPlace> places = [new(mesh.Access("cluster1"), System, GatewayPod)];
         for (var turn = 0; turn < 2; turn++) await sampler.SampleAsync(places, Stop);
         Assert.Empty(sampler.Silent);

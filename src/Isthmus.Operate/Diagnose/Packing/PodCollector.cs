@@ -116,7 +116,7 @@ internal sealed class PodCollector(KubeClient client, PackWriter pack, TimeSpan?
 
     private async Task<string> AskAsync(Pod pod, string path, CancellationToken stop)
     {
-        var (status, body) = await PodHttp.SendAsync(client.Access, pod.Metadata.Namespace, pod.Metadata.Name, Ports.DiscoveryHttp, "GET", path, stop);
+        var (status, body) = await client.Pods.SendAsync(pod.Metadata.Namespace, pod.Metadata.Name, Ports.DiscoveryHttp, new("GET", path), stop);
         return status is >= 200 and < 300 ? body : throw new ProblemException(NameOf(pod), $"responded to {path} with status {status}");
     }
 

@@ -96,11 +96,29 @@ public sealed class PortForwardTests(RunningApiServer server) : IClassFixture<Ru
         var body = new string('x', 100_000);
         using var node = new EchoNode(server.NodeSocketPath) { Response = $"HTTP/1.1 404 Not Found\r\nContent-Length: {body.Length}\r\n\r\n{body}" };
         var ns = await PodAsync();
-        Assert.Equal((404, body), await PodHttp.SendAsync(server.Access, ns, "web", 80, "POST", "/stats", Stop));
+        using var client = new KubeClient(server.Access);
+        Assert.Equal((404, body), await client.Pods.SendAsync(ns, "web", 80, new("POST", "/stats"), Stop));
         Assert.StartsWith("POST /stats HTTP/1.1\r\nHost: localhost\r\n", node.Asked);
-        var closed = await Assert.ThrowsAsync<HttpRequestException>(() => PodHttp.SendAsync(server.Access, ns, "web", 81, "GET", "/", Stop));
+        var closed = await Assert.ThrowsAsync<HttpRequestException>(() => client.Pods.SendAsync(ns, "web", 81, new("GET", "/"), Stop));
         Assert.Contains("failed to connect to localhost:81", closed.ToString());
-        Assert.True((await Assert.ThrowsAsync<KubeException>(() => PodHttp.SendAsync(server.Access, ns, "gone", 80, "GET", "/", Stop))).IsNotFound);
+        Assert.True((await Assert.ThrowsAsync<KubeException>(() => client.Pods.SendAsync(ns, "gone", 80, new("GET", "/"), Stop))).IsNotFound);
+    }
+
+    [Fact]
+    public async Task Requests_to_a_port_share_a_connection_until_it_ends()
+    {
+        using var node = new EchoNode(server.NodeSocketPath) { Response = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok" };
+        var (ns, other) = (await PodAsync(), await PodAsync());
+        using var client = new KubeClient(server.Access);
+        for (var turn = 0; turn < 3; turn++) Assert.Equal((200, "ok"), await client.Pods.SendAsync(ns, "web", 80, new("GET", "/stats"), Stop));
+        Assert.Equal(1, node.Connections);
+        Assert.Equal((200, "ok"), await client.Pods.SendAsync(other, "web", 80, new("GET", "/stats"), Stop));
+        Assert.Equal((200, "ok"), await client.Pods.SendAsync(ns, "web", 82, new("GET", "/stats"), Stop));
+        Assert.Equal(3, node.Connections);
+        // A container that restarts ends them.
+        node.Close();
+        Assert.Equal((200, "ok"), await client.Pods.SendAsync(ns, "web", 80, new("GET", "/stats"), Stop));
+        Assert.Equal(4, node.Connections);
     }
 
     private async Task<string> PodAsync()
@@ -152,6 +170,8 @@ public sealed class PortForwardTests(RunningApiServer server) : IClassFixture<Ru
 
         internal string Asked { get; private set; } = "";
 
+        internal int Connections { get; private set; }
+
         public void Close()
         {
             lock (_open) // guards the list
@@ -201,8 +221,12 @@ public sealed class PortForwardTests(RunningApiServer server) : IClassFixture<Ru
                     await stream.CopyToAsync(stream);
                     return;
                 }
-                Asked = await HeadAsync(stream);
-                await stream.WriteAsync(Encoding.ASCII.GetBytes(Response));
+                Connections++;
+                while (await HeadAsync(stream) is { Length: > 0 } asked)
+                {
+                    Asked = asked;
+                    await stream.WriteAsync(Encoding.ASCII.GetBytes(Response));
+                }
             }
             catch (Exception e) when (e is IOException or ObjectDisposedException)
             {

@@ -28,7 +28,8 @@ public abstract class IstioObjectKind<T>(IstioKind kind)
     /// <summary>The control plane's revision: objects may ask for one by their label.</summary>
     public required string Revision { get; init; }
 
-    internal abstract Source<ObjectKey, T> SourceIn(MeshSources sources);
+    /// <returns>Null for a kind whose objects have no value.</returns>
+    internal abstract Source<ObjectKey, T>? SourceIn(MeshSources sources);
 
     /// <returns>Null for an object of another revision: another control plane reads it.</returns>
     internal sealed override IstioState<T>? Read(string cluster, JsonObject item)
@@ -54,13 +55,13 @@ public abstract class IstioObjectKind<T>(IstioKind kind)
     {
         if (facts is { Problems.IsEmpty: true, IsTold: false }) sources.Problems.Remove(facts.Source);
         else sources.Problems.Put(facts.Source, new(facts.Problems, facts.IsTold));
-        if (facts.Value is { } value) SourceIn(sources).Put(KeyOf(facts), value);
+        if (facts.Value is { } value) SourceIn(sources)?.Put(KeyOf(facts), value);
     }
 
     internal sealed override void Remove(MeshSources sources, ObjectKey key)
     {
         sources.Problems.Remove(new(key.Cluster, Resource.Kind, key.Namespace, key.Name));
-        SourceIn(sources).Remove(key);
+        SourceIn(sources)?.Remove(key);
     }
 
     private static bool SaysInvalid(JsonObject item) => item["status"] is JsonObject status && status["conditions"] is JsonArray conditions
@@ -73,5 +74,8 @@ public abstract class IstioObjectKind<T>(IstioKind kind)
         changes.Proxies.All |= namespaces.Contains((mesh.Sources.Settings.Items.GetValueOrDefault("") ?? MeshSettings.Default).Mesh.RootNamespace);
     }
 
-    internal sealed override void RemoveCluster(MeshSources sources, string cluster) => RemoveOf(SourceIn(sources), cluster);
+    internal sealed override void RemoveCluster(MeshSources sources, string cluster)
+    {
+        if (SourceIn(sources) is { } source) RemoveOf(source, cluster);
+    }
 }

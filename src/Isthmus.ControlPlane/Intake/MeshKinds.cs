@@ -1,3 +1,4 @@
+using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
 using Microsoft.Extensions.Logging;
 
@@ -39,5 +40,8 @@ public sealed class MeshKinds(MultiClusterSettings multiCluster, string settings
         new TelemetryKind { Revision = revision },
     ];
 
-    public IReadOnlyList<MeshKind> All => field ??= [Services, Slices, Pods, Nodes, Namespaces, Ingresses, IngressClasses, Exports, Imports, .. Istio, Settings, Credentials];
+    /// <summary>Istio kinds of which only the problems are read.</summary>
+    public IReadOnlyList<MeshKind> Refused => field ??= [.. IstioKind.Refused.Select(kind => new RefusedKind(kind) { Revision = revision })];
+
+    public IReadOnlyList<MeshKind> All => field ??= [Services, Slices, Pods, Nodes, Namespaces, Ingresses, IngressClasses, Exports, Imports, .. Istio, .. Refused, Settings, Credentials];
 }

@@ -66,7 +66,7 @@ internal sealed class MeshPreview(PushEngine engine, MultiClusterSettings multiC
     private bool Stage(MeshWriter writer, string cluster, JsonObject item)
     {
         var (group, name) = (item["apiVersion"]?.ToString().Split('/') is [var named, _] ? named : "", item["kind"]?.ToString());
-        var kind = writer.Kinds.All.FirstOrDefault(kind => kind.Resource.Group == group && kind.Resource.Kind == name);
+        var kind = writer.Kinds.All.Except(writer.Kinds.Refused).FirstOrDefault(kind => kind.Resource.Group == group && kind.Resource.Kind == name);
         return kind is not null && (kind.Place == KindPlace.EveryCluster || (kind.Place == KindPlace.ConfigCluster && cluster == config)) && writer.Mesh.Sources.Clusters.Items.ContainsKey(cluster) && kind.StageTree(writer, cluster, item);
     }
 

@@ -24,7 +24,7 @@ public static class ApiFields
 
     public static IReadOnlyList<ApiField> All { get; } =
     [
-        .. IstioKind.All.SelectMany(kind => IstioKind.Effective.Contains(kind) ? Of(kind.Kind, kind.Spec!, "") : kind == IstioKind.IstioOperator ? [] : [new ApiField(kind.Kind, "", kind == IstioKind.WasmPlugin ? FieldEffect.Refused : FieldEffect.Warned)]),
+        .. IstioKind.All.SelectMany(kind => IstioKind.Effective.Contains(kind) ? Of(kind.Kind, kind.Spec!, "") : kind == IstioKind.IstioOperator ? [] : [new ApiField(kind.Kind, "", IstioKind.Refused.Contains(kind) ? FieldEffect.Refused : FieldEffect.Warned)]),
         .. Of(MeshConfig, MeshSchemas.MeshConfig, ""),
         .. Of(MeshNetworks, MeshSchemas.Networks, ""),
     ];

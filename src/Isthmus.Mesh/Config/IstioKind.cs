@@ -40,9 +40,12 @@ public sealed record IstioKind(string Group, string Kind, string Plural, string[
         PeerAuthentication, AuthorizationPolicy, RequestAuthentication, Telemetry, WasmPlugin, IstioOperator,
     ];
 
-    /// <summary>The kinds that affect proxies today: those that the control plane watches in the config cluster.</summary>
+    /// <summary>The kinds that affect proxies today: the control plane watches them in the config cluster.</summary>
     public static readonly IReadOnlyList<IstioKind> Effective =
         [Gateway, VirtualService, DestinationRule, ServiceEntry, WorkloadEntry, Sidecar, EnvoyFilter, ProxyConfig, PeerAuthentication, AuthorizationPolicy, RequestAuthentication, Telemetry];
+
+    /// <summary>The kinds that admission refuses. The control plane watches them as well: a stored object says that it has no effect.</summary>
+    public static readonly IReadOnlyList<IstioKind> Refused = [WasmPlugin];
 
     public string StoredVersion => Versions[0];
 

@@ -66,7 +66,7 @@ internal static class DistributionCommand
             (type, name) = (before, after);
         }
         var kind = IstioKind.Effective.FirstOrDefault(known => ((string[])[known.Kind, known.Plural, known.CrdName, .. known.ShortNames]).Contains(type, StringComparer.OrdinalIgnoreCase))
-            ?? throw new WrongUseException("wait", $"'{type}' is not a type that control planes watch", $"use one of {string.Join(", ", IstioKind.Effective.Select(known => known.Kind.ToLowerInvariant()))}");
+            ?? throw new WrongUseException("wait", $"'{type}' is not a type that affects proxies", $"use one of {string.Join(", ", IstioKind.Effective.Select(known => known.Kind.ToLowerInvariant()))}");
         return name.LastIndexOf('.') is > 0 and var dot ? (kind, name[(dot + 1)..], name[..dot]) : (kind, ns, name);
     }
 

@@ -22,6 +22,8 @@ public sealed class MeshKindsTests
             IstioKind.Effective.Select(kind => (kind.Group, kind.StoredVersion, kind.Kind, kind.Plural)).Order(),
             Kinds.Istio.Select(kind => (kind.Resource.Group, kind.Resource.Version, kind.Resource.Kind, kind.Resource.Plural)).Order());
         Assert.All(Kinds.Istio, kind => Assert.Contains(IstioKind.All, crd => $"{kind.Resource.Plural}.{kind.Resource.Group}" == crd.CrdName));
+        Assert.Equal(IstioKind.Refused.Select(kind => kind.CrdName), Kinds.Refused.Select(kind => $"{kind.Resource.Plural}.{kind.Resource.Group}"));
+        Assert.All(Kinds.Refused, kind => Assert.Equal((KindPlace.ConfigCluster, true), (kind.Place, kind.IsOptional)));
         Assert.All(Kinds.Istio, kind => Assert.Equal(kind == Kinds.WorkloadEntries ? KindPlace.EveryCluster : KindPlace.ConfigCluster, kind.Place));
     }
 
@@ -63,7 +65,8 @@ public sealed class MeshKindsTests
     public void Istio_objects_of_another_revision_are_left_to_its_control_plane(string label, bool read)
     {
         var rig = new MeshRig("c1");
-        foreach (var kind in IstioKind.Effective)
+        List<IstioKind> kinds = [.. IstioKind.Effective, .. IstioKind.Refused];
+        foreach (var kind in kinds)
         {
             rig.Config($$"""
                 apiVersion: {{kind.Group}}/{{kind.StoredVersion}}
@@ -73,6 +76,6 @@ public sealed class MeshKindsTests
                 """);
         }
         rig.Push();
-        Assert.Equal(read ? IstioKind.Effective.Count : 0, rig.Mesh.Sources.Problems.Items.Keys.Count(source => source.Name == "one"));
+        Assert.Equal(read ? kinds.Count : 0, rig.Mesh.Sources.Problems.Items.Keys.Count(source => source.Name == "one"));
     }
 }

@@ -1,8 +1,10 @@
+using System.Text.Json.Nodes;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Config;
 using Isthmus.Operate.Diagnose.Tracing;
 using Isthmus.Operate.Install;
+using Isthmus.Testing;
 using Xunit;
 
 namespace Isthmus.Tests.LoopbackMesh;
@@ -27,7 +29,7 @@ public sealed class GatewayTraceTests(LoopbackMeshRig mesh, FaultyServices servi
         metadata: {name: $door, namespace: istio-system, annotations: {in-cluster: cluster1}}
         spec:
           selector: {istio: eastwestgateway}
-          servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: [$door.example.com, $unbound.example.com, $unrouted.example.com]}]
+          servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: [$door.example.com, $unbound.example.com, $unrouted.example.com, $claimed.example.com]}]
         ---
         apiVersion: networking.istio.io/v1beta1
         kind: VirtualService
@@ -46,6 +48,32 @@ public sealed class GatewayTraceTests(LoopbackMeshRig mesh, FaultyServices servi
           hosts: [$unbound.example.com]
           gateways: [istio-system/$other]
           http: [{route: [{destination: {host: $both.$ns.svc.cluster.local, port: {number: 18081}}}]}]
+        """;
+
+    private const string Tokens = """
+        apiVersion: networking.istio.io/v1beta1
+        kind: VirtualService
+        metadata: {name: $claimed, namespace: $ns, annotations: {in-cluster: cluster1}}
+        spec:
+          hosts: [$claimed.example.com]
+          gateways: [istio-system/$door]
+          http:
+          - {name: admins, match: [{uri: {prefix: /hello}, headers: {'@request.auth.claims.group': {exact: admin}}}], route: [{destination: {host: $both.$ns.svc.cluster.local, port: {number: 18081}}}]}
+          - {name: others, match: [{uri: {prefix: /hello}}], redirect: {uri: /login}}
+          - {name: staff, match: [{uri: {prefix: /staff}, headers: {'@request.auth.claims.group': {exact: admin}}}], redirect: {uri: /desk}}
+        ---
+        apiVersion: security.istio.io/v1beta1
+        kind: RequestAuthentication
+        metadata: {name: $claimed, namespace: istio-system, annotations: {in-cluster: cluster1}}
+        spec: {selector: {matchLabels: {istio: eastwestgateway}}, jwtRules: [{issuer: $claimed, jwks: 'KEYS'}]}
+        ---
+        apiVersion: security.istio.io/v1beta1
+        kind: AuthorizationPolicy
+        metadata: {name: $claimed, namespace: istio-system, annotations: {in-cluster: cluster1}}
+        spec:
+          selector: {matchLabels: {istio: eastwestgateway}}
+          action: DENY
+          rules: [{from: [{source: {notRequestPrincipals: ['*']}}], to: [{operation: {ports: ['18480'], paths: [/hello/vault]}}]}]
         """;
 
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
@@ -76,7 +104,44 @@ public sealed class GatewayTraceTests(LoopbackMeshRig mesh, FaultyServices servi
         }
     }
 
-    private Task ExpectAsync(string target, params string[] parts) => mesh.UntilAsync(
-        async () => TraceText.Write(await mesh.TraceAsync($"gateway/{services.Name("door")}", System, services.Fill(target)), details: true),
+    /// <summary>The gateway chooses routes by the claims of tokens that it has checked, and its policies decide.</summary>
+    [Fact]
+    public async Task The_token_of_a_call_from_outside_decides_at_the_gateway()
+    {
+        await services.ReadyAsync(mesh);
+        try
+        {
+            using var thief = new TokenMint();
+            var claims = new JsonObject { ["iss"] = services.Name("claimed"), ["sub"] = "ann", ["group"] = "admin" };
+            var (admin, stolen) = (services.Tokens.Sign(claims), thief.Sign(claims));
+            claims["group"] = "clerk";
+            var clerk = services.Tokens.Sign(claims);
+            await mesh.ApplyAsync("cluster1", services.Fill(Objects));
+            await mesh.ApplyAsync("cluster1", services.Fill(Tokens));
+            await ExpectWithAsync("", "$claimed.example.com/hello", "✔ The call would get through; it was not made.", "route others, chosen without claims: the call has no valid token: responds with a redirect, 301");
+            await ExpectWithAsync(admin, "$claimed.example.com/hello", "✔ The call would get through; it was not made.", "route admins, chosen with the claims of the token", "Pod $ns/$here");
+            await ExpectWithAsync(clerk, "$claimed.example.com/hello", "route others, chosen with the claims of the token: responds with a redirect, 301");
+            await ExpectWithAsync("", "$claimed.example.com/staff", "(ISM2024)", "object  VirtualService $ns/$claimed in cluster1", "Some match claims of tokens, and this call has no valid token", "--jwt TOKEN");
+            await ExpectWithAsync(clerk, "$claimed.example.com/staff", "(ISM2024)", "Some match claims of tokens, and this call has others");
+            await ExpectWithAsync(admin, "$claimed.example.com/staff", "route staff, chosen with the claims of the token: responds with a redirect, 301");
+            await ExpectWithAsync(stolen, "$claimed.example.com/hello", "(ISM2082)", "object  RequestAuthentication istio-system/$claimed in cluster1", "Jwt verification fails; the response is 401");
+            await ExpectWithAsync("", "$claimed.example.com/hello/vault", "(ISM2064)", "object  AuthorizationPolicy istio-system/$claimed in cluster1", "denies requests without a valid token");
+            await ExpectWithAsync(admin, "$claimed.example.com/hello/vault", "✔ The call would get through; it was not made.");
+        }
+        finally
+        {
+            var client = mesh.Client("cluster1");
+            await client.DeleteAsync(Manifests.ResourceOf(IstioKind.AuthorizationPolicy), System, services.Name("claimed"), Stop);
+            await client.DeleteAsync(Manifests.ResourceOf(IstioKind.RequestAuthentication), System, services.Name("claimed"), Stop);
+            await client.DeleteAsync(Kinds.Service, System, services.Name("door"), Stop);
+            await client.DeleteAsync(Manifests.ResourceOf(IstioKind.Gateway), System, services.Name("door"), Stop);
+            foreach (var name in (string[])["door", "unbound", "claimed"]) await client.DeleteAsync(Manifests.ResourceOf(IstioKind.VirtualService), services.Name("ns"), services.Name(name), Stop);
+        }
+    }
+
+    private Task ExpectAsync(string target, params string[] parts) => ExpectWithAsync("", target, parts);
+
+    private Task ExpectWithAsync(string token, string target, params string[] parts) => mesh.UntilAsync(
+        async () => TraceText.Write(await mesh.TraceAsync($"gateway/{services.Name("door")}", System, services.Fill(target), SentRequest.Parse("", [], "", token)), details: true),
         text => parts.All(part => text.Contains(services.Fill(part), StringComparison.Ordinal)), $"{services.Fill(target)}: {services.Fill(string.Join(" | ", parts))}");
 }

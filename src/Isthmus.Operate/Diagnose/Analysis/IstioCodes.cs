@@ -143,7 +143,7 @@ public static class IstioCodes
         new("IST0142", "UnsupportedKubernetesVersion", "`install` reports it"),
         new("IST0143", "LocalhostListener", "only a call shows where an application listens: `trace` reports it"),
         new("IST0148", "NamespaceInjectionEnabledByDefault", "`enableNamespacesByDefault` is not supported"),
-        new("IST0149", "JwtClaimBasedRoutingWithoutRequestAuthN", "routes cannot match claims"),
+        new("IST0149", "JwtClaimBasedRoutingWithoutRequestAuthN", "`trace` says whether a gateway chooses a route with the claims of a token"),
         new("IST0150", "ExternalNameServiceTypeInvalidPortName", "Services of type ExternalName are aliases, for every protocol"),
         new("IST0152", "EnvoyFilterUsesReplaceOperationIncorrectly", "admission refuses operations without effect, and this analysis reports them as IST0106"),
         new("IST0153", "EnvoyFilterUsesAddOperationIncorrectly", "as IST0152"),

@@ -1,5 +1,6 @@
 using System.Net;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Model;
 using Isthmus.Proxy.Snapshot;
 
 namespace Isthmus.Operate.Diagnose.Tracing;
@@ -40,6 +41,25 @@ internal sealed class EntryStep(TraceFacts facts, TraceRecord record, Causes cau
         if (target > 0) record.Packets(causes.Packets.ToGateway(facts.Home, facts.ClientPod, target));
         call = call with { Sidecar = view, Destination = new(IPAddress.TryParse(facts.ClientPod.Status.PodIP, out var own) ? own : IPAddress.Any, target) };
         return Accept(view, ref call);
+    }
+
+    /// <summary>Whether the gateway's tokens and policies let the call pass.</summary>
+    public bool Admit(Arrival arrival, ref TracedCall call)
+    {
+        var chain = arrival.Chain;
+        var request = chain.Action is HttpAction ? call.Request() : null;
+        // Only a client outside has an address, and perhaps a certificate.
+        var access = new AccessStep(facts, record, causes, "policy")
+        {
+            IsUnknown = key => key is RuleKeys.SourceIp or RuleKeys.RemoteIp
+                || (chain.Tls is { RequirePeer: true } && key is RuleKeys.Principal or RuleKeys.Namespace or RuleKeys.ServiceAccount or RuleKeys.TrustDomain),
+        };
+        var end = call.ClientEnd;
+        var at = new Callee(facts.Home, facts.ClientPod, call.Destination);
+        if (!access.Walk(chain, new(request, chain.Tls is null ? "http" : "https", null, end, end.Address, call.Destination, chain.Tls is null ? "" : facts.Target.Host), at)) return false;
+        if (access.Allowing.Length > 0) record.Ok("policy", $"{chain.Name}: allowed", ("allowed by", access.Allowing));
+        if (request is not null) call = call with { Admitted = new(request, access.Learned, access.IsUnsure) };
+        return true;
     }
 
     private Arrival? Accept(ProxyView view, ref TracedCall call)

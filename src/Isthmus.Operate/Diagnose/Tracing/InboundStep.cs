@@ -17,39 +17,13 @@ internal sealed class InboundStep(TraceFacts facts, TraceRecord record, Causes c
         var request = http is null ? null : call.Request();
         var peer = caller.Length == 0 ? null : new Proxy.Tcp.TlsPeer([caller], [], "", "-", "", way!.Tls!.Sni, "");
         var policyFacts = new PolicyFacts(request, "http", peer, call.ClientEnd, call.ClientEnd.Address, address, way?.Tls?.Sni ?? "");
-        RequestMetadata? token = null;
-        var (isUnsure, allowing) = (false, "");
-        foreach (var filter in chain.Access.Concat(http?.Access ?? []))
-        {
-            if (filter is TokenFilter tokens && request is not null)
-            {
-                var checking = Check(tokens, request);
-                isUnsure |= checking is null;
-                if (checking is { Status: not 0 } refused)
-                {
-                    record.Fail("inbound", $"{chain.Name}: refuses the token", causes.Policies.TokenRefused(callee, refused.Status, refused.Failure));
-                    return null;
-                }
-                token = checking?.Metadata;
-            }
-            // Only the call itself can tell what an external authorizer decides.
-            if (filter is not RbacFilter policy) continue;
-            var verdict = policy.Decide(policyFacts with { Metadata = token });
-            if (verdict.IsAllowed && verdict.Rule.Length > 0) allowing = PolicyCauses.Describe(verdict.Rule);
-            if (verdict.IsAllowed) continue;
-            if (isUnsure)
-            {
-                record.Add("policy", HopStatus.Unknown, $"{chain.Name}: decides by a token whose keys only the proxy of {name} can fetch", null);
-                continue;
-            }
-            record.Fail("inbound", $"{chain.Name}: denied", causes.Policies.Denied(callee, verdict.Rule, new(caller, request, call.ClientEnd, address, way?.Tls?.Sni ?? "", token)));
-            return null;
-        }
+        var access = new AccessStep(facts, record, causes, "inbound");
+        if (!access.Walk(chain, policyFacts, callee)) return null;
         var cluster = tcp?.Targets[0].Cluster;
         if (http is not null)
         {
             var table = http.Routes ?? view.Snapshot.Routes.GetValueOrDefault(http.RouteName);
-            var route = table is null ? null : RouteDecision.For(table, request!, "http", new Random(1), token).Route;
+            var route = table is null ? null : RouteDecision.For(table, request!, "http", new Random(1), access.Learned).Route;
             if (route?.Act is not ForwardAct forward)
             {
                 record.Fail("inbound", $"{chain.Name}: no route", Faults.Of("ISM2065", name.ToString(), $"routes {http.RouteName}", "its proxy has no route for the request", $"isthmus proxy-config routes {name.Name}.{name.Namespace} --context={name.Context}"));
@@ -57,20 +31,8 @@ internal sealed class InboundStep(TraceFacts facts, TraceRecord record, Causes c
             }
             cluster = forward.Targets[0].Cluster;
         }
-        record.Ok("inbound", $"{chain.Name} → {cluster}", ("pod", name.ToString()), ("proxy", view.Stranger), ("as", http is null ? "TCP" : "HTTP"), ("caller", caller), ("allowed by", allowing));
+        record.Ok("inbound", $"{chain.Name} → {cluster}", ("pod", name.ToString()), ("proxy", view.Stranger), ("as", http is null ? "TCP" : "HTTP"), ("caller", caller), ("allowed by", access.Allowing));
         var inner = view.Snapshot.Clusters.GetValueOrDefault(cluster!);
         return inner?.Config.Inline?.Localities.SelectMany(locality => locality.Endpoints).FirstOrDefault()?.Address as IPEndPoint ?? address;
-    }
-
-    /// <summary>Checks the token of a request with the keys that are in the configuration. Only the proxy itself can fetch keys.</summary>
-    private TokenVerdict? Check(TokenFilter filter, RequestHead request)
-    {
-        var lacksKeys = false;
-        var deciding = filter.Check.DecideAsync(request, "http", (_, _) =>
-        {
-            lacksKeys = true;
-            return ValueTask.FromResult<JsonWebKeys?>(null);
-        }, facts.Now).AsTask();
-        return deciding.IsCompletedSuccessfully && !lacksKeys ? deciding.Result : null;
     }
 }

@@ -58,11 +58,16 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, Causes 
             return;
         }
         var request = call.Request();
-        var decision = RouteDecision.For(table, request, "http", new Random(1), null);
+        var decision = RouteDecision.For(table, request, "http", new Random(1), call.Admitted?.Learned);
         if (decision.Host is not { } host)
         {
             record.Fail("route", $"no virtual host for {call.Authority}", causes.Entries.Unrouted(call) ?? causes.Hosts.Unrouted(call.Host, call.Port, call.Destination)
                 ?? Faults.Of("ISM2023", $"host {call.Authority}", "", $"no virtual host in routes {table.Name} matches it: the response is 404", "inspect them with 'isthmus proxy-config routes'"));
+            return;
+        }
+        if (call.Admitted is { IsUnsure: true } && IsByClaims(host))
+        {
+            record.Add("route", HopStatus.Unknown, $"{host.Name}: chosen by claims of a token whose keys only the proxy of {facts.Client} can fetch", null);
             return;
         }
         var rule = RuleOf(table, host, decision.Route);
@@ -76,8 +81,8 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, Causes 
             }
             var ignored = call.Host is { } called ? string.Join(" and ", causes.Config.Overridden(owner, called).Select(other => $"{other.Namespace}/{other.Name}")) : "";
             record.Fail("route", $"{host.Name}: no route for {call.Path}", Faults.Of("ISM2024", causes.Config.Named("VirtualService", owner, $"virtual host {host.Name}"), "spec.http[*].match",
-                $"none of its routes matches {call.Method} {call.Path}: the response is 404{(ignored.Length > 0 ? $". VirtualService {ignored} is for the same host, and has no effect because this one is older" : "")}",
-                ignored.Length > 0 ? "merge them into one VirtualService" : "add a route that matches it, or one without match at the end"));
+                $"none of its routes matches {call.Method} {call.Path}: the response is 404{MissedClaims(host)}{(ignored.Length > 0 ? $". VirtualService {ignored} is for the same host, and has no effect because this one is older" : "")}",
+                IsByClaims(host) && call.Admitted is { HasToken: false } ? "send a token (isthmus trace --jwt TOKEN), or add a route without claims at the end" : ignored.Length > 0 ? "merge them into one VirtualService" : "add a route that matches it, or one without match at the end"));
             return;
         }
         WalkAct(view, http, host, route, rule);
@@ -87,6 +92,7 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, Causes 
     {
         var owner = causes.Config.Named("VirtualService", rule, $"virtual host {host.Name}");
         var summary = $"{host.Name}, route {route.Name}";
+        if (call.Admitted is { } admitted && IsByClaims(host)) summary += admitted.HasToken ? ", chosen with the claims of the token" : ", chosen without claims: the call has no valid token";
         switch (route.Act)
         {
             case RedirectAct redirect:
@@ -117,6 +123,12 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, Causes 
         }
         WalkTargets(new(view, [.. act.Targets.Select(target => (target.Cluster, target.Weight))], rule, http.AlpnOverride, true) { IsHttp2 = call.Kind == CallKinds.Grpc });
     }
+
+    private string MissedClaims(VirtualHostSnapshot host) => !IsByClaims(host) ? ""
+        : call.Admitted is not { } admitted ? ". Some match claims of tokens, which only gateways know"
+        : $". Some match claims of tokens, and this call has {(admitted.HasToken ? "others" : "no valid token")}";
+
+    private static bool IsByClaims(VirtualHostSnapshot host) => host.Routes.Any(route => route.Metadata.Count > 0);
 
     /// <summary>How long a fault delays the call; empty when none does.</summary>
     private string DelayOf(FaultSettings? fault) => fault is { DelayShare.PerMillion: > 0 } && fault.Delay > TimeSpan.Zero && fault.Headers.All(header => header.IsMatch(call.Request(), "http"))

@@ -35,6 +35,15 @@ internal sealed partial class PolicyCauses(TraceFacts facts)
         return Faults.Of("ISM2082", policies.Count > 0 ? $"RequestAuthentication {policies[0].Namespace}/{policies[0].Name} in {config.Context}" : callee.Name.ToString(), "spec.jwtRules", $"refuses the token of the request at {callee.Name}: {why}; the response is {status}", "send a valid token of an issuer that it lists, or none");
     }
 
+    /// <summary>The attributes of calls by which the policy of a rule decides; without a rule, those of all policies that allow calls.</summary>
+    public IEnumerable<string> Keys(Callee callee, string rule)
+    {
+        var made = PolicyRule().Match(rule);
+        return Applying(facts.ConfigOf(callee.Cluster), callee)
+            .Where(policy => made.Success ? policy.Namespace == made.Groups[1].Value && policy.Name == made.Groups[2].Value : policy.Action == PolicyAction.Allow)
+            .SelectMany(policy => policy.Rules).SelectMany(one => one.From.Concat(one.To).SelectMany(terms => terms).Concat(one.When)).Select(term => term.Key).Distinct();
+    }
+
     private IEnumerable<AuthorizationPolicy> Applying(ClusterObjects config, Callee callee)
     {
         var labels = callee.Pod.Metadata.Labels.ToValueMap();

@@ -58,7 +58,7 @@ internal sealed class TraceWalk
     private CallTrace RunFrom(ClusterService entry)
     {
         var step = new EntryStep(_facts, _record, _causes, new TracedProxies(_facts, _needs, _record));
-        if (step.Walk(entry, out var call) is { } arrival) new OutboundStep(_facts, _record, _causes, call, Endpoints(call)).WalkChain(arrival.View, arrival.Listener, arrival.Chain);
+        if (step.Walk(entry, out var call) is { } arrival && step.Admit(arrival, ref call)) new OutboundStep(_facts, _record, _causes, call, Endpoints(call)).WalkChain(arrival.View, arrival.Listener, arrival.Chain);
         return CallJudgement.Judge(call, _record.Trace(call));
     }
 

@@ -2,6 +2,7 @@ using System.Net;
 using System.Text;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Proxy.Http;
+using Isthmus.Proxy.Policy;
 
 namespace Isthmus.Operate.Diagnose.Tracing;
 
@@ -12,6 +13,9 @@ namespace Isthmus.Operate.Diagnose.Tracing;
 /// <param name="Destination">The address and port that the application connects to.</param>
 internal sealed record TracedCall(TraceFacts Facts, ProxyView? Sidecar, MeshHost? Host, int Port, string Kind, IPEndPoint Destination)
 {
+    /// <summary>What a gateway at which the call enters made of it; null without one.</summary>
+    public Admission? Admitted { get; init; }
+
     /// <summary>A call of which only the request is known.</summary>
     public TracedCall(TraceFacts facts, ProxyView? sidecar) : this(facts, sidecar, null, 0, CallKinds.Http, new(IPAddress.None, 0))
     {
@@ -35,6 +39,12 @@ internal sealed record TracedCall(TraceFacts Facts, ProxyView? Sidecar, MeshHost
 
     public RequestHead Request()
     {
+        if (Admitted is { } admitted)
+        {
+            var passed = new RequestHead();
+            passed.CopyFrom(admitted.Request);
+            return passed;
+        }
         var head = new RequestHead { Method = Method, Version = Kind == CallKinds.Grpc ? HttpVersions.Http2 : HttpVersions.Http11, Authority = Authority };
         head.SetTarget(Encoding.UTF8.GetBytes(Path));
         head.Headers.Add("user-agent"u8, "isthmus-trace");
@@ -46,6 +56,15 @@ internal sealed record TracedCall(TraceFacts Facts, ProxyView? Sidecar, MeshHost
     }
 
     public override string ToString() => $"{(Kind == CallKinds.Tls ? "https" : Kind)}://{Facts.Target.Host}{(Port > 0 ? $":{Port}" : "")}{(Kind == CallKinds.Tcp ? "" : Path)}";
+}
+
+/// <summary>What the filters of a gateway made of a call from outside.</summary>
+/// <param name="Request">The request that it passes on: it may have removed the token.</param>
+/// <param name="Learned">What they learned of the request.</param>
+/// <param name="IsUnsure">Only the gateway itself can check the token.</param>
+internal sealed record Admission(RequestHead Request, RequestMetadata? Learned, bool IsUnsure)
+{
+    public bool HasToken => Learned?.Find("istio_authn", []) is not null;
 }
 
 /// <summary>What the caller speaks.</summary>

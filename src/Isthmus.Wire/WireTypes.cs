@@ -82,6 +82,7 @@ public static class WireTypes
         Istio.CaReflection.Descriptor,
         Istio.MetadataExchangeReflection.Descriptor,
         Istio.NdsReflection.Descriptor,
+        Istio.Peers.PeerMetadataReflection.Descriptor,
         Istio.Stats.StatsReflection.Descriptor,
         Istio.TcpClusterRewriteReflection.Descriptor,
         Envoy.Udpa.UdpaTypeV1Reflection.Descriptor,

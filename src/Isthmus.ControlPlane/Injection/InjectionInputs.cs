@@ -177,7 +177,8 @@ internal sealed class InjectionInputs
         }
         foreach (var (key, value) in overrides)
         {
-            if (key == "proxyMetadata" && value is JsonObject added && config[key] is JsonObject known)
+            // Of these two, a Pod may set a part, and the mesh the rest.
+            if (key is "proxyMetadata" or "proxyHeaders" && value is JsonObject added && config[key] is JsonObject known)
             {
                 foreach (var (name, entry) in added) known[name] = entry?.DeepClone();
             }

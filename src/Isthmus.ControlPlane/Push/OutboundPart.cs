@@ -25,7 +25,7 @@ internal sealed class OutboundPart(ProxyScope scope)
         var hosts = services.Select(service => Visible(view, service)).ToList();
         var policy = scope.Sidecar?.OutboundTrafficPolicy ?? view.Mesh.OutboundTrafficPolicy;
         var plans = OutboundPlan.Of(scope, hosts);
-        UpdateListeners(plans, view.Mesh.With(scope.AcceptsHttp10, scope.Logs, scope.Metrics), policy);
+        UpdateListeners(plans, view.Mesh.With(scope.AcceptsHttp10, scope.Headers, scope.Logs, scope.Metrics), policy);
         UpdateRoutes(plans, hosts, view, policy);
         var names = NameTableGenerator.Build(scope, hosts);
         Names = Names.ReplacedBy([EncodedResource.Of(TypeUrls.NameTable, "", names)]);
@@ -101,7 +101,7 @@ internal sealed class OutboundPart(ProxyScope scope)
         if (!sniffed)
         {
             if (port == 80) AddNameOnly(parts, domains, view, port);
-            parts.Add(RouteGenerator.Fallback(policy).ToByteString());
+            parts.Add(RouteGenerator.Fallback(policy, scope.Headers).ToByteString());
         }
         if (_tables.TryGetValue(name, out var known) && known.Parts.SequenceEqual(parts)) return known.Made;
         var made = EncodedResource.Of(TypeUrls.Route, name, RouteGenerator.Table(name, parts));

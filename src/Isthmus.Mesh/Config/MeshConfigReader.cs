@@ -49,6 +49,7 @@ public static class MeshConfigReader
             DefaultHttpRetry = root["defaultHttpRetryPolicy"] is { Exists: true } retry ? HttpRouteReader.ReadRetries(retry, unset: 2) : null,
             PathNormalization = ReadNormalization(root["pathNormalization"]["normalization"]),
             GatewayTopology = ReadTopology(proxy["gatewayTopology"]),
+            ProxyHeaders = ReadHeaders(proxy["proxyHeaders"]),
             MeshTls = ReadLimits(root["meshMTLS"]),
             TlsDefaults = ReadLimits(root["tlsDefaults"]),
             DiscoverySelectors = root["discoverySelectors"].Items.Select(ReadSelector).ToValueList(),
@@ -121,7 +122,16 @@ public static class MeshConfigReader
         var root = new Field(config, "", findings);
         ReadTopology(root["gatewayTopology"]);
         TelemetryReader.ReadProxy(root["tracing"]);
+        ReadHeaders(root["proxyHeaders"]);
         return findings.Problems;
+    }
+
+    private static ProxyHeaders ReadHeaders(Field headers)
+    {
+        if (!headers.Exists) return ProxyHeaders.Default;
+        var server = headers["server"]["value"];
+        if (!ProxyHeaders.IsServer(server.Text)) server.Error("is not the value of a header field", "use printable ASCII characters");
+        return ProxyHeaders.Read(path => path.Split('.').Aggregate(headers, (at, name) => at[name]).Node?.ToString() ?? "");
     }
 
     /// <summary>In a topology with errors, nothing is trusted: the client is whoever opened the connection, and certificates that others

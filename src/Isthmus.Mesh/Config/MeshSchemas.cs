@@ -22,6 +22,16 @@ internal static class MeshSchemas
         ("forwardClientCertDetails", OneOf("UNDEFINED", "SANITIZE", "FORWARD_ONLY", "APPEND_FORWARD", "SANITIZE_SET", "ALWAYS_FORWARD_ONLY")),
         ("proxyProtocol", Strict()));
 
+    private static readonly Schema Switch = Strict(("disabled", Flag));
+
+    private static readonly Schema Headers = Strict(
+        ("forwardedClientCert", OneOf("UNDEFINED", "SANITIZE", "FORWARD_ONLY", "APPEND_FORWARD", "SANITIZE_SET", "ALWAYS_FORWARD_ONLY")),
+        ("setCurrentClientCertDetails", Strict(("subject", Flag), ("cert", Flag), ("dns", Flag), ("uri", Flag),
+            ("chain", Refused(Flag, "proxies keep the certificate of a client, and not the chain that it sent", "set cert instead")))),
+        ("requestId", Switch), ("attemptCount", Switch), ("envoyDebugHeaders", Switch), ("server", Strict(("disabled", Flag), ("value", Text))),
+        ("metadataExchangeHeaders", Strict(("mode", OneOf("UNDEFINED", "IN_MESH")))),
+        ("preserveHttp1HeaderCase", Refused(Flag, "proxies send the names of header fields in lower case", "let applications compare names of header fields without case")));
+
     private static readonly Schema CheckedBody = Strict(("maxRequestBytes", Unsigned), ("allowPartialMessage", Flag), ("packAsBytes", Flag));
 
     private static readonly Schema Fields = List(Strict(("name", Text), ("value", Text),
@@ -67,7 +77,7 @@ internal static class MeshSchemas
         ("proxyMetadata", TextMap), ("statusPort", Unsigned), ("terminationDrainDuration", Duration),
         ("caCertificatesPem", Refused(Texts, OwnAuthority, "add roots to the Secret cacerts")),
         ("privateKeyProvider", Refused(Anything, "private keys stay in the memory of the proxy", "remove the field")),
-        ("proxyHeaders", Refused(Anything, "the fields that proxies add cannot be chosen here", "set or remove fields with 'headers' of a VirtualService")),
+        ("proxyHeaders", Headers),
         ("availabilityZone", Idle(Text)), ("binaryPath", Idle(Text)), ("configPath", Idle(Text)), ("connectTimeout", Idle(Duration)), ("controlPlaneAuthPolicy", Idle(Text)),
         ("customConfigFile", Idle(Text)), ("discoveryRefreshDelay", Idle(Duration)), ("envoyAccessLogService", Idle(Anything)), ("envoyMetricsService", Idle(Anything)),
         ("envoyMetricsServiceAddress", Idle(Text)), ("extraStatTags", Idle(Texts)), ("fileFlushInterval", Idle(Duration)), ("fileFlushMinSizeKb", Idle(Unsigned)),

@@ -92,7 +92,7 @@ public static class ClusterGenerator
             Name = sni ? ResourceNames.Sni(port.Number, subsetName, service.Hostname) : ResourceNames.Outbound(port.Number, subsetName, service.Hostname),
             ConnectTimeout = Parts.Duration(policy.Pool?.ConnectTimeout ?? inputs.Mesh.ConnectTimeout),
             LbPolicy = Cluster.Types.LbPolicy.LeastRequest,
-            Metadata = Describe(service, port, subsetName, rule),
+            Metadata = Describe(inputs, port, subsetName),
         };
         // A static cluster without endpoints: requests fail.
         if (policy.IsBlocked) return cluster;
@@ -157,12 +157,15 @@ public static class ClusterGenerator
         UseDownstreamProtocolConfig = new() { HttpProtocolOptions = new(), Http2ProtocolOptions = new() { MaxConcurrentStreams = MaxStreams } },
     };
 
-    private static Wire.Envoy.Metadata Describe(MeshService service, ServicePort port, string subset, DestinationRule? rule)
+    private static Wire.Envoy.Metadata Describe(ClusterInputs inputs, ServicePort port, string subset)
     {
+        var (service, rule) = (inputs.Service, inputs.Rule);
         var services = new ListValue { Values = { ServiceValue(service.Hostname, service.Name, service.Namespace) } };
         var fields = Parts.Fields(("default_original_port", Value.ForNumber(port.Number)), ("services", new Value { ListValue = services }));
         if (subset.Length > 0) fields.Fields["subset"] = Value.ForString(subset);
         if (rule is not null) fields.Fields["config"] = Parts.ConfigPath(rule.Source, "destination-rule");
+        // Only proxies that tell the mesh about themselves, and nobody else, ask for it.
+        if (service.External && inputs.Scope.Headers.TellsMeshOnly) fields.Fields["external"] = Value.ForBool(true);
         return Parts.Metadata(("istio", fields));
     }
 

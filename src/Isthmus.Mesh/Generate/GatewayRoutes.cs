@@ -34,7 +34,7 @@ public static class GatewayRoutes
         // Hosts that only redirect need no VirtualService.
         foreach (var bound in servers.Where(server => server.Server.Tls is { HttpsRedirect: true }))
         {
-            foreach (var host in bound.HostNames.Where(host => !hosts.ContainsKey(host))) hosts[host] = New(host, bound);
+            foreach (var host in bound.HostNames.Where(host => !hosts.ContainsKey(host))) hosts[host] = New(host, bound, inputs.Scope.Headers);
         }
         var table = new RouteConfiguration { Name = name, ValidateClusters = false };
         table.VirtualHosts.AddRange(hosts.Values);
@@ -60,16 +60,16 @@ public static class GatewayRoutes
             foreach (var name in offered)
             {
                 // The oldest VirtualService owns a host; later ones append their routes, unless those would be unreachable.
-                var entry = hosts.TryGetValue(name, out var known) ? known : hosts[name] = New(name, bound);
+                var entry = hosts.TryGetValue(name, out var known) ? known : hosts[name] = New(name, bound, inputs.Scope.Headers);
                 if (entry.Routes.Count > 0 && entry.Routes[^1].Match is { Prefix: "/" } last && last.Headers.Count == 0 && last.QueryParameters.Count == 0 && last.DynamicMetadata.Count == 0) continue;
                 entry.Routes.AddRange(routes);
             }
         }
     }
 
-    private static VirtualHost New(string host, BoundServer bound)
+    private static VirtualHost New(string host, BoundServer bound, ProxyHeaders headers)
     {
-        var made = new VirtualHost { Name = ResourceNames.HostPort(host, bound.Server.Port), IncludeRequestAttemptCount = true };
+        var made = new VirtualHost { Name = ResourceNames.HostPort(host, bound.Server.Port), IncludeRequestAttemptCount = headers.HasAttemptCount };
         made.Domains.Add(host);
         // A name cannot have a wildcard at both ends.
         if (host != "*") made.Domains.Add(host.StartsWith('*') ? ResourceNames.HostPort(host, bound.Server.Port) : host + ":*");

@@ -1,9 +1,11 @@
+using Google.Protobuf.WellKnownTypes;
 using Isthmus.Mesh.Model;
 using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Envoy.HttpFilters;
 using Isthmus.Wire.Envoy.NetworkFilters;
 using Wasm = Isthmus.Wire.Envoy.HttpFilters.Wasm;
 using Isthmus.Wire.Envoy.Routes;
+using Isthmus.Wire.Envoy.Udpa;
 using Isthmus.Wire.Envoy.WasmPlugins;
 using Isthmus.Wire.Istio;
 using Alpn = Isthmus.Wire.Istio.Alpn;
@@ -15,6 +17,8 @@ namespace Isthmus.Mesh.Generate;
 /// <summary>The HTTP connection manager of each direction, with its filters in Istio's order.</summary>
 internal static class HttpConnections
 {
+    private const string OwnServer = "istio-envoy";
+
     private static readonly HttpFilter MetadataExchange = new()
     {
         Name = "istio.metadata_exchange",
@@ -29,6 +33,19 @@ internal static class HttpConnections
                 },
                 Configuration = Parts.Pack(new MetadataExchange()),
             },
+        }),
+    };
+
+    /// <summary>As <see cref="MetadataExchange"/>, but hosts outside of the mesh are told nothing.</summary>
+    private static readonly HttpFilter MetadataInMesh = new()
+    {
+        Name = "istio.metadata_exchange",
+        TypedConfig = Parts.Pack(new TypedStruct
+        {
+            TypeUrl = "type.googleapis.com/io.istio.http.peer_metadata.Config",
+            Value = Parts.Fields(
+                ("upstream_discovery", Value.ForList(Of(("istio_headers", Of())), Of(("workload_discovery", Of())))),
+                ("upstream_propagation", Value.ForList(Of(("istio_headers", Of(("skip_external_clusters", Value.ForBool(true)))))))),
         }),
     };
 
@@ -56,6 +73,9 @@ internal static class HttpConnections
     private static readonly HttpFilter Fault = new() { Name = "envoy.filters.http.fault", TypedConfig = Parts.Pack(new HTTPFault()) };
     private static readonly HttpFilter Cors = new() { Name = "envoy.filters.http.cors", TypedConfig = Parts.Pack(new Cors()) };
     private static readonly HttpFilter RouterFilter = new() { Name = "envoy.filters.http.router", TypedConfig = Parts.Pack(new Router()) };
+    private static readonly HttpFilter SilentRouter = new() { Name = "envoy.filters.http.router", TypedConfig = Parts.Pack(new Router { SuppressEnvoyHeaders = true }) };
+
+    private static Value Of(params ReadOnlySpan<(string Name, Value Value)> fields) => Value.ForStruct(Parts.Fields(fields));
 
     private static Alpn.FilterConfig.Types.AlpnOverride Override(Alpn.FilterConfig.Types.Protocol protocol, params string[] alpns) =>
         new() { UpstreamProtocol = protocol, AlpnOverride_ = { alpns } };
@@ -65,7 +85,9 @@ internal static class HttpConnections
         var manager = Common(statPrefix, mesh, tracing);
         manager.Rds = new() { ConfigSource = Parts.Ads, RouteConfigName = routeName };
         manager.UseRemoteAddress = false;
-        AddFilters(manager, protocol, true, mesh);
+        SetFields(manager, mesh.ProxyHeaders, "");
+        // As in Istio, only sidecars keep it to the mesh.
+        AddFilters(manager, protocol, true, mesh, mesh.ProxyHeaders.TellsMeshOnly ? MetadataInMesh : null);
         return Filter(manager);
     }
 
@@ -74,9 +96,10 @@ internal static class HttpConnections
         var manager = Common(statPrefix, mesh, tracing);
         manager.RouteConfig = routes;
         manager.UseRemoteAddress = false;
-        manager.ServerName = "istio-envoy";
-        manager.ForwardClientCertDetails = HttpConnectionManager.Types.ForwardClientCertDetails.AppendForward;
-        manager.SetCurrentClientCertDetails = new() { Subject = true, Dns = true, Uri = true };
+        SetFields(manager, mesh.ProxyHeaders, OwnServer);
+        manager.ForwardClientCertDetails = Mode(mesh.ProxyHeaders.ClientCert);
+        var parts = mesh.ProxyHeaders.ClientCertParts;
+        manager.SetCurrentClientCertDetails = new() { Subject = parts.Subject, Cert = parts.Cert, Dns = parts.Dns, Uri = parts.Uri };
         if (protocol.IsHttp2()) manager.Http2ProtocolOptions = new();
         AddSecurity(manager, security, mesh, routes: false);
         AddFilters(manager, protocol, false, mesh);
@@ -88,22 +111,32 @@ internal static class HttpConnections
         var manager = Common(statPrefix, mesh, tracing);
         manager.Rds = new() { ConfigSource = Parts.Ads, RouteConfigName = routeName };
         manager.UseRemoteAddress = true;
-        manager.ServerName = "istio-envoy";
+        SetFields(manager, mesh.ProxyHeaders, OwnServer);
         manager.HttpProtocolOptions ??= new();
         manager.XffNumTrustedHops = gateway.Topology.TrustedProxies;
-        manager.ForwardClientCertDetails = gateway.Topology.ClientCert switch
-        {
-            ClientCertForwarding.Sanitize => HttpConnectionManager.Types.ForwardClientCertDetails.Sanitize,
-            ClientCertForwarding.ForwardOnly => HttpConnectionManager.Types.ForwardClientCertDetails.ForwardOnly,
-            ClientCertForwarding.AppendForward => HttpConnectionManager.Types.ForwardClientCertDetails.AppendForward,
-            ClientCertForwarding.AlwaysForwardOnly => HttpConnectionManager.Types.ForwardClientCertDetails.AlwaysForwardOnly,
-            _ => HttpConnectionManager.Types.ForwardClientCertDetails.SanitizeSet,
-        };
+        manager.ForwardClientCertDetails = Mode(gateway.Topology.ClientCert);
         if (gateway.Topology.ClientCert is ClientCertForwarding.SanitizeSet or ClientCertForwarding.AppendForward)
             manager.SetCurrentClientCertDetails = new() { Subject = true, Cert = true, Dns = true, Uri = true };
         AddSecurity(manager, gateway.Security, mesh, routes: true);
         AddFilters(manager, Protocol.Http, true, mesh);
         return Filter(manager);
+    }
+
+    private static HttpConnectionManager.Types.ForwardClientCertDetails Mode(ClientCertForwarding mode) => mode switch
+    {
+        ClientCertForwarding.Sanitize => HttpConnectionManager.Types.ForwardClientCertDetails.Sanitize,
+        ClientCertForwarding.ForwardOnly => HttpConnectionManager.Types.ForwardClientCertDetails.ForwardOnly,
+        ClientCertForwarding.AppendForward => HttpConnectionManager.Types.ForwardClientCertDetails.AppendForward,
+        ClientCertForwarding.AlwaysForwardOnly => HttpConnectionManager.Types.ForwardClientCertDetails.AlwaysForwardOnly,
+        _ => HttpConnectionManager.Types.ForwardClientCertDetails.SanitizeSet,
+    };
+
+    /// <param name="server">The server's name where none is chosen; empty: Envoy's.</param>
+    private static void SetFields(HttpConnectionManager manager, ProxyHeaders headers, string server)
+    {
+        if (!headers.HasServer) manager.ServerHeaderTransformation = HttpConnectionManager.Types.ServerHeaderTransformation.PassThrough;
+        else manager.ServerName = headers.Server.Length > 0 ? headers.Server : server;
+        if (!headers.HasRequestId) manager.GenerateRequestId = false;
     }
 
     /// <summary>Comes before all other filters: a rejected request leaves no other trace.</summary>
@@ -134,16 +167,16 @@ internal static class HttpConnections
         return manager;
     }
 
-    private static void AddFilters(HttpConnectionManager manager, Protocol protocol, bool client, MeshConfig mesh)
+    private static void AddFilters(HttpConnectionManager manager, Protocol protocol, bool client, MeshConfig mesh, HttpFilter? exchange = null)
     {
-        manager.HttpFilters.Add(MetadataExchange);
+        manager.HttpFilters.Add(exchange ?? MetadataExchange);
         if (protocol == Protocol.GrpcWeb) manager.HttpFilters.Add(GrpcWebFilter);
         if (protocol is Protocol.Grpc or Protocol.GrpcWeb) manager.HttpFilters.Add(GrpcStatsFilter);
         if (client) manager.HttpFilters.Add(AlpnOverride);
         manager.HttpFilters.Add(Fault);
         manager.HttpFilters.Add(Cors);
         manager.HttpFilters.AddRange(MetricConfigs.Http(mesh));
-        manager.HttpFilters.Add(RouterFilter);
+        manager.HttpFilters.Add(mesh.ProxyHeaders.HasEnvoyFields ? RouterFilter : SilentRouter);
     }
 
     private static Listeners.Filter Filter(HttpConnectionManager manager) =>

@@ -36,7 +36,7 @@ public static class RouteGenerator
         var host = new VirtualHost
         {
             Name = ResourceNames.HostPort(inputs.Service.Hostname, inputs.Port),
-            IncludeRequestAttemptCount = true,
+            IncludeRequestAttemptCount = inputs.Scope.Headers.HasAttemptCount,
         };
         if (inputs.Sniffed) host.Domains.Add("*");
         else host.Domains.AddRange(Domains(inputs.Service, inputs.Scope, inputs.Port).Where(domain => !inputs.Taken.Contains(domain)));
@@ -49,20 +49,20 @@ public static class RouteGenerator
     /// <summary>A virtual host that a VirtualService makes for a name that no service has.</summary>
     public static VirtualHost NameOnly(string name, VirtualService routing, ProxyScope scope, MeshConfig mesh, int port, ValueMap<DestinationShape> destinations)
     {
-        var host = new VirtualHost { Name = ResourceNames.HostPort(name, port), IncludeRequestAttemptCount = true };
+        var host = new VirtualHost { Name = ResourceNames.HostPort(name, port), IncludeRequestAttemptCount = scope.Headers.HasAttemptCount };
         host.Domains.AddRange(WithPort(Names(name, scope), port));
         host.Routes.AddRange(HttpRoutes.Of(routing, new(scope, mesh, port, VirtualService.MeshGateway, destinations)));
         return host;
     }
 
     /// <summary>The destination of requests for unknown hosts.</summary>
-    public static VirtualHost Fallback(OutboundPolicy policy)
+    public static VirtualHost Fallback(OutboundPolicy policy, ProxyHeaders headers)
     {
         var open = policy == OutboundPolicy.AllowAny;
         var route = new Route { Name = open ? "allow_any" : "block_all", Match = new() { Prefix = "/" } };
         if (open) route.Route_ = new() { Cluster = ResourceNames.Passthrough, Timeout = Parts.Zero, MaxGrpcTimeout = Parts.Zero };
         else route.DirectResponse = new() { Status = 502 };
-        return new() { Name = route.Name, Domains = { "*" }, Routes = { route }, IncludeRequestAttemptCount = true };
+        return new() { Name = route.Name, Domains = { "*" }, Routes = { route }, IncludeRequestAttemptCount = headers.HasAttemptCount };
     }
 
     /// <summary>The encoded table: <paramref name="hosts"/> are encoded virtual hosts.</summary>

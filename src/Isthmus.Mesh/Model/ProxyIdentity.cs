@@ -42,6 +42,9 @@ public sealed record ProxyIdentity(
     /// <summary>How it traces, as its ProxyConfig says; null: as the mesh's default says.</summary>
     public ProxyTracing? Tracing { get; init; }
 
+    /// <summary>The header fields that it adds, as its ProxyConfig says; null: as the mesh's default says.</summary>
+    public ProxyHeaders? Headers { get; init; }
+
     /// <summary>It speaks <c>istio-peer-exchange</c>: every Envoy of Istio does, and those proxies of Isthmus that say so.</summary>
     public bool ExchangesMetadata { get; init; } = true;
 
@@ -104,7 +107,8 @@ public sealed record ProxyIdentity(
             SniDnat = known == ProxyKind.Router && Text(fields, "ROUTER_MODE") == "sni-dnat",
             Metadata = fields.Keys.Select(key => KeyValuePair.Create(key, Text(fields, key))).Where(field => field.Value.Length is > 0 and <= LongestMetadata).ToValueMap(),
             Tracing = ProxyTracing.Of(fields.TryGetValue("PROXY_CONFIG", out var ownConfig) ? ownConfig : null),
-            Topology = known == ProxyKind.Router ? GatewayTopology.Of(fields.TryGetValue("PROXY_CONFIG", out var config) ? config : null) : null,
+            Headers = ProxyHeaders.Of(ownConfig),
+            Topology = known == ProxyKind.Router ? GatewayTopology.Of(ownConfig) : null,
         };
     }
 

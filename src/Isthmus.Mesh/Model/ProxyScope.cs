@@ -42,6 +42,9 @@ public sealed record ProxyScope(
 
     /// <summary>The proxy serves clients of HTTP/1.0.</summary>
     public bool AcceptsHttp10 { get; init; }
+
+    /// <summary>The header fields that the proxy adds.</summary>
+    public ProxyHeaders Headers { get; init; } = ProxyHeaders.Default;
 }
 
 /// <summary>One port that a workload serves.</summary>
@@ -83,6 +86,9 @@ public sealed record InboundScope(ValueList<InboundPort> Ports, MtlsMode CatchAl
 
     /// <summary>The proxy serves clients of HTTP/1.0.</summary>
     public bool AcceptsHttp10 { get; init; }
+
+    /// <summary>The header fields that the proxy adds.</summary>
+    public ProxyHeaders Headers { get; init; } = ProxyHeaders.Default;
 }
 
 /// <summary>What a gateway serves.</summary>

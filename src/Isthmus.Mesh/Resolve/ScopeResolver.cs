@@ -64,6 +64,7 @@ public static class ScopeResolver
             Node = interest.Nodes ? NodeOf(proxy, view).Name : "",
             ExchangesMetadata = proxy.ExchangesMetadata,
             AcceptsHttp10 = proxy.AcceptsHttp10,
+            Headers = proxy.Headers ?? view.Mesh.ProxyHeaders,
             Patches = patches.Where(patch => patch.IsFor(context)).ToValueList(),
         };
         var telemetries = view.TelemetriesOf(scope.Namespace, labels).ToList();
@@ -116,7 +117,7 @@ public static class ScopeResolver
         {
             foreach (var ingress in sidecar.Ingress)
                 ports[ingress.Port] = new(ingress.Port, ingress.Protocol, mtls.ForPort(ingress.Port), default, ingress.DefaultEndpoint, (ingress.Pool ?? sidecar.InboundPool) is { } pool ? new(null, pool) : null) { IsBlocked = ingress.IsBlocked };
-            return new(ports.Values.ToValueList(), mtls.Mode, view.SecurityOf(scope, labels)) { ExchangesMetadata = scope.ExchangesMetadata, AcceptsHttp10 = scope.AcceptsHttp10 };
+            return new(ports.Values.ToValueList(), mtls.Mode, view.SecurityOf(scope, labels)) { ExchangesMetadata = scope.ExchangesMetadata, AcceptsHttp10 = scope.AcceptsHttp10, Headers = scope.Headers };
         }
         foreach (var service in services)
         {
@@ -129,7 +130,7 @@ public static class ScopeResolver
                     : new(target, port.Protocol, mtls.ForPort(target), [host], "", LimitsOf(host, scope, view));
             }
         }
-        return new(ports.Values.ToValueList(), mtls.Mode, view.SecurityOf(scope, labels)) { ExchangesMetadata = scope.ExchangesMetadata, AcceptsHttp10 = scope.AcceptsHttp10 };
+        return new(ports.Values.ToValueList(), mtls.Mode, view.SecurityOf(scope, labels)) { ExchangesMetadata = scope.ExchangesMetadata, AcceptsHttp10 = scope.AcceptsHttp10, Headers = scope.Headers };
     }
 
     private static InboundLimits? LimitsOf(InboundHost host, ProxyScope scope, MeshView view)

@@ -1,3 +1,4 @@
+using System.Buffers.Text;
 using System.Text;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Telemetry;
@@ -27,12 +28,16 @@ internal static class HeaderEditing
     }
 
     /// <summary>The path and host that the upstream sees.</summary>
-    public static void Rewrite(RequestHead request, RouteSnapshot route, ForwardAct act, WeightedTarget target, TrafficRecord record)
+    /// <param name="original">Keeps the path of the client, which the upstream is told, too; null: neither.</param>
+    public static void Rewrite(RequestHead request, RouteSnapshot route, ForwardAct act, WeightedTarget target, TrafficRecord? original)
     {
         if (RewritePath(request.Target, route.Path, act.PrefixRewrite, act.PathRewrite) is { } path)
         {
-            record.OriginalPath = request.TargetText;
-            request.Headers.Set("x-envoy-original-path"u8, request.Target);
+            if (original is not null)
+            {
+                original.OriginalPath = request.TargetText;
+                request.Headers.Set("x-envoy-original-path"u8, request.Target);
+            }
             request.SetTarget(path);
         }
         var host = target.HostRewrite ?? act.HostRewrite ?? (act.HostRewriteHeader is { } name ? request.Headers.GetString(Encoding.ASCII.GetBytes(name)) : null);
@@ -66,6 +71,14 @@ internal static class HeaderEditing
     }
 
     private static string Value(HeaderEdit edit, TrafficRecord record) => edit.Format is null ? edit.Value : edit.Format.Format(record);
+
+    /// <summary>How long the upstream took to answer.</summary>
+    public static void SetServiceTime(HeaderBlock headers, TimeSpan took)
+    {
+        Span<byte> number = stackalloc byte[20];
+        Utf8Formatter.TryFormat((long)took.TotalMilliseconds, number, out var length);
+        headers.Set("x-envoy-upstream-service-time"u8, number[..length]);
+    }
 
     /// <summary>The number of an attempt, for <c>x-envoy-attempt-count</c>.</summary>
     public static ReadOnlySpan<byte> AttemptText(int attempt) => attempt switch

@@ -288,7 +288,7 @@ internal sealed partial class HttpExchange
     private async ValueTask ReplyOverflowAsync(bool isRetried, bool closes)
     {
         var body = LocalReply.Prepare(_response, Request, 503, LocalReply.UpstreamReset("overflow", isRetried, ""));
-        _response.Headers.Add("x-envoy-overloaded"u8, "true"u8);
+        if (_action.AddsEnvoyFields) _response.Headers.Add("x-envoy-overloaded"u8, "true"u8);
         if (closes) stream.MustClose = true;
         await SendOwnAsync(body, "upstream_reset_before_response_started{overflow}", EndReason.Overflow).ConfigureAwait(false);
     }

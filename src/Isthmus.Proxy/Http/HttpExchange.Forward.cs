@@ -35,7 +35,7 @@ internal sealed partial class HttpExchange
         try
         {
             Arm(act, cluster);
-            PrepareUpstreamRequest(route, act, target);
+            PrepareUpstreamRequest(route, act, target, cluster);
             var (taken, late) = await RequestBody.TakeInTimeAsync(stream, _limits, _access?.TakeBody()).ConfigureAwait(false);
             using var body = taken;
             if (late is null) MirroredRequest.Start(parts, _snapshot, act, Request, body, connection, _action);
@@ -67,18 +67,18 @@ internal sealed partial class HttpExchange
         }
     }
 
-    private void PrepareUpstreamRequest(RouteSnapshot route, ForwardAct act, WeightedTarget target)
+    private void PrepareUpstreamRequest(RouteSnapshot route, ForwardAct act, WeightedTarget target, ClusterState cluster)
     {
         HeaderEditing.Request(Request, target.Edits, _record);
         HeaderEditing.Request(Request, route.Edits, _record);
         HeaderEditing.Request(Request, _decision.Host!.Edits, _record);
         HeaderEditing.Request(Request, _decision.Table.Edits, _record);
-        HeaderEditing.Rewrite(Request, route, act, target, _record);
-        if (act.Timeout > TimeSpan.Zero)
+        HeaderEditing.Rewrite(Request, route, act, target, _action.AddsEnvoyFields ? _record : null);
+        if (act.Timeout > TimeSpan.Zero && _action.AddsEnvoyFields)
             Request.Headers.Set("x-envoy-expected-rq-timeout-ms"u8, ((long)act.Timeout.TotalMilliseconds).ToString(System.Globalization.CultureInfo.InvariantCulture));
         if (connection.Listener.Direction != Direction.Outbound) return;
         if (route.Operation.Length > 0) Request.Headers.Set("x-envoy-decorator-operation"u8, route.Operation);
-        if (!_action.ExchangesMetadata || parts.Identity.PeerMetadata.Length == 0) return;
+        if (!_action.ExchangesMetadata || parts.Identity.PeerMetadata.Length == 0 || (_action.TellsMeshOnly && cluster.Config.IsExternal)) return;
         Request.Headers.Set("x-envoy-peer-metadata"u8, parts.Identity.PeerMetadata);
         Request.Headers.Set("x-envoy-peer-metadata-id"u8, parts.Identity.NodeId);
     }

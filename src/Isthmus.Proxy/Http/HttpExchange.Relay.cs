@@ -52,9 +52,7 @@ internal sealed partial class HttpExchange
         HeaderEditing.Response(_response, _decision.Host!.Edits, _record);
         HeaderEditing.Response(_response, _decision.Table.Edits, _record);
         if (_action.HasCors && route.Cors is not null) Cors.Mark(Request, route.Cors, _response);
-        Span<byte> number = stackalloc byte[20];
-        System.Buffers.Text.Utf8Formatter.TryFormat((long)_record.ResponseAfter!.Value.TotalMilliseconds, number, out var length);
-        headers.Set("x-envoy-upstream-service-time"u8, number[..length]);
+        if (_action.AddsEnvoyFields) HeaderEditing.SetServiceTime(headers, _record.ResponseAfter!.Value);
         if (_decision.Host!.AttemptCountInResponse) headers.Set("x-envoy-attempt-count"u8, HeaderEditing.AttemptText(_record.Attempts));
         if (connection.Listener.Direction == Direction.Inbound && route.Operation.Length > 0) headers.Set("x-envoy-decorator-operation"u8, route.Operation);
         SetCommonFields();

@@ -76,6 +76,10 @@ internal sealed record ClusterSnapshot(
     /// <summary>TCP connections may exchange metadata with the host before their first byte.</summary>
     public bool ExchangesMetadata { get; } = Resource.Filters.Any(filter => filter.Name == "istio.metadata_exchange");
 
+    /// <summary>Its hosts are not in the mesh: the control plane says so, or knows none of them.</summary>
+    public bool IsExternal { get; } = Resource.Name == "PassthroughCluster"
+        || (Resource.Metadata?.FilterMetadata.TryGetValue("istio", out var istio) == true && istio.Fields.TryGetValue("external", out var external) && external.BoolValue);
+
     public ByteString Bytes => _bytes ??= Resource.ToByteString();
 
     public IEnumerable<string> Secrets => SocketMatches.Select(m => m.Tls).Append(Tls).SelectMany(t => t?.Secrets ?? []).Distinct();

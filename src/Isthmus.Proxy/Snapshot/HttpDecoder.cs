@@ -62,6 +62,8 @@ internal static class HttpDecoder
             LateAccess = filters.Late,
             Metrics = filters.Metrics,
             CountsMessages = filters.CountsMessages,
+            AddsEnvoyFields = filters.AddsEnvoyFields,
+            TellsMeshOnly = filters.TellsMeshOnly,
         };
     }
 
@@ -80,6 +82,8 @@ internal static class HttpDecoder
         public bool HasRouter;
         public bool HasCors;
         public bool ExchangesMetadata;
+        public bool TellsMeshOnly;
+        public bool AddsEnvoyFields = true;
         public bool CountsMessages;
         public FaultSettings? Fault;
         public MetricRules? Metrics;
@@ -99,7 +103,7 @@ internal static class HttpDecoder
         if (filter.ConfigTypeCase == HttpFilter.ConfigTypeOneofCase.ConfigDiscovery)
             throw new ResourceException($"http filter '{filter.Name}': configuration by discovery is not supported");
         var config = TypedConfigs.Plain(filter.TypedConfig ?? new());
-        if (config.TryRead(out Router _)) into.HasRouter = true;
+        if (config.TryRead(out Router router)) (into.HasRouter, into.AddsEnvoyFields) = (true, !router.SuppressEnvoyHeaders);
         else if (config.TryRead(out Wire.Istio.Alpn.FilterConfig alpn)) into.Alpn = Alpn(alpn);
         else if (config.TryRead(out HTTPFault fault)) (into.Fault, into.IsLate) = (RouteDecoder.Fault(fault), true);
         else if (config.TryRead(out Cors _)) into.HasCors = into.IsLate = true;
@@ -111,6 +115,11 @@ internal static class HttpDecoder
         else if (config.TryRead(out Wire.Istio.Authn.FilterConfig _))
         {
             // The token check before it has read what it says.
+        }
+        else if (config.TryRead(out Wire.Istio.Peers.Config peers))
+        {
+            into.ExchangesMetadata = true;
+            into.TellsMeshOnly = peers.UpstreamPropagation.Any(way => way.IstioHeaders is { SkipExternalClusters: true });
         }
         else if (filter.Name == "istio.metadata_exchange") into.ExchangesMetadata = true;
         else if (config.TryRead(out PluginConfig metrics)) into.Metrics = MetricRules.Of(metrics, notes);

@@ -102,6 +102,12 @@ internal sealed record HttpAction(
     /// <summary>How requests are traced; null: they are not.</summary>
     public TracingSettings? Tracing { get; init; }
 
+    /// <summary>Whether requests and responses get the fields of the router, such as <c>x-envoy-upstream-service-time</c>.</summary>
+    public bool AddsEnvoyFields { get; init; } = true;
+
+    /// <summary>Hosts outside of the mesh are not told who calls.</summary>
+    public bool TellsMeshOnly { get; init; }
+
     /// <summary>Whether the messages of gRPC calls are counted.</summary>
     public bool CountsMessages { get; init; }
 

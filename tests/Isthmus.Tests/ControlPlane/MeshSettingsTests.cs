@@ -140,7 +140,12 @@ public sealed class MeshSettingsTests
     [InlineData("meshMTLS: {ecdhCurves: [P-256]}", "meshMTLS.ecdhCurves", "key exchange groups cannot be chosen")]
     [InlineData("defaultConfig: {concurrency: two}", "defaultConfig.concurrency", "must be an integer, not a string")]
     [InlineData("defaultConfig: {privateKeyProvider: {}}", "defaultConfig.privateKeyProvider", "private keys stay in the memory of the proxy")]
-    [InlineData("defaultConfig: {proxyHeaders: {server: {disabled: true}}}", "defaultConfig.proxyHeaders", "the fields that proxies add cannot be chosen here")]
+    [InlineData("defaultConfig: {proxyHeaders: {forwardedClientCert: ALL}}", "defaultConfig.proxyHeaders.forwardedClientCert", "unsupported value \"ALL\"")]
+    [InlineData("defaultConfig: {proxyHeaders: {setCurrentClientCertDetails: {chain: true}}}", "defaultConfig.proxyHeaders.setCurrentClientCertDetails.chain", "proxies keep the certificate of a client, and not the chain")]
+    [InlineData("defaultConfig: {proxyHeaders: {preserveHttp1HeaderCase: true}}", "defaultConfig.proxyHeaders.preserveHttp1HeaderCase", "proxies send the names of header fields in lower case")]
+    [InlineData("defaultConfig: {proxyHeaders: {server: {value: \"a\\nb\"}}}", "defaultConfig.proxyHeaders.server.value", "is not the value of a header field")]
+    [InlineData("defaultConfig: {proxyHeaders: {xForwardedHost: true}}", "defaultConfig.proxyHeaders.xForwardedHost", "unknown field")]
+    [InlineData("defaultConfig: {proxyHeaders: {server: {enabled: false}}}", "defaultConfig.proxyHeaders.server.enabled", "unknown field")]
     [InlineData("defaultConfig: {caCertificatesPem: [x]}", "defaultConfig.caCertificatesPem", "the control plane is the only certificate authority")]
     [InlineData("[]", "", "mesh configuration must be an object")]
     public void What_cannot_work_is_an_error_that_names_the_field(string settings, string path, string message)

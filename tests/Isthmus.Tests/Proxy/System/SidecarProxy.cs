@@ -12,8 +12,10 @@ internal sealed class SidecarProxy : ConfiguredProxy
 {
     /// <param name="config">Istio's objects, besides the ServiceEntry of <c>web.example</c>.</param>
     /// <param name="endpoints">Ports on the loopback interface with the labels of the workloads behind them, as YAML.</param>
-    internal SidecarProxy(string config, (int Port, string Labels)[] endpoints, TimeProvider? time = null)
-        : base(MeshOf(config, endpoints), rig => rig.Sidecar("c1"), Build(ProxySettings.Default(ProxyIdentity.Unknown, "sidecar"), new NoLogs(), time), "0.0.0.0_80", "0.0.0.0_9000")
+    /// <param name="settings">MeshConfig.</param>
+    /// <param name="identity">What the proxy knows of itself.</param>
+    internal SidecarProxy(string config, (int Port, string Labels)[] endpoints, TimeProvider? time = null, string settings = "", ProxyIdentity? identity = null)
+        : base(MeshOf(config, endpoints, settings), rig => rig.Sidecar("c1"), Build(ProxySettings.Default(identity ?? ProxyIdentity.Unknown, "sidecar"), new NoLogs(), time), "0.0.0.0_80", "0.0.0.0_9000")
     {
     }
 
@@ -58,9 +60,10 @@ internal sealed class SidecarProxy : ConfiguredProxy
         return ((int)response.StatusCode, await response.Content.ReadAsStringAsync(Stop));
     }
 
-    private static MeshRig MeshOf(string config, (int Port, string Labels)[] endpoints)
+    private static MeshRig MeshOf(string config, (int Port, string Labels)[] endpoints, string settings)
     {
         var rig = new MeshRig("c1");
+        if (settings.Length > 0) rig.Settings(settings);
         rig.Config(Entry(endpoints));
         if (config.Length > 0) rig.Config(config);
         return rig;

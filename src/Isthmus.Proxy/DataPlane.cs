@@ -1,11 +1,13 @@
 using Isthmus.Core.Tasks;
-using Isthmus.Proxy.Admin;
+using Isthmus.Proxy.Clusters;
 using Isthmus.Proxy.Http;
 using Isthmus.Proxy.Listeners;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Tcp;
 using Isthmus.Proxy.Telemetry;
 using Isthmus.Proxy.Tls;
+using Isthmus.Proxy.Traffic;
+using Isthmus.Proxy.Transports;
 using Isthmus.Wire.Reports;
 using Microsoft.Extensions.Logging;
 
@@ -71,7 +73,6 @@ internal sealed partial class DataPlane : IDisposable
         _losses = new LossReport(ports.Time, (counter, count) => LogLoss(messages, count, counter));
         _watch.Each(Housekeeping);
         Started = ports.Time.GetUtcNow();
-        Admin = new AdminRoutes(this);
     }
 
     public ProxySettings Settings { get; }
@@ -86,8 +87,6 @@ internal sealed partial class DataPlane : IDisposable
     public Report Report { get; }
 
     public MeshMetrics MeshMetrics { get; }
-
-    public AdminRoutes Admin { get; }
 
     public DateTimeOffset Started { get; }
 

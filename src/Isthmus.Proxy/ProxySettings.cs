@@ -1,6 +1,5 @@
 using System.Net;
 using Isthmus.Core.Names;
-using Isthmus.Proxy.Admin;
 using Isthmus.Proxy.Telemetry;
 
 namespace Isthmus.Proxy;

@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 using Isthmus.Core.Problems;
-using Isthmus.Proxy;
+using Isthmus.Proxy.Programs;
 
 // The roles of a sidecar, with the arguments that isthmus has for them.
 using var stop = new CancellationTokenSource();

@@ -4,7 +4,7 @@ using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Watch;
-using Isthmus.Proxy;
+using Isthmus.Proxy.Programs;
 using Microsoft.Extensions.Logging;
 
 namespace Isthmus.Cni.Repair;

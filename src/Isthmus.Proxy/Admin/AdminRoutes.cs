@@ -1,8 +1,8 @@
 using Isthmus.Core.Net;
-using Isthmus.Proxy.Http;
-using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Dumps;
+using Isthmus.Proxy.Matching;
+using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Telemetry;
-using Microsoft.Extensions.Logging;
 
 namespace Isthmus.Proxy.Admin;
 
@@ -16,13 +16,13 @@ internal sealed class AdminRoutes(DataPlane plane)
     public CancellationToken Quit => _quit.Token;
 
     /// <summary>The process log, whose level can be changed; null when there is none.</summary>
-    public ProcessLog? Log { get; set; }
+    public ProcessLog? Log { get; init; }
 
     /// <summary>The names that the sidecar's DNS proxy answers; null when there is none.</summary>
-    public Func<Dns.NameTables?>? Names { get; set; }
+    public Func<Dns.NameTables?>? Names { get; init; }
 
     /// <summary>How names without a final dot are completed.</summary>
-    public Wire.Dns.ResolverSettings Resolver { get; set; } = new([], [], 1);
+    public Wire.Dns.ResolverSettings Resolver { get; init; } = new([], [], 1);
 
     public async ValueTask<AdminReply?> HandleAsync(RequestHead request, CancellationToken stop)
     {

@@ -1,26 +1,14 @@
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
-using System.Text;
 using Isthmus.Core.Problems;
 using Isthmus.Core.Tasks;
+using Isthmus.Proxy.Dumps;
 using Isthmus.Proxy.Http;
-using Isthmus.Proxy.Tcp;
+using Isthmus.Proxy.Messages;
+using Isthmus.Proxy.Transports;
 
 namespace Isthmus.Proxy.Admin;
-
-/// <summary>An answer of the admin interface.</summary>
-internal sealed record AdminReply(int Status, string ContentType, ReadOnlyMemory<byte> Body)
-{
-    /// <summary>The connection ends without an answer.</summary>
-    public static AdminReply None { get; } = new(0, "", default);
-
-    public bool IsNone => Status == 0;
-
-    public static AdminReply Text(string text, int status = 200) => new(status, "text/plain; charset=UTF-8", Encoding.UTF8.GetBytes(text));
-
-    public static AdminReply Json(string json) => new(200, "application/json", Encoding.UTF8.GetBytes(json));
-}
 
 /// <summary>Answers a request; null when it does not serve the path.</summary>
 internal delegate ValueTask<AdminReply?> AdminHandler(RequestHead request, CancellationToken stop);

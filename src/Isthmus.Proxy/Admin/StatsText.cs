@@ -2,8 +2,9 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
-using Isthmus.Proxy.Balancing;
-using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Clusters;
+using Isthmus.Proxy.Dumps;
+using Isthmus.Proxy.Matching;
 using Isthmus.Proxy.Telemetry;
 
 namespace Isthmus.Proxy.Admin;

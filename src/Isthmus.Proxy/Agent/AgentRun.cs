@@ -5,6 +5,7 @@ using Isthmus.Proxy.Admin;
 using Isthmus.Proxy.Dns;
 using Isthmus.Proxy.Telemetry;
 using Isthmus.Proxy.Tls;
+using Isthmus.Proxy.Transports;
 using Isthmus.Wire.Dns;
 using Isthmus.Wire.Xds;
 
@@ -56,8 +57,7 @@ internal static class AgentRun
         };
         using var plane = DataPlane.Build(proxy, ports with { Resolver = new MarkedResolver(names) }, secrets, files.Logs, log);
         var dns = settings.CaptureDns ? new DnsProxy(ports.Sockets.Place(new(IPAddress.Loopback, Ports.SidecarDns)), upstream, time, random, plane.ReportFailure) : null;
-        plane.Admin.Names = dns is null ? null : () => dns.Table;
-        plane.Admin.Resolver = resolver;
+        var admin = new AdminRoutes(plane) { Log = log, Names = dns is null ? null : () => dns.Table, Resolver = resolver };
         var sink = new SnapshotSink(plane.State, discovered, table =>
         {
             if (dns is not null) dns.Table = NameTables.Build(table, settings.Namespace, settings.Domain, resolver.Search);
@@ -68,13 +68,13 @@ internal static class AgentRun
         using var prober = new AppProber(settings.Address);
         using var quit = CancellationTokenSource.CreateLinkedTokenSource(stop);
         var status = new StatusRoutes(
-            AppProbe.ReadAll(settings.ApplicationProbes), prober, new AgentMetrics(secrets, dns, time).Text, AppMetrics.Read(settings.ApplicationMetrics), () => plane.Admin.MetricsAsync(), plane.Leave, quit.Cancel);
+            AppProbe.ReadAll(settings.ApplicationProbes), prober, new AgentMetrics(secrets, dns, time).Text, AppMetrics.Read(settings.ApplicationMetrics), admin.MetricsAsync, plane.Leave, quit.Cancel);
 
         // Configuration and certificates keep updating while connections drain, and stop afterwards.
         using var end = new CancellationTokenSource();
         Task[] beside = [secrets.RunAsync(end.Token), discovery.RunAsync(end.Token), .. dns is null ? [] : new[] { dns.RunAsync(end.Token) }];
         // The kubelet stops an ordinary sidecar together with the application, and runs its hooks meanwhile.
-        var serving = ProxyProgram.ServeAsync(plane, log, [status.HandleAsync], () => stop.IsCancellationRequested, quit.Token);
+        var serving = ProxyEndpoints.ServeAsync(plane, admin, [status.HandleAsync], () => stop.IsCancellationRequested, quit.Token);
         // Each of them ends early only by failing; the process then ends too.
         var first = await Task.WhenAny([serving, .. beside]).ConfigureAwait(false);
         if (first != serving) await first.ConfigureAwait(false);

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using Isthmus.Proxy.Dns;
+using Isthmus.Proxy.Transports;
 
 namespace Isthmus.Proxy.Agent;
 

@@ -4,8 +4,8 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Problems;
-using Isthmus.Proxy.Admin;
-using Isthmus.Proxy.Http;
+using Isthmus.Proxy.Dumps;
+using Isthmus.Proxy.Messages;
 
 namespace Isthmus.Proxy.Agent;
 

@@ -1,6 +1,5 @@
 using System.Net;
 using System.Net.Sockets;
-using Isthmus.Proxy.Agent;
 using Isthmus.Proxy.Capture;
 using Isthmus.Wire.Dns;
 

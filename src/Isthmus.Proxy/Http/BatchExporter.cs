@@ -1,5 +1,5 @@
 using Isthmus.Core.Tasks;
-using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Telemetry;
 using Isthmus.Wire.Reports;
 
@@ -109,7 +109,7 @@ internal sealed class BatchExporter<T>(
         var collector = export.Collector;
         var (head, body) = export.Write(batch);
         var answer = await requests.SendAsync(collector.Cluster, head, body, collector.Timeout).ConfigureAwait(false);
-        var taken = answer.Failure == OwnFailure.None && (collector.IsGrpc ? GrpcCalls.IsOk(answer) : answer.Head.Status is >= 200 and < 300);
+        var taken = answer.Failure == OwnFailure.None && (collector.IsGrpc ? GrpcMessages.IsOk(answer) : answer.Head.Status is >= 200 and < 300);
         if (taken)
         {
             var refused = Math.Clamp(export.Refused(answer), 0, batch.Count);
@@ -135,7 +135,7 @@ internal sealed class BatchExporter<T>(
         OwnFailure.Malformed => (TelemetryLoss.Types.Reason.Nonsense, 0),
         OwnFailure.Failed => (TelemetryLoss.Types.Reason.Unreachable, 0),
         _ when !isGrpc || answer.Head.Status != 200 => (TelemetryLoss.Types.Reason.Refused, answer.Head.Status),
-        _ => GrpcCalls.StatusOf(answer) is { } status ? (TelemetryLoss.Types.Reason.Refused, status) : (TelemetryLoss.Types.Reason.Nonsense, 0),
+        _ => GrpcMessages.StatusOf(answer) is { } status ? (TelemetryLoss.Types.Reason.Refused, status) : (TelemetryLoss.Types.Reason.Nonsense, 0),
     };
 
     private void Count(string end, long count = 1) => counts.Add(export.Stats.Name(export.Stats.Family, end), count);

@@ -1,22 +1,13 @@
+using Isthmus.Proxy.Clusters;
 using Isthmus.Proxy.Http.H2;
 using Isthmus.Proxy.Loops;
-using Isthmus.Proxy.Tcp;
+using Isthmus.Proxy.Messages;
+using Isthmus.Proxy.Transports;
 
 namespace Isthmus.Proxy.Http;
 
-/// <summary>A kept-alive connection to one host, ready for another request.</summary>
-internal interface IPooledConnection
-{
-    /// <summary>Nothing has arrived, the host has not closed, and it is not too old for another request.</summary>
-    bool IsQuiet { get; }
-
-    long IdleSince { get; }
-
-    void Close();
-}
-
 /// <summary>The idle connections of one host, by purpose. The most recently used goes first, so that the others can expire.</summary>
-internal sealed class ConnectionPools
+internal sealed class ConnectionPools : IKeptConnections
 {
     private readonly Lock _lock = new();   // guards the stacks
     private readonly Dictionary<string, List<IPooledConnection>> _idle = new(StringComparer.Ordinal);
@@ -34,6 +25,9 @@ internal sealed class ConnectionPools
         _http11 = new(this, HttpUpstreams.Turns["HTTP11"]);
         _http10 = new(this, HttpUpstreams.Turns["HTTP10"]);
     }
+
+    /// <summary>Those of a host.</summary>
+    public static ConnectionPools Of(Host host) => (ConnectionPools)(host.Kept ?? host.Keep(new ConnectionPools()));
 
     /// <summary>The queue for the HTTP/1.1 connections kept under a key.</summary>
     public ConnectionQueue Queue(string key) => key.StartsWith("HTTP10", StringComparison.Ordinal) ? _http10 : _http11;

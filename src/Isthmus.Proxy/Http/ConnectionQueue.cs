@@ -1,5 +1,6 @@
-using Isthmus.Proxy.Balancing;
-using Isthmus.Proxy.Tcp;
+using Isthmus.Proxy.Clusters;
+using Isthmus.Proxy.Messages;
+using Isthmus.Proxy.Transports;
 
 namespace Isthmus.Proxy.Http;
 

@@ -1,6 +1,6 @@
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
-using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Telemetry;
 using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Envoy.AccessLoggers;
@@ -17,7 +17,7 @@ internal static class EntryReport
         var http = entries.OfType<HTTPAccessLogEntry>().ToList();
         if (http.Count > 0) message.HttpLogs = new() { LogEntry = { http } };
         else message.TcpLogs = new() { LogEntry = { entries.OfType<TCPAccessLogEntry>() } };
-        return GrpcCalls.Request(collector, message);
+        return GrpcMessages.Request(collector, message);
     }
 
     private static Node Node(ProxyIdentity identity) => new()

@@ -1,13 +1,12 @@
-using System.Buffers.Binary;
 using System.Net;
 using System.Text;
 using System.Text.Json.Nodes;
 using Google.Protobuf;
 using Google.Protobuf.Collections;
 using Google.Protobuf.WellKnownTypes;
+using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Policy;
-using Isthmus.Proxy.Snapshot;
-using Isthmus.Proxy.Tcp;
+using Isthmus.Proxy.Transports;
 using Isthmus.Wire;
 using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Envoy.Auth;
@@ -19,12 +18,12 @@ internal static class GrpcAuthorizer
 {
     public static (RequestHead Head, ReadOnlyMemory<byte> Body) Request(ExternalCheck check, CheckedCall call)
     {
-        return GrpcCalls.Request(check.GrpcAuthority!, "/envoy.service.auth.v3.Authorization/Check"u8, check.Patience, new CheckRequest { Attributes = Attributes(check, call) });
+        return GrpcMessages.Request(check.GrpcAuthority!, "/envoy.service.auth.v3.Authorization/Check"u8, check.Patience, new CheckRequest { Attributes = Attributes(check, call) });
     }
 
     public static ExternalAnswer Read(OwnAnswer answer)
     {
-        if (GrpcCalls.Read(answer, CheckResponse.Parser) is not { } response) return new(ExternalOutcome.Failed);
+        if (GrpcMessages.Read(answer, CheckResponse.Parser) is not { } response) return new(ExternalOutcome.Failed);
         if (response.Status is { Code: not 0 }) return Denied(response);
         var ok = response.OkResponse ?? new();
         if (!AreValid(ok.Headers) || !AreValid(ok.ResponseHeadersToAdd)) return new(ExternalOutcome.Failed);
@@ -101,11 +100,11 @@ internal static class GrpcAuthorizer
 
     private static Address Address(IPEndPoint point) => new() { SocketAddress = new() { Address = point.Address.ToString(), PortValue = (uint)point.Port } };
 
-    private static bool AreValid(RepeatedField<HeaderValueOption> options) => options.All(option => GrpcCalls.IsValid(option.Header));
+    private static bool AreValid(RepeatedField<HeaderValueOption> options) => options.All(option => GrpcMessages.IsValid(option.Header));
 
     private static List<HeaderEdit> Edits(RepeatedField<HeaderValueOption> options) =>
         [.. options.Where(option => !ExternalAnswer.IsFraming(option.Header.Key.ToLowerInvariant()))
-            .Select(option => new HeaderEdit(Encoding.ASCII.GetBytes(option.Header.Key.ToLowerInvariant()), GrpcCalls.ValueOf(option.Header), null, ActionOf(option)))];
+            .Select(option => new HeaderEdit(Encoding.ASCII.GetBytes(option.Header.Key.ToLowerInvariant()), GrpcMessages.ValueOf(option.Header), null, ActionOf(option)))];
 
     // The status has its own field.
     private static List<HeaderEdit> ForClient(RepeatedField<HeaderValueOption> options) => [.. Edits(options).Where(edit => edit.Name[0] != ':')];

@@ -1,5 +1,8 @@
 using System.Buffers.Text;
 using System.Text;
+using Isthmus.Proxy.Matching;
+using Isthmus.Proxy.Messages;
+using Isthmus.Proxy.Policy;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Telemetry;
 

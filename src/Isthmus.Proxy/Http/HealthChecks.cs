@@ -1,5 +1,5 @@
 using Isthmus.Core.Tasks;
-using Isthmus.Proxy.Balancing;
+using Isthmus.Proxy.Clusters;
 using Microsoft.Extensions.Logging;
 
 namespace Isthmus.Proxy.Http;

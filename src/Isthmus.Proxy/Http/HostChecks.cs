@@ -1,9 +1,11 @@
 using System.Globalization;
 using System.Text;
-using Isthmus.Proxy.Balancing;
+using Isthmus.Proxy.Clusters;
+using Isthmus.Proxy.Messages;
+using Isthmus.Proxy.Policy;
 using Isthmus.Proxy.Snapshot;
-using Isthmus.Proxy.Tcp;
 using Isthmus.Proxy.Telemetry;
+using Isthmus.Proxy.Transports;
 using Isthmus.Wire.Rpc;
 
 namespace Isthmus.Proxy.Http;
@@ -88,14 +90,14 @@ internal sealed class HostChecks(ClusterState cluster, Host host, HealthCheckSet
 
     private async ValueTask<CheckResult> CheckAsync(GrpcProbe probe, ClusterState own)
     {
-        var (head, body) = GrpcCalls.Request(Authority(probe.Authority), "/grpc.health.v1.Health/Check"u8, settings.Timeout, new HealthCheckRequest { Service = probe.Service });
+        var (head, body) = GrpcMessages.Request(Authority(probe.Authority), "/grpc.health.v1.Health/Check"u8, settings.Timeout, new HealthCheckRequest { Service = probe.Service });
         head.Scheme = Scheme(own);
         Edit(head, probe.Metadata);
         var answer = await ways.Exchange.SendAsync(own, head, body, settings.Timeout, settings.Alpn).ConfigureAwait(false);
         if (answer.Failure != OwnFailure.None) return NoAnswer(answer.Failure);
-        if (GrpcCalls.Read(answer, HealthCheckResponse.Parser) is { } response)
+        if (GrpcMessages.Read(answer, HealthCheckResponse.Parser) is { } response)
             return response.Status == HealthCheckResponse.Types.ServingStatus.Serving ? CheckResult.Passed : new(CheckOutcome.Refused, $"the service says {response.Status}");
-        return new(CheckOutcome.Refused, answer.Head.Status != 200 ? $"status {answer.Head.Status}" : GrpcCalls.StatusOf(answer) is { } status ? $"gRPC status {status}" : "the answer is not one of gRPC");
+        return new(CheckOutcome.Refused, answer.Head.Status != 200 ? $"status {answer.Head.Status}" : GrpcMessages.StatusOf(answer) is { } status ? $"gRPC status {status}" : "the answer is not one of gRPC");
     }
 
     private async ValueTask<CheckResult> CheckAsync(TcpProbe probe, ClusterState own)
@@ -162,7 +164,7 @@ internal sealed class HostChecks(ClusterState cluster, Host host, HealthCheckSet
 
     private void Close()
     {
-        foreach (var own in _own?.Hosts.All ?? []) own.Pools.CloseIdle();
+        foreach (var own in _own?.Hosts.All ?? []) own.Kept?.CloseIdle();
         if (_kept is not { } kept) return;
         _kept = null;
         kept.Abort();

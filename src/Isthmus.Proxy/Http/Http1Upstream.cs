@@ -1,8 +1,9 @@
 using System.Net;
 using System.Runtime.CompilerServices;
-using Isthmus.Proxy.Balancing;
+using Isthmus.Proxy.Clusters;
 using Isthmus.Proxy.Loops;
-using Isthmus.Proxy.Tcp;
+using Isthmus.Proxy.Messages;
+using Isthmus.Proxy.Transports;
 
 namespace Isthmus.Proxy.Http;
 
@@ -177,9 +178,9 @@ internal sealed class Http1Upstream : UpstreamStream, IPooledConnection
         _reader.Dispose();
         _writer.Dispose();
         IdleSince = _time.GetTimestamp();
-        _host.Pools.Queue(_key).Put(_key, this);
+        ConnectionPools.Of(_host).Queue(_key).Put(_key, this);
         // The host may have been removed just now; then nothing else closes the returned connection.
-        if (_host.IsRemoved) _host.Pools.CloseIdle();
+        if (_host.IsRemoved) ConnectionPools.Of(_host).CloseIdle();
     }
 
     public override void Abort() => _transport.Abort(reset: true);
@@ -197,7 +198,7 @@ internal sealed class Http1Upstream : UpstreamStream, IPooledConnection
         _transport.Abort();
         _reader.Dispose();
         _writer.Dispose();
-        _host.Pools.Queue(_key).Closed(_cluster);
+        ConnectionPools.Of(_host).Queue(_key).Closed(_cluster);
         UpstreamConnector.Release(_host);
     }
 }

@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text;
+using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Policy;
-using Isthmus.Proxy.Snapshot;
 
 namespace Isthmus.Proxy.Http;
 

@@ -1,9 +1,10 @@
 using System.Runtime.CompilerServices;
-using Isthmus.Proxy.Balancing;
+using Isthmus.Proxy.Clusters;
 using Isthmus.Proxy.Loops;
+using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Snapshot;
-using Isthmus.Proxy.Tcp;
 using Isthmus.Proxy.Telemetry;
+using Isthmus.Proxy.Transports;
 
 namespace Isthmus.Proxy.Http;
 

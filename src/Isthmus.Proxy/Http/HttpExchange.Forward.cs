@@ -1,8 +1,8 @@
 using System.Runtime.CompilerServices;
-using Isthmus.Proxy.Balancing;
+using Isthmus.Proxy.Clusters;
 using Isthmus.Proxy.Loops;
+using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Snapshot;
-using Isthmus.Proxy.Tcp;
 using Isthmus.Proxy.Telemetry;
 
 namespace Isthmus.Proxy.Http;

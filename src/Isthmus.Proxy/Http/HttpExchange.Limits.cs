@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
-using Isthmus.Proxy.Balancing;
+using Isthmus.Proxy.Clusters;
 using Isthmus.Proxy.Loops;
+using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Snapshot;
 
 namespace Isthmus.Proxy.Http;

@@ -1,11 +1,13 @@
 using System.Runtime.CompilerServices;
-using Isthmus.Proxy.Listeners;
+using Isthmus.Proxy.Http.H2;
 using Isthmus.Proxy.Loops;
+using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Policy;
 using Isthmus.Proxy.Snapshot;
-using Isthmus.Proxy.Tcp;
 using Isthmus.Proxy.Telemetry;
 using Isthmus.Proxy.Tls;
+using Isthmus.Proxy.Traffic;
+using Isthmus.Proxy.Transports;
 
 namespace Isthmus.Proxy.Http;
 
@@ -18,7 +20,7 @@ internal sealed record HttpParts(
 /// One request from start to end, in order: prepare, check policies, find the route, then redirect, answer or forward. Reused for each
 /// request of a connection.
 /// </summary>
-internal sealed partial class HttpExchange(HttpParts parts, Downstream connection, DownstreamStream stream) : IWaiting, IQueueing
+internal sealed partial class HttpExchange(HttpParts parts, Downstream connection, DownstreamStream stream) : IExchange, IWaiting, IQueueing
 {
     private const string ClientDisconnected = "downstream_remote_disconnect";
 

@@ -1,10 +1,10 @@
 using System.Runtime.CompilerServices;
 using Isthmus.Proxy.Http.H2;
-using Isthmus.Proxy.Listeners;
 using Isthmus.Proxy.Loops;
+using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Snapshot;
-using Isthmus.Proxy.Tcp;
-using Isthmus.Proxy.Telemetry;
+using Isthmus.Proxy.Traffic;
+using Isthmus.Proxy.Transports;
 
 namespace Isthmus.Proxy.Http;
 

@@ -2,11 +2,11 @@ using System.Collections.Frozen;
 using System.Runtime.CompilerServices;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Tasks;
-using Isthmus.Proxy.Balancing;
+using Isthmus.Proxy.Clusters;
 using Isthmus.Proxy.Http.H2;
 using Isthmus.Proxy.Loops;
-using Isthmus.Proxy.Snapshot;
-using Isthmus.Proxy.Tcp;
+using Isthmus.Proxy.Messages;
+using Isthmus.Proxy.Transports;
 
 namespace Isthmus.Proxy.Http;
 
@@ -44,7 +44,7 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, BackgroundTasks
     [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     private async ValueTask<UpstreamStream> OpenHttp1Async(ClusterState cluster, Host host, string key, Way way)
     {
-        var upstream = way.Fresh ? null : host.Pools.Take(key) as Http1Upstream;
+        var upstream = way.Fresh ? null : ConnectionPools.Of(host).Take(key) as Http1Upstream;
         upstream ??= await AwaitHttp1Async(cluster, host, key, way).ConfigureAwait(false);
         upstream.Begin();
         return upstream;
@@ -56,7 +56,7 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, BackgroundTasks
         if (!cluster.TryBeginPending()) throw new OverflowException("max_pending_requests");
         try
         {
-            if (host.Pools.Queue(key).Enter(cluster, way.Purpose, out var kept) is { } place)
+            if (ConnectionPools.Of(host).Queue(key).Enter(cluster, way.Purpose, out var kept) is { } place)
             {
                 way.Request.OnQueued(place);
                 kept = await place.Served.ConfigureAwait(false);
@@ -82,12 +82,12 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, BackgroundTasks
         catch (TransportException e)
         {
             isSettled = true;
-            host.Pools.Queue(key).ConnectFailed(cluster, e);
+            ConnectionPools.Of(host).Queue(key).ConnectFailed(cluster, e);
             throw;
         }
         finally
         {
-            if (!isSettled) host.Pools.Queue(key).Closed(cluster);
+            if (!isSettled) ConnectionPools.Of(host).Queue(key).Closed(cluster);
         }
     }
 
@@ -106,7 +106,7 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, BackgroundTasks
     private static string Turn(Host host, string[] turns)
     {
         var connections = host.Endpoint.IsGateway ? Math.Clamp(host.Endpoint.Weight, 1, turns.Length) : 1;
-        return turns[connections == 1 ? 0 : host.Pools.NextTurn() % connections];
+        return turns[connections == 1 ? 0 : ConnectionPools.Of(host).NextTurn() % connections];
     }
 
     /// <summary>
@@ -129,27 +129,27 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, BackgroundTasks
     [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     private async ValueTask<UpstreamStream> OpenHttp2Async(ClusterState cluster, Host host, string key, Way way)
     {
-        if (!way.Fresh && host.Pools.FindShared(key)?.TryOpen() is { } shared) return shared;
+        if (!way.Fresh && ConnectionPools.Of(host).FindShared(key)?.TryOpen() is { } shared) return shared;
         // Many requests may need a connection at once: one opens it, the others wait and share it, or share its failure when they can go
         // elsewhere: otherwise they would wait for one timeout after another.
         var asked = time.GetTimestamp();
-        await host.Pools.Opening.WaitAsync().ConfigureAwait(false);
+        await ConnectionPools.Of(host).Opening.WaitAsync().ConfigureAwait(false);
         try
         {
-            if (!way.Fresh && host.Pools.FindShared(key)?.TryOpen() is { } meanwhile) return meanwhile;
-            if (way.Patience < cluster.Config.ConnectTimeout && host.Pools.Failed is { } failed && failed.At >= asked && failed.Purpose == way.Purpose)
+            if (!way.Fresh && ConnectionPools.Of(host).FindShared(key)?.TryOpen() is { } meanwhile) return meanwhile;
+            if (way.Patience < cluster.Config.ConnectTimeout && ConnectionPools.Of(host).Failed is { } failed && failed.At >= asked && failed.Purpose == way.Purpose)
                 throw new TransportException(failed.Reason.Failure, failed.Reason.Message);
             var client = new H2Client(await ConnectSharedAsync(cluster, host, way).ConfigureAwait(false), cluster, host, time, ExpiresAt(cluster, host), background);
-            host.Pools.Share(key, client);
+            ConnectionPools.Of(host).Share(key, client);
             return client.TryOpen() ?? throw new TransportException(TransportFailure.Reset, "the connection was closed");
         }
-        catch (OverflowException) when (OtherTurns(key, way).Select(turn => host.Pools.FindSharedAnywhere(turn)?.TryOpen()).FirstOrDefault(stream => stream is not null) is { } other)
+        catch (OverflowException) when (OtherTurns(key, way).Select(turn => ConnectionPools.Of(host).FindSharedAnywhere(turn)?.TryOpen()).FirstOrDefault(stream => stream is not null) is { } other)
         {
             return other;
         }
         finally
         {
-            host.Pools.Opening.Release();
+            ConnectionPools.Of(host).Opening.Release();
         }
     }
 
@@ -162,7 +162,7 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, BackgroundTasks
         }
         catch (TransportException e)
         {
-            host.Pools.Failed = (time.GetTimestamp(), way.Purpose, e);
+            ConnectionPools.Of(host).Failed = (time.GetTimestamp(), way.Purpose, e);
             throw;
         }
     }
@@ -171,7 +171,7 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, BackgroundTasks
     private async ValueTask<Transport> ConnectAsync(ClusterState cluster, Host host, Way way)
     {
         // As with HTTP/1.1, a host without any connection gets one, and an idle connection for another host name makes room.
-        if (!cluster.TryBeginConnection() && ((!host.Pools.CloseIdleNamedShared() && host.Pools.HasShared) || !cluster.TryTakeConnection(isFirst: true))) throw new OverflowException("max_connections");
+        if (!cluster.TryBeginConnection() && ((!ConnectionPools.Of(host).CloseIdleNamedShared() && ConnectionPools.Of(host).HasShared) || !cluster.TryTakeConnection(isFirst: true))) throw new OverflowException("max_connections");
         try
         {
             return await connector.ConnectAsync(cluster, host, way.Authority, way.Alpn, way.Patience, way.Carried).ConfigureAwait(false);

@@ -2,7 +2,9 @@ using System.Collections.Concurrent;
 using System.Runtime.CompilerServices;
 using System.Text;
 using Isthmus.Proxy.Loops;
+using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Policy;
+using Isthmus.Proxy.Tokens;
 
 namespace Isthmus.Proxy.Http;
 

@@ -1,5 +1,7 @@
 using System.Globalization;
 using System.Text;
+using Isthmus.Proxy.Messages;
+using Isthmus.Proxy.Policy;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Telemetry;
 

@@ -3,9 +3,9 @@ using System.Text;
 using Google.Protobuf.Collections;
 using Google.Protobuf.WellKnownTypes;
 using Isthmus.Core.Collections;
-using Isthmus.Proxy.Snapshot;
-using Isthmus.Proxy.Tcp;
+using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Telemetry;
+using Isthmus.Proxy.Transports;
 using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Envoy.AccessLoggers;
 

@@ -1,7 +1,6 @@
 using System.Collections.Concurrent;
 using Google.Protobuf;
 using Isthmus.Core.Tasks;
-using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Telemetry;
 
 namespace Isthmus.Proxy.Http;

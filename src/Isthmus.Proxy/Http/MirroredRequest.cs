@@ -1,9 +1,10 @@
 using System.Net;
 using Isthmus.Core.Collections;
-using Isthmus.Proxy.Balancing;
-using Isthmus.Proxy.Listeners;
+using Isthmus.Proxy.Clusters;
+using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Snapshot;
-using Isthmus.Proxy.Tcp;
+using Isthmus.Proxy.Traffic;
+using Isthmus.Proxy.Transports;
 
 namespace Isthmus.Proxy.Http;
 

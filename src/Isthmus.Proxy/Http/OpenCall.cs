@@ -1,6 +1,7 @@
-using Isthmus.Proxy.Listeners;
+using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Telemetry;
+using Isthmus.Proxy.Traffic;
 
 namespace Isthmus.Proxy.Http;
 

@@ -2,7 +2,7 @@ using System.Buffers.Binary;
 using System.Globalization;
 using System.Text;
 using Google.Protobuf;
-using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Telemetry;
 using Isthmus.Wire.OpenTelemetry;
 
@@ -31,7 +31,7 @@ internal static class OtlpReport
     /// <summary>Null when it says nothing that can be read: the status counts.</summary>
     private static T? Answer<T>(Collector collector, OwnAnswer answer, MessageParser<T> parser) where T : class, IMessage<T>
     {
-        if (collector.IsGrpc) return GrpcCalls.Read(answer, parser);
+        if (collector.IsGrpc) return GrpcMessages.Read(answer, parser);
         try
         {
             return parser.ParseFrom(answer.Body.Span);
@@ -51,7 +51,7 @@ internal static class OtlpReport
 
     private static (RequestHead Head, ReadOnlyMemory<byte> Body) Request(Collector collector, IMessage message)
     {
-        if (collector.IsGrpc) return GrpcCalls.Request(collector, message);
+        if (collector.IsGrpc) return GrpcMessages.Request(collector, message);
         var head = new RequestHead { Method = "POST", Version = HttpVersions.Http11, Authority = collector.Authority };
         head.SetTarget(Encoding.UTF8.GetBytes(collector.Path));
         head.Headers.Add("content-type"u8, "application/x-protobuf"u8);

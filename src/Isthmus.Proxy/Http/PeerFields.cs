@@ -1,4 +1,5 @@
 using System.Text;
+using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Telemetry;
 
 namespace Isthmus.Proxy.Http;

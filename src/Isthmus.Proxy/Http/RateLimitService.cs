@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Text;
 using Isthmus.Proxy.Policy;
-using Isthmus.Proxy.Snapshot;
 using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Envoy.RateLimits;
 
@@ -31,10 +30,10 @@ internal sealed class RateLimitService(OwnRequests requests)
     {
         var message = new RateLimitRequest { Domain = domain };
         foreach (var entries in descriptors) message.Descriptors.Add(new RateLimitDescriptor { Entries = { entries.Select(entry => new RateLimitDescriptor.Types.Entry { Key = entry.Key, Value = entry.Value }) } });
-        var (head, body) = GrpcCalls.Request(limit.Authority, "/envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit"u8, limit.Patience, message);
-        var answer = GrpcCalls.Read(await requests.SendAsync(limit.Cluster, head, body, limit.Patience).ConfigureAwait(false), RateLimitResponse.Parser);
+        var (head, body) = GrpcMessages.Request(limit.Authority, "/envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit"u8, limit.Patience, message);
+        var answer = GrpcMessages.Read(await requests.SendAsync(limit.Cluster, head, body, limit.Patience).ConfigureAwait(false), RateLimitResponse.Parser);
         if (answer is null || answer.OverallCode == RateLimitResponse.Types.Code.Unknown) return LimitAnswer.Failed;
-        if (!answer.ResponseHeadersToAdd.Concat(answer.RequestHeadersToAdd).All(GrpcCalls.IsValid)) return LimitAnswer.Failed;
+        if (!answer.ResponseHeadersToAdd.Concat(answer.RequestHeadersToAdd).All(GrpcMessages.IsValid)) return LimitAnswer.Failed;
         return new(answer.OverallCode == RateLimitResponse.Types.Code.OverLimit)
         {
             ToUpstream = Edits(answer.RequestHeadersToAdd),
@@ -46,7 +45,7 @@ internal sealed class RateLimitService(OwnRequests requests)
 
     private static List<HeaderEdit> Edits(IEnumerable<HeaderValue> fields) =>
         [.. fields.Where(field => !ExternalAnswer.IsFraming(field.Key.ToLowerInvariant()) && field.Key[0] != ':')
-            .Select(field => new HeaderEdit(Encoding.ASCII.GetBytes(field.Key.ToLowerInvariant()), GrpcCalls.ValueOf(field), null, EditAction.Append))];
+            .Select(field => new HeaderEdit(Encoding.ASCII.GetBytes(field.Key.ToLowerInvariant()), GrpcMessages.ValueOf(field), null, EditAction.Append))];
 
     /// <summary>The limit that is nearest, and all limits with their windows.</summary>
     private static List<HeaderEdit> Quota(RateLimitResponse answer)

@@ -1,6 +1,5 @@
 using System.Globalization;
 using Isthmus.Proxy.Policy;
-using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Telemetry;
 
 namespace Isthmus.Proxy.Http;

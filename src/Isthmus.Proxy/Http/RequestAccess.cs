@@ -1,10 +1,12 @@
 using System.Runtime.CompilerServices;
 using System.Text;
-using Isthmus.Proxy.Listeners;
 using Isthmus.Proxy.Loops;
+using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Policy;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Telemetry;
+using Isthmus.Proxy.Tokens;
+using Isthmus.Proxy.Traffic;
 
 namespace Isthmus.Proxy.Http;
 

@@ -1,3 +1,4 @@
+using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Telemetry;
 

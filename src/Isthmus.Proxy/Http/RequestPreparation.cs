@@ -1,12 +1,11 @@
 using System.Buffers.Text;
 using System.Net;
 using System.Text;
-using Isthmus.Proxy.Listeners;
-using Isthmus.Proxy.Policy;
+using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Snapshot;
-using Isthmus.Proxy.Tcp;
-using Isthmus.Proxy.Telemetry;
 using Isthmus.Proxy.Tls;
+using Isthmus.Proxy.Traffic;
+using Isthmus.Proxy.Transports;
 
 namespace Isthmus.Proxy.Http;
 

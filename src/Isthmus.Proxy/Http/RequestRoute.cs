@@ -1,5 +1,6 @@
-using Isthmus.Proxy.Policy;
+using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Tokens;
 
 namespace Isthmus.Proxy.Http;
 

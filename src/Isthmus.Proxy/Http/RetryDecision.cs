@@ -1,4 +1,5 @@
 using System.Buffers.Text;
+using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Snapshot;
 
 namespace Isthmus.Proxy.Http;

@@ -1,9 +1,11 @@
 using System.Globalization;
 using System.Net;
 using System.Text;
-using Isthmus.Proxy.Balancing;
+using Isthmus.Proxy.Clusters;
+using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Policy;
 using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Tokens;
 
 namespace Isthmus.Proxy.Http;
 
@@ -52,8 +54,8 @@ internal readonly record struct RouteDecision(RouteTable Table, VirtualHostSnaps
             var one = key.Source switch
             {
                 HashSource.Header => FieldHash(request.Headers, key.Field),
-                HashSource.Cookie => Cookie(request, key.Name) is { Length: > 0 } cookie ? XxHash64.Of(cookie) : null,
-                HashSource.Query => Query(request, key.Name) is { } value ? XxHash64.Of(value) : null,
+                HashSource.Cookie => RequestFields.Cookie(request, key.Name) is { Length: > 0 } cookie ? XxHash64.Of(cookie) : null,
+                HashSource.Query => RequestFields.Query(request, key.Name) is { } value ? XxHash64.Of(value) : null,
                 _ => XxHash64.Of(client),
             };
             if (one is null && key is { Source: HashSource.Cookie, CookieTtl: { } ttl } && setCookie.Length == 0)
@@ -86,33 +88,6 @@ internal readonly record struct RouteDecision(RouteTable Table, VirtualHostSnaps
 
     private static string CookieText(HashKey key, string value, TimeSpan ttl) => string.Create(CultureInfo.InvariantCulture,
         $"{key.Name}=\"{value}\"{(ttl > TimeSpan.Zero ? $"; Max-Age={(long)ttl.TotalSeconds}" : "")}{(key.CookiePath.Length > 0 ? "; Path=" : "")}{key.CookiePath}{key.CookieAttributes}; HttpOnly");
-
-    /// <summary>The value of a cookie without its quotes.</summary>
-    internal static string? Cookie(RequestHead request, string name)
-    {
-        var headers = request.Headers;
-        for (var i = 0; i < headers.Count; i++)
-        {
-            if (!headers.Name(i).SequenceEqual("cookie"u8)) continue;
-            foreach (var cookie in Encoding.UTF8.GetString(headers.Value(i)).Split(';', StringSplitOptions.TrimEntries))
-            {
-                if (!cookie.StartsWith(name, StringComparison.Ordinal) || cookie.Length <= name.Length || cookie[name.Length] != '=') continue;
-                var value = cookie[(name.Length + 1)..];
-                return value is ['"', .., '"'] ? value[1..^1] : value;
-            }
-        }
-        return null;
-    }
-
-    internal static string? Query(RequestHead request, string name)
-    {
-        var target = request.TargetText;
-        var question = target.IndexOf('?', StringComparison.Ordinal);
-        if (question < 0) return null;
-        foreach (var pair in target[(question + 1)..].Split('&'))
-            if (pair.StartsWith(name, StringComparison.Ordinal) && pair.Length > name.Length && pair[name.Length] == '=') return pair[(name.Length + 1)..];
-        return null;
-    }
 
     private static bool KnowsAll(RouteSnapshot route, RequestMetadata? metadata)
     {

@@ -1,5 +1,6 @@
 using System.Globalization;
-using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Messages;
+using Isthmus.Proxy.Telemetry;
 
 namespace Isthmus.Proxy.Http;
 

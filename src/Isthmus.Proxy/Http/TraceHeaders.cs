@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Buffers.Text;
 using System.Globalization;
+using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Telemetry;
 
 namespace Isthmus.Proxy.Http;

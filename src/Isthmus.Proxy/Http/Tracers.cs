@@ -3,9 +3,9 @@ using System.Collections.Concurrent;
 using System.Net;
 using Isthmus.Core.Names;
 using Isthmus.Core.Tasks;
-using Isthmus.Proxy.Listeners;
-using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Telemetry;
+using Isthmus.Proxy.Transports;
 
 namespace Isthmus.Proxy.Http;
 

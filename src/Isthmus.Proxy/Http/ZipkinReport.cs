@@ -5,7 +5,7 @@ using System.Net.Sockets;
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
-using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Telemetry;
 
 namespace Isthmus.Proxy.Http;

@@ -4,6 +4,8 @@ using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Tcp;
 using Isthmus.Proxy.Telemetry;
 using Isthmus.Proxy.Tls;
+using Isthmus.Proxy.Traffic;
+using Isthmus.Proxy.Transports;
 using Microsoft.Extensions.Logging;
 
 namespace Isthmus.Proxy.Listeners;

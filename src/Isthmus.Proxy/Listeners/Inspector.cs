@@ -1,9 +1,10 @@
-using System.Buffers;
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
+using Isthmus.Proxy.Clusters;
 using Isthmus.Proxy.Loops;
 using Isthmus.Proxy.Snapshot;
-using Isthmus.Proxy.Tcp;
+using Isthmus.Proxy.Telemetry;
+using Isthmus.Proxy.Transports;
 using Isthmus.Wire.Tls;
 
 namespace Isthmus.Proxy.Listeners;

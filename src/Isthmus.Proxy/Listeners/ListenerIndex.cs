@@ -1,5 +1,6 @@
 using System.Net;
 using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Telemetry;
 
 namespace Isthmus.Proxy.Listeners;
 

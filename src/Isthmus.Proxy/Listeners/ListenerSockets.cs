@@ -3,7 +3,9 @@ using System.Net.Sockets;
 using Isthmus.Core.Tasks;
 using Isthmus.Proxy.Loops;
 using Isthmus.Proxy.Snapshot;
-using Isthmus.Proxy.Tcp;
+using Isthmus.Proxy.Telemetry;
+using Isthmus.Proxy.Traffic;
+using Isthmus.Proxy.Transports;
 using Microsoft.Extensions.Logging;
 
 namespace Isthmus.Proxy.Listeners;

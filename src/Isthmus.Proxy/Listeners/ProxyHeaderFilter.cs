@@ -2,7 +2,8 @@ using System.Net.Sockets;
 using System.Runtime.CompilerServices;
 using Isthmus.Proxy.Loops;
 using Isthmus.Proxy.Snapshot;
-using Isthmus.Proxy.Tcp;
+using Isthmus.Proxy.Traffic;
+using Isthmus.Proxy.Transports;
 
 namespace Isthmus.Proxy.Listeners;
 

@@ -1,5 +1,3 @@
-using System.Runtime.InteropServices;
-
 namespace Isthmus.Proxy.Loops;
 
 // Loops refuse other systems than Linux.

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Isthmus.Proxy.Telemetry;
+using Isthmus.Proxy.Tokens;
 using Isthmus.Wire.Envoy.Rbac;
 
 namespace Isthmus.Proxy.Policy;

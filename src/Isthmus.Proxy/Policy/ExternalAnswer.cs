@@ -1,5 +1,4 @@
 using System.Text.Json.Nodes;
-using Isthmus.Proxy.Snapshot;
 
 namespace Isthmus.Proxy.Policy;
 

@@ -1,5 +1,6 @@
 using Isthmus.Core.Collections;
-using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Matching;
+using Isthmus.Proxy.Tokens;
 
 namespace Isthmus.Proxy.Policy;
 

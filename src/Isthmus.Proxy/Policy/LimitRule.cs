@@ -1,8 +1,7 @@
 using System.Net;
 using System.Text;
 using Isthmus.Core.Net;
-using Isthmus.Proxy.Http;
-using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Messages;
 
 namespace Isthmus.Proxy.Policy;
 
@@ -54,7 +53,7 @@ internal sealed record LimitRule(int Stage, IReadOnlyList<Func<LimitFacts, Limit
     }
 
     public static Func<LimitFacts, LimitStep> Parameter(string name, string key, bool skips) =>
-        facts => RouteDecision.Query(facts.Request, name) is { Length: > 0 } value ? LimitStep.Of(key, value) : skips ? LimitStep.Skip : LimitStep.End;
+        facts => RequestFields.Query(facts.Request, name) is { Length: > 0 } value ? LimitStep.Of(key, value) : skips ? LimitStep.Skip : LimitStep.End;
 
     public static Func<LimitFacts, LimitStep> Masked(int v4, int v6) => facts =>
     {

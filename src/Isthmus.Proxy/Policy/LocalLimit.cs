@@ -1,5 +1,5 @@
 using System.Runtime.CompilerServices;
-using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Matching;
 using Isthmus.Proxy.Telemetry;
 
 namespace Isthmus.Proxy.Policy;

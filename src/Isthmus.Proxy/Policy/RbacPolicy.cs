@@ -1,8 +1,9 @@
 using System.Net;
 using Isthmus.Core.Net;
-using Isthmus.Proxy.Http;
-using Isthmus.Proxy.Snapshot;
-using Isthmus.Proxy.Tcp;
+using Isthmus.Proxy.Matching;
+using Isthmus.Proxy.Messages;
+using Isthmus.Proxy.Tokens;
+using Isthmus.Proxy.Transports;
 using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Envoy.Rbac;
 
@@ -121,7 +122,7 @@ internal sealed class RbacPolicy
 
     private static Func<PolicyFacts, bool> Header(Wire.Envoy.Routes.HeaderMatcher matcher)
     {
-        var match = RouteDecoder.Header(matcher);
+        var match = MatchDecoder.Header(matcher);
         return facts => facts.Request is not null && match.IsMatch(facts.Request, facts.Scheme);
     }
 
@@ -144,7 +145,7 @@ internal sealed class RbacPolicy
         return facts => matches(facts.Metadata);
     }
 
-    private static Cidr Range(CidrRange range) => ListenerDecoder.Range(range);
+    private static Cidr Range(CidrRange range) => MatchDecoder.Range(range);
 
     private static Func<PolicyFacts, bool> All(IEnumerable<Func<PolicyFacts, bool>> rules)
     {

@@ -1,8 +1,9 @@
 using System.Text;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
-using Isthmus.Proxy.Http;
-using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Matching;
+using Isthmus.Proxy.Messages;
+using Isthmus.Proxy.Tokens;
 using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Envoy.HttpFilters;
 
@@ -40,7 +41,7 @@ internal sealed class TokenCheck
                     config.RequirementMap.TryGetValue(rule.RequirementName, out var named) ? named : throw new ResourceException($"jwt_authn: no requirement '{rule.RequirementName}'")),
                 _ => null,
             };
-            _rules.Add((RouteDecoder.Match(rule.Match), requires));
+            _rules.Add((MatchDecoder.Match(rule.Match), requires));
         }
         _skipsPreflight = config.BypassCorsPreflight;
     }
@@ -217,9 +218,9 @@ internal sealed class TokenCheck
             foreach (var header in byDefault ? [new JwtHeader { Name = "authorization", ValuePrefix = "Bearer " }] : _config.FromHeaders.ToArray())
                 AddHeader(found, request, header.Name.ToLowerInvariant(), header.ValuePrefix);
             foreach (var parameter in byDefault ? ["access_token"] : _config.FromParams.ToArray())
-                if (RouteDecision.Query(request, parameter) is { } value) Add(found, value, $"?{parameter}", head => RemoveQuery(head, parameter));
+                if (RequestFields.Query(request, parameter) is { } value) Add(found, value, $"?{parameter}", head => RemoveQuery(head, parameter));
             foreach (var cookie in _config.FromCookies)
-                if (RouteDecision.Cookie(request, cookie) is { } value) Add(found, value, $"cookie {cookie}", _ => { });
+                if (RequestFields.Cookie(request, cookie) is { } value) Add(found, value, $"cookie {cookie}", _ => { });
             return found;
         }
 

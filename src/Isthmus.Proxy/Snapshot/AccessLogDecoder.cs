@@ -1,4 +1,5 @@
 using Isthmus.Core.Collections;
+using Isthmus.Proxy.Matching;
 using Isthmus.Proxy.Telemetry;
 using Isthmus.Wire;
 using Isthmus.Wire.Envoy;
@@ -86,7 +87,7 @@ internal static class AccessLogDecoder
             case AccessLogFilter.FilterSpecifierOneofCase.ResponseFlagFilter:
                 return Flags(filter.ResponseFlagFilter);
             case AccessLogFilter.FilterSpecifierOneofCase.HeaderFilter:
-                var header = RouteDecoder.Header(filter.HeaderFilter.Header);
+                var header = MatchDecoder.Header(filter.HeaderFilter.Header);
                 return record => record.Request is { } request && header.IsMatch(request, record.Scheme);
             case AccessLogFilter.FilterSpecifierOneofCase.ExtensionFilter when filter.ExtensionFilter.TypedConfig.TryRead(out ExpressionFilter expression):
                 return Expression.Condition(expression.Expression);

@@ -2,10 +2,11 @@ using System.Net;
 using System.Net.Sockets;
 using Google.Protobuf.WellKnownTypes;
 using Isthmus.Core.Collections;
-using Isthmus.Proxy.Balancing;
+using Isthmus.Proxy.Clusters;
+using Isthmus.Proxy.Matching;
 using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Envoy.Endpoints;
-using Endpoint = Isthmus.Proxy.Balancing.Endpoint;
+using Endpoint = Isthmus.Proxy.Clusters.Endpoint;
 
 namespace Isthmus.Proxy.Snapshot;
 

@@ -1,6 +1,8 @@
 using System.Text;
 using Isthmus.Core.Collections;
+using Isthmus.Proxy.Matching;
 using Isthmus.Proxy.Policy;
+using Isthmus.Proxy.Tokens;
 using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Envoy.HttpFilters;
 using NetworkCheck = Isthmus.Wire.Envoy.NetworkFilters.ExtAuthz;

@@ -1,9 +1,9 @@
-using System.Text;
-using Google.Protobuf;
 using Google.Protobuf.Collections;
 using Google.Protobuf.WellKnownTypes;
 using Isthmus.Core.Collections;
-using Isthmus.Proxy.Balancing;
+using Isthmus.Proxy.Clusters;
+using Isthmus.Proxy.Matching;
+using Isthmus.Proxy.Policy;
 using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Envoy.Clusters;
 

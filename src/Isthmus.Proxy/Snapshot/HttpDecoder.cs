@@ -1,6 +1,8 @@
 using Google.Protobuf.WellKnownTypes;
 using Isthmus.Core.Collections;
+using Isthmus.Proxy.Matching;
 using Isthmus.Proxy.Policy;
+using Isthmus.Proxy.Telemetry;
 using Isthmus.Wire;
 using Isthmus.Wire.Envoy.HttpFilters;
 using Isthmus.Wire.Envoy.NetworkFilters;

@@ -1,4 +1,5 @@
 using Isthmus.Core.Collections;
+using Isthmus.Proxy.Tls;
 
 namespace Isthmus.Proxy.Snapshot;
 

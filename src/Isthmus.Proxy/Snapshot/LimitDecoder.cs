@@ -1,3 +1,4 @@
+using Isthmus.Proxy.Matching;
 using Isthmus.Proxy.Policy;
 using Isthmus.Wire;
 using Isthmus.Wire.Envoy;
@@ -113,12 +114,12 @@ internal static class LimitDecoder
             case RouteLimit.Types.Action.ActionSpecifierOneofCase.DestinationCluster:
                 return facts => facts.Destination.Length == 0 ? LimitStep.End : LimitStep.Of("destination_cluster", facts.Destination);
             case RouteLimit.Types.Action.ActionSpecifierOneofCase.HeaderValueMatch:
-                var fields = action.HeaderValueMatch.Headers.Select(RouteDecoder.Header).ToArray();
+                var fields = action.HeaderValueMatch.Headers.Select(MatchDecoder.Header).ToArray();
                 return LimitRule.Matching(
                     facts => Array.TrueForAll(fields, field => field.IsMatch(facts.Request, facts.Scheme)), action.HeaderValueMatch.ExpectMatch ?? true,
                     Key(action.HeaderValueMatch.DescriptorKey, "header_match"), action.HeaderValueMatch.DescriptorValue);
             case RouteLimit.Types.Action.ActionSpecifierOneofCase.QueryParameterValueMatch:
-                var parameters = action.QueryParameterValueMatch.QueryParameters.Select(RouteDecoder.Query).ToArray();
+                var parameters = action.QueryParameterValueMatch.QueryParameters.Select(MatchDecoder.Query).ToArray();
                 return LimitRule.Matching(
                     facts => Array.TrueForAll(parameters, parameter => parameter.IsMatch(facts.Request.Target)), action.QueryParameterValueMatch.ExpectMatch ?? true,
                     Key(action.QueryParameterValueMatch.DescriptorKey, "query_match"), action.QueryParameterValueMatch.DescriptorValue);
@@ -138,7 +139,7 @@ internal static class LimitDecoder
     }
 
     /// <summary>As in Envoy, a filter that does not say how many requests it is for is for none.</summary>
-    private static Fraction Share(RuntimeFractionalPercent? percent) => percent?.DefaultValue is { } value ? RouteDecoder.Fraction(value) : new(0);
+    private static Fraction Share(RuntimeFractionalPercent? percent) => percent?.DefaultValue is { } value ? MatchDecoder.Fraction(value) : new(0);
 
     private static HostLimits Host(VhRateLimitsOptions option) =>
         option switch { VhRateLimitsOptions.Include => HostLimits.Also, VhRateLimitsOptions.Ignore => HostLimits.Never, _ => HostLimits.IfNone };

@@ -1,7 +1,9 @@
 using System.Net;
 using Isthmus.Core.Collections;
-using Isthmus.Core.Net;
+using Isthmus.Proxy.Matching;
 using Isthmus.Proxy.Policy;
+using Isthmus.Proxy.Telemetry;
+using Isthmus.Proxy.Tls;
 using Isthmus.Wire;
 using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Envoy.ListenerFilters;
@@ -62,12 +64,6 @@ internal static class ListenerDecoder
         if (filter.FilterDisabled is not null) throw new ResourceException($"listener filter '{filter.Name}': filter_disabled is not supported");
         var disallowed = config!.DisallowedVersions;
         return new(config.AllowRequestsWithoutProxyProtocol, !disallowed.Contains(ProxyProtocolConfig.Types.Version.V1), !disallowed.Contains(ProxyProtocolConfig.Types.Version.V2));
-    }
-
-    public static Cidr Range(CidrRange range)
-    {
-        var text = $"{range.AddressPrefix}/{range.PrefixLen ?? 0}";
-        return Cidr.TryParse(text, out var cidr) ? cidr : throw new ResourceException($"'{text}' is not an address range");
     }
 
     private static bool Is(ListenerFilter filter, string shortName, string type) =>
@@ -137,12 +133,12 @@ internal static class ListenerDecoder
 
     private static ChainMatch Match(FilterChainMatch match) => new(
         (int)(match.DestinationPort ?? 0u),
-        match.PrefixRanges.Select(Range).ToValueList(),
+        match.PrefixRanges.Select(MatchDecoder.Range).ToValueList(),
         match.ServerNames.ToValueList(),
         match.TransportProtocol,
         match.ApplicationProtocols.ToValueList(),
-        match.DirectSourcePrefixRanges.Select(Range).ToValueList(),
-        match.SourcePrefixRanges.Select(Range).ToValueList(),
+        match.DirectSourcePrefixRanges.Select(MatchDecoder.Range).ToValueList(),
+        match.SourcePrefixRanges.Select(MatchDecoder.Range).ToValueList(),
         match.SourcePorts.Select(p => (int)p).ToValueList(),
         match.SourceType switch
         {

@@ -4,11 +4,10 @@ using Isthmus.Core.Collections;
 using Isthmus.Core.Net;
 using Isthmus.Proxy.Policy;
 using Isthmus.Proxy.Telemetry;
+using Isthmus.Proxy.Tls;
 using Isthmus.Wire.Envoy.Listeners;
 
 namespace Isthmus.Proxy.Snapshot;
-
-internal enum Direction { Unknown, Inbound, Outbound }
 
 /// <summary>A listener, decoded once from its resource. Equal resources are equal listeners and keep their sockets.</summary>
 /// <param name="InspectTls">For which destination ports the server name and ALPN of a ClientHello are read; null: never.</param>
@@ -129,30 +128,3 @@ internal enum ClientCertMode { Sanitize, ForwardOnly, AppendForward, SanitizeSet
 internal sealed record ClientCertFields(bool Subject, bool Cert, bool Chain, bool Dns, bool Uri);
 
 internal enum EscapedSlashes { Keep, Reject, Redirect, Forward }
-
-/// <summary>An access log: where, and for which connections and requests.</summary>
-internal abstract record AccessLogSnapshot
-{
-    /// <summary>Null: for all.</summary>
-    public Predicate<TrafficRecord>? Filter { get; init; }
-}
-
-/// <summary>A file that gets lines.</summary>
-internal sealed record FileLog(string Path, LogFormat Format) : AccessLogSnapshot;
-
-/// <summary>A service that takes access logs.</summary>
-internal abstract record ServiceLog(Collector Collector, string LogName) : AccessLogSnapshot;
-
-/// <summary>One that speaks OpenTelemetry's protocol, and gets lines.</summary>
-internal sealed record OtlpLog(Collector Collector, string LogName, LogFormat Body, IReadOnlyList<KeyValuePair<string, LogFormat>> Attributes) : ServiceLog(Collector, LogName);
-
-/// <summary>One that gets Envoy's entries, for HTTP or TCP.</summary>
-internal sealed record EntryLog(Collector Collector, string LogName, bool IsHttp) : ServiceLog(Collector, LogName)
-{
-    /// <summary>The headers and trailers that entries contain.</summary>
-    public ValueList<string> RequestHeaders { get; init; }
-
-    public ValueList<string> ResponseHeaders { get; init; }
-
-    public ValueList<string> ResponseTrailers { get; init; }
-}

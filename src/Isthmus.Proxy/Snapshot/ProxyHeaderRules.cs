@@ -1,6 +1,6 @@
-namespace Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Transports;
 
-internal enum ProxyProtocolVersion { V1, V2 }
+namespace Isthmus.Proxy.Snapshot;
 
 /// <summary>Which headers of the PROXY protocol a listener takes.</summary>
 /// <param name="IsOptional">Connections may begin without one: any client may then say that it is another one.</param>

@@ -1,5 +1,5 @@
 using Google.Protobuf;
-using Isthmus.Proxy.Balancing;
+using Isthmus.Proxy.Clusters;
 
 namespace Isthmus.Proxy.Snapshot;
 

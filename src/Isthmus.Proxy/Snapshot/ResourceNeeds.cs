@@ -1,4 +1,4 @@
-using Isthmus.Proxy.Balancing;
+using Isthmus.Proxy.Clusters;
 using Isthmus.Proxy.Tls;
 
 namespace Isthmus.Proxy.Snapshot;

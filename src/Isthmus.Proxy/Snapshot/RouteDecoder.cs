@@ -1,8 +1,10 @@
 using System.Collections.Frozen;
 using System.Text;
 using Isthmus.Core.Collections;
+using Isthmus.Proxy.Matching;
 using Isthmus.Proxy.Policy;
 using Isthmus.Proxy.Telemetry;
+using Isthmus.Proxy.Tokens;
 using Isthmus.Wire;
 using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Envoy.HttpFilters;
@@ -46,29 +48,6 @@ internal static class RouteDecoder
         var domains = new DomainTable(exact.ToFrozenDictionary(StringComparer.Ordinal), [.. suffixes], [.. prefixes], any, table.IgnorePortInHostMatching);
         return new(table.Name, domains, edits, notes.Distinct().ToValueList(), table);
     }
-
-    public static HeaderMatch Header(HeaderMatcher matcher)
-    {
-        var value = matcher.HeaderMatchSpecifierCase switch
-        {
-            HeaderMatcher.HeaderMatchSpecifierOneofCase.ExactMatch => TextMatch.Exact(matcher.ExactMatch),
-            HeaderMatcher.HeaderMatchSpecifierOneofCase.PrefixMatch => TextMatch.Prefix(matcher.PrefixMatch),
-            HeaderMatcher.HeaderMatchSpecifierOneofCase.StringMatch => TextMatch.From(matcher.StringMatch),
-            _ => null,
-        };
-        if (matcher.Name.Length == 0) throw new ResourceException("a header matcher without a name");
-        var range = matcher.HeaderMatchSpecifierCase == HeaderMatcher.HeaderMatchSpecifierOneofCase.RangeMatch
-            ? (matcher.RangeMatch.Start, matcher.RangeMatch.End) : ((long, long)?)null;
-        var present = matcher.HeaderMatchSpecifierCase != HeaderMatcher.HeaderMatchSpecifierOneofCase.PresentMatch || matcher.PresentMatch;
-        return new(matcher.Name.ToLowerInvariant(), value, range, present, matcher.InvertMatch, matcher.TreatMissingHeaderAsEmpty);
-    }
-
-    public static Fraction Fraction(FractionalPercent? percent) => percent is null ? new(1_000_000) : new((int)Math.Min(1_000_000, percent.Denominator switch
-    {
-        FractionalPercent.Types.DenominatorType.Million => (long)percent.Numerator,
-        FractionalPercent.Types.DenominatorType.TenThousand => percent.Numerator * 100L,
-        _ => percent.Numerator * 10_000L,
-    }));
 
     public static HeaderEdits Edits(
         IEnumerable<HeaderValueOption> requestAdd, IEnumerable<string> requestRemove, IEnumerable<HeaderValueOption> responseAdd, IEnumerable<string> responseRemove)
@@ -117,37 +96,15 @@ internal static class RouteDecoder
             _ => throw new ResourceException($"route '{route.Name}' of '{host.Name}': action {route.ActionCase} is not supported"),
         };
         return new(
-            route.Name, Path(match),
-            [.. match.Headers.Select(Header)],
-            [.. match.QueryParameters.Select(Query)],
+            route.Name, MatchDecoder.Path(match),
+            [.. match.Headers.Select(MatchDecoder.Header)],
+            [.. match.QueryParameters.Select(MatchDecoder.Query)],
             match.Grpc is not null,
-            match.RuntimeFraction is { } runtime ? Fraction(runtime.DefaultValue) : null,
+            match.RuntimeFraction is { } runtime ? MatchDecoder.Fraction(runtime.DefaultValue) : null,
             act, route.Decorator?.Operation ?? "",
             Edits(route.RequestHeadersToAdd, route.RequestHeadersToRemove, route.ResponseHeadersToAdd, route.ResponseHeadersToRemove),
             Fault(route, host), Cors(route, host)) { Metadata = [.. match.DynamicMetadata.Select(RequestMetadata.Matcher)] };
     }
-
-    /// <summary>Request matches other than by runtime fraction or for gRPC.</summary>
-    public static RequestMatch Match(RouteMatch? match) => match is null
-        ? new(new(PathMatchKind.Prefix, "/", true, null), [], [])
-        : new(Path(match), [.. match.Headers.Select(Header)], [.. match.QueryParameters.Select(Query)]);
-
-    private static PathMatch Path(RouteMatch match)
-    {
-        var sensitive = match.CaseSensitive ?? true;
-        return match.PathSpecifierCase switch
-        {
-            RouteMatch.PathSpecifierOneofCase.Prefix => new(PathMatchKind.Prefix, match.Prefix, sensitive, null),
-            RouteMatch.PathSpecifierOneofCase.Path => new(PathMatchKind.Exact, match.Path, sensitive, null),
-            RouteMatch.PathSpecifierOneofCase.SafeRegex => new(PathMatchKind.Regex, match.SafeRegex.Regex, sensitive, TextMatch.CompileRegex(match.SafeRegex.Regex, !sensitive)),
-            RouteMatch.PathSpecifierOneofCase.PathSeparatedPrefix => new(PathMatchKind.SeparatedPrefix, match.PathSeparatedPrefix, sensitive, null),
-            _ => throw new ResourceException($"path match {match.PathSpecifierCase} is not supported"),
-        };
-    }
-
-    public static QueryMatch Query(QueryParameterMatcher matcher) => new(
-        matcher.Name,
-        matcher.QueryParameterMatchSpecifierCase == QueryParameterMatcher.QueryParameterMatchSpecifierOneofCase.StringMatch ? TextMatch.From(matcher.StringMatch) : null);
 
     private static ForwardAct Forward(RouteAction action, RetrySettings? inherited, List<string> notes)
     {
@@ -174,7 +131,7 @@ internal static class RouteDecoder
             action.HostRewriteLiteral.Length > 0 ? action.HostRewriteLiteral : null,
             action.HostRewriteHeader.Length > 0 ? action.HostRewriteHeader.ToLowerInvariant() : null,
             action.AppendXForwardedHost,
-            [.. action.RequestMirrorPolicies.Select(m => new MirrorSettings(m.Cluster, Fraction(m.RuntimeFraction?.DefaultValue)))],
+            [.. action.RequestMirrorPolicies.Select(m => new MirrorSettings(m.Cluster, MatchDecoder.Fraction(m.RuntimeFraction?.DefaultValue)))],
             [.. action.HashPolicy.Select(Hash).OfType<HashKey>()],
             action.ClusterNotFoundResponseCode switch
             {
@@ -233,7 +190,7 @@ internal static class RouteDecoder
             codes, backoff, policy.RetryBackOff?.MaxInterval?.ToTimeSpan() ?? backoff * 10)
         {
             AlwaysWaits = policy.RetryBackOff is not null,
-            Headers = [.. policy.RetriableHeaders.Select(Header)],
+            Headers = [.. policy.RetriableHeaders.Select(MatchDecoder.Header)],
             LeaveAfter = policy.RetryPriority?.TypedConfig is { } priority && priority.TryRead(out Wire.Envoy.Retries.PreviousPrioritiesConfig previous) ? Math.Max(1, previous.UpdateFrequency) : 0,
         };
     }
@@ -300,9 +257,9 @@ internal static class RouteDecoder
         int? grpc = fault.Abort?.ErrorTypeCase == FaultAbort.ErrorTypeOneofCase.GrpcStatus ? (int)Math.Min(fault.Abort.GrpcStatus, int.MaxValue) : null;
         var status = fault.Abort is null ? 0 : grpc is { } code ? HttpStatus(code) : fault.Abort.HttpStatus > 0 ? (int)fault.Abort.HttpStatus : 503;
         return new(
-            fault.Delay?.FixedDelay?.ToTimeSpan() ?? TimeSpan.Zero, fault.Delay is null ? new(0) : Fraction(fault.Delay.Percentage ?? new()),
-            status, fault.Abort is null ? new(0) : Fraction(fault.Abort.Percentage ?? new()),
-            [.. fault.Headers.Select(Header)]) { GrpcStatus = grpc };
+            fault.Delay?.FixedDelay?.ToTimeSpan() ?? TimeSpan.Zero, fault.Delay is null ? new(0) : MatchDecoder.Fraction(fault.Delay.Percentage ?? new()),
+            status, fault.Abort is null ? new(0) : MatchDecoder.Fraction(fault.Abort.Percentage ?? new()),
+            [.. fault.Headers.Select(MatchDecoder.Header)]) { GrpcStatus = grpc };
     }
 
     private static CorsSettings? Cors(Route route, VirtualHost host)

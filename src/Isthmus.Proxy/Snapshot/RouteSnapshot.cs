@@ -1,8 +1,9 @@
 using System.Collections.Frozen;
 using System.Text.RegularExpressions;
 using Isthmus.Core.Collections;
+using Isthmus.Proxy.Matching;
 using Isthmus.Proxy.Policy;
-using Isthmus.Proxy.Telemetry;
+using Isthmus.Proxy.Tokens;
 using Isthmus.Wire.Envoy.Routes;
 
 namespace Isthmus.Proxy.Snapshot;
@@ -86,12 +87,6 @@ internal sealed record MirrorSettings(string Cluster, Fraction Fraction);
 
 internal sealed record RegexRewrite(Regex Pattern, string Substitution);
 
-/// <summary>A fraction of requests, in millionths.</summary>
-internal sealed record Fraction(int PerMillion)
-{
-    public bool Hits(Random random) => PerMillion >= 1_000_000 || (PerMillion > 0 && random.Next(1_000_000) < PerMillion);
-}
-
 /// <summary>When a failed request is retried.</summary>
 /// <param name="On">Conditions, as Envoy names them.</param>
 internal sealed record RetrySettings(
@@ -153,17 +148,3 @@ internal sealed record CorsSettings(
     /// <summary>Preflight requests of other origins are forwarded.</summary>
     public bool ForwardsUnmatched { get; init; } = true;
 }
-
-/// <summary>Fields to add, replace and remove in one direction; usually empty.</summary>
-internal sealed record HeaderEdits(
-    IReadOnlyList<HeaderEdit> Request, IReadOnlyList<byte[]> RequestRemove, IReadOnlyList<HeaderEdit> Response, IReadOnlyList<byte[]> ResponseRemove)
-{
-    public static readonly HeaderEdits None = new([], [], [], []);
-
-    public bool IsEmpty => Request.Count == 0 && RequestRemove.Count == 0 && Response.Count == 0 && ResponseRemove.Count == 0;
-}
-
-internal enum EditAction { Append, AddIfAbsent, Overwrite, OverwriteIfExists }
-
-/// <param name="Format">How to format the value from the request when it has operators such as <c>%DOWNSTREAM_REMOTE_ADDRESS%</c>.</param>
-internal sealed record HeaderEdit(byte[] Name, string Value, LogFormat? Format, EditAction Action);

@@ -1,6 +1,7 @@
 using Isthmus.Core.Tasks;
-using Isthmus.Proxy.Balancing;
+using Isthmus.Proxy.Clusters;
 using Isthmus.Proxy.Tls;
+using Isthmus.Proxy.Transports;
 
 namespace Isthmus.Proxy.Snapshot;
 

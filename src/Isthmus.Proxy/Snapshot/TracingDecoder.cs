@@ -1,4 +1,5 @@
 using Isthmus.Core.Collections;
+using Isthmus.Proxy.Telemetry;
 using Isthmus.Wire;
 using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Envoy.Trace;

@@ -1,5 +1,6 @@
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
+using Isthmus.Proxy.Matching;
 using Isthmus.Wire;
 using Isthmus.Wire.Envoy.Routes;
 using Udpa = Isthmus.Wire.Envoy.Udpa;

@@ -1,5 +1,6 @@
 using Google.Protobuf;
-using Isthmus.Proxy.Balancing;
+using Isthmus.Proxy.Clusters;
+using Isthmus.Proxy.Matching;
 using Isthmus.Proxy.Tls;
 using Isthmus.Wire.Envoy.Clusters;
 using Isthmus.Wire.Envoy.Endpoints;

@@ -1,7 +1,6 @@
 using System.Collections.Concurrent;
 using Isthmus.Core.Collections;
-using Isthmus.Proxy.Http;
-using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Messages;
 
 namespace Isthmus.Proxy.Telemetry;
 

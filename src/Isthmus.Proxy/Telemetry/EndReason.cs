@@ -1,4 +1,4 @@
-using Isthmus.Proxy.Http;
+using Isthmus.Proxy.Messages;
 
 namespace Isthmus.Proxy.Telemetry;
 

@@ -1,8 +1,8 @@
 using System.Globalization;
 using System.Text;
 using System.Text.RegularExpressions;
-using Isthmus.Proxy.Http;
-using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Matching;
+using Isthmus.Proxy.Messages;
 using Isthmus.Wire.Cel;
 
 namespace Isthmus.Proxy.Telemetry;

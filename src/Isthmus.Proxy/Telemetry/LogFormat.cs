@@ -2,8 +2,8 @@ using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using Google.Protobuf.WellKnownTypes;
-using Isthmus.Proxy.Http;
-using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Matching;
+using Isthmus.Proxy.Messages;
 using Isthmus.Wire.Logs;
 
 namespace Isthmus.Proxy.Telemetry;

@@ -6,5 +6,5 @@ internal sealed record LogLine(DateTimeOffset Time, string Body, IReadOnlyList<K
 /// <summary>Takes what services are told. It never waits for one.</summary>
 internal interface ILogServices
 {
-    void Add(Snapshot.ServiceLog log, TrafficRecord record);
+    void Add(ServiceLog log, TrafficRecord record);
 }

@@ -1,7 +1,7 @@
 using System.Buffers.Text;
 using System.Globalization;
 using System.Text;
-using Isthmus.Proxy.Http;
+using Isthmus.Proxy.Messages;
 using Isthmus.Wire.Logs;
 
 namespace Isthmus.Proxy.Telemetry;

@@ -2,8 +2,8 @@ using System.Buffers.Text;
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
-using Isthmus.Proxy.Http;
-using Isthmus.Proxy.Policy;
+using Isthmus.Proxy.Messages;
+using Isthmus.Proxy.Tokens;
 using Isthmus.Wire.Logs;
 
 namespace Isthmus.Proxy.Telemetry;

@@ -1,7 +1,6 @@
 using System.Collections.Concurrent;
 using Isthmus.Core.Identity;
-using Isthmus.Proxy.Balancing;
-using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Clusters;
 
 namespace Isthmus.Proxy.Telemetry;
 

@@ -1,4 +1,3 @@
-using Isthmus.Proxy.Snapshot;
 
 namespace Isthmus.Proxy.Telemetry;
 

@@ -1,8 +1,7 @@
 using System.Globalization;
 using System.Net;
 using System.Text;
-using Isthmus.Proxy.Http;
-using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Messages;
 
 namespace Isthmus.Proxy.Telemetry;
 

@@ -1,6 +1,6 @@
 using System.Net;
-using Isthmus.Proxy.Http;
-using Isthmus.Proxy.Tcp;
+using Isthmus.Proxy.Messages;
+using Isthmus.Proxy.Transports;
 
 namespace Isthmus.Proxy.Telemetry;
 

@@ -1,9 +1,8 @@
 using System.Net;
-using Isthmus.Proxy.Balancing;
-using Isthmus.Proxy.Http;
-using Isthmus.Proxy.Policy;
-using Isthmus.Proxy.Snapshot;
-using Isthmus.Proxy.Tcp;
+using Isthmus.Proxy.Clusters;
+using Isthmus.Proxy.Messages;
+using Isthmus.Proxy.Tokens;
+using Isthmus.Proxy.Transports;
 
 namespace Isthmus.Proxy.Telemetry;
 

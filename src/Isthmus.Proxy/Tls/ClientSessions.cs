@@ -1,7 +1,6 @@
 using System.Net;
 using System.Runtime.CompilerServices;
 using System.Runtime.Versioning;
-using Isthmus.Proxy.Snapshot;
 
 namespace Isthmus.Proxy.Tls;
 

@@ -2,7 +2,7 @@ using System.Security.Authentication;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Isthmus.Core.Problems;
-using Isthmus.Proxy.Tcp;
+using Isthmus.Proxy.Transports;
 using Isthmus.Wire.Tls;
 
 namespace Isthmus.Proxy.Tls;

@@ -1,5 +1,4 @@
 using System.Security.Authentication;
-using Isthmus.Proxy.Snapshot;
 using Isthmus.Wire.Tls;
 
 namespace Isthmus.Proxy.Tls;

@@ -3,7 +3,6 @@ using System.Runtime.CompilerServices;
 using System.Runtime.Versioning;
 using System.Security.Authentication;
 using System.Security.Cryptography;
-using Isthmus.Proxy.Snapshot;
 
 namespace Isthmus.Proxy.Tls;
 

@@ -2,8 +2,7 @@ using System.Net;
 using System.Runtime.CompilerServices;
 using System.Security.Authentication;
 using Isthmus.Proxy.Loops;
-using Isthmus.Proxy.Snapshot;
-using Isthmus.Proxy.Tcp;
+using Isthmus.Proxy.Transports;
 
 namespace Isthmus.Proxy.Tls;
 

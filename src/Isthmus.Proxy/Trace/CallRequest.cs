@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Net;
 using System.Text;
-using Isthmus.Proxy.Telemetry;
+using Isthmus.Proxy.Traffic;
 
 namespace Isthmus.Proxy.Trace;
 

@@ -4,7 +4,7 @@ using System.Net.Http.Headers;
 using System.Net.Sockets;
 using System.Text;
 using System.Text.Json.Nodes;
-using Isthmus.Proxy.Telemetry;
+using Isthmus.Proxy.Traffic;
 
 namespace Isthmus.Proxy.Trace;
 

@@ -5,11 +5,10 @@ using System.Net.Sockets;
 using System.Security.Authentication;
 using System.Text;
 using System.Text.Json.Nodes;
-using Isthmus.Proxy.Admin;
-using Isthmus.Proxy.Listeners;
-using Isthmus.Proxy.Snapshot;
-using Isthmus.Proxy.Tcp;
+using Isthmus.Proxy.Dumps;
 using Isthmus.Proxy.Telemetry;
+using Isthmus.Proxy.Traffic;
+using Isthmus.Proxy.Transports;
 using Isthmus.Wire.Tls;
 
 namespace Isthmus.Proxy.Trace;

@@ -2,9 +2,9 @@ using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using System.Text.Json.Nodes;
-using Isthmus.Proxy.Admin;
 using Isthmus.Proxy.Dns;
-using Isthmus.Proxy.Telemetry;
+using Isthmus.Proxy.Dumps;
+using Isthmus.Proxy.Traffic;
 using Isthmus.Wire.Dns;
 
 namespace Isthmus.Proxy.Trace;

@@ -1,7 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
 using Isthmus.Lab.Machine.Linux;
-using Isthmus.Proxy.Agent;
 using Isthmus.Proxy.Capture;
 using Isthmus.Proxy.Dns;
 using Isthmus.Tests.Mesh.Lab;

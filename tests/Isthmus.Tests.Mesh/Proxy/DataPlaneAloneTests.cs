@@ -6,6 +6,7 @@ using Google.Protobuf.WellKnownTypes;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Telemetry;
 using Isthmus.Proxy.Tls;
+using Isthmus.Proxy.Traffic;
 using Isthmus.Testing;
 using Isthmus.Tests.Mesh.Lab;
 using Isthmus.Wire;

@@ -5,17 +5,19 @@ using Isthmus.ControlPlane.Push;
 using Isthmus.Kubernetes.Yaml;
 using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
-using Isthmus.Proxy;
 using Isthmus.Proxy.Http;
-using Isthmus.Proxy.Listeners;
+using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Policy;
 using Isthmus.Proxy.Snapshot;
-using Isthmus.Proxy.Tcp;
+using Isthmus.Proxy.Telemetry;
+using Isthmus.Proxy.Traffic;
+using Isthmus.Proxy.Transports;
 using Isthmus.Tests.Proxy.Http;
 using Isthmus.Tests.Proxy.System;
 using Isthmus.Wire;
 using Isthmus.Wire.Envoy.NetworkFilters;
 using Xunit;
+using ProxyIdentity = Isthmus.Mesh.Model.ProxyIdentity;
 
 namespace Isthmus.Tests.ControlPlane;
 

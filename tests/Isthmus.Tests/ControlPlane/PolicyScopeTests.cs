@@ -6,7 +6,7 @@ using Isthmus.Lab.ApiServer.CustomResources;
 using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
 using Isthmus.Proxy.Policy;
-using Isthmus.Proxy.Tcp;
+using Isthmus.Proxy.Transports;
 using Isthmus.Wire;
 using Isthmus.Wire.Envoy.HttpFilters;
 using Isthmus.Wire.Envoy.Listeners;

@@ -7,11 +7,12 @@ using Isthmus.ControlPlane.Settings;
 using Isthmus.Kubernetes.Yaml;
 using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
-using Isthmus.Proxy;
 using Isthmus.Proxy.Http;
-using Isthmus.Proxy.Listeners;
+using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Snapshot;
-using Isthmus.Proxy.Tcp;
+using Isthmus.Proxy.Telemetry;
+using Isthmus.Proxy.Traffic;
+using Isthmus.Proxy.Transports;
 using Isthmus.Tests.Proxy.Http;
 using Isthmus.Tests.Proxy.System;
 using Isthmus.Wire;
@@ -19,6 +20,7 @@ using Isthmus.Wire.Envoy.HttpFilters;
 using Isthmus.Wire.Envoy.NetworkFilters;
 using Isthmus.Wire.Envoy.Udpa;
 using Xunit;
+using ProxyIdentity = Isthmus.Mesh.Model.ProxyIdentity;
 
 namespace Isthmus.Tests.ControlPlane;
 

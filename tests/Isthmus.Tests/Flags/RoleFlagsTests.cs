@@ -3,7 +3,7 @@ using Isthmus.ControlPlane.Settings;
 using Isthmus.Core.Flags;
 using Isthmus.Dns;
 using Isthmus.Lab;
-using Isthmus.Proxy;
+using Isthmus.Proxy.Programs;
 using Xunit;
 
 namespace Isthmus.Tests.Flags;

@@ -11,9 +11,10 @@ using Isthmus.Lab.Nodes.Api;
 using Isthmus.Lab.Nodes.Env;
 using Isthmus.Lab.Nodes.Pods;
 using Isthmus.Lab.Nodes.Volumes;
-using Isthmus.Proxy;
 using Isthmus.Proxy.Agent;
+using Isthmus.Proxy.Programs;
 using Isthmus.Proxy.Telemetry;
+using Isthmus.Proxy.Transports;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.Logging.Abstractions;
 

@@ -2,7 +2,7 @@ using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
 using Isthmus.Core.Names;
-using Isthmus.Proxy;
+using Isthmus.Proxy.Transports;
 
 namespace Isthmus.Tests.LoopbackMesh;
 

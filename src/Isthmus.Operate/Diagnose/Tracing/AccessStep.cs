@@ -1,6 +1,7 @@
-using Isthmus.Proxy.Http;
+using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Policy;
 using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Tokens;
 
 namespace Isthmus.Operate.Diagnose.Tracing;
 

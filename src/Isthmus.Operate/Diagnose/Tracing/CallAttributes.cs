@@ -5,8 +5,8 @@ using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using Isthmus.Core.Net;
 using Isthmus.Mesh.Model;
-using Isthmus.Proxy.Http;
-using Isthmus.Proxy.Policy;
+using Isthmus.Proxy.Messages;
+using Isthmus.Proxy.Tokens;
 
 namespace Isthmus.Operate.Diagnose.Tracing;
 

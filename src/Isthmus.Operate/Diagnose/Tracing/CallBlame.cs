@@ -1,7 +1,7 @@
 using System.Globalization;
 using Isthmus.Core.Problems;
 using Isthmus.Mesh.Model;
-using Isthmus.Proxy.Http;
+using Isthmus.Proxy.Messages;
 
 namespace Isthmus.Operate.Diagnose.Tracing;
 

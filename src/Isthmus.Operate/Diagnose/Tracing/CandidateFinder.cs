@@ -1,7 +1,6 @@
 using System.Net;
 using Isthmus.Kubernetes.Objects;
-using Isthmus.Proxy.Balancing;
-using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Clusters;
 
 namespace Isthmus.Operate.Diagnose.Tracing;
 

@@ -3,8 +3,7 @@ using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
-using Isthmus.Proxy.Balancing;
-using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Clusters;
 
 namespace Isthmus.Operate.Diagnose.Tracing;
 

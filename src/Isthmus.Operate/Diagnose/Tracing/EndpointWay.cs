@@ -1,5 +1,5 @@
-using Isthmus.Proxy.Balancing;
-using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Clusters;
+using Isthmus.Proxy.Tls;
 
 namespace Isthmus.Operate.Diagnose.Tracing;
 

@@ -1,5 +1,5 @@
 using Isthmus.Kubernetes.Objects;
-using Isthmus.Proxy.Balancing;
+using Isthmus.Proxy.Clusters;
 
 namespace Isthmus.Operate.Diagnose.Tracing;
 

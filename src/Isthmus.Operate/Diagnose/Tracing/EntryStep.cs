@@ -2,6 +2,7 @@ using System.Net;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Model;
 using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Telemetry;
 
 namespace Isthmus.Operate.Diagnose.Tracing;
 

@@ -2,8 +2,9 @@ using System.Globalization;
 using System.Net;
 using Isthmus.Core.Names;
 using Isthmus.Kubernetes.Objects;
-using Isthmus.Proxy.Balancing;
+using Isthmus.Proxy.Clusters;
 using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Tls;
 
 namespace Isthmus.Operate.Diagnose.Tracing;
 

@@ -15,7 +15,7 @@ internal sealed class InboundStep(TraceFacts facts, TraceRecord record, Causes c
         var caller = way is { IsMeshTls: true } ? client?.Certificate(way.Tls!.Certificate)?.Identity ?? "" : "";
         var (http, tcp) = (chain.Action as HttpAction, chain.Action as TcpAction);
         var request = http is null ? null : call.Request();
-        var peer = caller.Length == 0 ? null : new Proxy.Tcp.TlsPeer([caller], [], "", "-", "", way!.Tls!.Sni, "");
+        var peer = caller.Length == 0 ? null : new Proxy.Transports.TlsPeer([caller], [], "", "-", "", way!.Tls!.Sni, "");
         var policyFacts = new PolicyFacts(request, "http", peer, call.ClientEnd, call.ClientEnd.Address, address, way?.Tls?.Sni ?? "");
         var access = new AccessStep(facts, record, causes, "inbound");
         if (!access.Walk(chain, policyFacts, callee)) return null;

@@ -2,6 +2,7 @@ using System.Globalization;
 using Isthmus.Mesh.Generate;
 using Isthmus.Proxy.Http;
 using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Tls;
 
 namespace Isthmus.Operate.Diagnose.Tracing;
 

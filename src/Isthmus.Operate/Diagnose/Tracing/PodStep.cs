@@ -1,8 +1,8 @@
 using System.Net;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Objects;
-using Isthmus.Proxy.Balancing;
 using Isthmus.Proxy.Capture;
+using Isthmus.Proxy.Clusters;
 using Isthmus.Proxy.Snapshot;
 
 namespace Isthmus.Operate.Diagnose.Tracing;

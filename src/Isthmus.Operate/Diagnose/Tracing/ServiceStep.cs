@@ -1,5 +1,5 @@
 using System.Net;
-using Isthmus.Proxy.Balancing;
+using Isthmus.Proxy.Clusters;
 
 namespace Isthmus.Operate.Diagnose.Tracing;
 

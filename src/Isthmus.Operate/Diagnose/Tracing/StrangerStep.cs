@@ -1,4 +1,4 @@
-using Isthmus.Proxy.Balancing;
+using Isthmus.Proxy.Clusters;
 
 namespace Isthmus.Operate.Diagnose.Tracing;
 

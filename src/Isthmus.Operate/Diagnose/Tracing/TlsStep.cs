@@ -1,5 +1,6 @@
 using System.Text.RegularExpressions;
 using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Tls;
 using Isthmus.Wire.Tls;
 
 namespace Isthmus.Operate.Diagnose.Tracing;

@@ -1,8 +1,8 @@
 using System.Net;
 using System.Text;
 using Isthmus.Kubernetes.Objects;
-using Isthmus.Proxy.Http;
-using Isthmus.Proxy.Policy;
+using Isthmus.Proxy.Messages;
+using Isthmus.Proxy.Tokens;
 
 namespace Isthmus.Operate.Diagnose.Tracing;
 

@@ -1,7 +1,7 @@
 using System.Net;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Model;
-using Isthmus.Proxy.Balancing;
+using Isthmus.Proxy.Clusters;
 
 namespace Isthmus.Operate.Diagnose.Tracing;
 

@@ -1,9 +1,10 @@
 using System.Net;
 using System.Runtime.CompilerServices;
 using Isthmus.Core.Tasks;
-using Isthmus.Proxy.Balancing;
+using Isthmus.Proxy.Clusters;
 using Isthmus.Proxy.Loops;
-using Isthmus.Proxy.Tcp;
+using Isthmus.Proxy.Messages;
+using Isthmus.Proxy.Transports;
 
 namespace Isthmus.Proxy.Http.H2;
 

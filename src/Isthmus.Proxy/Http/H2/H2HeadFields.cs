@@ -1,5 +1,6 @@
 using System.Buffers.Text;
 using System.Text;
+using Isthmus.Proxy.Messages;
 
 namespace Isthmus.Proxy.Http.H2;
 

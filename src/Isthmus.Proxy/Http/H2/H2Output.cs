@@ -2,7 +2,8 @@ using System.Buffers.Binary;
 using System.Runtime.CompilerServices;
 using System.Text;
 using Isthmus.Proxy.Loops;
-using Isthmus.Proxy.Tcp;
+using Isthmus.Proxy.Messages;
+using Isthmus.Proxy.Transports;
 
 namespace Isthmus.Proxy.Http.H2;
 

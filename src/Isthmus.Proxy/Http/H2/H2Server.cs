@@ -1,7 +1,9 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.ExceptionServices;
 using Isthmus.Proxy.Loops;
-using Isthmus.Proxy.Tcp;
+using Isthmus.Proxy.Messages;
+using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Transports;
 
 namespace Isthmus.Proxy.Http.H2;
 
@@ -143,7 +145,7 @@ internal sealed class H2DownstreamStream : DownstreamStream
     public Action Run { get; }
 
     /// <summary>What handles the requests, reused with them.</summary>
-    public HttpExchange? Exchange { get; set; }
+    public IExchange? Exchange { get; set; }
 
     /// <summary>Takes the stream of the request whose head is in <see cref="DownstreamStream.Request"/>.</summary>
     public void Begin(H2Stream stream)
@@ -241,4 +243,14 @@ internal sealed class H2DownstreamStream : DownstreamStream
     {
         for (var i = 0; i < fields.Count; i++) HpackEncoder.Write(block, fields.Name(i), fields.Value(i));
     }
+}
+
+/// <summary>What handles one request after another of a stream.</summary>
+internal interface IExchange
+{
+    /// <summary>Handles the request whose head was just read.</summary>
+    ValueTask RunAsync(HttpAction action);
+
+    /// <summary>Gives up memory between requests.</summary>
+    void Rest();
 }

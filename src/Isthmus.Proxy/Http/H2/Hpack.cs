@@ -1,4 +1,5 @@
 using System.Text;
+using Isthmus.Proxy.Messages;
 
 namespace Isthmus.Proxy.Http.H2;
 

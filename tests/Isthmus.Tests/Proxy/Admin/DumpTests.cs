@@ -5,10 +5,12 @@ using System.Text.Json.Nodes;
 using Isthmus.Operate.Diagnose;
 using Isthmus.Proxy;
 using Isthmus.Proxy.Admin;
-using Isthmus.Proxy.Http;
+using Isthmus.Proxy.Dumps;
+using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Telemetry;
 using Isthmus.Proxy.Tls;
+using Isthmus.Proxy.Transports;
 using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
 
@@ -18,6 +20,7 @@ public sealed class DumpTests : IDisposable
 {
     private readonly string _directory = Directory.CreateTempSubdirectory("isthmus-dump").FullName;
     private readonly DataPlane _plane;
+    private readonly AdminRoutes _admin;
     private readonly string _key;
 
     public DumpTests()
@@ -43,6 +46,7 @@ public sealed class DumpTests : IDisposable
         var ports = new ProxyPorts(TimeProvider.System, new Random(1), new ProcessSockets(), new SystemResolver());
         _plane = DataPlane.Build(ProxySettings.Default(ProxyIdentity.Unknown with { NodeId = "sidecar~1.2.3.4~p.n~n.svc" }, "sidecar"), ports, new DirectorySecrets(_directory, TimeProvider.System),
             new ProcessLogFiles(), NullLoggerFactory.Instance);
+        _admin = new AdminRoutes(_plane);
         foreach (var update in DirectorySource.Read(_directory, _ => { })) Assert.Empty(_plane.State.Apply(update));
     }
 
@@ -139,9 +143,9 @@ public sealed class DumpTests : IDisposable
     public async Task What_changes_something_must_be_posted()
     {
         Assert.Equal(405, (await HandleAsync("GET", "/quitquitquit"))!.Status);
-        Assert.False(_plane.Admin.Quit.IsCancellationRequested);
+        Assert.False(_admin.Quit.IsCancellationRequested);
         Assert.Equal(200, (await HandleAsync("POST", "/quitquitquit"))!.Status);
-        Assert.True(_plane.Admin.Quit.IsCancellationRequested);
+        Assert.True(_admin.Quit.IsCancellationRequested);
         Assert.Equal(503, (await HandleAsync("GET", "/ready"))!.Status);
         Assert.Null(await HandleAsync("GET", "/nothing"));
     }
@@ -159,7 +163,7 @@ public sealed class DumpTests : IDisposable
             request.SetTarget(Encoding.ASCII.GetBytes(path));
             if (origin is not null) request.Headers.Add("origin"u8, origin);
             Assert.Equal(path.StartsWith("/logging", StringComparison.Ordinal) && status == 200 ? (await HandleAsync("GET", path))!.Status : status,
-                (await _plane.Admin.HandleAsync(request, TestContext.Current.CancellationToken))!.Status);
+                (await _admin.HandleAsync(request, TestContext.Current.CancellationToken))!.Status);
         }
     }
 
@@ -175,6 +179,6 @@ public sealed class DumpTests : IDisposable
     {
         var request = new RequestHead { Method = method };
         request.SetTarget(Encoding.ASCII.GetBytes(path));
-        return await _plane.Admin.HandleAsync(request, TestContext.Current.CancellationToken);
+        return await _admin.HandleAsync(request, TestContext.Current.CancellationToken);
     }
 }

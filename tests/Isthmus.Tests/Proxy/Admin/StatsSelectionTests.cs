@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
 using Isthmus.Core.Problems;
-using Isthmus.Proxy.Admin;
+using Isthmus.Proxy.Telemetry;
 using Xunit;
 
 namespace Isthmus.Tests.Proxy.Admin;

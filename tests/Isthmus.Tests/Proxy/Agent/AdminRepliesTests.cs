@@ -1,7 +1,8 @@
 using System.Net;
 using System.Net.Sockets;
-using Isthmus.Proxy;
 using Isthmus.Proxy.Admin;
+using Isthmus.Proxy.Dumps;
+using Isthmus.Proxy.Transports;
 using Isthmus.Testing;
 using Xunit;
 

@@ -1,8 +1,8 @@
 using System.Net;
 using System.Text;
-using Isthmus.Proxy.Admin;
 using Isthmus.Proxy.Agent;
-using Isthmus.Proxy.Http;
+using Isthmus.Proxy.Dumps;
+using Isthmus.Proxy.Messages;
 using Isthmus.Tests.Proxy.System;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;

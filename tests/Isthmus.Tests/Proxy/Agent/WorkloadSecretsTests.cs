@@ -1,7 +1,6 @@
 using System.Net;
 using System.Security.Cryptography.X509Certificates;
 using Isthmus.Proxy.Agent;
-using Isthmus.Proxy.Dns;
 using Isthmus.Wire.Grpc;
 using Isthmus.Wire.Istio;
 using Isthmus.Wire.Tls;

@@ -1,7 +1,7 @@
 using System.Net;
-using Isthmus.Proxy;
-using Isthmus.Proxy.Balancing;
+using Isthmus.Proxy.Clusters;
 using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Transports;
 using Isthmus.Testing;
 using Isthmus.Wire;
 using Isthmus.Wire.Envoy.Clusters;

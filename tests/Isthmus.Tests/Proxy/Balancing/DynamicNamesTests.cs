@@ -1,8 +1,9 @@
 using System.Net;
 using Google.Protobuf.WellKnownTypes;
-using Isthmus.Proxy;
-using Isthmus.Proxy.Balancing;
+using Isthmus.Proxy.Clusters;
+using Isthmus.Proxy.Matching;
 using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Transports;
 using Isthmus.Testing;
 using Isthmus.Wire.Envoy.Clusters;
 using Xunit;

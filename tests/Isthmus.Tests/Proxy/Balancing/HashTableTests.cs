@@ -1,7 +1,7 @@
 using System.Net;
 using System.Text;
 using Isthmus.Core.Collections;
-using Isthmus.Proxy.Balancing;
+using Isthmus.Proxy.Clusters;
 using Xunit;
 
 namespace Isthmus.Tests.Proxy.Balancing;

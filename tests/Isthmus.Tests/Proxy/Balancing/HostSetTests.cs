@@ -1,6 +1,6 @@
 using System.Net;
 using Isthmus.Core.Collections;
-using Isthmus.Proxy.Balancing;
+using Isthmus.Proxy.Clusters;
 using Xunit;
 
 namespace Isthmus.Tests.Proxy.Balancing;

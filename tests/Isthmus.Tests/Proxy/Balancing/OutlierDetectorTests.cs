@@ -2,7 +2,7 @@ using System.Net;
 using FsCheck;
 using FsCheck.Fluent;
 using Isthmus.Core.Collections;
-using Isthmus.Proxy.Balancing;
+using Isthmus.Proxy.Clusters;
 using Isthmus.Testing;
 using Xunit;
 

@@ -1,6 +1,6 @@
 using System.Net;
-using Isthmus.Proxy.Http;
-using Isthmus.Proxy.Tcp;
+using Isthmus.Proxy.Messages;
+using Isthmus.Proxy.Transports;
 using Xunit;
 
 namespace Isthmus.Tests.Proxy.Http;

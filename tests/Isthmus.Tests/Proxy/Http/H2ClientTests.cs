@@ -1,11 +1,10 @@
 using System.Net;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Tasks;
-using Isthmus.Proxy;
-using Isthmus.Proxy.Balancing;
+using Isthmus.Proxy.Clusters;
 using Isthmus.Proxy.Http.H2;
 using Isthmus.Proxy.Snapshot;
-using Isthmus.Proxy.Tcp;
+using Isthmus.Proxy.Transports;
 using Isthmus.Testing;
 using Isthmus.Wire;
 using Isthmus.Wire.Envoy.Clusters;

@@ -1,8 +1,8 @@
 using System.Net;
 using System.Text;
-using Isthmus.Proxy.Http;
 using Isthmus.Proxy.Http.H2;
-using Isthmus.Proxy.Tcp;
+using Isthmus.Proxy.Messages;
+using Isthmus.Proxy.Transports;
 using Xunit;
 using static Isthmus.Tests.Proxy.Http.H2Frames;
 

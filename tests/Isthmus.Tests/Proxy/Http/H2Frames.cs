@@ -1,7 +1,7 @@
 using System.Buffers.Binary;
 using System.Text;
-using Isthmus.Proxy.Http;
 using Isthmus.Proxy.Http.H2;
+using Isthmus.Proxy.Messages;
 
 namespace Isthmus.Tests.Proxy.Http;
 

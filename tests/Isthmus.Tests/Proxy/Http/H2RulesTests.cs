@@ -1,7 +1,6 @@
 using System.Text;
-using Isthmus.Proxy.Http;
 using Isthmus.Proxy.Http.H2;
-using Isthmus.Proxy.Tcp;
+using Isthmus.Proxy.Messages;
 using Xunit;
 using static Isthmus.Tests.Proxy.Http.H2Conversation;
 using static Isthmus.Tests.Proxy.Http.H2Frames;

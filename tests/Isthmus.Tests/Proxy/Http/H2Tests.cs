@@ -1,9 +1,9 @@
 using System.Text;
 using FsCheck;
 using FsCheck.Fluent;
-using Isthmus.Proxy.Http;
 using Isthmus.Proxy.Http.H2;
-using Isthmus.Proxy.Tcp;
+using Isthmus.Proxy.Messages;
+using Isthmus.Proxy.Transports;
 using Isthmus.Testing;
 using Xunit;
 

@@ -1,7 +1,7 @@
 using System.Text;
 using FsCheck;
 using FsCheck.Fluent;
-using Isthmus.Proxy.Http;
+using Isthmus.Proxy.Messages;
 using Isthmus.Testing;
 using Xunit;
 

@@ -1,5 +1,5 @@
 using System.Text;
-using Isthmus.Proxy.Http;
+using Isthmus.Proxy.Messages;
 using Isthmus.Testing;
 using Xunit;
 

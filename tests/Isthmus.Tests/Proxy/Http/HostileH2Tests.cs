@@ -1,7 +1,7 @@
 using System.Net;
-using Isthmus.Proxy.Http;
 using Isthmus.Proxy.Http.H2;
-using Isthmus.Proxy.Tcp;
+using Isthmus.Proxy.Messages;
+using Isthmus.Proxy.Transports;
 using Xunit;
 using static Isthmus.Tests.Proxy.Http.H2Frames;
 

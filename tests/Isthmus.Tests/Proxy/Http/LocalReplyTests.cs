@@ -1,5 +1,6 @@
 using System.Text;
 using Isthmus.Proxy.Http;
+using Isthmus.Proxy.Messages;
 using Xunit;
 
 namespace Isthmus.Tests.Proxy.Http;

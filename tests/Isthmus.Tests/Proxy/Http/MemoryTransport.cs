@@ -1,5 +1,5 @@
 using System.Net;
-using Isthmus.Proxy.Tcp;
+using Isthmus.Proxy.Transports;
 
 namespace Isthmus.Tests.Proxy.Http;
 

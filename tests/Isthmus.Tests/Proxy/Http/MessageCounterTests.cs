@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
 using FsCheck.Fluent;
-using Isthmus.Proxy.Http;
+using Isthmus.Proxy.Messages;
 using Isthmus.Testing;
 using Xunit;
 

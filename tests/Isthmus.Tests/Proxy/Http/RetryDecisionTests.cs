@@ -2,6 +2,7 @@ using System.Globalization;
 using FsCheck;
 using FsCheck.Fluent;
 using Isthmus.Proxy.Http;
+using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Testing;
 using Xunit;

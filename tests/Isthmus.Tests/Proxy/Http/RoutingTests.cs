@@ -1,5 +1,7 @@
 using System.Text;
 using Isthmus.Proxy.Http;
+using Isthmus.Proxy.Matching;
+using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Wire;
 using Isthmus.Wire.Envoy.Routes;

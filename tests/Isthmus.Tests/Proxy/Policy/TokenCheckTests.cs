@@ -1,7 +1,8 @@
 using System.Text;
 using System.Text.Json.Nodes;
-using Isthmus.Proxy.Http;
+using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Policy;
+using Isthmus.Proxy.Tokens;
 using Isthmus.Testing;
 using Isthmus.Wire;
 using Isthmus.Wire.Envoy.HttpFilters;

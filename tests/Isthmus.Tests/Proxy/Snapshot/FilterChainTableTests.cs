@@ -2,6 +2,7 @@ using System.Net;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Net;
 using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Tls;
 using Xunit;
 
 namespace Isthmus.Tests.Proxy.Snapshot;

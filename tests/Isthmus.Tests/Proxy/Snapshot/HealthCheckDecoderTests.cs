@@ -1,4 +1,5 @@
-using Isthmus.Proxy.Balancing;
+using Isthmus.Proxy.Clusters;
+using Isthmus.Proxy.Matching;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Wire;
 using Isthmus.Wire.Envoy.Clusters;

@@ -1,10 +1,10 @@
 using System.Net;
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
-using Isthmus.Proxy;
 using Isthmus.Proxy.Listeners;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Tls;
+using Isthmus.Proxy.Transports;
 using Isthmus.Testing;
 using Isthmus.Wire;
 using Isthmus.Wire.Envoy.Clusters;

@@ -1,3 +1,4 @@
+using Isthmus.Proxy.Matching;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Wire;
 using Isthmus.Wire.Envoy.Listeners;

@@ -1,4 +1,5 @@
-using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Matching;
+using Isthmus.Proxy.Tls;
 using Isthmus.Wire;
 using Isthmus.Wire.Envoy;
 using Xunit;

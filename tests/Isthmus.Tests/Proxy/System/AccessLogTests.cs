@@ -1,4 +1,6 @@
+using Isthmus.Proxy.Matching;
 using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Telemetry;
 using Isthmus.Tests.Proxy.Telemetry;
 using Isthmus.Wire;
 using Isthmus.Wire.Envoy.AccessLoggers;

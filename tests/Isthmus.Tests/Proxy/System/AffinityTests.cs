@@ -1,4 +1,4 @@
-using Isthmus.Proxy.Balancing;
+using Isthmus.Proxy.Clusters;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Xunit;

@@ -4,6 +4,7 @@ using Isthmus.ControlPlane.Push;
 using Isthmus.Proxy;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Telemetry;
+using Isthmus.Proxy.Transports;
 using Isthmus.Testing;
 using Isthmus.Tests.ControlPlane;
 using Isthmus.Wire;

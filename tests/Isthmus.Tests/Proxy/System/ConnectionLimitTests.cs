@@ -2,7 +2,7 @@ using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
 using Isthmus.Proxy.Admin;
-using Isthmus.Proxy.Balancing;
+using Isthmus.Proxy.Clusters;
 using Isthmus.Proxy.Tls;
 using Isthmus.Testing;
 using Microsoft.AspNetCore.Http;

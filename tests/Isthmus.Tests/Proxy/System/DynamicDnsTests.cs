@@ -4,6 +4,7 @@ using System.Net.Security;
 using System.Net.Sockets;
 using Isthmus.Proxy;
 using Isthmus.Proxy.Telemetry;
+using Isthmus.Proxy.Transports;
 using Isthmus.Tests.ControlPlane;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;

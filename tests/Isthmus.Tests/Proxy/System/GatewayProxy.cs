@@ -12,6 +12,7 @@ using Isthmus.Proxy;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Telemetry;
 using Isthmus.Proxy.Tls;
+using Isthmus.Proxy.Transports;
 using Isthmus.Testing;
 using Isthmus.Tests.ControlPlane;
 using Isthmus.Wire;

@@ -4,6 +4,7 @@ using System.Text.Json.Nodes;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Proxy;
 using Isthmus.Proxy.Telemetry;
+using Isthmus.Proxy.Traffic;
 using Isthmus.Tests.ControlPlane;
 using Xunit;
 

@@ -1,7 +1,8 @@
 using System.Collections.Concurrent;
 using Google.Protobuf;
 using Isthmus.Proxy.Admin;
-using Isthmus.Proxy.Balancing;
+using Isthmus.Proxy.Clusters;
+using Isthmus.Proxy.Dumps;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Tls;
 using Isthmus.Testing;

@@ -10,6 +10,7 @@ using Isthmus.Proxy.Agent;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Telemetry;
 using Isthmus.Proxy.Tls;
+using Isthmus.Proxy.Transports;
 using Isthmus.Testing;
 using Isthmus.Tests.Proxy.Tls;
 using Isthmus.Wire;

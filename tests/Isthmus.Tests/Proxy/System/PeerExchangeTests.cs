@@ -10,6 +10,8 @@ using Isthmus.Proxy;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Telemetry;
 using Isthmus.Proxy.Tls;
+using Isthmus.Proxy.Traffic;
+using Isthmus.Proxy.Transports;
 using Isthmus.Testing;
 using Isthmus.Tests.Proxy.Tls;
 using Isthmus.Wire;

@@ -1,4 +1,4 @@
-using Isthmus.Proxy;
+using Isthmus.Proxy.Programs;
 using Isthmus.Testing;
 using Xunit;
 

@@ -2,9 +2,8 @@ using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
-using Isthmus.Proxy;
-using Isthmus.Proxy.Listeners;
-using Isthmus.Proxy.Tcp;
+using Isthmus.Proxy.Traffic;
+using Isthmus.Proxy.Transports;
 using Isthmus.Tests.Proxy.System;
 using Xunit;
 

@@ -3,8 +3,9 @@ using System.Net;
 using FsCheck.Fluent;
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
-using Isthmus.Proxy.Tcp;
 using Isthmus.Proxy.Telemetry;
+using Isthmus.Proxy.Traffic;
+using Isthmus.Proxy.Transports;
 using Isthmus.Testing;
 using Xunit;
 

@@ -1,8 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
-using Isthmus.Proxy;
-using Isthmus.Proxy.Snapshot;
-using Isthmus.Proxy.Tcp;
+using Isthmus.Proxy.Transports;
 using Xunit;
 
 namespace Isthmus.Tests.Proxy.Tcp;

@@ -1,5 +1,5 @@
 using System.Net;
-using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Matching;
 using Isthmus.Proxy.Telemetry;
 using Isthmus.Testing;
 using Isthmus.Wire.Cel;

@@ -1,7 +1,7 @@
 using System.Net;
 using System.Text.Json;
-using Isthmus.Proxy.Http;
-using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Matching;
+using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Telemetry;
 using Isthmus.Testing;
 using Isthmus.Wire.Logs;

@@ -1,10 +1,10 @@
 using System.Net;
 using Isthmus.Core.Collections;
-using Isthmus.Proxy.Balancing;
-using Isthmus.Proxy.Http;
+using Isthmus.Proxy.Clusters;
+using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Snapshot;
-using Isthmus.Proxy.Tcp;
 using Isthmus.Proxy.Telemetry;
+using Isthmus.Proxy.Transports;
 using Isthmus.Wire;
 using Isthmus.Wire.Envoy.Clusters;
 using Xunit;

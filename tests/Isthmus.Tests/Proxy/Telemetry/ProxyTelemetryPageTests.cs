@@ -1,7 +1,5 @@
 using System.Net;
-using Isthmus.Proxy.Balancing;
-using Isthmus.Proxy.Http;
-using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Clusters;
 using Isthmus.Proxy.Telemetry;
 using Isthmus.Testing;
 using Isthmus.Tests.Architecture;

@@ -1,4 +1,5 @@
 using Isthmus.Proxy.Telemetry;
+using Isthmus.Proxy.Traffic;
 using Isthmus.Testing;
 using Isthmus.Wire.Xds;
 using Xunit;

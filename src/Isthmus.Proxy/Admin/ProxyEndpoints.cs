@@ -1,0 +1,33 @@
+using System.Net;
+
+namespace Isthmus.Proxy.Admin;
+
+/// <summary>The ports of a proxy beside those of its listeners.</summary>
+internal static class ProxyEndpoints
+{
+    /// <summary>Serves the endpoints of a data plane until <paramref name="stop"/>, then drains it. The configuration
+    /// source runs alongside.</summary>
+    /// <param name="statusHandlers">What the status port answers beside metrics and readiness.</param>
+    /// <param name="isPodEnding">Called when the drain begins (<see cref="DataPlane.DrainAsync"/>).</param>
+    public static async Task ServeAsync(DataPlane plane, AdminRoutes routes, IReadOnlyList<AdminHandler> statusHandlers, Func<bool> isPodEnding, CancellationToken stop)
+    {
+        // The endpoints stay open until the drain is over, so that you can watch it.
+        using var end = new CancellationTokenSource();
+        var servers = new List<Task>();
+        void Serve(IPEndPoint? address, params IReadOnlyList<AdminHandler> handlers)
+        {
+            if (address is not null) servers.Add(new AdminServer(address, plane.Ports.Sockets, plane.ReportFailure, handlers).RunAsync(end.Token));
+        }
+        Serve(plane.Settings.Admin, routes.HandleAsync);
+        Serve(plane.Settings.Metrics, routes.HandleMetricsAsync);
+        Serve(plane.Settings.Status, [.. statusHandlers, routes.HandleMetricsAsync, routes.HandleReadyAsync]);
+        Serve(plane.Settings.Ready, routes.HandleReadyAsync);
+        using var quit = CancellationTokenSource.CreateLinkedTokenSource(stop, routes.Quit);
+        var stopped = Task.Delay(Timeout.Infinite, quit.Token);
+        var first = await Task.WhenAny([stopped, .. servers]).ConfigureAwait(false);
+        if (first != stopped) await first.ConfigureAwait(false);
+        await plane.DrainAsync(plane.Settings.DrainTime, isPodEnding()).ConfigureAwait(false);
+        await end.CancelAsync().ConfigureAwait(false);
+        await Task.WhenAll(servers).ConfigureAwait(false);
+    }
+}

@@ -1,0 +1,101 @@
+using System.Net;
+using Google.Protobuf;
+using Isthmus.Core.Collections;
+using Isthmus.Proxy.Tls;
+using Isthmus.Proxy.Transports;
+using Isthmus.Wire.Envoy.Clusters;
+
+namespace Isthmus.Proxy.Clusters;
+
+internal enum ClusterKind { Static, StrictDns, LogicalDns, Eds, OriginalDst, Dynamic }
+
+/// <summary>The HTTP version spoken to a cluster's hosts.</summary>
+internal enum UpstreamHttp { Http1, Http2, AsDownstream }
+
+/// <summary>A transport socket for endpoints whose labels include all of <paramref name="Match"/>.</summary>
+internal sealed record SocketMatch(string Name, ValueMap<string> Match, TlsSettings? Tls)
+{
+    /// <summary>Connections begin with a header of the PROXY protocol, before TLS; null: they do not.</summary>
+    public ProxyProtocolVersion? ProxyHeader { get; init; }
+}
+
+/// <summary>Bounds on simultaneous use of a cluster (circuit breakers).</summary>
+internal sealed record CircuitLimits(long Connections, long Pending, long Requests, long Retries)
+{
+    /// <summary>Envoy's defaults.</summary>
+    public static readonly CircuitLimits Default = new(1024, 1024, 1024, 3);
+
+    /// <summary>Takes the place of <see cref="Retries"/>.</summary>
+    public RetryBudget? Budget { get; init; }
+}
+
+/// <summary>How many retries may run at once: a percentage of the requests in progress, but not fewer than <paramref name="Least"/>.</summary>
+internal sealed record RetryBudget(double Percent, long Least);
+
+/// <summary>A cluster, decoded once from its resource.</summary>
+internal sealed record ClusterSnapshot(
+    string Name, ClusterKind Kind, string AssignmentName, TimeSpan ConnectTimeout, BalancingPolicy Policy, bool WeightLocalities,
+    double? PanicThreshold, CircuitLimits Limits, OutlierSettings? Outlier, ValueList<SocketMatch> SocketMatches, TlsSettings? Tls,
+    UpstreamHttp Http, IPAddress? BindAddress, LoadAssignment? Inline, ValueList<DnsTarget> DnsTargets, TimeSpan DnsRefresh,
+    int MaxRequestsPerConnection, TimeSpan IdleTimeout, KeepaliveSettings? Keepalive, ServiceName Service, ValueList<string> Notes, Cluster Resource)
+{
+    private ByteString? _bytes;
+
+    /// <summary>Age at which a connection takes no more requests; zero: no limit.</summary>
+    public TimeSpan MaxConnectionDuration { get; init; }
+
+    /// <summary>How long one attempt of a request may take; zero: no limit.</summary>
+    public TimeSpan MaxStreamDuration { get; init; }
+
+    /// <summary>How many requests may share an HTTP/2 connection at once, however many its host takes.</summary>
+    public int MaxConcurrentStreams { get; init; } = int.MaxValue;
+
+    /// <summary>How hosts are arranged for consistent hashing.</summary>
+    public HashSettings Hashing { get; init; } = HashSettings.Ring;
+
+    /// <summary>How new hosts get their share; null: at once.</summary>
+    public SlowStartSettings? SlowStart { get; init; }
+
+    /// <summary>How hosts are checked; null: they are not.</summary>
+    public HealthCheckSettings? HealthCheck { get; init; }
+
+    /// <summary>Whether TLS connections depend on the host of the request.</summary>
+    public bool NamesByRequest { get; } = SocketMatches.Select(match => match.Tls).Append(Tls).Any(tls => tls is { SniFromRequest: true } or { NameFromRequest: true });
+
+    /// <summary>How names that requests bring along are resolved; null for clusters of other kinds.</summary>
+    public DynamicSettings? Dynamic { get; init; }
+
+    /// <summary>As in <see cref="SocketMatch"/>.</summary>
+    public ProxyProtocolVersion? ProxyHeader { get; init; }
+
+    /// <summary>Connections to some hosts say whose connection they carry.</summary>
+    public bool TellsClients { get; init; }
+
+    /// <summary>TCP connections may exchange metadata with the host before their first byte.</summary>
+    public bool ExchangesMetadata { get; } = Resource.Filters.Any(filter => filter.Name == "istio.metadata_exchange");
+
+    /// <summary>Its hosts are not in the mesh: the control plane says so, or knows none of them.</summary>
+    public bool IsExternal { get; } = Resource.Name == "PassthroughCluster"
+        || (Resource.Metadata?.FilterMetadata.TryGetValue("istio", out var istio) == true && istio.Fields.TryGetValue("external", out var external) && external.BoolValue);
+
+    public ByteString Bytes => _bytes ??= Resource.ToByteString();
+
+    public IEnumerable<string> Secrets => SocketMatches.Select(m => m.Tls).Append(Tls).SelectMany(t => t?.Secrets ?? []).Distinct();
+
+    /// <summary>The transport socket for an endpoint: the first match whose labels it has, else the cluster's own.</summary>
+    public SocketMatch? SocketFor(Endpoint endpoint)
+    {
+        foreach (var match in SocketMatches)
+            if (match.Match.All(want => endpoint.TransportMatch.TryGetValue(want.Key, out var has) && has == want.Value)) return match;
+        return null;
+    }
+}
+
+/// <summary>A name to resolve, and the endpoint properties of its addresses.</summary>
+internal sealed record DnsTarget(string Hostname, int Port, Endpoint Template, LocalityEndpoints Locality);
+
+/// <summary>The mesh service that a cluster represents (Istio's cluster metadata); empty when none.</summary>
+internal sealed record ServiceName(string Host, string Name, string Namespace)
+{
+    public static readonly ServiceName None = new("", "", "");
+}

@@ -1,0 +1,64 @@
+using System.Net;
+using System.Net.Sockets;
+using Isthmus.Core.Collections;
+using Isthmus.Proxy.Transports;
+
+namespace Isthmus.Proxy.Clusters;
+
+/// <summary>Keeps the hosts of a cluster of names up to date with the resolver. Names that do not resolve keep their last
+/// addresses.</summary>
+internal sealed class DnsRefresh(ClusterState cluster, INameResolver resolver, TimeProvider time)
+{
+    private static readonly TimeSpan Shortest = TimeSpan.FromSeconds(1);
+
+    private readonly Dictionary<string, IReadOnlyList<IPAddress>> _last = new(StringComparer.Ordinal);
+
+    /// <summary>Resolves now and whenever the answers expire; <paramref name="warmed"/> is called after the first answers.</summary>
+    public async Task RunAsync(Action warmed, CancellationToken stop)
+    {
+        var isFirst = true;
+        while (!stop.IsCancellationRequested)
+        {
+            var wait = cluster.Config.DnsRefresh;
+            foreach (var target in cluster.Config.DnsTargets)
+            {
+                var (addresses, life) = await ResolveAsync(target.Hostname, stop).ConfigureAwait(false);
+                if (addresses.Count > 0) _last[target.Hostname] = addresses;
+                if (life > TimeSpan.Zero && life < wait) wait = life < Shortest ? Shortest : life;
+            }
+            // The cluster may have been removed during the lookup: the answers must not add hosts to it again.
+            if (stop.IsCancellationRequested) return;
+            cluster.Update(Assignment());
+            if (isFirst) warmed();
+            isFirst = false;
+            await Task.Delay(wait, time, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    private async ValueTask<(IReadOnlyList<IPAddress> Addresses, TimeSpan Life)> ResolveAsync(string name, CancellationToken stop)
+    {
+        if (IPAddress.TryParse(name, out var literal)) return ([literal], TimeSpan.Zero);
+        try
+        {
+            return await resolver.ResolveAsync(name, stop).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is SocketException or IOException or TimeoutException or OperationCanceledException or ArgumentException)
+        {
+            // The resolver throws the last one for text that cannot be a host name.
+            return ([], TimeSpan.Zero);
+        }
+    }
+
+    private LoadAssignment Assignment() => new(cluster.Config.Name, cluster.Config.DnsTargets.Select(target => target.Locality with
+    {
+        Endpoints = Addresses(target).Select(address => target.Template with { Address = new IPEndPoint(address, target.Port) }).ToValueList(),
+    }).ToValueList());
+
+    private IEnumerable<IPAddress> Addresses(DnsTarget target)
+    {
+        var all = _last.GetValueOrDefault(target.Hostname, []);
+        var v4 = all.Where(a => a.AddressFamily == AddressFamily.InterNetwork).ToArray();
+        var usable = v4.Length > 0 ? v4 : [.. all];
+        return cluster.Config.Kind == ClusterKind.LogicalDns ? usable.Take(1) : usable;
+    }
+}

@@ -1,0 +1,16 @@
+using System.Text;
+
+namespace Isthmus.Proxy.Dumps;
+
+/// <summary>An answer of the admin interface.</summary>
+internal sealed record AdminReply(int Status, string ContentType, ReadOnlyMemory<byte> Body)
+{
+    /// <summary>The connection ends without an answer.</summary>
+    public static AdminReply None { get; } = new(0, "", default);
+
+    public bool IsNone => Status == 0;
+
+    public static AdminReply Text(string text, int status = 200) => new(status, "text/plain; charset=UTF-8", Encoding.UTF8.GetBytes(text));
+
+    public static AdminReply Json(string json) => new(200, "application/json", Encoding.UTF8.GetBytes(json));
+}

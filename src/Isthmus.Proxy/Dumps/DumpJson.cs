@@ -1,0 +1,43 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Google.Protobuf;
+using Isthmus.Wire;
+
+namespace Isthmus.Proxy.Dumps;
+
+/// <summary>JSON for dumps.</summary>
+internal static class DumpJson
+{
+    /// <summary>A resource with its type; one with unknown embedded types shows only its name.</summary>
+    public static JsonObject Resource(string typeUrl, string name, IMessage message)
+    {
+        try
+        {
+            var json = JsonNode.Parse(WireTypes.Json.Format(message))!.AsObject();
+            json.Insert(0, "@type", typeUrl);
+            return json;
+        }
+        catch (InvalidOperationException e)
+        {
+            return new JsonObject { ["@type"] = typeUrl, ["name"] = name, ["isthmus_note"] = $"not shown: {e.Message}" };
+        }
+    }
+
+    public static JsonArray List(IEnumerable<JsonNode> items)
+    {
+        var list = new JsonArray();
+        foreach (var item in items) list.Add(item);
+        return list;
+    }
+
+    public static JsonNode Time(DateTimeOffset time) => JsonValue.Create(time.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", System.Globalization.CultureInfo.InvariantCulture));
+
+    public static string Text(JsonNode node)
+    {
+        using var stream = new MemoryStream();
+        using (var writer = new Utf8JsonWriter(stream, new JsonWriterOptions { Indented = true, IndentSize = 1, Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
+            node.WriteTo(writer);
+        stream.WriteByte((byte)'\n');
+        return System.Text.Encoding.UTF8.GetString(stream.GetBuffer(), 0, (int)stream.Length);
+    }
+}

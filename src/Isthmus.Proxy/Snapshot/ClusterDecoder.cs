@@ -1,0 +1,230 @@
+using System.Net;
+using Isthmus.Core.Collections;
+using Isthmus.Proxy.Clusters;
+using Isthmus.Proxy.Matching;
+using Isthmus.Proxy.Tls;
+using Isthmus.Proxy.Transports;
+using Isthmus.Wire;
+using Isthmus.Wire.Envoy.Clusters;
+using Isthmus.Wire.Envoy.Upstreams;
+
+namespace Isthmus.Proxy.Snapshot;
+
+/// <summary>Decodes CDS resources.</summary>
+internal static class ClusterDecoder
+{
+    private const string HttpOptions = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+
+    /// <exception cref="ResourceException">The resource cannot be used.</exception>
+    public static ClusterSnapshot Decode(Cluster cluster)
+    {
+        if (cluster.Name.Length == 0) throw new ResourceException("a cluster without a name");
+        var notes = new List<string>();
+        var kind = Kind(cluster);
+        var options = cluster.TypedExtensionProtocolOptions.TryGetValue(HttpOptions, out var any) && any.TryRead(out HttpProtocolOptions http) ? http : null;
+        var inline = kind is ClusterKind.Static ? EndpointDecoder.Decode(cluster.LoadAssignment ?? new()) : null;
+        var targets = kind is ClusterKind.StrictDns or ClusterKind.LogicalDns ? EndpointDecoder.DecodeDns(cluster.LoadAssignment ?? new()) : [];
+        Note(cluster, notes);
+        var check = HealthCheckDecoder.Decode(cluster, kind, Http(options), notes);
+        return new(
+            cluster.Name, kind,
+            cluster.EdsClusterConfig?.ServiceName is { Length: > 0 } service ? service : cluster.Name,
+            cluster.ConnectTimeout?.ToTimeSpan() ?? TimeSpan.FromSeconds(5),
+            Policy(cluster, notes),
+            cluster.CommonLbConfig?.LocalityWeightedLbConfig is not null,
+            cluster.CommonLbConfig?.HealthyPanicThreshold?.Value,
+            Limits(cluster.CircuitBreakers),
+            Outlier(cluster.OutlierDetection),
+            cluster.TransportSocketMatches.Select(match => Match(match, options, cluster)).ToValueList(),
+            Tls(Inner(cluster.TransportSocket), options, cluster),
+            Http(options),
+            Bind(cluster),
+            inline, targets,
+            cluster.DnsRefreshRate?.ToTimeSpan() ?? TimeSpan.FromSeconds(5),
+            (int)(options?.CommonHttpProtocolOptions?.MaxRequestsPerConnection ?? 0u),
+            options?.CommonHttpProtocolOptions?.IdleTimeout?.ToTimeSpan() ?? TimeSpan.FromHours(1),
+            Keepalive(cluster),
+            Service(cluster),
+            notes.ToValueList(),
+            cluster)
+        {
+            Dynamic = kind == ClusterKind.Dynamic ? Dynamic(cluster) : null,
+            MaxConnectionDuration = options?.CommonHttpProtocolOptions?.MaxConnectionDuration?.ToTimeSpan() ?? TimeSpan.Zero,
+            MaxConcurrentStreams = (int)Math.Clamp(Http2(options)?.MaxConcurrentStreams ?? int.MaxValue, 1, int.MaxValue),
+            Hashing = Hashing(cluster, notes),
+            ProxyHeader = Header(cluster.TransportSocket),
+            TellsClients = cluster.TransportSocketMatches.Select(match => match.TransportSocket).Append(cluster.TransportSocket).Any(socket => Header(socket) is not null),
+            SlowStart = SlowStart(cluster.RoundRobinLbConfig?.SlowStartConfig ?? cluster.LeastRequestLbConfig?.SlowStartConfig),
+            HealthCheck = check,
+            MaxStreamDuration = options?.CommonHttpProtocolOptions?.MaxStreamDuration?.ToTimeSpan() ?? TimeSpan.Zero,
+        };
+    }
+
+    private static ClusterKind Kind(Cluster cluster)
+    {
+        if (cluster.ClusterDiscoveryTypeCase == Cluster.ClusterDiscoveryTypeOneofCase.ClusterType)
+        {
+            return cluster.ClusterType.TypedConfig is { } type && type.TryRead(out ClusterConfig _) ? ClusterKind.Dynamic
+                : throw new ResourceException($"cluster type '{cluster.ClusterType.Name}' is not supported");
+        }
+        return cluster.Type switch
+        {
+            Cluster.Types.DiscoveryType.Static => ClusterKind.Static,
+            Cluster.Types.DiscoveryType.StrictDns => ClusterKind.StrictDns,
+            Cluster.Types.DiscoveryType.LogicalDns => ClusterKind.LogicalDns,
+            Cluster.Types.DiscoveryType.Eds => ClusterKind.Eds,
+            Cluster.Types.DiscoveryType.OriginalDst => ClusterKind.OriginalDst,
+            _ => throw new ResourceException($"discovery type {(int)cluster.Type} is not supported"),
+        };
+    }
+
+    /// <summary>Envoy takes the port of the request. Here it is that of the cluster: who chooses the name must not choose the port as well.</summary>
+    private static DynamicSettings Dynamic(Cluster cluster)
+    {
+        if (!cluster.ClusterType.TypedConfig.TryRead(out ClusterConfig config) || config.DnsCacheConfig is not { } cache) throw new ResourceException("a dynamic forward proxy needs dns_cache_config");
+        if (cluster.Metadata is not { } metadata || !metadata.FilterMetadata.TryGetValue("istio", out var istio) || !istio.Fields.TryGetValue("default_original_port", out var port)
+            || port.NumberValue is not (>= 1 and <= 65535)) throw new ResourceException("a dynamic forward proxy needs the port of its hosts (default_original_port in the metadata of istio)");
+        return new(Service(cluster).Host, (int)port.NumberValue, (int)Math.Min(cache.MaxHosts ?? 1024, 65536), cache.DnsRefreshRate?.ToTimeSpan() is { Ticks: > 0 } refresh ? refresh : TimeSpan.FromSeconds(60));
+    }
+
+    private static BalancingPolicy Policy(Cluster cluster, List<string> notes)
+    {
+        switch (cluster.LbPolicy)
+        {
+            case Cluster.Types.LbPolicy.RoundRobin: return BalancingPolicy.RoundRobin;
+            case Cluster.Types.LbPolicy.LeastRequest: return BalancingPolicy.LeastRequest;
+            case Cluster.Types.LbPolicy.Random: return BalancingPolicy.Random;
+            case Cluster.Types.LbPolicy.RingHash or Cluster.Types.LbPolicy.Maglev: return BalancingPolicy.Hash;
+            case Cluster.Types.LbPolicy.ClusterProvided: return BalancingPolicy.RoundRobin;
+            default:
+                notes.Add($"lb_policy {cluster.LbPolicy}: least request is used");
+                return BalancingPolicy.LeastRequest;
+        }
+    }
+
+    private static SlowStartSettings? SlowStart(Cluster.Types.SlowStartConfig? config) => config?.SlowStartWindow?.ToTimeSpan() is { Ticks: > 0 } window
+        ? new(window, config.Aggression?.DefaultValue is > 0 and var aggression ? aggression : 1, (config.MinWeightPercent?.Value ?? 10) / 100) : null;
+
+    private static HashSettings Hashing(Cluster cluster, List<string> notes)
+    {
+        if (cluster.CommonLbConfig?.ConsistentHashingLbConfig is not null) notes.Add("consistent_hashing_lb_config is ignored");
+        if (cluster.LbPolicy == Cluster.Types.LbPolicy.Maglev)
+        {
+            var size = cluster.MaglevLbConfig?.TableSize ?? 65537;
+            if (size > 5_000_011 || !IsPrime((int)size)) throw new ResourceException($"maglev_lb_config.table_size {size}: must be a prime number of at most 5000011");
+            return HashSettings.Ring with { MaglevSize = (int)size };
+        }
+        if (cluster.RingHashLbConfig is not { } ring) return HashSettings.Ring;
+        if (ring.HashFunction != Cluster.Types.RingHashLbConfig.Types.HashFunction.XxHash) notes.Add($"ring_hash_lb_config.hash_function {ring.HashFunction}: XX_HASH is used");
+        var (minimum, maximum) = (ring.MinimumRingSize ?? HashSettings.Ring.MinimumRing, ring.MaximumRingSize ?? HashSettings.Ring.MaximumRing);
+        if (minimum > maximum || maximum > HashSettings.Ring.MaximumRing) throw new ResourceException($"ring_hash_lb_config: minimum_ring_size {minimum} and maximum_ring_size {maximum} must not exceed one another or {HashSettings.Ring.MaximumRing}");
+        return HashSettings.Ring with { MinimumRing = Math.Max(1, minimum), MaximumRing = maximum };
+    }
+
+    private static bool IsPrime(int number)
+    {
+        if (number < 2) return false;
+        for (var factor = 2; factor <= number / factor; factor++)
+        {
+            if (number % factor == 0) return false;
+        }
+        return true;
+    }
+
+    private static CircuitLimits Limits(CircuitBreakers? breakers)
+    {
+        var thresholds = breakers?.Thresholds.FirstOrDefault(t => t.Priority == Wire.Envoy.RoutingPriority.Default);
+        if (thresholds is null) return CircuitLimits.Default;
+        var none = CircuitLimits.Default;
+        return new(thresholds.MaxConnections ?? none.Connections, thresholds.MaxPendingRequests ?? none.Pending,
+            thresholds.MaxRequests ?? none.Requests, thresholds.MaxRetries ?? none.Retries)
+        {
+            Budget = thresholds.RetryBudget is { } budget ? new(budget.BudgetPercent?.Value ?? 20, budget.MinRetryConcurrency ?? 3) : null,
+        };
+    }
+
+    private static OutlierSettings? Outlier(OutlierDetection? detection)
+    {
+        if (detection is null) return null;
+        static int Rule(uint? count, uint? enforcing, uint defaultCount, uint defaultEnforcing) =>
+            (enforcing ?? defaultEnforcing) == 0 ? 0 : (int)(count ?? defaultCount);
+        return new(
+            Rule(detection.Consecutive5Xx, detection.EnforcingConsecutive5Xx, 5, 100),
+            Rule(detection.ConsecutiveGatewayFailure, detection.EnforcingConsecutiveGatewayFailure, 5, 0),
+            Rule(detection.ConsecutiveLocalOriginFailure, detection.EnforcingConsecutiveLocalOriginFailure, 5, 100),
+            detection.BaseEjectionTime?.ToTimeSpan() ?? TimeSpan.FromSeconds(30),
+            detection.MaxEjectionTime?.ToTimeSpan() ?? TimeSpan.FromSeconds(300),
+            (int)(detection.MaxEjectionPercent ?? 10u),
+            detection.SplitExternalLocalOriginErrors) {
+            Interval = detection.Interval?.ToTimeSpan() ?? TimeSpan.FromSeconds(10),
+            ReturnsByCheck = detection.SuccessfulActiveHealthCheckUnejectHost ?? true,
+        };
+    }
+
+    private static SocketMatch Match(Cluster.Types.TransportSocketMatch match, HttpProtocolOptions? options, Cluster cluster) =>
+        new(match.Name, EndpointDecoder.Labels(match.Match), Tls(Inner(match.TransportSocket), options, cluster)) { ProxyHeader = Header(match.TransportSocket) };
+
+    /// <summary>The transport socket in one that writes a header of the PROXY protocol.</summary>
+    private static Wire.Envoy.TransportSocket? Inner(Wire.Envoy.TransportSocket? socket) => Wrapper(socket) is { } wrapper ? wrapper.TransportSocket : socket;
+
+    private static ProxyProtocolVersion? Header(Wire.Envoy.TransportSocket? socket) => Wrapper(socket)?.Config switch
+    {
+        null => Wrapper(socket) is null ? null : ProxyProtocolVersion.V1,
+        { Version: Wire.Envoy.ProxyProtocolConfig.Types.Version.V1 } => ProxyProtocolVersion.V1,
+        { Version: Wire.Envoy.ProxyProtocolConfig.Types.Version.V2 } => ProxyProtocolVersion.V2,
+        var other => throw new ResourceException($"PROXY protocol version {(int)other.Version} is not supported"),
+    };
+
+    private static Wire.Envoy.ProxyProtocolUpstreamTransport? Wrapper(Wire.Envoy.TransportSocket? socket) =>
+        socket?.TypedConfig is { } config && config.TryRead(out Wire.Envoy.ProxyProtocolUpstreamTransport wrapper) ? wrapper : null;
+
+    private static TlsSettings? Tls(Wire.Envoy.TransportSocket? socket, HttpProtocolOptions? options, Cluster cluster)
+    {
+        if (TlsSettings.From(socket, downstream: false) is not { } settings) return null;
+        if (options?.UpstreamHttpProtocolOptions is not { } names) return settings;
+        if (names.OverrideAutoSniHeader.Length > 0) throw new ResourceException("override_auto_sni_header is not supported");
+        return settings with { SniFromRequest = names.AutoSni, NameFromRequest = names.AutoSanValidation, ServiceHost = Service(cluster).Host };
+    }
+
+    private static UpstreamHttp Http(HttpProtocolOptions? options) => options?.UpstreamProtocolOptionsCase switch
+    {
+        HttpProtocolOptions.UpstreamProtocolOptionsOneofCase.ExplicitHttpConfig =>
+            options.ExplicitHttpConfig.Http2ProtocolOptions is not null ? UpstreamHttp.Http2 : UpstreamHttp.Http1,
+        HttpProtocolOptions.UpstreamProtocolOptionsOneofCase.UseDownstreamProtocolConfig => UpstreamHttp.AsDownstream,
+        HttpProtocolOptions.UpstreamProtocolOptionsOneofCase.AutoConfig => UpstreamHttp.AsDownstream,
+        _ => UpstreamHttp.Http1,
+    };
+
+    private static Wire.Envoy.Http2ProtocolOptions? Http2(HttpProtocolOptions? options) => options?.UpstreamProtocolOptionsCase switch
+    {
+        HttpProtocolOptions.UpstreamProtocolOptionsOneofCase.ExplicitHttpConfig => options.ExplicitHttpConfig.Http2ProtocolOptions,
+        HttpProtocolOptions.UpstreamProtocolOptionsOneofCase.UseDownstreamProtocolConfig => options.UseDownstreamProtocolConfig.Http2ProtocolOptions,
+        _ => null,
+    };
+
+    private static IPAddress? Bind(Cluster cluster)
+    {
+        if (cluster.UpstreamBindConfig?.SourceAddress?.Address is not { Length: > 0 } text) return null;
+        return IPAddress.TryParse(text, out var address) ? address : throw new ResourceException($"upstream_bind_config: '{text}' is not an IP address");
+    }
+
+    private static KeepaliveSettings? Keepalive(Cluster cluster) => cluster.UpstreamConnectionOptions?.TcpKeepalive is { } keepalive
+        ? new((int)(keepalive.KeepaliveTime ?? 0u), (int)(keepalive.KeepaliveInterval ?? 0u), (int)(keepalive.KeepaliveProbes ?? 0u))
+        : null;
+
+    private static ServiceName Service(Cluster cluster)
+    {
+        if (cluster.Metadata?.FilterMetadata.TryGetValue("istio", out var istio) != true) return ServiceName.None;
+        if (!istio!.Fields.TryGetValue("services", out var services) || services.ListValue is not { Values.Count: > 0 } list) return ServiceName.None;
+        var fields = list.Values[0].StructValue?.Fields;
+        string Text(string name) => fields is not null && fields.TryGetValue(name, out var value) ? value.StringValue : "";
+        return new(Text("host"), Text("name"), Text("namespace"));
+    }
+
+    private static void Note(Cluster cluster, List<string> notes)
+    {
+        if (cluster.LoadBalancingPolicy is not null) notes.Add("load_balancing_policy is ignored");
+        foreach (var filter in cluster.Filters)
+            if (filter.Name is not "istio.metadata_exchange") notes.Add($"network filter '{filter.Name}' is ignored");
+    }
+}

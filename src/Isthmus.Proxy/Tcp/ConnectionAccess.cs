@@ -1,0 +1,61 @@
+using System.Runtime.CompilerServices;
+using Isthmus.Proxy.Http;
+using Isthmus.Proxy.Loops;
+using Isthmus.Proxy.Policy;
+using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Telemetry;
+using Isthmus.Proxy.Tls;
+using Isthmus.Proxy.Tokens;
+using Isthmus.Proxy.Traffic;
+
+namespace Isthmus.Proxy.Tcp;
+
+/// <summary>Why a connection is refused.</summary>
+internal readonly record struct ConnectionRefusal(EndReason Reason, string Details);
+
+/// <summary>Decides whether a connection may continue, by the policies of its filter chain and the external authorizers among them.</summary>
+internal sealed class ConnectionAccess(Authorizers authorizers, AccessCounts counts, ISecretSource secrets, TimeProvider time)
+{
+    /// <summary>Null when the connection may continue.</summary>
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
+    public async ValueTask<ConnectionRefusal?> CheckAsync(Downstream connection, FilterChainSnapshot chain)
+    {
+        RequestMetadata? metadata = null;
+        var facts = Facts(connection);
+        foreach (var filter in chain.Access)
+        {
+            if (filter is RbacFilter rbac)
+            {
+                if (rbac.Apply(facts, ref metadata, counts) is { IsAllowed: false } verdict) return Denied(verdict);
+                facts = facts with { Metadata = metadata };
+            }
+            else if (filter is ConnectionLimit limit)
+            {
+                if (!limit.TryTake(time, counts)) return new(EndReason.RateLimited, "");
+            }
+            else if (filter is ExternalCheck check && check.IsFor(metadata))
+            {
+                var own = chain.Tls is { } tls ? secrets.FindCertificate(tls.Certificate)?.Self.Identity ?? "" : "";
+                var answer = await authorizers.AskAsync(check, new(facts, time.GetUtcNow(), default, false, own)).ConfigureAwait(false);
+                if (answer.Outcome == ExternalOutcome.Denied) return new(EndReason.Unauthorized, "ext_authz_denied");
+                if (answer.Outcome != ExternalOutcome.Allowed && !check.FailsOpen) return new(EndReason.Unauthorized, "ext_authz_error");
+            }
+        }
+        return null;
+    }
+
+    /// <summary>Whether the rules of a chain deny a connection that is open already. External authorizers are asked about new ones only.</summary>
+    public static bool IsForbidden(Downstream connection, FilterChainSnapshot chain)
+    {
+        if (chain.Access.Count == 0) return false;
+        var facts = Facts(connection);
+        foreach (var filter in chain.Access)
+            if (filter is RbacFilter rbac && !rbac.Decide(facts).IsAllowed) return true;
+        return false;
+    }
+
+    private static ConnectionRefusal Denied(Verdict verdict) => new(EndReason.DeniedByPolicy, $"rbac_access_denied_matched_policy[{(verdict.Rule.Length > 0 ? verdict.Rule : "none")}]");
+
+    private static PolicyFacts Facts(Downstream connection) =>
+        new(null, "", connection.Peer, connection.Source, connection.Source.Address, connection.Destination, connection.Facts.ServerName) { DirectSource = connection.DirectSource };
+}

@@ -1,0 +1,5 @@
+
+
+namespace Isthmus.Proxy.Transports;
+
+internal enum ProxyProtocolVersion { V1, V2 }

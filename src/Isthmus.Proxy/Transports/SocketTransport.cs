@@ -1,0 +1,204 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Runtime.CompilerServices;
+using Isthmus.Proxy.Loops;
+
+namespace Isthmus.Proxy.Transports;
+
+/// <summary>A connected stream socket. Bytes that were read to inspect the protocol can be put back in front.</summary>
+internal sealed class SocketTransport(Socket socket, LoopSocket loop, EndPoint? remote = null) : Transport
+{
+    private ReadOnlyMemory<byte> _peeked;
+    private EndPoint? _local;
+    private EndPoint? _remote = remote;
+
+    /// <summary>A socket that is connected, on the next event loop.</summary>
+    public SocketTransport(Socket socket) : this(socket, new LoopSocket(socket, EventLoop.Next()))
+    {
+    }
+
+    public Socket Socket { get; } = socket;
+
+    public LoopSocket Loop => loop;
+
+    public override EventLoop EventLoop => loop.Loop;
+
+    /// <summary>Remembered, because a closed socket cannot be asked and the access log is written after the close.</summary>
+    public override EndPoint? Local => _local ??= Ask(static s => s.LocalEndPoint ?? LoopSocket.LocalOf(s));
+
+    public override EndPoint? Remote => _remote ??= Ask(static s => s.RemoteEndPoint);
+
+    public override bool IsQuiet
+    {
+        get
+        {
+            if (!_peeked.IsEmpty) return false;
+            return loop.IsQuiet;
+        }
+    }
+
+    /// <summary>Bytes that were put back would be left out by a pipe.</summary>
+    public bool HasUnread => !_peeked.IsEmpty;
+
+    /// <summary>Puts bytes that were already read in front of the unread ones.</summary>
+    public void Unread(ReadOnlyMemory<byte> bytes) => _peeked = bytes;
+
+    /// <summary>Reads what is there; 0 at the end of the peer's stream, -1 when there is nothing now.</summary>
+    /// <exception cref="TransportException">The peer reset, or the transport was aborted.</exception>
+    public int TryRead(Span<byte> into)
+    {
+        if (!_peeked.IsEmpty)
+        {
+            var count = Math.Min(into.Length, _peeked.Length);
+            _peeked.Span[..count].CopyTo(into);
+            _peeked = _peeked[count..];
+            return count;
+        }
+        try
+        {
+            return loop.TryReceive(into);
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            throw TransportException.FromSocket(e);
+        }
+    }
+
+    /// <summary>Sends some of the bytes; -1 while the kernel has no room for more.</summary>
+    /// <exception cref="TransportException">The peer reset, or the transport was aborted.</exception>
+    public int TryWrite(ReadOnlySpan<byte> bytes)
+    {
+        try
+        {
+            return loop.TrySend(bytes);
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            throw TransportException.FromSocket(e);
+        }
+    }
+
+    /// <summary>Completes when <see cref="TryRead"/> may have something, or fails.</summary>
+    public ValueTask<int> WaitToReadAsync() => loop.ReceiveAsync(Memory<byte>.Empty);
+
+    /// <summary>Completes when <see cref="TryWrite"/> may send more.</summary>
+    /// <exception cref="TransportException">The transport was aborted.</exception>
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
+    public async ValueTask WaitToWriteAsync()
+    {
+        try
+        {
+            await loop.WaitToSendAsync().ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            throw TransportException.FromSocket(e);
+        }
+    }
+
+    public override ValueTask<int> ReadAsync(Memory<byte> into)
+    {
+        // A wait cannot fail.
+        if (_peeked.IsEmpty) return into.IsEmpty ? loop.ReceiveAsync(into) : ReceiveAsync(into);
+        var count = Math.Min(into.Length, _peeked.Length);
+        _peeked[..count].CopyTo(into);
+        _peeked = _peeked[count..];
+        return ValueTask.FromResult(count);
+    }
+
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
+    public override async ValueTask WriteAsync(ReadOnlyMemory<byte> bytes)
+    {
+        try
+        {
+            while (!bytes.IsEmpty) bytes = bytes[await loop.SendAsync(bytes).ConfigureAwait(false)..];
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            throw TransportException.FromSocket(e);
+        }
+    }
+
+    /// <summary>Moves what is there to an empty pipe; 0 at the end of the peer's stream, -1 when there is nothing.</summary>
+    /// <exception cref="TransportException">The peer reset, or the transport was aborted.</exception>
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
+    public async ValueTask<int> ReadAsync(Pipe into)
+    {
+        try
+        {
+            return await loop.ReceiveAsync(into).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            throw TransportException.FromSocket(e);
+        }
+    }
+
+    /// <summary>Sends some of the bytes in a pipe, at least one.</summary>
+    /// <exception cref="TransportException">The peer reset, or the transport was aborted.</exception>
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
+    public async ValueTask<int> WriteAsync(Pipe bytes)
+    {
+        try
+        {
+            return await loop.SendAsync(bytes).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            throw TransportException.FromSocket(e);
+        }
+    }
+
+    public override ValueTask CloseWriteAsync()
+    {
+        try
+        {
+            Socket.Shutdown(SocketShutdown.Send);
+            return ValueTask.CompletedTask;
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            throw TransportException.FromSocket(e);
+        }
+    }
+
+    public override void Abort(bool reset = false)
+    {
+        try
+        {
+            _ = Local;
+            _ = Remote;
+            if (reset) Socket.LingerState = new LingerOption(true, 0);
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            // Already closed, which is the goal.
+        }
+        loop.Close();
+    }
+
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
+    private async ValueTask<int> ReceiveAsync(Memory<byte> into)
+    {
+        try
+        {
+            return await loop.ReceiveAsync(into).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            throw TransportException.FromSocket(e);
+        }
+    }
+
+    private EndPoint? Ask(Func<Socket, EndPoint?> question)
+    {
+        try
+        {
+            return question(Socket);
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            return null;
+        }
+    }
+}

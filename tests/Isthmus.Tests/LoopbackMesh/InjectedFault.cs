@@ -14,7 +14,7 @@ internal sealed record InjectedFault(string Caller, string Target, string Trace,
     /// <summary>Objects alone do not show it: what listens where, which protocol it speaks, and what a caller asks for.</summary>
     private const string Call = "only a call shows it";
 
-    /// <summary>Objects say so, and somebody may want it: what is denied, hidden, delayed, aborted or scaled to zero.</summary>
+    /// <summary>Objects say so, and somebody may want it: what is denied, hidden or scaled to zero.</summary>
     private const string Meant = "it may be meant";
 
     /// <summary>It is a matter of objects, which analyze reads, or of what runs, which verify reads.</summary>
@@ -61,13 +61,13 @@ internal sealed record InjectedFault(string Caller, string Target, string Trace,
         new("$caller", "$split/unknown", "ISM2032 | VirtualService $ns/$split in cluster1 | subset three", Other, "cluster1 IST0101 VirtualService $ns/$split: spec.http[2].route[0].destination.subset"),
         new("$caller", "$split/half", "ISM2035 | DestinationRule $ns/$split in cluster2 | subset four", Other, "cluster2 ISM1421 DestinationRule $ns/$split: spec.subsets"),
         new("$caller", "$split/nowhere", "ISM2010 | VirtualService $ns/$split in cluster1 | $gone", Other, "cluster1 IST0101 VirtualService $ns/$split: spec.http[3].route[0].destination.host"),
-        new("$caller", "$split/aborted", "ISM2026 | VirtualService $ns/$split in cluster1 | 503", Meant, Meant),
-        new("$caller", "$split/sometimes", "ISM2026 | VirtualService $ns/$split in cluster1 | 70 %", Meant, Meant) { IsSeenOnlyByCall = true },
+        new("$caller", "$split/aborted", "ISM2026 | VirtualService $ns/$split in cluster1 | 503", Meant, "cluster1 ISM1427 VirtualService $ns/$split: spec.http[4].fault"),
+        new("$caller", "$split/sometimes", "ISM2026 | VirtualService $ns/$split in cluster1 | 70 %", Meant, "cluster1 ISM1427 VirtualService $ns/$split: spec.http[5].fault") { IsSeenOnlyByCall = true },
         new("$caller", "$split/other", "ISM2024 | VirtualService $ns/$split in cluster1 | /other", Meant, Meant),
         new("$caller", "$twice/hello", "ISM2024 | VirtualService $ns/$twice in cluster1 | VirtualService $ns/$twice-b is for the same host", Other, "cluster1 IST0109 VirtualService $ns/$twice: spec.hosts"),
         new("$caller", "$short/hello", "ISM2010 | VirtualService $other/$short in cluster1 | routes to $both.$other.svc.cluster.local", Other, "cluster1 IST0101 VirtualService $other/$short: spec.http[0].route[0].destination.host"),
         new("$caller", "$late/delay/2", "ISM2088 | VirtualService $ns/$late in cluster1 | gives up after 0.2 s", Call, Call) { IsSeenOnlyByCall = true },
-        new("$caller", "$late/status/200", "ISM2087 | VirtualService $ns/$late in cluster1 | a delay of 20 s for 100 %", Meant, Meant) { IsSeenOnlyByCall = true },
+        new("$caller", "$late/status/200", "ISM2087 | VirtualService $ns/$late in cluster1 | a delay of 20 s for 100 %", Meant, "cluster1 ISM1427 VirtualService $ns/$late: spec.http[0].fault") { IsSeenOnlyByCall = true },
 
         // What callers may see and reach
         new("$caller", "$secret.$other/", "ISM2012 | Service $other/$secret in cluster2 | namespace $ns", Meant, Meant),

@@ -19,6 +19,10 @@ public sealed partial class ReportTests(LoopbackMeshRig mesh, FaultyServices ser
         "cluster1 ISM1417 Service $ns/$adrift: spec.selector", // a typo
         "cluster1 ISM1419 ServiceEntry $other/$shadow: spec.hosts[0]", // the host of a Service
         "cluster1 ISM1420 Service $ns/$misnamed: spec.ports[0].targetPort", // no container has that port
+        "cluster1 ISM1427 VirtualService $ns/$late: spec.http[0].fault", // a delay
+        "cluster1 ISM1427 VirtualService $ns/$late: spec.http[1].fault",
+        "cluster1 ISM1427 VirtualService $ns/$split: spec.http[4].fault", // an abort
+        "cluster1 ISM1427 VirtualService $ns/$split: spec.http[5].fault",
         "cluster1 IST0101 DestinationRule $ns/$hostless: spec.host", // no such host
         "cluster1 IST0101 Gateway $ns/$nobody: spec.selector", // no gateway has these labels
         "cluster1 IST0101 Gateway istio-system/$uncertain: spec.servers[0].tls.credentialName", // no such Secret

@@ -69,6 +69,7 @@ public sealed class TraceTests(LoopbackMeshRig mesh, FaultyServices services)
         await WarnedAsync("$torn/hello", "ISM2051 Pod $ns/$faraway");
         await WarnedAsync("$halved.$half/hello", "ISM2051 Pod $half/$halved");
         await WarnedAsync("$crashing/hello", "ISM2047 Pod $ns/$crashing");
+        await WarnedAsync("$late/headers", "VirtualService $ns/$late in cluster1 delays 100 % of the calls by 0.3 s.");
         // Half of the endpoints are those of the ServiceEntry: calls are retried at the others.
         await WarnedAsync("$shadowed/hello", "ISM2018 ServiceEntry $other/$shadow in cluster1");
     }

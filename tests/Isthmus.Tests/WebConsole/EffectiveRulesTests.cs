@@ -12,13 +12,14 @@ public sealed class EffectiveRulesTests
 
     private static IReadOnlyList<RuleRow> Rows(string cluster, params string[] objects) => EffectiveRules.Of(cluster, objects.Select(text => (JsonObject)YamlText.ParseAll(text, "test")[0]), Orders);
 
-    private static string Object(string kind, string spec, string name = "one", string ns = "shop") => $"{{kind: {kind}, metadata: {{name: {name}, namespace: {ns}, uid: u}}, spec: {spec}, status: {{}}}}";
+    private static string Object(string kind, string spec, string name = "one", string ns = "shop") => $"{{apiVersion: {(kind.EndsWith("Rule", StringComparison.Ordinal) || kind.EndsWith("Service", StringComparison.Ordinal) ? "networking" : "security")}.istio.io/v1beta1, kind: {kind}, metadata: {{name: {name}, namespace: {ns}, uid: u}}, spec: {spec}, status: {{}}}}";
 
     [Theory]
     [InlineData("VirtualService", "{hosts: [orders], http: []}", "shop", "routes calls of the service")]
     [InlineData("VirtualService", "{hosts: [orders.shop.svc.cluster.local], gateways: [edge, mesh]}", "other", "routes calls of the service, through edge")]
     [InlineData("VirtualService", "{hosts: [orders]}", "other", "")]
     [InlineData("VirtualService", "{hosts: [api.example.com], http: [{route: [{destination: {host: orders.shop.svc.cluster.local}}]}]}", "edge", "routes calls of api.example.com to it")]
+    [InlineData("VirtualService", "{hosts: [orders], http: [{fault: {delay: {fixedDelay: 3s, percentage: {value: 100}}}, route: [{destination: {host: orders}}]}]}", "shop", "routes calls of the service; delays 100 % of them by 3 s")]
     [InlineData("DestinationRule", "{host: '*.shop.svc.cluster.local', trafficPolicy: {tls: {mode: DISABLE}, connectionPool: {}}}", "shop", "sets tls DISABLE, connectionPool")]
     [InlineData("DestinationRule", "{host: buyer}", "shop", "")]
     [InlineData("PeerAuthentication", "{mtls: {mode: STRICT}}", "istio-system", "mutual TLS STRICT, for the mesh")]
@@ -33,7 +34,7 @@ public sealed class EffectiveRulesTests
     {
         var rows = EffectiveRules.Mark(
         [
-            .. Rows("c1", Object("VirtualService", "{hosts: [orders]}"), Object("VirtualService", "{hosts: [orders.shop]}", "two"), Object("PeerAuthentication", "{mtls: {mode: STRICT}}", "all", "istio-system"), Object("PeerAuthentication", "{mtls: {mode: DISABLE}}", "own"),
+            .. Rows("c1", Object("VirtualService", "{hosts: [orders]}"), Object("VirtualService", "{hosts: [orders.shop], http: [{fault: {abort: {httpStatus: 500, percentage: {value: 10}}}, route: [{destination: {host: orders}}]}]}", "two"), Object("PeerAuthentication", "{mtls: {mode: STRICT}}", "all", "istio-system"), Object("PeerAuthentication", "{mtls: {mode: DISABLE}}", "own"),
                 Object("DestinationRule", "{host: orders}")),
             .. Rows("c2", Object("DestinationRule", "{host: orders, trafficPolicy: {tls: {mode: DISABLE}}}")),
         ]);

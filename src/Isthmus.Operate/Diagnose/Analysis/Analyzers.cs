@@ -16,6 +16,7 @@ public static class Analyzers
         VirtualServiceSubsets.Analyzer,
         MeshHostConflicts.Analyzer,
         UnreachableRoutes.Analyzer,
+        InjectedFaults.Analyzer,
         DestinationRuleHosts.Analyzer,
         SubsetPods.Analyzer,
         RuleConflicts.Analyzer,

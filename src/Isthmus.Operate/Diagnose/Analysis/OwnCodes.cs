@@ -91,6 +91,9 @@ public static class OwnCodes
     public static readonly AnalysisCode NetworkPolicyCutsMesh = new("ISM1426", "NetworkPolicyCutsMesh", Severity.Warning,
         "A NetworkPolicy keeps proxies from their control plane (port 15012), or other networks from a gateway (15443). Where it is enforced, new Pods get no configuration, or calls from other networks fail.", "Allow these ports.");
 
+    public static readonly AnalysisCode FaultInjected = new("ISM1427", "FaultInjected", Severity.Info,
+        "A VirtualService delays or aborts calls on purpose (`fault`). Callers see a slow or broken service.", "Remove the fault, unless it is meant.");
+
     public static readonly AnalysisCode RootNotInForce = new("ISM1451", "RootNotInForce", Severity.Error,
         "The Secret cacerts holds another root than the one that the control plane uses.", "Compare the roots of all clusters first; then restart the control plane, or replace the Secret.");
 

@@ -66,7 +66,7 @@ internal sealed class CallBlame(TracedCall traced, CallTrace trace, MadeCall cal
     /// <summary>The connection was made, and its other end does not do TLS.</summary>
     private Problem? NotTls()
     {
-        if (!call.IsTlsRefused || call.Flags is not ("" or "-")) return null;
+        if (!call.IsTlsRefused || MadeCall.Failures(call.Flags).Count > 0) return null;
         if (Port() is not { } port || !port.Protocol.IsTls() || _facts.Target.Scheme == "https")
             return Faults.Of("ISM2078", Where(), "", $"accepts the connection, but does not answer with TLS: {call.Detail}", $"if it speaks plain HTTP, call http://{_facts.Target.Host}:{traced.Port}");
         return Faults.Of("ISM2078", port.Object, port.Field, $"declares {port.Protocol.ToString().ToUpperInvariant()}, but what listens there does not answer with TLS: {call.Detail}",
@@ -106,7 +106,7 @@ internal sealed class CallBlame(TracedCall traced, CallTrace trace, MadeCall cal
 
     private Problem? AtGateway()
     {
-        if (call.Status >= 500 && call.Flags is "-" or "") return Faults.Of("ISM2073", Where(), "", $"responded with status {call.Status}", "check the application there");
+        if (call.Status >= 500 && MadeCall.Failures(call.Flags).Count == 0) return Faults.Of("ISM2073", Where(), "", $"responded with status {call.Status}", "check the application there");
         return _facts.Sightings.All.FirstOrDefault(sighting => !sighting.IsRequest && sighting.Flags is not "-") is { } gateway
             ? Faults.Of("ISM2075", gateway.Proxy.ToString(), "", $"could not reach {gateway.Upstream}: {Told(gateway)}", "check the Pod there, and the network in between") : null;
     }
@@ -115,7 +115,7 @@ internal sealed class CallBlame(TracedCall traced, CallTrace trace, MadeCall cal
     {
         var said = $"{call.Flags} {call.Detail}".Trim();
         // Nothing was found that explains it for certain, but what was found comes before all guesses.
-        if (trace.Hops.FirstOrDefault(hop => hop is { Status: HopStatus.Warning, Problem: not null } && hop.Name != CapacityStep.Hop && (hop.Way == 0 || trace.Ways[hop.Way - 1].Title == Way()?.Title)) is { Problem: { } found })
+        if (trace.Hops.FirstOrDefault(hop => hop is { Status: HopStatus.Warning, Problem: not null } && hop.Name != CapacityStep.Hop && hop.Problem.Code != OutboundStep.Delayed && (hop.Way == 0 || trace.Ways[hop.Way - 1].Title == Way()?.Title)) is { Problem: { } found })
             return Faults.Of("ISM2076", found.Object, found.Path, $"{_facts.Client} did not get through ({said}), and this may be why: {found.Message} ({found.Code})", found.Remedy);
         if (call.IsOutOfTime)
         {

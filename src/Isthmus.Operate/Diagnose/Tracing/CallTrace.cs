@@ -45,6 +45,10 @@ public sealed record MadeCall(string What, bool Answered, int Status, double Mil
     /// nothing.</summary>
     public bool IsTlsRefused { get; init; }
 
+    /// <summary>The response flags that say how a call failed. Two say nothing of it: <c>-</c>, and <c>DI</c>, by which a call was
+    /// delayed on purpose.</summary>
+    internal static IReadOnlyList<string> Failures(string flags) => [.. flags.Split(',').Where(flag => flag is not ("" or "-" or "DI"))];
+
     /// <summary>Whether the caller's proxy gave the call one of Envoy's response flags.</summary>
     public bool HasFlag(string flag) => Flags.Split(',').Contains(flag);
 }

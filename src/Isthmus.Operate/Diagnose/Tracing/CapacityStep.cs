@@ -21,8 +21,7 @@ internal sealed class CapacityStep(TraceFacts facts, TraceRecord record, Causes 
         if (host is not { Services.Count: > 0, Entries.Count: 0 }) return;
         causes.Needs.NeedPods(host.Namespace);
         var wanted = WantedBy(host, subset);
-        var services = host.Services.Where(service => service.Cluster == facts.Home || IsShared(host, service)).ToList();
-        foreach (var service in services)
+        foreach (var service in Parts(host))
         {
             if (service.Port(port) is null)
             {
@@ -33,6 +32,17 @@ internal sealed class CapacityStep(TraceFacts facts, TraceRecord record, Causes 
             if (cluster.Config.Kind == ClusterKind.Eds && Unused(host, service, port, subset, wanted, candidates) is { } unused) Report(unused);
         }
     }
+
+    /// <summary>How many Pods of the service are not ready, beside the endpoints that the proxy has.</summary>
+    public int NotReady(MeshHost? host, string subset, IReadOnlyList<EndpointCandidate> candidates)
+    {
+        if (host is not { Services.Count: > 0, Entries.Count: 0 }) return 0;
+        var wanted = WantedBy(host, subset);
+        return Parts(host).Sum(service => service.Pods.Count(pod => pod is { Status: { IsReady: false, Phase: not ("Succeeded" or "Failed") }, Metadata.DeletionTimestamp: null } && wanted(pod) && candidates.All(candidate => candidate.Pod?.Pod != pod)));
+    }
+
+    /// <summary>The Service in the clusters whose Pods the caller may use.</summary>
+    private List<ClusterService> Parts(MeshHost host) => [.. host.Services.Where(service => service.Cluster == facts.Home || IsShared(host, service))];
 
     /// <summary>For a caller without a proxy: only its own cluster's Service counts.</summary>
     public void WalkPlain(ClusterService service)

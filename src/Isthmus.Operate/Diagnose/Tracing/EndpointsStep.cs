@@ -23,7 +23,9 @@ internal sealed class EndpointsStep(TraceFacts facts, TraceRecord record, Causes
             record.Fail("endpoints", "none", causes.Endpoints.NoEndpoints(host, int.TryParse(port, out var number) ? number : call.Port, subset == "-" ? "" : subset, config.Name));
             return;
         }
-        var summary = $"{usable.Count} of {candidates.Count} are usable";
+        var capacity = new CapacityStep(facts, record, causes);
+        var others = capacity.NotReady(host, subset == "-" ? "" : subset, candidates);
+        var summary = $"{usable.Count} of {candidates.Count} are usable{(others > 0 ? $"; {others} more Pod{(others == 1 ? " is" : "s are")} not ready" : "")}";
         if (usable.Count == 0)
         {
             var at = record.Count;
@@ -42,7 +44,7 @@ internal sealed class EndpointsStep(TraceFacts facts, TraceRecord record, Causes
                 "check the Pods or the gateway at these addresses"), CandidateFinder.Addresses(candidates));
         }
         else record.Ok("endpoints", summary, CandidateFinder.Addresses(candidates));
-        new CapacityStep(facts, record, causes).Walk(facts.Host(fqdn), int.TryParse(port, out var called) ? called : call.Port, subset == "-" ? "" : subset, cluster, candidates);
+        capacity.Walk(facts.Host(fqdn), int.TryParse(port, out var called) ? called : call.Port, subset == "-" ? "" : subset, cluster, candidates);
         ways.Walk(outbound, cluster, candidates, percent);
     }
 

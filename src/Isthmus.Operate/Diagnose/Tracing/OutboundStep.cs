@@ -1,6 +1,8 @@
 using System.Globalization;
+using Isthmus.Core.Problems;
 using Isthmus.Mesh.Generate;
 using Isthmus.Proxy.Http;
+using Isthmus.Proxy.Matching;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Tls;
 
@@ -11,6 +13,9 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, Causes 
 {
     /// <summary>The code of injected aborts, also of those that hit only a share of the requests.</summary>
     public const string PartialAbort = "ISM2026";
+
+    /// <summary>The code of injected delays: calls get through, and take longer.</summary>
+    public const string Delayed = "ISM2092";
 
     public void Walk(ProxyView view)
     {
@@ -107,21 +112,16 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, Causes 
                 return;
         }
         var act = (ForwardAct)route.Act;
-        if ((route.Fault ?? http.Fault) is { AbortStatus: >= 500, AbortShare.PerMillion: > 0 } fault && fault.Headers.All(header => header.IsMatch(call.Request(), "http")))
+        var fault = (route.Fault ?? http.Fault) is { } injected && injected.Headers.All(header => header.IsMatch(call.Request(), "http")) ? injected : null;
+        (string, string)[] details = [(CallBlame.RuleFact, rule), (CallBlame.TimeoutFact, act.Timeout > TimeSpan.Zero ? act.Timeout.ToString("g", CultureInfo.InvariantCulture) : ""),
+            ("retries", act.Retry is { } retry ? $"{retry.Retries} more" : ""), (CallBlame.DelayFact, DelayOf(fault))];
+        if (fault?.AbortShare.PerMillion >= 1_000_000)
         {
-            var problem = Faults.Of(PartialAbort, owner, "spec.http[*].fault.abort", $"injects status {fault.AbortStatus} into {fault.AbortShare.PerMillion / 10000.0:0.##} % of the requests", "remove the fault");
-            if (fault.AbortShare.PerMillion >= 1_000_000)
-            {
-                record.Fail("route", summary, problem, ("virtual service", rule));
-                return;
-            }
-            record.Warn("route", summary, problem, ("virtual service", rule));
+            record.Fail("route", summary, Injected(fault, owner)!, details);
+            return;
         }
-        else
-        {
-            record.Ok("route", summary, (CallBlame.RuleFact, rule), (CallBlame.TimeoutFact, act.Timeout > TimeSpan.Zero ? act.Timeout.ToString("g", CultureInfo.InvariantCulture) : ""),
-                ("retries", act.Retry is { } retry ? $"{retry.Retries} more" : ""), (CallBlame.DelayFact, DelayOf(route.Fault ?? http.Fault)));
-        }
+        if (Injected(fault, owner) is { } problem) record.Warn("route", summary, problem, details);
+        else record.Ok("route", summary, details);
         WalkTargets(new(view, [.. act.Targets.Select(target => (target.Cluster, target.Weight))], rule, http.AlpnOverride, true) { IsHttp2 = call.Kind == CallKinds.Grpc });
     }
 
@@ -131,9 +131,22 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, Causes 
 
     private static bool IsByClaims(VirtualHostSnapshot host) => host.Routes.Any(route => route.Metadata.Count > 0);
 
+    /// <summary>What a fault does to the call; null when it does nothing.</summary>
+    private static Problem? Injected(FaultSettings? fault, string owner)
+    {
+        var later = DelayOf(fault) is { Length: > 0 } delay ? $", and a delay of {delay}" : "";
+        return fault is { AbortShare.PerMillion: > 0 }
+            ? Faults.Of(PartialAbort, owner, "spec.http[*].fault.abort", $"injects {(fault.GrpcStatus is { } grpc ? $"grpc-status {grpc}" : $"status {fault.AbortStatus}")} into {Share(fault.AbortShare)} of the requests{later}", "remove the fault")
+            : fault is { DelayShare.PerMillion: > 0 } && fault.Delay > TimeSpan.Zero
+            ? Faults.Of(Delayed, owner, "spec.http[*].fault.delay", $"delays {Share(fault.DelayShare)} of the calls by {Length(fault.Delay)}", "remove the fault, unless it is meant") : null;
+    }
+
     /// <summary>How long a fault delays the call; empty when none does.</summary>
-    private string DelayOf(FaultSettings? fault) => fault is { DelayShare.PerMillion: > 0 } && fault.Delay > TimeSpan.Zero && fault.Headers.All(header => header.IsMatch(call.Request(), "http"))
-        ? string.Create(CultureInfo.InvariantCulture, $"{fault.Delay.TotalSeconds:0.###} s for {fault.DelayShare.PerMillion / 10000.0:0.##} % of the requests") : "";
+    private static string DelayOf(FaultSettings? fault) => fault is { DelayShare.PerMillion: > 0 } && fault.Delay > TimeSpan.Zero ? $"{Length(fault.Delay)} for {Share(fault.DelayShare)} of the requests" : "";
+
+    private static string Share(Fraction share) => string.Create(CultureInfo.InvariantCulture, $"{share.PerMillion / 10000.0:0.##} %");
+
+    private static string Length(TimeSpan delay) => string.Create(CultureInfo.InvariantCulture, $"{delay.TotalSeconds:0.###} s");
 
     private void WalkTargets(OutboundChoice outbound)
     {

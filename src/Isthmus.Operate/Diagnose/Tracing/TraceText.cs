@@ -102,7 +102,7 @@ public static class TraceText
         {
             var mark = !verdict.Succeeds ? "✘" : verdict.Warnings > 0 ? "!" : "✔";
             var said = verdict.Call is { } call ? FormattableString.Invariant($"{CallJudgement.Said(call)} in {call.Milliseconds:0.#} ms") : verdict.Succeeds ? "the call would get through" : "";
-            var why = verdict.Hop.Length == 0 ? "" : $"{(said.Length > 0 ? "; " : "")}fails at: {verdict.Hop}{(verdict.Problem is { } problem ? $", {problem.Object}: {problem.Message} ({problem.Code})" : "")}";
+            var why = verdict.Hop.Length == 0 ? "" : $"{(said.Length > 0 ? "; " : "")}fails at: {Place(verdict.Hop)}{(verdict.Problem is { } problem ? $", {problem.Object}: {problem.Message} ({problem.Code})" : "")}";
             text.Append(CultureInfo.InvariantCulture, $"  {mark} {verdict.Address.PadRight(width)}{said}{why}\n");
         }
         if (trace.Unfollowed > 0) text.Append(CultureInfo.InvariantCulture, $"  ? {trace.Unfollowed} more: not followed\n");
@@ -116,17 +116,22 @@ public static class TraceText
             var unknown = trace.Call is null ? trace.Hops.Count(hop => hop is { Status: HopStatus.Unknown, Name: not "call" }) : 0;
             text.Append(unknown > 0 ? $"? The configuration shows no failure, but {unknown} hop{(unknown == 1 ? " is" : "s are")} not known: see above."
                 : trace.Call is null ? "✔ The call would get through; it was not made." : "✔ The call gets through.");
+            // A delay is what the caller notices, so it belongs to the verdict.
+            foreach (var delay in trace.Hops.Select(hop => hop.Problem).Where(problem => problem?.Code == OutboundStep.Delayed)) text.Append(CultureInfo.InvariantCulture, $" {delay!.Object} {delay.Message}.");
             var warnings = trace.Hops.Count(hop => hop.Status == HopStatus.Warning);
             text.Append(warnings == 0 ? "\n" : string.Create(CultureInfo.InvariantCulture, $" {warnings} warning{(warnings == 1 ? "" : "s")}: see above.\n"));
             return;
         }
-        text.Append(CultureInfo.InvariantCulture, $"✘ The call fails at: {failure.Name}{(failure.Way > 0 ? $", {trace.Ways[failure.Way - 1].Title}" : "")}{(trace.Addresses.IsEmpty ? "" : $" ({trace.Addresses.Count(verdict => !verdict.Succeeds)} of {trace.Addresses.Count} addresses)")}\n");
+        text.Append(CultureInfo.InvariantCulture, $"✘ The call fails at: {Place(failure.Name)}{(failure.Way > 0 ? $", {trace.Ways[failure.Way - 1].Title}" : "")}{(trace.Addresses.IsEmpty ? "" : $" ({trace.Addresses.Count(verdict => !verdict.Succeeds)} of {trace.Addresses.Count} addresses)")}\n");
         if (failure.Problem is not { } problem) return;
         text.Append(CultureInfo.InvariantCulture, $"  object  {problem.Object}\n");
         if (problem.Path.Length > 0) text.Append(CultureInfo.InvariantCulture, $"  field   {problem.Path}\n");
         text.Append(CultureInfo.InvariantCulture, $"  cause   {problem.Message} ({problem.Code})\n");
         if (problem.Remedy.Length > 0) text.Append(CultureInfo.InvariantCulture, $"  remedy  {problem.Remedy}\n");
     }
+
+    /// <summary>What the proxy calls a cluster is none of Kubernetes.</summary>
+    private static string Place(string hop) => hop == "cluster" ? "Envoy cluster" : hop;
 
     private static void Recent(StringBuilder text, CallTrace trace)
     {

@@ -46,6 +46,15 @@ public sealed class TraceCapacityTests
     }
 
     [Fact]
+    public void Endpoints_that_are_all_usable_are_not_all_Pods_of_the_service()
+    {
+        var scenario = new TraceScenario { Call = new("GET /", true, 200, 3, "10.1.0.5:8080", "-", "", []) };
+        Inject(scenario, "crash loop");
+        Assert.Equal("1 of 1 are usable; 1 more Pod is not ready", Assert.Single(scenario.Walk().Hops, hop => hop.Name == "endpoints").Summary);
+        Assert.Equal("2 of 2 are usable", Assert.Single(new TraceScenario().Walk().Hops, hop => hop.Name == "endpoints").Summary);
+    }
+
+    [Fact]
     public void A_lost_part_is_not_the_cause_of_a_call_that_fails_elsewhere()
     {
         var scenario = new TraceScenario();

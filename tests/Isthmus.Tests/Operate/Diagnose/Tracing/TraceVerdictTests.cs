@@ -1,3 +1,6 @@
+using System.Net;
+using System.Text.Json.Nodes;
+using Isthmus.Core.Problems;
 using Isthmus.Operate.Diagnose.Tracing;
 using Xunit;
 
@@ -13,6 +16,7 @@ public sealed class TraceVerdictTests
     public static TheoryData<string, string, string, string> Faults => new()
     {
         { "half of the requests aborted", "ISM2026", "VirtualService shop/orders in c1", "50 %" },
+        { "all requests aborted with a status below 500", "ISM2026", "VirtualService shop/orders in c1", "injects status 404 into 100 % of the requests, and a delay of 0.2 s for 10 % of the requests" },
         { "slow application", "ISM2077", "Pod shop/orders-a in c1", "limit of the trace, not of the mesh" },
         { "slow, and nobody saw it", "ISM2077", "c1, n1: Pod shop/orders-a at 10.1.0.5:8080", "limit of the trace" },
         { "out of time, and nothing seen", "ISM2077", "c1, n1: Pod shop/orders-a at 10.1.0.5:8080", "either the application needs longer, or packets do not arrive" },
@@ -37,14 +41,57 @@ public sealed class TraceVerdictTests
         if (code != "ISM2076") Assert.DoesNotContain("firewall", problem.Remedy, StringComparison.Ordinal);
     }
 
+    /// <summary>A response with the flag DI is the application's: the delay was before it.</summary>
+    [Theory]
+    [InlineData(true, "✔ The call gets through. ")]
+    [InlineData(false, "✔ The call would get through; it was not made. ")]
+    public void A_delayed_call_gets_through_and_the_verdict_names_the_delay(bool isMade, string verdict)
+    {
+        var scenario = new TraceScenario();
+        scenario.Client = WithFault(scenario.Client, """ "delay": {"fixed_delay": "3s", "percentage": {"numerator": 100}} """);
+        if (isMade) scenario.Call = CallReading.Read(Wanted, JsonNode.Parse($$"""{"status": 200, "took_ms": 3005, "seen": {"flags": "DI", "details": "via_upstream", "upstream": "{{Callee}}"} }""")!, []);
+        var trace = scenario.Walk();
+        Assert.Null(trace.Failure);
+        Assert.Contains(trace.Hops, hop => hop is { Name: "route", Status: HopStatus.Warning, Problem: { Code: "ISM2092", Severity: Severity.Warning } });
+        Assert.Contains($"{verdict}VirtualService shop/orders in c1 delays 100 % of the calls by 3 s. 1 warning: see above.", TraceText.Write(trace, details: false), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("DI", 200, true)]
+    [InlineData("DI", 503, true)]
+    [InlineData("-", 200, true)]
+    [InlineData("", 404, true)]
+    [InlineData("DI,UT", 504, false)]
+    [InlineData("DI,FI", 503, false)]
+    [InlineData("FI", 200, false)]
+    public void Only_flags_of_failures_say_that_a_call_was_not_answered(string flags, int status, bool isAnswered) =>
+        Assert.Equal(isAnswered, CallReading.Read(Wanted, JsonNode.Parse($$"""{"status": {{status}}, "seen": {"flags": "{{flags}}"} }""")!, []).Answered);
+
+    [Fact]
+    public void The_verdict_tells_clusters_of_Envoy_from_those_of_Kubernetes() =>
+        Assert.Contains("✘ The call fails at: Envoy cluster\n", TraceText.Write(new("a.shop", "c1", "b", [new("cluster", 0, HopStatus.Failed, "does not exist", [])], [], null), details: false), StringComparison.Ordinal);
+
+    private static WantedCall Wanted => new(IPEndPoint.Parse(Callee), "http", "orders", "/", "GET", SentRequest.Plain);
+
+    private static string WithFault(string client, string fault) => client.Replace("\"http_filters\": [",
+        $$"""
+        "http_filters": [{"name": "envoy.filters.http.fault", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault", {{fault}} } },
+        """, StringComparison.Ordinal);
+
     private static string Inject(TraceScenario s, string fault)
     {
         Sighting Seen(string flags, string failure = "", string details = "") => new(new("c1", "shop", "orders-a"), true, 2, null, 503, flags, details, failure, Callee, "", "", "");
         switch (fault)
         {
             case "half of the requests aborted":
-                s.Client = s.Client.Replace("\"http_filters\": [", "\"http_filters\": [{\"name\": \"envoy.filters.http.fault\", \"typed_config\": {\"@type\": \"type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault\", \"abort\": {\"http_status\": 503, \"percentage\": {\"numerator\": 50}}}}, ", StringComparison.Ordinal);
+                s.Client = WithFault(s.Client, """ "abort": {"http_status": 503, "percentage": {"numerator": 50}} """);
                 s.Call = new("GET /", false, 503, 1, "", "FI", "fault_filter_abort", []);
+                break;
+            case "all requests aborted with a status below 500":
+                s.Client = WithFault(s.Client, """
+                    "abort": {"http_status": 404, "percentage": {"numerator": 100}}, "delay": {"fixed_delay": "0.2s", "percentage": {"numerator": 10}}
+                    """);
+                s.Call = new("GET /", false, 404, 1, "", "FI", "fault_filter_abort", []);
                 break;
             case "slow application":
                 s.Call = new("GET /", false, 0, 5000, Callee, "DC", "no answer within 5 s", []) { IsOutOfTime = true };

@@ -236,7 +236,7 @@ internal sealed class MeshMetrics(ProxyIdentity identity, HistogramBuckets? buck
             ? told with { Principal = peerText }
             : FromEndpoint(key.Endpoint, peerText);
         var (source, destination) = isInbound ? (peer, own) : (own, peer);
-        var service = key.Cluster?.Config.Service ?? ServiceName.None;
+        var service = key.Cluster?.Config.Service ?? Named(key.ClusterName);
         var host = service.Host.Length > 0 ? service.Host : key.ClusterName is "PassthroughCluster" or "BlackHoleCluster" ? key.ClusterName
             : key.ClusterName.StartsWith("InboundPassthroughCluster", StringComparison.Ordinal) ? key.ClusterName : Unknown;
         var pairs = new List<KeyValuePair<string, string>>
@@ -263,6 +263,11 @@ internal sealed class MeshMetrics(ProxyIdentity identity, HistogramBuckets? buck
         pairs.Add(new("connection_security_policy", isInbound ? r.DownstreamPeer is { Sha256.Length: > 0 } ? "mutual_tls" : "none" : Unknown));
         return new(pairs);
     }
+
+    /// <summary>The service of a cluster that the proxy does not have, such as that of a subset that no DestinationRule defines: calls that
+    /// fail for it are calls of the service.</summary>
+    private static ServiceName Named(string cluster) => cluster.Split('|') is not ["outbound", _, _, { Length: > 0 } host] ? ServiceName.None
+        : host.Split('.') is [var name, var ns, "svc", ..] ? new(host, name, ns) : new(host, host, "");
 
     private string OwnPrincipal => identity.ServiceAccount.Length == 0 ? "" : new SpiffeId(identity.TrustDomain, identity.Namespace, identity.ServiceAccount).ToString();
 

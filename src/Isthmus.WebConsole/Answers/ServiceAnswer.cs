@@ -12,6 +12,9 @@ namespace Isthmus.WebConsole.Answers;
 /// <summary>Reads what is known of one service: its endpoints everywhere, and the rules for calls of it.</summary>
 internal sealed class ServiceAnswer(MeshStateReader reader, string istioNamespace, TimeProvider time)
 {
+    /// <summary>The codes of what is wrong with clusters, and between them; and the one of them that is about a VirtualService.</summary>
+    private const string MeshCodes = "ISM10", OfRoutes = "ISM1031";
+
     /// <exception cref="ProblemException">No cluster has the Service.</exception>
     public async Task<ServicePage> ReadAsync(MeshState mesh, IReadOnlyList<ProblemRow> problems, string ns, string name, CancellationToken stop)
     {
@@ -27,11 +30,21 @@ internal sealed class ServiceAnswer(MeshStateReader reader, string istioNamespac
                 string.Join(", ", place.Service.Spec.Selector.Select(pair => $"{pair.Key}={pair.Value}"))))],
             [.. places.SelectMany(place => Endpoints(place.Cluster, place.Service, [.. asked.Zip(known, (cluster, answer) => (cluster.Context, answer))]))],
             [.. asked.Select(cluster => cluster.Context)], EffectiveRules.Mark([.. rules.SelectMany(one => one.Rules)]),
-            [.. problems.Where(row => row.Problem.Object.Contains($" {ns}/{name}", StringComparison.Ordinal) || row.Problem.Message.Contains($"{ns}/{name}", StringComparison.Ordinal) || row.Problem.Message.Contains($"{name}.{ns}", StringComparison.Ordinal))])
+            [.. problems.Where(row => Names(row, ns, name))])
         {
+            Around = Around(problems, [.. places.SelectMany(place => (string[])[place.Cluster.Context, place.Cluster.Name]).Distinct()], ns, name),
             Withheld = [.. rules.SelectMany(one => one.Withheld)],
         };
     }
+
+    private static bool Names(ProblemRow row, string ns, string name) =>
+        row.Problem.Object.Contains($" {ns}/{name}", StringComparison.Ordinal) || row.Problem.Message.Contains($"{ns}/{name}", StringComparison.Ordinal) || row.Problem.Message.Contains($"{name}.{ns}", StringComparison.Ordinal);
+
+    /// <summary>What is wrong with the mesh in the clusters that have the service, such as a gateway or a remote secret that is missing: it stops the
+    /// calls of every service. Problems of other services are left out.</summary>
+    internal static IReadOnlyList<ProblemRow> Around(IReadOnlyList<ProblemRow> problems, IReadOnlyCollection<string> clusters, string ns, string name) =>
+        [.. problems.Where(row => row.FoundBy == "verify" && row.Problem.Severity > Severity.Info && row.Problem.Code.StartsWith(MeshCodes, StringComparison.Ordinal) && row.Problem.Code != OfRoutes && !Names(row, ns, name)
+            && (clusters.Contains(row.Cluster) || clusters.Any(cluster => row.Problem.Message.Contains(cluster, StringComparison.Ordinal))))];
 
     private static IEnumerable<EndpointRow> Endpoints(ClusterState cluster, Service service, IReadOnlyList<(string Context, EndpointKnowledge? Known)> asked)
     {

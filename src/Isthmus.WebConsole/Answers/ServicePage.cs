@@ -7,6 +7,9 @@ namespace Isthmus.WebConsole.Answers;
 internal sealed record ServicePage(
     string Namespace, string Name, IReadOnlyList<ServicePlace> Places, IReadOnlyList<EndpointRow> Endpoints, IReadOnlyList<string> Knowing, IReadOnlyList<RuleRow> Rules, IReadOnlyList<ProblemRow> Problems)
 {
+    /// <summary>Problems of its clusters as a whole, which may stop its calls.</summary>
+    public IReadOnlyList<ProblemRow> Around { get; init; } = [];
+
     /// <summary>Kinds of rules that the user may not read.</summary>
     public IReadOnlyList<string> Withheld { get; init; } = [];
 }

@@ -77,13 +77,23 @@ internal sealed class FlowBuilder
 
     private string Destination(Call call, Dictionary<string, ServiceNode> callers)
     {
-        var (name, ns, cluster) = call.Destination;
+        var (name, ns, cluster) = Named(call);
         var context = Context(cluster.Length > 0 ? cluster : call.Source.Cluster);
         var id = TopologyBuilder.IdOf(context, ns, name);
         if (_services.Contains(id)) return id;
         // A call that found no endpoint names no cluster: the service may be defined only elsewhere.
         var elsewhere = cluster.Length > 0 ? null : _mesh.Clusters.Select(other => TopologyBuilder.IdOf(other.Context, ns, name)).FirstOrDefault(_services.Contains);
         return elsewhere ?? Extra(callers, context, ns, name, "outside");
+    }
+
+    /// <summary>Envoy names the host of a request that has no cluster: a short name means the namespace of the caller.</summary>
+    private Party Named(Call call)
+    {
+        if (call.Destination is not { Namespace.Length: 0 } to) return call.Destination;
+        var parts = to.Name.Split(':')[0].Split('.');
+        if (parts.Length > 2 && parts[2] != "svc") return to;
+        var (name, ns) = (parts[0], parts.Length > 1 ? parts[1] : call.Source.Namespace);
+        return _mesh.Clusters.Any(cluster => _services.Contains(TopologyBuilder.IdOf(cluster.Context, ns, name))) ? to with { Name = name, Namespace = ns } : to;
     }
 
     private static string Extra(Dictionary<string, ServiceNode> callers, string context, string ns, string name, string kind)

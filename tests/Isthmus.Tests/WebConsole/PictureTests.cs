@@ -7,6 +7,7 @@ using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Yaml;
 using Isthmus.Operate.Diagnose;
 using Isthmus.Operate.Diagnose.Analysis;
+using Isthmus.WebConsole.Answers;
 using Isthmus.WebConsole.Picture;
 using Isthmus.WebConsole.Reading;
 using Isthmus.WebConsole.Traffic;
@@ -92,6 +93,34 @@ public sealed class PictureTests
         Assert.Equal("buyer", Assert.Single(drawn.Services).Name);
         Assert.False(Drawn.IsPart);
         Assert.Contains(TopologyBuilder.Build(new(default, [part with { IsPart = false }])).Services, service => service.Name == "gw2");
+    }
+
+    [Fact]
+    public void A_service_has_the_problems_of_its_clusters_too()
+    {
+        static ProblemRow Row(string code, string cluster, string @object, string message, string by = "verify", Severity severity = Severity.Error) => ProblemRow.Of(by, cluster, new(code, @object, "", message, "", severity));
+        ProblemRow[] rows =
+        [
+            Row("ISM1015", "context2", "cluster context2", "no Gateway exposes its services"), Row("ISM1021", "context1", "cluster context1", "does not watch context2"), Row("ISM1021", "context3", "cluster context3", "does not watch context4"),
+            Row("ISM2047", "context2", "Pod shop/sick-1 in context2", "is not ready"), Row("ISM1015", "context2", "cluster context2", "stops shop/orders"), Row("ISM1031", "context2", "VirtualService shop/other", "refers to a Gateway that does not exist"),
+            Row("IST0101", "context2", "Gateway shop/other", "selects nothing", "analyze"),
+        ];
+        Assert.Equal([rows[0], rows[1]], ServiceAnswer.Around(rows, ["context2", "c2"], "shop", "orders"));
+    }
+
+    [Theory]
+    [InlineData("orders", "shop", "context1/shop/orders")]
+    [InlineData("orders", "", "context1/shop/orders")] // Envoy has only the host of the request
+    [InlineData("orders:8080", "", "context1/shop/orders")]
+    [InlineData("orders.shop.svc.cluster.local:8080", "", "context1/shop/orders")]
+    [InlineData("sick.shop", "", "context2/shop/sick")]
+    [InlineData("api.example.com", "", "context1//api.example.com (outside)")]
+    public void Calls_that_fail_in_the_proxy_of_the_caller_are_calls_of_the_service(string name, string ns, string to)
+    {
+        var rate = new CallRate(new(new("buyer-v1", "shop", "c1"), new(name, ns, ""), true, "http"), 7, 1, 1, 2, 0) { Flags = ["NC"] };
+        var flow = Assert.Single(new FlowBuilder(Mesh, Drawn, (_, _) => null).Build([rate]).Flows);
+        Assert.Equal(("context1/shop/buyer", to, 7, 1), (flow.From, flow.To, flow.Rate, flow.Errors));
+        Assert.Equal(["NC"], flow.Flags);
     }
 
     [Fact]

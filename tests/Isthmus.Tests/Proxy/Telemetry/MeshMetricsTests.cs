@@ -38,6 +38,17 @@ public sealed class MeshMetricsTests
         Assert.Equal(("http", "200", "-", "mutual_tls"), (labels["request_protocol"], labels["response_code"], labels["response_flags"], labels["connection_security_policy"]));
     }
 
+    [Theory]
+    [InlineData("outbound|80|v9|reviews.shop.svc.cluster.local", "reviews.shop.svc.cluster.local", "reviews", "shop")]
+    [InlineData("outbound|443||api.example.com", "api.example.com", "api.example.com", "unknown")]
+    public void A_request_that_fails_for_want_of_a_cluster_is_one_of_the_service(string cluster, string host, string name, string ns)
+    {
+        _metrics.Request(Direction.Outbound, Record(record => (record.ClusterName, record.Status, record.Reason) = (cluster, 503, EndReason.ClusterNotFound)));
+        var labels = Labels(Assert.Single(_metrics.Http));
+        Assert.Equal((host, name, ns), (labels["destination_service"], labels["destination_service_name"], labels["destination_service_namespace"]));
+        Assert.Equal(("503", "NC", "unknown"), (labels["response_code"], labels["response_flags"], labels["destination_cluster"]));
+    }
+
     [Fact]
     public void Peers_that_always_say_something_new_do_not_fill_the_memory()
     {

@@ -136,6 +136,12 @@ const others = {
   async trace() {
     await open(`trace?cluster=cluster1&pod=deployment/sleep.sample&target=${encodeURIComponent(target)}`);
     await sees('✔ The call would get through');
+    await open(`trace?target=${encodeURIComponent(target)}`);
+    await page.getByRole('button', { name: 'Follow and call' }).click();
+    await shows(page.getByRole('alert'), /Name the caller/);
+    assert.equal(await page.evaluate(() => document.activeElement.name), 'pod');
+    await open(`trace?cluster=cluster1&pod=deployment/sleep.sample&target=${encodeURIComponent(target)}`);
+    await sees('✔ The call would get through');
     await page.getByRole('button', { name: 'Follow and call' }).click();
     await sees('✔ The call gets through');
     await page.getByText('Request', { exact: true }).click();
@@ -188,12 +194,13 @@ async function faults() {
     kubectl('--context=cluster1', '-n', 'sample', 'delete', 'service', service);
   }
   await open('problems');
-  await until(() => document.querySelector('.summary') && !document.querySelector('nav .count'));
+  await until(() => document.querySelector('.summary') && !document.querySelector('nav .count.error'));
   return `gateway seen after ${seen[0]}, selector after ${seen[1]}; mended after ${seconds(mended)}`;
 }
 
 async function looksBroken() {
-  await shows(page.locator('nav .count'), /1\s*error/);
+  await shows(page.locator('nav .count.error'), /1\s*error/);
+  await shows(page.locator('nav .count.warning'), /\d\s*warning/);
   await shows(page.locator('.problem').filter({ hasText: 'istio-eastwestgateway' }).first(), /\nkubectl --context=cluster2 /, 'there is no command to type');
   await shows(page.locator('.problem').filter({ hasText: service }).first(), /selector/i);
   await fits();
@@ -202,10 +209,15 @@ async function looksBroken() {
   await open('topology');
   await traffic();
   await picture('topology');
-  await page.getByLabel('Health').selectOption('troubled');
+  await shows(page.locator('.summary').first(), /1 service down/);
+  await page.getByRole('button', { name: '1 service down' }).click();
   await page.getByRole('searchbox').fill(service);
   await page.getByRole('button', { name: 'List' }).click();
   await shows(page.getByRole('table', { name: 'Services' }), new RegExp(`${service}.*\\n?.*down`));
+  await sees('No call matches the filter.');
+  // The gateway stops calls of a service whose name no problem has.
+  await open('service?namespace=sample&name=helloworld');
+  await shows(page.getByRole('list', { name: 'Problems of its clusters' }), /istio-eastwestgateway/);
   await open(`trace?cluster=cluster1&pod=deployment/sleep.sample&target=${encodeURIComponent(target)}`);
   await page.getByRole('complementary', { name: 'Details of capacity' }).getByText(/^kubectl --context=cluster2 .*scale deployment istio-eastwestgateway/).first().waitFor();
   await fits();

@@ -44,12 +44,12 @@ function App() {
   };
   const [, title, Page] = pages.find(([page]) => page === at.name);
   useEffect(() => { document.title = `${title} · Isthmus console`; }, [title]);
-  const errors = live.problems?.rows.filter(row => row.severity === 'error').length ?? 0;
+  const counts = ['error', 'warning'].map(severity => [severity, live.problems?.rows.filter(row => row.severity === severity).length ?? 0]).filter(([, count]) => count > 0);
   return <>
     <a class="skip" href="#main" onClick={e => { e.preventDefault(); heading.current.focus(); }}>Skip to the content</a>
     <header>
       <span class="brand">Isthmus</span>
-      <nav aria-label="Pages"><ul>{pages.map(([name, text]) => <li><a href={`#/${name}`} aria-current={name === at.name ? 'page' : undefined}>{text}{name === 'problems' && errors > 0 && <span class="count">{errors}<span class="hidden"> {errors === 1 ? 'error' : 'errors'}</span></span>}</a></li>)}</ul></nav>
+      <nav aria-label="Pages"><ul>{pages.map(([name, text]) => <li><a href={`#/${name}`} aria-current={name === at.name ? 'page' : undefined}>{text}{name === 'problems' && counts.map(([severity, count]) => <span class={`count ${severity}`}>{count}<span class="hidden"> {count === 1 ? severity : `${severity}s`}{' '}</span></span>)}</a></li>)}</ul></nav>
       <span class={`state ${state[0]}`} role="status">{{ live: 'live', lost: 'connection lost', refused: 'closed', opening: 'opening', login: 'not logged in' }[state[0]]}</span>
       {live.viewer && state[0] !== 'login' && <span class="viewer"><span title={`until ${new Date(live.viewer.ends).toLocaleString()}`}>{live.viewer.user || 'logged in'}</span> <button type="button" onClick={() => leave().catch(() => {})}>Log out</button></span>}
     </header>

@@ -36,6 +36,7 @@ function Service({ page }) {
       rows={page.rules.map(one => [`${one.kind} ${one.namespace}/${one.name}`, one.cluster, one.effect, one.conflict ? <Badge kind="warn">{one.conflict}</Badge> : 'none', <details><summary>YAML</summary><pre tabIndex={0}>{one.yaml}</pre></details>])} />
     <h2>Problems</h2>
     {page.problems.length === 0 ? <p class="quiet">None that name {hosts}.</p> : <ul class="problems">{page.problems.map(row => <Problem row={row} />)}</ul>}
+    {page.around.length > 0 && <><h3>Of its clusters</h3><p class="quiet">They may stop its calls, too.</p><ul class="problems" aria-label="Problems of its clusters">{page.around.map(row => <Problem row={row} />)}</ul></>}
     <p><a href={link('trace', { target: `http://${hosts}` })}>Trace a call of {hosts}</a></p>
   </>;
 }

@@ -19,7 +19,7 @@ function choose(topology, traffic, filter) {
   const filtered = filter.cluster || filter.namespace || filter.text || filter.health;
   return {
     clusters: filter.cluster ? topology.clusters.filter(one => one.context === filter.cluster || all.some(node => node.cluster === one.context && ends.has(node.id))) : topology.clusters,
-    watches: topology.watches, control: filter.control, isPart: topology.isPart,
+    counted: traffic?.flows.length ?? 0, watches: topology.watches, control: filter.control, isPart: topology.isPart,
     services: all.filter(node => chosen.has(node.id) && (node.kind === 'service' || ends.has(node.id)) || (filtered && ends.has(node.id))), flows: shown,
   };
 }
@@ -33,6 +33,7 @@ export function TopologyPage({ topology, traffic, problems, viewer }) {
   if (!topology) return <p class="quiet" role="status">Reading the clusters…</p>;
   const namespaces = [...new Set(topology.services.map(service => service.namespace))].sort();
   const [errors, warnings] = ['error', 'warning'].map(severity => problems?.rows.filter(row => row.severity === severity).length ?? 0);
+  const down = new Set(topology.services.filter(node => node.health === 'down').map(node => `${node.namespace}/${node.name}`)).size;
   const silent = Object.keys(traffic?.silent ?? {}).length;
   return <>
     <div class="bar">
@@ -48,7 +49,8 @@ export function TopologyPage({ topology, traffic, problems, viewer }) {
     </div>
     <p class="summary">
       {topology.clusters.length} {topology.clusters.length === 1 ? 'cluster' : 'clusters'}, {topology.services.length} services, {topology.clusters.reduce((sum, one) => sum + one.proxies, 0)} proxies{silent > 0 && <>, <Badge kind="warn">{silent} do not answer</Badge></>}
-      {errors > 0 ? <>; <a href="#/problems"><Badge kind="bad">{errors} {errors === 1 ? 'error' : 'errors'}</Badge></a></> : problems ? '; no errors' : ''}{warnings > 0 && <>, <a href="#/problems"><Badge kind="warn">{warnings} {warnings === 1 ? 'warning' : 'warnings'}</Badge></a></>} · {topology.isPart ? 'asking the control planes…' : `read at ${clock(topology.read)}`}
+      {down > 0 && <>; <button type="button" class="plain" onClick={() => set('health')('troubled')}><Badge kind="bad">{down} {down === 1 ? 'service' : 'services'} down</Badge></button></>}
+      {errors > 0 ? <>; <a href="#/problems"><Badge kind="bad">{errors} {errors === 1 ? 'error' : 'errors'}</Badge></a></> : problems && down === 0 ? '; no errors' : ''}{warnings > 0 && <>, <a href="#/problems"><Badge kind="warn">{warnings} {warnings === 1 ? 'warning' : 'warnings'}</Badge></a></>} · {topology.isPart ? 'asking the control planes…' : `read at ${clock(topology.read)}`}
     </p>
     <Source topology={topology} traffic={traffic} />
     <Missing topology={topology} silent={traffic?.silent ?? {}} notes={viewer?.notes ?? []} />
@@ -142,10 +144,10 @@ function Lists({ model, onSelect }) {
       one.gateways.map(gateway => `${gateway.name} at ${gateway.addresses.join(', ') || 'no address'}, ${gateway.ready} ready`).join('; ') || (model.isPart ? 'not asked yet' : 'none'),
       model.watches.filter(watch => watch.from === one.context).map(watch => `${watch.to}: ${watch.status}`).join('; ') || '–', one.proxies])} />
     <h2>Calls</h2>
-    <Table caption="Calls" empty="No proxy has counted any call yet." head={['From', 'To', 'Traffic', 'p95', 'Security', 'Way']}
+    <Table caption="Calls" empty={model.counted > 0 ? 'No call matches the filter.' : 'No proxy has counted any call yet.'} head={['From', 'To', 'Traffic', 'p95', 'Security', 'Way']}
       rows={model.flows.map(flow => [button(flowKey(flow), flow.from), flow.to, flowText(flow), millis(flow.p95), securities[flow.security], flow.way === 'unknown' ? 'not known' : flow.way])} />
     <h2>Services</h2>
-    <Table caption="Services" head={['Service', 'Cluster', 'Health', 'Endpoints', 'Pods with a proxy']}
+    <Table caption="Services" empty="No service matches the filter." head={['Service', 'Cluster', 'Health', 'Endpoints', 'Pods with a proxy']}
       rows={model.services.filter(node => node.kind === 'service').map(node => [button(node.id, `${node.name}.${node.namespace}`), node.cluster, <Health value={node.health} />, `${node.ready} of ${node.all} ready`, node.sidecars])} />
   </div>;
 }

@@ -59,6 +59,7 @@ internal static class HistoryPage
         }
         if (remembered.Change.User.Length > 0) line["user"] = remembered.Change.User;
         Concerns(line, remembered.Change.Reach);
+        if (remembered.Change.Departure is { } departure) (line["secret"], line["services"]) = (departure.Secret, departure.Services);
         if (remembered.Endpoints is { } counts)
             line["endpoints"] = new JsonObject { ["before"] = Count(counts.Before), ["fewest"] = Count(counts.Fewest), ["after"] = Count(counts.After) };
         if (remembered.Effect is not { } effect) return line;

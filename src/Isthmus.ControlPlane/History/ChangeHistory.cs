@@ -17,7 +17,9 @@ public sealed class ChangeHistory(TimeProvider time)
     private readonly Lock _guard = new(); // Guards the fields below.
     private readonly ChangeRing _objects = new(MostChanges, MostBytes);
     private readonly ChangeRing _endpoints = new(MostChanges, MostBytes);
-    private readonly Dictionary<string, EndpointCount> _counts = new(StringComparer.Ordinal);
+    // By host and cluster.
+    private readonly Dictionary<string, Dictionary<string, EndpointCount>> _counts = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, EndpointCount> _tally = new(StringComparer.Ordinal);
     private List<ChangeSlot> _pending = [];
     private DateTimeOffset? _since;
 
@@ -43,7 +45,11 @@ public sealed class ChangeHistory(TimeProvider time)
         {
             if (_since is not null) return;
             _since = time.GetUtcNow();
-            foreach (var (host, endpoints) in hosts) _counts[host] = EndpointCount.Of(endpoints);
+            foreach (var (host, endpoints) in hosts)
+            {
+                Tally(endpoints);
+                _counts[host] = new(_tally, StringComparer.Ordinal);
+            }
         }
     }
 
@@ -67,7 +73,14 @@ public sealed class ChangeHistory(TimeProvider time)
         }
     }
 
-    /// <summary>Notes that the endpoints of a host changed.</summary>
+    /// <summary>Counts the endpoints of a host in each cluster.</summary>
+    private void Tally(HostEndpoints endpoints)
+    {
+        _tally.Clear();
+        foreach (var endpoint in endpoints.Endpoints) _tally[endpoint.Cluster] = _tally.GetValueOrDefault(endpoint.Cluster).With(endpoint);
+    }
+
+    /// <summary>Notes that the endpoints of a host changed, in each cluster in which there are more or fewer.</summary>
     /// <param name="host">The host name.</param>
     /// <param name="endpoints">Null: the host is gone.</param>
     internal void NoteEndpoints(string host, HostEndpoints? endpoints)
@@ -75,19 +88,28 @@ public sealed class ChangeHistory(TimeProvider time)
         lock (_guard)
         {
             if (_since is null) return;
-            var after = EndpointCount.Of(endpoints ?? HostEndpoints.None);
-            var before = _counts.GetValueOrDefault(host);
-            if (endpoints is null) _counts.Remove(host);
-            else _counts[host] = after;
-            var now = time.GetUtcNow();
-            var source = new ObjectRef("", "Endpoints", "", host);
-            if (_endpoints.Newest(source) is { Endpoints: { } known } newest && now - newest.First < Together)
+            Tally(endpoints ?? HostEndpoints.None);
+            if (!_counts.TryGetValue(host, out var counts)) _counts[host] = counts = new(StringComparer.Ordinal);
+            foreach (var cluster in counts.Keys) _tally.TryAdd(cluster, default);
+            foreach (var (cluster, after) in _tally)
             {
-                (newest.Last, newest.Count, newest.Endpoints) = (now, newest.Count + 1, (known.Before, after.Ready < known.Fewest.Ready ? after : known.Fewest, after));
-                return;
+                var before = counts.GetValueOrDefault(cluster);
+                counts[cluster] = after;
+                if (after != before) NoteEndpoints(new ObjectRef(cluster, "Endpoints", "", host), before, after);
             }
-            _endpoints.Add(new(new(source, ChangeVerb.Changed, Reach.OfHosts(host)), now) { Endpoints = (before, after.Ready < before.Ready ? after : before, after) });
+            if (endpoints is null) _counts.Remove(host);
         }
+    }
+
+    private void NoteEndpoints(ObjectRef source, EndpointCount before, EndpointCount after)
+    {
+        var now = time.GetUtcNow();
+        if (_endpoints.Newest(source) is { Endpoints: { } known } newest && now - newest.First < Together)
+        {
+            (newest.Last, newest.Count, newest.Endpoints) = (now, newest.Count + 1, (known.Before, after.Ready < known.Fewest.Ready ? after : known.Fewest, after));
+            return;
+        }
+        _endpoints.Add(new(new(source, ChangeVerb.Changed, Reach.OfHosts(source.Name)), now) { Endpoints = (before, after.Ready < before.Ready ? after : before, after) });
     }
 
     /// <summary>What was noted since the last call, for <see cref="Pushed"/>.</summary>

@@ -31,24 +31,25 @@ public enum ChangeVerb
 /// <param name="User">Empty: unknown.</param>
 public sealed record NotedChange(ObjectRef Source, ChangeVerb Verb, Reach Reach, ObjectWrite? Write = null, string User = "")
 {
+    /// <summary>Only of a cluster that left.</summary>
+    public Departure? Departure { get; init; }
+
     /// <summary>Whether a later change may be shown as one with this one.</summary>
     internal bool IsLike(NotedChange other) => Source == other.Source && Verb == other.Verb && User == other.User && Write?.Manager == other.Write?.Manager;
 }
 
-/// <summary>How many endpoints of a host can be called.</summary>
+/// <summary>How many endpoints of a host in a cluster can be called.</summary>
 /// <param name="Ready">Those that are ready.</param>
 public readonly record struct EndpointCount(int Ready, int Total)
 {
-    public static EndpointCount Of(HostEndpoints host)
-    {
-        var ready = 0;
-        foreach (var endpoint in host.Endpoints)
-        {
-            if (endpoint.Health == EndpointHealth.Ready) ready++;
-        }
-        return new(ready, host.Endpoints.Count);
-    }
+    /// <summary>With one endpoint more.</summary>
+    public EndpointCount With(MeshEndpoint endpoint) => new(Ready + (endpoint.Health == EndpointHealth.Ready ? 1 : 0), Total + 1);
 }
+
+/// <summary>What a cluster that left takes along.</summary>
+/// <param name="Secret">The remote secret that named it.</param>
+/// <param name="Services">How many Services of it were known.</param>
+public sealed record Departure(string Secret, int Services);
 
 /// <summary>What a push changed for proxies.</summary>
 /// <param name="Proxies">How many proxies got something new.</param>

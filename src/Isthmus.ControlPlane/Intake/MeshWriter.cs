@@ -75,7 +75,7 @@ public sealed class MeshWriter
     /// <summary>A cluster left the mesh: all of its facts are removed.</summary>
     public void RemoveCluster(string cluster)
     {
-        History?.Note(Of(cluster, ChangeVerb.Left));
+        History?.Note(Of(cluster, ChangeVerb.Left) with { Departure = new(Sources.Clusters.Items.GetValueOrDefault(cluster)?.Secret ?? "", Sources.Services.Items.Keys.Count(service => service.Cluster == cluster)) });
         foreach (var kind in Kinds.All) kind.RemoveCluster(Sources, cluster);
         Sources.Problems.RemoveWhere(source => source.Cluster == cluster);
         Sources.Clusters.Remove(cluster);

@@ -32,6 +32,7 @@ public static class HistoryTree
         if (change.Hosts.Count > 0) line["hosts"] = Texts(change.Hosts);
         if (change.Workloads.Length > 0) line["workloads"] = change.Workloads;
         if (change.ReadyEndpoints is { } ready) line["readyEndpoints"] = new JsonObject { ["before"] = ready.Before, ["fewest"] = ready.Fewest, ["after"] = ready.After };
+        if (change.Secret.Length > 0) (line["secret"], line["services"]) = (change.Secret, change.LostServices);
         if (change.Proxies is { } proxies) line["proxies"] = proxies;
         if (change.ChangesInPush > 1) line["changesInPush"] = change.ChangesInPush;
         if (change.Resources.Count > 0)

@@ -51,6 +51,12 @@ public sealed record MeshChange(string Cluster, string Kind, string Namespace, s
     /// <summary>Of endpoints: how many were ready before, at least, and after.</summary>
     public (int Before, int Fewest, int After)? ReadyEndpoints { get; init; }
 
+    /// <summary>Of a cluster that left: the remote secret that named it; empty: unknown.</summary>
+    public string Secret { get; init; } = "";
+
+    /// <summary>Of a cluster that left: how many of its Services were known.</summary>
+    public int LostServices { get; init; }
+
     /// <summary>The version that was written; empty: unknown.</summary>
     public string ResourceVersion { get; init; } = "";
 
@@ -84,6 +90,8 @@ public sealed record MeshChange(string Cluster, string Kind, string Namespace, s
         {
             if (ReadyEndpoints is { } ready)
                 return string.Create(CultureInfo.InvariantCulture, $"{ready.Before} → {ready.After} ready{(ready.Fewest < Math.Min(ready.Before, ready.After) ? $", meanwhile {ready.Fewest}" : "")}");
+            if (Kind == "Cluster" && Verb == "left" && Secret.Length > 0)
+                return string.Create(CultureInfo.InvariantCulture, $"Secret {Secret} is gone, so {LostServices} service{(LostServices == 1 ? "" : "s")} of {Name} {(LostServices == 1 ? "is" : "are")} no longer known");
             if (Verb == "invalid") return "has errors: the last good configuration stays in force";
             if (Proxies is null) return "";
             if (Proxies == 0) return "none";
@@ -94,18 +102,19 @@ public sealed record MeshChange(string Cluster, string Kind, string Namespace, s
     }
 
     /// <summary>Reads one change of <c>/debug/history</c>.</summary>
-    internal static MeshChange Read(JsonNode line, string controlPlane)
+    /// <param name="cluster">The cluster of the control plane: it is the one that a connection to another cluster belongs to.</param>
+    internal static MeshChange Read(JsonNode line, string controlPlane, string cluster)
     {
         var ready = At(line, "endpoints") is { } counts ? (Number(At(counts, "before", "ready")), Number(At(counts, "fewest", "ready")), Number(At(counts, "after", "ready"))) : ((int, int, int)?)null;
         var labels = (At(line, "workloads", "labels") as JsonObject)?.Select(label => $"{label.Key}={label.Value}").ToList() ?? [];
         var workloads = Text(line, "workloads", "namespace") is { Length: > 0 } ns ? $"{ns}/{(labels.Count == 0 ? "*" : string.Join(',', labels))}" : "";
-        return new(Text(line, "cluster"), Text(line, "kind"), Text(line, "namespace"), Text(line, "name"), Text(line, "verb"))
+        return new(Text(line, "kind") == "Cluster" && cluster.Length > 0 ? cluster : Text(line, "cluster"), Text(line, "kind"), Text(line, "namespace"), Text(line, "name"), Text(line, "verb"))
         {
             First = Time(line, "first"), Last = Time(line, "last"), Count = Math.Max(1, Number(At(line, "count"))), FieldManager = Text(line, "fieldManager"), User = Text(line, "user"),
             Proxies = At(line, "proxies") is { } proxies ? Number(proxies) : null, ControlPlanes = [controlPlane],
             Hosts = Texts(At(line, "hosts")), Workloads = workloads, IsEverything = At(line, "everything") is not null, IsAtGateways = At(line, "gateways") is not null,
             Resources = (At(line, "resources") as JsonObject ?? []).Select(type => new ChangedResources(type.Key, Number(At(type.Value, "proxies")), Number(At(type.Value, "count")), Texts(At(type.Value, "names")))).ToValueList(),
-            ChangesInPush = Math.Max(1, Number(At(line, "changesInPush"))), ReadyEndpoints = ready, ResourceVersion = Text(line, "resourceVersion"),
+            ChangesInPush = Math.Max(1, Number(At(line, "changesInPush"))), ReadyEndpoints = ready, Secret = Text(line, "secret"), LostServices = Number(At(line, "services")), ResourceVersion = Text(line, "resourceVersion"),
         };
     }
 

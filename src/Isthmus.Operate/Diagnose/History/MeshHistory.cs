@@ -33,7 +33,7 @@ public sealed record MeshHistory(IReadOnlyList<MeshChange> Changes, IReadOnlyLis
         var answers = await Task.WhenAll(places.Select(place => AskAsync(place.Client, place.Namespace, question.Path, stop)));
         var pages = answers.SelectMany(answer => answer.Pages).ToList();
         return new(
-            Merge(pages.SelectMany(page => (page.Answer["changes"] as JsonArray ?? []).Select(line => MeshChange.Read(line!, page.Pod)))),
+            Merge(pages.SelectMany(page => (page.Answer["changes"] as JsonArray ?? []).Select(line => MeshChange.Read(line!, page.Pod, page.Answer["cluster"]?.ToString() ?? "")))),
             [.. pages.Select(page => new Rememberer(page.Context, page.Pod, Time(page.Answer["since"]), page.Answer["forgotten"] is JsonValue value && value.TryGetValue<long>(out var count) ? count : 0))],
             [.. answers.Select(answer => answer.Silent).OfType<Problem>()]);
     }
@@ -73,7 +73,8 @@ public sealed record MeshHistory(IReadOnlyList<MeshChange> Changes, IReadOnlyLis
             }
             merged.AddRange(ofObject);
         }
-        return [.. merged.OrderBy(change => change.Last).ThenBy(change => change.Object, StringComparer.Ordinal)];
+        // Pods that come and go while as many are ready change nothing for callers.
+        return [.. merged.Where(change => change.ReadyEndpoints is not { } ready || ready.Before != ready.After || ready.Fewest < ready.After).OrderBy(change => change.Last).ThenBy(change => change.Object, StringComparer.Ordinal)];
     }
 
     private static bool IsSame(MeshChange a, MeshChange b) =>

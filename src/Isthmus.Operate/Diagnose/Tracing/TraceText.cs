@@ -140,7 +140,7 @@ public static class TraceText
         foreach (var change in trace.Changes)
         {
             var by = change.By.Length > 0 ? $", by {change.By}" : "";
-            text.Append(CultureInfo.InvariantCulture, $"  {change.Verb} {EndpointSources.Ago(change.Last, trace.At)}: {change.Object}{(change.Cluster.Length > 0 && change.Kind != "Cluster" ? $" in {change.Cluster}" : "")}{by}{(change.ReadyEndpoints is null ? "" : $", {change.Effect}")}\n");
+            text.Append(CultureInfo.InvariantCulture, $"  {change.Verb} {EndpointSources.Ago(change.Last, trace.At)}: {change.Object}{(change.Cluster.Length > 0 ? $" in {change.Cluster}" : "")}{by}{(change.ReadyEndpoints is null && change.Secret.Length == 0 ? "" : $", {change.Effect}")}\n");
         }
         text.Append("  Run 'isthmus history' for all changes.\n");
     }

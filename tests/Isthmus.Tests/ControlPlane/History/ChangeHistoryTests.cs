@@ -72,6 +72,35 @@ public sealed class ChangeHistoryTests
     }
 
     [Fact]
+    public void Endpoints_are_counted_in_each_cluster_and_those_that_stay_as_many_are_no_change()
+    {
+        _history.Start([new("orders", Endpoints(2, 2))]);
+        _history.NoteEndpoints("orders", Endpoints(2, 2));
+        Assert.Empty(_history.After(default));
+        var both = new HostEndpoints(Endpoints(2, 2).Endpoints.Concat(Endpoints(1, 1).Endpoints.Select(endpoint => endpoint with { Cluster = "c2" })).ToValueList(), default, false);
+        _history.NoteEndpoints("orders", both);
+        var there = Assert.Single(_history.After(default));
+        Assert.Equal(("c2", "orders", 0, 1), (there.Change.Source.Cluster, there.Change.Source.Name, there.Endpoints!.Value.Before.Ready, there.Endpoints.Value.After.Ready));
+        _history.NoteEndpoints("orders", null);
+        Assert.Equal([("c1", 2, 0), ("c2", 0, 0)], _history.After(default).Select(change => (change.Change.Source.Cluster, change.Endpoints!.Value.Before.Ready, change.Endpoints.Value.After.Ready)).Order());
+    }
+
+    [Fact]
+    public void A_cluster_that_leaves_says_which_secret_is_gone_and_what_goes_with_it()
+    {
+        var rig = new MeshRig("c1", "c2");
+        rig.App("c2", "orders", "10.96.0.10", "10.244.0.1");
+        rig.Push();
+        var writer = new Isthmus.ControlPlane.Intake.MeshWriter(rig.Writer.Mesh, rig.Writer.Allocator, rig.Writer.Kinds) { History = _history };
+        writer.PutContact(new("c2", false, true, true, 0, "istio-system/istio-remote-secret-c2"));
+        writer.Commit();
+        _history.Start([]);
+        writer.RemoveCluster("c2");
+        var left = Assert.Single(_history.After(default));
+        Assert.Equal((ChangeVerb.Left, new Departure("istio-system/istio-remote-secret-c2", 1)), (left.Change.Verb, left.Change.Departure));
+    }
+
+    [Fact]
     public void A_change_of_endpoints_allocates_nothing_while_its_minute_lasts()
     {
         _history.Start([]);

@@ -29,10 +29,12 @@ internal static class ClusterDumps
         return text.ToString();
     }
 
-    public static string Json(DataPlane plane)
+    public static string Json(DataPlane plane) => DumpJson.Text(Tree(plane));
+
+    public static JsonObject Tree(DataPlane plane)
     {
         var now = plane.Ports.Time.GetTimestamp();
-        return DumpJson.Text(new JsonObject { ["cluster_statuses"] = DumpJson.List(Sorted(plane).Select(c => Status(c, now))) });
+        return new() { ["cluster_statuses"] = DumpJson.List(Sorted(plane).Select(c => Status(c, now))) };
     }
 
     private static IEnumerable<ClusterState> Sorted(DataPlane plane) => plane.State.Current.Clusters.OrderBy(c => c.Key, StringComparer.Ordinal).Select(c => c.Value);

@@ -15,7 +15,10 @@ internal static class ConfigDumps
 
     /// <param name="query"><c>include_eds</c> adds endpoints; for the rest see <see cref="DumpSelection"/>.</param>
     /// <exception cref="ResourceException">The query is not valid.</exception>
-    public static string Write(DataPlane plane, IReadOnlyDictionary<string, string> query)
+    public static string Write(DataPlane plane, IReadOnlyDictionary<string, string> query) => DumpJson.Text(Tree(plane, query));
+
+    /// <inheritdoc cref="Write"/>
+    public static JsonObject Tree(DataPlane plane, IReadOnlyDictionary<string, string> query)
     {
         var selection = new DumpSelection(query);
         var configs = new List<JsonObject>();
@@ -33,7 +36,7 @@ internal static class ConfigDumps
             return true;
         });
         Add("SecretsConfigDump", () => Secrets(plane));
-        return DumpJson.Text(new JsonObject { ["configs"] = DumpJson.List(selection.Of(configs)) });
+        return new() { ["configs"] = DumpJson.List(selection.Of(configs)) };
     }
 
     private static JsonObject Bootstrap(DataPlane plane) => new()

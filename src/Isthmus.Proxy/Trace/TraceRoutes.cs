@@ -31,8 +31,8 @@ internal sealed class TraceRoutes(DataPlane plane)
             extra["names"] = new JsonObject((names?.Invoke()?.All ?? []).OrderBy(name => name.Key, StringComparer.Ordinal)
                 .Select(name => KeyValuePair.Create(name.Key, (JsonNode?)DumpJson.List(name.Value.V4.Concat(name.Value.V6).Select(address => (JsonNode)JsonValue.Create(address.ToString()))))));
         }
-        var dump = ConfigDumps.Write(plane, new Dictionary<string, string> { ["include_eds"] = "" });
-        return AdminReply.Json($"{{\"config_dump\":{dump},\"clusters\":{ClusterDumps.Json(plane)},\"pod\":{extra.ToJsonString()}}}\n");
+        var dump = ConfigDumps.Tree(plane, new Dictionary<string, string> { ["include_eds"] = "" });
+        return AdminReply.Json(DumpJson.Text(new JsonObject { ["config_dump"] = dump, ["clusters"] = ClusterDumps.Tree(plane), ["pod"] = extra }, indented: false));
     }
 
     /// <summary>Makes a call of this Pod's application: everything after the kernel's redirection is the real path.</summary>

@@ -40,7 +40,6 @@ internal sealed class ProxyView
     private readonly Dictionary<string, ShownCertificate> _certificates = new(StringComparer.Ordinal);
     private readonly Dictionary<string, TrustBundle> _roots = new(StringComparer.Ordinal);
     private readonly HashSet<(string Cluster, string Address)> _ejected = [];
-    private readonly List<string> _unread = [];
 
     private ProxyView()
     {
@@ -66,7 +65,7 @@ internal sealed class ProxyView
     public string Stranger { get; private init; } = "";
 
     /// <summary>Resources that were rejected or that this program could not read, each with the reason.</summary>
-    public IReadOnlyList<string> Unread => _unread;
+    public IEnumerable<string> Unread { get; private init; } = [];
 
     public ShownCertificate? Certificate(string secret) => _certificates.GetValueOrDefault(secret);
 
@@ -86,11 +85,15 @@ internal sealed class ProxyView
     {
         var dump = new ConfigDump(inspection["config_dump"] ?? new JsonObject());
         var pod = inspection["pod"];
-        var unread = new List<string>();
-        var snapshot = Decode(dump, inspection["clusters"], unread, time, random);
+        var assignments = new DumpedResources<LoadAssignment>(dump.Endpoints, "cluster_name", json => EndpointDecoder.Decode(Message<ClusterLoadAssignment>(json)));
+        var clusters = new DumpedResources<ClusterState>(dump.Clusters, "name", json => State(ClusterDecoder.Decode(Message<Cluster>(json)), assignments, inspection["clusters"], time, random));
+        var listeners = new DumpedResources<ListenerSnapshot>(dump.Listeners, "name", json => ListenerDecoder.Decode(Message<Listener>(json)));
+        var routes = new DumpedResources<RouteTable>(dump.Routes, "name", json => RouteDecoder.Decode(Message<RouteConfiguration>(json)));
+        var snapshot = new ProxySnapshot(1, listeners, clusters, routes);
         var view = new ProxyView
         {
             Snapshot = snapshot,
+            Unread = assignments.Unread.Concat(clusters.Unread).Concat(listeners.Unread).Concat(routes.Unread),
             Index = new(snapshot),
             Listening = (pod?["listening"] as JsonArray)?.Select(at => IPEndPoint.TryParse(at?.ToString() ?? "", out var point) ? point : null).OfType<IPEndPoint>().ToList(),
             Name = pod?["name"] is { } name ? new(Text(name["host"]), Text(name["name"]), Addresses(name["addresses"]), Text(name["by"])) : null,
@@ -98,46 +101,17 @@ internal sealed class ProxyView
             CanCall = pod is not null,
             Stranger = dump.OtherProgram is { Length: > 0 } program ? $"{program}, not Isthmus: followed by its configuration only, no call is made or seen" : "",
         };
-        view._unread.AddRange(unread);
         view.ReadSecrets(dump);
         view.ReadHealth(inspection["clusters"]);
         return view;
     }
 
-    private static ProxySnapshot Decode(ConfigDump dump, JsonNode? statuses, List<string> unread, TimeProvider time, Random random)
+    private static ClusterState State(ClusterSnapshot config, DumpedResources<LoadAssignment> assignments, JsonNode? statuses, TimeProvider time, Random random)
     {
-        T? Try<T>(JsonObject json, Func<T> decode)
-            where T : class
-        {
-            try
-            {
-                return decode();
-            }
-            catch (Exception e) when (e is ResourceException or InvalidProtocolBufferException or InvalidOperationException)
-            {
-                unread.Add($"{json["name"] ?? json["cluster_name"]}: {e.Message}");
-                return null;
-            }
-        }
-        var assignments = new Dictionary<string, LoadAssignment>(StringComparer.Ordinal);
-        foreach (var json in dump.Endpoints)
-            if (Try(json, () => EndpointDecoder.Decode(Message<ClusterLoadAssignment>(json))) is { } assignment) assignments.TryAdd(assignment.Cluster, assignment);
-        var clusters = new Dictionary<string, ClusterState>(StringComparer.Ordinal);
-        foreach (var json in dump.Clusters)
-        {
-            if (Try(json, () => ClusterDecoder.Decode(Message<Cluster>(json))) is not { } config) continue;
-            var cluster = new ClusterState(config, time, random);
-            if (config.Kind == ClusterKind.Eds && assignments.TryGetValue(config.AssignmentName, out var known)) cluster.Update(known);
-            if (config.Kind is ClusterKind.StrictDns or ClusterKind.LogicalDns) cluster.Update(Resolved(config, statuses));
-            clusters[config.Name] = cluster;
-        }
-        var listeners = new Dictionary<string, ListenerSnapshot>(StringComparer.Ordinal);
-        foreach (var json in dump.Listeners)
-            if (Try(json, () => ListenerDecoder.Decode(Message<Listener>(json))) is { } listener) listeners[listener.Name] = listener;
-        var routes = new Dictionary<string, RouteTable>(StringComparer.Ordinal);
-        foreach (var json in dump.Routes)
-            if (Try(json, () => RouteDecoder.Decode(Message<RouteConfiguration>(json))) is { } route) routes[route.Name] = route;
-        return new(1, listeners, clusters, routes);
+        var cluster = new ClusterState(config, time, random);
+        if (config.Kind == ClusterKind.Eds && assignments.TryGetValue(config.AssignmentName, out var known)) cluster.Update(known);
+        if (config.Kind is ClusterKind.StrictDns or ClusterKind.LogicalDns) cluster.Update(Resolved(config, statuses));
+        return cluster;
     }
 
     /// <summary>Addresses that a proxy resolved appear only in its host list. Each gets the properties of the first

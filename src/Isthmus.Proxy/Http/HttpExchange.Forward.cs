@@ -34,16 +34,16 @@ internal sealed partial class HttpExchange
         Interlocked.Increment(ref cluster.Counters.Requests);
         try
         {
-            Arm(act, cluster);
+            attempts.Arm(_action, act, cluster, _decision.Host!.IncludeAttemptCount);
             PrepareUpstreamRequest(route, act, target, cluster);
-            var (taken, late) = await RequestBody.TakeInTimeAsync(stream, _limits, _access?.TakeBody()).ConfigureAwait(false);
+            var (taken, late) = await RequestBody.TakeInTimeAsync(stream, attempts.Limits, _access?.TakeBody()).ConfigureAwait(false);
             using var body = taken;
             if (late is null) MirroredRequest.Start(parts, _snapshot, act, Request, body, connection, _action);
             await (late is null ? ForwardAsync(route, act, target, cluster, body) : RefuseBodyAsync(late)).ConfigureAwait(false);
         }
         finally
         {
-            Disarm();
+            attempts.Disarm();
             cluster.EndRequest();
         }
     }
@@ -53,17 +53,18 @@ internal sealed partial class HttpExchange
     {
         var hasTimeout = act.Timeout > TimeSpan.Zero && Request.Upgrade.Length == 0;
         using var timer = hasTimeout
-            ? parts.Ports.Time.CreateTimer(static e => ((HttpExchange)e!).OnTimeout(TimeLimit.Response), this, act.Timeout, Timeout.InfiniteTimeSpan) : null;
+            ? parts.Ports.Time.CreateTimer(static a => ((RequestAttempts)a!).OnTimeout(TimeLimit.Response), attempts, act.Timeout, Timeout.InfiniteTimeSpan) : null;
         try
         {
-            if (!await AttemptAllAsync(act, cluster, body).ConfigureAwait(false)) return;
-            if (_response.Status == 101) await TunnelAsync(_upstream!).ConfigureAwait(false);
-            else await RelayAsync(route, target, cluster, _upstream!, body).ConfigureAwait(false);
+            ulong? hash = null;
+            if (act.HashKeys.Count > 0) (hash, _decision) = _decision.Hash(act, Request, RequestPreparation.RemoteAddress(Request.Headers, connection, _action), connection.Source, connection.Destination);
+            if (!await attempts.RunAsync(act, cluster, body, hash).ConfigureAwait(false)) await ReplyFailureAsync(body).ConfigureAwait(false);
+            else await RelayAsync(route, target, cluster, body).ConfigureAwait(false);
         }
         finally
         {
-            Disarm();
-            await SettleAsync(body).ConfigureAwait(false);
+            attempts.Disarm();
+            await attempts.SettleAsync(body).ConfigureAwait(false);
         }
     }
 
@@ -78,8 +79,37 @@ internal sealed partial class HttpExchange
             Request.Headers.Set("x-envoy-expected-rq-timeout-ms"u8, ((long)act.Timeout.TotalMilliseconds).ToString(System.Globalization.CultureInfo.InvariantCulture));
         if (connection.Listener.Direction != Direction.Outbound) return;
         if (route.Operation.Length > 0) Request.Headers.Set("x-envoy-decorator-operation"u8, route.Operation);
-        if (!_action.ExchangesMetadata || parts.Identity.PeerMetadata.Length == 0 || (_action.TellsMeshOnly && cluster.Config.IsExternal)) return;
-        Request.Headers.Set("x-envoy-peer-metadata"u8, parts.Identity.PeerMetadata);
-        Request.Headers.Set("x-envoy-peer-metadata-id"u8, parts.Identity.NodeId);
+        if (_action.ExchangesMetadata && !(_action.TellsMeshOnly && cluster.Config.IsExternal)) PeerFields.Tell(Request.Headers, parts.Identity);
+    }
+
+    private ValueTask RelayAsync(RouteSnapshot route, WeightedTarget target, ClusterState cluster, RequestBody? body)
+    {
+        _record.Status = _response.Status;
+        _record.Details = "via_upstream";
+        if (_response.Status == 101)
+        {
+            // From here on, the bytes pass by this exchange.
+            attempts.Disarm();
+            SetCommonFields();
+            return ResponseRelay.TunnelAsync(parts, stream, attempts);
+        }
+        PrepareResponse(route, target);
+        return ResponseRelay.RunAsync(stream, attempts, cluster, body);
+    }
+
+    private void PrepareResponse(RouteSnapshot route, WeightedTarget target)
+    {
+        var headers = _response.Headers;
+        if (connection.Listener.Direction == Direction.Outbound) headers.Remove("x-envoy-decorator-operation"u8);
+        if (connection.Listener.Direction == Direction.Outbound && _action.ExchangesMetadata) _peer.TakeAnswer(headers, _record);
+        HeaderEditing.Response(_response, target.Edits, _record);
+        HeaderEditing.Response(_response, route.Edits, _record);
+        HeaderEditing.Response(_response, _decision.Host!.Edits, _record);
+        HeaderEditing.Response(_response, _decision.Table.Edits, _record);
+        if (_action.HasCors && route.Cors is not null) Cors.Mark(Request, route.Cors, _response);
+        if (_action.AddsEnvoyFields) HeaderEditing.SetServiceTime(headers, _record.ResponseAfter!.Value);
+        if (_decision.Host!.AttemptCountInResponse) headers.Set("x-envoy-attempt-count"u8, HeaderEditing.AttemptText(_record.Attempts));
+        if (connection.Listener.Direction == Direction.Inbound && route.Operation.Length > 0) headers.Set("x-envoy-decorator-operation"u8, route.Operation);
+        SetCommonFields();
     }
 }

@@ -20,12 +20,10 @@ internal sealed record HttpParts(
 /// One request from start to end, in order: prepare, check policies, find the route, then redirect, answer or forward. Reused for each
 /// request of a connection.
 /// </summary>
-internal sealed partial class HttpExchange(HttpParts parts, Downstream connection, DownstreamStream stream) : IExchange, IWaiting, IQueueing
+internal sealed partial class HttpExchange(HttpParts parts, Downstream connection, DownstreamStream stream, RequestAttempts attempts) : IExchange
 {
-    private const string ClientDisconnected = "downstream_remote_disconnect";
-
-    private readonly ResponseHead _response = new();
-    private readonly TrafficRecord _record = new();
+    private readonly ResponseHead _response = attempts.Response;
+    private readonly TrafficRecord _record = attempts.Record;
     private RouteDecision _decision;
     private readonly RequestRoute _route = new(parts, stream);
     private HttpAction _action = null!;
@@ -34,6 +32,10 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
     private RequestAccess? _access;
     private PeerFields _peer = new();
     private OpenSpan _span;
+
+    public HttpExchange(HttpParts parts, Downstream connection, DownstreamStream stream) : this(parts, connection, stream, new(parts, connection, stream))
+    {
+    }
 
     private RequestHead Request => stream.Request;
 
@@ -45,7 +47,7 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
         _snapshot = parts.State.Current;
         (_decision, _span) = (default, default);
         _route.Begin(action, _snapshot);
-        _limits.Clear();
+        attempts.Limits.Clear();
         Begin();
         try
         {
@@ -61,8 +63,8 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
         catch (TransportException)
         {
             _record.Reason = EndReason.ClientClosed;
-            _record.Details = ClientDisconnected;
-            _limits.Record(_record, stream);
+            _record.Details = RequestAttempts.ClientLeft;
+            attempts.Limits.Record(_record, stream);
             stream.Reset();
         }
         Finish();
@@ -200,15 +202,7 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
     [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     private async ValueTask<bool> InjectFaultAsync(FaultSettings? fault)
     {
-        if (fault is null || !fault.Headers.All(h => h.IsMatch(Request, _scheme))) return false;
-        if (fault.Delay > TimeSpan.Zero && fault.DelayShare.Hits(parts.Ports.Random))
-        {
-            _record.DelayInjected = true;
-            await Task.Delay(fault.Delay, parts.Ports.Time).ConfigureAwait(false);
-        }
-        if (fault.AbortStatus == 0 || !fault.AbortShare.Hits(parts.Ports.Random)) return false;
-        var body = LocalReply.Prepare(_response, Request, fault.AbortStatus, LocalReply.FaultAbort);
-        if (fault.GrpcStatus is { } grpc && _response.Headers.Contains("grpc-status"u8)) _response.Headers.Set("grpc-status"u8, grpc.ToString(System.Globalization.CultureInfo.InvariantCulture));
+        if (fault is null || await FaultInjection.RunAsync(fault, Request, _scheme, parts.Ports, _record, _response).ConfigureAwait(false) is not { } body) return false;
         await SendOwnAsync(body, "fault_filter_abort", EndReason.FaultInjected).ConfigureAwait(false);
         return true;
     }
@@ -244,8 +238,6 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
         if (_decision.SetCookie is { Length: > 0 } cookie) headers.Add("set-cookie"u8, cookie);
         if (_access is { ToClient.Count: > 0 } access) HeaderEditing.Response(_response, HeaderEdits.None with { Response = access.ToClient }, _record);
         if (connection.IsTooOld || parts.Connections.IsEnding(connection)) stream.MustClose = true;
-        if (!_peer.IsAsked || parts.Identity.PeerMetadata.Length == 0) return;
-        headers.Set("x-envoy-peer-metadata"u8, parts.Identity.PeerMetadata);
-        headers.Set("x-envoy-peer-metadata-id"u8, parts.Identity.NodeId);
+        if (_peer.IsAsked) PeerFields.Tell(headers, parts.Identity);
     }
 }

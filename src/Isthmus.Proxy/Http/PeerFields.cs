@@ -21,13 +21,27 @@ internal struct PeerFields()
         IsAsked = false;
         if (!expects) return;
         IsAsked = request.Headers.Contains("x-envoy-peer-metadata-id"u8);
-        record.PeerMetadata = In(request.Headers);
-        request.Headers.Remove("x-envoy-peer-metadata"u8);
-        request.Headers.Remove("x-envoy-peer-metadata-id"u8);
+        TakeAnswer(request.Headers, record);
+    }
+
+    /// <summary>Reads and removes what the server says.</summary>
+    public void TakeAnswer(HeaderBlock headers, TrafficRecord record)
+    {
+        record.PeerMetadata = In(headers);
+        headers.Remove("x-envoy-peer-metadata"u8);
+        headers.Remove("x-envoy-peer-metadata-id"u8);
+    }
+
+    /// <summary>Says who this proxy is.</summary>
+    public static void Tell(HeaderBlock headers, ProxyIdentity self)
+    {
+        if (self.PeerMetadata.Length == 0) return;
+        headers.Set("x-envoy-peer-metadata"u8, self.PeerMetadata);
+        headers.Set("x-envoy-peer-metadata-id"u8, self.NodeId);
     }
 
     // A connection's requests come from one peer, and their answers from few: the same text serves many.
-    public string In(HeaderBlock headers)
+    private string In(HeaderBlock headers)
     {
         var told = headers.Get("x-envoy-peer-metadata"u8);
         if (!Ascii.Equals(told, _last)) _last = Encoding.UTF8.GetString(told);

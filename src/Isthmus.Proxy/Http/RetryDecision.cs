@@ -5,7 +5,7 @@ using Isthmus.Proxy.Snapshot;
 namespace Isthmus.Proxy.Http;
 
 /// <summary>How one attempt at a host ended.</summary>
-public enum AttemptEnd { Answered, ConnectFailed, Refused, Reset, ProtocolError, Timeout, Overflow }
+public enum AttemptEnd { Answered, ConnectFailed, Refused, Reset, ProtocolError, Timeout, Overflow, NoHost }
 
 /// <summary>Whether to retry a failed attempt: a pure function.</summary>
 internal static class RetryDecision

@@ -1,0 +1,335 @@
+using System.Runtime.CompilerServices;
+using Isthmus.Proxy.Clusters;
+using Isthmus.Proxy.Loops;
+using Isthmus.Proxy.Messages;
+using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Telemetry;
+using Isthmus.Proxy.Traffic;
+using Isthmus.Proxy.Transports;
+
+namespace Isthmus.Proxy.Http;
+
+/// <summary>
+/// The attempts of one request after another: each sends it to a host, and to another one while a retry makes sense; gives up at a time limit or when
+/// the client has left.
+/// </summary>
+internal sealed class RequestAttempts(HttpParts parts, Downstream connection, DownstreamStream stream) : IWaiting, IQueueing
+{
+    /// <summary>What the access log says of a client that is gone.</summary>
+    public const string ClientLeft = "downstream_remote_disconnect";
+
+    private HttpAction _action = null!;
+    private bool _countsAttempts;
+    private OpenCall _call; // guarded by Record
+    private UpstreamStream? _upstream;
+    private QueuedRequest? _queued; // guarded by Record
+    private bool _mayRepeat; // guarded by Record, as _upstream is against others
+    private bool _clientLeft; // guarded by Record
+
+    /// <summary>What is known about the request.</summary>
+    public TrafficRecord Record { get; } = new();
+
+    /// <summary>The head of the response that came last.</summary>
+    public ResponseHead Response { get; } = new();
+
+    public RequestLimits Limits { get; } = new();
+
+    /// <summary>The attempt that answered; null before, and once it was released.</summary>
+    public UpstreamStream? Upstream => _upstream;
+
+    /// <summary>How the last attempt ended.</summary>
+    public AttemptEnd End { get; private set; }
+
+    /// <summary>Why its connection failed, as the transport says; empty when it does not.</summary>
+    public string Failure { get; private set; } = "";
+
+    /// <summary>Why its stream was reset, in Envoy's words.</summary>
+    public string ResetReason { get; private set; } = "";
+
+    // A timer may abort the upstream at any moment; once detached it is out of the timer's reach and may return to the pool.
+    private void Attach(UpstreamStream upstream)
+    {
+        lock (Record)
+        {
+            _upstream = upstream;
+            _queued = null;
+            if (_clientLeft) upstream.Abort();
+        }
+    }
+
+    private void Detach()
+    {
+        UpstreamStream? upstream;
+        lock (Record)
+        {
+            upstream = _upstream;
+            _upstream = null;
+        }
+        if (upstream is null) return;
+        upstream.Release();
+        Record.Host!.End();
+    }
+
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
+    private async ValueTask ReceiveHeadAsync(UpstreamStream upstream, bool mayRepeat)
+    {
+        upstream.Waiting = mayRepeat ? this : null;
+        lock (Record) _mayRepeat = mayRepeat;
+        await upstream.ReceiveHeadAsync(Response).ConfigureAwait(false);
+        if (!mayRepeat) return;
+        upstream.Waiting = null;
+        lock (Record)
+        {
+            // Aborted just as the response arrived: the rest of it would never come.
+            if (!_mayRepeat) throw new TransportException(TransportFailure.Aborted, "given up");
+            _mayRepeat = false;
+        }
+    }
+
+    void IWaiting.OnSuspected(UpstreamStream of)
+    {
+        lock (Record)
+        {
+            if (!_mayRepeat || _upstream != of) return;
+            _mayRepeat = false;
+            of.Abort();
+        }
+    }
+
+    void IWaiting.OnClientLeft()
+    {
+        lock (Record)
+        {
+            // A request before this one may have had that client.
+            if (!stream.HasClientLeft) return;
+            _clientLeft = true;
+            _upstream?.Abort();
+            _queued?.Leave();
+        }
+    }
+
+    string IQueueing.Authority => stream.Request.Authority;
+
+    ProxiedConnection? IQueueing.Carried => new(connection.Source, connection.Destination);
+
+    void IQueueing.OnQueued(QueuedRequest place)
+    {
+        lock (Record)
+        {
+            _queued = place;
+            if (_clientLeft || Limits.IsReached) place.Leave();
+        }
+    }
+
+    /// <summary>Nobody waits for the response any more.</summary>
+    public bool HasClientLeft => Volatile.Read(ref _clientLeft);
+
+    /// <summary>Tries hosts until one answers; false when none did: <see cref="End"/> says why.</summary>
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
+    public async ValueTask<bool> RunAsync(ForwardAct act, ClusterState cluster, RequestBody? body, ulong? hash)
+    {
+        List<Host>? tried = null;
+        var retries = act.Retry?.Retries ?? 0;
+        var (fresh, holdsRetry) = (false, false);
+        try
+        {
+            for (var attempt = 1; ; attempt++)
+            {
+                var picked = cluster.Names is { } names ? await names.PickAsync(stream.Request.Authority, parts.Ports, tried).ConfigureAwait(false)
+                    : cluster.Pick(tried, hash, connection.Destination, act.Retry?.LeaveAfter ?? 0);
+                if (picked is not { } host)
+                {
+                    if (attempt == 1) Interlocked.Increment(ref cluster.Counters.NoHost);
+                    if (attempt > 1) Record.RetriesExhausted = true;
+                    End = AttemptEnd.NoHost;
+                    return false;
+                }
+                Record.Host = host;
+                Record.Attempts = attempt;
+                var hasOther = attempt <= retries && cluster.HasOther(host, tried);
+                await AttemptAsync(act, cluster, host, body, attempt, fresh, hasOther).ConfigureAwait(false);
+                // A slot is held while its retry runs.
+                if (holdsRetry) cluster.EndRetry();
+                holdsRetry = false;
+                // Every request has one retry, which needs no slot, for a kept connection that closed just as it was reused.
+                fresh = End is AttemptEnd.Reset or AttemptEnd.Refused && _upstream is { IsReused: true };
+                var isRetriable = Limits.Reached is TimeLimit.None or TimeLimit.Try or TimeLimit.UpstreamDuration && !HasClientLeft && CanSendAgain(body) && RetryDecision.IsRetriable(act.Retry, End, stream.Request, Response, fresh);
+                if (!isRetriable || attempt > Math.Max(retries, fresh ? 1 : 0) || !(fresh || (holdsRetry = cluster.TryBeginRetry())))
+                {
+                    if ((Record.RetriesExhausted = isRetriable && retries > 0) && attempt > retries) Interlocked.Increment(ref cluster.Counters.RetryLimits);
+                    if (End == AttemptEnd.Answered)
+                    {
+                        if (attempt > 1 && Response.Status < 500) Interlocked.Increment(ref cluster.Counters.RetrySuccesses);
+                        return true;
+                    }
+                    return false;
+                }
+                Interlocked.Increment(ref cluster.Counters.Retries);
+                await DropAttemptAsync(body).ConfigureAwait(false);
+                if (act.Retry is not { OtherHosts: false }) (tried ??= []).Add(host);
+                if (!fresh && (act.Retry is { AlwaysWaits: true } || tried is null || cluster.Hosts.All.Count <= tried.Count)) await Task.Delay(RetryDecision.Pause(act.Retry, attempt, parts.Ports.Random), parts.Ports.Time).ConfigureAwait(false);
+            }
+        }
+        finally
+        {
+            if (holdsRetry) cluster.EndRetry();
+        }
+    }
+
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
+    private async ValueTask AttemptAsync(ForwardAct act, ClusterState cluster, Host host, RequestBody? body, int attempt, bool fresh, bool hasOther)
+    {
+        Failure = ResetReason = "";
+        Limits.BeginAttempt(parts.Ports.Time);
+        host.Begin();
+        var tryTimer = act.Retry is { } retry && retry.PerTryTimeout > TimeSpan.Zero
+            ? parts.Ports.Time.CreateTimer(static e => ((RequestAttempts)e!).OnTimeout(TimeLimit.Try), this, retry.PerTryTimeout, Timeout.InfiniteTimeSpan) : null;
+        try
+        {
+            var patience = hasOther && RetryDecision.IsRetriable(act.Retry, AttemptEnd.ConnectFailed, stream.Request, Response, wasReused: false) ? cluster.ShortPatience : cluster.Config.ConnectTimeout;
+            var upstream = await parts.Upstreams.OpenAsync(cluster, host, stream.Request.Version, _action.AlpnOverride, fresh, patience, this).ConfigureAwait(false);
+            Attach(upstream);
+            Record.UpstreamLocal = upstream.Local;
+            Record.UpstreamPeer = upstream.Peer;
+            if (_countsAttempts) stream.Request.Headers.Set("x-envoy-attempt-count"u8, HeaderEditing.AttemptText(attempt));
+            if (Limits.IsReached) throw new TransportException(TransportFailure.TimedOut, "timeout");
+            await upstream.SendHeadAsync(stream.Request).ConfigureAwait(false);
+            if (body is null) await upstream.EndAsync(null).ConfigureAwait(false);
+            else await body.SendAsync(upstream).ConfigureAwait(false);
+            var mayRepeat = hasOther && CanSendAgain(body) && RetryDecision.IsRetriable(act.Retry, AttemptEnd.Reset, stream.Request, Response, upstream.IsReused);
+            await ReceiveHeadAsync(upstream, mayRepeat).ConfigureAwait(false);
+            if (Response.Status == 101 && stream.Request.Upgrade.Length == 0) throw new HttpMessageException(502, "http1.upgrade_not_asked_for");
+            Record.ResponseAfter = parts.Ports.Time.GetElapsedTime(Record.StartedAt);
+            cluster.Answered(host, Response);
+            cluster.Counters.Count(Response.Status);
+            End = AttemptEnd.Answered;
+        }
+        catch (OverflowException)
+        {
+            End = AttemptEnd.Overflow;
+            ResetReason = "overflow";
+        }
+        catch (HttpMessageException e)
+        {
+            cluster.Answered(host, 502);
+            Interlocked.Increment(ref cluster.Counters.ProtocolErrors);
+            (End, ResetReason) = (AttemptEnd.ProtocolError, "protocol error");
+            Failure = e.Detail;
+        }
+        catch (TransportException e)
+        {
+            SettleFailure(e, cluster, host);
+        }
+        finally
+        {
+            tryTimer?.Dispose();
+            if (End != AttemptEnd.Answered && _upstream is null) host.End();
+        }
+    }
+
+    private void SettleFailure(TransportException e, ClusterState cluster, Host host)
+    {
+        if (HasClientLeft)
+        {
+            // Says nothing about the host.
+            End = AttemptEnd.Reset;
+            return;
+        }
+        if (Limits.IsReached)
+        {
+            End = AttemptEnd.Timeout;
+            if (!TimeLimits.BlamesHost(Limits.Reached)) return;
+            cluster.Counters.TimedOut(Limits.Reached);
+            // A request that never reached the host says nothing about it.
+            if (_upstream is null) return;
+            Interlocked.Increment(ref host.Counters.Timeouts);
+            cluster.Answered(host, 504);
+            return;
+        }
+        Failure = UpstreamConnector.Describe(e);
+        if (_upstream is null)
+        {
+            End = AttemptEnd.ConnectFailed;
+            ResetReason = e.Failure == TransportFailure.TimedOut ? "connection timeout" : "connection failure";
+            return;
+        }
+        Interlocked.Increment(ref cluster.Counters.Resets);
+        if (e.Failure == TransportFailure.Refused)
+        {
+            (End, ResetReason, Failure) = (AttemptEnd.Refused, "remote refused stream reset", "");
+            return;
+        }
+        if (!_upstream.IsReused) cluster.Answered(host, 502);
+        (End, ResetReason) = (AttemptEnd.Reset, "connection termination");
+        if (e.Failure is TransportFailure.Reset) Failure = "";
+    }
+
+    // A streamed body cannot be sent again once it has started: it is intact only if the host was never reached.
+    private bool CanSendAgain(RequestBody? body) => body is not { IsStreaming: true } || _upstream is null;
+
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
+    private async ValueTask DropAttemptAsync(RequestBody? body)
+    {
+        if (_upstream is not { } upstream) return;
+        if (End != AttemptEnd.Answered || !await upstream.TryDrainAsync().ConfigureAwait(false)) upstream.Abort();
+        if (body is not null) await body.FinishAsync().ConfigureAwait(false);
+        Detach();
+    }
+
+    /// <summary>Begins with a request: from here on, its time limits count, and it ends when its client leaves.</summary>
+    /// <param name="countsAttempts">Each attempt tells the server its number.</param>
+    public void Arm(HttpAction action, ForwardAct act, ClusterState cluster, bool countsAttempts)
+    {
+        (_action, _countsAttempts) = (action, countsAttempts);
+        lock (Record)
+        {
+            (_upstream, _queued, _clientLeft) = (null, null, false);
+            _call = new(_action, connection);
+            Limits.Begin(_action, act, cluster.Config.MaxStreamDuration, Record.StartedAt);
+        }
+        stream.Waiting = this;
+    }
+
+    /// <summary>Time limits no longer count.</summary>
+    public void Disarm()
+    {
+        stream.Waiting = null;
+        lock (Record) Limits.End();
+    }
+
+    void IWaiting.OnSecond()
+    {
+        lock (Record)
+        {
+            if (Limits.Look(stream, parts.Ports.Time) is not TimeLimit.None and var limit) OnTimeout(limit);
+            if (_upstream is not null) _call.Look(stream, Record, parts.Report);
+        }
+    }
+
+    /// <summary>Ends what the request waits for; called on any thread.</summary>
+    public void OnTimeout(TimeLimit limit)
+    {
+        lock (Record)
+        {
+            Limits.Reach(limit);
+            _upstream?.Abort();
+            _queued?.Leave();
+            // It may wait for a client that does not read.
+            if (stream.IsResponseStarted && TimeLimits.EndsStream(limit)) stream.Reset();
+        }
+    }
+
+    /// <summary>The response is complete. An unfinished request ends with it: nothing would receive the rest of its body.</summary>
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
+    public async ValueTask SettleAsync(RequestBody? body)
+    {
+        if (body is { IsPumping: true })
+        {
+            _upstream?.Abort();
+            stream.MustClose = true;
+            await stream.AbandonRequestAsync(body.FinishAsync(), parts.Ports.Time).ConfigureAwait(false);
+        }
+        if (body is not null) await body.FinishAsync().ConfigureAwait(false);
+        Detach();
+    }
+}

@@ -58,7 +58,10 @@ public sealed record InjectorValues(JsonObject Values, JsonObject DefaultConfig,
     public string Revision => Values["revision"]?.ToString() ?? "";
     public string ClusterId => Text("Kubernetes", "multiCluster", "clusterName");
     public string Network => Text("", "network");
-    public string MeshId => Text(TrustDomain, "meshID");
+
+    /// <summary>The mesh's ID: that of the values, else that of the mesh's ProxyConfig, else its trust domain.</summary>
+    public string MeshId => Text(DefaultConfig["meshId"]?.ToString() is { Length: > 0 } id ? id : TrustDomain, "meshID");
+
     public string ClusterDomain => Text(WellKnown.DefaultDomainSuffix, "proxy", "clusterDomain");
     public string JwtPolicy => Text("third-party-jwt", "jwtPolicy");
     public string CertProvider => Text("istiod", "pilotCertProvider");

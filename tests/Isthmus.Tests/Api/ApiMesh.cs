@@ -1,4 +1,6 @@
+using System.Collections;
 using System.Collections.Concurrent;
+using System.Reflection;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Injection;
@@ -7,7 +9,10 @@ using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Yaml;
 using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
+using Isthmus.Proxy.Agent;
+using Isthmus.Proxy.Telemetry;
 using Isthmus.Tests.ControlPlane;
+using ProxyIdentity = Isthmus.Mesh.Model.ProxyIdentity;
 
 namespace Isthmus.Tests.Api;
 
@@ -101,7 +106,25 @@ internal sealed class ApiMesh
 
     private static string NameOf(IstioKind kind) => kind == IstioKind.Gateway ? "front" : "sample";
 
-    private static string Injected(InjectorValues values, JsonObject pod) => PodInjector.Inject(pod, "shop", values, InjectionPath.Parse("/inject"), Kubelets)?.ToJsonString() ?? "";
+    /// <summary>What a Pod becomes. The text of PROXY_CONFIG is no effect: what the agent and the control plane read in it is.</summary>
+    private static string Injected(InjectorValues values, JsonObject pod)
+    {
+        if (PodInjector.Inject(pod, "shop", values, InjectionPath.Parse("/inject"), Kubelets) is not { } injected) return "";
+        var proxy = ((string[])["containers", "initContainers"]).SelectMany(list => injected["spec"]![list]?.AsArray() ?? []).First(container => container!["name"]!.ToString() == "istio-proxy")!;
+        var variables = proxy["env"]!.AsArray();
+        var environment = variables.ToDictionary(variable => variable!["name"]!.ToString(), variable => variable!["value"]?.ToString() ?? "192.0.2.1");
+        var settings = AgentSettings.Read("sidecar", "", environment);
+        var node = AgentNode.Build(settings, new Dictionary<string, string>(), new Dictionary<string, string>());
+        var identity = ProxyIdentity.TryRead(node.Id, node.Metadata, new("", "", ""), out _);
+        foreach (var config in variables.Where(variable => variable!["name"]!.ToString() == "PROXY_CONFIG")) config!["value"] = "";
+        return string.Join('\n', injected.ToJsonString(), JsonSerializer.Serialize(settings with { ProxyConfig = "" }), JsonSerializer.Serialize(identity), StatsOf(settings));
+    }
+
+    private static string StatsOf(AgentSettings settings)
+    {
+        var names = StatsSelection.Read(JsonNode.Parse(settings.ProxyConfig)!);
+        return string.Join(' ', typeof(StatsSelection).GetFields(BindingFlags.Instance | BindingFlags.NonPublic).SelectMany(field => ((IEnumerable)field.GetValue(names)!).Cast<object>()));
+    }
 
     private static MeshRig Rig()
     {

@@ -66,7 +66,7 @@ export function TracePage({ args }) {
 function Trace({ trace, asked }) {
   const failed = trace.hops.find(hop => hop.status === 'failed');
   const warned = failed ? [] : trace.hops.filter(hop => hop.status === 'warning');
-  const found = [...new Set(warned.map(hop => hop.problem ? `${hop.problem.object}: ${hop.problem.message}` : `${place(hop.hop)}: ${hop.summary}`))];
+  const found = [...new Set(warned.map(hop => hop.problem ? `${hop.problem.object}${hop.problem.field ? ` ${hop.problem.field}` : ''}: ${hop.problem.message}` : `${place(hop.hop)}: ${hop.summary}`))];
   const [open, setOpen] = useState(warned[0] ?? null);
   const shared = trace.hops.filter(hop => hop.way === 0 && hop.hop !== 'call');
   const call = trace.hops.filter(hop => hop.hop === 'call');

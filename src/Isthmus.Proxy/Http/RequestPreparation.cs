@@ -141,7 +141,6 @@ internal static class RequestPreparation
         if (!string.IsNullOrEmpty(own)) element.Append("By=").Append(own).Append(';');
         element.Append("Hash=").Append(peer.Sha256);
         if (fields.Cert) element.Append(";Cert=\"").Append(Uri.EscapeDataString(peer.Pem + "\n")).Append('"');
-        if (fields.Chain) element.Append(";Chain=\"").Append(Uri.EscapeDataString(peer.Pem + "\n")).Append('"');
         if (fields.Subject) element.Append(";Subject=\"").Append(peer.Subject.Replace("\"", "\\\"", StringComparison.Ordinal)).Append('"');
         if (fields.Uri) element.Append(";URI=").Append(peer.Identity);
         if (fields.Dns)

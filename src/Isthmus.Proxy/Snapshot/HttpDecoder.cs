@@ -30,13 +30,14 @@ internal static class HttpDecoder
         if (http.LocalReplyConfig is not null) notes.Add("local_reply_config is ignored");
         var common = http.CommonHttpProtocolOptions;
         var cert = http.SetCurrentClientCertDetails;
+        if (cert is { Chain: true }) notes.Add("set_current_client_cert_details.chain is ignored");
         return new(
             http.StatPrefix, inline is null ? http.Rds.RouteConfigName : inline.Name, inline,
             http.ServerName.Length > 0 ? http.ServerName : "envoy",
             (ServerField)(int)http.ServerHeaderTransformation,
             http.UseRemoteAddress ?? false, (int)http.XffNumTrustedHops, http.SkipXffAppend,
             (ClientCertMode)(int)http.ForwardClientCertDetails,
-            new(cert?.Subject ?? false, cert?.Cert ?? false, cert?.Chain ?? false, cert?.Dns ?? false, cert?.Uri ?? false),
+            new(cert?.Subject ?? false, cert?.Cert ?? false, cert?.Dns ?? false, cert?.Uri ?? false),
             http.UpgradeConfigs.Where(u => u.Enabled ?? true).Select(u => u.UpgradeType.ToLowerInvariant()).ToValueList(),
             Time(http.StreamIdleTimeout, TimeSpan.FromMinutes(5)),
             Time(common?.IdleTimeout, TimeSpan.FromHours(1)),

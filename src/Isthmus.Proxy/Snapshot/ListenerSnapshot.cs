@@ -125,6 +125,6 @@ internal enum ServerField { Overwrite, AppendIfAbsent, PassThrough }
 /// <summary>What happens to <c>x-forwarded-client-cert</c> (Envoy's ForwardClientCertDetails).</summary>
 internal enum ClientCertMode { Sanitize, ForwardOnly, AppendForward, SanitizeSet, AlwaysForwardOnly }
 
-internal sealed record ClientCertFields(bool Subject, bool Cert, bool Chain, bool Dns, bool Uri);
+internal sealed record ClientCertFields(bool Subject, bool Cert, bool Dns, bool Uri);
 
 internal enum EscapedSlashes { Keep, Reject, Redirect, Forward }

@@ -26,6 +26,7 @@ internal static class ReadFields
         "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.tunneling_config",
         "envoy.config.route.v3.RouteAction.metadata_match",
         "envoy.config.route.v3.RouteAction.hedge_policy",
+        "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.SetCurrentClientCertDetails.chain",
         "envoy.config.route.v3.RouteAction.internal_redirect_policy",
         "envoy.config.route.v3.RouteAction.MaxStreamDuration.grpc_timeout_header_max",
         "envoy.config.cluster.v3.Cluster.filters",

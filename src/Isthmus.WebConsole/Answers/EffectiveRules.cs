@@ -22,7 +22,7 @@ internal sealed record RuleSubject(string Namespace, string Name, IReadOnlyList<
 /// <summary>Which Istio objects decide what happens to calls of a service, as a pure function.</summary>
 internal static class EffectiveRules
 {
-    private const string Routed = "routes calls of the service", FaultMark = "; ";
+    private const string Routed = "routes calls of the service";
 
     public static readonly IReadOnlyList<ResourceKind> Kinds =
     [
@@ -44,7 +44,7 @@ internal static class EffectiveRules
         if (shown["metadata"] is JsonObject meta)
             foreach (var field in (string[])["managedFields", "resourceVersion", "uid", "generation", "creationTimestamp"]) meta.Remove(field);
         shown.Remove("status");
-        return new(cluster, Text(value["kind"]), Text(value["metadata"]?["namespace"]), Text(value["metadata"]?["name"]), effect, "", YamlText.Print(shown));
+        return new(cluster, Text(value["kind"]), Text(value["metadata"]?["namespace"]), Text(value["metadata"]?["name"]), effect + Faults(value), "", YamlText.Print(shown)) { Rule = effect };
     }
 
     private static string Effect(JsonObject value, RuleSubject subject)
@@ -52,8 +52,8 @@ internal static class EffectiveRules
         var (kind, ns, spec) = (Text(value["kind"]), Text(value["metadata"]?["namespace"]), value["spec"]);
         return kind switch
         {
-            "VirtualService" when Texts(spec?["hosts"]).Any(host => subject.IsMeantBy(host, ns)) => $"{Routed}{Gateways(spec)}{Faults(value)}",
-            "VirtualService" when Destinations(spec).Any(host => subject.IsMeantBy(host, ns)) => $"routes calls of {string.Join(", ", Texts(spec?["hosts"]))} to it{Gateways(spec)}{Faults(value)}",
+            "VirtualService" when Texts(spec?["hosts"]).Any(host => subject.IsMeantBy(host, ns)) => $"{Routed}{Gateways(spec)}",
+            "VirtualService" when Destinations(spec).Any(host => subject.IsMeantBy(host, ns)) => $"routes calls of {string.Join(", ", Texts(spec?["hosts"]))} to it{Gateways(spec)}",
             "DestinationRule" when subject.IsMeantBy(Text(spec?["host"]), ns) => string.Join(", ", Policies(spec)) is { Length: > 0 } policies ? $"sets {policies}" : "sets nothing",
             "PeerAuthentication" when Selects(ns, spec, subject) => $"mutual TLS {(Text(spec?["mtls"]?["mode"]) is { Length: > 0 } mode ? mode : "as inherited")}{Scope(ns, spec, subject)}",
             "RequestAuthentication" when Selects(ns, spec, subject) => $"tokens of {string.Join(", ", (spec?["jwtRules"] as JsonArray ?? []).Select(rule => Text(rule?["issuer"])))}{Scope(ns, spec, subject)}",
@@ -70,18 +70,16 @@ internal static class EffectiveRules
         var here = others.Where(other => other.Cluster == row.Cluster).ToList();
         return row.Kind switch
         {
-            "VirtualService" when row.Effect.StartsWith(Routed, StringComparison.Ordinal) && here.FirstOrDefault(other => WithoutFaults(other.Effect) == WithoutFaults(row.Effect)) is { } other =>
+            "VirtualService" when row.Rule.StartsWith(Routed, StringComparison.Ordinal) && here.FirstOrDefault(other => other.Rule == row.Rule) is { } other =>
                 $"VirtualService {other.Namespace}/{other.Name} is for the same host: only one of the two has an effect",
             "PeerAuthentication" when here.FirstOrDefault(other => Rank(other) > Rank(row)) is { } stronger => $"PeerAuthentication {stronger.Namespace}/{stronger.Name} overrides it",
             _ => "",
         };
     }
 
-    /// <summary>What the VirtualService does to calls on purpose.</summary>
-    private static string Faults(JsonObject value) => IstioConfig.Read(value, "").Value is VirtualService service
-        ? string.Concat(service.Http.Select(route => InjectedFaults.Effect(route, "them")).Where(effect => effect.Length > 0).Distinct().Select(effect => FaultMark + effect)) : "";
-
-    private static string WithoutFaults(string effect) => effect.Split(FaultMark)[0];
+    /// <summary>What a VirtualService does to calls on purpose.</summary>
+    private static string Faults(JsonObject value) => Text(value["kind"]) == "VirtualService" && IstioConfig.Read(value, "").Value is VirtualService service
+        ? string.Concat(service.Http.Select(route => InjectedFaults.Effect(route, "them")).Where(effect => effect.Length > 0).Distinct().Select(effect => $"; {effect}")) : "";
 
     /// <summary>A narrower scope wins.</summary>
     private static int Rank(RuleRow row) => row.Effect.EndsWith("for some Pods", StringComparison.Ordinal) ? 2 : row.Effect.EndsWith("for the namespace", StringComparison.Ordinal) ? 1 : 0;

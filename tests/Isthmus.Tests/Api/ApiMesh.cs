@@ -106,7 +106,7 @@ internal sealed class ApiMesh
 
     private static string NameOf(IstioKind kind) => kind == IstioKind.Gateway ? "front" : "sample";
 
-    /// <summary>What a Pod becomes. The text of PROXY_CONFIG is no effect: what the agent and the control plane read in it is.</summary>
+    /// <summary>The injected Pod, and what the agent and the control plane read from its PROXY_CONFIG. The text itself does not count.</summary>
     private static string Injected(InjectorValues values, JsonObject pod)
     {
         if (PodInjector.Inject(pod, "shop", values, InjectionPath.Parse("/inject"), Kubelets) is not { } injected) return "";

@@ -14,7 +14,7 @@ internal static class CallReading
         var (status, error) = ((int?)answer["status"] ?? 0, Text(answer["error"]));
         var flags = Text(seen?["flags"]);
         var detail = string.Join("; ", ((string[])[error, Text(seen?["details"]), Text(seen?["transport_failure"])]).Where(text => text.Length > 0).Distinct());
-        // An injected delay (DI) alone is no failure: the call goes on after it.
+        // After an injected delay (DI), the call goes on.
         var ended = MadeCall.Failures(flags).Count == 0;
         var answered = wanted.Kind == CallKinds.Tcp ? error.Length == 0 && ended : status > 0 && ended;
         // A status that the proxy itself generates is not the application's response.

@@ -1,6 +1,4 @@
 using System.Buffers.Binary;
-using System.Runtime.CompilerServices;
-using Isthmus.Proxy.Loops;
 using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Transports;
 
@@ -12,24 +10,20 @@ internal abstract partial class H2Connection
     /// <summary>Reads frames until the connection ends; every stream has ended by then.</summary>
     protected async Task ReadAllAsync(ByteReader reader)
     {
+        var frames = new H2FrameReader(reader);
         Exception failure = new TransportException(TransportFailure.Reset, "the connection was closed");
         try
         {
-            while (await TryFillAsync(reader, H2.FrameHeader).ConfigureAwait(false))
-            {
-                var length = ReadLength(reader.Span);
-                if (length > H2.MaxFrame) throw new H2ConnectionException(H2Error.FrameSize, $"a frame of {length} bytes");
-                if (!await TryFillAsync(reader, H2.FrameHeader + length).ConfigureAwait(false)) break;
-                Handle(reader.Span[..(H2.FrameHeader + length)]);
-                reader.Consume(H2.FrameHeader + length);
-            }
+            while (await frames.ReadAsync().ConfigureAwait(false)) Handle(frames.Frame);
         }
         catch (H2ConnectionException e)
         {
             _isTellingWhy = true;
             SendGoAway(e.Error, e.Message);
             failure = e;
-            if (IsUnread) Transport.Abort();
+            bool isUnread;
+            lock (_lock) isUnread = _sender.IsUnread;
+            if (isUnread) Transport.Abort();
             await FlushedAsync().ConfigureAwait(false);
             _isTellingWhy = false;
         }
@@ -52,7 +46,7 @@ internal abstract partial class H2Connection
         var payload = frame[H2.FrameHeader..];
         if (!_hasSettings && (type != H2Frame.Settings || flags.HasFlag(H2Flags.Ack))) throw Broken("the first frame is not SETTINGS");
         _hasSettings = true;
-        if (_headersOf != 0 && (type != H2Frame.Continuation || id != _headersOf)) throw Broken("a frame between parts of a header block");
+        _heads.CheckOrder(type, id);
         H2FrameRules.Check(type, flags, id, payload);
         _floods.Frame(type, flags, payload.Length);
         try
@@ -60,8 +54,8 @@ internal abstract partial class H2Connection
             switch (type)
             {
                 case H2Frame.Data: HandleData(id, flags, payload); break;
-                case H2Frame.Headers: HandleHeaders(id, flags, payload); break;
-                case H2Frame.Continuation: HandleContinuation(id, flags, payload); break;
+                case H2Frame.Headers: if (_heads.Begin(id, flags, payload)) HandleHead(id); break;
+                case H2Frame.Continuation: if (_heads.Continue(flags, payload)) HandleHead(id); break;
                 case H2Frame.Reset: HandleReset(id, payload); break;
                 case H2Frame.Settings: HandleSettings(flags, payload); break;
                 case H2Frame.Ping: HandlePing(flags, payload); break;
@@ -81,7 +75,7 @@ internal abstract partial class H2Connection
                     stream.IsReset = true;
                 }
                 _out.WriteReset(e.Stream, e.Error);
-                Bound();
+                _sender.Bound();
                 _out.Flush();
             }
             stream?.Fail(new TransportException(TransportFailure.Reset, e.Message));
@@ -96,12 +90,10 @@ internal abstract partial class H2Connection
         H2Stream? stream;
         lock (_lock)
         {
-            _receiveWindow -= payload.Length;
-            if (_receiveWindow < 0) throw new H2ConnectionException(H2Error.FlowControl, "more data than allowed");
+            if (!_receiveWindow.TryTake(payload.Length)) throw new H2ConnectionException(H2Error.FlowControl, "more data than allowed");
             if (_streams.TryGetValue(id, out stream))
             {
-                stream.ReceiveWindow -= payload.Length;
-                if (stream.ReceiveWindow < 0) throw new H2StreamException(id, H2Error.FlowControl, "more data than allowed");
+                if (!stream.ReceiveWindow.TryTake(payload.Length)) throw new H2StreamException(id, H2Error.FlowControl, "more data than allowed");
             }
             else if (IsIdle(id))
             {
@@ -120,42 +112,20 @@ internal abstract partial class H2Connection
     /// <summary>Whether neither side has used that stream ID yet.</summary>
     protected abstract bool IsIdle(int id);
 
-    private void HandleHeaders(int id, H2Flags flags, ReadOnlySpan<byte> payload)
+    private void HandleHead(int id)
     {
-        var block = H2FrameRules.HeaderBlock(flags, id, payload);
-        _headersOf = id;
-        _headersEndStream = flags.HasFlag(H2Flags.EndStream);
-        _headerBlock.Clear();
-        Collect(block, flags);
-    }
-
-    private void HandleContinuation(int id, H2Flags flags, ReadOnlySpan<byte> payload)
-    {
-        if (_headersOf == 0 || id != _headersOf) throw Broken("a continuation of nothing");
-        Collect(payload, flags);
-    }
-
-    private void Collect(ReadOnlySpan<byte> block, H2Flags flags)
-    {
-        if (_headerBlock.Length + block.Length > H2.MaxHeaderBlock) throw new H2ConnectionException(H2Error.EnhanceYourCalm, "header block too large");
-        _headerBlock.Write(block);
-        if (!flags.HasFlag(H2Flags.EndHeaders)) return;
-        var id = _headersOf;
-        _headersOf = 0;
-        _fields.Begin(id);
-        _hpack.Decode(_headerBlock.Written.Span, _fields.Take);
         H2Stream? stream;
         lock (_lock)
         {
-            if (!_streams.TryGetValue(id, out stream)) Bound();
+            if (!_streams.TryGetValue(id, out stream)) _sender.Bound();
         }
         if (stream is not null)
         {
             if (stream.HasReceivedEnd) throw new H2StreamException(id, H2Error.StreamClosed, "headers after the end");
-            OnMoreFields(stream, _fields, _headersEndStream);
+            OnMoreFields(stream, _heads.Fields, _heads.IsLast);
             return;
         }
-        if (MayOpen(id)) OnHead(id, _fields, _headersEndStream);
+        if (MayOpen(id)) OnHead(id, _heads.Fields, _heads.IsLast);
     }
 
     private void HandleReset(int id, ReadOnlySpan<byte> payload)
@@ -189,8 +159,8 @@ internal abstract partial class H2Connection
                 if (stream.SendWindow > int.MaxValue) throw new H2ConnectionException(H2Error.FlowControl, "a window that is too large");
             }
             _out.WriteFrame(H2Frame.Settings, H2Flags.Ack, 0, default);
-            Bound();
-            WakeSenders();
+            _sender.Bound();
+            _sender.WakeAll();
             _out.Flush();
         }
         OnStreamGone();
@@ -202,7 +172,7 @@ internal abstract partial class H2Connection
         lock (_lock)
         {
             _out.WriteFrame(H2Frame.Ping, H2Flags.Ack, 0, payload);
-            Bound();
+            _sender.Bound();
             _out.Flush();
         }
     }
@@ -216,8 +186,7 @@ internal abstract partial class H2Connection
             if (id == 0)
             {
                 if (more == 0) throw Broken("a window update of nothing");
-                _sendWindow += more;
-                if (_sendWindow > int.MaxValue) throw new H2ConnectionException(H2Error.FlowControl, "a window that is too large");
+                _sender.Widen(more);
             }
             else if (_streams.TryGetValue(id, out var stream))
             {
@@ -225,17 +194,7 @@ internal abstract partial class H2Connection
                 stream.SendWindow += more;
                 if (stream.SendWindow > int.MaxValue) throw new H2StreamException(id, H2Error.FlowControl, "a window that is too large");
             }
-            WakeSenders();
+            _sender.WakeAll();
         }
-    }
-
-    private static int ReadLength(ReadOnlySpan<byte> frame) => (frame[0] << 16) | (frame[1] << 8) | frame[2];
-
-    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
-    private static async ValueTask<bool> TryFillAsync(ByteReader reader, int count)
-    {
-        while (reader.Buffered < count)
-            if (await reader.FillAsync().ConfigureAwait(false) == 0) return false;
-        return true;
     }
 }

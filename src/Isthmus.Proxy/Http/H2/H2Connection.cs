@@ -1,6 +1,3 @@
-using System.Runtime.CompilerServices;
-using Isthmus.Proxy.Loops;
-using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Transports;
 
 namespace Isthmus.Proxy.Http.H2;
@@ -10,40 +7,25 @@ namespace Isthmus.Proxy.Http.H2;
 /// </summary>
 internal abstract partial class H2Connection
 {
-    private const int MaxQueued = 1024 * 1024;
-
-    /// <summary>Bodies wait at <see cref="MaxQueued"/>; heads and control frames have as much again.</summary>
-    private const int MaxUnread = 2 * MaxQueued;
-
     private readonly Lock _lock = new();   // guards streams, windows and the output
     private readonly Dictionary<int, H2Stream> _streams = [];
-    private readonly HpackDecoder _hpack = new(H2.HeaderTable, H2.MaxHeaderBlock);
-    private readonly ByteWriter _headerBlock = new();
-    private readonly H2HeadFields _fields = new();
+    private readonly H2HeadReader _heads = new();
     private readonly H2PeerSettings _peer;
     private readonly H2Floods _floods = new();
-    private readonly List<H2Stream> _blocked = [];      // their senders wait for a window, or until the peer has read
     private readonly H2Output _out;
+    private readonly H2Sender _sender;
     private readonly bool _isClient;
-    private long _sendWindow = H2.DefaultWindow;
-    private int _receiveWindow = H2.ConnectionWindow;
-    private int _unannounced;
-    private int _headersOf;
-    private bool _headersEndStream;
+    private H2ReceiveWindow _receiveWindow = new(H2.ConnectionWindow);
     private bool _hasSettings;
     private volatile bool _isTellingWhy;
-    private Exception? _failure;
 
     protected H2Connection(Transport transport, bool isClient)
     {
         Transport = transport;
         _isClient = isClient;
         _peer = new(isServer: isClient);
-        _out = new(transport, _lock, failure =>
-        {
-            _failure ??= failure;
-            WakeSenders();
-        });
+        _out = new(transport, _lock, OnWritten);
+        _sender = new(_lock, _out, _peer);
     }
 
     protected Transport Transport { get; }
@@ -60,7 +42,7 @@ internal abstract partial class H2Connection
     protected bool IsTellingWhy => _isTellingWhy;
 
     /// <summary>A header block has begun and is not complete; changes at any time.</summary>
-    protected bool IsReadingHead => Volatile.Read(ref _headersOf) != 0;
+    protected bool IsReadingHead => _heads.IsReading;
 
     protected H2Stream[] OpenStreams
     {
@@ -117,7 +99,7 @@ internal abstract partial class H2Connection
         {
             stream.SendWindow = _peer.InitialWindow;
             _streams.Add(stream.Id, stream);
-            if (_failure is not null) stream.Fail(_failure);
+            if (_sender.Failure is { } failure) stream.Fail(failure);
         }
     }
 
@@ -133,7 +115,7 @@ internal abstract partial class H2Connection
         lock (_lock)
         {
             if (!_streams.Remove(stream.Id)) return;
-            if (!stream.IsReset && _failure is null && (!stream.HasSentEnd || !stream.HasReceivedEnd))
+            if (!stream.IsReset && _sender.Failure is null && (!stream.HasSentEnd || !stream.HasReceivedEnd))
             {
                 _out.WriteReset(stream.Id, error);
                 _out.Flush();
@@ -156,66 +138,14 @@ internal abstract partial class H2Connection
         stream.Fail(new TransportException(TransportFailure.Aborted, "the stream was reset"));
     }
 
-    /// <summary>Sends an encoded header block.</summary>
-    /// <exception cref="TransportException">The stream or the connection is over.</exception>
+    /// <inheritdoc cref="H2Sender.SendHeaders"/>
     public void SendHeaders(H2Stream stream, ReadOnlySpan<byte> block, bool isLast)
     {
-        lock (_lock)
-        {
-            Check(stream);
-            if (stream.IsUnheard) return;
-            var first = true;
-            while (true)
-            {
-                var part = block.Length > _peer.MaxFrame ? block[.._peer.MaxFrame] : block;
-                block = block[part.Length..];
-                var flags = block.IsEmpty ? H2Flags.EndHeaders : H2Flags.None;
-                if (first && isLast) flags |= H2Flags.EndStream;
-                _out.WriteFrame(first ? H2Frame.Headers : H2Frame.Continuation, flags, stream.Id, part);
-                first = false;
-                if (block.IsEmpty) break;
-            }
-            if (isLast) stream.HasSentEnd = true;
-        }
+        lock (_lock) _sender.SendHeaders(stream, block, isLast);
     }
 
-    /// <summary>Sends data as fast as the peer's windows allow.</summary>
-    /// <exception cref="TransportException">The stream or the connection is over.</exception>
-    [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
-    public async ValueTask SendDataAsync(H2Stream stream, ReadOnlyMemory<byte> data, bool isLast)
-    {
-        while (!TrySendData(stream, ref data, isLast)) await stream.Sendable.WaitAsync().ConfigureAwait(false);
-    }
-
-    // False: the stream must wait with the rest.
-    private bool TrySendData(H2Stream stream, ref ReadOnlyMemory<byte> data, bool isLast)
-    {
-        lock (_lock)
-        {
-            do
-            {
-                Check(stream);
-                if (stream.IsUnheard) return true;
-                var room = (int)Math.Min(Math.Min(_sendWindow, stream.SendWindow), Math.Min(_peer.MaxFrame, data.Length));
-                if ((room <= 0 && !data.IsEmpty) || _out.Length > MaxQueued)
-                {
-                    if (!stream.IsBlocked) _blocked.Add(stream);
-                    stream.IsBlocked = true;
-                    _out.Flush();
-                    return false;
-                }
-                room = Math.Max(0, room);
-                var ends = isLast && room == data.Length;
-                _out.WriteFrame(H2Frame.Data, ends ? H2Flags.EndStream : H2Flags.None, stream.Id, data.Span[..room]);
-                _sendWindow -= room;
-                stream.SendWindow -= room;
-                data = data[room..];
-                if (ends) stream.HasSentEnd = true;
-            }
-            while (!data.IsEmpty);
-            return true;
-        }
-    }
+    /// <inheritdoc cref="H2Sender.SendDataAsync"/>
+    public ValueTask SendDataAsync(H2Stream stream, ReadOnlyMemory<byte> data, bool isLast) => _sender.SendDataAsync(stream, data, isLast);
 
     public void RequestFlush()
     {
@@ -227,22 +157,17 @@ internal abstract partial class H2Connection
     {
         lock (_lock)
         {
-            _unannounced += bytes;
-            if (_unannounced >= H2.ConnectionWindow / 4)
-            {
-                _out.WriteWindowUpdate(0, _unannounced);
-                _receiveWindow += _unannounced;
-                _unannounced = 0;
-                _out.Flush();
-            }
+            Announce(0, _receiveWindow.Consume(bytes));
             if (stream is null || stream.HasReceivedEnd || !_streams.ContainsKey(stream.Id)) return;
-            stream.Unannounced += bytes;
-            if (stream.Unannounced < H2.StreamWindow / 4) return;
-            _out.WriteWindowUpdate(stream.Id, stream.Unannounced);
-            stream.ReceiveWindow += stream.Unannounced;
-            stream.Unannounced = 0;
-            _out.Flush();
+            Announce(stream.Id, stream.ReceiveWindow.Consume(bytes));
         }
+    }
+
+    private void Announce(int id, int more)
+    {
+        if (more == 0) return;
+        _out.WriteWindowUpdate(id, more);
+        _out.Flush();
     }
 
     public void SendGoAway(H2Error error, string why)
@@ -257,15 +182,10 @@ internal abstract partial class H2Connection
 
     protected int LastPeerStream { get; set; }
 
-    // Who waits looks again at the windows, and whether the stream is over.
-    private void WakeSenders()
+    private void OnWritten(TransportException? failure)
     {
-        foreach (var stream in _blocked)
-        {
-            stream.IsBlocked = false;
-            stream.Sendable.Set();
-        }
-        _blocked.Clear();
+        if (failure is not null) _sender.Fail(failure);
+        _sender.WakeAll();
     }
 
     private void FailAll(Exception failure)
@@ -274,35 +194,15 @@ internal abstract partial class H2Connection
         lock (_lock)
         {
             IsClosing = true;
-            _failure = failure;
+            _sender.Fail(failure);
             streams = [.. _streams.Values];
         }
         foreach (var stream in streams) stream.Fail(failure);
         OnStreamGone();
     }
 
-    private void Check(H2Stream stream)
-    {
-        if (_failure is not null) throw H2Stream.Translate(_failure);
-        if (stream.Failure is { } failure) throw H2Stream.Translate(failure);
-    }
-
     /// <summary>Completes when everything so far was written to the transport, or the connection is over.</summary>
     protected ValueTask FlushedAsync() => _out.FlushedAsync();
-
-    private bool IsUnread
-    {
-        get
-        {
-            lock (_lock) return _out.Length > MaxQueued;
-        }
-    }
-
-    // A peer that sends requests without reading the responses must not fill our memory.
-    private void Bound()
-    {
-        if (_out.Length > MaxUnread) throw new H2ConnectionException(H2Error.EnhanceYourCalm, "answers are not being read");
-    }
 
     private static H2ConnectionException Broken(string what) => new(H2Error.Protocol, what);
 }

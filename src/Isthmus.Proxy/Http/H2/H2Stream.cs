@@ -26,6 +26,7 @@ internal class H2Stream(H2Connection connection, int id)
     private volatile bool _hasEnded;
     private volatile bool _isUnheard;
     private volatile Exception? _failure;
+    private H2ReceiveWindow _receiveWindow = new(H2.StreamWindow);
     private long _expected = -1;
     private long _received;
 
@@ -34,11 +35,8 @@ internal class H2Stream(H2Connection connection, int id)
     /// <summary>Guarded by the connection's lock, as all windows are.</summary>
     public long SendWindow { get; set; }
 
-    /// <summary>Bytes that the peer may still send; used only by the read loop.</summary>
-    public int ReceiveWindow { get; set; } = H2.StreamWindow;
-
-    /// <summary>Consumed bytes without a window update so far; guarded by the connection.</summary>
-    public int Unannounced { get; set; }
+    /// <summary>What the peer may send; guarded by the connection.</summary>
+    public ref H2ReceiveWindow ReceiveWindow => ref _receiveWindow;
 
     public bool HasSentEnd { get; set; }
 

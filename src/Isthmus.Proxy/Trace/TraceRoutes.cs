@@ -12,7 +12,8 @@ namespace Isthmus.Proxy.Trace;
 /// <summary>What <c>isthmus trace</c> asks of a proxy beyond Envoy's admin interface: a full dump, a real call, recent traffic.</summary>
 internal sealed class TraceRoutes(DataPlane plane)
 {
-    private static readonly TimeSpan LongestCall = TimeSpan.FromSeconds(30);
+    /// <summary>How long the call of a trace, or an attempt to connect, may take at most.</summary>
+    public static readonly TimeSpan LongestCall = TimeSpan.FromMinutes(5);
 
     /// <summary>Configuration with endpoints, hosts with their health, listening ports, and what a name resolves to for
     /// this Pod's applications: the name <c>host</c> or, with <c>names</c>, all that the sidecar answers itself.</summary>
@@ -39,8 +40,7 @@ internal sealed class TraceRoutes(DataPlane plane)
     public async ValueTask<AdminReply> CallAsync(IReadOnlyDictionary<string, string> query, CancellationToken stop)
     {
         if (!IPEndPoint.TryParse(query.GetValueOrDefault("to", ""), out var to) || to.Port == 0) return AdminReply.Text("to=IP:PORT is needed\n", 400);
-        var timeout = int.TryParse(query.GetValueOrDefault("timeout", "5000"), NumberStyles.None, CultureInfo.InvariantCulture, out var ms) && ms > 0
-            ? TimeSpan.FromMilliseconds(Math.Min(ms, LongestCall.TotalMilliseconds)) : LongestCall;
+        if (!TryTimeout(query, "5000", out var timeout)) return WrongTimeout;
         var kind = query.GetValueOrDefault("kind", "http") switch { "tcp" => CallKind.Tcp, "grpc" => CallKind.Grpc, "tls" => CallKind.Tls, _ => CallKind.Http };
         var wanted = new CallRequest(to, query.GetValueOrDefault("authority", to.ToString()), query.GetValueOrDefault("path", "/"), query.GetValueOrDefault("id", ""), kind, timeout)
         {
@@ -56,7 +56,7 @@ internal sealed class TraceRoutes(DataPlane plane)
     public async ValueTask<AdminReply> ReachAsync(IReadOnlyDictionary<string, string> query, CancellationToken stop)
     {
         if (!IPEndPoint.TryParse(query.GetValueOrDefault("to", ""), out var to) || to.Port == 0) return AdminReply.Text("to=IP:PORT is needed\n", 400);
-        var patience = TimeSpan.FromMilliseconds(int.TryParse(query.GetValueOrDefault("timeout", "1500"), NumberStyles.None, CultureInfo.InvariantCulture, out var ms) ? Math.Clamp(ms, 1, (int)LongestCall.TotalMilliseconds) : 1500);
+        if (!TryTimeout(query, "1500", out var patience)) return WrongTimeout;
         var time = plane.Ports.Time;
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
         using var timer = time.CreateTimer(static l => ((CancellationTokenSource)l!).Cancel(), limit, patience, Timeout.InfiniteTimeSpan);
@@ -100,6 +100,15 @@ internal sealed class TraceRoutes(DataPlane plane)
         ])
             if (value.Length > 0) json[name] = value;
         return json;
+    }
+
+    private static AdminReply WrongTimeout => AdminReply.Text(string.Create(CultureInfo.InvariantCulture, $"timeout is a number of milliseconds from 1 to {LongestCall.TotalMilliseconds}\n"), 400);
+
+    private static bool TryTimeout(IReadOnlyDictionary<string, string> query, string fallback, out TimeSpan timeout)
+    {
+        var isNumber = int.TryParse(query.GetValueOrDefault("timeout", fallback), NumberStyles.None, CultureInfo.InvariantCulture, out var ms);
+        timeout = TimeSpan.FromMilliseconds(ms);
+        return isNumber && ms > 0 && timeout <= LongestCall;
     }
 
     // The order of a resolver: each candidate first in the sidecar's table, then at the servers in resolv.conf.

@@ -22,7 +22,7 @@ internal static class TraceCommand
         var headers = new Option<string[]>("--header", "-H") { Description = "Header to send, as 'NAME: VALUE'; may be repeated", DefaultValueFactory = _ => [] };
         var data = new Option<string>("--data", "-d") { Description = "Body to send", DefaultValueFactory = _ => "" };
         var token = new Option<string>("--jwt") { Description = "JSON Web Token to send as bearer token", DefaultValueFactory = _ => "" };
-        var timeout = new DurationOption("--timeout", "Timeout of the call, for example 5s", "5s");
+        var timeout = new DurationOption("--timeout", "Timeout of the call, for example 5s; at most 5m", "5s", TraceRequest.LongestCall);
         var verbose = new Option<bool>("--verbose", "-v") { Description = "Show details for every hop, not only for those that fail" };
         var command = new Command("trace", "Follow a call hop by hop through the live configuration of all proxies on its way, make the call, and report the first failure.")
         {

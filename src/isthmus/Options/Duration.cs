@@ -6,7 +6,8 @@ namespace Isthmus.Options;
 /// <summary>Durations as Go and kubectl write them: <c>90s</c>, <c>5m</c>, <c>1h30m</c>, <c>500ms</c>.</summary>
 internal static class Duration
 {
-    internal static TimeSpan Parse(string text, string flag)
+    /// <param name="most">The longest duration that has an effect; null: there is none.</param>
+    internal static TimeSpan Parse(string text, string flag, TimeSpan? most = null)
     {
         var (total, number) = (TimeSpan.Zero, "");
         for (var i = 0; i < text.Length; i++)
@@ -29,7 +30,10 @@ internal static class Duration
             };
             number = "";
         }
-        return number.Length == 0 && text.Length > 0 ? total : throw Bad(text, flag);
+        if (number.Length > 0 || text.Length == 0) throw Bad(text, flag);
+        if (most is { } limit && (total < TimeSpan.FromMilliseconds(1) || total > limit))
+            throw new WrongUseException(flag, $"duration '{text}' cannot be kept", string.Create(CultureInfo.InvariantCulture, $"use a duration from 1ms to {limit.TotalMinutes}m"));
+        return total;
     }
 
     private static WrongUseException Bad(string text, string flag) =>

@@ -50,7 +50,7 @@ public sealed partial class TopologyTraceTests : IAsyncDisposable
         ]),
         ["multi-primary-multi-network"] = new(["--topology", "multi-primary-multi-network"], [1, 2], "",
         [
-            new("cluster2: kubectl -n istio-system label service istio-eastwestgateway topology.istio.io/network=$net --overwrite", 1, "$two", "ISM1016 | Service istio-system/istio-eastwestgateway in cluster2 | says $net",
+            new("cluster2: kubectl -n istio-system label service istio-eastwestgateway topology.istio.io/network=$net --overwrite", 1, "$two", "ISM1016 | Service istio-system/istio-eastwestgateway in cluster2 | is $net",
                 "cluster2: kubectl -n istio-system label service istio-eastwestgateway topology.istio.io/network=network2 --overwrite"),
             new(Plain, 1, "$two", "ISM2056 | DestinationRule $ns/$plain in cluster1 | only mesh TLS can pass", "cluster1: kubectl -n $ns delete destinationrules --all"),
         ]),

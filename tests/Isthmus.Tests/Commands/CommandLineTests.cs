@@ -46,6 +46,8 @@ public sealed partial class CommandLineTests
     [InlineData("proxy-config all pod --direction up", "Error: --direction: 'up' is not a direction (use inbound or outbound)\nRun 'isthmus proxy-config all --help' for usage.")]
     [InlineData("verify -o xml", "Error: --output: 'xml' is not an output format (use table, json or yaml)\nRun 'isthmus verify --help' for usage.")]
     [InlineData("trace a b --timeout 5", "Error: --timeout: invalid duration '5' (use a number and a unit, for example 90s or 5m)\nRun 'isthmus trace --help' for usage.")]
+    [InlineData("trace a b --timeout 10m", "Error: --timeout: duration '10m' cannot be kept (use a duration from 1ms to 5m)\nRun 'isthmus trace --help' for usage.")]
+    [InlineData("trace a b --timeout 0s", "Error: --timeout: duration '0s' cannot be kept (use a duration from 1ms to 5m)\nRun 'isthmus trace --help' for usage.")]
     [InlineData("create-remote-secret --token-duration x", "Error: --token-duration: invalid duration 'x' (use a number and a unit, for example 90s or 5m)\nRun 'isthmus create-remote-secret --help' for usage.")]
     [InlineData("version --context a --context b", "Error: flag --context is given more than once\nRun 'isthmus version --help' for usage.")]
     public void A_mistake_is_told_in_one_line(string line, string told) => Assert.Equal(told, WrongUseText.Of(Parse(line.Split(' ')), "isthmus"));

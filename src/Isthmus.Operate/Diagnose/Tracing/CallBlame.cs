@@ -101,7 +101,7 @@ internal sealed class CallBlame(TracedCall traced, CallTrace trace, MadeCall cal
         ? Faults.Of("ISM2074", port.Object, port.Field, $"declares {port.Protocol.ToString().ToUpperInvariant()}, so proxies speak HTTP/2 there, and the connection ends ({call.Flags}): what listens at {Where()} probably speaks HTTP/1.1, or another Service declares another protocol for the same port of these Pods",
             "if so, name the port http or http-…, or set appProtocol: http, alike in all Services of these Pods") : null;
 
-    private Problem? OutOfTime() => call is not { IsOutOfTime: true, Upstream.Length: > 0 } || _facts.Sightings.All.Any(sighting => !sighting.IsRequest && sighting.Flags is not "-") ? null
+    private Problem? OutOfTime() => call is not { IsOutOfTime: true, IsConnected: true } || _facts.Sightings.All.Any(sighting => !sighting.IsRequest && sighting.Flags is not "-") ? null
         : Faults.Of("ISM2077", Where(), "", $"the connection was made, and there was no answer when the trace gave up after {Seconds(call.Milliseconds)}: that is the limit of the trace, not of the mesh", "give it more time: --timeout=30s");
 
     private Problem? AtGateway()

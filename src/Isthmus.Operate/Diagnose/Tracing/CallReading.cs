@@ -22,7 +22,9 @@ internal static class CallReading
         var what = wanted.Kind == CallKinds.Tcp ? $"connect to {wanted.To}" : $"{wanted.Method} {wanted.Path} of {wanted.Authority}{(wanted.Kind == CallKinds.Tls ? " over TLS" : "")}";
         return new(what, answered, status, (double?)answer["took_ms"] ?? 0, Text(seen?["upstream"]), flags, detail, Times(answer, sightings).ToValueList())
         {
-            IsOutOfTime = (bool?)answer["timed_out"] ?? false,
+            // The proxy tells of a caller that leaves with DC. With any other flag, it ended the call itself.
+            IsOutOfTime = ((bool?)answer["timed_out"] ?? false) && MadeCall.Failures(flags).All(flag => flag == "DC"),
+            IsConnected = Text(seen?["upstream_local"]).Length > 0,
             GrpcStatus = (int?)answer["grpc_status"],
             IsTlsRefused = (bool?)answer["tls_failed"] ?? false,
         };

@@ -35,8 +35,11 @@ public sealed record TimedHop(string Where, double Milliseconds, string What);
 /// <param name="Upstream">The address that the caller's proxy chose.</param>
 public sealed record MadeCall(string What, bool Answered, int Status, double Milliseconds, string Upstream, string Flags, string Detail, ValueList<TimedHop> Times)
 {
-    /// <summary>The caller gave up: the time that the trace allows was over.</summary>
+    /// <summary>The trace gave up: the time that it allows was over, and the caller's proxy had not given up by itself.</summary>
     public bool IsOutOfTime { get; init; }
+
+    /// <summary>The caller's proxy had a connection to <see cref="Upstream"/>.</summary>
+    public bool IsConnected { get; init; }
 
     /// <summary>The status of a gRPC call; null without one.</summary>
     public int? GrpcStatus { get; init; }

@@ -6,14 +6,18 @@ using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Proxy.Trace;
 
 namespace Isthmus.Operate.Diagnose.Tracing;
 
 /// <summary>How a trace is made.</summary>
 /// <param name="MakeCall">Whether to really make the call.</param>
-/// <param name="Timeout">How long the call may take.</param>
+/// <param name="Timeout">How long the call may take, up to <see cref="LongestCall"/>.</param>
 public sealed record TraceRequest(string Pod, string? Namespace, TraceTarget Target, bool MakeCall, TimeSpan Timeout)
 {
+    /// <summary>How long proxies wait for a call at most.</summary>
+    public static TimeSpan LongestCall => TraceRoutes.LongestCall;
+
     /// <summary>What the caller sends.</summary>
     public SentRequest Sent { get; init; } = SentRequest.Plain;
 }

@@ -71,6 +71,17 @@ public sealed class DumpTests : IDisposable
         }
     }
 
+    [Theory]
+    [InlineData("0")]
+    [InlineData("300001")]
+    [InlineData("5s")]
+    [InlineData("")]
+    public async Task Calls_and_connections_refuse_a_time_that_they_cannot_keep(string timeout)
+    {
+        foreach (var path in new[] { "/call", "/reach" })
+            Assert.Equal("timeout is a number of milliseconds from 1 to 300000\n", await GetAsync($"{path}?to=127.0.0.1:1&timeout={timeout}", "POST"));
+    }
+
     [Fact]
     public async Task A_part_of_the_dump_can_be_asked_for()
     {
@@ -173,7 +184,7 @@ public sealed class DumpTests : IDisposable
         Directory.Delete(_directory, recursive: true);
     }
 
-    private async Task<string> GetAsync(string path) => Encoding.UTF8.GetString((await HandleAsync("GET", path))!.Body.Span);
+    private async Task<string> GetAsync(string path, string method = "GET") => Encoding.UTF8.GetString((await HandleAsync(method, path))!.Body.Span);
 
     private async Task<AdminReply?> HandleAsync(string method, string path)
     {

@@ -20,6 +20,7 @@ public sealed class TraceVerdictTests
         { "slow application", "ISM2077", "Pod shop/orders-a in c1", "limit of the trace, not of the mesh" },
         { "slow, and nobody saw it", "ISM2077", "c1, n1: Pod shop/orders-a at 10.1.0.5:8080", "limit of the trace" },
         { "out of time, and nothing seen", "ISM2077", "c1, n1: Pod shop/orders-a at 10.1.0.5:8080", "either the application needs longer, or packets do not arrive" },
+        { "out of time while it connects", "ISM2077", "c1, n1: Pod shop/orders-a at 10.1.0.5:8080", "either the application needs longer, or packets do not arrive" },
         { "limits of the connection pool", "ISM2079", "DestinationRule shop/orders in c1", "limits refuse the call" },
         { "HTTP on a port named grpc", "ISM2074", "Service shop/orders in c1", "probably speaks HTTP/1.1" },
         { "long headers", "ISM2091", "Pod shop/orders-a in c1", "60 KiB of headers" },
@@ -67,6 +68,15 @@ public sealed class TraceVerdictTests
     public void Only_flags_of_failures_say_that_a_call_was_not_answered(string flags, int status, bool isAnswered) =>
         Assert.Equal(isAnswered, CallReading.Read(Wanted, JsonNode.Parse($$"""{"status": {{status}}, "seen": {"flags": "{{flags}}"} }""")!, []).Answered);
 
+    /// <summary>A proxy that had given up by itself was not cut off by the trace.</summary>
+    [Theory]
+    [InlineData("DC", true)]
+    [InlineData("", true)]
+    [InlineData("UF,URX", false)]
+    [InlineData("DI,DC", true)]
+    public void A_trace_gave_up_only_if_the_proxy_had_not(string flags, bool isOutOfTime) =>
+        Assert.Equal(isOutOfTime, CallReading.Read(Wanted, JsonNode.Parse($$"""{"timed_out": true, "error": "no answer within 30 s", "seen": {"flags": "{{flags}}", "upstream": "{{Callee}}"} }""")!, []).IsOutOfTime);
+
     [Fact]
     public void The_verdict_tells_clusters_of_Envoy_from_those_of_Kubernetes() =>
         Assert.Contains("✘ The call fails at: Envoy cluster\n", TraceText.Write(new("a.shop", "c1", "b", [new("cluster", 0, HopStatus.Failed, "does not exist", [])], [], null), details: false), StringComparison.Ordinal);
@@ -97,7 +107,8 @@ public sealed class TraceVerdictTests
                 s.Call = new("GET /", false, 0, 5000, Callee, "DC", "no answer within 5 s", []) { IsOutOfTime = true };
                 s.Sighted = [Seen("DC")];
                 break;
-            case "slow, and nobody saw it": s.Call = new("GET /", false, 0, 5000, Callee, "DC", "no answer within 5 s", []) { IsOutOfTime = true }; break;
+            case "slow, and nobody saw it": s.Call = new("GET /", false, 0, 5000, Callee, "DC", "no answer within 5 s", []) { IsOutOfTime = true, IsConnected = true }; break;
+            case "out of time while it connects": s.Call = new("GET /", false, 0, 5000, Callee, "DC", "no answer within 5 s", []) { IsOutOfTime = true }; break;
             case "out of time, and nothing seen":
                 s.Client = s.ClientOfOne;
                 s.Watched = [];

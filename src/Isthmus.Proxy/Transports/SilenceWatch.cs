@@ -14,8 +14,19 @@ internal sealed class SilenceWatch(TimeProvider time)
 
     private readonly ConcurrentDictionary<SocketTransport, Silence> _connections = new();
 
+    /// <summary>How many connections are watched.</summary>
+    public int Count => _connections.Count;
+
+    /// <summary>Watches the connection until it is closed.</summary>
     /// <param name="keepalive">How the kernel asks the peer of an idle connection, from the next look on.</param>
-    public void Add(SocketTransport connection, KeepaliveSettings keepalive) => _connections.TryAdd(connection, new(time, keepalive));
+    public void Add(SocketTransport connection, KeepaliveSettings keepalive)
+    {
+        _connections.TryAdd(connection, new(time, keepalive));
+        connection.Watch = this;
+    }
+
+    /// <summary>Forgets a connection that is closed. To ask a closed socket is an exception, and costs more than all the rest of it.</summary>
+    public void Remove(SocketTransport connection) => _connections.TryRemove(connection, out _);
 
     /// <summary>Once a second; asking the kernel about a connection takes a microsecond.</summary>
     public void Look()

@@ -21,6 +21,9 @@ internal sealed class SocketTransport(Socket socket, LoopSocket loop, EndPoint? 
 
     public LoopSocket Loop => loop;
 
+    /// <summary>Who watches the connection and is told when it is closed; null: nobody.</summary>
+    public SilenceWatch? Watch { get; set; }
+
     public override EventLoop EventLoop => loop.Loop;
 
     /// <summary>Remembered, because a closed socket cannot be asked and the access log is written after the close.</summary>
@@ -164,6 +167,7 @@ internal sealed class SocketTransport(Socket socket, LoopSocket loop, EndPoint? 
 
     public override void Abort(bool reset = false)
     {
+        Watch?.Remove(this);
         try
         {
             _ = Local;

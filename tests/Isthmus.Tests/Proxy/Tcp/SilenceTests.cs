@@ -92,6 +92,23 @@ public sealed class SilenceTests
         connection.Abort();
     }
 
+    /// <summary>Many connections end within a second. The watch must neither keep their memory nor ask their sockets.</summary>
+    [Fact]
+    public async Task A_connection_that_is_closed_is_not_watched_any_more()
+    {
+        using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        listener.Listen();
+        var watch = new SilenceWatch(TimeProvider.System);
+        var dialer = new Dialer(new ProcessSockets(), watch, TimeProvider.System);
+        var (one, other) = (await dialer.ConnectAsync(listener.LocalEndPoint!, null, TimeSpan.FromSeconds(10), null), await dialer.ConnectAsync(listener.LocalEndPoint!, null, TimeSpan.FromSeconds(10), null));
+        Assert.Equal(2, watch.Count);
+        one.Abort();
+        Assert.Equal(1, watch.Count);
+        other.Abort(reset: true);
+        Assert.Equal(0, watch.Count);
+    }
+
     /// <summary>Time that passes only when a test advances it.</summary>
     private sealed class Clock : TimeProvider
     {

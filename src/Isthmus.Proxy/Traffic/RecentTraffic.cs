@@ -1,3 +1,4 @@
+using System.Net;
 using Isthmus.Proxy.Clusters;
 using Isthmus.Proxy.Telemetry;
 
@@ -9,13 +10,19 @@ namespace Isthmus.Proxy.Traffic;
 /// <param name="Standing">A TCP connection that was still open.</param>
 internal sealed record SeenTraffic(
     string Id, Direction Direction, DateTimeOffset Start, TimeSpan Duration, TimeSpan? ResponseAfter, bool Standing, int Status, string Flags, string Details,
-    string TransportFailure, string Route, string Cluster, string Upstream, string UpstreamLocal, string UpstreamPeer, string DownstreamRemote, string DownstreamPeer,
+    string TransportFailure, string Route, string Cluster, string Upstream, EndPoint? LocalEndPoint, string UpstreamPeer, EndPoint? RemoteEndPoint, string DownstreamPeer,
     string ServerName, int Attempts)
 {
+    /// <summary>The address from which the proxy called; empty while it is not connected.</summary>
+    public string UpstreamLocal => Endpoint.Text(LocalEndPoint);
+
+    /// <summary>The address from which the proxy was called.</summary>
+    public string DownstreamRemote => Endpoint.Text(RemoteEndPoint);
+
     public static SeenTraffic From(string id, Direction direction, TrafficRecord record, TimeSpan duration, bool standing) => new(
         id, direction, record.Start, duration, record.ResponseAfter, standing, record.Status, record.Flags,
         record.Details.Length > 0 ? record.Details : record.TerminationDetails, record.TransportFailure, record.RouteName, record.ClusterName,
-        record.Host?.Endpoint.AddressText ?? "", Endpoint.Text(record.UpstreamLocal), record.UpstreamPeer?.Identity ?? "", Endpoint.Text(record.DownstreamRemote),
+        record.Host?.Endpoint.AddressText ?? "", record.UpstreamLocal, record.UpstreamPeer?.Identity ?? "", record.DownstreamRemote,
         record.DownstreamPeer?.Identity ?? "", record.ServerName, record.Attempts);
 }
 

@@ -1,11 +1,14 @@
 using System.Net;
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
+using Isthmus.ControlPlane.Ca;
 using Isthmus.Wire;
 using Isthmus.Wire.Envoy.Clusters;
 using Isthmus.Wire.Envoy.Endpoints;
 using Isthmus.Wire.Envoy.Listeners;
+using Isthmus.Wire.Grpc;
 using Isthmus.Wire.Istio;
+using Isthmus.Wire.Tls;
 using Isthmus.Wire.Xds;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -21,6 +24,7 @@ internal sealed class DiscoveryServer : IXdsFeeds, IAsyncDisposable
     private const int Port = 15010;
 
     private readonly WebApplication _app;
+    private readonly Issuer _authority = Issuer.SelfSigned(new("Isthmus bench"), Keys.Create(KeyKind.EcP256), DateTimeOffset.UtcNow.AddHours(-1), DateTimeOffset.UtcNow.AddDays(1));
     private Moment _now = new(XdsSnapshot.Empty);
     private int _version, _acceptedEndpoints;
 
@@ -32,6 +36,7 @@ internal sealed class DiscoveryServer : IXdsFeeds, IAsyncDisposable
         _app = builder.Build();
         _app.UseRouting();
         new XdsServer(this, new(), new Random(1)).Map(_app);
+        _app.MapUnary(CertificateEndpoint.Method, SignAsync);
         _app.UseEndpoints(_ => { });
     }
 
@@ -71,7 +76,18 @@ internal sealed class DiscoveryServer : IXdsFeeds, IAsyncDisposable
 
     public ValueTask<IXdsFeed> OpenAsync(XdsClientHello client, CancellationToken stop) => ValueTask.FromResult<IXdsFeed>(new Feed(this));
 
-    public ValueTask DisposeAsync() => _app.DisposeAsync();
+    public async ValueTask DisposeAsync()
+    {
+        await _app.DisposeAsync();
+        _authority.Dispose();
+    }
+
+    // Without a certificate, the clusters of mesh services would wait for it, and carry nothing.
+    private Task<IstioCertificateResponse> SignAsync(GrpcCall call, IstioCertificateRequest request)
+    {
+        using var leaf = _authority.IssueLeaf(new(SigningRequest.Check(request.Csr), new([Credentials.Identity], [], []), DateTimeOffset.UtcNow.AddHours(-1), DateTimeOffset.UtcNow.AddHours(20)));
+        return Task.FromResult(new IstioCertificateResponse { CertChain = { CertificateText.Write(leaf), CertificateText.Write(_authority.Certificate) } });
+    }
 
     private void Publish(Dictionary<string, IXdsResources> types)
     {

@@ -47,7 +47,7 @@ internal static class GrpcBench
     }
 
     private static Task<double> CompareAsync(ProxyRig rig, Contender[] contenders, string unit, string path, int perCall) =>
-        new Comparison(unit) { Rounds = 3, WarmUp = TimeSpan.FromSeconds(1.5), Duration = TimeSpan.FromSeconds(2) }.RunAsync(contenders, async (contender, duration) =>
+        new Comparison(unit) { Rounds = 3, WarmUp = TimeSpan.FromSeconds(1), Duration = TimeSpan.FromSeconds(1.5) }.RunAsync(contenders, async (contender, duration) =>
         {
             var calls = await WebLoad.Http2Async(contender.Port, path, 8, 8, duration, "-d", rig.File("message"), "-H", "content-type: application/grpc", "-H", "te: trailers");
             return calls with { Work = calls.Work * perCall };

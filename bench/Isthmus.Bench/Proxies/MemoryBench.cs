@@ -1,4 +1,5 @@
 using System.Globalization;
+using Isthmus.Core.Names;
 using Isthmus.Wire.Istio;
 using static Isthmus.Tests.Mesh.Proxy.TestResources;
 
@@ -48,9 +49,30 @@ internal static class MemoryBench
             Assignments = [.. resources.Assignments, .. Enumerable.Range(0, Clusters).Select(i => Endpoints(NameOf(i), $"+10.244.{i / 250}.{i % 250 + 1}:8080"))],
         }, new NameTable());
         var own = await OwnProxy.StartWithAgentAsync(rig, port);
+        await AwaitClustersAsync();
         await Task.Delay(Rest);
         Print($"with {Clusters} clusters of mesh services, one endpoint each", own);
         await rig.StopAsync(own);
+    }
+
+    /// <summary>Waits until all clusters are in use: those that wait for something cost less, or more.</summary>
+    private static async Task AwaitClustersAsync()
+    {
+        using var client = new HttpClient();
+        for (var attempt = 0; attempt < 100; attempt++)
+        {
+            try
+            {
+                var stats = await client.GetStringAsync($"http://127.0.0.1:{Ports.ProxyAdmin}/stats?filter=cluster_manager.active_clusters");
+                if (stats.Split(' ') is [_, var count] && int.Parse(count, CultureInfo.InvariantCulture) >= Clusters) return;
+            }
+            catch (HttpRequestException)
+            {
+                // Its admin port opens first of all, but not at once.
+            }
+            await Task.Delay(100);
+        }
+        throw new InvalidOperationException("the sidecar does not use its clusters");
     }
 
     /// <summary>Prints what an idle connection costs; returns the ratio to nginx.</summary>

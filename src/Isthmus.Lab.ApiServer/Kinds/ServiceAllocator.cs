@@ -14,6 +14,9 @@ internal sealed class ServiceAllocator(IObjectStore store, string range, Random 
     public const int FirstNodePort = 30000;
     public const int LastNodePort = 32767;
 
+    /// <summary>Ports below this one are for Services that name their node port (KEP-3668: min(max(16, size / 32), 128) ports).</summary>
+    public const int FirstDynamicNodePort = FirstNodePort + ((LastNodePort - FirstNodePort + 1) / 32);
+
     private readonly Lock _lock = new(); // guards the sets and random
     private readonly LiveView<Held> _services = new(store, Resources.Services, Held.Read);
     private readonly HashSet<string> _takenAddresses = new(StringComparer.Ordinal);
@@ -75,19 +78,26 @@ internal sealed class ServiceAllocator(IObjectStore store, string range, Random 
         }
     }
 
+    /// <summary>A free port from the upper part of the range, which is not used for static assignment; from the lower part once that is full; null if all are taken.</summary>
     public long? TakeAnyPort()
     {
         lock (_lock)
         {
             var held = Current().Ports;
-            var start = random.Next(LastNodePort - FirstNodePort + 1);
-            for (var step = 0; step <= LastNodePort - FirstNodePort; step++)
-            {
-                var port = FirstNodePort + ((start + step) % (LastNodePort - FirstNodePort + 1));
-                if (!held.Contains(port) && _takenPorts.Add(port)) return port;
-            }
-            return null;
+            return AnyPort(FirstDynamicNodePort, LastNodePort, held) ?? AnyPort(FirstNodePort, FirstDynamicNodePort - 1, held);
         }
+    }
+
+    private long? AnyPort(int first, int last, HashSet<long> held)
+    {
+        var count = last - first + 1;
+        var start = random.Next(count);
+        for (var step = 0; step < count; step++)
+        {
+            var port = first + ((start + step) % count);
+            if (!held.Contains(port) && _takenPorts.Add(port)) return port;
+        }
+        return null;
     }
 
     /// <summary>Forgets the reservations of a write: they are in the store now, or the write failed.</summary>

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Isthmus.Lab.ApiServer.Errors;
+using Isthmus.Lab.ApiServer.Kinds;
 using Isthmus.Lab.ApiServer.Objects;
 using Isthmus.Lab.ApiServer.Registry;
 using Isthmus.Lab.ApiServer.Values;
@@ -41,6 +42,17 @@ public sealed class ServiceStrategyTests : IDisposable
         var spec = Create("""{"type": "LoadBalancer", "externalTrafficPolicy": "Local", "ports": [{"port": 80}]}""")["spec"];
         Assert.InRange(Json.Whole(Json.Objects(spec.At("ports")).Single()["nodePort"])!.Value, 30000, 32767);
         Assert.InRange(Json.Whole(spec.At("healthCheckNodePort"))!.Value, 30000, 32767);
+    }
+
+    [Fact]
+    public void Node_ports_that_nobody_names_leave_the_lower_part_to_those_that_somebody_names()
+    {
+        var allocator = new ServiceAllocator(_rig.Objects, "10.96.0.0/16", new(1));
+        long?[] upper = [.. Enumerable.Range(0, 2682).Select(_ => allocator.TakeAnyPort())];
+        Assert.Equal(Enumerable.Range(30086, 2682).Select(port => (long?)port), upper.Order());
+        Assert.Null(allocator.TakePort(30085));
+        Assert.Equal(Enumerable.Range(30000, 85).Select(port => (long?)port), Enumerable.Range(0, 85).Select(_ => allocator.TakeAnyPort()).Order());
+        Assert.Null(allocator.TakeAnyPort());
     }
 
     [Fact]

@@ -14,10 +14,12 @@ internal static class HeaderEditing
     public static void Request(RequestHead request, HeaderEdits edits, TrafficRecord record)
     {
         if (edits.IsEmpty) return;
-        foreach (var name in edits.RequestRemove)
-            if (!name.AsSpan().SequenceEqual("host"u8)) request.Headers.Remove(name);
-        foreach (var edit in edits.Request)
+        // An enumerator of a list that is only an interface would be an object.
+        for (var i = 0; i < edits.RequestRemove.Count; i++)
+            if (!edits.RequestRemove[i].AsSpan().SequenceEqual("host"u8)) request.Headers.Remove(edits.RequestRemove[i]);
+        for (var i = 0; i < edits.Request.Count; i++)
         {
+            var edit = edits.Request[i];
             if (edit.Name.AsSpan().SequenceEqual("host"u8) || edit.Name.AsSpan().SequenceEqual(":authority"u8)) request.Authority = Value(edit, record);
             else Apply(request.Headers, edit, record);
         }
@@ -26,8 +28,8 @@ internal static class HeaderEditing
     public static void Response(ResponseHead response, HeaderEdits edits, TrafficRecord record)
     {
         if (edits.IsEmpty) return;
-        foreach (var name in edits.ResponseRemove) response.Headers.Remove(name);
-        foreach (var edit in edits.Response) Apply(response.Headers, edit, record);
+        for (var i = 0; i < edits.ResponseRemove.Count; i++) response.Headers.Remove(edits.ResponseRemove[i]);
+        for (var i = 0; i < edits.Response.Count; i++) Apply(response.Headers, edits.Response[i], record);
     }
 
     /// <summary>The path and host that the upstream sees.</summary>

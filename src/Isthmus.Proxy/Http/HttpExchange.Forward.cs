@@ -57,7 +57,7 @@ internal sealed partial class HttpExchange
         try
         {
             ulong? hash = null;
-            if (act.HashKeys.Count > 0) (hash, _decision) = _decision.Hash(act, Request, RequestPreparation.RemoteAddress(Request.Headers, connection, _action), connection.Source, connection.Destination);
+            if (!act.HashKeys.IsEmpty) (hash, _decision) = _decision.Hash(act, Request, RequestPreparation.RemoteAddress(Request.Headers, connection, _action), connection.Source, connection.Destination);
             if (!await attempts.RunAsync(act, cluster, body, hash).ConfigureAwait(false)) await ReplyFailureAsync(body).ConfigureAwait(false);
             else await RelayAsync(route, target, cluster, body).ConfigureAwait(false);
         }

@@ -25,7 +25,9 @@ internal sealed record MirroredRequest(ClusterState Cluster, string Authority, R
             copy.CopyFrom(request);
             copy.Authority = Shadow(request.Authority);
             var mirrored = new MirroredRequest(cluster, request.Authority, copy, body?.Buffered.ToArray(), connection.Destination, action.AlpnOverride);
-            parts.Upstreams.Background.Start("mirrored request", () => mirrored.SendAsync(parts.Upstreams, parts.Ports.Time));
+            // A lambda that used the parameter would make an object of each request, mirrored or not.
+            var (upstreams, time) = (parts.Upstreams, parts.Ports.Time);
+            upstreams.Background.Start("mirrored request", () => mirrored.SendAsync(upstreams, time));
         }
     }
 

@@ -26,7 +26,7 @@ internal readonly record struct RouteDecision(RouteTable Table, VirtualHostSnaps
         var question = target.IndexOf((byte)'?');
         var path = question < 0 ? target : target[..question];
         foreach (var route in host.Routes)
-            if (Matches(route, request, path, scheme, random) && (route.Metadata.Count == 0 || KnowsAll(route, metadata))) return new(table, host, route);
+            if (Matches(route, request, path, scheme, random) && (route.Metadata.IsEmpty || KnowsAll(route, metadata))) return new(table, host, route);
         return new(table, host, null);
     }
 
@@ -35,7 +35,7 @@ internal readonly record struct RouteDecision(RouteTable Table, VirtualHostSnaps
     {
         if (act.ClusterHeader.Length > 0)
             return new(request.Headers.GetString(Encoding.ASCII.GetBytes(act.ClusterHeader)) ?? "", 1, null, HeaderEdits.None);
-        if (act.Targets.Count == 1) return act.Targets[0];
+        if (act.Targets.Length == 1) return act.Targets[0];
         var at = random.NextInt64(act.TotalWeight);
         foreach (var target in act.Targets)
             if ((at -= target.Weight) < 0) return target;

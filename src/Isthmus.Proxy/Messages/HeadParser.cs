@@ -129,7 +129,7 @@ internal static class HeadParser
         var slash = rest.IndexOfAny((byte)'/', (byte)'?');
         var authority = slash < 0 ? rest : rest[..slash];
         if (authority.IsEmpty || authority.Contains((byte)'@')) throw Bad("http1.invalid_url");
-        into.Authority = Encoding.ASCII.GetString(authority);
+        into.SetAuthority(authority);
         if (slash < 0) into.SetTarget("/"u8);
         else if (rest[slash] == '/') into.SetTarget(rest[slash..]);
         else into.SetTarget([(byte)'/', .. rest[slash..]]);
@@ -147,7 +147,7 @@ internal static class HeadParser
         if (into.Authority.Length == 0)
         {
             if (value.IsEmpty || value.ContainsAny(" ,/\\@?#"u8)) throw Bad("http1.invalid_host");
-            into.Authority = Encoding.UTF8.GetString(value);
+            into.SetAuthority(value);
         }
         if (into.Headers.Remove("host"u8) > 1) throw Bad("http1.duplicate_host");
     }

@@ -31,8 +31,12 @@ internal sealed class RequestHead
 {
     private const int FirstTarget = 256;
 
+    /// <summary>A longer authority is not kept: a connection would hold it while it is idle.</summary>
+    private const int MostKeptAuthority = 256;
+
     private byte[] _target = [];
     private int _targetLength;
+    private string _lastAuthority = "";
 
     public string Method { get; set; } = "";
 
@@ -47,6 +51,13 @@ internal sealed class RequestHead
     /// <summary>What a client named over HTTP/2, "http" or "https"; empty where no client did. The next hop gets it unchanged: a server may refuse
     /// one that does not fit its connection.</summary>
     public string Scheme { get; set; } = "";
+
+    /// <summary>Takes the authority from bytes. Requests of a connection mostly name the same one: it stays the same string.</summary>
+    public void SetAuthority(ReadOnlySpan<byte> authority)
+    {
+        Authority = Ascii.Equals(authority, _lastAuthority) ? _lastAuthority : Encoding.UTF8.GetString(authority);
+        if (Authority.Length <= MostKeptAuthority) _lastAuthority = Authority;
+    }
 
     public HeaderBlock Headers { get; } = new();
 

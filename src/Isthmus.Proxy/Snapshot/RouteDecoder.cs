@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Collections.Frozen;
 using System.Text;
 using Isthmus.Core.Collections;
@@ -108,7 +109,7 @@ internal static class RouteDecoder
 
     private static ForwardAct Forward(RouteAction action, RetrySettings? inherited, List<string> notes)
     {
-        IReadOnlyList<WeightedTarget> targets = action.ClusterSpecifierCase switch
+        ImmutableArray<WeightedTarget> targets = action.ClusterSpecifierCase switch
         {
             RouteAction.ClusterSpecifierOneofCase.Cluster => [new(action.Cluster, 1, null, HeaderEdits.None)],
             RouteAction.ClusterSpecifierOneofCase.WeightedClusters => [.. action.WeightedClusters.Clusters.Select(Target)],

@@ -1,4 +1,5 @@
 using System.Collections.Frozen;
+using System.Collections.Immutable;
 using System.Text.RegularExpressions;
 using Isthmus.Core.Collections;
 using Isthmus.Proxy.Matching;
@@ -45,15 +46,15 @@ internal sealed class DomainTable(
 }
 
 internal sealed record VirtualHostSnapshot(
-    string Name, IReadOnlyList<RouteSnapshot> Routes, bool RequireTls, bool IncludeAttemptCount, bool AttemptCountInResponse, HeaderEdits Edits);
+    string Name, ImmutableArray<RouteSnapshot> Routes, bool RequireTls, bool IncludeAttemptCount, bool AttemptCountInResponse, HeaderEdits Edits);
 
 /// <summary>One route: what it matches and what it does.</summary>
 internal sealed record RouteSnapshot(
-    string Name, PathMatch Path, IReadOnlyList<HeaderMatch> Headers, IReadOnlyList<QueryMatch> Queries, bool GrpcOnly, Fraction? Runtime,
+    string Name, PathMatch Path, ImmutableArray<HeaderMatch> Headers, ImmutableArray<QueryMatch> Queries, bool GrpcOnly, Fraction? Runtime,
     RouteAct Act, string Operation, HeaderEdits Edits, FaultSettings? Fault, CorsSettings? Cors)
 {
     /// <summary>What filters have to have learned about the request.</summary>
-    public IReadOnlyList<Func<RequestMetadata?, bool>> Metadata { get; init; } = [];
+    public ImmutableArray<Func<RequestMetadata?, bool>> Metadata { get; init; } = [];
 
     /// <summary>Null: the route says nothing about rate limits.</summary>
     public RouteLimits? Limits { get; init; }
@@ -63,9 +64,9 @@ internal abstract record RouteAct;
 
 /// <summary>Forwards the request. A zero time means no limit.</summary>
 internal sealed record ForwardAct(
-    IReadOnlyList<WeightedTarget> Targets, string ClusterHeader, TimeSpan Timeout, RetrySettings? Retry, string? PrefixRewrite,
+    ImmutableArray<WeightedTarget> Targets, string ClusterHeader, TimeSpan Timeout, RetrySettings? Retry, string? PrefixRewrite,
     RegexRewrite? PathRewrite, string? HostRewrite, string? HostRewriteHeader, bool AppendForwardedHost,
-    IReadOnlyList<MirrorSettings> Mirrors, IReadOnlyList<HashKey> HashKeys, int NotFoundStatus, ValueList<string> Upgrades) : RouteAct
+    ImmutableArray<MirrorSettings> Mirrors, ImmutableArray<HashKey> HashKeys, int NotFoundStatus, ValueList<string> Upgrades) : RouteAct
 {
     public long TotalWeight { get; } = Targets.Sum(t => (long)t.Weight);
 

@@ -129,7 +129,7 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, Causes 
         : call.Admitted is not { } admitted ? ". Some match claims of tokens, which only gateways know"
         : $". Some match claims of tokens, and this call has {(admitted.HasToken ? "others" : "no valid token")}";
 
-    private static bool IsByClaims(VirtualHostSnapshot host) => host.Routes.Any(route => route.Metadata.Count > 0);
+    private static bool IsByClaims(VirtualHostSnapshot host) => host.Routes.Any(route => route.Metadata.Length > 0);
 
     /// <summary>What a fault does to the call; null when it does nothing.</summary>
     private static Problem? Injected(FaultSettings? fault, string owner)

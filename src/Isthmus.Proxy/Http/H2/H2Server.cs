@@ -138,7 +138,12 @@ internal sealed class H2DownstreamStream : DownstreamStream
     public H2DownstreamStream(H2Connection connection, Func<H2DownstreamStream, ValueTask> handle)
     {
         _connection = connection;
-        Run = () => _running = handle(this);
+        Run = () =>
+        {
+            // Taking the result gives the frame of the method back. Only an event loop runs one request of this stream after another.
+            if (EventLoop.Current is not null && _running.IsCompletedSuccessfully) _running.GetAwaiter().GetResult();
+            _running = handle(this);
+        };
     }
 
     /// <summary>Handles the request that has begun.</summary>

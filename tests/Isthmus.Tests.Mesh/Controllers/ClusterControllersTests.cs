@@ -75,6 +75,8 @@ public class ClusterControllersTests
 
     private sealed class Cluster(ApiServerHost host, string directory, KubeClient client, CancellationTokenSource stop, Task running) : IAsyncDisposable
     {
+        private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
+
         internal KubeClient Client => client;
 
         internal static async Task<Cluster> StartAsync()
@@ -101,7 +103,7 @@ public class ClusterControllersTests
 
         internal async Task<T> UntilAsync<T>(ResourceKind kind, Func<T, bool> holds) where T : class
         {
-            using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+            using var limit = new CancellationTokenSource(Patience);
             var ns = kind.Namespaced ? "shop" : null;
             var present = await client.ListAsync<T>(kind, ns, new(), limit.Token);
             if (present.Items.FirstOrDefault(holds) is { } already) return already;
@@ -112,7 +114,7 @@ public class ClusterControllersTests
 
         internal async Task UntilNoneAsync(ResourceKind kind)
         {
-            using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+            using var limit = new CancellationTokenSource(Patience);
             var present = await client.ListAsync<PartialObject>(kind, "shop", new(), limit.Token);
             var left = present.Items.Select(item => item.Metadata.Uid).ToHashSet();
             if (left.Count == 0) return;
@@ -125,7 +127,7 @@ public class ClusterControllersTests
 
         internal async Task UntilGoneAsync(ResourceKind kind, string name)
         {
-            using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+            using var limit = new CancellationTokenSource(Patience);
             var present = await client.ListAsync<PartialObject>(kind, null, new() { FieldSelector = $"metadata.name={name}" }, limit.Token);
             if (present.Items.Count == 0) return;
             await foreach (var change in client.WatchAsync<PartialObject>(kind, null, new() { ResourceVersion = present.ResourceVersion, FieldSelector = $"metadata.name={name}" }, limit.Token))

@@ -36,6 +36,7 @@ public sealed class TaskTests(PlacedMeshRig mesh)
         await using var shell = GuideShell.In(lab);
         var blocks = GuidePage.Read(GuideShell.Tasks, page);
         Assert.NotEmpty(blocks);
+        await AsQuickstartAsync();
         var objects = await ObjectsAsync(lab);
         var config = new Dictionary<string, string>(StringComparer.Ordinal);
         foreach (var cluster in MeshRig.Clusters) config[cluster] = await MeshConfigAsync(lab, cluster);
@@ -52,6 +53,19 @@ public sealed class TaskTests(PlacedMeshRig mesh)
             // A page that fails halfway must not spoil the others.
             foreach (var value in await LeftAsync()) await lab.KubectlAsync([$"--context={value.Context}", "delete", "--ignore-not-found", .. value.Name.Split(' ')]);
             await RestoreAsync(lab, config);
+        }
+    }
+
+    /// <summary>Waits until callers of both clusters get answers as after the quickstart: what an earlier page deleted leaves their proxies a
+    /// moment later.</summary>
+    private async Task AsQuickstartAsync()
+    {
+        const int calls = 20;
+        foreach (var cluster in MeshRig.Clusters)
+        {
+            await MeshRig.UntilAsync(() => mesh.ScriptAsync(cluster, "sample", "deploy/sleep", "sleep", $"curl -sS -m 20 'helloworld.sample:5000/hello?call=[1-{calls}]'; true"),
+                text => text.Split("Hello version: v1,").Length + text.Split("Hello version: v2,").Length == calls + 2 && text.Contains("v1,", StringComparison.Ordinal) && text.Contains("v2,", StringComparison.Ordinal),
+                $"both versions answer {calls} calls of {cluster}");
         }
     }
 

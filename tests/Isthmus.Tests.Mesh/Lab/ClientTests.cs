@@ -159,7 +159,7 @@ public sealed class ClientTests(ClientRig rig) : IClassFixture<ClientRig>
         Assert.Equal("hello world", await LabRig.UntilAsync(AskAsync, "hello"));
         (await rig.Lab.KubectlAsync("patch", "greeting", "one", "--type=merge", "-p", """{"spec": {"to": "you"}}""")).Expect(0);
         Assert.Equal("hello you", await LabRig.UntilAsync(AskAsync, "hello you"));
-        (await rig.Lab.KubectlAsync("delete", "greeting", "one", "--timeout=30s")).Expect(0);
+        (await rig.Lab.KubectlAsync("delete", "greeting", "one", "--timeout=90s")).Expect(0);
         Assert.Equal("finalized one\n", await ClientRig.EndAsync(process));
     }
 

@@ -150,7 +150,7 @@ public sealed class GuestTests
             (await rig.KubectlAsync("apply", "-f", file)).Expect(0);
             File.Delete(file);
             (await rig.KubectlAsync("rollout", "status", "statefulset/demo", "--timeout=90s")).Expect(0);
-            (await rig.KubectlAsync("wait", "--for=condition=Ready", "pod/prometheus", "--timeout=30s")).Expect(0);
+            (await rig.KubectlAsync("wait", "--for=condition=Ready", "pod/prometheus", "--timeout=90s")).Expect(0);
             var first = await LeaderAsync(rig, "demo-");
             // A primary with a standby, reached by the name of the Service, whose Endpoints Patroni writes.
             await LabRig.UntilAsync(() => QueryAsync(rig, first), "f|1");

@@ -12,7 +12,7 @@ const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
 const origin = new URL(address).origin;
 const wide = { width: 1280, height: 800 }, narrow = { width: 390, height: 844 };
 const target = 'http://helloworld.sample:5000/hello';
-const patience = 30000;
+const patience = 90000;
 
 const browser = await chromium.launch({ executablePath: program, args: ['--no-sandbox', '--disable-gpu'], env: { ...process.env, LD_LIBRARY_PATH: libraries, FONTCONFIG_FILE: fonts } });
 const context = await browser.newContext({ viewport: wide, colorScheme: 'light' });

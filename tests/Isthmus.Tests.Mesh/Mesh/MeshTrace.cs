@@ -13,6 +13,9 @@ internal sealed record MeshTrace(int Flows, int Payloads, IReadOnlyList<string> 
 {
     private const int Gateway = 15443;
     private const int ApiServer = 6443;
+    private const int Tcp = 6;
+    private const int Udp = 17;
+    private const int UdpHeader = 8;
 
     private sealed record Segment(string Flow, int From, int To, uint Sequence, bool Begins, byte[] Data);
 
@@ -70,9 +73,13 @@ internal sealed record MeshTrace(int Flows, int Payloads, IReadOnlyList<string> 
         if (frame.Length < 54 || BinaryPrimitives.ReadUInt16BigEndian(frame[12..]) != 0x0800) return null;
         var packet = frame[14..];
         packet = packet[..BinaryPrimitives.ReadUInt16BigEndian(packet[2..])];
-        var tcp = packet[((packet[0] & 15) * 4)..];
-        var (from, to) = (BinaryPrimitives.ReadUInt16BigEndian(tcp), BinaryPrimitives.ReadUInt16BigEndian(tcp[2..]));
-        return new($"{new IPAddress(packet[12..16])}:{from} → {new IPAddress(packet[16..20])}:{to}", from, to,
-            BinaryPrimitives.ReadUInt32BigEndian(tcp[4..]), (tcp[13] & 2) != 0, tcp[((tcp[12] >> 4) * 4)..].ToArray());
+        // Errors of ICMP quote the packets that they are about; they are nobody's data.
+        if (packet[9] is not (Tcp or Udp)) return null;
+        var segment = packet[((packet[0] & 15) * 4)..];
+        var (from, to) = (BinaryPrimitives.ReadUInt16BigEndian(segment), BinaryPrimitives.ReadUInt16BigEndian(segment[2..]));
+        var flow = $"{new IPAddress(packet[12..16])}:{from} → {new IPAddress(packet[16..20])}:{to}";
+        return packet[9] == Udp
+            ? new(flow, from, to, 0, false, segment[UdpHeader..].ToArray())
+            : new(flow, from, to, BinaryPrimitives.ReadUInt32BigEndian(segment[4..]), (segment[13] & 2) != 0, segment[((segment[12] >> 4) * 4)..].ToArray());
     }
 }

@@ -46,7 +46,7 @@ public sealed class RemoteByNameTests
     private const string Move = """
         kubectl --context=cluster1 -n istio-system expose deployment istio-eastwestgateway --name=moved --type=LoadBalancer --port=15012
         kubectl --context=cluster1 -n istio-system patch service moved --type=json -p '[{"op":"replace","path":"/spec/ports","value":[{"name":"a","port":15012},{"name":"b","port":15017}]}]'
-        kubectl --context=cluster1 -n istio-system wait service moved --for=jsonpath='{.status.loadBalancer.ingress[0].ip}' --timeout=30s 2>/dev/null || sleep 1
+        kubectl --context=cluster1 -n istio-system wait service moved --for=jsonpath='{.status.loadBalancer.ingress[0].ip}' --timeout=90s 2>/dev/null || sleep 1
         MOVED=$(kubectl --context=cluster1 -n istio-system get svc moved -o jsonpath='{.status.loadBalancer.ingress[0].ip}')
         kubectl --context=cluster1 -n names patch endpoints front --type=merge -p "{\"subsets\":[{\"addresses\":[{\"ip\":\"$MOVED\"}],\"ports\":[{\"port\":15012}]}]}"
         kubectl --context=cluster1 -n istio-system delete service istio-eastwestgateway

@@ -25,7 +25,7 @@ public sealed class ServiceTests(PlacedMeshRig mesh)
         await HearsAsync("curl -skv -m 5 https://vault.shop/ 2>&1", "subject: CN=vault-of-cluster2");
         // Several replicas behind one gateway address.
         var answers = await MeshRig.UntilAsync(() => AskAsync("for i in $(seq 20); do curl -sS -m 5 billing.shop:8085/hello; done"),
-            text => Instances(text) == 2, "both replicas of billing answer");
+            text => Instances(text) == 2 && text.Split("version: billing,").Length == 21, "both replicas of billing answer, 20 times together");
         Assert.Equal(20, answers.Split("version: billing,").Length - 1);
     }
 
@@ -45,7 +45,7 @@ public sealed class ServiceTests(PlacedMeshRig mesh)
         await ShopAsync();
         using var bank = new TokenMint();
         var token = bank.Sign(new() { ["iss"] = "bank", ["sub"] = "ann" });
-        var status = "-sS -m 5 -o /dev/null -w %{http_code} mirror.shop:8000/headers";
+        var status = "-sS -m 30 -o /dev/null -w %{http_code} mirror.shop:8000/headers";
         await HearsAsync($"curl {status}", "200");
         await mesh.WithFileAsync(Policy("cluster.local/ns/shop/sa/nobody", ""), path => mesh.KubectlAsync("cluster2", $"apply -f {path}"));
         await HearsAsync("curl -sS -m 5 mirror.shop:8000/headers", "RBAC: access denied");
@@ -83,7 +83,7 @@ public sealed class ServiceTests(PlacedMeshRig mesh)
         await HearsAsync("curl -sS -m 5 mirror.shop:8000/headers", "X-Forwarded-Client-Cert");
         await HearsAsync("exec 3<>/dev/tcp/wire.shop/7001; echo one >&3; timeout 5 head -1 <&3", "from-cluster2 one");
         var (trace, answers) = await MeshTrace.RunAsync(await mesh.LabAsync(), async () =>
-            await AskAsync("curl -sS -m 5 mirror.shop:8000/headers; exec 3<>/dev/tcp/wire.shop/7001; echo one >&3; timeout 5 head -1 <&3"));
+            await AskAsync("curl -sS -m 30 mirror.shop:8000/headers; exec 3<>/dev/tcp/wire.shop/7001; echo one >&3; timeout 30 head -1 <&3"));
         Assert.Contains("X-Forwarded-Client-Cert", answers);
         Assert.Contains("from-cluster2 one", answers);
         Assert.True(trace.Payloads > 0, "nothing passed between the networks at port 15443");

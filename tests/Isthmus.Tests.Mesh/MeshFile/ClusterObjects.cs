@@ -28,6 +28,10 @@ internal sealed class ClusterObjects(SortedDictionary<string, string> objects)
 
     internal IEnumerable<string> Names => objects.Keys;
 
+    /// <summary>Webhooks that API servers cannot trust yet: the control plane writes the <c>caBundle</c>.</summary>
+    internal IEnumerable<string> WithoutTrust => objects.Where(pair => JsonNode.Parse(pair.Value)!["webhooks"] is JsonArray webhooks && webhooks.Any(webhook => webhook!["clientConfig"]!["caBundle"] is null))
+        .Select(pair => pair.Key);
+
     internal static async Task<ClusterObjects> ReadAsync(GuideShell shell, string cluster)
     {
         var (code, output) = await shell.RunAsync($"kubectl --context={cluster} get \"$(kubectl --context={cluster} api-resources --verbs=list -o name | paste -sd,)\" -A -o json");

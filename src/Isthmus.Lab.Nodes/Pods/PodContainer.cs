@@ -16,7 +16,9 @@ internal sealed partial class PodContainer(Container spec, ContainerRole role, N
 {
     private const string Creating = "ContainerCreating", CrashLoop = "CrashLoopBackOff";
     private const int LongestTerminationMessage = 4096;
-    private static readonly TimeSpan LastOutput = TimeSpan.FromSeconds(1);
+
+    /// <summary>How long output may come after the end: a process that was left behind can keep the pipe open.</summary>
+    private static readonly TimeSpan LastOutput = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan Retry = TimeSpan.FromSeconds(1);
 
     private readonly ContainerFiles _files = node.Settings.ContainerFiles(pod.Current, spec.Name);

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using Google.Protobuf;
@@ -272,7 +273,8 @@ public sealed class DataPlaneAloneTests
         internal async Task WaitForAsync(string name)
         {
             using var client = NewClient();
-            for (var i = 0; i < 500 && !(await AskAsync(client, Stop)).EndsWith(name, StringComparison.Ordinal); i++) await Task.Delay(10, Stop);
+            for (var begun = Stopwatch.GetTimestamp(); !(await AskAsync(client, Stop)).EndsWith(name, StringComparison.Ordinal); await Task.Delay(10, Stop))
+                Assert.True(Stopwatch.GetElapsedTime(begun) < TimeSpan.FromMinutes(1), $"no answer from {name}");
         }
 
         private static async Task<string> AskAsync(HttpClient client, CancellationToken stop)

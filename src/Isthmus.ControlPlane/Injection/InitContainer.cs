@@ -18,7 +18,7 @@ internal static class InitContainer
     internal static JsonObject Build(InjectionInputs inputs)
     {
         var values = inputs.Values;
-        JsonArray arguments = ["istio-iptables", "-p", Text(Ports.Outbound), "-z", Text(Ports.Inbound), "-u", Text(ProxyUser.Id), "-m", inputs.InterceptionMode];
+        var arguments = new JsonArray("istio-iptables", "-p", Text(Ports.Outbound), "-z", Text(Ports.Inbound), "-u", Text(ProxyUser.Id), "-m", inputs.InterceptionMode);
         foreach (var (flag, _, value, _) in Rules(inputs).Where(rule => rule.Value.Length > 0 || !rule.IsOptional))
         {
             arguments.Add((JsonNode)flag);

@@ -46,8 +46,7 @@ internal static class ProxyContainer
     private static JsonObject Hook(string name, params IEnumerable<string> command) =>
         new() { [name] = new JsonObject { ["exec"] = new JsonObject { ["command"] = new JsonArray([.. command.Select(word => (JsonNode)word)]) } } };
 
-    internal static JsonArray Volumes() =>
-    [
+    internal static JsonArray Volumes() => new(
         new JsonObject { ["name"] = "workload-socket", ["emptyDir"] = new JsonObject() },
         new JsonObject { ["name"] = "workload-certs", ["emptyDir"] = new JsonObject() },
         new JsonObject { ["name"] = "istio-envoy", ["emptyDir"] = new JsonObject { ["medium"] = "Memory" } },
@@ -71,8 +70,7 @@ internal static class ProxyContainer
                 }),
             },
         },
-        new JsonObject { ["name"] = "istiod-ca-cert", ["configMap"] = new JsonObject { ["name"] = WellKnown.RootCertConfigMap } },
-    ];
+        new JsonObject { ["name"] = "istiod-ca-cert", ["configMap"] = new JsonObject { ["name"] = WellKnown.RootCertConfigMap } });
 
     internal static JsonObject Resources(InjectionInputs inputs)
     {
@@ -96,14 +94,12 @@ internal static class ProxyContainer
     private static JsonArray Arguments(InjectionInputs inputs, bool gateway)
     {
         var values = inputs.Values;
-        JsonArray arguments =
-        [
+        var arguments = new JsonArray(
             "proxy", gateway ? "router" : "sidecar",
             "--domain", $"$(POD_NAMESPACE).svc.{values.ClusterDomain}",
             $"--proxyLogLevel={inputs.Annotation("sidecar.istio.io/logLevel") ?? values.ProxyLogLevel}",
             $"--proxyComponentLogLevel={inputs.Annotation("sidecar.istio.io/componentLogLevel") ?? values.ComponentLogLevel}",
-            $"--log_output_level={inputs.Annotation("sidecar.istio.io/agentLogLevel") ?? values.AgentLogLevel}",
-        ];
+            $"--log_output_level={inputs.Annotation("sidecar.istio.io/agentLogLevel") ?? values.AgentLogLevel}");
         if (gateway) return arguments;
         arguments.Add((JsonNode)"--concurrency");
         arguments.Add((JsonNode)Text((int?)inputs.ProxyConfig["concurrency"] ?? 2));
@@ -113,8 +109,7 @@ internal static class ProxyContainer
     private static JsonArray Environment(InjectionInputs inputs)
     {
         var values = inputs.Values;
-        JsonArray env =
-        [
+        var env = new JsonArray(
             Value("JWT_POLICY", values.JwtPolicy),
             Value("PILOT_CERT_PROVIDER", values.CertProvider),
             Value("CA_ADDR", values.CaAddress),
@@ -131,8 +126,7 @@ internal static class ProxyContainer
             Value("ISTIO_META_WORKLOAD_NAME", inputs.WorkloadName),
             Value("ISTIO_META_OWNER", inputs.Owner),
             Value("ISTIO_META_MESH_ID", values.MeshId),
-            Value("TRUST_DOMAIN", values.TrustDomain),
-        ];
+            Value("TRUST_DOMAIN", values.TrustDomain));
         if (inputs is { IsGateway: false, MergedMetrics: { } metrics }) env.Add((JsonNode)Value("ISTIO_PROMETHEUS_ANNOTATIONS", metrics.ToJsonString()));
         if (inputs.Buckets is { } buckets) env.Add((JsonNode)Value("ISTIO_HISTOGRAM_BUCKETS", buckets.ToJsonString()));
         // What Envoy does with its flag --concurrency: the number of CPUs for which the proxy has threads.
@@ -177,16 +171,14 @@ internal static class ProxyContainer
     private static IEnumerable<JsonObject> Applications(InjectionInputs inputs) =>
         (inputs.Pod["spec"]?["containers"] as JsonArray ?? []).OfType<JsonObject>().Where(container => container["name"]?.ToString() != Name);
 
-    private static JsonArray Mounts() =>
-    [
+    private static JsonArray Mounts() => new(
         Mount("workload-socket", "/var/run/secrets/workload-spiffe-uds"),
         Mount("workload-certs", "/var/run/secrets/workload-spiffe-credentials"),
         Mount("istiod-ca-cert", "/var/run/secrets/istio"),
         Mount("istio-data", "/var/lib/istio/data"),
         Mount("istio-envoy", "/etc/istio/proxy"),
         Mount("istio-token", "/var/run/secrets/tokens"),
-        Mount("istio-podinfo", "/etc/istio/pod"),
-    ];
+        Mount("istio-podinfo", "/etc/istio/pod"));
 
     /// <summary>Probes every second until the proxy is ready once. Only then does the slower readiness probe
     /// begin.</summary>

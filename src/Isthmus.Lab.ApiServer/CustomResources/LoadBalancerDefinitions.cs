@@ -56,7 +56,7 @@ internal static class LoadBalancerDefinitions
             ["interfaces"] = List(Text("")),
         });
 
-    private static JsonObject Definition(string kind, string plural, JsonObject spec, JsonArray columns, params string[] required)
+    private static JsonObject Definition(string kind, string plural, JsonObject spec, JsonObject[] columns, params string[] required)
     {
         var schema = Object("", new()
         {
@@ -73,7 +73,7 @@ internal static class LoadBalancerDefinitions
             ["storage"] = true,
             ["schema"] = new JsonObject { ["openAPIV3Schema"] = schema },
             ["subresources"] = new JsonObject { ["status"] = new JsonObject() },
-            ["additionalPrinterColumns"] = columns,
+            ["additionalPrinterColumns"] = new JsonArray(columns),
         };
         return new()
         {

@@ -73,6 +73,6 @@ internal sealed class DefaultTable(string ageName, bool asTime) : ITableFormat
     public JsonArray Cells(JsonObject o, DateTimeOffset now)
     {
         var created = Metadata.Text(o, "creationTimestamp");
-        return [Metadata.Name(o), asTime ? created : ApiTime.Parse(created) is { } time ? ApiTime.Age(now - time) : "<unknown>"];
+        return new(Metadata.Name(o), asTime ? created : ApiTime.Parse(created) is { } time ? ApiTime.Age(now - time) : "<unknown>");
     }
 }

@@ -120,8 +120,7 @@ internal sealed class CniObjects
     private JsonArray Environment()
     {
         var excluded = _values["excludeNamespaces"] as JsonArray ?? Strings("kube-system", _spec.Namespace);
-        return
-        [
+        return new(
             IstiodObjects.Field("NODE_NAME", "spec.nodeName"),
             IstiodObjects.Field("POD_NAMESPACE", "metadata.namespace"),
             IstiodObjects.Value("CNI_CONF_NAME", Text("cniConfFileName", "")),
@@ -129,8 +128,7 @@ internal sealed class CniObjects
             IstiodObjects.Value("REPAIR_ENABLED", Flag(Repairs("enabled", true))),
             IstiodObjects.Value("REPAIR_REPAIR_PODS", Flag(Repairs("repairPods", true))),
             IstiodObjects.Value("REPAIR_DELETE_PODS", Flag(Repairs("deletePods", false))),
-            IstiodObjects.Value("REPAIR_LABEL_PODS", Flag(Repairs("labelPods", false))),
-        ];
+            IstiodObjects.Value("REPAIR_LABEL_PODS", Flag(Repairs("labelPods", false))));
     }
 
     private static string Flag(bool value) => value.ToString(CultureInfo.InvariantCulture).ToLowerInvariant();

@@ -239,8 +239,7 @@ internal static class IstiodObjects
 
     private static JsonArray Environment(OperatorSpec spec, Names names)
     {
-        JsonArray env =
-        [
+        var env = new JsonArray(
             Value("REVISION", spec.RevisionOrDefault),
             Value("JWT_POLICY", spec.Value("global", "jwtPolicy")?.ToString() ?? "third-party-jwt"),
             Value("PILOT_CERT_PROVIDER", spec.Value("global", "pilotCertProvider")?.ToString() ?? "istiod"),
@@ -253,8 +252,7 @@ internal static class IstiodObjects
             Value("MESH_CONFIG_MAP", names.MeshConfigMap),
             Value(InjectorMapVariable, names.InjectorConfigMap),
             Value("INJECTION_WEBHOOK_CONFIG_NAME", WebhookObjects.InjectorName(spec)),
-            Value("VALIDATION_WEBHOOK_CONFIG_NAME", WebhookObjects.ValidatorName(spec)),
-        ];
+            Value("VALIDATION_WEBHOOK_CONFIG_NAME", WebhookObjects.ValidatorName(spec)));
         if ((bool?)spec.Value("global", "externalIstiod") ?? false) env.Add((JsonNode)Value("EXTERNAL_ISTIOD", "true"));
         foreach (var (name, value) in spec.Value("pilot", "env") as JsonObject ?? [])
         {

@@ -45,7 +45,7 @@ internal static class WebhookObjects
         return webhooks;
     }
 
-    private static JsonObject Injector(string name, JsonObject client, JsonArray namespaces, JsonArray objects) => new()
+    private static JsonObject Injector(string name, JsonObject client, JsonObject[] namespaces, JsonObject[] objects) => new()
     {
         ["name"] = name,
         ["clientConfig"] = client.DeepClone(),
@@ -57,8 +57,8 @@ internal static class WebhookObjects
         ["failurePolicy"] = "Fail",
         ["reinvocationPolicy"] = "Never",
         ["admissionReviewVersions"] = Strings("v1"),
-        ["namespaceSelector"] = new JsonObject { ["matchExpressions"] = namespaces },
-        ["objectSelector"] = new JsonObject { ["matchExpressions"] = objects },
+        ["namespaceSelector"] = new JsonObject { ["matchExpressions"] = new JsonArray(namespaces) },
+        ["objectSelector"] = new JsonObject { ["matchExpressions"] = new JsonArray(objects) },
     };
 
     internal static JsonObject Validator(OperatorSpec spec)

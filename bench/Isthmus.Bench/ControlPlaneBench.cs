@@ -97,7 +97,7 @@ internal static class ControlPlaneBench
         if (rows.Find(row => row is { Clients: 1000, Delta: true }) is { } largest) Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"change-1000-p99: {largest.Ninety9:0} ms"));
     }
 
-    private static string Program(string root) => Path.Combine(root, "artifacts/bin/isthmus/release/isthmus.dll");
+    private static string[] Program(string root) => ["dotnet", Path.Combine(root, "artifacts/bin/isthmus/release/isthmus.dll")];
 
     private static async Task<Row> MeasureAsync(string root, int clients, bool delta)
     {

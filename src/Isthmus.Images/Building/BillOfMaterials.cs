@@ -23,7 +23,8 @@ internal static class BillOfMaterials
             var (name, version) = (Path.GetFileName(Path.GetDirectoryName(framework)!), Path.GetFileName(framework));
             items.Add((JsonNode)Package($"dotnet-{name}", name, version, "MIT", $"pkg:generic/{name}@{version}"));
         }
-        foreach (var (name, version) in Libraries(program.Directory)) items.Add((JsonNode)Package($"nuget-{name}", name, version, "NOASSERTION", $"pkg:nuget/{name}@{version}"));
+        foreach (var (name, version) in Recorded(program.Directory, "runtimepack")) items.Add((JsonNode)Package($"dotnet-{name}", name, version, "MIT", $"pkg:nuget/{name}@{version}"));
+        foreach (var (name, version) in Recorded(program.Directory, "package")) items.Add((JsonNode)Package($"nuget-{name}", name, version, "NOASSERTION", $"pkg:nuget/{name}@{version}"));
         foreach (var (name, version, license) in PagePackages(program.Directory)) items.Add((JsonNode)Package($"npm-{name}", name, version, license, $"pkg:npm/{name}@{version}"));
         foreach (var package in packages.OrderBy(package => package.Name, StringComparer.Ordinal))
         {
@@ -72,13 +73,13 @@ internal static class BillOfMaterials
         return (JsonNode.Parse(File.ReadAllText(file)) as JsonArray ?? []).Select(package => (package!["name"]!.ToString(), package["version"]!.ToString(), package["license"]!.ToString()));
     }
 
-    /// <summary>The NuGet packages that the build recorded.</summary>
-    private static List<(string Name, string Version)> Libraries(string directory)
+    /// <summary>What the build recorded: NuGet packages, and the parts of .NET that a native program contains ("runtimepack").</summary>
+    private static List<(string Name, string Version)> Recorded(string directory, string type)
     {
         var file = Path.Combine(directory, "isthmus.deps.json");
         if (!File.Exists(file)) return [];
         var libraries = JsonNode.Parse(File.ReadAllText(file))?["libraries"] as JsonObject ?? [];
-        return [.. libraries.Where(pair => pair.Value?["type"]?.ToString() == "package").Select(pair => pair.Key.Split('/')).Where(parts => parts.Length == 2)
-            .Select(parts => (parts[0], parts[1])).OrderBy(pair => pair.Item1, StringComparer.Ordinal)];
+        return [.. libraries.Where(pair => pair.Value?["type"]?.ToString() == type).Select(pair => pair.Key.Split('/')).Where(parts => parts.Length == 2)
+            .Select(parts => (parts[0].StartsWith("runtimepack.", StringComparison.Ordinal) ? parts[0]["runtimepack.".Length..] : parts[0], parts[1])).OrderBy(pair => pair.Item1, StringComparer.Ordinal)];
     }
 }

@@ -5,7 +5,7 @@ namespace Isthmus.Images.Building;
 
 /// <summary>The program that becomes an image.</summary>
 /// <param name="Directory">The directory of the build.</param>
-/// <param name="Frameworks">The directories of the shared frameworks that it needs, each named by its version.</param>
+/// <param name="Frameworks">The directories of the shared frameworks that it needs, each named by its version; empty for a native program.</param>
 /// <param name="Version">The version of the program.</param>
 /// <param name="Sources">The checkout that it was built from; empty if unknown.</param>
 public sealed record ProgramSource(string Directory, ValueList<string> Frameworks, string Version, string Sources);

@@ -7,7 +7,7 @@ using Isthmus.Images.Oci;
 
 namespace Isthmus.Images.Building;
 
-/// <summary>Builds the image of the program: a root of Debian packages, the .NET runtime, and the program, each as a layer.</summary>
+/// <summary>Builds the image of the program: a root of Debian packages, the .NET runtime (unless the program is native), and the program, each as a layer.</summary>
 /// <param name="scratch">An existing directory for files that the build deletes at its end, also when it is interrupted.</param>
 [SupportedOSPlatform("linux")]
 public sealed class ImageBuilder(IBuildProgress progress, TimeProvider time, string scratch)
@@ -45,7 +45,7 @@ public sealed class ImageBuilder(IBuildProgress progress, TimeProvider time, str
         Layer[] layers =
         [
             await Write("system", $"Debian {PackageStore.Release} packages", tree),
-            await Write("runtime", $".NET {Path.GetFileName(request.Program.Frameworks[0])}", ProgramFiles.Runtime(request.Program)),
+            .. request.Program.Frameworks.IsEmpty ? [] : (Layer[])[await Write("runtime", $".NET {Path.GetFileName(request.Program.Frameworks[0])}", ProgramFiles.Runtime(request.Program))],
             await Write("program", $"isthmus {request.Program.Version}", ProgramFiles.Program(request.Program, bill, !request.WithoutCni)),
         ];
         var image = ImageDocuments.Make(Spec(request, sources), layers);

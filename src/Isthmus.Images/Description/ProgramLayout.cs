@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Isthmus.Core.Collections;
 
 namespace Isthmus.Images.Description;
@@ -5,6 +6,9 @@ namespace Isthmus.Images.Description;
 /// <summary>Where our program is inside a container, and by which names it starts: the same in the image and in Pods of the lab.</summary>
 public static class ProgramLayout
 {
+    /// <summary>Whether the running program is one native executable. Otherwise, each container needs the .NET runtime, too.</summary>
+    public static bool IsNative => !RuntimeFeature.IsDynamicCodeSupported;
+
     /// <summary>Where the .NET runtime, the program, and the scripts that give it other names appear in containers.</summary>
     public const string RuntimeDirectory = "/opt/dotnet", BuildDirectory = "/opt/isthmus", NamesDirectory = "/opt/names";
 
@@ -17,7 +21,7 @@ public static class ProgramLayout
     public const string SearchPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
     /// <summary>How the program is started inside a container.</summary>
-    public static readonly ValueList<string> Program = [$"{RuntimeDirectory}/dotnet", $"{BuildDirectory}/isthmus.dll"];
+    public static readonly ValueList<string> Program = IsNative ? [$"{BuildDirectory}/isthmus"] : [$"{RuntimeDirectory}/dotnet", $"{BuildDirectory}/isthmus.dll"];
 
     /// <summary>Names of the program, and the words that each inserts before its arguments.</summary>
     public static readonly ValueMap<string> Names = new(
@@ -29,7 +33,7 @@ public static class ProgramLayout
     /// <summary>Settings of the .NET runtime in the image.</summary>
     public static readonly ValueMap<string> Environment = new(
     [
-        new("DOTNET_ROOT", RuntimeDirectory), new("DOTNET_NOLOGO", "1"),
+        .. IsNative ? (KeyValuePair<string, string>[])[] : [new("DOTNET_ROOT", RuntimeDirectory), new("DOTNET_NOLOGO", "1")],
         // The diagnostics pipe would be in /tmp, which is read-only in most Pods; and nothing may attach to the program.
         new("DOTNET_EnableDiagnostics", "0"),
         // Hexadecimal: 2 MiB. Otherwise, the runtime collects no garbage before it fills the processor's last cache, which may be 100 MiB.

@@ -89,7 +89,7 @@ internal sealed class LaunchPlan(NodeContext node)
         yield return new(run.Files.TerminationMessage, message, ReadOnly: false, IsFile: true);
         if (run.Image.Root != RootKind.Runtime) yield break;
         yield return new(node.Settings.Build, ProgramLayout.BuildDirectory, ReadOnly: true);
-        yield return new(node.Settings.Dotnet, ProgramLayout.RuntimeDirectory, ReadOnly: true);
+        if (!ProgramLayout.IsNative) yield return new(node.Settings.Dotnet, ProgramLayout.RuntimeDirectory, ReadOnly: true);
         yield return new(node.Settings.NamesDirectory, ProgramLayout.NamesDirectory, ReadOnly: true);
     }
 

@@ -88,13 +88,7 @@ internal sealed class WebToken
         if (Decode(Encoding.UTF8.GetBytes(part)) is not { } bytes) return null;
         try
         {
-#if NET10_0_OR_GREATER
             return Readable(JsonNode.Parse(bytes, documentOptions: new() { AllowDuplicateProperties = false })) as JsonObject;
-#else
-            // For the native build of tools/native.
-            using var document = JsonDocument.Parse(bytes);
-            return HasDuplicates(document.RootElement) ? null : Readable(JsonNode.Parse(bytes)) as JsonObject;
-#endif
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
@@ -112,13 +106,4 @@ internal sealed class WebToken
         StringOf(node);
         return node;
     }
-
-#if !NET10_0_OR_GREATER
-    private static bool HasDuplicates(JsonElement value) => value.ValueKind switch
-    {
-        JsonValueKind.Object => value.EnumerateObject().DistinctBy(field => field.Name).Count() != value.EnumerateObject().Count() || value.EnumerateObject().Any(field => HasDuplicates(field.Value)),
-        JsonValueKind.Array => value.EnumerateArray().Any(HasDuplicates),
-        _ => false,
-    };
-#endif
 }

@@ -43,7 +43,7 @@ internal sealed class ImageBuildOptions
     /// <param name="names">Complete references of the image.</param>
     internal BuildRequest Request(ParseResult line, string output, string architecture, ValueList<string> names, string bill = "")
     {
-        var program = new ProgramSource(AppContext.BaseDirectory, [RuntimeEnvironment.GetRuntimeDirectory().TrimEnd('/'), WebFramework()], BuildVersion.Current,
+        var program = new ProgramSource(AppContext.BaseDirectory, ProgramLayout.IsNative ? [] : [RuntimeEnvironment.GetRuntimeDirectory().TrimEnd('/'), WebFramework()], BuildVersion.Current,
             Environment.GetEnvironmentVariable("ISTHMUS_ROOT") ?? "");
         var mirror = line.GetValue(_mirror)!;
         if (!Uri.TryCreate(mirror, UriKind.Absolute, out _)) throw new WrongUseException("--mirror", $"'{mirror}' is not an address", $"for example {PackageSource.DefaultMirror}");

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Runtime.Versioning;
 using Isthmus.Core.Problems;
+using Isthmus.Images.Description;
 
 namespace Isthmus.Options;
 
@@ -9,7 +10,7 @@ internal static class LinuxOnly
 {
     /// <summary>Whether this is Linux, and this build has the lab and the node agent: an archive lacks both or none.</summary>
     [SupportedOSPlatformGuard("linux")]
-    internal static bool IsAvailable { get; } = OperatingSystem.IsLinux() && File.Exists(Path.Combine(AppContext.BaseDirectory, "Isthmus.Lab.dll"));
+    internal static bool IsAvailable { get; } = OperatingSystem.IsLinux() && (ProgramLayout.IsNative || File.Exists(Path.Combine(AppContext.BaseDirectory, "Isthmus.Lab.dll")));
 
     /// <summary>A command in place of one that does not work here.</summary>
     internal static Command Command(string name)

@@ -35,7 +35,7 @@ public sealed class CniChainTests : IAsyncLifetime
 
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
 
-    private static string Artifacts { get; } = Path.GetFullPath(Path.Combine(Path.GetDirectoryName(LabRig.FindProgram())!, "../../.."));
+    private static string Artifacts { get; } = BuiltProgram.Artifacts;
 
     private string Chain => Path.Combine(_directory, "net.d/10-pods.conflist");
 

@@ -19,7 +19,7 @@ public sealed class BurstTests
     [Trait("runs", "soak")]
     public async Task Memory_goes_back_after_a_burst()
     {
-        await using var plane = await LoadedControlPlane.StartAsync(LabRig.FindProgram(), new(1000, 10), heapMegabytes: 0, Stop);
+        await using var plane = await LoadedControlPlane.StartAsync(BuiltProgram.Command.With(), new(1000, 10), heapMegabytes: 0, Stop);
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(Stop);
         // State of the world takes more memory on its way.
         var clients = Enumerable.Range(0, 100).Select(i => new DiscoveryClient(LoadedControlPlane.Address, i, delta: false)).ToList();
@@ -38,7 +38,7 @@ public sealed class BurstTests
 
     private static async Task AllCompleteAsync(int proxies, int services, int heapMegabytes)
     {
-        await using var plane = await LoadedControlPlane.StartAsync(LabRig.FindProgram(), new(services, 10), heapMegabytes, Stop);
+        await using var plane = await LoadedControlPlane.StartAsync(BuiltProgram.Command.With(), new(services, 10), heapMegabytes, Stop);
         foreach (var delta in (bool[])[true, false])
         {
             using var ended = CancellationTokenSource.CreateLinkedTokenSource(Stop);

@@ -42,9 +42,9 @@ internal sealed class LoadedControlPlane : IAsyncDisposable
         get { lock (_log) return _log.ToString(); }
     }
 
-    /// <param name="program">The path of isthmus.dll.</param>
+    /// <param name="program">The command that starts isthmus.</param>
     /// <param name="heapMegabytes">The limit of the process's heap; 0: none.</param>
-    internal static async Task<LoadedControlPlane> StartAsync(string program, MeshLoad load, int heapMegabytes, CancellationToken stop)
+    internal static async Task<LoadedControlPlane> StartAsync(string[] program, MeshLoad load, int heapMegabytes, CancellationToken stop)
     {
         var made = new LoadedControlPlane();
         try
@@ -116,11 +116,11 @@ internal sealed class LoadedControlPlane : IAsyncDisposable
         });
     }
 
-    private async Task RunAsync(string program, int heapMegabytes, CancellationToken stop)
+    private async Task RunAsync(string[] program, int heapMegabytes, CancellationToken stop)
     {
         var kubeconfig = Path.Combine(_directory, "kubeconfig");
         await File.WriteAllTextAsync(kubeconfig, Kubeconfig(_client.Access), stop);
-        var start = new ProcessStartInfo("dotnet", [program, "discovery"]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo(program[0], [.. program[1..], "discovery"]) { RedirectStandardOutput = true, RedirectStandardError = true };
         start.Environment["KUBECONFIG"] = kubeconfig;
         start.Environment["CLUSTER_ID"] = Cluster;
         if (heapMegabytes > 0) start.Environment["DOTNET_GCHeapHardLimit"] = (heapMegabytes * (1L << 20)).ToString("x", CultureInfo.InvariantCulture);

@@ -21,7 +21,7 @@ public sealed class ReleaseTests : IDisposable
         Assert.Equal(sums.Split('\n'), (await ReleaseAsync(commit, "longer/path")).Split('\n'));
     }
 
-    private static string Sources => Path.GetFullPath(Path.Combine(Path.GetDirectoryName(LabRig.FindProgram())!, "../../../.."));
+    private static string Sources => BuiltProgram.Sources;
 
     /// <summary>Makes a release, runs the programs in its archives, and returns the checksums.</summary>
     private Task<string> ReleaseAsync(string commit, string name) => RunAsync("bash", "-euo", "pipefail", "-c", """

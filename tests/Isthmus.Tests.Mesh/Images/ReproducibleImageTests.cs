@@ -22,7 +22,7 @@ public sealed class ReproducibleImageTests : IDisposable
 
     private async Task<string> BuildAsync(string name)
     {
-        var sources = Path.GetFullPath(Path.Combine(Path.GetDirectoryName(LabRig.FindProgram())!, "../../../.."));
+        var sources = BuiltProgram.Sources;
         var start = new ProcessStartInfo("bash", ["-euc", """
             mkdir -p "$(dirname "$2")"
             git clone -q "$1" "$2"

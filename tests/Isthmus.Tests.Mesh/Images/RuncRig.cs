@@ -22,8 +22,8 @@ public sealed class RuncRig : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         // Tests have no network: ./test downloads the packages before.
-        var packages = Path.GetFullPath(Path.Combine(Path.GetDirectoryName(LabRig.FindProgram())!, "../../../packages"));
-        await ShellAsync("""dotnet "$1" image build --samples --output "$2" --packages "$3" """, LabRig.FindProgram(), Archive, packages);
+        var packages = Path.Combine(BuiltProgram.Artifacts, "packages");
+        await ShellAsync("""output=$1 packages=$2; shift 2; "$@" image build --samples --output "$output" --packages "$packages" """, [Archive, packages, .. BuiltProgram.Command.With()]);
         var layout = Path.Combine(_directory, "layout");
         await ShellAsync("""mkdir "$1" "$2" && tar xf "$3" -C "$1" """, layout, Root, Archive);
         var manifests = JsonNode.Parse(await File.ReadAllTextAsync(Path.Combine(layout, "manifest.json")))!.AsArray();

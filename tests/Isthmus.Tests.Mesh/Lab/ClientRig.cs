@@ -58,7 +58,7 @@ public sealed class ClientRig : IAsyncLifetime
     /// <summary>Starts a program of Node.js, with the packages that <c>./test</c> installs.</summary>
     internal Process BeginNode(string script, params string[] arguments)
     {
-        var directory = Path.GetFullPath(Path.Combine(Path.GetDirectoryName(LabRig.FindProgram())!, "../../../npm"));
+        var directory = Path.Combine(BuiltProgram.Artifacts, "npm");
         Assert.True(Directory.Exists(directory), $"{directory} is missing: run ./test, which installs it");
         var start = new ProcessStartInfo("node", ["--input-type=module", "--eval", script, "--", .. arguments])
         {

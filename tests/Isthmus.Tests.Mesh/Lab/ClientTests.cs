@@ -180,7 +180,7 @@ public sealed class ClientTests(ClientRig rig) : IClassFixture<ClientRig>
         var listeners = (await File.ReadAllLinesAsync("/proc/self/net/tcp", Stop)).Concat(await File.ReadAllLinesAsync("/proc/self/net/tcp6", Stop))
             .Select(line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries)).Where(fields => fields[3] == "0A").Select(fields => fields[1]);
         Assert.Equal($"0100007F:{port}", Assert.Single(listeners, listener => listener.EndsWith($":{port}", StringComparison.Ordinal)));
-        var inside = await rig.Lab.IsthmusAsync("lab", "shell", "--", "dotnet", LabRig.FindProgram(), "lab", "kubeconfig", "--loopback");
+        var inside = await rig.Lab.IsthmusAsync(["lab", "shell", "--", .. BuiltProgram.Command.With("lab", "kubeconfig", "--loopback")]);
         inside.Expect(1);
         Assert.Contains("cannot be opened inside the lab", inside.Errors);
     }

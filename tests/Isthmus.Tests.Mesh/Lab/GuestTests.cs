@@ -141,7 +141,7 @@ public sealed class GuestTests
         await using var rig = await LabRig.CreateAsync();
         Assert.SkipWhen((await Preflight.RunAsync(Stop)).Kind == LabModeKind.Single, "PostgreSQL refuses to run as root, and this user has no other user IDs");
         Assert.SkipUnless(Environment.GetEnvironmentVariable("ISTHMUS_TEST_NAMESPACE") == "1", "mounts the guests: run it with ./test --soak");
-        Mounts.Bind(Path.GetFullPath(Path.Combine(Path.GetDirectoryName(LabRig.FindProgram())!, "../../../guests")), Guests, recursive: false);
+        Mounts.Bind(Path.Combine(BuiltProgram.Artifacts, "guests"), Guests, recursive: false);
         try
         {
             (await rig.IsthmusAsync("lab", "up", "--clusters", "1")).Expect(0);

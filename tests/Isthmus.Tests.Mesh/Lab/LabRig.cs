@@ -21,7 +21,7 @@ internal sealed record Outcome(int Code, string Output, string Errors)
 internal sealed class LabRig : IAsyncDisposable
 {
     private readonly string _directory = Directory.CreateTempSubdirectory("isthmus-lab-").FullName;
-    private readonly string _program = FindProgram();
+    private readonly SelfCommand _program = BuiltProgram.Command;
 
     internal LabHome Home => new(Path.Combine(_directory, "lab"));
 
@@ -40,9 +40,9 @@ internal sealed class LabRig : IAsyncDisposable
         return new LabRig();
     }
 
-    internal Task<Outcome> IsthmusAsync(params string[] arguments) => RunAsync("dotnet", [_program, .. arguments], null);
+    internal Task<Outcome> IsthmusAsync(params string[] arguments) => RunAsync(_program.Program, [.. _program.Arguments, .. arguments], null);
 
-    internal Task<Outcome> KindAsync(params string[] arguments) => RunAsync("dotnet", [_program, .. arguments], "kind");
+    internal Task<Outcome> KindAsync(params string[] arguments) => RunAsync(_program.Program, [.. _program.Arguments, .. arguments], "kind");
 
     internal Task<Outcome> KubectlAsync(params string[] arguments) => RunAsync("kubectl", arguments, null);
 
@@ -95,7 +95,7 @@ internal sealed class LabRig : IAsyncDisposable
     /// <summary>Starts a command. The test ends it.</summary>
     /// <remarks>If a shell runs the tests in the background, they ignore Ctrl-C, and child processes inherit
     /// that.</remarks>
-    internal Process Begin(params string[] arguments) => Process.Start(Prepare("env", ["--default-signal=INT", "dotnet", _program, .. arguments], null))!;
+    internal Process Begin(params string[] arguments) => Process.Start(Prepare("env", ["--default-signal=INT", .. _program.With(arguments)], null))!;
 
     /// <summary>Starts kubectl. The test ends it.</summary>
     internal Process BeginKubectl(params string[] arguments) => Process.Start(Prepare("kubectl", arguments, null))!;
@@ -149,15 +149,6 @@ internal sealed class LabRig : IAsyncDisposable
         start.Environment["KUBECONFIG"] = Kubeconfig;
         if (invokedAs is not null) start.Environment["ISTHMUS_INVOKED_AS"] = invokedAs;
         return start;
-    }
-
-    internal static string FindProgram()
-    {
-        // artifacts/bin/Isthmus.Tests.Mesh/CONFIGURATION/ → artifacts/bin/isthmus/CONFIGURATION/isthmus.dll
-        var own = new DirectoryInfo(AppContext.BaseDirectory);
-        var program = Path.Combine(own.Parent!.Parent!.FullName, "isthmus", own.Name, "isthmus.dll");
-        Assert.SkipUnless(File.Exists(program), $"the program is not built: dotnet build src/isthmus ({program})");
-        return program;
     }
 
     private static List<int> Ancestors(int id)

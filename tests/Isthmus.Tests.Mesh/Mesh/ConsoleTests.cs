@@ -92,7 +92,7 @@ public sealed class ConsoleTests(MeshRig mesh) : IDisposable
 
     private async Task<string> BrowseAsync(string address, LabRig lab, params string[] tokens)
     {
-        var artifacts = Path.GetFullPath(Path.Combine(Path.GetDirectoryName(LabRig.FindProgram())!, "../../.."));
+        var artifacts = BuiltProgram.Artifacts;
         var browser = Path.Combine(artifacts, "browser");
         // Libraries and fonts that ./test unpacked because this machine lacks them.
         var libraries = Directory.GetDirectories(Path.Combine(browser, "usr/lib"), "*-linux-gnu").SelectMany(folder => (string[])[folder, Path.Combine(folder, "pulseaudio")]);

@@ -133,7 +133,7 @@ public sealed class PrometheusTests(PlacedMeshRig mesh) : IDisposable
         });
     }
 
-    private static string Program => Path.GetFullPath(Path.Combine(Path.GetDirectoryName(LabRig.FindProgram())!, "../../../guests/usr/bin/prometheus"));
+    private static string Program => Path.Combine(BuiltProgram.Artifacts, "guests/usr/bin/prometheus");
 
     [Fact]
     public async Task The_manifests_are_what_an_API_server_takes()
@@ -143,7 +143,7 @@ public sealed class PrometheusTests(PlacedMeshRig mesh) : IDisposable
 
     private const string Service = "helloworld.sample.svc.cluster.local";
 
-    private static string Addons => Path.GetFullPath(Path.Combine(Path.GetDirectoryName(LabRig.FindProgram())!, "../../../../samples/addons"));
+    private static string Addons => Path.Combine(BuiltProgram.Sources, "samples/addons");
 
     private static IEnumerable<(string Board, string Query)> Dashboards()
     {

@@ -78,7 +78,7 @@ public sealed class CaptureInNamespaceTests
     /// <summary>What a host has whose tools write with iptables-legacy: NAT on the node, as kube-proxy writes it, and in the Pod.</summary>
     private static async Task LoadLegacyAsync(TestPod node, TestPod pod)
     {
-        var packages = Path.GetFullPath(Path.Combine(Path.GetDirectoryName(LabRig.FindProgram())!, "../../../networks"));
+        var packages = Path.Combine(BuiltProgram.Artifacts, "networks");
         var libraries = Directory.GetDirectories(Path.Combine(packages, "usr/lib"), "*-linux-gnu").Single();
         string[] command = ["XTABLES_LOCKFILE=/dev/null", $"LD_LIBRARY_PATH={libraries}", $"XTABLES_LIBDIR={libraries}/xtables", Path.Combine(packages, "usr/sbin/iptables-legacy"), "-t", "nat"];
         var said = await node.RunAsync("env", [.. command, "-S", "OUTPUT"]);

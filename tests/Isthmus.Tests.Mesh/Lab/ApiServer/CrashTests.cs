@@ -110,7 +110,7 @@ public sealed class CrashTests : IAsyncLifetime
 
     private async Task StartAsync()
     {
-        var start = new ProcessStartInfo("dotnet", [LabRig.FindProgram(), "lab-apiserver", "--cluster", "crash", "--dir", _directory, "--address", "127.0.0.1", "--port", _port.ToString(CultureInfo.InvariantCulture)])
+        var start = new ProcessStartInfo(BuiltProgram.Command.Program, [.. BuiltProgram.Command.Arguments, "lab-apiserver", "--cluster", "crash", "--dir", _directory, "--address", "127.0.0.1", "--port", _port.ToString(CultureInfo.InvariantCulture)])
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,

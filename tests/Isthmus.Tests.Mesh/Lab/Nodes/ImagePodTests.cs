@@ -198,7 +198,7 @@ public sealed class ImagePodTests
     private static string Archive(NodeRig rig) => Path.Combine(rig.State, "image.tar");
 
     /// <summary><c>./test</c> unpacks the package busybox-static there.</summary>
-    internal static byte[] BusyBox() => System.IO.File.ReadAllBytes(Path.GetFullPath(Path.Combine(Path.GetDirectoryName(LabRig.FindProgram())!, "../../../busybox/bin/busybox")));
+    internal static byte[] BusyBox() => System.IO.File.ReadAllBytes(Path.Combine(BuiltProgram.Artifacts, "busybox/bin/busybox"));
 
     private static string Pod(string name, string image, string more = "", string spec = "") => $$"""
         metadata: {name: {{name}}}

@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Resolve;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
+using Isthmus.Core.Tasks;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Watch;
@@ -30,8 +31,9 @@ public sealed partial class ControlPlaneAddress(KubeClient client, string ns, IN
     public async Task RunAsync(CancellationToken stop)
     {
         _failed.Clear();
-        var services = _services = new WatchedList<Service>(client, Kinds.Service, new InformerSettings { Namespace = ns, LabelSelector = $"app={WellKnown.Istiod}" }, time);
-        await Task.WhenAll(services.RunAsync(stop), FollowAsync(services, stop));
+        var changed = new Signal();
+        var services = _services = new WatchedList<Service>(client, Kinds.Service, new InformerSettings { Namespace = ns, LabelSelector = $"app={WellKnown.Istiod}" }, time).Listen(_ => changed.Tell());
+        await Task.WhenAll(services.RunAsync(stop), FollowAsync(services, changed, stop));
     }
 
     /// <summary>The Endpoints of such a Service: every port of the Service at every address.</summary>
@@ -54,14 +56,16 @@ public sealed partial class ControlPlaneAddress(KubeClient client, string ns, IN
         };
     }
 
-    private async Task FollowAsync(WatchedList<Service> services, CancellationToken stop)
+    private async Task FollowAsync(WatchedList<Service> services, Signal changed, CancellationToken stop)
     {
         var due = new Dictionary<string, (string Host, DateTimeOffset At)>(StringComparer.Ordinal);
-        using var timer = new PeriodicTimer(Tick, time);
         try
         {
-            while (await timer.WaitForNextTickAsync(stop))
+            while (true)
             {
+                // Most clusters have no such Service.
+                if (due.Count == 0) await changed.NextAsync(stop);
+                await Task.Delay(Tick, time, stop);
                 foreach (var service in services.Items)
                 {
                     var host = service.Metadata.Annotations.GetValueOrDefault(Annotations.ControlPlaneHost) ?? "";

@@ -1,4 +1,4 @@
-using System.Threading.Channels;
+using Isthmus.Core.Tasks;
 
 namespace Isthmus.ControlPlane.Push;
 
@@ -8,10 +8,10 @@ internal sealed class Rounds(TimeProvider time, TimeSpan? pause = null)
 {
     private static readonly TimeSpan Pause = TimeSpan.FromSeconds(1), Retry = TimeSpan.FromSeconds(5);
 
-    private readonly Channel<bool> _due = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
+    private readonly Signal _due = new();
 
     /// <summary>Something has changed. From any thread.</summary>
-    public void Tell() => _due.Writer.TryWrite(true);
+    public void Tell() => _due.Tell();
 
     /// <summary>Runs a first round, and another after changes.</summary>
     /// <param name="round">Whether all of it worked; otherwise, it runs again a little later.</param>
@@ -19,10 +19,9 @@ internal sealed class Rounds(TimeProvider time, TimeSpan? pause = null)
     public async Task RunAsync(Func<CancellationToken, Task<bool>> round, CancellationToken stop)
     {
         Tell();
-        while (await _due.Reader.WaitToReadAsync(stop).ConfigureAwait(false))
+        while (true)
         {
-            // Before the round: what changes meanwhile needs another one.
-            _due.Reader.TryRead(out _);
+            await _due.NextAsync(stop).ConfigureAwait(false);
             if (await round(stop).ConfigureAwait(false))
             {
                 await Task.Delay(pause ?? Pause, time, stop).ConfigureAwait(false);

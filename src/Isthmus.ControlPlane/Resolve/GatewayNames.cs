@@ -3,6 +3,7 @@ using Isthmus.ControlPlane.Derive;
 using Isthmus.ControlPlane.Intake;
 using Isthmus.ControlPlane.Push;
 using Isthmus.Core.Collections;
+using Isthmus.Core.Tasks;
 using Microsoft.Extensions.Logging;
 
 namespace Isthmus.ControlPlane.Resolve;
@@ -64,19 +65,25 @@ public sealed partial class GatewayNames(PushEngine engine, INameClient client, 
 
     public async Task RunAsync(CancellationToken stop)
     {
-        using var timer = new PeriodicTimer(Tick, time);
+        var committed = new Signal();
+        engine.Committed += committed.Tell;
         try
         {
-            do
+            while (true)
             {
                 await FollowAsync(stop).ConfigureAwait(false);
                 var due = _names.Values.Where(name => name.Next <= time.GetUtcNow()).ToList();
                 await Task.WhenAll(due.Select(name => ResolveAsync(name, stop))).ConfigureAwait(false);
+                if (_names.IsEmpty) await committed.NextAsync(stop).ConfigureAwait(false);
+                await Task.Delay(Tick, time, stop).ConfigureAwait(false);
             }
-            while (await timer.WaitForNextTickAsync(stop).ConfigureAwait(false));
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
+        }
+        finally
+        {
+            engine.Committed -= committed.Tell;
         }
     }
 

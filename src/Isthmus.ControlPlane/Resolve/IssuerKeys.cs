@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Push;
+using Isthmus.Core.Tasks;
 using Isthmus.Mesh.Model;
 using Microsoft.Extensions.Logging;
 
@@ -56,21 +57,27 @@ public sealed partial class IssuerKeys(PushEngine engine, IKeyClient client, Tim
 
     public async Task RunAsync(CancellationToken stop)
     {
-        using var timer = new PeriodicTimer(Tick, time);
+        var committed = new Signal();
+        engine.Committed += committed.Tell;
         var revision = -1L;
         try
         {
-            do
+            while (true)
             {
                 if (engine.Mesh.Graph.Revision != revision) revision = await FollowAsync(stop).ConfigureAwait(false);
                 // Each by itself: one that takes its time does not delay the others.
                 foreach (var (place, entry) in _entries)
                     if (entry.Fetching.IsCompleted && entry.Next <= time.GetUtcNow()) entry.Fetching = FetchAsync(place, entry, stop);
+                if (_entries.IsEmpty) await committed.NextAsync(stop).ConfigureAwait(false);
+                await Task.Delay(Tick, time, stop).ConfigureAwait(false);
             }
-            while (await timer.WaitForNextTickAsync(stop).ConfigureAwait(false));
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
+        }
+        finally
+        {
+            engine.Committed -= committed.Tell;
         }
         await Task.WhenAll(_entries.Values.Select(entry => entry.Fetching)).ConfigureAwait(false);
     }

@@ -1,9 +1,9 @@
 using System.Collections.Concurrent;
 using System.ComponentModel;
 using System.Net;
-using System.Threading.Channels;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Net;
+using Isthmus.Core.Tasks;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Watch;
@@ -30,8 +30,7 @@ public sealed partial class NodeServiceProxy(KubeClient client, ServiceProxySett
 
     private readonly ConcurrentDictionary<string, Service> _services = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<string, EndpointSlice> _slices = new(StringComparer.Ordinal);
-    // One pending signal is enough: its reader sees everything that changed before.
-    private readonly Channel<bool> _changed = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
+    private readonly Signal _changed = new();
     private ValueList<ServicePortRule>? _applied;
 
     /// <summary>Runs until stopped; needs CAP_NET_ADMIN, <c>nft</c> and <c>conntrack</c>.</summary>
@@ -46,7 +45,11 @@ public sealed partial class NodeServiceProxy(KubeClient client, ServiceProxySett
         {
             // With incomplete lists, Services that worked before a restart would stop working.
             await Task.WhenAll(services.Synced, slices.Synced).WaitAsync(stop);
-            await foreach (var _ in _changed.Reader.ReadAllAsync(stop)) await ApplyAsync(stop);
+            while (true)
+            {
+                await _changed.NextAsync(stop);
+                await ApplyAsync(stop);
+            }
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
@@ -61,7 +64,7 @@ public sealed partial class NodeServiceProxy(KubeClient client, ServiceProxySett
             if (change.Object is { } item) items[change.Key] = item;
             else items.TryRemove(change.Key, out _);
         }
-        _changed.Writer.TryWrite(true);
+        _changed.Tell();
         return ValueTask.CompletedTask;
     }
 
@@ -84,7 +87,7 @@ public sealed partial class NodeServiceProxy(KubeClient client, ServiceProxySett
             LogFailed(e.Message);
             _applied = null;
             await Task.Delay(Retry, time, stop);
-            _changed.Writer.TryWrite(true);
+            _changed.Tell();
         }
     }
 

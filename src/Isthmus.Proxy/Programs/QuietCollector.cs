@@ -17,6 +17,9 @@ internal sealed class QuietCollector : IDisposable
 
     private static readonly TimeSpan Period = TimeSpan.FromMilliseconds(500);
 
+    /// <summary>Between two looks while there is nothing to collect: an idle sidecar should not wake its CPU.</summary>
+    private static readonly TimeSpan IdlePeriod = TimeSpan.FromSeconds(2);
+
     private readonly Func<TimeSpan> _cpu;
     private readonly Func<long> _allocated;
     private readonly Action _collect;
@@ -33,7 +36,7 @@ internal sealed class QuietCollector : IDisposable
     {
         (_cpu, _allocated, _collect) = (cpu, allocated, collect);
         _cpuBefore = cpu();
-        _timer = time.CreateTimer(static c => ((QuietCollector)c!).Look(), this, Period, Period);
+        _timer = time.CreateTimer(static c => ((QuietCollector)c!).Look(), this, Period, Timeout.InfiniteTimeSpan);
     }
 
     /// <summary>For this process.</summary>
@@ -50,9 +53,14 @@ internal sealed class QuietCollector : IDisposable
         var used = _cpu();
         _quiet = used - _cpuBefore < LittleWork ? _quiet + 1 : 0;
         _cpuBefore = used;
-        if (_quiet < QuietPeriods || _allocated() - _collectedAt < LeastGarbage) return;
-        _collect();
-        _collectedAt = _allocated();
-        _cpuBefore = _cpu();
+        var isWorthIt = _allocated() - _collectedAt >= LeastGarbage;
+        if (isWorthIt && _quiet >= QuietPeriods)
+        {
+            _collect();
+            _collectedAt = _allocated();
+            _cpuBefore = _cpu();
+            isWorthIt = false;
+        }
+        _timer.Change(isWorthIt ? Period : IdlePeriod, Timeout.InfiniteTimeSpan);
     }
 }

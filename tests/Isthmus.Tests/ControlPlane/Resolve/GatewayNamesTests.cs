@@ -89,6 +89,35 @@ public sealed class GatewayNamesTests
         await running;
     }
 
+    [Fact]
+    public async Task Time_is_looked_at_only_while_there_are_names()
+    {
+        using var stop = new CancellationTokenSource(Patience);
+        var rig = new MeshRig("c1", "c2");
+        var engine = new PushEngine(rig.Writer, PushSettings.Default, TimeProvider.System, NullLogger<PushEngine>.Instance);
+        var (client, clock) = (new Answers(), new ManualClock());
+        client["elb.example"] = new(["172.18.202.9"], TimeSpan.FromHours(1), "");
+        var names = new GatewayNames(engine, client, clock, NullLogger<GatewayNames>.Instance);
+        var running = Task.WhenAll(engine.RunAsync(stop.Token), names.RunAsync(stop.Token));
+        await engine.PostAsync(writer =>
+        {
+            rig.EastWest("c2", "172.18.202.1");
+            Named(rig, "elb.example");
+        }, stop.Token);
+        await PassAsync(() => names.All.SingleOrDefault()?.Answered is not null);
+        Assert.NotNull(clock.NextDue);
+
+        await engine.PostAsync(writer => rig.EastWest("c2", "172.18.202.1"), stop.Token);
+        await PassAsync(() => names.All.Count == 0 && clock.NextDue is null);
+        await stop.CancelAsync();
+        await running;
+
+        async Task PassAsync(Func<bool> holds)
+        {
+            for (; !holds(); await Task.Delay(10, stop.Token)) clock.Advance(TimeSpan.FromSeconds(1));
+        }
+    }
+
     [Theory]
     [InlineData(true)]
     [InlineData(false)]

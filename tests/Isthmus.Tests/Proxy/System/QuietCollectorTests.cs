@@ -40,6 +40,19 @@ public sealed class QuietCollectorTests
         Assert.Equal(0, _collections);
     }
 
+    [Fact]
+    public void Looks_rarely_while_there_is_nothing_to_collect()
+    {
+        using var collector = Begin();
+        Period(work: 1);
+        Assert.Equal(TimeSpan.FromSeconds(2), _clock.NextDue);
+        for (var i = 0; i < 4; i++) Period(work: 500, allocated: 20 << 20);
+        Assert.Equal(TimeSpan.FromSeconds(0.5), _clock.NextDue);
+        Period(work: 1);
+        Period(work: 1);
+        Assert.Equal((1, TimeSpan.FromSeconds(2)), (_collections, _clock.NextDue));
+    }
+
     private QuietCollector Begin() => new(_clock, () => _cpu, () => _allocated, () => _collections++);
 
     private void Period(int work, long allocated = 0)

@@ -111,7 +111,7 @@ public sealed class GatewayTraceTests(LoopbackMeshRig mesh, FaultyServices servi
         await services.ReadyAsync(mesh);
         try
         {
-            using var thief = new TokenMint();
+            using var thief = TokenMint.OfStranger();
             var claims = new JsonObject { ["iss"] = services.Name("claimed"), ["sub"] = "ann", ["group"] = "admin" };
             var (admin, stolen) = (services.Tokens.Sign(claims), thief.Sign(claims));
             claims["group"] = "clerk";

@@ -99,7 +99,7 @@ internal sealed record InjectedFault(string Caller, string Target, string Trace,
     /// <summary>A token with the right claims that somebody else signed.</summary>
     private static SentRequest OfStranger(FaultyServices services)
     {
-        using var stranger = new TokenMint();
+        using var stranger = TokenMint.OfStranger();
         return SentRequest.Parse("", [], "", stranger.Sign(Claims(services, 1)));
     }
 }

@@ -55,8 +55,12 @@ public sealed class LostTelemetryTests(LoopbackMeshRig mesh)
             {
                 using var answer = await http.GetAsync(new Uri($"http://{address}:5000/hello"), Stop);
                 Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
-                return string.Join('\n', await StatusAsync(), await AnalyzedAsync(), await VerifiedAsync(), await PageAsync());
-            }, text => text.Split('\n') is var lines && (lost ? lines.All(line => line.Contains(IsLost, StringComparison.Ordinal)) : lines.All(line => line.Length == 0)), lost ? "status, analyze, verify and the debug page say so" : "nobody says so anymore");
+                // The commands read whole clusters, so they wait for the status.
+                var status = await StatusAsync();
+                return IsSo(lost, status) ? string.Join('\n', status, await AnalyzedAsync(), await VerifiedAsync(), await PageAsync()) : $"status: {status}";
+            }, text => text.Split('\n') is { Length: 4 } lines && lines.All(line => IsSo(lost, line)), lost ? "status, analyze, verify and the debug page say so" : "nobody says so anymore");
+
+            static bool IsSo(bool lost, string line) => lost ? line.Contains(IsLost, StringComparison.Ordinal) : line.Length == 0;
         }
         finally
         {

@@ -21,7 +21,7 @@ public sealed class TokenPolicyTests
     public async Task Requests_without_a_token_can_be_denied(string token, int status)
     {
         using var mint = new TokenMint();
-        using var thief = new TokenMint();
+        using var thief = TokenMint.OfStranger();
         await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1, context => context.Response.WriteAsync("money"));
         using var gateway = Gateway(mint, "issuer: bank", origin.Port, "{from: [{source: {notRequestPrincipals: ['*']}}]}", "DENY");
         var header = token switch

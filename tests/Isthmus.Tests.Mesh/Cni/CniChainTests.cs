@@ -18,6 +18,7 @@ using Xunit;
 namespace Isthmus.Tests.Mesh.Cni;
 
 /// <summary>The chain of a node, executed as a container runtime does: Debian's bridge plug-in and ours, with the agent, in network namespaces.</summary>
+[Trait("shard", "node")]
 public sealed class CniChainTests : IAsyncLifetime
 {
     private const string List = """{"cniVersion": "1.0.0", "name": "pods", "plugins": [{"type": "bridge", "bridge": "cni0", "isGateway": true, "ipam": {"type": "host-local", "dataDir": "{D}", "ranges": [[{"subnet": "10.22.0.0/24"}]], "routes": [{"dst": "0.0.0.0/0"}]}}]}""";

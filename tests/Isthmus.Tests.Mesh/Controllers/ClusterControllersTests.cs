@@ -14,6 +14,7 @@ namespace Isthmus.Tests.Mesh.Controllers;
 
 /// <summary>The controllers against the lab's own API server, with a node that reports every Pod as ready at
 /// once.</summary>
+[Trait("shard", "cluster")]
 public class ClusterControllersTests
 {
     [Fact]

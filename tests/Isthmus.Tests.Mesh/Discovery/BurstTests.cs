@@ -4,6 +4,7 @@ using Xunit;
 namespace Isthmus.Tests.Mesh.Discovery;
 
 /// <summary>Every proxy connects at once, as after a restart of the control plane.</summary>
+[Trait("shard", "cluster")]
 public sealed class BurstTests
 {
     private static CancellationToken Stop => TestContext.Current.CancellationToken;

@@ -5,6 +5,7 @@ using Xunit;
 namespace Isthmus.Tests.Mesh.Images;
 
 /// <summary>The image under runc, with exactly the security contexts that injection writes.</summary>
+[Trait("shard", "images")]
 public sealed class ImageRunTests(RuncRig rig) : IClassFixture<RuncRig>
 {
     private static readonly JsonObject Pod = PodInjector.Inject(

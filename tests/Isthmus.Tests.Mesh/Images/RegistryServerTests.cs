@@ -9,6 +9,7 @@ using Xunit;
 namespace Isthmus.Tests.Mesh.Images;
 
 /// <summary>Uploads to the registry server of Debian, with TLS and a password.</summary>
+[Trait("shard", "images")]
 public sealed class RegistryServerTests : IAsyncLifetime
 {
     private const int Port = 5000;

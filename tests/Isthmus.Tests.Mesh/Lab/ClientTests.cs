@@ -12,6 +12,7 @@ using Xunit;
 namespace Isthmus.Tests.Mesh.Lab;
 
 /// <summary>Client libraries and operators on the machine, outside of the lab.</summary>
+[Trait("shard", "cluster")]
 public sealed class ClientTests(ClientRig rig) : IClassFixture<ClientRig>
 {
     private static CancellationToken Stop => TestContext.Current.CancellationToken;

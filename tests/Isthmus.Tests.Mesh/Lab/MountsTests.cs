@@ -3,6 +3,7 @@ using Xunit;
 
 namespace Isthmus.Tests.Mesh.Lab;
 
+[Trait("shard", "node")]
 public sealed class MountsTests
 {
     /// <summary>Acts like a process that is being started: it has a copy of the file until its program runs.</summary>

@@ -3,6 +3,7 @@ using Xunit;
 
 namespace Isthmus.Tests.Mesh.Lab;
 
+[Trait("shard", "node")]
 public sealed class NamespaceThreadTests
 {
     [Fact]

@@ -8,6 +8,7 @@ using Xunit;
 
 namespace Isthmus.Tests.Mesh.Lab;
 
+[Trait("shard", "node")]
 public sealed class ServiceProxyTests
 {
     private static CancellationToken Stop => TestContext.Current.CancellationToken;

@@ -11,6 +11,7 @@ using Xunit;
 namespace Isthmus.Tests.Mesh.Proxy;
 
 /// <summary>What the kernel does with a Pod's traffic under our ruleset.</summary>
+[Trait("shard", "node")]
 public sealed class CaptureInNamespaceTests
 {
     private static readonly IPAddress NameServer = IPAddress.Parse("10.96.0.10");

@@ -21,6 +21,7 @@ namespace Isthmus.Tests.Mesh.Proxy;
 /// Proxies configured from files, without a control plane: a caller in one network, a service in another whose Pods have
 /// the same addresses, and a gateway between them.
 /// </summary>
+[Trait("shard", "cluster")]
 public sealed class DataPlaneAloneTests
 {
     private const string Caller = "spiffe://cluster.local/ns/shop/sa/caller";

@@ -13,6 +13,7 @@ using Xunit;
 namespace Isthmus.Tests.Mesh.Lab.ApiServer;
 
 /// <summary>Kills the API server's process repeatedly in the middle of writes.</summary>
+[Trait("shard", "cluster")]
 public sealed class CrashTests : IAsyncLifetime
 {
     private const string Maps = "/api/v1/namespaces/default/configmaps";

@@ -9,6 +9,7 @@ using static Isthmus.Tests.Mesh.Lab.Nodes.PodSteps;
 namespace Isthmus.Tests.Mesh.Lab.Nodes;
 
 /// <summary>Pods that run images of others, which have no program of the machine.</summary>
+[Trait("shard", "images")]
 public sealed class ImagePodTests
 {
     private static readonly string[] Words = ["sh", "sleep", "cat", "id", "ls", "env", "touch", "test", "tty", "pwd", "mount", "kill"];

@@ -6,6 +6,7 @@ using static Isthmus.Tests.Mesh.Lab.Nodes.PodSteps;
 namespace Isthmus.Tests.Mesh.Lab.Nodes;
 
 /// <summary>How Pods end, and what a node finds when it comes back.</summary>
+[Trait("shard", "node")]
 public sealed class PodEndTests
 {
     [Fact]

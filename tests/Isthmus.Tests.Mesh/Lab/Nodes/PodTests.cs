@@ -6,6 +6,7 @@ using static Isthmus.Tests.Mesh.Lab.Nodes.PodSteps;
 
 namespace Isthmus.Tests.Mesh.Lab.Nodes;
 
+[Trait("shard", "node")]
 public sealed class PodTests
 {
     [Fact]

@@ -14,6 +14,8 @@ public static class PodExec
 {
     private const int Longest = 256 << 20;
 
+    /// <exception cref="KubeException">The API server refuses, or the connection ends before the command.</exception>
+    /// <exception cref="InvalidDataException">The command wrote too much.</exception>
     public static async Task<ExecResult> RunAsync(ClusterAccess access, string ns, string pod, string container, IReadOnlyList<string> command, CancellationToken stop)
     {
         var query = string.Join("&", command.Select(word => $"command={Uri.EscapeDataString(word)}"));
@@ -27,7 +29,17 @@ public static class PodExec
         {
             throw new KubeException((HttpStatusCode)e.Code, e.Reason, $"cannot run a command in container {container} of Pod {ns}/{pod}: {e.Message}");
         }
-        using (socket) return await CollectAsync(socket, stop);
+        using (socket)
+        {
+            try
+            {
+                return await CollectAsync(socket, stop);
+            }
+            catch (Exception e) when (e is WebSocketException || e is OperationCanceledException && !stop.IsCancellationRequested)
+            {
+                throw new KubeException(0, "", $"the connection to container {container} of Pod {ns}/{pod} ended before its command: {e.Message}");
+            }
+        }
     }
 
     private static async Task<ExecResult> CollectAsync(ClientWebSocket socket, CancellationToken stop)

@@ -55,7 +55,7 @@ internal sealed class PodPortStream(ChannelSocket socket) : Stream
         {
             await socket.SendAsync(Data, buffer, cancellationToken);
         }
-        catch (WebSocketException e)
+        catch (Exception e) when (IsLost(e, cancellationToken))
         {
             throw new IOException(e.Message, e);
         }
@@ -84,11 +84,15 @@ internal sealed class PodPortStream(ChannelSocket socket) : Stream
         {
             return await socket.ReceiveAsync(stop);
         }
-        catch (WebSocketException e)
+        catch (Exception e) when (IsLost(e, stop))
         {
             throw new IOException(e.Message, e);
         }
     }
+
+    /// <summary>Whether the connection has ended. A WebSocket that is aborted meanwhile says that it was canceled.</summary>
+    private static bool IsLost(Exception e, CancellationToken stop) =>
+        e is WebSocketException or InvalidDataException or ObjectDisposedException || e is OperationCanceledException && !stop.IsCancellationRequested;
 
     protected override void Dispose(bool disposing)
     {

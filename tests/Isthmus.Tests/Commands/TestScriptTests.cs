@@ -4,22 +4,14 @@ using Xunit;
 
 namespace Isthmus.Tests.Commands;
 
-/// <summary><c>./test</c> in its own directory, with a compiler whose child does not end by itself.</summary>
+/// <summary><c>./test</c> in its own directory, with programs that stand for the compiler and the tests.</summary>
 public sealed class TestScriptTests : IDisposable
 {
     private readonly string _directory = Directory.CreateTempSubdirectory("isthmus-test-").FullName;
 
     public TestScriptTests()
     {
-        Directory.CreateDirectory(Path.Combine(_directory, "tools"));
         File.Copy(Path.Combine(Repository.Root, "test"), Path.Combine(_directory, "test"));
-        var compile = Path.Combine(_directory, "tools", "compile");
-        File.WriteAllText(compile, """
-            #!/bin/sh
-            flock running sleep 600 &
-            wait
-            """);
-        File.SetUnixFileMode(compile, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
     }
 
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
@@ -31,6 +23,10 @@ public sealed class TestScriptTests : IDisposable
     [InlineData("TERM")]
     public async Task What_a_stopped_run_has_started_ends_with_it(string signal)
     {
+        Write("tools/compile", """
+            flock running sleep 600 &
+            wait
+            """);
         // A test process in the background of a shell ignores SIGINT, and so would its children.
         using var run = Process.Start(new ProcessStartInfo("env", ["--default-signal=INT", "./test", "--style"]) { WorkingDirectory = _directory, RedirectStandardOutput = true })!;
         await UntilAsync(running: true);
@@ -38,6 +34,50 @@ public sealed class TestScriptTests : IDisposable
         await run.WaitForExitAsync(Stop);
         Assert.Equal(130, run.ExitCode);
         await UntilAsync(running: false);
+    }
+
+    [Fact]
+    public async Task The_last_lines_tell_why_a_test_failed()
+    {
+        Write("tools/compile", "exit 0");
+        Write("tools/charts/render", "exit 0");
+        Write("programs/dotnet", """
+            while [ $# -gt 1 ]; do [ "$1" != -xml ] || report=$2; shift; done
+            cat >"$report" <<'END'
+            <assemblies><assembly><collection><test id="1" name="Shop.Sells" result="Pass" time="0.1" type="Shop" method="Sells"/><test id="2" name="Shop.Buys(from: &quot;A &amp; B&quot;)" result="Fail" time="0.1" type="Shop" method="Buys"><failure exception-type="E"><message><![CDATA[Expected: 1 < 2
+            Actual: none]]></message><stack-trace><![CDATA[   at Shop.Buys()]]></stack-trace></failure></test><test id="3" name="Shop.Pays" result="Pass" time="0.1" type="Shop" method="Pays"/></collection></assembly></assemblies>
+            END
+            echo 'a long log'
+            echo '   Tests  Total: 3, Errors: 0, Failed: 1, Skipped: 0'
+            exit 1
+            """);
+        using var run = Process.Start(new ProcessStartInfo(Path.Combine(_directory, "test"), ["--fast"])
+        {
+            WorkingDirectory = _directory,
+            RedirectStandardOutput = true,
+            Environment = { ["PATH"] = $"{Path.Combine(_directory, "programs")}:{Environment.GetEnvironmentVariable("PATH")}" },
+        })!;
+        var printed = await run.StandardOutput.ReadToEndAsync(Stop);
+        await run.WaitForExitAsync(Stop);
+        Assert.Equal(1, run.ExitCode);
+        Assert.EndsWith("""
+            Shop.Buys(from: "A & B")
+            Expected: 1 < 2
+            Actual: none
+               at Shop.Buys()
+            2 passed, 1 failed
+
+            """, printed, StringComparison.Ordinal);
+        Assert.DoesNotContain("Shop.Sells", printed[printed.IndexOf("why tests failed", StringComparison.Ordinal)..], StringComparison.Ordinal);
+    }
+
+    /// <summary>A shell script in the directory.</summary>
+    private void Write(string name, string commands)
+    {
+        var path = Path.Combine(_directory, name);
+        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+        File.WriteAllText(path, $"#!/bin/sh\n{commands}\n");
+        File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
     }
 
     /// <summary>Waits for whoever holds the lock.</summary>

@@ -3,6 +3,7 @@ using Isthmus.ControlPlane.Derive;
 using Isthmus.ControlPlane.History;
 using Isthmus.ControlPlane.Intake;
 using Isthmus.ControlPlane.Metrics;
+using Isthmus.Core.Tasks;
 using Isthmus.Mesh.Losses;
 using Isthmus.Mesh.Model;
 using Isthmus.Mesh.Resolve;
@@ -29,7 +30,7 @@ public sealed partial class PushEngine(MeshWriter writer, PushSettings settings,
 
     // Watches wait when the writer is this far behind: memory stays bounded, and the API server holds the rest.
     private readonly Channel<Posted> _inbox = Channel.CreateBounded<Posted>(new BoundedChannelOptions(100_000) { SingleReader = true });
-    private readonly Channel<bool> _work = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
+    private readonly Signal _work = new();
     private readonly Lock _guard = new(); // Guards the mailbox below and _proxies.
     private readonly HashSet<ProxyFeed> _proxies = [];
     private List<Action<Publisher>> _requests = [];
@@ -258,13 +259,13 @@ public sealed partial class PushEngine(MeshWriter writer, PushSettings settings,
                 (_endpoints ??= new(StringComparer.Ordinal)).UnionWith(changes.Endpoints);
             }
         }
-        _work.Writer.TryWrite(true);
+        _work.Tell();
     }
 
     private void Request(Action<Publisher> request)
     {
         lock (_guard) _requests.Add(request);
-        _work.Writer.TryWrite(true);
+        _work.Tell();
     }
 
     private async Task PublishAsync(CancellationToken stop)
@@ -273,9 +274,9 @@ public sealed partial class PushEngine(MeshWriter writer, PushSettings settings,
         var problems = new ProxyProblems(log);
         try
         {
-            while (await _work.Reader.WaitToReadAsync(stop).ConfigureAwait(false))
+            while (true)
             {
-                _work.Reader.TryRead(out _);
+                await _work.NextAsync(stop).ConfigureAwait(false);
                 PublishOnce(publisher);
                 problems.Tell(Proxies);
                 Published?.Invoke();

@@ -1,5 +1,5 @@
-using System.Threading.Channels;
 using Isthmus.Core.Collections;
+using Isthmus.Core.Tasks;
 
 namespace Isthmus.Proxy.Clusters;
 
@@ -60,7 +60,6 @@ internal sealed class CheckMemory
 internal sealed class ActiveHealth(ClusterState cluster, HealthCheckSettings settings)
 {
     private readonly Lock _lock = new();   // guards the hosts' memories
-    private readonly Channel<bool> _changes = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
     private volatile bool _hasFailed;
 
     public HealthCheckSettings Settings => settings;
@@ -68,8 +67,8 @@ internal sealed class ActiveHealth(ClusterState cluster, HealthCheckSettings set
     /// <summary>Some host may fail its checks, so choices must look at each.</summary>
     public bool HasFailed => _hasFailed;
 
-    /// <summary>Has an item when hosts have joined or left since the last one.</summary>
-    public ChannelReader<bool> Changes => _changes.Reader;
+    /// <summary>Told when hosts have joined or left.</summary>
+    public Signal Changed { get; } = new();
 
     /// <summary>Hosts that pass their checks.</summary>
     public long Passing => cluster.Hosts.All.Count(host => host.Check is { IsFailed: false });
@@ -92,7 +91,7 @@ internal sealed class ActiveHealth(ClusterState cluster, HealthCheckSettings set
             publish();
             Look();
         }
-        _changes.Writer.TryWrite(true);
+        Changed.Tell();
     }
 
     /// <summary>What the control plane names, and the hosts that it names no more but that still pass their checks: as in Envoy, these prove it

@@ -26,9 +26,10 @@ internal sealed partial class HealthChecks(HealthWays ways, BackgroundTasks back
                 await first.ConfigureAwait(false);
                 if (!stop.IsCancellationRequested) warmed();
             });
-            while (await health.Changes.WaitToReadAsync(stop).ConfigureAwait(false))
+            while (true)
             {
-                while (health.Changes.TryRead(out _)) Follow(cluster, health, running, stop);
+                await health.Changed.NextAsync(stop).ConfigureAwait(false);
+                Follow(cluster, health, running, stop);
             }
         }
         catch (OperationCanceledException)

@@ -90,7 +90,7 @@ internal sealed class PodPortStream(ChannelSocket socket) : Stream
         }
     }
 
-    /// <summary>Whether the connection has ended. A WebSocket that is aborted meanwhile says that it was canceled.</summary>
+    /// <summary>Whether the connection cannot be used any more. A WebSocket that is aborted meanwhile says that it was canceled.</summary>
     private static bool IsLost(Exception e, CancellationToken stop) =>
         e is WebSocketException or InvalidDataException or ObjectDisposedException || e is OperationCanceledException && !stop.IsCancellationRequested;
 

@@ -62,6 +62,16 @@ public sealed class PodPortStreamTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_reader_is_told_of_a_message_that_is_too_long()
+    {
+        using var server = WebSocket.CreateFromStream(new NetworkStream(_server), new WebSocketCreationOptions { IsServer = true });
+        var sending = server.SendAsync(new byte[8 << 20], WebSocketMessageType.Binary, true, Stop);
+        await Assert.ThrowsAsync<IOException>(ReadAsync);
+        await _port.DisposeAsync();
+        await sending.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+    }
+
+    [Fact]
     public async Task Whoever_stops_a_read_is_not_told_of_a_failure()
     {
         using var stop = new CancellationTokenSource();

@@ -68,7 +68,8 @@ public sealed class PodPortStreamTests : IAsyncLifetime
         var sending = server.SendAsync(new byte[8 << 20], WebSocketMessageType.Binary, true, Stop);
         await Assert.ThrowsAsync<IOException>(ReadAsync);
         await _port.DisposeAsync();
-        await sending.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        // Whether all of it was sent depends on the buffers of both sockets.
+        await Task.WhenAny(sending);
     }
 
     [Fact]

@@ -156,11 +156,8 @@ public sealed partial class CommandLineTests
         {
             await File.WriteAllTextAsync(file, "contexts: [{name: here}, {name: there}]\n", TestContext.Current.CancellationToken);
             const string typed = "isthmus verify --contexts here,t";
-            var start = new System.Diagnostics.ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "isthmus.dll"), $"[suggest:{typed.Length}]", typed]) { RedirectStandardOutput = true };
-            start.Environment["KUBECONFIG"] = file;
-            using var process = System.Diagnostics.Process.Start(start)!;
-            Assert.Equal("here,there", (await process.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken)).Trim());
-            await process.WaitForExitAsync(TestContext.Current.CancellationToken);
+            var (_, suggested, _) = await StartedProgram.RunAsync([$"[suggest:{typed.Length}]", typed], TestContext.Current.CancellationToken, ("KUBECONFIG", file));
+            Assert.Equal("here,there", suggested.Trim());
         }
         finally
         {

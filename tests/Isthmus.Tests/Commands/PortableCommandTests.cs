@@ -83,13 +83,6 @@ public sealed class PortableCommandTests : IDisposable
     private static bool IsForLinux(ICustomAttributeProvider place) =>
         place.GetCustomAttributes(typeof(SupportedOSPlatformAttribute), inherit: false).Cast<SupportedOSPlatformAttribute>().Any(platform => platform.PlatformName == "linux");
 
-    private async Task<(int ExitCode, string Output, string Error)> RunAsync(params string[] arguments)
-    {
-        var start = new ProcessStartInfo("dotnet", [Path.Combine(_directory, "isthmus.dll"), .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = _directory };
-        using var process = Process.Start(start)!;
-        var error = process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
-        var output = await process.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
-        await process.WaitForExitAsync(TestContext.Current.CancellationToken);
-        return (process.ExitCode, output, await error);
-    }
+    private Task<(int ExitCode, string Output, string Error)> RunAsync(params string[] arguments) =>
+        StartedProgram.RunAsync(new ProcessStartInfo("dotnet", [Path.Combine(_directory, "isthmus.dll"), .. arguments]) { WorkingDirectory = _directory }, TestContext.Current.CancellationToken);
 }

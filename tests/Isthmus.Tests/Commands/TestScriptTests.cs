@@ -71,6 +71,31 @@ public sealed class TestScriptTests : IDisposable
         Assert.DoesNotContain("Shop.Sells", printed[printed.IndexOf("why tests failed", StringComparison.Ordinal)..], StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task Nothing_is_compiled_again_until_a_file_is_changed_added_or_removed()
+    {
+        Write("tools/compile", "echo \"$*\" >>artifacts/compiled");
+        Write("src/one", "one");
+        Write("src/two", "two");
+        await StyleAsync(compilations: 1);
+        await StyleAsync(compilations: 1);
+        Write("src/one", "changed");
+        await StyleAsync(compilations: 2);
+        Write("src/three", "added");
+        await StyleAsync(compilations: 3);
+        File.Delete(Path.Combine(_directory, "src/two"));
+        await StyleAsync(compilations: 4);
+        Write("tools/compile", "echo >>artifacts/compiled; exit 1");
+        await StyleAsync(compilations: 5, status: 1);
+        await StyleAsync(compilations: 6, status: 1);
+    }
+
+    private async Task StyleAsync(int compilations, int status = 0)
+    {
+        Assert.Equal(status, await RunAsync("sh", "-c", "./test --style >/dev/null"));
+        Assert.Equal(compilations, (await File.ReadAllLinesAsync(Path.Combine(_directory, "artifacts/compiled"), Stop)).Length);
+    }
+
     /// <summary>A shell script in the directory.</summary>
     private void Write(string name, string commands)
     {

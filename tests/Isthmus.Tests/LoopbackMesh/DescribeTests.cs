@@ -1,5 +1,5 @@
-using System.Diagnostics;
 using System.Text.Json.Nodes;
+using Isthmus.Tests.Commands;
 using Xunit;
 
 namespace Isthmus.Tests.LoopbackMesh;
@@ -22,11 +22,7 @@ public sealed class DescribeTests(LoopbackMeshRig mesh, FaultyServices services)
 
     private Task<string> DescribedAsync(string arguments, params string[] parts) => mesh.UntilAsync(async () =>
     {
-        var start = new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "isthmus.dll"), "describe", .. services.Fill(arguments).Split(' '), "--kubeconfig", mesh.Kubeconfig]) { RedirectStandardOutput = true, RedirectStandardError = true };
-        using var process = Process.Start(start)!;
-        var error = process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
-        var output = await process.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
-        await process.WaitForExitAsync(TestContext.Current.CancellationToken);
-        return output + await error;
+        var (_, output, error) = await StartedProgram.RunAsync(["describe", .. services.Fill(arguments).Split(' '), "--kubeconfig", mesh.Kubeconfig], TestContext.Current.CancellationToken);
+        return output + error;
     }, text => parts.All(part => text.Contains(services.Fill(part), StringComparison.Ordinal)), services.Fill($"{arguments}: {string.Join(" | ", parts)}"));
 }

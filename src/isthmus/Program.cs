@@ -1,3 +1,5 @@
 using Isthmus;
+using Isthmus.Core.Trust;
 
+RuntimeStore.Empty();
 return await CommandLine.RunAsync(args);

@@ -1,5 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
+using Isthmus.Core.Problems;
+using Isthmus.Core.Trust;
 
 namespace Isthmus.ControlPlane.Resolve;
 
@@ -18,7 +20,8 @@ public sealed class KeyClient : IKeyClient, IDisposable
 {
     private const int MostBytes = 1 << 20;
 
-    private readonly HttpClient _client;
+    // Most meshes ask no issuer, so the roots of the machine are read for the first request.
+    private readonly Lazy<HttpClient> _client;
     private readonly Func<IPAddress, bool> _mayCall;
 
     public KeyClient()
@@ -29,8 +32,12 @@ public sealed class KeyClient : IKeyClient, IDisposable
     internal KeyClient(Func<IPAddress, bool> mayCall)
     {
         _mayCall = mayCall;
-        var handler = new SocketsHttpHandler { AllowAutoRedirect = false, ConnectCallback = ConnectAsync, PooledConnectionLifetime = TimeSpan.FromMinutes(1) };
-        _client = new(handler) { MaxResponseContentBufferSize = MostBytes, Timeout = Timeout.InfiniteTimeSpan };
+        _client = new(() =>
+        {
+            var handler = new SocketsHttpHandler { AllowAutoRedirect = false, ConnectCallback = ConnectAsync, PooledConnectionLifetime = TimeSpan.FromMinutes(1) };
+            handler.SslOptions.CertificateChainPolicy = SystemRoots.Policy();
+            return new(handler) { MaxResponseContentBufferSize = MostBytes, Timeout = Timeout.InfiniteTimeSpan };
+        }, LazyThreadSafetyMode.PublicationOnly); // Roots that cannot be read are read again for the next request.
     }
 
     public async Task<string> GetAsync(Uri uri, TimeSpan timeout, CancellationToken stop)
@@ -39,9 +46,13 @@ public sealed class KeyClient : IKeyClient, IDisposable
         either.CancelAfter(timeout);
         try
         {
-            using var response = await _client.GetAsync(uri, either.Token).ConfigureAwait(false);
+            using var response = await _client.Value.GetAsync(uri, either.Token).ConfigureAwait(false);
             if (response.StatusCode != HttpStatusCode.OK) throw new HttpRequestException($"{uri} answers with status {(int)response.StatusCode}");
             return await response.Content.ReadAsStringAsync(either.Token).ConfigureAwait(false);
+        }
+        catch (ProblemException e)
+        {
+            throw new HttpRequestException($"{uri} cannot be asked: {e.Message}", e);
         }
         catch (OperationCanceledException e) when (!stop.IsCancellationRequested)
         {
@@ -49,7 +60,10 @@ public sealed class KeyClient : IKeyClient, IDisposable
         }
     }
 
-    public void Dispose() => _client.Dispose();
+    public void Dispose()
+    {
+        if (_client.IsValueCreated) _client.Value.Dispose();
+    }
 
     private async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken stop)
     {

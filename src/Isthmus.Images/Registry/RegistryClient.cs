@@ -7,6 +7,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Problems;
+using Isthmus.Core.Trust;
 using Isthmus.Images.Oci;
 
 namespace Isthmus.Images.Registry;
@@ -27,7 +28,7 @@ public sealed class RegistryClient : IDisposable
         (_name, _access) = (name, access);
         _base = new($"{(access.PlainHttp ? "http" : "https")}://{name.Host}/v2/");
         var handler = new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false };
-        if (access.CertificateAuthority.Length > 0) handler.SslOptions = new SslClientAuthenticationOptions { CertificateChainPolicy = Trust(access.CertificateAuthority) };
+        if (!access.PlainHttp) handler.SslOptions.CertificateChainPolicy = access.CertificateAuthority.Length > 0 ? Trust(access.CertificateAuthority) : SystemRoots.Policy();
         // Layers take as long as the network takes.
         _http = new(handler) { Timeout = Timeout.InfiniteTimeSpan, MaxResponseContentBufferSize = LargestAnswer };
     }

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Security;
 using System.Security.Cryptography.X509Certificates;
+using Isthmus.Core.Trust;
 
 namespace Isthmus.Kubernetes.Client;
 
@@ -24,7 +25,7 @@ internal static class ClientHandler
         };
         var tls = handler.SslOptions;
         if (access.InsecureSkipTlsVerify) tls.RemoteCertificateValidationCallback = (_, _, _, _) => true;
-        else if (access.CertificateAuthority is { } pem) tls.CertificateChainPolicy = Trust(pem);
+        else if (access.Server.Scheme == Uri.UriSchemeHttps) tls.CertificateChainPolicy = access.CertificateAuthority is { } pem ? Trust(pem) : SystemRoots.Policy();
         if (access is { ClientCertificate: { } chain, ClientKey: { } key }) tls.ClientCertificateContext = ClientCertificate(chain, key);
         return handler;
     }

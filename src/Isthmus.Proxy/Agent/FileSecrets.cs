@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Isthmus.Core.Problems;
+using Isthmus.Core.Trust;
 using Isthmus.Proxy.Tls;
 using Microsoft.Extensions.Logging;
 

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Isthmus.Core.Problems;
+using Isthmus.Core.Trust;
 
 namespace Isthmus.Proxy.Tls;
 

@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Text;
 using Isthmus.Core.Problems;
+using Isthmus.Core.Trust;
 using Isthmus.Kubernetes.Client;
 
 namespace Isthmus.WebConsole.Traffic;
@@ -38,14 +39,14 @@ internal sealed record PrometheusServer(string Name, string Remedy, Func<string,
     }
 
     /// <summary>An address that the user gave. Redirections are not followed: they lead elsewhere.</summary>
-    public static PrometheusServer At(Uri address, HttpClient http)
+    public static PrometheusServer At(Uri address, Lazy<HttpClient> http)
     {
         var root = new UriBuilder(address) { UserName = "", Password = "", Path = $"{address.AbsolutePath.TrimEnd('/')}/" }.Uri;
         var credentials = address.UserInfo.Length > 0 ? new AuthenticationHeaderValue("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes(Uri.UnescapeDataString(address.UserInfo)))) : null;
         return new(root.ToString().TrimEnd('/'), $"check the address: curl {root}api/v1/query?query=up", async (query, stop) =>
         {
             using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(root, query)) { Headers = { Authorization = credentials } };
-            using var response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, stop);
+            using var response = await http.Value.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, stop);
             // Prometheus explains errors in JSON: questions that it cannot answer (400, 422), and too much work (503).
             if (!response.IsSuccessStatusCode && response.StatusCode is not (HttpStatusCode.BadRequest or HttpStatusCode.UnprocessableEntity or HttpStatusCode.ServiceUnavailable))
                 throw new InvalidDataException($"answers {(int)response.StatusCode} {response.ReasonPhrase}");
@@ -54,7 +55,13 @@ internal sealed record PrometheusServer(string Name, string Remedy, Func<string,
         });
     }
 
-    public static HttpClient Client() => new(new SocketsHttpHandler { UseProxy = false, UseCookies = false, AllowAutoRedirect = false, ActivityHeadersPropagator = null, ConnectTimeout = Patience }) { Timeout = Timeout.InfiniteTimeSpan };
+    /// <summary>For servers at an address. The roots of the machine are read for the first request, and again if they cannot be.</summary>
+    public static Lazy<HttpClient> Client() => new(() =>
+    {
+        var handler = new SocketsHttpHandler { UseProxy = false, UseCookies = false, AllowAutoRedirect = false, ActivityHeadersPropagator = null, ConnectTimeout = Patience };
+        handler.SslOptions.CertificateChainPolicy = SystemRoots.Policy();
+        return new(handler) { Timeout = Timeout.InfiniteTimeSpan };
+    }, LazyThreadSafetyMode.PublicationOnly);
 
     /// <summary>The calls of the mesh that it knows, in the shortest window in which it knows any.</summary>
     /// <param name="time">Says when it has taken too long.</param>

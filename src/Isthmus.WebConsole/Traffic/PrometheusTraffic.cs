@@ -32,14 +32,17 @@ internal sealed class PrometheusTraffic(PrometheusChoice choice, string istioNam
 
     private static readonly TimeSpan Valid = TimeSpan.FromSeconds(20), Rest = TimeSpan.FromSeconds(15);
 
-    private readonly HttpClient _http = PrometheusServer.Client();
+    private readonly Lazy<HttpClient> _http = PrometheusServer.Client();
     private readonly ConcurrentDictionary<string, (PrometheusState State, DateTimeOffset NotBefore)> _failed = new(StringComparer.Ordinal);
     private volatile PrometheusPicture _last = PrometheusPicture.Nothing;
 
     /// <summary>What was answered last, if that is not long ago.</summary>
     public PrometheusPicture Latest => time.GetUtcNow() - _last.Time <= Valid ? _last : PrometheusPicture.Nothing;
 
-    public void Dispose() => _http.Dispose();
+    public void Dispose()
+    {
+        if (_http.IsValueCreated) _http.Value.Dispose();
+    }
 
     public async Task AskAsync(MeshState mesh, CancellationToken stop)
     {

@@ -119,8 +119,7 @@ public sealed class PrometheusTests(PlacedMeshRig mesh) : IDisposable
     /// <summary>The arrows of the console, from the same Prometheus.</summary>
     private async Task ReadAsConsoleAsync()
     {
-        using var http = PrometheusServer.Client();
-        var (window, rates) = await PrometheusServer.At(new($"http://127.0.0.1:{_port.Number}"), http).ReadAsync(new PatientTime(), Stop);
+        var (window, rates) = await PrometheusServer.At(new($"http://127.0.0.1:{_port.Number}"), PrometheusServer.Client()).ReadAsync(new PatientTime(), Stop);
         Assert.Equal("1m", window);
         var calls = rates.Where(rate => rate.Call.Source is { Name: "sleep", Namespace: "sample" } && rate.Call.Destination is { Name: "helloworld", Namespace: "sample" }).ToList();
         Assert.Equal(from source in MeshRig.Clusters from destination in MeshRig.Clusters from bySource in (bool[])[false, true] select (source, destination, bySource),

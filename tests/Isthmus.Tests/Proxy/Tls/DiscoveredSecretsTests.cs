@@ -37,15 +37,6 @@ public sealed class DiscoveredSecretsTests
         Assert.Equal("CN=roots", Assert.Single(secrets.FindRoots("kubernetes://front-cacert")!.Roots).Subject);
     }
 
-    [Fact]
-    public void The_roots_of_the_system_are_the_first_file_that_exists_or_the_one_that_is_chosen()
-    {
-        Assert.Equal("/mine.pem", SystemRoots.File("/mine.pem"));
-        Assert.StartsWith("/etc/", SystemRoots.File(""), StringComparison.Ordinal);
-        Assert.Equal("/ca.pem", SystemRoots.FileOf("/ca.pem"));
-        Assert.True(Path.IsPathRooted(SystemRoots.FileOf(SystemRoots.Name)));
-    }
-
     private static Secret Made(string certificate, string key) => new()
     {
         Name = "kubernetes://front",

@@ -54,8 +54,9 @@ internal sealed partial class DataPlane : IDisposable
         var own = new OwnRequests(State, exchange);
         var authorizers = new Authorizers(own, Report.Access);
         _lost = new TelemetryLosses(ports.Time, settings.LossTime);
-        _tracers = new Tracers(own, Report.Access, _lost, _background, ports, settings.Identity);
-        _accessLogs.Services = _logServices = new LogServices(own, Report.Access, _lost, _background, ports.Time, settings.Identity);
+        var exports = new ExportParts(own, Report.Access, _lost, _background, ports.Time, settings.BatchTime);
+        _tracers = new Tracers(exports, ports, settings.Identity);
+        _accessLogs.Services = _logServices = new LogServices(exports, settings.Identity);
         var http = new HttpServer(new HttpParts(
             State, upstreams, _watch, Report, secrets, ports, settings.Identity, Connections, new DateField(ports.Time), new KeyStore(own, ports.Time), authorizers, new(own), _tracers));
         _handler = new ConnectionHandler(

@@ -25,6 +25,9 @@ internal sealed record ProxySettings(
     /// <summary>How long the control plane hears of telemetry that was lost.</summary>
     internal TimeSpan LossTime { get; init; } = TimeSpan.FromMinutes(1);
 
+    /// <summary>How long spans and lines of access logs wait for others, to be sent together.</summary>
+    internal TimeSpan BatchTime { get; init; } = TimeSpan.FromSeconds(1);
+
     /// <summary>The role of gateways.</summary>
     internal const string Gateway = "router";
 

@@ -19,13 +19,15 @@ internal sealed record Export<T>(Collector Collector, StatFamily Stats, string U
     public LostFlow Flow { get; } = new(Unit == "spans" ? TelemetryLoss.Types.Kind.Spans : TelemetryLoss.Types.Kind.Logs, Stats.Name(Stats.Family, $"{Unit}_dropped"), Collector.Cluster);
 }
 
+/// <summary>What all exports of a proxy share.</summary>
+/// <param name="Wait">How long items wait for others.</param>
+internal sealed record ExportParts(OwnRequests Requests, AccessCounts Counts, TelemetryLosses Losses, BackgroundTasks Background, TimeProvider Time, TimeSpan Wait);
+
 /// <summary>Sends spans or access logs to one collector in batches. Nobody waits for it: what does not fit into its queue, or a collector does not take,
 /// is dropped and counted. While there is nothing to send, it has no task.</summary>
-internal sealed class BatchExporter<T>(
-    Export<T> export, OwnRequests requests, AccessCounts counts, TelemetryLosses losses, BackgroundTasks background, TimeProvider time, CancellationToken stop)
+internal sealed class BatchExporter<T>(Export<T> export, ExportParts parts, CancellationToken stop)
 {
     private const int BatchSize = 512, MostWaiting = 4096;
-    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
 
     private readonly Lock _guard = new(); // guards the fields below
     private readonly Queue<T> _waiting = new();
@@ -46,12 +48,12 @@ internal sealed class BatchExporter<T>(
                 _isRunning = true;
                 var ended = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
                 _running = ended.Task;
-                background.Start($"export of {export.Unit}", () => RunAsync(ended));
+                parts.Background.Start($"export of {export.Unit}", () => RunAsync(ended));
                 return;
             }
         }
         // Requests must not wait for each other here: only the first in a while tells it.
-        if (Interlocked.Exchange(ref _overflows, 1) == 0) losses.Lost(export.Flow, TelemetryLoss.Types.Reason.TooSlow);
+        if (Interlocked.Exchange(ref _overflows, 1) == 0) parts.Losses.Lost(export.Flow, TelemetryLoss.Types.Reason.TooSlow);
         Count($"{export.Unit}_dropped");
     }
 
@@ -87,7 +89,7 @@ internal sealed class BatchExporter<T>(
         Task due;
         lock (_guard) due = _waiting.Count >= BatchSize ? Task.CompletedTask : _due.Task;
         using var over = CancellationTokenSource.CreateLinkedTokenSource(stop);
-        await Task.WhenAny(due, Task.Delay(Interval, time, over.Token)).ConfigureAwait(false);
+        await Task.WhenAny(due, Task.Delay(parts.Wait, parts.Time, over.Token)).ConfigureAwait(false);
         await over.CancelAsync().ConfigureAwait(false);
     }
 
@@ -108,7 +110,7 @@ internal sealed class BatchExporter<T>(
     {
         var collector = export.Collector;
         var (head, body) = export.Write(batch);
-        var answer = await requests.SendAsync(collector.Cluster, head, body, collector.Timeout).ConfigureAwait(false);
+        var answer = await parts.Requests.SendAsync(collector.Cluster, head, body, collector.Timeout).ConfigureAwait(false);
         var taken = answer.Failure == OwnFailure.None && (collector.IsGrpc ? GrpcMessages.IsOk(answer) : answer.Head.Status is >= 200 and < 300);
         if (taken)
         {
@@ -116,14 +118,14 @@ internal sealed class BatchExporter<T>(
             Count("reports_sent");
             if (refused < batch.Count) Count($"{export.Unit}_{export.Done}", batch.Count - refused);
             if (refused > 0) Count($"{export.Unit}_dropped", refused);
-            if (refused > 0) losses.Lost(export.Flow, TelemetryLoss.Types.Reason.PartlyRefused);
-            if (Interlocked.Exchange(ref _overflows, 0) > 0) losses.Lost(export.Flow, TelemetryLoss.Types.Reason.TooSlow);
-            losses.Taken(export.Flow);
+            if (refused > 0) parts.Losses.Lost(export.Flow, TelemetryLoss.Types.Reason.PartlyRefused);
+            if (Interlocked.Exchange(ref _overflows, 0) > 0) parts.Losses.Lost(export.Flow, TelemetryLoss.Types.Reason.TooSlow);
+            parts.Losses.Taken(export.Flow);
             return;
         }
         Volatile.Write(ref _overflows, 0);
         var (reason, status) = Reason(answer, collector.IsGrpc);
-        losses.Lost(export.Flow, reason, status);
+        parts.Losses.Lost(export.Flow, reason, status);
         Count(answer.Failure switch { OwnFailure.None => "reports_dropped", OwnFailure.NoHost => "reports_skipped_no_cluster", _ => "reports_failed" });
         Count($"{export.Unit}_dropped", batch.Count);
     }
@@ -138,5 +140,5 @@ internal sealed class BatchExporter<T>(
         _ => GrpcMessages.StatusOf(answer) is { } status ? (TelemetryLoss.Types.Reason.Refused, status) : (TelemetryLoss.Types.Reason.Nonsense, 0),
     };
 
-    private void Count(string end, long count = 1) => counts.Add(export.Stats.Name(export.Stats.Family, end), count);
+    private void Count(string end, long count = 1) => parts.Counts.Add(export.Stats.Name(export.Stats.Family, end), count);
 }

@@ -6,7 +6,7 @@ using Isthmus.Proxy.Telemetry;
 namespace Isthmus.Proxy.Http;
 
 /// <summary>Sends access logs to services: lines to those that speak OpenTelemetry's protocol, entries to those that speak Envoy's.</summary>
-internal sealed class LogServices(OwnRequests requests, AccessCounts counts, TelemetryLosses losses, BackgroundTasks background, TimeProvider time, ProxyIdentity identity) : ILogServices, IDisposable
+internal sealed class LogServices(ExportParts parts, ProxyIdentity identity) : ILogServices, IDisposable
 {
     private readonly ConcurrentDictionary<(Collector Collector, string LogName), BatchExporter<LogLine>> _lines = [];
     private readonly ConcurrentDictionary<(Collector Collector, string LogName, bool IsHttp), BatchExporter<IMessage>> _entries = [];
@@ -43,5 +43,5 @@ internal sealed class LogServices(OwnRequests requests, AccessCounts counts, Tel
             new Export<IMessage>(made.Collector, AccessStats.EntryLogs, "logs", "written", entries => EntryReport.Request(made.Collector, identity, made.LogName, entries))));
     }
 
-    private BatchExporter<T> Exporter<T>(Export<T> export) => new(export, requests, counts, losses, background, time, _stop.Token);
+    private BatchExporter<T> Exporter<T>(Export<T> export) => new(export, parts, _stop.Token);
 }

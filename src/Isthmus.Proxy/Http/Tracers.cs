@@ -14,7 +14,7 @@ namespace Isthmus.Proxy.Http;
 internal readonly record struct OpenSpan(SpanContext Context, string Operation);
 
 /// <summary>Begins and ends the spans of requests.</summary>
-internal sealed class Tracers(OwnRequests requests, AccessCounts counts, TelemetryLosses losses, BackgroundTasks background, ProxyPorts ports, ProxyIdentity identity) : IDisposable
+internal sealed class Tracers(ExportParts parts, ProxyPorts ports, ProxyIdentity identity) : IDisposable
 {
     private readonly ConcurrentDictionary<Collector, BatchExporter<FinishedSpan>> _exporters = [];
     private readonly CancellationTokenSource _stop = new();
@@ -51,7 +51,7 @@ internal sealed class Tracers(OwnRequests requests, AccessCounts counts, Telemet
             open.Context, name, settings.ServiceName.Length > 0 ? settings.ServiceName : _service, direction == Direction.Inbound, record.Start, record.Duration,
             SpanTags.Of(settings, record, identity, ValueOf)) { IsError = record.Status is 0 or >= 500, State = record.Request?.Headers.GetJoined("tracestate"u8) ?? "" };
         if (!_exporters.TryGetValue(settings.Collector, out var exporter))
-            exporter = _exporters.GetOrAdd(settings.Collector, collector => new(ExportTo(collector), requests, counts, losses, background, ports.Time, _stop.Token));
+            exporter = _exporters.GetOrAdd(settings.Collector, collector => new(ExportTo(collector), parts, _stop.Token));
         exporter.Add(span);
     }
 

@@ -60,7 +60,7 @@ internal abstract class ConfiguredProxy : IDisposable
     private protected static DataPlane Build(ProxySettings settings, ILogFiles logs, TimeProvider? time = null) =>
         Build(settings, logs, new ProxyPorts(time ?? TimeProvider.System, new ThreadRandom(), new ProcessSockets(), new SystemResolver()));
 
-    private protected static DataPlane Build(ProxySettings settings, ILogFiles logs, ProxyPorts ports) => DataPlane.Build(settings, ports, new NoSecrets(), logs, NullLoggerFactory.Instance);
+    private protected static DataPlane Build(ProxySettings settings, ILogFiles logs, ProxyPorts ports) => DataPlane.Build(settings with { BatchTime = LoopbackProxy.BatchTime }, ports, new NoSecrets(), logs, NullLoggerFactory.Instance);
 
     private void Push()
     {

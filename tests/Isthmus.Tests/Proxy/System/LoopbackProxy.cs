@@ -31,7 +31,7 @@ internal sealed class LoopbackProxy : IDisposable
     internal LoopbackProxy(string[] clusters, string route, string filters = "", string more = "", ISecretSource? secrets = null, string role = "router", string direction = "OUTBOUND", TimeProvider? time = null, ISocketFactory? sockets = null, StatsSelection? stats = null)
     {
         var ports = new ProxyPorts(time ?? TimeProvider.System, new ThreadRandom(), sockets ?? new ProcessSockets(), new SystemResolver());
-        Plane = DataPlane.Build(ProxySettings.Default(ProxyIdentity.Unknown, role) with { ListenerDrainTime = ListenerDrainTime, Stats = stats ?? StatsSelection.Everything }, ports, secrets ?? new NoSecrets(), new Log(_log), NullLoggerFactory.Instance);
+        Plane = DataPlane.Build(ProxySettings.Default(ProxyIdentity.Unknown, role) with { ListenerDrainTime = ListenerDrainTime, BatchTime = BatchTime, Stats = stats ?? StatsSelection.Everything }, ports, secrets ?? new NoSecrets(), new Log(_log), NullLoggerFactory.Instance);
         Apply(TypeUrls.Cluster, [.. clusters.Select(c => WireTypes.Strict.Parse<Cluster>(c))], m => ((Cluster)m).Name);
         Route(route);
         Apply(TypeUrls.Listener, [WireTypes.Strict.Parse<Listener>($$$"""
@@ -47,6 +47,9 @@ internal sealed class LoopbackProxy : IDisposable
 
     /// <summary>How long connections may continue after <see cref="Remove"/>.</summary>
     internal static TimeSpan ListenerDrainTime { get; } = TimeSpan.FromSeconds(2);
+
+    /// <summary>Short, since tests wait for reports.</summary>
+    internal static TimeSpan BatchTime { get; } = TimeSpan.FromMilliseconds(50);
 
     internal int Port => _port.Number;
 

@@ -47,6 +47,7 @@ public sealed class DebugRequestsTests : IAsyncLifetime
             await _client.CreateAsync(Kinds.Namespace, new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = new JsonObject { ["name"] = ns } }, Stop);
             await _client.CreateAsync(Kinds.ServiceAccount, ns, new JsonObject { ["apiVersion"] = "v1", ["kind"] = "ServiceAccount", ["metadata"] = new JsonObject { ["name"] = "default" } }, Stop);
         }
+        await MadeRoot.CreateAsync(_client, "istio-system");
         foreach (var definition in IstioCrds.All) await _client.CreateAsync(Kinds.CustomResourceDefinition, (JsonObject)definition.DeepClone(), Stop);
         var settings = new DiscoverySettings
         {

@@ -30,6 +30,7 @@ public sealed class RunningControlPlaneTests : IAsyncLifetime
     {
         _client = await _cluster.StartAsync();
         await _client.CreateAsync(Kinds.Namespace, new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = new JsonObject { ["name"] = "istio-system" } }, Stop);
+        await MadeRoot.CreateAsync(_client, "istio-system");
         var settings = new DiscoverySettings { ClusterId = "c1", MonitoringPort = _ports[4].Number, ControlPort = 0, Listen = new(_ports[0].Number, _ports[1].Number, _ports[2].Number, _ports[3].Number) };
         _controlPlane = Isthmus.ControlPlane.ControlPlane.Build(settings, new(TimeProvider.System, new Random(1), _client.Access, new NoNames()));
         _running = _controlPlane.RunAsync(_end.Token);

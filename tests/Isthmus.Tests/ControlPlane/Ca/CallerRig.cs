@@ -48,6 +48,7 @@ public sealed class CallerRig : IAsyncLifetime
         Client = await _cluster.StartAsync();
         foreach (var ns in (string[])[_settings.Namespace, Namespace]) await MakeAsync(Kinds.Namespace, null, ns);
         foreach (var account in (string[])["buyer", "seller"]) await MakeAsync(Kinds.ServiceAccount, Namespace, account);
+        await MadeRoot.CreateAsync(Client, _settings.Namespace);
         var time = TimeProvider.System;
         Ca = new(Client, _settings.Namespace, () => "cluster.local", time, NullLogger<CaState>.Instance);
         _loading = Ca.RunAsync(_end.Token);

@@ -10,6 +10,7 @@ using Xunit;
 namespace Isthmus.Tests.LoopbackMesh;
 
 /// <summary>Clusters that cannot trust each other: no call between them works, and every report explains why.</summary>
+[Trait("shard", "LoopbackMesh")]
 public sealed class DifferentRootsTests(LoopbackMeshRig mesh) : IClassFixture<LoopbackMeshRig>
 {
     private const string Shop = """

@@ -35,6 +35,8 @@ public sealed class LoopbackMeshRig : IAsyncLifetime
     private readonly TunnelProxy _proxy = new();
     private readonly List<Cluster> _clusters = [];
 
+    private TraceRun? _trace;
+
     internal string Kubeconfig => Path.Combine(_folder, "kubeconfig");
 
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
@@ -55,6 +57,7 @@ public sealed class LoopbackMeshRig : IAsyncLifetime
 
     public async ValueTask DisposeAsync()
     {
+        _trace?.Dispose();
         await Task.WhenAll(_clusters.Select(cluster => cluster.DisposeAsync().AsTask()));
         await _proxy.DisposeAsync();
         _range.Dispose();
@@ -94,8 +97,9 @@ public sealed class LoopbackMeshRig : IAsyncLifetime
     /// <summary>Follows a call that a workload in cluster1 makes, as <c>isthmus trace</c> does.</summary>
     internal async Task<CallTrace> TraceAsync(string caller, string ns, string target, SentRequest? sent = null)
     {
-        using var run = new TraceRun([.. Clusters.Select(Access)], WellKnown.SystemNamespace, TimeProvider.System, new Random());
-        return await run.RunAsync(new(caller, ns, TraceTarget.Parse(target), true, TimeSpan.FromSeconds(3)) { Sent = sent ?? SentRequest.Plain }, Stop);
+        // One for all, since its connections stay open.
+        _trace ??= new([.. Clusters.Select(Access)], WellKnown.SystemNamespace, TimeProvider.System, new Random());
+        return await _trace.RunAsync(new(caller, ns, TraceTarget.Parse(target), true, TimeSpan.FromSeconds(3)) { Sent = sent ?? SentRequest.Plain }, Stop);
     }
 
     /// <summary>What <c>isthmus verify</c> finds.</summary>

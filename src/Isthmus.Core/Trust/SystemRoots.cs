@@ -4,7 +4,7 @@ using Isthmus.Core.Problems;
 
 namespace Isthmus.Core.Trust;
 
-/// <summary>The roots of the operating system, as one file of PEM certificates.</summary>
+/// <summary>The root certificates of the operating system: the file that has all of them, and what clients trust because of them.</summary>
 public static class SystemRoots
 {
     /// <summary>The name by which resources ask for them (<c>caCertificates: system</c>, and TLS without roots).</summary>

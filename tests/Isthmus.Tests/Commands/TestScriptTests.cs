@@ -90,6 +90,23 @@ public sealed class TestScriptTests : IDisposable
         await StyleAsync(compilations: 6, status: 1);
     }
 
+    [Fact]
+    public async Task Fast_tests_compile_only_their_project()
+    {
+        Write("tools/compile", """
+            echo "$*" >>artifacts/compiled
+            mkdir -p artifacts/bin/Isthmus.Tests/release
+            touch artifacts/bin/Isthmus.Tests/release/Isthmus.Tests.dll
+            """);
+        Write("tools/charts/render", "exit 0");
+        Write("programs/dotnet", """
+            while [ $# -gt 1 ]; do [ "$1" != -xml ] || touch "$2"; shift; done
+            echo '   Tests  Total: 1, Errors: 0, Failed: 0, Skipped: 0'
+            """);
+        foreach (var _ in (int[])[1, 2]) Assert.Equal(0, await RunAsync("sh", "-c", "PATH=$PWD/programs:$PATH ./test --fast >/dev/null"));
+        Assert.StartsWith("tests/Isthmus.Tests -c Release ", Assert.Single(await File.ReadAllLinesAsync(Path.Combine(_directory, "artifacts/compiled"), Stop)), StringComparison.Ordinal);
+    }
+
     private async Task StyleAsync(int compilations, int status = 0)
     {
         Assert.Equal(status, await RunAsync("sh", "-c", "./test --style >/dev/null"));

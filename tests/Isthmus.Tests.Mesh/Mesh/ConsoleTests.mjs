@@ -18,6 +18,8 @@ const browser = await chromium.launch({ executablePath: program, args: ['--no-sa
 const context = await browser.newContext({ viewport: wide, colorScheme: 'light' });
 context.setDefaultTimeout(patience);
 const page = await context.newPage();
+// Before the page's own listener.
+await page.addInitScript(() => addEventListener('hashchange', move => window.hold?.(move)));
 const complaints = [], asked = new Set();
 page.on('pageerror', e => complaints.push(e.message));
 // Before someone has logged in, the browser reports the answer 401.
@@ -27,6 +29,23 @@ context.on('request', request => asked.add(new URL(request.url()).origin));
 const kubectl = (...args) => execFileSync('kubectl', args, { encoding: 'utf8' });
 const seconds = begun => `${((performance.now() - begun) / 1000).toFixed(1)} s`;
 const open = async hash => page.evaluate(to => { location.hash = to; }, `#/${hash}`);
+/** Moves on, and events of the mesh come before the page hears of the new address. */
+const openLate = async hash => page.evaluate(to => new Promise(done => {
+  const { parse } = JSON;
+  let events = 0;
+  window.hold = move => {
+    delete window.hold;
+    move.stopImmediatePropagation();
+    JSON.parse = text => {
+      if (++events === 2) {
+        JSON.parse = parse;
+        setTimeout(() => done(dispatchEvent(new HashChangeEvent('hashchange'))));
+      }
+      return parse(text);
+    };
+  };
+  location.hash = to;
+}), `#/${hash}`);
 const sees = text => page.getByText(text).first().waitFor();
 const until = (test, argument) => page.waitForFunction(test, argument, { polling: 50 });
 
@@ -140,7 +159,7 @@ const others = {
     await page.getByRole('button', { name: 'Follow and call' }).click();
     await shows(page.getByRole('alert'), /Name the caller/);
     assert.equal(await page.evaluate(() => document.activeElement.name), 'pod');
-    await open(`trace?cluster=cluster1&pod=deployment/sleep.sample&target=${encodeURIComponent(target)}`);
+    await openLate(`trace?cluster=cluster1&pod=deployment/sleep.sample&target=${encodeURIComponent(target)}`);
     await sees('✔ The call would get through');
     await page.getByRole('button', { name: 'Follow and call' }).click();
     await sees('✔ The call gets through');

@@ -17,8 +17,9 @@ const pages = [
 
 /** The page in the address, and its arguments. */
 function place() {
-  const [name, query] = location.hash.replace(/^#\//, '').split('?');
-  return { name: pages.some(([page]) => page === name) ? name : 'topology', args: Object.fromEntries(new URLSearchParams(query)) };
+  const { hash } = location;
+  const [name, query] = hash.replace(/^#\//, '').split('?');
+  return { hash, name: pages.some(([page]) => page === name) ? name : 'topology', args: Object.fromEntries(new URLSearchParams(query)) };
 }
 
 function App() {
@@ -55,7 +56,7 @@ function App() {
     </header>
     <main id="main">
       <h1 tabIndex={-1} ref={heading}>{state[0] === 'login' ? 'Log in' : title}</h1>
-      {state[0] === 'login' ? <LoginPage why={state[1]} onLogin={login} /> : state[0] === 'refused' ? <p role="alert">This page is closed: {state[1]}.</p> : <Page key={at.name === 'trace' ? location.hash : at.name} {...live} args={at.args} onRefresh={() => call('refresh')} />}
+      {state[0] === 'login' ? <LoginPage why={state[1]} onLogin={login} /> : state[0] === 'refused' ? <p role="alert">This page is closed: {state[1]}.</p> : <Page key={at.name === 'trace' ? at.hash : at.name} {...live} args={at.args} onRefresh={() => call('refresh')} />}
     </main>
     <footer>{live.notice && <span role="status">{live.notice} · </span>}<a href="licenses.txt">Licences</a></footer>
   </>;

@@ -42,8 +42,10 @@ internal static class CaptureValidation
         }
     }
 
+    // An interface that is up may still be reported as down: the kernel looks at its links once a second (RFC 2863 states, operstate).
     private static IPAddress? OwnAddress() =>
-        NetworkInterface.GetAllNetworkInterfaces().Where(card => card.NetworkInterfaceType != NetworkInterfaceType.Loopback && card.OperationalStatus != OperationalStatus.Down)
+        NetworkInterface.GetAllNetworkInterfaces().Where(card => card.NetworkInterfaceType != NetworkInterfaceType.Loopback)
+            .OrderBy(card => card.OperationalStatus == OperationalStatus.Down)
             .SelectMany(card => card.GetIPProperties().UnicastAddresses).Select(address => address.Address)
             .FirstOrDefault(address => address.AddressFamily == AddressFamily.InterNetwork);
 

@@ -107,6 +107,20 @@ public sealed class CniChainTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task An_address_counts_before_its_interface_is_reported_as_up()
+    {
+        Assert.Contains("this network namespace has no IPv4 address", (await CheckAsync())!.Message, StringComparison.Ordinal);
+        // The kernel may report an interface as up a second late. This one stays down.
+        foreach (var arguments in (string[])["link add late type veth peer name far", "address add 10.22.9.1/24 dev late"])
+        {
+            using var ip = NamespaceThread.Run(_namespace, () => Process.Start("ip", arguments));
+            await ip.WaitForExitAsync(Stop);
+            Assert.Equal(0, ip.ExitCode);
+        }
+        Assert.Contains("a connection to 10.22.9.1:", (await CheckAsync())!.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_Pod_that_started_before_the_agent_is_found_by_its_address()
     {
         await RunAsync("ADD", ["bridge"]);

@@ -18,7 +18,7 @@ const browser = await chromium.launch({ executablePath: program, args: ['--no-sa
 const context = await browser.newContext({ viewport: wide, colorScheme: 'light' });
 context.setDefaultTimeout(patience);
 const page = await context.newPage();
-// Before the page's own listener.
+// It hears of a new address before the page does, so that openLate can hold that back.
 await page.addInitScript(() => addEventListener('hashchange', move => window.hold?.(move)));
 const complaints = [], asked = new Set();
 page.on('pageerror', e => complaints.push(e.message));
@@ -36,6 +36,7 @@ const openLate = async hash => page.evaluate(to => new Promise(done => {
   window.hold = move => {
     delete window.hold;
     move.stopImmediatePropagation();
+    // The page parses each event. By the second, it has shown the first.
     JSON.parse = text => {
       if (++events === 2) {
         JSON.parse = parse;

@@ -14,12 +14,9 @@ public sealed class BrokenWatchTests
     [Fact]
     public async Task A_watch_that_broke_goes_on_after_its_last_event_and_not_after_the_list()
     {
-        using var server = new HttpListener();
-        var address = $"http://127.0.0.1:{FreePort()}/";
-        server.Prefixes.Add(address);
-        server.Start();
+        using var server = LocalHttp.Start(out var address);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
-        using var client = new KubeClient(new ClusterAccess { Server = new Uri(address) });
+        using var client = new KubeClient(new ClusterAccess { Server = address });
         var informer = new Informer<Namespace>(client, Kinds.Namespace, new InformerSettings { FirstBackoff = TimeSpan.FromMilliseconds(1) }, TimeProvider.System);
         var seen = new List<string>();
         var run = informer.RunAsync(changes => { seen.AddRange(changes.Select(change => $"{change.Key} {change.Object?.Metadata.ResourceVersion}")); return ValueTask.CompletedTask; }, stop.Token);
@@ -36,7 +33,7 @@ public sealed class BrokenWatchTests
         Assert.Equal("20", (await server.GetContextAsync()).Request.QueryString["resourceVersion"]);
         Assert.Equal(["one 7", "one 20"], seen);
         await stop.CancelAsync();
-        server.Stop();
+        server.Close();
         await run;
     }
 
@@ -50,19 +47,16 @@ public sealed class BrokenWatchTests
     [InlineData("<html>")]
     public async Task An_address_where_something_else_answers_is_told_of_and_asked_again(string answer)
     {
-        using var server = new HttpListener();
-        var address = $"http://127.0.0.1:{FreePort()}/";
-        server.Prefixes.Add(address);
-        server.Start();
+        using var server = LocalHttp.Start(out var address);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
-        using var client = new KubeClient(new ClusterAccess { Server = new Uri(address) });
+        using var client = new KubeClient(new ClusterAccess { Server = address });
         var informer = new Informer<JsonObject>(client, Kinds.Namespace, new InformerSettings { FirstBackoff = TimeSpan.FromMilliseconds(1) }, TimeProvider.System);
         var run = informer.RunAsync(_ => ValueTask.CompletedTask, stop.Token);
         await AnswerAsync(await server.GetContextAsync(), answer);
         await AnswerAsync(await server.GetContextAsync(), answer);
         Assert.NotNull(informer.LastError);
         await stop.CancelAsync();
-        server.Stop();
+        server.Close();
         await run;
     }
 
@@ -72,12 +66,5 @@ public sealed class BrokenWatchTests
     {
         await call.Response.OutputStream.WriteAsync(Encoding.UTF8.GetBytes(text), TestContext.Current.CancellationToken);
         call.Response.Close();
-    }
-
-    private static int FreePort()
-    {
-        using var socket = new System.Net.Sockets.TcpListener(IPAddress.Loopback, 0);
-        socket.Start();
-        return ((IPEndPoint)socket.LocalEndpoint).Port;
     }
 }

@@ -13,12 +13,7 @@ public sealed class PodExecTests
     [Fact]
     public async Task A_connection_that_ends_before_the_command_names_the_container()
     {
-        using var port = new System.Net.Sockets.TcpListener(IPAddress.Loopback, 0);
-        port.Start();
-        var server = new Uri($"http://localhost:{((IPEndPoint)port.LocalEndpoint).Port}/");
-        port.Stop();
-        using var listener = new HttpListener { Prefixes = { server.ToString() } };
-        listener.Start();
+        using var listener = LocalHttp.Start(out var server);
         var running = PodExec.RunAsync(new() { Name = "test", Server = server }, "shop", "web", "app", ["sleep", "9"], Stop);
         var asked = await listener.GetContextAsync().WaitAsync(Stop);
         var socket = (await asked.AcceptWebSocketAsync(ChannelProtocol.V5)).WebSocket;

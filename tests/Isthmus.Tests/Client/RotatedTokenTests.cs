@@ -15,10 +15,7 @@ public sealed class RotatedTokenTests : IDisposable
     [Fact]
     public async Task The_token_of_a_mounted_kubeconfig_is_read_again_and_the_last_one_holds_while_it_cannot_be_read()
     {
-        using var server = new HttpListener();
-        var address = $"http://127.0.0.1:{FreePort()}/";
-        server.Prefixes.Add(address);
-        server.Start();
+        using var server = LocalHttp.Start(out var address);
         Write(address, "one");
         var access = KubeConfig.Load(_file, null, _ => null) with { TokenKubeconfig = _file };
         using var client = new KubeClient(access);
@@ -29,7 +26,7 @@ public sealed class RotatedTokenTests : IDisposable
         Assert.Equal("Bearer two", await SeenAsync(server, client));
     }
 
-    private void Write(string address, string token) => File.WriteAllText(_file, $$$"""
+    private void Write(Uri address, string token) => File.WriteAllText(_file, $$$"""
         apiVersion: v1
         kind: Config
         current-context: c
@@ -47,12 +44,5 @@ public sealed class RotatedTokenTests : IDisposable
         call.Response.Close();
         Assert.Null(await asked);
         return seen;
-    }
-
-    private static int FreePort()
-    {
-        using var socket = new System.Net.Sockets.TcpListener(IPAddress.Loopback, 0);
-        socket.Start();
-        return ((IPEndPoint)socket.LocalEndpoint).Port;
     }
 }

@@ -8,14 +8,12 @@ namespace Isthmus.Tests.Client;
 /// <summary>An API server whose responses a test writes.</summary>
 internal sealed class ScriptedServer : IDisposable
 {
-    private readonly HttpListener _listener = new();
+    private readonly HttpListener _listener;
 
     public ScriptedServer()
     {
-        var address = $"http://127.0.0.1:{FreePort()}/";
-        _listener.Prefixes.Add(address);
-        _listener.Start();
-        Client = new(new ClusterAccess { Server = new Uri(address) });
+        _listener = LocalHttp.Start(out var address);
+        Client = new(new ClusterAccess { Server = address });
     }
 
     public KubeClient Client { get; }
@@ -33,13 +31,6 @@ internal sealed class ScriptedServer : IDisposable
     {
         Client.Dispose();
         _listener.Close();
-    }
-
-    private static int FreePort()
-    {
-        using var socket = new System.Net.Sockets.TcpListener(IPAddress.Loopback, 0);
-        socket.Start();
-        return ((IPEndPoint)socket.LocalEndpoint).Port;
     }
 }
 

@@ -91,7 +91,7 @@ public sealed class TestScriptTests : IDisposable
     }
 
     [Fact]
-    public async Task Fast_tests_compile_only_their_project()
+    public async Task Fast_tests_compile_only_their_project_and_nothing_ahead_of_time()
     {
         Write("tools/compile", """
             echo "$*" >>artifacts/compiled
@@ -103,8 +103,23 @@ public sealed class TestScriptTests : IDisposable
             while [ $# -gt 1 ]; do [ "$1" != -xml ] || touch "$2"; shift; done
             echo '   Tests  Total: 1, Errors: 0, Failed: 0, Skipped: 0'
             """);
-        foreach (var _ in (int[])[1, 2]) Assert.Equal(0, await RunAsync("sh", "-c", "PATH=$PWD/programs:$PATH ./test --fast >/dev/null"));
-        Assert.StartsWith("tests/Isthmus.Tests -c Release ", Assert.Single(await File.ReadAllLinesAsync(Path.Combine(_directory, "artifacts/compiled"), Stop)), StringComparison.Ordinal);
+        foreach (var source in (string[])["src/one", "Directory.Build.props", "global.json", "tools/native"]) Write(source, "");
+        foreach (var _ in (int[])[1, 2]) await FastAsync();
+        Assert.StartsWith("tests/Isthmus.Tests -c Release -p:AheadOfTime=false ", Assert.Single(await CompiledAsync()), StringComparison.Ordinal);
+
+        // The launcher has built the program, so that nothing is left to do for it; then a source changes.
+        Write("artifacts/isthmus.stamp", "");
+        Write("tests/one", "one");
+        await FastAsync();
+        Assert.Contains(" -p:AheadOfTime=true ", (await CompiledAsync())[1], StringComparison.Ordinal);
+        Assert.True(File.Exists(Path.Combine(_directory, "artifacts/isthmus.stamp")));
+        Write("src/one", "changed");
+        await FastAsync();
+        Assert.Contains(" -p:AheadOfTime=false ", (await CompiledAsync())[2], StringComparison.Ordinal);
+        Assert.False(File.Exists(Path.Combine(_directory, "artifacts/isthmus.stamp")));
+
+        async Task FastAsync() => Assert.Equal(0, await RunAsync("sh", "-c", "PATH=$PWD/programs:$PATH ./test --fast >/dev/null"));
+        Task<string[]> CompiledAsync() => File.ReadAllLinesAsync(Path.Combine(_directory, "artifacts/compiled"), Stop);
     }
 
     private async Task StyleAsync(int compilations, int status = 0)

@@ -9,7 +9,7 @@ using static Isthmus.Tests.Proxy.Http.H2Frames;
 
 namespace Isthmus.Tests.Proxy.System;
 
-/// <summary>Other tests would allocate on the same loops, and each new method that they run postpones the optimization of what is measured.</summary>
+/// <summary>Other tests would allocate on the same loops.</summary>
 [CollectionDefinition(nameof(RequestAllocation), DisableParallelization = true)]
 public sealed class RequestAllocation;
 

@@ -115,12 +115,13 @@ internal sealed class BatchExporter<T>(Export<T> export, ExportParts parts, Canc
         if (taken)
         {
             var refused = Math.Clamp(export.Refused(answer), 0, batch.Count);
-            Count("reports_sent");
-            if (refused < batch.Count) Count($"{export.Unit}_{export.Done}", batch.Count - refused);
-            if (refused > 0) Count($"{export.Unit}_dropped", refused);
+            // Losses come first: who sees a counter change finds its reason.
             if (refused > 0) parts.Losses.Lost(export.Flow, TelemetryLoss.Types.Reason.PartlyRefused);
             if (Interlocked.Exchange(ref _overflows, 0) > 0) parts.Losses.Lost(export.Flow, TelemetryLoss.Types.Reason.TooSlow);
             parts.Losses.Taken(export.Flow);
+            Count("reports_sent");
+            if (refused < batch.Count) Count($"{export.Unit}_{export.Done}", batch.Count - refused);
+            if (refused > 0) Count($"{export.Unit}_dropped", refused);
             return;
         }
         Volatile.Write(ref _overflows, 0);

@@ -40,7 +40,9 @@ internal sealed class ProbedCluster(ClusterFacts facts, ClusterAccess access, st
     public async Task CreateAsync(IEnumerable<int> all, CancellationToken stop)
     {
         var image = Image;
-        await _client.CreateAsync(Kinds.Namespace, null, _objects.Namespace(facts.Revision, ProbeOwner.Own, time.GetUtcNow() + ProbeOwner.Longest), stop);
+        // Not interrupted: a request that nobody waits for may take effect after the removal, and its namespace would stay.
+        await _client.CreateAsync(Kinds.Namespace, null, _objects.Namespace(facts.Revision, ProbeOwner.Own, time.GetUtcNow() + ProbeOwner.Longest), CancellationToken.None);
+        stop.ThrowIfCancellationRequested();
         await _client.CreateAsync(Kinds.ServiceAccount, _objects.Account, stop);
         var services = all.Select(async cluster => (cluster, await _client.CreateAsync(Kinds.Service, _objects.Service(cluster), stop)));
         await _client.CreateAsync(Kinds.Job, _objects.Job(image), stop);

@@ -48,7 +48,12 @@ internal static class ArrowPage
         return (begin + Begin.Length, end);
     }
 
-    /// <summary>The namespace without the project's name; <c>.</c> is the project's own root.</summary>
-    private static string Short(string name, NamespaceArrows project) =>
-        name.Equals(project.Project, StringComparison.OrdinalIgnoreCase) ? "." : name[(project.Project.Length + 1)..];
+    /// <summary>The namespace without what it has in common with the project's name; <c>.</c> is the project's own root.</summary>
+    private static string Short(string name, NamespaceArrows project)
+    {
+        if (name.Equals(project.Project, StringComparison.OrdinalIgnoreCase)) return ".";
+        var common = project.Project;
+        while (!name.StartsWith(common + '.', StringComparison.OrdinalIgnoreCase)) common = common[..common.LastIndexOf('.')];
+        return name[(common.Length + 1)..];
+    }
 }

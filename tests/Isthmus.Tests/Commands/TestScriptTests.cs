@@ -72,22 +72,27 @@ public sealed class TestScriptTests : IDisposable
     }
 
     [Fact]
-    public async Task Nothing_is_compiled_again_until_a_file_is_changed_added_or_removed()
+    public async Task Nothing_is_analyzed_again_until_a_file_is_changed_added_or_removed()
     {
         Write("tools/compile", "echo \"$*\" >>artifacts/compiled");
+        Write("programs/dotnet", "echo \"$*\" >>artifacts/analyzed");
         Write("src/one", "one");
         Write("src/two", "two");
-        await StyleAsync(compilations: 1);
-        await StyleAsync(compilations: 1);
+        await StyleAsync(analyses: 1);
+        await StyleAsync(analyses: 1);
         Write("src/one", "changed");
-        await StyleAsync(compilations: 2);
+        await StyleAsync(analyses: 2);
         Write("src/three", "added");
-        await StyleAsync(compilations: 3);
+        await StyleAsync(analyses: 3);
         File.Delete(Path.Combine(_directory, "src/two"));
-        await StyleAsync(compilations: 4);
-        Write("tools/compile", "echo >>artifacts/compiled; exit 1");
-        await StyleAsync(compilations: 5, status: 1);
-        await StyleAsync(compilations: 6, status: 1);
+        await StyleAsync(analyses: 4);
+        Assert.Equal(Enumerable.Repeat("Isthmus.slnx -c Release -p:AheadOfTime=false -v q -nologo", 4), await LinesAsync("compiled"));
+        Assert.Equal(Enumerable.Repeat("artifacts/bin/style/release/style.dll artifacts", 4), await LinesAsync("analyzed"));
+        Write("programs/dotnet", "echo >>artifacts/analyzed; exit 1");
+        await StyleAsync(analyses: 5, status: 1);
+        await StyleAsync(analyses: 6, status: 1);
+        Write("tools/compile", "exit 1");
+        await StyleAsync(analyses: 6, status: 1);
     }
 
     [Fact]
@@ -105,28 +110,29 @@ public sealed class TestScriptTests : IDisposable
             """);
         foreach (var source in (string[])["src/one", "Directory.Build.props", "global.json", "tools/native"]) Write(source, "");
         foreach (var _ in (int[])[1, 2]) await FastAsync();
-        Assert.StartsWith("tests/Isthmus.Tests -c Release -p:AheadOfTime=false ", Assert.Single(await CompiledAsync()), StringComparison.Ordinal);
+        Assert.StartsWith("tests/Isthmus.Tests -c Release -p:AheadOfTime=false ", Assert.Single(await LinesAsync("compiled")), StringComparison.Ordinal);
 
         // The launcher has built the program, so that nothing is left to do for it; then a source changes.
         Write("artifacts/isthmus.stamp", "");
         Write("tests/one", "one");
         await FastAsync();
-        Assert.Contains(" -p:AheadOfTime=true ", (await CompiledAsync())[1], StringComparison.Ordinal);
+        Assert.Contains(" -p:AheadOfTime=true ", (await LinesAsync("compiled"))[1], StringComparison.Ordinal);
         Assert.True(File.Exists(Path.Combine(_directory, "artifacts/isthmus.stamp")));
         Write("src/one", "changed");
         await FastAsync();
-        Assert.Contains(" -p:AheadOfTime=false ", (await CompiledAsync())[2], StringComparison.Ordinal);
+        Assert.Contains(" -p:AheadOfTime=false ", (await LinesAsync("compiled"))[2], StringComparison.Ordinal);
         Assert.False(File.Exists(Path.Combine(_directory, "artifacts/isthmus.stamp")));
 
         async Task FastAsync() => Assert.Equal(0, await RunAsync("sh", "-c", "PATH=$PWD/programs:$PATH ./test --fast >/dev/null"));
-        Task<string[]> CompiledAsync() => File.ReadAllLinesAsync(Path.Combine(_directory, "artifacts/compiled"), Stop);
     }
 
-    private async Task StyleAsync(int compilations, int status = 0)
+    private async Task StyleAsync(int analyses, int status = 0)
     {
-        Assert.Equal(status, await RunAsync("sh", "-c", "./test --style >/dev/null"));
-        Assert.Equal(compilations, (await File.ReadAllLinesAsync(Path.Combine(_directory, "artifacts/compiled"), Stop)).Length);
+        Assert.Equal(status, await RunAsync("sh", "-c", "PATH=$PWD/programs:$PATH ./test --style >/dev/null"));
+        Assert.Equal(analyses, (await LinesAsync("analyzed")).Length);
     }
+
+    private Task<string[]> LinesAsync(string name) => File.ReadAllLinesAsync(Path.Combine(_directory, "artifacts", name), Stop);
 
     /// <summary>A shell script in the directory.</summary>
     private void Write(string name, string commands)

@@ -19,7 +19,7 @@ public sealed class WireTypesTests
     public void Every_proto_file_is_in_the_registry()
     {
         var known = WireTypes.Files.SelectMany(f => f.MessageTypes).Select(m => m.FullName).ToHashSet();
-        var folder = Path.Combine(Path.GetDirectoryName(Here())!, "../../../src/Isthmus.Wire/Protos");
+        var folder = Path.Combine(Path.GetDirectoryName(Here())!, "../../../src/Isthmus.Wire.Messages/Protos");
         foreach (var file in Directory.EnumerateFiles(folder, "*.proto", SearchOption.AllDirectories))
         {
             var text = File.ReadAllText(file);

@@ -1,6 +1,6 @@
 using System.Xml.Linq;
 using Isthmus.Tests.Architecture;
-using Isthmus.Wire;
+using Isthmus.Wire.Envoy;
 using Xunit;
 
 namespace Isthmus.Tests.Wire;
@@ -13,9 +13,10 @@ public sealed class NativeEnumsTests
     {
         var assembly = XDocument.Load(Repository.At("src/isthmus/Native.Enums.xml")).Root!.Element("assembly")!;
         var kept = assembly.Elements("type").Where(type => type.Attribute("preserve")!.Value == "fields").Select(type => type.Attribute("fullname")!.Value).ToList();
-        Assert.Equal(typeof(WireTypes).Assembly.GetName().Name, assembly.Attribute("fullname")!.Value);
+        var messages = typeof(ApiVersion).Assembly;
+        Assert.Equal(messages.GetName().Name, assembly.Attribute("fullname")!.Value);
         Assert.Contains("*/Types/*", kept);
-        var others = typeof(WireTypes).Assembly.GetTypes()
+        var others = messages.GetTypes()
             .Where(type => type.IsEnum && type.GetFields().Any(field => field.GetCustomAttributesData().Any(data => data.AttributeType.Name == "OriginalNameAttribute")))
             .Select(type => type.FullName!.Replace('+', '/')).Where(name => !name.Contains("/Types/", StringComparison.Ordinal)).ToList();
         Assert.NotEmpty(others);

@@ -9,6 +9,9 @@ public static class Eventually
 {
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
 
+    /// <summary>How much earlier than asked for a timer may end: .NET reads a clock of Linux that advances once a jiffy.</summary>
+    public static TimeSpan Jiffy { get; } = TimeSpan.FromMilliseconds(10);
+
     /// <summary>Completes when the condition holds, and fails with its text when it does not hold for too long.</summary>
     public static async Task TrueAsync(Func<bool> holds, [CallerArgumentExpression(nameof(holds))] string condition = "")
     {

@@ -11,9 +11,10 @@ namespace Isthmus.WebConsole.Viewers;
 /// <param name="home">The API server of the cluster, without credentials.</param>
 internal sealed class ViewerSource(ClusterAccess home, string istioNamespace)
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(8);
-
     private const string Account = "system:serviceaccount:";
+
+    /// <summary>How long a login waits for each answer of an API server.</summary>
+    internal TimeSpan Patience { get; init; } = TimeSpan.FromSeconds(8);
 
     /// <exception cref="KubeException">The API server refuses the token (401), or the request.</exception>
     /// <exception cref="HttpRequestException">The API server cannot be reached.</exception>

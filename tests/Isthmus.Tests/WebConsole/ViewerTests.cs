@@ -35,7 +35,7 @@ public sealed class ViewerTests(LoopbackMeshRig mesh) : IAsyncLifetime
         // Tokens say when they end.
         _clock.Advance(DateTimeOffset.UtcNow - _clock.GetUtcNow());
         var home = mesh.Access("cluster1") with { ClientCertificate = null, ClientKey = null };
-        _entrance = new(new ViewerSource(home, System), System, Limits, _clock, line =>
+        _entrance = new(new ViewerSource(home, System) { Patience = TimeSpan.FromMinutes(2) }, System, Limits, _clock, line =>
         {
             lock (_log) _log.Add(line);
         });

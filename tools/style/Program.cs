@@ -3,7 +3,7 @@ using Isthmus.Style;
 // dotnet artifacts/bin/style/release/style.dll ARTIFACTS
 //
 // Runs the analyzers on every project of Isthmus.slnx in the current folder, as the last Release build into the folder ARTIFACTS compiled it,
-// and prints what they find. The exit status is 1 if that is anything.
+// and prints what they find. The exit status is 1 if they find anything.
 //
 // The compiler could do this, too, but would generate, compile and write everything a second time: 140 instead of 70 CPU seconds.
 if (args is not [var artifacts] || artifacts.StartsWith('-'))

@@ -1,5 +1,6 @@
 using System.Text.RegularExpressions;
 using System.Xml.Linq;
+using Isthmus.Testing;
 using Xunit;
 
 namespace Isthmus.Tests.Architecture;

@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text.RegularExpressions;
+using Isthmus.Testing;
 using Xunit;
 
 namespace Isthmus.Tests.Architecture;

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Text.RegularExpressions;
 using Isthmus.Commands;
+using Isthmus.Testing;
 using Xunit;
 
 namespace Isthmus.Tests.Architecture;

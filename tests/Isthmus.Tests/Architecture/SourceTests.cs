@@ -1,7 +1,9 @@
 using System.Collections;
 using System.Reflection;
+using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using Isthmus.Mesh.Model;
+using Isthmus.Testing;
 using Xunit;
 
 namespace Isthmus.Tests.Architecture;
@@ -63,13 +65,28 @@ public sealed partial class SourceTests
     }
 
     [Fact]
+    public void Fast_tests_are_all_that_need_no_clusters()
+    {
+        var projects =
+            from path in Directory.EnumerateFiles(Repository.At("tests"), "Isthmus.Tests*.csproj", SearchOption.AllDirectories)
+            select Path.GetRelativePath(Repository.Root, path);
+        var fast = JsonNode.Parse(File.ReadAllText(Repository.At("tests/Unit.slnf")))!["solution"]!["projects"]!.AsArray().Select(path => path!.ToString());
+        Assert.Equal(projects.Except(["tests/Isthmus.Tests.Mesh/Isthmus.Tests.Mesh.csproj"]).Order(StringComparer.Ordinal), fast.Order(StringComparer.Ordinal));
+    }
+
+    /// <summary><c>./test --fast</c> repeats the tests of another project only if what was compiled for it, or a file that is not code, has changed.</summary>
+    [Fact]
+    public void Tests_of_one_project_read_the_code_of_others() =>
+        Assert.DoesNotContain(Repository.Sources("tests"), file => !file.Path.StartsWith("tests/Isthmus.Tests/", StringComparison.Ordinal) && file.Lines.Any(line => line.Contains("Repository.Sources(", StringComparison.Ordinal)));
+
+    [Fact]
     public void Namespaces_follow_folders()
     {
         var found =
-            from file in Repository.Sources("src")
+            from file in Repository.Sources("src").Concat(Repository.Sources("tests"))
             let declared = file.Lines.FirstOrDefault(line => line.StartsWith("namespace ", StringComparison.Ordinal))
             where declared is not null
-            let folder = Path.GetDirectoryName(file.Path)!["src/".Length..].Replace('/', '.')
+            let folder = Path.GetDirectoryName(file.Path)![(file.Path.IndexOf('/', StringComparison.Ordinal) + 1)..].Replace('/', '.')
             let expected = folder == "isthmus" || folder.StartsWith("isthmus.", StringComparison.Ordinal) ? "I" + folder[1..] : folder
             where declared != $"namespace {expected};"
             select $"{file.Path}: {declared}";

@@ -1,4 +1,5 @@
 using Isthmus.Structure;
+using Isthmus.Testing;
 using Xunit;
 
 namespace Isthmus.Tests.Architecture;

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Isthmus.Testing;
 using Xunit;
 
 namespace Isthmus.Tests.Architecture;

@@ -4,6 +4,7 @@ using System.Text.Json.Nodes;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Watch;
+using Isthmus.Testing;
 using Xunit;
 
 namespace Isthmus.Tests.Client;

@@ -1,6 +1,7 @@
 using System.Net;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Streaming;
+using Isthmus.Testing;
 using Xunit;
 
 namespace Isthmus.Tests.Client;

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Text;
 using Isthmus.Kubernetes.Client;
+using Isthmus.Testing;
 using Xunit;
 
 namespace Isthmus.Tests.Client;

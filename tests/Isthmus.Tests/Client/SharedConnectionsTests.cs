@@ -1,6 +1,6 @@
 using System.Collections.Concurrent;
 using Isthmus.Kubernetes.Client;
-using Isthmus.Tests.Proxy.System;
+using Isthmus.Testing;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Xunit;

@@ -1,5 +1,4 @@
 using Isthmus.Testing;
-using Isthmus.Tests.Architecture;
 using Xunit;
 
 namespace Isthmus.Tests.Commands;

@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Text;
 using System.Text.RegularExpressions;
-using Isthmus.Tests.Architecture;
+using Isthmus.Testing;
 using Xunit;
 
 namespace Isthmus.Tests.Commands;

@@ -2,7 +2,7 @@ using System.Diagnostics;
 using System.Formats.Tar;
 using System.IO.Compression;
 using Isthmus.Operate.Install.Operator;
-using Isthmus.Tests.Architecture;
+using Isthmus.Testing;
 using Xunit;
 
 namespace Isthmus.Tests.Commands;

@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using Isthmus.Tests.Architecture;
+using Isthmus.Testing;
 using Xunit;
 
 namespace Isthmus.Tests.Commands;
@@ -12,6 +12,14 @@ public sealed class TestScriptTests : IDisposable
     public TestScriptTests()
     {
         File.Copy(Path.Combine(Repository.Root, "test"), Path.Combine(_directory, "test"));
+        Write("tools/charts/render", "exit 0");
+        Directory.CreateDirectory(Path.Combine(_directory, "tests"));
+        File.WriteAllText(Path.Combine(_directory, "tests/Unit.slnf"), """
+            {"solution": {"projects": [
+              "tests/Isthmus.Tests.Proxy/Isthmus.Tests.Proxy.csproj",
+              "tests/Isthmus.Tests/Isthmus.Tests.csproj"
+            ]}}
+            """);
     }
 
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
@@ -40,8 +48,8 @@ public sealed class TestScriptTests : IDisposable
     public async Task The_last_lines_tell_why_a_test_failed()
     {
         Write("tools/compile", "exit 0");
-        Write("tools/charts/render", "exit 0");
         Write("programs/dotnet", """
+            case $1 in */Isthmus.Tests.dll) ;; *) echo 'Total: 0, Errors: 0, Failed: 0, Skipped: 0'; exit ;; esac
             while [ $# -gt 1 ]; do [ "$1" != -xml ] || report=$2; shift; done
             cat >"$report" <<'END'
             <assemblies><assembly><collection><test id="1" name="Shop.Sells" result="Pass" time="0.1" type="Shop" method="Sells"/><test id="2" name="Shop.Buys(from: &quot;A &amp; B&quot;)" result="Fail" time="0.1" type="Shop" method="Buys"><failure exception-type="E"><message><![CDATA[Expected: 1 < 2
@@ -96,21 +104,20 @@ public sealed class TestScriptTests : IDisposable
     }
 
     [Fact]
-    public async Task Fast_tests_compile_only_their_project_and_nothing_ahead_of_time()
+    public async Task Fast_tests_compile_only_their_projects_and_nothing_ahead_of_time()
     {
         Write("tools/compile", """
             echo "$*" >>artifacts/compiled
             mkdir -p artifacts/bin/Isthmus.Tests/release
             touch artifacts/bin/Isthmus.Tests/release/Isthmus.Tests.dll
             """);
-        Write("tools/charts/render", "exit 0");
         Write("programs/dotnet", """
             while [ $# -gt 1 ]; do [ "$1" != -xml ] || touch "$2"; shift; done
             echo '   Tests  Total: 1, Errors: 0, Failed: 0, Skipped: 0'
             """);
         foreach (var source in (string[])["src/one", "Directory.Build.props", "global.json", "tools/native"]) Write(source, "");
         foreach (var _ in (int[])[1, 2]) await FastAsync();
-        Assert.StartsWith("tests/Isthmus.Tests -c Release -p:AheadOfTime=false ", Assert.Single(await LinesAsync("compiled")), StringComparison.Ordinal);
+        Assert.StartsWith("tests/Unit.slnf -c Release -p:AheadOfTime=false ", Assert.Single(await LinesAsync("compiled")), StringComparison.Ordinal);
 
         // The launcher has built the program, so that nothing is left to do for it; then a source changes.
         Write("artifacts/isthmus.stamp", "");
@@ -124,6 +131,68 @@ public sealed class TestScriptTests : IDisposable
         Assert.False(File.Exists(Path.Combine(_directory, "artifacts/isthmus.stamp")));
 
         async Task FastAsync() => Assert.Equal(0, await RunAsync("sh", "-c", "PATH=$PWD/programs:$PATH ./test --fast >/dev/null"));
+    }
+
+    [Fact]
+    public async Task Fast_tests_that_passed_are_repeated_only_if_something_that_they_read_has_changed()
+    {
+        // Of sources, the compiler notices only the first line.
+        Write("tools/compile", """
+            for project in Isthmus.Tests.Proxy Isthmus.Tests; do
+              mkdir -p artifacts/bin/$project/release
+              sed -n 2p src/proxy.cs tests/$project/Tests.cs >artifacts/bin/$project/release/$project.dll
+            done
+            """);
+        Write("programs/dotnet", """
+            case $1 in */Isthmus.Tests.dll) echo all >>artifacts/run ;; *) echo proxy >>artifacts/run ;; esac
+            while [ $# -gt 1 ]; do [ "$1" != -xml ] || touch "$2"; shift; done
+            [ ! -e failing ] || { echo 'Total: 1, Errors: 0, Failed: 1, Skipped: 0'; exit 1; }
+            echo 'Total: 1, Errors: 0, Failed: 0, Skipped: 0'
+            """);
+        Write("src/proxy.cs", "code");
+        Write("tests/Isthmus.Tests/Tests.cs", "code");
+        Write("tests/Isthmus.Tests.Proxy/Tests.cs", "code \"docs/proxy.md\"");
+        Write("docs/proxy.md", "text");
+        Write("docs/other.md", "text");
+        Write("charts/values", "a");
+        Write("tests/Isthmus.Tests.Proxy/golden/one", "a");
+        string[] none = [], all = ["all"], both = ["all", "proxy"];
+        Assert.Equal(both, await RunsAsync("2 passed, 0 failed"));
+        Assert.Equal(none, await RunsAsync("test: not repeated, since they passed with the same inputs: Isthmus.Tests.Proxy Isthmus.Tests (to repeat them, remove artifacts/passed)\n0 passed, 0 failed"));
+        foreach (var (file, text, expected) in ((string, string, string[])[])
+        [
+            ("src/proxy.cs", "other code", both), ("src/proxy.cs", "other code\n// and a remark", all), ("tests/Isthmus.Tests.Proxy/Tests.cs", "no pages", both), ("docs/proxy.md", "other text", all),
+            ("tests/Isthmus.Tests.Proxy/Tests.cs", "\"docs/proxy.md\"", both), ("docs/proxy.md", "new text", both), ("docs/proxy.md", "other text", none), ("docs/proxy.md", "new text", none), ("docs/other.md", "other text", all), ("charts/values", "b", both), ("charts/more", "b", both),
+            ("tests/Isthmus.Tests.Proxy/golden/one", "b", both), ("tests/Isthmus.Tests/golden/one", "b", all),
+        ])
+        {
+            Write(file, text);
+            Assert.Equal(expected, await RunsAsync(""));
+        }
+        File.SetUnixFileMode(Path.Combine(_directory, "charts/more"), UnixFileMode.UserRead);
+        Assert.Equal(both, await RunsAsync(""));
+
+        // One that fails is repeated, and so is one whose cases or files you want.
+        File.Delete(Path.Combine(_directory, "charts/more"));
+        Write("failing", "");
+        Assert.Equal(both, await RunsAsync("0 passed, 2 failed", status: 1));
+        Assert.Equal(both, await RunsAsync("0 passed, 2 failed", status: 1));
+        File.Delete(Path.Combine(_directory, "failing"));
+        Assert.Equal(both, await RunsAsync("2 passed, 0 failed"));
+        Assert.Equal(none, await RunsAsync("0 passed, 0 failed"));
+        Assert.Equal(both, await RunsAsync("2 passed, 0 failed", "--seed 1"));
+        Assert.Equal(both, await RunsAsync("2 passed, 0 failed", "--accept"));
+        Assert.Equal(both, await RunsAsync("2 passed, 0 failed", "Shop"));
+
+        // The projects that ran.
+        async Task<string[]> RunsAsync(string end, string option = "", int status = 0)
+        {
+            Write("artifacts/run", "");
+            Assert.Equal(status, await RunAsync("sh", "-c", $"PATH=$PWD/programs:$PATH ./test --fast {option} >printed"));
+            Assert.EndsWith(end + "\n", await File.ReadAllTextAsync(Path.Combine(_directory, "printed"), Stop), StringComparison.Ordinal);
+            File.Delete(Path.Combine(_directory, "printed"));
+            return [.. (await LinesAsync("run")).Skip(2).Order(StringComparer.Ordinal)];
+        }
     }
 
     private async Task StyleAsync(int analyses, int status = 0)

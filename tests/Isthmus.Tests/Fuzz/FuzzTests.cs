@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using Isthmus.Testing;
-using Isthmus.Tests.Architecture;
 using Xunit;
 
 namespace Isthmus.Tests.Fuzz;

@@ -4,7 +4,7 @@ using System.Security.Cryptography.X509Certificates;
 using System.Text.Json.Nodes;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Yaml;
-using Isthmus.Tests.Proxy.System;
+using Isthmus.Testing;
 using Xunit;
 
 namespace Isthmus.Tests.LoopbackMesh;

@@ -1,6 +1,5 @@
 using FsCheck.Fluent;
 using Isthmus.Testing;
-using Isthmus.Tests.Architecture;
 using Xunit;
 
 namespace Isthmus.Tests.Testing;

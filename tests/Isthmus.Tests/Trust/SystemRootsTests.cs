@@ -1,8 +1,8 @@
 using System.Security.Cryptography.X509Certificates;
 using Isthmus.Core.Problems;
 using Isthmus.Core.Trust;
+using Isthmus.Testing;
 using Isthmus.Tests.Commands;
-using Isthmus.Tests.Proxy.System;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;

@@ -1,6 +1,6 @@
 using System.Security.Cryptography;
 using System.Text.Json.Nodes;
-using Isthmus.Tests.Architecture;
+using Isthmus.Testing;
 using Xunit;
 
 namespace Isthmus.Tests.WebConsole;

@@ -1,5 +1,5 @@
 using System.Xml.Linq;
-using Isthmus.Tests.Architecture;
+using Isthmus.Testing;
 using Isthmus.Wire.Envoy;
 using Xunit;
 

@@ -1,0 +1,146 @@
+using System.Globalization;
+using System.Net;
+using System.Text;
+using Isthmus.ControlPlane.Push;
+using Isthmus.ControlPlane.Resolve;
+using Isthmus.Mesh.Model;
+using Isthmus.Testing;
+using Isthmus.Wire.Envoy.HttpFilters;
+using Isthmus.Wire.Envoy.NetworkFilters;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.Logging.Abstractions;
+using Xunit;
+
+namespace Isthmus.Tests.ControlPlane.Resolve;
+
+public sealed class IssuerKeysTests
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+
+    [Theory]
+    [InlineData("issuer: 'http://127.0.0.1:PORT/realm/'")]
+    [InlineData("issuer: bank, jwksUri: 'http://127.0.0.1:PORT/keys'")]
+    public async Task Keys_are_fetched_from_where_the_rule_or_the_issuer_says_and_stay_while_it_is_away(string rule)
+    {
+        using var stop = new CancellationTokenSource(Patience);
+        var (keys, isAway, refused) = ("""{"keys": []}""", false, 0);
+        await using var issuer = await OriginServer.StartAsync(HttpProtocols.Http1, context =>
+        {
+            if (Volatile.Read(ref isAway))
+            {
+                context.Response.StatusCode = 503;
+                Interlocked.Increment(ref refused);
+            }
+            return context.Response.WriteAsync((string?)context.Request.Path switch
+            {
+                "/realm/.well-known/openid-configuration" => $$"""{"issuer": "x", "jwks_uri": "http://{{context.Request.Host}}/keys"}""",
+                "/keys" => Volatile.Read(ref keys),
+                _ => "nothing here",
+            });
+        });
+        var rig = new MeshRig("c1");
+        rig.App("c1", "orders", "10.96.0.10", "10.244.0.1");
+        rig.Config(Tokens(rule.Replace("PORT", $"{issuer.Port}", StringComparison.Ordinal)));
+        var orders = rig.Sidecar("c1", "orders-10.244.0.1", "10.244.0.1");
+        rig.Push();
+        Assert.Empty(rig.Mesh.Sources.Problems.Items);
+        Assert.Equal("""{"keys":[]}""", Keys(orders));
+
+        var engine = new PushEngine(rig.Writer, PushSettings.Default, TimeProvider.System, NullLogger<PushEngine>.Instance);
+        using var client = new KeyClient(_ => true);
+        var clock = new LeapingClock();
+        var fetching = new IssuerKeys(engine, client, clock, NullLogger<IssuerKeys>.Instance);
+        var running = Task.WhenAll(engine.RunAsync(stop.Token), fetching.RunAsync(stop.Token));
+        await fetching.SettleAsync(stop.Token);
+        await UntilAsync(keys);
+
+        // They are fetched again when they are old, and those that were fetched stay while the issuer is away.
+        Volatile.Write(ref isAway, true);
+        clock.Leap(TimeSpan.FromMinutes(21));
+        // The second attempt begins after the first has failed.
+        while (Volatile.Read(ref refused) < 2) await Task.Delay(10, stop.Token);
+        Assert.Equal(1, Counted("success"));
+        Assert.InRange(Counted("fail"), 1, Volatile.Read(ref refused));
+        await UntilAsync("""{"keys": []}""");
+        Volatile.Write(ref keys, """{"keys": [{"kty": "oct", "k": "c2VjcmV0IHNlY3JldCBzZWNyZXQ"}]}""");
+        Volatile.Write(ref isAway, false);
+        clock.Leap(TimeSpan.FromMinutes(21));
+        await UntilAsync(Volatile.Read(ref keys));
+        Assert.Equal(2, Counted("success"));
+
+        await engine.PostAsync(writer => rig.Writer.RemoveConfig("c1", "RequestAuthentication", MeshRig.Namespace, "bank"), stop.Token);
+        while (await engine.AskAsync(writer => writer.Mesh.Sources.IssuerKeys.Items.Count, stop.Token) > 0) await Task.Delay(10, stop.Token);
+        await stop.CancelAsync();
+        await running;
+
+        long Counted(string result)
+        {
+            var (text, name) = (new StringBuilder(), $"pilot_jwks_resolver_network_fetch_{result}_total ");
+            engine.Metrics.Write(text);
+            return long.Parse(text.ToString().Split('\n').Single(line => line.StartsWith(name, StringComparison.Ordinal))[name.Length..], CultureInfo.InvariantCulture);
+        }
+
+        async Task UntilAsync(string wanted)
+        {
+            while (true)
+            {
+                var view = await engine.AskAsync(writer => writer.Mesh.View(), stop.Token);
+                if (view.Security.Keys.Values.Any(set => set.Jwks == wanted)) break;
+                await Task.Delay(10, stop.Token);
+            }
+            await engine.PostAsync(writer => rig.Publisher.PublishAll(writer.Mesh.View(), new() { Proxies = { All = true } }), stop.Token);
+            while (Keys(orders) != wanted) await Task.Delay(10, stop.Token);
+        }
+    }
+
+    [Fact]
+    public void Proxies_fetch_the_keys_that_a_host_of_the_mesh_serves()
+    {
+        var rig = new MeshRig("c1");
+        rig.App("c1", "keys", "10.96.0.20", "10.244.0.2");
+        rig.Config(Tokens("issuer: a, jwksUri: 'http://keys:80/all'}, {issuer: b, jwksUri: 'https://keys.example/all'}, {issuer: c, jwks: '{\"keys\": []}'}, {issuer: not a place"));
+        rig.Push();
+        Assert.Equal([new KeyPlace("b", "https://keys.example/all", TokenRule.DefaultTimeout)], rig.Mesh.KeyPlaces);
+    }
+
+    [Fact]
+    public async Task Servers_of_the_machine_itself_and_redirections_are_not_called()
+    {
+        var stop = TestContext.Current.CancellationToken;
+        await using var server = await OriginServer.StartAsync(HttpProtocols.Http1, context =>
+        {
+            context.Response.Redirect("http://169.254.169.254/");
+            return Task.CompletedTask;
+        });
+        using var strict = new KeyClient();
+        foreach (var host in (string[])["localhost", "127.0.0.1", "169.254.169.254", "[::1]", "[::ffff:127.0.0.1]"])
+        {
+            var refused = await Assert.ThrowsAsync<HttpRequestException>(() => strict.GetAsync(new($"http://{host}:{server.Port}/"), Patience, stop));
+            Assert.Contains("is on the loopback interface or has a link-local address", refused.Message, StringComparison.Ordinal);
+        }
+        using var any = new KeyClient(_ => true);
+        var moved = await Assert.ThrowsAsync<HttpRequestException>(() => any.GetAsync(new($"http://127.0.0.1:{server.Port}/"), Patience, stop));
+        Assert.Contains("answers with status 302", moved.Message, StringComparison.Ordinal);
+    }
+
+    private static string Tokens(string rules) => $$"""
+        apiVersion: security.istio.io/v1
+        kind: RequestAuthentication
+        metadata: {name: bank, namespace: shop}
+        spec: {jwtRules: [{ {{rules}} }]}
+        """;
+
+    private static string Keys(ProxyFeed proxy) => MeshRig.Listener(proxy, "virtualInbound")!.FilterChains.First(chain => chain.FilterChainMatch.DestinationPort == 8080)
+        .Filters[^1].TypedConfig.Unpack<HttpConnectionManager>().HttpFilters[0].TypedConfig.Unpack<JwtAuthentication>().Providers.Values.Single().LocalJwks.InlineString;
+
+    /// <summary>The time of the machine, and more when a test says so.</summary>
+    private sealed class LeapingClock : TimeProvider
+    {
+        private long _ahead;
+
+        public void Leap(TimeSpan by) => Interlocked.Add(ref _ahead, by.Ticks);
+
+        public override DateTimeOffset GetUtcNow() => base.GetUtcNow() + TimeSpan.FromTicks(Interlocked.Read(ref _ahead));
+    }
+}

@@ -1,0 +1,170 @@
+using System.Collections;
+using System.Collections.Concurrent;
+using System.Reflection;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Isthmus.ControlPlane.Injection;
+using Isthmus.Core.Collections;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Kubernetes.Yaml;
+using Isthmus.Mesh.Config;
+using Isthmus.Mesh.Model;
+using Isthmus.Proxy.Agent;
+using Isthmus.Proxy.Telemetry;
+using Isthmus.Tests.ControlPlane;
+using ProxyIdentity = Isthmus.Mesh.Model.ProxyIdentity;
+
+namespace Isthmus.Tests.Effects;
+
+/// <summary>A small mesh in which every field of an API can have an effect: what its proxies get and what is injected, as one value.</summary>
+internal sealed class ApiMesh
+{
+    private static readonly JsonObject Pod = (JsonObject)YamlText.Parse("""
+        metadata: {name: web-1, labels: {app: web}, annotations: {prometheus.io/scrape: 'true', prometheus.io/port: '9090'}}
+        spec: {containers: [{name: web, image: any, ports: [{containerPort: 8080}], readinessProbe: {httpGet: {path: /r, port: 8080}}}]}
+        """, "pod")!;
+
+    private static readonly JsonNode Settings = YamlText.Parse("extensionProviders: [{name: spans, zipkin: {service: cache.shop.svc.cluster.local, port: 80}}]", "settings")!;
+
+    private static readonly string[] Clusters = ["c1", "c2", "c3"];
+
+    private static readonly NativeSidecars Kubelets = new(Isthmus.ControlPlane.Settings.NativeSidecarMode.Disabled, new Dictionary<string, string> { ["node"] = "v1.32.0" }.ToValueMap());
+
+    private static readonly ConcurrentBag<ApiMesh> Idle = [], IdleNetworks = [];
+
+    private readonly MeshRig _rig;
+    private readonly ProxyFeeds _feeds;
+    private readonly Dictionary<JsonNode, SortedDictionary<string, string>> _whole = new(ReferenceEqualityComparer.Instance);
+
+    private ApiMesh(string kind)
+    {
+        _rig = Rig();
+        // Of clusters whose networks are labelled, meshNetworks says nothing.
+        if (kind == ApiFields.MeshNetworks) foreach (var cluster in Clusters) _rig.Writer.Put(cluster, new Namespace { Metadata = new() { Name = "istio-system" } });
+        _feeds = new(_rig);
+    }
+
+    /// <summary>Whether the mesh with one object differs from the mesh with the other.</summary>
+    internal static bool AreDifferent(string kind, JsonNode one, JsonNode other) => Lend(kind, mesh => !mesh.Whole(kind, one).SequenceEqual(mesh.Apply(kind, other)));
+
+    /// <summary>What a mesh that has seen other objects before is with an object of a kind.</summary>
+    internal static SortedDictionary<string, string> With(string kind, JsonNode spec) => Lend(kind, mesh => mesh.Apply(kind, spec));
+
+    /// <summary>What a mesh that has never seen another object is with an object of a kind.</summary>
+    internal static SortedDictionary<string, string> WithNew(string kind, JsonNode spec) => new ApiMesh(kind).Apply(kind, spec);
+
+    // A mesh that was built once serves many. Both of a pair see the same, also addresses that were allocated before.
+    private static T Lend<T>(string kind, Func<ApiMesh, T> use)
+    {
+        var idle = kind == ApiFields.MeshNetworks ? IdleNetworks : Idle;
+        var mesh = idle.TryTake(out var known) ? known : new(kind);
+        var result = use(mesh);
+        idle.Add(mesh);
+        return result;
+    }
+
+    /// <summary>Read once for each sample: hundreds of fields are removed from the same few. That a mesh that lived is as a new one is a test.</summary>
+    private SortedDictionary<string, string> Whole(string kind, JsonNode sample)
+    {
+        if (!_whole.TryGetValue(sample, out var known)) _whole[sample] = known = Apply(kind, sample);
+        return known;
+    }
+
+    /// <summary>What the mesh is with an object of a kind. Its next revision is as before: the object's last good version would stay, and it may
+    /// stand in for one of the base.</summary>
+    private SortedDictionary<string, string> Apply(string kind, JsonNode spec)
+    {
+        var istio = IstioKind.All.FirstOrDefault(known => known.Kind == kind);
+        var settings = kind == ApiFields.MeshConfig ? spec : Settings;
+        _rig.Writer.PutSettings("c1", settings, kind == ApiFields.MeshNetworks ? spec : null);
+        if (istio is not null) _rig.Writer.PutConfig("c1", Object(istio, spec));
+        _rig.Push();
+        var all = _feeds.Versions();
+        var configs = ProxyConfig.For(_rig.Mesh.Sources.ProxyConfigs.Items.Values, "istio-system", "shop", new Dictionary<string, string> { ["app"] = "web" }.ToValueMap());
+        all["injected"] = Injected(InjectorValues.Empty.WithMesh((JsonObject)settings).With(configs), Pod);
+        if (istio is not null) _rig.Writer.RemoveConfig("c1", kind, "shop", NameOf(istio));
+        foreach (var item in ApiSamples.Read("base").Where(item => item["kind"]!.ToString() == kind)) _rig.Writer.PutConfig("c1", (JsonObject)item.DeepClone());
+        _rig.Writer.PutSettings("c1", Settings, null);
+        return all;
+    }
+
+    /// <summary>A Pod with these annotations only, as the injector changes it.</summary>
+    internal static string Annotated(JsonObject annotations)
+    {
+        var pod = (JsonObject)Pod.DeepClone();
+        pod["metadata"]!["annotations"] = annotations.DeepClone();
+        var injected = Injected(InjectorValues.Empty, pod);
+        // That the Pod has the annotation does not count as an effect.
+        return annotations.Aggregate(injected, (text, entry) => text.Replace($"\"{entry.Key}\":{entry.Value!.ToJsonString()}", "", StringComparison.Ordinal));
+    }
+
+    internal static JsonObject Object(IstioKind kind, JsonNode spec) => new()
+    {
+        ["apiVersion"] = $"{kind.Group}/{kind.StoredVersion}", ["kind"] = kind.Kind,
+        ["metadata"] = new JsonObject { ["name"] = NameOf(kind), ["namespace"] = "shop" }, ["spec"] = spec.DeepClone(),
+    };
+
+    private static string NameOf(IstioKind kind) => kind == IstioKind.Gateway ? "front" : "sample";
+
+    /// <summary>The injected Pod, and what the agent and the control plane read from its PROXY_CONFIG. The text itself does not count.</summary>
+    private static string Injected(InjectorValues values, JsonObject pod)
+    {
+        if (PodInjector.Inject(pod, "shop", values, InjectionPath.Parse("/inject"), Kubelets) is not { } injected) return "";
+        var proxy = ((string[])["containers", "initContainers"]).SelectMany(list => injected["spec"]![list]?.AsArray() ?? []).First(container => container!["name"]!.ToString() == "istio-proxy")!;
+        var variables = proxy["env"]!.AsArray();
+        var environment = variables.ToDictionary(variable => variable!["name"]!.ToString(), variable => variable!["value"]?.ToString() ?? "192.0.2.1");
+        var settings = AgentSettings.Read("sidecar", "", environment);
+        var node = AgentNode.Build(settings, new Dictionary<string, string>(), new Dictionary<string, string>());
+        var identity = ProxyIdentity.TryRead(node.Id, node.Metadata, new("", "", ""), out _);
+        foreach (var config in variables.Where(variable => variable!["name"]!.ToString() == "PROXY_CONFIG")) config!["value"] = "";
+        return string.Join('\n', injected.ToJsonString(), JsonSerializer.Serialize(settings with { ProxyConfig = "" }), JsonSerializer.Serialize(identity), StatsOf(settings));
+    }
+
+    private static string StatsOf(AgentSettings settings)
+    {
+        var names = StatsSelection.Read(JsonNode.Parse(settings.ProxyConfig)!);
+        return string.Join(' ', typeof(StatsSelection).GetFields(BindingFlags.Instance | BindingFlags.NonPublic).SelectMany(field => ((IEnumerable)field.GetValue(names)!).Cast<object>()));
+    }
+
+    private static MeshRig Rig()
+    {
+        var rig = new MeshRig(Clusters);
+        foreach (var (ns, team) in (ReadOnlySpan<(string, string)>)[("shop", "a"), ("other", "b")]) rig.Writer.Put("c1", new Namespace { Metadata = new() { Name = ns, Labels = { ["team"] = team } } });
+        foreach (var (app, address, net) in (ReadOnlySpan<(string, string, string)>)[("web", "10.96.0.10", "10.244.0"), ("cache", "10.96.0.13", "10.244.5")])
+        {
+            rig.Service("c1", app, address);
+            foreach (var version in (ReadOnlySpan<int>)[1, 2]) rig.Pod("c1", app, $"{app}-v{version}", $"{net}.{version}", labels: new() { ["version"] = $"v{version}" });
+            rig.Slice("c1", app, 8080, "http", ($"{app}-v1", $"{net}.1"), ($"{app}-v2", $"{net}.2"));
+            foreach (var cluster in (ReadOnlySpan<string>)["c2", "c3"]) rig.App(cluster, app, address, $"{net}.1");
+        }
+        rig.AppOn("c1", "db", "10.96.0.11", "tcp", 3306, "10.244.0.3");
+        rig.AppOn("c1", "vault", "10.96.0.12", "tls", 443, "10.244.0.4");
+        rig.EastWest("c1", "172.18.201.1");
+        rig.EastWest("c2", "172.18.202.1");
+        rig.EastWest("c3", "172.18.203.1");
+        rig.Pod("c1", "client", "client", "10.244.0.7", labels: new() { ["version"] = "v1" });
+        foreach (var item in ApiSamples.Read("base"))
+        {
+            if (item["kind"]!.ToString() == "Service") rig.Writer.Put("c1", item.Deserialize(KubeJson.Of<Service>())!);
+            else if (item["kind"]!.ToString() == "Ingress") rig.Writer.Kinds.Ingresses.StageTree(rig.Writer, "c1", (JsonObject)item.DeepClone());
+            else rig.Writer.PutConfig("c1", (JsonObject)item.DeepClone());
+        }
+        return rig;
+    }
+
+    private sealed class ProxyFeeds(MeshRig rig)
+    {
+        private readonly Isthmus.ControlPlane.Push.ProxyFeed[] _all =
+        [
+            rig.Sidecar("c1"), rig.Sidecar("c1", "web-v1", "10.244.0.1"), rig.Sidecar("c1", "guest", "10.244.0.9", ns: "other"), rig.Router("c1", "eastwest"), rig.Router("c1", "eastwest", sniDnat: true), rig.Router("c1", "inner"), rig.Router("c1", "door", labels: new() { ["istio"] = "ingressgateway" }),
+        ];
+
+        internal SortedDictionary<string, string> Versions()
+        {
+            var all = new SortedDictionary<string, string>(StringComparer.Ordinal);
+            foreach (var (feed, index) in _all.Select((feed, index) => (feed, index)))
+                foreach (var (name, version) in MeshRig.Versions(feed)) all[$"{index} {name}"] = version;
+            return all;
+        }
+    }
+}

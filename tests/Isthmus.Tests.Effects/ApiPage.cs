@@ -1,0 +1,128 @@
+using System.Text;
+using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
+using Isthmus.ControlPlane.Injection;
+using Isthmus.Core.Names;
+using Isthmus.Core.Problems;
+using Isthmus.Mesh.Config;
+using Isthmus.Operate.Install.Operator;
+using Isthmus.Testing;
+
+namespace Isthmus.Tests.Effects;
+
+/// <summary>What admission says about a field that only its reader refuses or warns of.</summary>
+/// <param name="At">Where the problem is reported.</param>
+internal sealed record ApiAnswer(string Kind, string Path, FieldEffect Effect, string At, JsonNode Spec);
+
+/// <summary>docs/api.md: every field that the schemas declare, and what it does here.</summary>
+internal static partial class ApiPage
+{
+    /// <summary>What <c>since.tsv</c> says: the kind, a part of the path, and the version of Istio whose change notes name the field first.</summary>
+    internal static IReadOnlyList<(string Kind, string Path, string Version)> Since { get; } =
+        [.. File.ReadLines(Repository.At(SinceFile)).Where(line => !line.StartsWith('#')).Select(line => line.Split('\t')).Select(cells => (cells[0], cells[1], cells[2]))];
+
+    internal const string SinceFile = "tests/Isthmus.Tests.Effects/since.tsv", Annotated = "Annotations of Pods";
+
+    /// <summary>Of fields of which no change notes since speak.</summary>
+    private const string Oldest = "≤ 1.6";
+
+    private const string Idle = "has no effect in Isthmus";
+
+    /// <summary>The injector writes these, and reads them never.</summary>
+    private static readonly string[] Written = [Annotations.InjectionStatus, "proxy.istio.io/overrides"];
+
+    internal static IReadOnlyList<ApiAnswer> Answers { get; } = [.. ApiSamples.Read("answers").SelectMany(list => (JsonArray)list).Select(entry => Answer((JsonObject)entry!))];
+
+    internal static IEnumerable<ApiField> Working => ApiFields.All.Where(known => known.Effect == FieldEffect.Works && AnswerTo(known) is null);
+
+    internal static IEnumerable<string> ReadAnnotations => PodAnnotations.All.Where(known => known.Effect == FieldEffect.Works).Select(known => known.Name).Except(Written);
+
+    internal static string Print()
+    {
+        var page = new StringBuilder("""
+            # Fields of the APIs
+
+            Every field of Istio's kinds, of MeshConfig and MeshNetworks, of IstioOperator with its values, and of the annotations of Pods, as Isthmus knows it. In paths, `[]` is any item of a list, and `{}` any key of a mapping. A field *works* if proxies get something else without it, or, for IstioOperator, if other objects are installed or Pods are injected differently: a test shows that for each, with the samples in `tests/Isthmus.Tests.Effects/samples`. An object with a *refused* field is rejected; the table has the message, with the remedy in parentheses. A field that is *warned of* has no effect. Fields that are not listed are unknown: policies with one are refused, others are warned of, with the name of the most similar field. *since Istio* is the version whose change notes name the field first, or in whose time the field came into the API; `≤ 1.6` stands for fields that no notes of a later version add, and `unknown` for newer ones of which the notes do not say when they came. The keys of IstioOperator are those of Istio 1.20.
+
+            This page is generated from the schemas. `./test --accept` writes it, and a test fails if it is out of date, or if a field of a schema has no sample. [limits.md](limits.md) says how what works differs from Istio.
+
+            """);
+        foreach (var kind in ApiFields.All.GroupBy(field => field.Kind)) Table(page, kind.Key, "field", kind.Select(field => (Row(field), Word(field), SinceOf(field.Kind, Row(field)))).Distinct());
+        Table(page, OperatorFields.Kind, "field", OperatorFields.All.Select(field => (field.Path, OperatorMesh.ProblemOf(field) is { } problem ? Word(field.Effect, problem.Message.Replace("'x' ", "", StringComparison.Ordinal), problem.Remedy) : "works", "")), hasVersions: false);
+        Table(page, Annotated, "annotation", PodAnnotations.All.OrderBy(known => known.Name, StringComparer.Ordinal).Select(known => (known.Name, Word(known.Effect, null, known.Remedy), SinceOf(Annotated, known.Name))));
+        return page.ToString();
+    }
+
+    /// <summary>A path without numbers and names of items.</summary>
+    internal static string Plain(string path) => Item().Replace(path, "[]");
+
+    private static void Table(StringBuilder page, string title, string head, IEnumerable<(string Name, string Effect, string Since)> rows, bool hasVersions = true)
+    {
+        page.Append("\n## ").Append(title).Append("\n\n| ").Append(head).Append(hasVersions ? " | here | since Istio |\n|---|---|---|\n" : " | here |\n|---|---|\n");
+        foreach (var (name, effect, since) in rows) page.Append("| `").Append(name).Append("` | ").Append(effect.Replace("|", "\\|", StringComparison.Ordinal)).Append(hasVersions ? $" | {since}" : "").Append(" |\n");
+    }
+
+    internal static FieldEffect EffectOf(ApiField field) => AnswerTo(field)?.Effect ?? field.Effect;
+
+    /// <summary>What admission says about a field that does not work: the first problem at its path.</summary>
+    internal static Problem? ProblemOf(ApiField field)
+    {
+        var (at, effect) = AnswerTo(field) is { } answer ? (answer.At, answer.Effect) : (field.Path, field.Effect);
+        if (effect == FieldEffect.Works) return null;
+        var path = IsDocument(field.Kind) ? at : at.Length == 0 ? "kind" : $"spec.{at}";
+        return ProblemsOf(field).First(problem => Plain(problem.Path) == path.Replace("{}", "[]", StringComparison.Ordinal));
+    }
+
+    private static IEnumerable<Problem> ProblemsOf(ApiField field)
+    {
+        if (AnswerTo(field) is { } answer) return Check(answer.Kind, answer.Spec);
+        if (field.Path.Length == 0) return Check(field.Kind, new JsonObject());
+        // One of these has the type of the field.
+        return ((JsonNode[])["x", 1, true, "1s", new JsonObject(), new JsonArray(), "DEFAULT", "STATS"]).SelectMany(value => Check(field.Kind, Nested(field.Path, value))).OrderBy(problem => problem.Message == Idle ? 0 : 1);
+    }
+
+    /// <summary>Whether it is a document of the ConfigMap, not an object.</summary>
+    internal static bool IsDocument(string kind) => kind is ApiFields.MeshConfig or ApiFields.MeshNetworks;
+
+    internal static IReadOnlyList<Problem> Check(string kind, JsonNode spec) => kind == ApiFields.MeshConfig ? MeshConfigReader.ReadMesh(spec).Problems
+        : kind == ApiFields.MeshNetworks ? MeshConfigReader.ReadNetworks(spec).Problems : Validation.Check(ApiMesh.Object(IstioKind.All.Single(known => known.Kind == kind), spec));
+
+    private static JsonNode Nested(string path, JsonNode value)
+    {
+        var dot = path.IndexOf('.', StringComparison.Ordinal);
+        var (step, rest) = dot < 0 ? (path, "") : (path[..dot], path[(dot + 1)..]);
+        var below = rest.Length == 0 ? value.DeepClone() : Nested(rest, value);
+        JsonNode inner = step.EndsWith("[]", StringComparison.Ordinal) ? new JsonArray(below) : step.EndsWith("{}", StringComparison.Ordinal) ? new JsonObject { ["x"] = below } : below;
+        return new JsonObject { [step.TrimEnd('[', ']', '{', '}')] = inner };
+    }
+
+    private static string Word(ApiField field) => ProblemOf(field) is { } problem ? Word(EffectOf(field), problem.Message, problem.Remedy) : "works";
+
+    private static string Word(FieldEffect effect, string? message, string remedy) => effect switch
+    {
+        FieldEffect.Works => "works",
+        // What every such field has in common, the page says once.
+        FieldEffect.Warned when message is null or Idle => message is null && remedy.Length > 0 ? $"warned of ({remedy})" : "warned of",
+        FieldEffect.Warned => $"warned of: {message}{(remedy.Length > 0 ? $" ({remedy})" : "")}",
+        _ => $"refused{(message is null ? "" : ": " + message)} ({remedy})",
+    };
+
+    /// <summary>The version of the longest part of the path that is listed.</summary>
+    internal static string SinceOf(string kind, string path) =>
+        Since.Where(known => Names(known, kind, path)).OrderByDescending(known => known.Path.Length).Select(known => known.Version).FirstOrDefault(Oldest);
+
+    internal static bool Names((string Kind, string Path, string Version) known, string kind, string path) =>
+        known.Kind == kind && (known.Path == "*" || path.Contains(known.Path, StringComparison.Ordinal));
+
+    /// <summary>Fields below one that is refused have no row of their own.</summary>
+    internal static string Row(ApiField field) => field.Path.Length == 0 ? "(every field)" : AnswerTo(field)?.Path ?? field.Path;
+
+    private static ApiAnswer? AnswerTo(ApiField field) => Answers.FirstOrDefault(answer => answer.Kind == field.Kind
+        && field.Path.StartsWith(answer.Path, StringComparison.Ordinal) && (field.Path.Length == answer.Path.Length || field.Path[answer.Path.Length] is '.' or '['));
+
+    private static ApiAnswer Answer(JsonObject entry) => new(entry["kind"]!.ToString(), entry["field"]!.ToString(),
+        entry["is"]!.ToString() == "refused" ? FieldEffect.Refused : FieldEffect.Warned, entry["at"]?.ToString() ?? entry["field"]!.ToString(), entry["spec"]!);
+
+    [GeneratedRegex(@"\[[^\]]*\]")]
+    private static partial Regex Item();
+}

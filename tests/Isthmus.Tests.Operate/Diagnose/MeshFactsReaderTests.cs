@@ -1,0 +1,101 @@
+using System.Text.Json.Nodes;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Operate.Diagnose;
+using Isthmus.Testing;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Xunit;
+
+namespace Isthmus.Tests.Operate.Diagnose;
+
+public sealed class MeshFactsReaderTests
+{
+    private static CancellationToken Stop => TestContext.Current.CancellationToken;
+
+    [Theory]
+    [InlineData(500, "etcdserver: request timed out")]
+    [InlineData(503, "the server is starting")]
+    public async Task One_failed_response_is_asked_again_and_noted(int status, string message)
+    {
+        var facts = await ReadAsync(1, status, message);
+        Assert.Equal("", facts.Error);
+        Assert.Contains(message, facts.FirstError, StringComparison.Ordinal);
+        var check = MeshVerification.Run([facts], DateTimeOffset.UnixEpoch).First();
+        Assert.Null(check.Problem);
+        Assert.StartsWith("reachable at the second attempt; the first: ", check.Found, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_server_that_fails_again_is_judged()
+    {
+        var facts = await ReadAsync(int.MaxValue, 500, "etcdserver: request timed out");
+        Assert.Contains("etcdserver", facts.Error, StringComparison.Ordinal);
+        Assert.Equal("ISM1001", MeshVerification.Run([facts], DateTimeOffset.UnixEpoch).First().Problem?.Code);
+    }
+
+    [Fact]
+    public async Task A_refusal_stays_one()
+    {
+        var facts = await ReadAsync(int.MaxValue, 403, "forbidden", "/api/v1/services");
+        Assert.Contains("forbidden", facts.Error, StringComparison.Ordinal);
+        Assert.Equal(403, facts.ErrorStatus);
+    }
+
+    /// <summary>The right to view a cluster leaves out nodes and webhooks, for example.</summary>
+    [Theory]
+    [InlineData("/api/v1/nodes", WithheldFacts.Ranges)]
+    [InlineData("/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations", WithheldFacts.Webhooks)]
+    [InlineData("/portforward", WithheldFacts.Reports)]
+    public async Task What_the_user_may_not_read_is_named_and_the_rest_is_read(string path, string part)
+    {
+        var facts = await ReadAsync(int.MaxValue, 403, "forbidden by test", path);
+        Assert.Equal(("", true, 1), (facts.Error, facts.HasIstio, facts.ControlPlanes.Count));
+        var withheld = Assert.Single(facts.Withheld);
+        Assert.Equal(part, withheld.Part);
+        Assert.Contains(part == WithheldFacts.Reports ? "istiod-1" : "forbidden by test", withheld.Why, StringComparison.Ordinal);
+        var checks = MeshVerification.Run([facts, facts with { Context = "c2", Name = "c2", Withheld = [] }], DateTimeOffset.UnixEpoch).ToList();
+        Assert.Contains(checks, check => check.Cluster == "c1" && check.What == part && check is { IsKnown: false, Problem: null });
+        // Nothing is concluded from what is not known.
+        Assert.DoesNotContain(checks, check => check is { Cluster: "c1", Problem.Code: "ISM1021" });
+        Assert.Equal(part == WithheldFacts.Reports, checks.Any(check => check is { Cluster: "c2", Problem.Code: "ISM1021" }));
+        Assert.Equal(part != WithheldFacts.Webhooks, checks.Any(check => check is { Cluster: "c1", What: "injection webhook", Found: "trusted" }));
+    }
+
+    [Fact]
+    public async Task A_server_that_cannot_be_reached_is_judged_after_the_second_attempt()
+    {
+        using var nobody = new Isthmus.Testing.ReservedPort();
+        var facts = await new MeshFactsReader("istio-system").ReadAsync("c1", new() { Server = new($"http://127.0.0.1:{nobody.Number}") }, Stop);
+        Assert.Contains("connection refused", facts.Error, StringComparison.Ordinal);
+        Assert.Contains("connection refused", facts.FirstError, StringComparison.Ordinal);
+    }
+
+    /// <summary>Reads a cluster whose API server fails the first requests.</summary>
+    /// <param name="only">The end of the paths that fail, and then the cluster has a control plane; empty: all paths, of an empty cluster.</param>
+    private static async Task<ClusterFacts> ReadAsync(int failures, int status, string message, string only = "")
+    {
+        var ready = only == "/portforward"; // Otherwise nobody asks it.
+        var planes = """
+            {"deployments": {"metadata": {"name": "istiod", "namespace": "istio-system"}, "spec": {"selector": {"matchLabels": {"app": "istiod"}}, "template": {"spec": {"containers": [{"env": [{"name": "CLUSTER_ID", "value": "c1"}]}]}}}},
+             "pods": {"metadata": {"name": "istiod-1", "namespace": "istio-system", "labels": {"app": "istiod"}}, "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "<ready>"}]}},
+             "istio-system": {"metadata": {"name": "istio-system"}}}
+            """.Replace("<ready>", ready ? "True" : "False", StringComparison.Ordinal);
+        var known = only.Length == 0 ? [] : JsonNode.Parse(planes)!.AsObject();
+        var asked = 0;
+        await using var server = await OriginServer.StartAsync(HttpProtocols.Http1, async context =>
+        {
+            var path = context.Request.Path.Value!;
+            // A control plane whose port is forwarded by neither way says nothing.
+            var fails = only.Length > 0 ? path.EndsWith(only, StringComparison.Ordinal) || (only == "/portforward" && path.EndsWith("/exec", StringComparison.Ordinal)) : Interlocked.Increment(ref asked) <= failures;
+            var item = known[path.Split('/')[^1]]?.DeepClone();
+            var isObject = path.EndsWith("/namespaces/istio-system", StringComparison.Ordinal) || path.EndsWith("/istio-ca-root-cert", StringComparison.Ordinal);
+            context.Response.StatusCode = fails ? status : isObject && item is null ? 404 : 200;
+            context.Response.ContentType = "application/json";
+            await context.Response.WriteAsync((fails || (isObject && item is null)
+                ? new JsonObject { ["kind"] = "Status", ["code"] = context.Response.StatusCode, ["message"] = fails ? message : "not found" }
+                : isObject ? (JsonObject)item!
+                : new JsonObject { ["kind"] = "List", ["metadata"] = new JsonObject { ["resourceVersion"] = "1" }, ["items"] = item is null ? new JsonArray() : new JsonArray(item) }).ToJsonString(), Stop);
+        });
+        return await new MeshFactsReader("istio-system").ReadAsync("c1", new() { Server = new($"http://127.0.0.1:{server.Port}") }, Stop);
+    }
+}

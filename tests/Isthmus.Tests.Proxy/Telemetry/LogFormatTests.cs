@@ -1,0 +1,110 @@
+using System.Net;
+using System.Text.Json;
+using Isthmus.Proxy.Matching;
+using Isthmus.Proxy.Messages;
+using Isthmus.Proxy.Telemetry;
+using Isthmus.Testing;
+using Isthmus.Wire.Logs;
+using Xunit;
+
+namespace Isthmus.Tests.Proxy.Telemetry;
+
+public sealed class LogFormatTests
+{
+    [Fact]
+    public void The_default_text_has_every_field_in_Istios_order()
+    {
+        var format = LogFormat.ParseText(
+            "[%START_TIME%] \"%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%\" %RESPONSE_CODE% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS% " +
+            "%CONNECTION_TERMINATION_DETAILS% \"%UPSTREAM_TRANSPORT_FAILURE_REASON%\" %BYTES_RECEIVED% %BYTES_SENT% %DURATION% %RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% " +
+            "\"%REQ(X-FORWARDED-FOR)%\" \"%REQ(USER-AGENT)%\" \"%REQ(X-REQUEST-ID)%\" \"%REQ(:AUTHORITY)%\" \"%UPSTREAM_HOST%\" %UPSTREAM_CLUSTER% %UPSTREAM_LOCAL_ADDRESS% " +
+            "%DOWNSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_REMOTE_ADDRESS% %REQUESTED_SERVER_NAME% %ROUTE_NAME%\n");
+        Assert.Equal(
+            "[2026-11-20T10:00:00.123Z] \"GET /orders?a=b HTTP/1.1\" 503 UF,URX upstream_reset_before_response_started{connection_failure} - \"delayed_connect_error:_111\" 5 91 12 - " +
+            "\"-\" \"curl/8\" \"-\" \"shop:80\" \"-\" outbound|80||shop - 10.96.0.1:80 10.1.0.2:4711 - default\n",
+            format.Format(SampleRecord.Make()));
+    }
+
+    [Fact]
+    public void Numbers_stay_numbers_in_JSON_and_what_is_missing_is_null()
+    {
+        var fields = Google.Protobuf.WellKnownTypes.Struct.Parser.ParseJson("""{"code": "%RESPONSE_CODE%", "method": "%REQ(:METHOD)%", "up": "%UPSTREAM_HOST%", "both": "%PROTOCOL% \"x\""}""");
+        Assert.Equal("""{"both":"HTTP/1.1 \u0022x\u0022","code":503,"method":"GET","up":null}""" + "\n", LogFormat.ParseJson(fields).Format(SampleRecord.Make()));
+    }
+
+    [Fact]
+    public void Text_in_JSON_is_escaped_whatever_a_client_sends()
+    {
+        var record = SampleRecord.Make();
+        record.Request!.Headers.Add("user-agent"u8, "\"quoted\" \\ é <&> \u2028"u8);
+        record.Request.Headers.Add("broken"u8, [0xff, 0xfe, (byte)'x']);
+        var fields = Google.Protobuf.WellKnownTypes.Struct.Parser.ParseJson("""{"a\"b": "%REQ(USER-AGENT)%", "broken": "is %REQ(BROKEN)%"}""");
+        var line = JsonDocument.Parse(LogFormat.ParseJson(fields).Format(record)).RootElement;
+        Assert.Equal("curl/8,\"quoted\" \\ é <&> \u2028", line.GetProperty("a\"b").GetString());
+        Assert.Equal("is \ufffd\ufffdx", line.GetProperty("broken").GetString());
+    }
+
+    [Fact]
+    public void A_line_creates_no_objects()
+    {
+        var record = SampleRecord.Make();
+        record.Host = null;
+        var text = LogFormat.ParseText("[%START_TIME%] %START_TIME(%s.%3f)% %REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL% %RESPONSE_CODE% %DURATION% %REQ(USER-AGENT):3% %DOWNSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%\n");
+        var json = LogFormat.ParseJson(Google.Protobuf.WellKnownTypes.Struct.Parser.ParseJson("""{"code": "%RESPONSE_CODE%", "agent": "%REQ(USER-AGENT)%", "both": "%PROTOCOL% %REQ(:PATH)%"}"""));
+        using var line = new ByteWriter();
+        Assert.Equal(0, Allocations.Least(() =>
+        {
+            line.Clear();
+            text.Write(record, line);
+            json.Write(record, line);
+        }));
+    }
+
+    [Theory]
+    [InlineData("%START_TIME(%s)%", "1795168800")]
+    [InlineData("%START_TIME(%s.%3f)%", "1795168800.123")]
+    [InlineData("%REQ(ACCEPT)%", "a,b")]
+    [InlineData("%REQ(MISSING?ACCEPT):2%", "a,")]
+    [InlineData("%REQ(:SCHEME)%", "https")]
+    [InlineData("%DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT% %DOWNSTREAM_LOCAL_PORT%", "10.96.0.1 80")]
+    [InlineData("%RESPONSE_DURATION%", "-")]
+    [InlineData("100%% sure", "100% sure")]
+    [InlineData("%REQ(USER-AGENT):3%", "cur")]
+    [InlineData("%START_TIME(%Y/%m/%d %H:%M:%S %z)%", "2026/11/20 10:00:00 +0000")]
+    [InlineData("%START_TIME(%a, %d %b %Y %T %Z)%", "Fri, 20 Nov 2026 10:00:00 UTC")]
+    [InlineData("%START_TIME(%A %e %B, day %j, %I %p, %D %R%%)%", "Friday 20 November, day 324, 10 AM, 11/20/26 10:00%")]
+    [InlineData("%START_TIME(%f)% %START_TIME(%1f)% %START_TIME(%6f)%", "123000000 1 123000")]
+    [InlineData("%EMIT_TIME(%s.%3f)%", "1795168800.135")]
+    [InlineData("%RESPONSE_FLAGS_LONG%", "UpstreamConnectionFailure,UpstreamRetryLimitExceeded")]
+    [InlineData("%GRPC_STATUS% %GRPC_STATUS(SNAKE_STRING)% %GRPC_STATUS(NUMBER)% %GRPC_STATUS_NUMBER%", "DeadlineExceeded DEADLINE_EXCEEDED 4 4")]
+    [InlineData("%TRAILER(GRPC-MESSAGE)% %TRAILER(NONE?GRPC-STATUS)%", "too late 4")]
+    [InlineData("%REQ_WITHOUT_QUERY(X-ENVOY-ORIGINAL-PATH?:PATH)% %REQ(:PATH)%", "/orders /orders?a=b")]
+    [InlineData("%UPSTREAM_CLUSTER_RAW% %UPSTREAM_REMOTE_PORT% %DOWNSTREAM_REMOTE_PORT%", "outbound|80||shop - 4711")]
+    [InlineData("%DOWNSTREAM_PEER_URI_SAN% %DOWNSTREAM_PEER_DNS_SAN% %DOWNSTREAM_PEER_FINGERPRINT_256%", "spiffe://a/1,spiffe://a/2 a.example ab12")]
+    [InlineData("%ENVIRONMENT(NOT_SET_ANYWHERE)%", "-")]
+    [InlineData("%CEL(request.headers['accept'] + string(response.code))% %CEL(response.headers['none'])%", "a,b503 -")]
+    public void Operators_are_read_as_Envoy_reads_them(string format, string expected) => Assert.Equal(expected, LogFormat.ParseText(format).Format(SampleRecord.Make()));
+
+    [Theory]
+    [InlineData("%REQ(a", "access log format: the '%' at 0 begins an operator that has no end")]
+    [InlineData("%NEVER_HEARD_OF%", "access log format: %NEVER_HEARD_OF% is not supported")]
+    [InlineData("%RESPONSE_CODES%", "access log format: %RESPONSE_CODES% is not supported (did you mean %RESPONSE_CODE%?)")]
+    [InlineData("%REQ()%", "access log format: %REQ()%: needs the name of a header, or NAME?OTHER")]
+    [InlineData("%REQ(a):x%", "access log format: %REQ(a):x%: ':x' is not a length like :20")]
+    [InlineData("%DURATION(ms)%", "access log format: %DURATION(ms)%: the operator takes no argument")]
+    [InlineData("%START_TIME(%Q)%", "access log format: %START_TIME(%Q)%: %Q is not a conversion of times that is supported")]
+    [InlineData("%GRPC_STATUS(LOUD)%", "access log format: %GRPC_STATUS(LOUD)%: must be CAMEL_STRING, SNAKE_STRING or NUMBER")]
+    [InlineData("%CEL(response.cod)%", "access log format: %CEL(response.cod)%: the attribute response.cod (did you mean response.code?) is not supported")]
+    public void What_cannot_be_written_is_refused(string format, string message) =>
+        Assert.Equal(message, Assert.Throws<ResourceException>(() => LogFormat.ParseText(format)).Message);
+
+    [Fact]
+    public void Every_operator_that_is_accepted_is_written()
+    {
+        foreach (var name in LogFormatText.Names)
+        {
+            var argument = name switch { "REQ" or "RESP" or "TRAILER" or "REQ_WITHOUT_QUERY" => "(a)", "DYNAMIC_METADATA" => "(a:b)", "CEL" => "(response.code)", "ENVIRONMENT" => "(A)", _ => "" };
+            Assert.NotEqual("", LogFormat.ParseText($"%{name}{argument}%").Format(SampleRecord.Make()));
+        }
+    }
+}

@@ -45,6 +45,32 @@ public sealed partial class LauncherTests : IDisposable
     }
 
     [Theory]
+    [InlineData("src/one.cs")]
+    [InlineData("global.json")]
+    [InlineData("Directory.Build.props")]
+    [InlineData("Directory.Build.targets")]
+    [InlineData("Directory.Packages.props")]
+    public async Task A_change_of_what_the_build_reads_builds_again(string changed)
+    {
+        Touch("built");
+        Executable("artifacts/bin/isthmus/release/isthmus.dll", "");
+        Assert.True(await BuildsAsync());
+        Assert.False(await BuildsAsync());
+        var path = Path.Combine(_directory, changed);
+        File.WriteAllText(path, "changed");
+        File.SetLastWriteTimeUtc(path, DateTime.UtcNow.AddMinutes(1));
+        Assert.True(await BuildsAsync());
+
+        async Task<bool> BuildsAsync()
+        {
+            using var process = Start(Path.Combine(_directory, "isthmus"), "version");
+            var error = process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
+            Assert.Equal("runs version\n", await process.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken));
+            return (await error).Contains(Announcement, StringComparison.Ordinal);
+        }
+    }
+
+    [Theory]
     [InlineData("built", "runs version")]
     [InlineData("broken", "error CS1002")]
     public async Task A_terminal_sees_that_the_build_goes_on_and_nothing_of_it_stays(string end, string said)

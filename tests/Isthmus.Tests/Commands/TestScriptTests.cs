@@ -17,7 +17,7 @@ public sealed class TestScriptTests : IDisposable
         File.WriteAllText(Path.Combine(_directory, "tests/Unit.slnf"), """
             {"solution": {"projects": [
               "tests/Isthmus.Tests.Proxy/Isthmus.Tests.Proxy.csproj",
-              "tests/Isthmus.Tests/Isthmus.Tests.csproj"
+              "tests/Isthmus.Tests.Architecture/Isthmus.Tests.Architecture.csproj"
             ]}}
             """);
     }
@@ -49,7 +49,7 @@ public sealed class TestScriptTests : IDisposable
     {
         Write("tools/compile", "exit 0");
         Write("programs/dotnet", """
-            case $1 in */Isthmus.Tests.dll) ;; *) echo 'Total: 0, Errors: 0, Failed: 0, Skipped: 0'; exit ;; esac
+            case $1 in */Isthmus.Tests.Architecture.dll) ;; *) echo 'Total: 0, Errors: 0, Failed: 0, Skipped: 0'; exit ;; esac
             while [ $# -gt 1 ]; do [ "$1" != -xml ] || report=$2; shift; done
             cat >"$report" <<'END'
             <assemblies><assembly><collection><test id="1" name="Shop.Sells" result="Pass" time="0.1" type="Shop" method="Sells"/><test id="2" name="Shop.Buys(from: &quot;A &amp; B&quot;)" result="Fail" time="0.1" type="Shop" method="Buys"><failure exception-type="E"><message><![CDATA[Expected: 1 < 2
@@ -138,19 +138,19 @@ public sealed class TestScriptTests : IDisposable
     {
         // Of sources, the compiler notices only the first line.
         Write("tools/compile", """
-            for project in Isthmus.Tests.Proxy Isthmus.Tests; do
+            for project in Isthmus.Tests.Proxy Isthmus.Tests.Architecture; do
               mkdir -p artifacts/bin/$project/release
               sed -n 2p src/proxy.cs tests/$project/Tests.cs >artifacts/bin/$project/release/$project.dll
             done
             """);
         Write("programs/dotnet", """
-            case $1 in */Isthmus.Tests.dll) echo all >>artifacts/run ;; *) echo proxy >>artifacts/run ;; esac
+            case $1 in */Isthmus.Tests.Architecture.dll) echo all >>artifacts/run ;; *) echo proxy >>artifacts/run ;; esac
             while [ $# -gt 1 ]; do [ "$1" != -xml ] || touch "$2"; shift; done
             [ ! -e failing ] || { echo 'Total: 1, Errors: 0, Failed: 1, Skipped: 0'; exit 1; }
             echo 'Total: 1, Errors: 0, Failed: 0, Skipped: 0'
             """);
         Write("src/proxy.cs", "code");
-        Write("tests/Isthmus.Tests/Tests.cs", "code");
+        Write("tests/Isthmus.Tests.Architecture/Tests.cs", "code");
         Write("tests/Isthmus.Tests.Proxy/Tests.cs", "code \"docs/proxy.md\"");
         Write("docs/proxy.md", "text");
         Write("docs/other.md", "text");
@@ -158,12 +158,12 @@ public sealed class TestScriptTests : IDisposable
         Write("tests/Isthmus.Tests.Proxy/golden/one", "a");
         string[] none = [], all = ["all"], both = ["all", "proxy"];
         Assert.Equal(both, await RunsAsync("2 passed, 0 failed"));
-        Assert.Equal(none, await RunsAsync("test: not repeated, since they passed with the same inputs: Isthmus.Tests.Proxy Isthmus.Tests (to repeat them, remove artifacts/passed)\n0 passed, 0 failed"));
+        Assert.Equal(none, await RunsAsync("test: not repeated, since they passed with the same inputs: Isthmus.Tests.Proxy Isthmus.Tests.Architecture (to repeat them, remove artifacts/passed)\n0 passed, 0 failed"));
         foreach (var (file, text, expected) in ((string, string, string[])[])
         [
             ("src/proxy.cs", "other code", both), ("src/proxy.cs", "other code\n// and a remark", all), ("tests/Isthmus.Tests.Proxy/Tests.cs", "no pages", both), ("docs/proxy.md", "other text", all),
-            ("tests/Isthmus.Tests.Proxy/Tests.cs", "\"docs/proxy.md\"", both), ("docs/proxy.md", "new text", both), ("docs/proxy.md", "other text", none), ("docs/proxy.md", "new text", none), ("docs/other.md", "other text", all), ("charts/values", "b", both), ("charts/more", "b", both),
-            ("tests/Isthmus.Tests.Proxy/golden/one", "b", both), ("tests/Isthmus.Tests/golden/one", "b", all),
+            ("tests/Isthmus.Tests.Proxy/Tests.cs", "\"docs/proxy.md\"", both), ("docs/proxy.md", "new text", both), ("docs/proxy.md", "other text", none), ("docs/proxy.md", "new text", none), ("docs/other.md", "other text", all), ("tests/Isthmus.Tests.Proxy/Tests.cs", "Repository.Pages", both), ("docs/other.md", "new text", both), ("charts/values", "b", both), ("charts/more", "b", both),
+            ("tests/Isthmus.Tests.Proxy/golden/one", "b", both), ("tests/Isthmus.Tests.Architecture/golden/one", "b", all),
         ])
         {
             Write(file, text);

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using Isthmus.Dns;
@@ -28,9 +29,9 @@ public sealed class CorednsPluginTests
         var plan = PlanReader.Read($".:1 {{\n bind 127.0.0.1\n grpc global 127.0.0.1:{port}\n hosts {{\n 10.0.0.1 a.home\n fallthrough\n }}\n cache 30\n}}", "Corefile", _ => null);
         await server.ApplyAsync(plan with { Zones = [.. plan.Zones.Select(zone => zone with { Port = 0 })] }, "Corefile");
 
-        Assert.Equal((DnsCode.NoError, "240.0.0.2"), await AskAsync(server, "orders.shop.global"));
-        Assert.Equal((DnsCode.NoError, ""), await AskAsync(server, "orders.shop.global", DnsType.AAAA));
-        Assert.Equal((DnsCode.NameError, ""), await AskAsync(server, "stock.shop.global"));
+        Assert.Equal((DnsCode.NoError, "240.0.0.2"), await AnsweredAsync(server, "orders.shop.global"));
+        Assert.Equal((DnsCode.NoError, ""), await AnsweredAsync(server, "orders.shop.global", DnsType.AAAA));
+        Assert.Equal((DnsCode.NameError, ""), await AnsweredAsync(server, "stock.shop.global"));
         Assert.Equal((DnsCode.NoError, "10.0.0.1"), await AskAsync(server, "a.home"));
         Assert.Equal((DnsCode.Refused, ""), await AskAsync(server, "b.home"));
 
@@ -57,7 +58,19 @@ public sealed class CorednsPluginTests
         await plugin.StartAsync(TestContext.Current.CancellationToken);
         using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
         while (!server.Ready) await Task.Delay(20, patience.Token);
-        Assert.Equal((DnsCode.NameError, ""), await AskAsync(server, "orders.shop.global"));
+        Assert.Equal((DnsCode.NameError, ""), await AnsweredAsync(server, "orders.shop.global"));
+    }
+
+    /// <summary>Asks again as resolvers do if the server gave up: it waits for the plugin for 2 s, and a busy machine may stand still for longer.
+    /// A failure that comes sooner counts.</summary>
+    private static async Task<(DnsCode Code, string Address)> AnsweredAsync(DnsServer server, string name, DnsType type = DnsType.A)
+    {
+        for (var attempt = 1; ; attempt++)
+        {
+            var begun = Stopwatch.GetTimestamp();
+            var answer = await AskAsync(server, name, type);
+            if (answer.Code != DnsCode.ServerFailure || attempt == 20 || Stopwatch.GetElapsedTime(begun) < TimeSpan.FromSeconds(1.9)) return answer;
+        }
     }
 
     private static async Task<(DnsCode Code, string Address)> AskAsync(DnsServer server, string name, DnsType type = DnsType.A)

@@ -2,7 +2,7 @@ using FsCheck.Fluent;
 using Isthmus.Testing;
 using Xunit;
 
-namespace Isthmus.Tests.Testing;
+namespace Isthmus.Tests.Architecture;
 
 public sealed class PropertyCheckTests
 {

@@ -62,7 +62,7 @@ public sealed class StyleCheckTests : IDisposable
         var file = Path.Combine(_directory, inside, $"{project}.cs");
         File.WriteAllText(file, source);
         // Without most analyzers, which would be compiled each time.
-        var mine = File.ReadAllLines(Repository.At("artifacts/obj/Isthmus.Tests/release/compiler.rsp"))
+        var mine = File.ReadAllLines(Repository.At("artifacts/obj/Isthmus.Tests.Architecture/release/compiler.rsp"))
             .Where(line => !line.EndsWith(".cs", StringComparison.Ordinal) && !line.EndsWith(".NetAnalyzers.dll", StringComparison.Ordinal));
         File.WriteAllLines(Path.Combine(release.FullName, "compiler.rsp"), [.. mine, "/target:library", $"/analyzerconfig:{_directory}/.editorconfig", file]);
     }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using System.Security.Cryptography.X509Certificates;
 using Microsoft.AspNetCore.Builder;
@@ -61,7 +62,7 @@ public sealed class OriginServer : IAsyncDisposable
             await context.Response.Body.WriteAsync(buffer.AsMemory(0, count));
             await context.Response.Body.FlushAsync();
         }
-        if (context.Response.SupportsTrailers()) context.Response.AppendTrailer("total", total.ToString(global::System.Globalization.CultureInfo.InvariantCulture));
+        if (context.Response.SupportsTrailers()) context.Response.AppendTrailer("total", total.ToString(CultureInfo.InvariantCulture));
     }
 
     public async ValueTask DisposeAsync() => await _app.DisposeAsync();

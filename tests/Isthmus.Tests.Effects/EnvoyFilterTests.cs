@@ -72,8 +72,8 @@ public sealed class EnvoyFilterTests
         var answered = 0;
         for (var i = 0; i < 4; i++)
         {
-            using var client = new global::System.Net.Sockets.TcpClient();
-            await client.ConnectAsync(global::System.Net.IPAddress.Loopback, gateway.TcpPort, Stop);
+            using var client = new System.Net.Sockets.TcpClient();
+            await client.ConnectAsync(System.Net.IPAddress.Loopback, gateway.TcpPort, Stop);
             try
             {
                 await client.GetStream().WriteAsync("GET / HTTP/1.1\r\nHost: web.example\r\nConnection: close\r\n\r\n"u8.ToArray(), Stop);
@@ -121,11 +121,11 @@ public sealed class EnvoyFilterTests
               match: {context: GATEWAY, listener: {filterChain: {filter: {name: envoy.filters.network.http_connection_manager} } } }
               patch: {operation: MERGE, value: {typed_config: {'@type': {{Manager}}, {{fields}} } } }
             """), origin.Port, 1);
-        using var client = new global::System.Net.Sockets.TcpClient();
-        await client.ConnectAsync(global::System.Net.IPAddress.Loopback, gateway.Port, Stop);
+        using var client = new System.Net.Sockets.TcpClient();
+        await client.ConnectAsync(System.Net.IPAddress.Loopback, gateway.Port, Stop);
         var stream = client.GetStream();
         // A whole request, or one whose body never ends.
-        await stream.WriteAsync(global::System.Text.Encoding.ASCII.GetBytes(isHalf ? "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nx" : "GET / HTTP/1.1\r\nHost: a\r\n\r\n"), Stop);
+        await stream.WriteAsync(System.Text.Encoding.ASCII.GetBytes(isHalf ? "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nx" : "GET / HTTP/1.1\r\nHost: a\r\n\r\n"), Stop);
         using var reader = new StreamReader(stream);
         var answer = await reader.ReadToEndAsync(Stop);
         Assert.StartsWith(isHalf ? "HTTP/1.1 408" : "HTTP/1.1 200", answer, StringComparison.Ordinal);

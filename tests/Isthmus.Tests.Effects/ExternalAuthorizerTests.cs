@@ -149,7 +149,7 @@ public sealed class ExternalAuthorizerTests
                 var answer = await gateway.CallAsync(body: isChunked ? new StreamContent(new Unseekable(Encoding.ASCII.GetBytes(sent))) : new StringContent(sent));
                 Assert.Equal((status, status == 200 ? sent : "Payload Too Large"), answer);
             }
-            var most = int.Parse(global::System.Text.RegularExpressions.Regex.Match(setting, "\\d+").Value, global::System.Globalization.CultureInfo.InvariantCulture);
+            var most = int.Parse(System.Text.RegularExpressions.Regex.Match(setting, "\\d+").Value, System.Globalization.CultureInfo.InvariantCulture);
             Assert.Equal(field is null ? [] : Enumerable.Repeat($"{(kind == "http" ? "plain" : field)} {Math.Min(length, most)} {isPart}", 2), told);
         }
     }

@@ -80,7 +80,7 @@ public sealed class GatewayTlsTests
         {
             Metadata = new() { Name = "front", Namespace = MeshRig.Namespace },
             Data = new[] { ("tls.crt", certificate), ("tls.key", key), ("ca.crt", GatewayProxy.Clients.Pem), ("ca.crl", revocations) }
-                .ToDictionary(item => item.Item1, item => Convert.ToBase64String(global::System.Text.Encoding.UTF8.GetBytes(item.Item2))),
+                .ToDictionary(item => item.Item1, item => Convert.ToBase64String(System.Text.Encoding.UTF8.GetBytes(item.Item2))),
         });
     }
 
@@ -203,7 +203,7 @@ public sealed class GatewayTlsTests
             {
                 Metadata = new() { Name = name, Namespace = MeshRig.Namespace },
                 Data = new[] { ("tls.crt", certificate.ExportCertificatePem()), ("tls.key", key.ExportPkcs8PrivateKeyPem()) }
-                    .ToDictionary(item => item.Item1, item => Convert.ToBase64String(global::System.Text.Encoding.UTF8.GetBytes(item.Item2))),
+                    .ToDictionary(item => item.Item1, item => Convert.ToBase64String(System.Text.Encoding.UTF8.GetBytes(item.Item2))),
             });
         }
     }
@@ -221,5 +221,5 @@ public sealed class GatewayTlsTests
         .Replace("HASH", Convert.ToHexStringLower(SHA256.HashData(Right.RawData)), StringComparison.Ordinal)
         .Replace("SPKI", Convert.ToBase64String(SHA256.HashData(Right.PublicKey.ExportSubjectPublicKeyInfo())), StringComparison.Ordinal);
 
-    private static string Hash(string text) => Convert.ToHexStringLower(SHA256.HashData(global::System.Text.Encoding.UTF8.GetBytes(text)));
+    private static string Hash(string text) => Convert.ToHexStringLower(SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(text)));
 }

@@ -335,7 +335,7 @@ public sealed class MetricTests
         spec: {metrics: [{providers: [{name: prometheus}], overrides: [{{overrides.ReplaceLineEndings(" ")}}]}]}
         """;
 
-    private static long Value(string line) => long.Parse(line[(line.LastIndexOf(' ') + 1)..], global::System.Globalization.CultureInfo.InvariantCulture);
+    private static long Value(string line) => long.Parse(line[(line.LastIndexOf(' ') + 1)..], System.Globalization.CultureInfo.InvariantCulture);
 
     private static long Sum(GuardedGateway gateway, string metric) => StatsText.Prometheus(gateway.Plane).Split('\n').Where(line => line.StartsWith(metric, StringComparison.Ordinal)).Sum(Value);
 }

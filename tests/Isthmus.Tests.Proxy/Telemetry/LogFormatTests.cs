@@ -1,4 +1,3 @@
-using System.Net;
 using System.Text.Json;
 using Isthmus.Proxy.Matching;
 using Isthmus.Proxy.Messages;

@@ -1,11 +1,6 @@
 using System.Net;
-using System.Text.Json;
-using Isthmus.Proxy.Matching;
 using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Telemetry;
-using Isthmus.Testing;
-using Isthmus.Wire.Logs;
-using Xunit;
 
 namespace Isthmus.Tests.Proxy.Telemetry;
 

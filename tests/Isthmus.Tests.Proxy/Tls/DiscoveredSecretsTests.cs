@@ -1,5 +1,3 @@
-using System.Security.Cryptography;
-using System.Security.Cryptography.X509Certificates;
 using Google.Protobuf;
 using Isthmus.Core.Problems;
 using Isthmus.Proxy.Tls;

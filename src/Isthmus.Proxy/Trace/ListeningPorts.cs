@@ -10,15 +10,19 @@ internal static class ListeningPorts
     private const string Listen = "0A";
 
     public static IReadOnlyList<IPEndPoint> Read() =>
-        [.. ((string[])["/proc/net/tcp", "/proc/net/tcp6"]).Where(File.Exists).SelectMany(file => Parse(File.ReadAllText(file))).Distinct()];
+        [.. ((string[])["/proc/net/tcp", "/proc/net/tcp6"]).Where(File.Exists).SelectMany(file => Parse(File.ReadLines(file))).Distinct()];
 
-    /// <summary>Reads proc_net_tcp(5): addresses in hexadecimal, each word of four bytes in the machine's order.</summary>
-    public static IEnumerable<IPEndPoint> Parse(string text)
+    /// <summary>Reads proc_net_tcp(5): addresses in hexadecimal, each word of four bytes in the machine's order. The kernel lists
+    /// listening sockets first (Documentation/networking/proc_net_tcp.rst), so nothing after them is read: a busy Pod has thousands
+    /// of connections.</summary>
+    /// <param name="lines">The first one is the heading.</param>
+    public static IEnumerable<IPEndPoint> Parse(IEnumerable<string> lines)
     {
-        foreach (var line in text.Split('\n'))
+        foreach (var line in lines.Skip(1))
         {
             var words = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
-            if (words.Length < 4 || words[3] != Listen || words[1].Split(':') is not [var address, var port]) continue;
+            if (words.Length < 4 || words[3] != Listen) yield break;
+            if (words[1].Split(':') is not [var address, var port]) continue;
             if (Address(address) is { } ip && int.TryParse(port, NumberStyles.HexNumber, CultureInfo.InvariantCulture, out var number)) yield return new(ip, number);
         }
     }

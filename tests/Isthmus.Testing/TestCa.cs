@@ -33,10 +33,10 @@ public sealed class TestCa : IDisposable
         return X509CertificateLoader.LoadPkcs12(whole.Export(X509ContentType.Pkcs12), null);
     }
 
-    /// <summary>As <see cref="Server"/>, with an RSA key.</summary>
+    /// <summary>As <see cref="Server"/>, with an RSA key that all such certificates share.</summary>
     public X509Certificate2 RsaServer(params string[] names)
     {
-        using var key = RSA.Create(2048);
+        using var key = TestKeys.Rsa();
         var request = new CertificateRequest("CN=server", key, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1);
         request.CertificateExtensions.Add(Names(names));
         using var certificate = request.Create(_root.SubjectName, X509SignatureGenerator.CreateForECDsa(_key), DateTimeOffset.UnixEpoch, DateTimeOffset.UnixEpoch.AddYears(199), RandomNumberGenerator.GetBytes(8));

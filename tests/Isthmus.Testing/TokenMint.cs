@@ -5,21 +5,19 @@ using System.Text.Json.Nodes;
 
 namespace Isthmus.Testing;
 
-/// <summary>A token issuer. All share one RSA key, because a new one takes 0.2 CPU seconds.</summary>
+/// <summary>A token issuer. All share one RSA key.</summary>
 public sealed class TokenMint : IDisposable
 {
-    private static readonly Lazy<RSAParameters> Shared = new(NewKey), Strange = new(NewKey);
-
     private readonly RSA _rsa;
     private readonly ECDsa _ec = ECDsa.Create(ECCurve.NamedCurves.nistP256);
     private readonly byte[] _secret = RandomNumberGenerator.GetBytes(32);
 
-    public TokenMint() : this(Shared) { }
+    public TokenMint() : this(TestKeys.Rsa()) { }
 
-    private TokenMint(Lazy<RSAParameters> key) => _rsa = RSA.Create(key.Value);
+    private TokenMint(RSA rsa) => _rsa = rsa;
 
     /// <summary>One whose keys nobody has.</summary>
-    public static TokenMint OfStranger() => new(Strange);
+    public static TokenMint OfStranger() => new(TestKeys.StrangeRsa());
 
     /// <summary>Its key set: one key for each kind of algorithm.</summary>
     public string Keys => new JsonObject
@@ -57,12 +55,6 @@ public sealed class TokenMint : IDisposable
     {
         _rsa.Dispose();
         _ec.Dispose();
-    }
-
-    private static RSAParameters NewKey()
-    {
-        using var key = RSA.Create(2048);
-        return key.ExportParameters(includePrivateParameters: true);
     }
 
     private static string Text(JsonObject json) => Text(Encoding.UTF8.GetBytes(json.ToJsonString()));

@@ -1,4 +1,5 @@
 using Isthmus.Output;
+using Isthmus.Testing;
 using Xunit;
 
 namespace Isthmus.Tests.Commands;

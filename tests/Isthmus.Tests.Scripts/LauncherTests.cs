@@ -4,7 +4,7 @@ using System.Text.RegularExpressions;
 using Isthmus.Testing;
 using Xunit;
 
-namespace Isthmus.Tests.Commands;
+namespace Isthmus.Tests.Scripts;
 
 /// <summary>The launcher in its own directory, with a <c>dotnet</c> whose build ends when the test says so.</summary>
 public sealed partial class LauncherTests : IDisposable

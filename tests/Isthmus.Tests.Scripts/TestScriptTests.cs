@@ -2,7 +2,7 @@ using System.Diagnostics;
 using Isthmus.Testing;
 using Xunit;
 
-namespace Isthmus.Tests.Commands;
+namespace Isthmus.Tests.Scripts;
 
 /// <summary><c>./test</c> in its own directory, with programs that stand for the compiler and the tests.</summary>
 public sealed class TestScriptTests : IDisposable

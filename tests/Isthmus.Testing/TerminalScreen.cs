@@ -1,19 +1,19 @@
 using System.Globalization;
 using System.Text;
 
-namespace Isthmus.Tests.Commands;
+namespace Isthmus.Testing;
 
 /// <summary>What a terminal shows of a program's output. It implements the part of a terminal that our programs use, and
 /// the ways in which they could damage the lines above.</summary>
-internal sealed class TerminalScreen(int columns)
+public sealed class TerminalScreen(int columns)
 {
     private readonly List<StringBuilder> _lines = [new()];
     private int _row;
     private int _column;
 
-    internal IReadOnlyList<string> Lines => [.. _lines.Select(line => line.ToString().TrimEnd())];
+    public IReadOnlyList<string> Lines => [.. _lines.Select(line => line.ToString().TrimEnd())];
 
-    internal void Write(string text)
+    public void Write(string text)
     {
         for (var i = 0; i < text.Length; i++)
         {

@@ -1,18 +1,19 @@
 using System.Diagnostics;
 using System.Formats.Tar;
 using System.IO.Compression;
-using Isthmus.Operate.Install.Operator;
+using System.Reflection;
 using Isthmus.Testing;
 using Xunit;
 
-namespace Isthmus.Tests.Commands;
+namespace Isthmus.Tests.Scripts;
 
 /// <summary><c>tools/release</c> in repositories of its own, with the parts that need no build. A long run makes all of a release.</summary>
 public sealed class ReleaseToolTests : IAsyncLifetime
 {
     private readonly string _directory = Directory.CreateTempSubdirectory("isthmus-release-").FullName;
 
-    private static string Version => BuildVersion.Current;
+    // That of Directory.Build.props, as in all projects.
+    private static string Version { get; } = typeof(ReleaseToolTests).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion.Split('+')[0];
 
     private string Repo => Path.Combine(_directory, "a");
 

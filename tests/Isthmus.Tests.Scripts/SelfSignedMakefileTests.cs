@@ -3,7 +3,7 @@ using System.Security.Cryptography.X509Certificates;
 using Isthmus.Testing;
 using Xunit;
 
-namespace Isthmus.Tests.Samples;
+namespace Isthmus.Tests.Scripts;
 
 public class SelfSignedMakefileTests
 {

@@ -43,7 +43,7 @@ public class ListeningPortsTests
     [InlineData("   0: 0100007F:1F9X 00000000:0000 0A")]
     [InlineData("   0: 0100007F:1F90")]
     [InlineData("")]
-    public void A_line_that_is_no_listener_is_passed_over(string line) => Assert.Empty(ListeningPorts.Parse([Heading, line]));
+    public void A_line_that_is_no_listener_gives_no_port(string line) => Assert.Empty(ListeningPorts.Parse([Heading, line]));
 
     private static Socket Listener(IPAddress address)
     {

@@ -58,8 +58,8 @@ internal sealed partial class HttpExchange
         {
             ulong? hash = null;
             if (!act.HashKeys.IsEmpty) (hash, _decision) = _decision.Hash(act, Request, RequestPreparation.RemoteAddress(Request.Headers, connection, _action), connection.Source, connection.Destination);
-            if (!await attempts.RunAsync(act, cluster, body, hash).ConfigureAwait(false)) await ReplyFailureAsync(body).ConfigureAwait(false);
-            else await RelayAsync(route, target, cluster, body).ConfigureAwait(false);
+            if (await attempts.RunAsync(act, cluster, body, hash).ConfigureAwait(false) && attempts.TryRelay()) await RelayAsync(route, target, cluster, body).ConfigureAwait(false);
+            else await ReplyFailureAsync(body).ConfigureAwait(false);
         }
         finally
         {

@@ -25,6 +25,7 @@ internal sealed class RequestAttempts(HttpParts parts, Downstream connection, Do
     private QueuedRequest? _queued; // guarded by Record
     private bool _mayRepeat; // guarded by Record, as _upstream is against others
     private bool _clientLeft; // guarded by Record
+    private bool _isRelayed; // guarded by Record
 
     /// <summary>What is known about the request.</summary>
     public TrafficRecord Record { get; } = new();
@@ -47,7 +48,7 @@ internal sealed class RequestAttempts(HttpParts parts, Downstream connection, Do
     public string ResetReason { get; private set; } = "";
 
     // A timer may abort the upstream at any moment; once detached it is out of the timer's reach and may return to the pool.
-    private void Attach(UpstreamStream upstream)
+    internal void Attach(UpstreamStream upstream)
     {
         lock (Record)
         {
@@ -283,7 +284,7 @@ internal sealed class RequestAttempts(HttpParts parts, Downstream connection, Do
         (_action, _countsAttempts) = (action, countsAttempts);
         lock (Record)
         {
-            (_upstream, _queued, _clientLeft) = (null, null, false);
+            (_upstream, _queued, _clientLeft, _isRelayed) = (null, null, false, false);
             _call = new(_action, connection);
             Limits.Begin(_action, act, cluster.Config.MaxStreamDuration, Record.StartedAt);
         }
@@ -295,6 +296,17 @@ internal sealed class RequestAttempts(HttpParts parts, Downstream connection, Do
     {
         stream.Waiting = null;
         lock (Record) Limits.End();
+    }
+
+    /// <summary>Begins to relay the response; false when a time limit was reached before, and the client gets that as its answer.</summary>
+    public bool TryRelay()
+    {
+        lock (Record)
+        {
+            _isRelayed = !Limits.IsReached;
+            if (!_isRelayed) End = AttemptEnd.Timeout;
+            return _isRelayed;
+        }
     }
 
     void IWaiting.OnSecond()
@@ -311,11 +323,13 @@ internal sealed class RequestAttempts(HttpParts parts, Downstream connection, Do
     {
         lock (Record)
         {
+            // Asked first, because what follows makes the exchange answer at once, on another thread: that answer must reach the client.
+            var hasBegun = _isRelayed || stream.IsResponseStarted;
             Limits.Reach(limit);
             _upstream?.Abort();
             _queued?.Leave();
             // It may wait for a client that does not read.
-            if (stream.IsResponseStarted && TimeLimits.EndsStream(limit)) stream.Reset();
+            if (hasBegun && TimeLimits.EndsStream(limit)) stream.Reset();
         }
     }
 

@@ -347,7 +347,9 @@ internal sealed class LoopSocket
             {
                 Interlocked.Exchange(ref _state, Empty);
                 if (Try()) return;
-                if (Interlocked.CompareExchange(ref _state, Waiting, Empty) == Empty) return;
+                if (Interlocked.CompareExchange(ref _state, Waiting, Empty) != Empty) continue;
+                // Whoever closed the socket during the attempt saw nobody who waits.
+                if (Volatile.Read(ref owner._closed) == 0 || Interlocked.Exchange(ref _state, Ready) != Waiting) return;
             }
         }
 

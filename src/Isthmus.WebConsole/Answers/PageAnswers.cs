@@ -3,7 +3,7 @@ using System.Text.Json.Nodes;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Operate.Diagnose;
-using Isthmus.Operate.Diagnose.Tracing;
+using Isthmus.Explain.Tracing;
 using Isthmus.WebConsole.Picture;
 using Isthmus.WebConsole.Reading;
 using Isthmus.WebConsole.Serving;

@@ -4,7 +4,7 @@ using System.Text.Json.Nodes;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Operate.Diagnose.Analysis;
-using Isthmus.Operate.Diagnose.WhatIf;
+using Isthmus.Explain.WhatIf;
 using Isthmus.Options;
 
 namespace Isthmus.Commands;

@@ -3,8 +3,8 @@ using System.Text.Json.Nodes;
 using Isthmus.Core.Flags;
 using Isthmus.Core.Problems;
 using Isthmus.Operate.Diagnose;
-using Isthmus.Operate.Diagnose.Probing;
-using Isthmus.Operate.Diagnose.Tracing;
+using Isthmus.Explain.Probing;
+using Isthmus.Explain.Tracing;
 using Isthmus.Options;
 using Isthmus.Output;
 

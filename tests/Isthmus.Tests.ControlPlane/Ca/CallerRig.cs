@@ -9,7 +9,7 @@ using Isthmus.ControlPlane.Settings;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Tests.ControlPlane.Clusters;
-using Isthmus.Tests.Wire.Xds;
+using Isthmus.Tests.Libraries.Wire.Xds;
 using Isthmus.Wire.Xds;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;

@@ -2,8 +2,8 @@ using System.Text.Json.Nodes;
 using Isthmus.Core.Names;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Yaml;
-using Isthmus.Operate.Diagnose.Tracing;
-using Isthmus.Operate.Diagnose.WhatIf;
+using Isthmus.Explain.Tracing;
+using Isthmus.Explain.WhatIf;
 using Xunit;
 
 namespace Isthmus.Tests.LoopbackMesh;

@@ -2,7 +2,7 @@ using System.Text.Json.Nodes;
 using Isthmus.Core.Names;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Operate.Certificates;
-using Isthmus.Operate.Diagnose.Tracing;
+using Isthmus.Explain.Tracing;
 using Isthmus.Operate.Install;
 using Isthmus.Wire.Tls;
 using Xunit;

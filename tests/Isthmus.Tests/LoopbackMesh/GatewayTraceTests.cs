@@ -2,7 +2,7 @@ using System.Text.Json.Nodes;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Config;
-using Isthmus.Operate.Diagnose.Tracing;
+using Isthmus.Explain.Tracing;
 using Isthmus.Operate.Install;
 using Isthmus.Testing;
 using Xunit;

@@ -12,7 +12,7 @@ using Isthmus.Lab.Controllers.Framework;
 using Isthmus.Operate.Diagnose;
 using Isthmus.Operate.Diagnose.Analysis;
 using Isthmus.Operate.Diagnose.Packing;
-using Isthmus.Operate.Diagnose.Tracing;
+using Isthmus.Explain.Tracing;
 using Isthmus.Operate.Install;
 using Isthmus.Operate.MeshFile;
 using Isthmus.Operate.RemoteSecrets;

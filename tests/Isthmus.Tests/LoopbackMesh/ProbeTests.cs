@@ -3,7 +3,7 @@ using Isthmus.Core.Names;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Operate.Diagnose;
-using Isthmus.Operate.Diagnose.Probing;
+using Isthmus.Explain.Probing;
 using Xunit;
 
 namespace Isthmus.Tests.LoopbackMesh;

@@ -6,7 +6,7 @@ using Isthmus.Kubernetes.Objects;
 using Isthmus.Operate.Diagnose;
 using Isthmus.Operate.Diagnose.Analysis;
 using Isthmus.Operate.Diagnose.Packing;
-using Isthmus.Operate.Diagnose.Tracing;
+using Isthmus.Explain.Tracing;
 using Isthmus.Operate.Inventory;
 using Xunit;
 

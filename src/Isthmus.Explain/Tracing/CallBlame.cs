@@ -1,0 +1,162 @@
+using System.Globalization;
+using Isthmus.Core.Problems;
+using Isthmus.Mesh.Model;
+using Isthmus.Proxy.Messages;
+
+namespace Isthmus.Explain.Tracing;
+
+/// <summary>Why a call failed although the configuration is right on its whole path: the proxy that saw the failure shows
+/// where.</summary>
+internal sealed class CallBlame(TracedCall traced, CallTrace trace, MadeCall call)
+{
+    /// <summary>Details of hops that explain a failure: the VirtualService of a route, its timeout, the delay that it injects, the DestinationRule by
+    /// which the caller's proxy begins TLS, and the ServiceEntry that lists an address.</summary>
+    public const string RuleFact = "virtual service", TimeoutFact = "timeout", DelayFact = "delay", OriginFact = "destination rule", EntryFact = "service entry";
+
+    private readonly TraceFacts _facts = traced.Facts;
+
+    public Problem Find() => Overflow() ?? Delayed() ?? RouteTimeout() ?? NotTls() ?? AtCallee() ?? OtherProtocol() ?? OutOfTime() ?? AtGateway() ?? TlsOrigination() ?? Refused() ?? OnTheWay();
+
+    /// <summary>A fault holds the call back for longer than it may take.</summary>
+    private Problem? Delayed() => (call.IsOutOfTime || call.HasFlag("UT")) && _facts.Sightings.All.Count == 0 && Told("route", DelayFact) is { Length: > 0 } delay
+        ? Faults.Of("ISM2087", Route(), "spec.http[*].fault.delay", $"injects a delay of {delay}, and there was no answer when {(call.IsOutOfTime ? "the trace" : "the route")} gave up after {Seconds(call.Milliseconds)}", "remove the fault") : null;
+
+    /// <summary>The caller's proxy gave up, because the route says so.</summary>
+    private Problem? RouteTimeout() => call.HasFlag("UT") && call.Status == 504 && TimeSpan.TryParse(Told("route", TimeoutFact), CultureInfo.InvariantCulture, out var timeout)
+        ? Faults.Of("ISM2088", Route(), "spec.http[*].timeout", $"gives up after {Seconds(timeout.TotalMilliseconds)}, and {Where()} had not answered by then: the response is 504 (UT)",
+            "allow more time, or find out why the application is slow") : null;
+
+    /// <summary>The caller's proxy begins TLS that the other end does not speak, or with a certificate that it does not accept.</summary>
+    private Problem? TlsOrigination()
+    {
+        if (!call.Detail.Contains("TLS_error", StringComparison.Ordinal) || HopsOfWay().FirstOrDefault(hop => hop.Name == "TLS" && hop.Facts.Any(fact => fact.Name == OriginFact)) is not { } hop) return null;
+        var isSidecar = HopsOfWay().Any(one => one.Name == "inbound");
+        return Faults.Of("ISM2089", $"DestinationRule {hop.Facts.First(fact => fact.Name == OriginFact).Value} in {_facts.ConfigOf(_facts.Home).Context}", "spec.trafficPolicy.tls", $"makes the caller's proxy begin TLS with {Where()}, which fails: {call.Detail.Split("; ")[^1]}",
+            isSidecar ? "remove trafficPolicy.tls, or set ISTIO_MUTUAL: the callee has a sidecar"
+                : call.Detail.Contains("CERTIFICATE_VERIFY_FAILED", StringComparison.Ordinal) ? "set caCertificates to the CA of the server, and sni or subjectAltNames to a name in its certificate" : "if the server speaks plain text at this port, remove trafficPolicy.tls");
+    }
+
+    /// <summary>The host answers that nothing listens: packets do arrive there.</summary>
+    private Problem? Refused()
+    {
+        if (!call.HasFlag("UF") || !(call.Detail.EndsWith("connect error: 111", StringComparison.Ordinal) || call.Detail.EndsWith("connect_error:_111", StringComparison.Ordinal))) return null;
+        var entry = HopsOfWay().SelectMany(hop => hop.Facts).FirstOrDefault(fact => fact.Name == EntryFact)?.Value ?? "";
+        var refuses = $"{(call.Upstream.Length > 0 ? call.Upstream : Where())} refuses connections: the host answers, and nothing listens at this port";
+        return entry.Length > 0
+            ? Faults.Of("ISM2090", $"ServiceEntry {entry} in {_facts.ConfigOf(_facts.Home).Context}", "spec.endpoints", $"its endpoint {refuses}", "correct the address, or the port (targetPort of the port, or ports of the endpoint), or start what should listen there")
+            : Faults.Of("ISM2090", Where(), "", refuses, "start what should listen there, or correct the port");
+    }
+
+    private string Route() => Told("route", RuleFact) is { Length: > 0 } rule ? $"VirtualService {rule} in {_facts.ConfigOf(_facts.Home).Context}" : _facts.Client.ToString();
+
+    private string Told(string hop, string fact) => trace.Hops.Where(one => one.Name == hop).SelectMany(one => one.Facts).FirstOrDefault(one => one.Name == fact)?.Value ?? "";
+
+    /// <summary>The hops of the path that the call took.</summary>
+    private IEnumerable<Hop> HopsOfWay() => Way() is { } way ? trace.Hops.Where(hop => hop.Way > 0 && trace.Ways[hop.Way - 1] == way) : [];
+
+    /// <summary>A limit of the DestinationRule refused the call.</summary>
+    private Problem? Overflow()
+    {
+        if (!call.HasFlag("UO")) return null;
+        var rule = trace.Hops.Where(hop => hop.Name == "cluster").SelectMany(hop => hop.Facts).FirstOrDefault(fact => fact.Name == "destination rule")?.Value ?? "";
+        return Faults.Of("ISM2079", rule.Length > 0 ? $"DestinationRule {rule} in {_facts.ConfigOf(_facts.Home).Context}" : _facts.Client.ToString(), "spec.trafficPolicy.connectionPool",
+            "its limits refuse the call: as many connections or requests as they allow are in use (UO)", "raise maxConnections, http1MaxPendingRequests or http2MaxRequests, or add Pods");
+    }
+
+    /// <summary>The connection was made, and its other end does not do TLS.</summary>
+    private Problem? NotTls()
+    {
+        if (!call.IsTlsRefused || MadeCall.Failures(call.Flags).Count > 0) return null;
+        if (Port() is not { } port || !port.Protocol.IsTls() || _facts.Target.Scheme == "https")
+            return Faults.Of("ISM2078", Where(), "", $"accepts the connection, but does not answer with TLS: {call.Detail}", $"if it speaks plain HTTP, call http://{_facts.Target.Host}:{traced.Port}");
+        return Faults.Of("ISM2078", port.Object, port.Field, $"declares {port.Protocol.ToString().ToUpperInvariant()}, but what listens there does not answer with TLS: {call.Detail}",
+            $"if the application speaks plain HTTP, name the port http or http-…, or set appProtocol: http; until then, call http://{_facts.Target.Host}:{traced.Port}");
+    }
+
+    private Problem? AtCallee()
+    {
+        if (_facts.Sightings.All.FirstOrDefault(sighting => sighting.IsRequest) is not { } seen) return null;
+        var logs = $"kubectl --context={seen.Proxy.Context} -n {seen.Proxy.Namespace} logs {seen.Proxy.Name}";
+        if (seen.Flags == "-") return call.Status >= 500 ? Faults.Of("ISM2073", seen.Proxy.ToString(), "", $"its application responded with status {call.Status}: the call arrived, and the mesh worked", logs) : null;
+        if (call.IsOutOfTime)
+        {
+            return Faults.Of("ISM2077", seen.Proxy.ToString(), "", $"the call arrived, and its application had not answered when the trace gave up after {Seconds(call.Milliseconds)}: that is the limit of the trace, not of the mesh",
+                $"give it more time: --timeout=30s; what it does: {logs}");
+        }
+        if (HasFlag(seen, "UC", "UPE", "UR", "UF") && Port() is { } port && port.Protocol.IsHttp2() && !IsRefused(seen))
+        {
+            return Faults.Of("ISM2074", port.Object, port.Field, $"declares {port.Protocol.ToString().ToUpperInvariant()}, so the callee's proxy speaks HTTP/2 to the application of {seen.Proxy}, which ends the connection ({Told(seen)}): it probably speaks HTTP/1.1",
+                "if so, name the port http or http-…, or set appProtocol: http");
+        }
+        if (seen.Details.Contains("headers_too_large", StringComparison.Ordinal))
+        {
+            return Faults.Of("ISM2091", seen.Proxy.ToString(), "", $"its application answers with more than {HttpLimits.Default.HeadBytes / 1024} KiB of headers, which proxies do not accept ({Told(seen)})",
+                "shorten the headers of the response: often cookies, tokens or lists that belong in the body");
+        }
+        return Faults.Of("ISM2074", seen.Proxy.ToString(), "", $"its proxy could not hand the call to the application: {Told(seen)}", logs);
+    }
+
+    /// <summary>No proxy at the callee recorded a request, as when it closes the connection by which HTTP/2 begins.</summary>
+    private Problem? OtherProtocol() => (call.HasFlag("UC") || call.HasFlag("UPE")) && Port() is { } port && port.Protocol.IsHttp2()
+        ? Faults.Of("ISM2074", port.Object, port.Field, $"declares {port.Protocol.ToString().ToUpperInvariant()}, so proxies speak HTTP/2 there, and the connection ends ({call.Flags}): what listens at {Where()} probably speaks HTTP/1.1, or another Service declares another protocol for the same port of these Pods",
+            "if so, name the port http or http-…, or set appProtocol: http, alike in all Services of these Pods") : null;
+
+    private Problem? OutOfTime() => call is not { IsOutOfTime: true, IsConnected: true } || _facts.Sightings.All.Any(sighting => !sighting.IsRequest && sighting.Flags is not "-") ? null
+        : Faults.Of("ISM2077", Where(), "", $"the connection was made, and there was no answer when the trace gave up after {Seconds(call.Milliseconds)}: that is the limit of the trace, not of the mesh", "give it more time: --timeout=30s");
+
+    private Problem? AtGateway()
+    {
+        if (call.Status >= 500 && MadeCall.Failures(call.Flags).Count == 0) return Faults.Of("ISM2073", Where(), "", $"responded with status {call.Status}", "check the application there");
+        return _facts.Sightings.All.FirstOrDefault(sighting => !sighting.IsRequest && sighting.Flags is not "-") is { } gateway
+            ? Faults.Of("ISM2075", gateway.Proxy.ToString(), "", $"could not reach {gateway.Upstream}: {Told(gateway)}", "check the Pod there, and the network in between") : null;
+    }
+
+    private Problem OnTheWay()
+    {
+        var said = $"{call.Flags} {call.Detail}".Trim();
+        // Nothing was found that explains it for certain, but what was found comes before all guesses.
+        if (trace.Hops.FirstOrDefault(hop => hop is { Status: HopStatus.Warning, Problem: not null } && hop.Name != CapacityStep.Hop && hop.Problem.Code != OutboundStep.Delayed && (hop.Way == 0 || trace.Ways[hop.Way - 1].Title == Way()?.Title)) is { Problem: { } found })
+            return Faults.Of("ISM2076", found.Object, found.Path, $"{_facts.Client} did not get through ({said}), and this may be why: {found.Message} ({found.Code})", found.Remedy);
+        if (call.IsOutOfTime)
+        {
+            return Faults.Of("ISM2077", Where(), "", $"there was no answer when the trace gave up after {Seconds(call.Milliseconds)}: that is the limit of the trace, not of the mesh. No proxy has recorded the call yet, so either the application needs longer, or packets do not arrive",
+                "give it more time: --timeout=30s; if that fails as well, check the network in between");
+        }
+        return Faults.Of("ISM2076", Where(), "", $"{_facts.Client} did not get through: {said}{(_facts.Sightings.All.Count == 0 ? "; no proxy on the path saw the call" : "")}",
+            $"nothing in the configuration of the mesh{(Unread().Length > 0 ? "" : ", and no NetworkPolicy,")} explains it: check the network in between ({(Unread() is { Length: > 0 } unread ? $"NetworkPolicies of {unread}, which could not be read, " : "")}firewalls, routes)");
+    }
+
+    /// <summary>The clusters whose NetworkPolicies nobody has looked at.</summary>
+    private string Unread() => string.Join(", ", _facts.Clusters.Where(cluster => cluster.NetworkPoliciesError.Length > 0).Select(cluster => cluster.Context));
+
+    private string Where() => Way() is { } way ? way.Title : call.Upstream.Length > 0 ? $"address {call.Upstream}" : _facts.Client.ToString();
+
+    private Way? Way()
+    {
+        var way = trace.Ways.FirstOrDefault(candidate => call.Upstream.Length > 0 && candidate.Title.Contains(call.Upstream, StringComparison.Ordinal));
+        // A connection that hangs has no address yet. With only one path, it must be on that one.
+        return call.Upstream.Length == 0 && trace.Ways.Where(candidate => candidate.Percent > 0).ToList() is [var only] ? only : way;
+    }
+
+    /// <summary>The port that is called, and what its protocol follows from.</summary>
+    private (Protocol Protocol, string Object, string Field)? Port()
+    {
+        if (traced.Host?.Services.Select(service => (service, port: service.Port(traced.Port))).FirstOrDefault(found => found.port is not null) is not { port: { } port } found) return null;
+        var name = port.Name.Length > 0 ? port.Name : port.Port.ToString(CultureInfo.InvariantCulture);
+        return (Protocols.Of(port.Protocol, port.AppProtocol, port.Name, port.Port), found.service.Name, $"spec.ports[{name}].{(string.IsNullOrEmpty(port.AppProtocol) ? "name" : "appProtocol")}");
+    }
+
+    private static bool HasFlag(Sighting seen, params ReadOnlySpan<string> flags)
+    {
+        foreach (var flag in flags)
+            if (seen.Flags.Split(',').Contains(flag)) return true;
+        return false;
+    }
+
+    /// <summary>Nothing accepted the connection, so nothing can be said of the application's protocol.</summary>
+    private static bool IsRefused(Sighting seen) => seen.TransportFailure.Contains("refused", StringComparison.OrdinalIgnoreCase);
+
+    private static string Told(Sighting seen) => $"{seen.Flags} {seen.TransportFailure} {seen.Details}".TrimEnd();
+
+    private static string Seconds(double milliseconds) => string.Create(CultureInfo.InvariantCulture, $"{milliseconds / 1000:0.#} s");
+}

@@ -1,0 +1,86 @@
+using System.Net;
+using Isthmus.Core.Collections;
+using Isthmus.Core.Problems;
+
+namespace Isthmus.Explain.Tracing;
+
+/// <summary>Combines the judgement of the configuration with the outcome of the real call.</summary>
+internal static class CallJudgement
+{
+    /// <summary>Codes of warnings that explain a later failure. The hop with such a warning then counts as the one that
+    /// fails.</summary>
+    private static readonly HashSet<string> Explaining = ["ISM2012", "ISM2013", "ISM2014", "ISM2015", "ISM2017", "ISM2018", "ISM2020", "ISM1003", "ISM1018", "ISM1019", "ISM1020", "ISM1021", "ISM1005", "ISM1007", "ISM1014", "ISM1016", "ISM2048"];
+
+    public static CallTrace Judge(TracedCall traced, CallTrace trace)
+    {
+        var facts = traced.Facts;
+        if (facts.Call is { } made && Arrived(facts, made)) trace = trace with { Hops = trace.Hops.Where(hop => hop.Problem?.Code != PacketCauses.Code).ToValueList() };
+        if (trace.Failure is { } failure) trace = Promote(trace, failure);
+        if (facts.Call is not { } call) return facts.TakenAt is { } taken ? NotMade(trace, FormattableString.Invariant($"the clusters are those of a snapshot of {taken:yyyy-MM-dd HH:mm:ss}Z"))
+            : facts.Entry is not null ? NotMade(trace, "only a client outside can make it") : trace;
+        // A proxy that denies a call responds just as an application would.
+        var isDenied = (call.Status is 401 or 403 || call.GrpcStatus is 7 or 16) && (trace.Hops.Any(hop => hop.Problem?.Code is "ISM2064" or "ISM2082") || facts.Sightings.All.Any(sighting => sighting.Details.StartsWith("rbac_access_denied", StringComparison.Ordinal)));
+        if (call.Answered && call.Status < 500 && !isDenied)
+        {
+            return Append(Soften(trace, call), HopStatus.Ok, call, null);
+        }
+        if (trace.Failure is not null) return Append(trace, HopStatus.Failed, call, null);
+        if (trace.Hops.Any(hop => IsExplaining(hop, trace, call))) return Append(Promote(trace, null), HopStatus.Failed, call, null);
+        return Append(trace, HopStatus.Failed, call, new CallBlame(traced, trace, call).Find());
+    }
+
+    private static CallTrace NotMade(CallTrace trace, string why) => trace with { Hops = trace.Hops.Append(new("call", 0, HopStatus.Unknown, $"not made: {why}", default)).ToValueList() };
+
+    /// <summary>Whether the packets of the call reached its end. NetworkPolicies that seem to drop them then have no effect.</summary>
+    private static bool Arrived(TraceFacts facts, MadeCall call) => call.Answered
+        || facts.Sightings.All.Any(sighting => sighting.IsRequest || sighting.Details.StartsWith("rbac_access_denied", StringComparison.Ordinal))
+        || (facts.Sightings.All.Count > 0 && IPEndPoint.TryParse(call.Upstream, out var upstream) && GatewayPlace.Find(facts, upstream) is null);
+
+    /// <summary>Workloads that get no calls explain no failure of one that does.</summary>
+    private static bool IsExplaining(Hop hop, CallTrace trace, MadeCall? call) => hop is { Status: HopStatus.Warning, Problem: { } problem } && hop.Name != CapacityStep.Hop
+        && (Explaining.Contains(problem.Code)
+        || (problem.Code == PacketCauses.Code && call is { Answered: false } && (hop.Way == 0 || call.Upstream.Length == 0 || trace.Ways[hop.Way - 1].Title.Contains(call.Upstream, StringComparison.Ordinal)))
+        || (problem.Code == OutboundStep.PartialAbort && call?.HasFlag("FI") == true));
+
+    /// <summary>Turns a warning into the failure when it explains the failure after it.</summary>
+    private static CallTrace Promote(CallTrace trace, Hop? failure)
+    {
+        var hops = trace.Hops.ToList();
+        var failed = failure is null ? hops.Count : hops.IndexOf(failure);
+        var at = hops.FindIndex(0, failed, hop => IsExplaining(hop, trace, trace.Call) && (failure is null || hop.Way == 0 || hop.Way == failure.Way));
+        // Connections failed before their endpoints were ejected: what makes them fail is on the way to these.
+        if (at < 0 && failure?.Problem?.Message == EndpointsStep.AllEjected)
+        {
+            at = hops.FindIndex(failed, hop => IsExplaining(hop, trace, trace.Call));
+            if (at >= 0) hops[failed] = failure with { Status = HopStatus.Warning, Problem = failure.Problem with { Severity = Severity.Warning } };
+        }
+        if (at < 0) return trace;
+        hops[at] = hops[at] with { Status = HopStatus.Failed, Problem = hops[at].Problem! with { Severity = Severity.Error } };
+        return trace with { Hops = hops.ToValueList() };
+    }
+
+    /// <summary>The call got through, so no failure stops every call. Paths that the call did not take may still be
+    /// broken.</summary>
+    private static CallTrace Soften(CallTrace trace, MadeCall call)
+    {
+        var taken = trace.Ways.ToList().FindIndex(way => call.Upstream.Length > 0 && way.Title.Contains(call.Upstream, StringComparison.Ordinal)) + 1;
+        return trace with
+        {
+            Hops = trace.Hops.Select(hop => hop.Status == HopStatus.Failed && ((hop.Way == 0 && hop.Name is not ("cluster" or "endpoints")) || (hop.Way > 0 && (hop.Way == taken || trace.Ways.Count == 1)))
+                ? hop with { Status = HopStatus.Warning } : hop).ToValueList(),
+        };
+    }
+
+    /// <summary>What came of a call, in a word.</summary>
+    internal static string Said(MadeCall call) =>
+        call.Status > 0 ? $"{call.Status}{(call.GrpcStatus is { } grpc ? $", grpc-status {grpc}" : "")}" : call.Answered ? "connected" : call.Detail.Length > 0 ? call.Detail : "no answer";
+
+    private static CallTrace Append(CallTrace trace, HopStatus status, MadeCall call, Problem? problem)
+    {
+        var details = new List<Fact>();
+        if (call.Upstream.Length > 0) details.Add(new("went to", call.Upstream));
+        if (call.Flags is { Length: > 0 } and not "-") details.Add(new("flags", call.Flags));
+        if (call.Status > 0 && call.Detail.Length > 0) details.Add(new("detail", call.Detail));
+        return trace with { Hops = trace.Hops.Append(new("call", 0, status, FormattableString.Invariant($"{call.What} → {Said(call)} in {call.Milliseconds:0.#} ms"), details.ToValueList(), problem)).ToValueList() };
+    }
+}

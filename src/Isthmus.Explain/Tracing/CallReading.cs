@@ -1,0 +1,63 @@
+using System.Text.Json.Nodes;
+using Isthmus.Core.Collections;
+
+namespace Isthmus.Explain.Tracing;
+
+/// <summary>Reads proxies' reports about a call from their JSON. Pure.</summary>
+internal static class CallReading
+{
+    /// <param name="answer">The response of the caller's proxy to <c>/call</c>.</param>
+    /// <param name="sightings">The reports of the other proxies.</param>
+    public static MadeCall Read(WantedCall wanted, JsonNode answer, IReadOnlyList<Sighting> sightings)
+    {
+        var seen = answer["seen"];
+        var (status, error) = ((int?)answer["status"] ?? 0, Text(answer["error"]));
+        var flags = Text(seen?["flags"]);
+        var detail = string.Join("; ", ((string[])[error, Text(seen?["details"]), Text(seen?["transport_failure"])]).Where(text => text.Length > 0).Distinct());
+        // After an injected delay (DI), the call goes on.
+        var ended = MadeCall.Failures(flags).Count == 0;
+        var answered = wanted.Kind == CallKinds.Tcp ? error.Length == 0 && ended : status > 0 && ended;
+        // A status that the proxy itself generates is not the application's response.
+        if (answered && status >= 400 && detail.StartsWith("rbac_access_denied", StringComparison.Ordinal)) answered = false;
+        var what = wanted.Kind == CallKinds.Tcp ? $"connect to {wanted.To}" : $"{wanted.Method} {wanted.Path} of {wanted.Authority}{(wanted.Kind == CallKinds.Tls ? " over TLS" : "")}";
+        return new(what, answered, status, (double?)answer["took_ms"] ?? 0, Text(seen?["upstream"]), flags, detail, Times(answer, sightings).ToValueList())
+        {
+            // The proxy tells of a caller that leaves with DC. With any other flag, it ended the call itself.
+            IsOutOfTime = ((bool?)answer["timed_out"] ?? false) && MadeCall.Failures(flags).All(flag => flag == "DC"),
+            IsConnected = Text(seen?["upstream_local"]).Length > 0,
+            GrpcStatus = (int?)answer["grpc_status"],
+            IsTlsRefused = (bool?)answer["tls_failed"] ?? false,
+        };
+    }
+
+    public static IEnumerable<Sighting> Sightings(PodRef proxy, JsonNode recent) => (recent as JsonArray ?? []).OfType<JsonObject>().Select(item => new Sighting(
+        proxy, Text(item["id"]).Length > 0, (double?)item["duration_ms"] ?? 0, (double?)item["response_after_ms"], (int?)item["status"] ?? 0, Text(item["flags"]), Text(item["details"]),
+        Text(item["transport_failure"]), Text(item["upstream"]), Text(item["upstream_local"]), Text(item["downstream_remote"]), Text(item["server_name"]), Text(item["start"])));
+
+    /// <summary>Selects what belongs to the call from everything that gateways saw: the connection on which the callee's
+    /// proxy was called.</summary>
+    public static IReadOnlyList<Sighting> Related(IReadOnlyList<Sighting> all, JsonNode answer)
+    {
+        var local = Text(answer["seen"]?["upstream_local"]);
+        var requests = all.Where(sighting => sighting.IsRequest).ToList();
+        var passed = all.Where(sighting => !sighting.IsRequest && (requests.Any(request => request.DownstreamRemote.Length > 0 && request.DownstreamRemote == sighting.UpstreamLocal)
+            || (local.Length > 0 && sighting.DownstreamRemote == local)));
+        return [.. requests, .. passed.GroupBy(sighting => (sighting.Proxy, sighting.DownstreamRemote)).Select(group => group.Last())];
+    }
+
+    private static IEnumerable<TimedHop> Times(JsonNode answer, IReadOnlyList<Sighting> sightings)
+    {
+        if (answer["seen"] is { } own)
+            yield return new("caller's proxy", (double?)own["duration_ms"] ?? 0, $"{(int?)own["attempts"] ?? 0} attempt(s)" + ((double?)own["response_after_ms"] is { } first ? FormattableString.Invariant($", first byte of the response after {first:0.#} ms") : ""));
+        foreach (var sighting in sightings.Where(sighting => !sighting.IsRequest))
+        {
+            // Reusing a connection of an earlier call costs this one nothing.
+            var kept = string.CompareOrdinal(sighting.Start, Text(answer["at"])) < 0;
+            yield return new($"gateway {sighting.Proxy}", kept ? 0 : sighting.Milliseconds, $"{(kept ? "on a reused connection to" : "connected")} {sighting.Upstream} for {sighting.ServerName}");
+        }
+        foreach (var sighting in sightings.Where(sighting => sighting.IsRequest))
+            yield return new($"callee's proxy, {sighting.Proxy}", sighting.Milliseconds, $"responded {sighting.Status}" + (sighting.ResponseAfter is { } after ? FormattableString.Invariant($", the first byte from the application after {after:0.#} ms") : ""));
+    }
+
+    private static string Text(JsonNode? node) => node?.ToString() ?? "";
+}

@@ -1,0 +1,54 @@
+using Isthmus.Core.Collections;
+using Isthmus.Core.Names;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Generate;
+using Isthmus.Mesh.Model;
+
+namespace Isthmus.Explain.Tracing;
+
+/// <summary>The Istio objects that apply to the caller.</summary>
+internal sealed class CallerConfig(TraceFacts facts)
+{
+    /// <summary>The cluster that holds the caller's Istio objects: its own, or its primary.</summary>
+    public ClusterObjects At => facts.ConfigOf(facts.Home);
+
+    /// <summary>Names an Istio object, with the cluster that it is in.</summary>
+    /// <param name="name">As <c>namespace/name</c>; when it is empty, the result is <paramref name="otherwise"/>.</param>
+    public string Named(string kind, string name, string otherwise) => name.Length > 0 ? $"{kind} {name} in {At.Context}" : otherwise;
+
+    /// <summary>The field path of a destination in a VirtualService.</summary>
+    public string RouteField(string rule, string fqdn, string subset, string field)
+    {
+        var routes = At.Istio<VirtualService>().FirstOrDefault(candidate => $"{candidate.Namespace}/{candidate.Name}" == rule)?.Http ?? [];
+        for (var i = 0; i < routes.Count; i++)
+        {
+            for (var j = 0; j < routes[i].Destinations.Count; j++)
+            {
+                var destination = routes[i].Destinations[j].Destination;
+                if (destination.Subset == subset && (destination.Host == fqdn || fqdn.StartsWith($"{destination.Host}.", StringComparison.Ordinal))) return $"spec.http[{i}].route[{j}].destination.{field}";
+            }
+        }
+        return $"spec.http[*].route[*].destination.{field}";
+    }
+
+    /// <summary>The Sidecar that the control plane chooses: one that selects the Pod, then the namespace's, then the root
+    /// namespace's; of several the oldest.</summary>
+    public Sidecar? Sidecar()
+    {
+        var labels = facts.ClientPod.Metadata.Labels.ToValueMap();
+        var local = At.Istio<Sidecar>().Where(sidecar => sidecar.Namespace == facts.Client.Namespace).OrderBy(sidecar => sidecar.CreatedAt).ThenBy(sidecar => sidecar.Source).ToList();
+        return local.FirstOrDefault(sidecar => sidecar.Selector.Count > 0 && Selectors.Matches(sidecar.Selector, labels)) ?? local.FirstOrDefault(sidecar => sidecar.Selector.Count == 0)
+            ?? At.Istio<Sidecar>().Where(sidecar => sidecar.Namespace == facts.RootNamespace && sidecar.Selector.Count == 0).OrderBy(sidecar => sidecar.CreatedAt).FirstOrDefault();
+    }
+
+    /// <summary>The VirtualServices that have no effect on a host for the caller, because an older one is for the same host.</summary>
+    /// <param name="owner">The older one, as <c>namespace/name</c>; empty when there is none.</param>
+    public IEnumerable<VirtualService> Overridden(string owner, MeshHost host) => owner.Length == 0 ? [] : At.Istio<VirtualService>().Where(service =>
+        service.ForSidecars && $"{service.Namespace}/{service.Name}" != owner && service.Hosts.Contains(host.Fqdn) && Visibility.Allows(service.ExportTo, service.Namespace, facts.Client.Namespace));
+
+    public IEnumerable<DestinationRule> RulesFor(MeshHost host) => RulesOf(At, host);
+
+    public IEnumerable<DestinationRule> RulesOf(ClusterObjects cluster, MeshHost host) => cluster.Istio<DestinationRule>().Where(rule =>
+        Visibility.Allows(rule.ExportTo, rule.Namespace, facts.Client.Namespace)
+        && (Hosts.Covers(rule.Host, host.Fqdn) || (!rule.Host.Contains('.', StringComparison.Ordinal) && $"{rule.Host}.{rule.Namespace}.svc.{WellKnown.DefaultDomainSuffix}" == host.Fqdn)));
+}

@@ -1,0 +1,31 @@
+using System.Text.Json.Nodes;
+using Isthmus.Kubernetes.Objects;
+
+namespace Isthmus.Explain.Tracing;
+
+/// <summary>A Deployment of a control plane.</summary>
+/// <param name="Cluster">The cluster whose configuration it reads and whose workloads it serves, by the name that it
+/// uses.</param>
+internal sealed record ControlPlaneDeployment(Deployment Deployment, string Cluster)
+{
+    public string Namespace => Deployment.Metadata.Namespace;
+
+    public static ControlPlaneDeployment Read(Deployment deployment) => new(deployment,
+        Environment(deployment).FirstOrDefault(env => env.Name == "CLUSTER_ID").Value ?? "");
+
+    /// <summary>The environment variables that the Deployment sets for its containers.</summary>
+    public static IEnumerable<(string Name, string Value)> Environment(Deployment deployment) =>
+        (deployment.Spec.Template["spec"]?["containers"] as JsonArray ?? []).SelectMany(container => container?["env"] as JsonArray ?? [])
+            .Select(env => (env?["name"]?.ToString() ?? "", env?["value"]?.ToString() ?? ""));
+}
+
+/// <summary>The control plane that configures the proxies of a cluster.</summary>
+/// <param name="Config">The cluster whose Istio objects it reads.</param>
+/// <param name="At">The cluster that it runs in.</param>
+/// <param name="Namespace">Its namespace in <paramref name="At"/>.</param>
+internal sealed record ControlPlanePlace(ClusterObjects Config, ClusterObjects At, string Namespace)
+{
+    public IEnumerable<Deployment> Deployments => At.ControlPlanes.Where(plane => plane.Namespace == Namespace).Select(plane => plane.Deployment);
+
+    public override string ToString() => At == Config ? $"control plane of {Config.Context}" : $"control plane of {Config.Context} (namespace {Namespace} of {At.Context})";
+}

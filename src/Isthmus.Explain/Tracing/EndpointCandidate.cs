@@ -1,0 +1,27 @@
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Proxy.Clusters;
+
+namespace Isthmus.Explain.Tracing;
+
+/// <summary>An endpoint, with what is known about where it is.</summary>
+internal sealed record EndpointCandidate(Endpoint Endpoint, LocalityEndpoints Locality, double Share, bool IsEjected, GatewayPlace? Gateway, (ClusterObjects Cluster, Pod Pod)? Pod, ClusterService? Service)
+{
+    /// <summary>The ServiceEntry that lists the address; null when none does.</summary>
+    public string? Entry { get; init; }
+
+    public bool IsUsable => Endpoint.Health == EndpointHealth.Healthy && !IsEjected;
+
+    public string Kind => Gateway is not null ? $"gateway {Endpoint.AddressText}" : Service is { } service ? service.Name : Pod is { } pod ? $"{pod.Cluster.Context} {Endpoint.Workload.Namespace}/{Endpoint.Workload.Name}" : "other";
+
+    /// <param name="all">How many candidates are of the same kind.</param>
+    public string Title(int all)
+    {
+        var more = all > 1 ? $", one of {all} alike" : "";
+        if (Gateway is { } gateway) return $"{gateway.Network} through gateway {Endpoint.AddressText}";
+        if (Service is { } service) return $"{service.Name} at {Endpoint.AddressText}";
+        var place = Locality.Text.Length > 0 ? $", {Locality.Text}" : "";
+        return Pod is { } pod
+            ? $"{pod.Cluster.Context}{TraceRecord.NetworkText(pod.Cluster.NetworkOf(pod.Pod))}{place}: Pod {pod.Pod.Key} at {Endpoint.AddressText}{more}"
+            : $"{Endpoint.AddressText}{(Entry is null ? "" : $", an endpoint of ServiceEntry {Entry}")}{place}{more}";
+    }
+}

@@ -1,0 +1,121 @@
+using Isthmus.Operate.Diagnose;
+using System.Globalization;
+using System.Net;
+using Isthmus.Core.Names;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Proxy.Clusters;
+using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Tls;
+
+namespace Isthmus.Explain.Tracing;
+
+/// <summary>Checks the gateway of another network, which sees only the server name.</summary>
+internal sealed class GatewayStep(TraceFacts facts, TraceRecord record, Causes causes, TracedCall call, TracedProxies proxies, PodStep pods, StrangerStep strangers)
+{
+    public void Walk(EndpointWay way, GatewayPlace place)
+    {
+        if (place.Service is not { } service || place.Cluster is not { } cluster)
+        {
+            record.Add("gateway", HopStatus.Unknown, strangers.Unclaimed($"{place.Address}", "gateway"), null, ("known by", place.How));
+            return;
+        }
+        causes.Needs.NeedPods(service.Service.Metadata.Namespace);
+        var ready = service.Pods.Where(pod => pod.Status.IsReady).ToList();
+        var summary = $"{service.Name}, entry point of {place.Network}";
+        if (ready.Count == 0)
+        {
+            record.Fail("gateway", summary, causes.Availability.GatewayWithoutPods(service), ("address from", place.How), ("network from", place.Label));
+            return;
+        }
+        record.Ok("gateway", summary, ("address from", place.How), ("network from", place.Label), ("pods", $"{ready.Count} ready"));
+        if (way.Tls is not { } tls)
+        {
+            record.Fail("TLS", "plain text", causes.Tls.PlainToGateway(way.DestinationRule, place), ("destination rule", way.DestinationRule));
+            return;
+        }
+        record.Packets(causes.Packets.ToAddress(place.Address));
+        record.Ok("SNI", tls.Sni, ("offers", string.Join(", ", way.Alpn)));
+        var pod = PodRef.Of(cluster, ready[0]);
+        if (proxies.View(pod, "gateway proxy") is not { } view)
+        {
+            foreach (var callee in CalleesIn(cluster, way)) proxies.View(callee, "");
+            return;
+        }
+        WalkGatewayChain(way, tls, service, cluster, ready[0], view);
+    }
+
+    private void WalkGatewayChain(EndpointWay way, TlsSettings tls, ClusterService service, ClusterObjects cluster, Pod pod, ProxyView view)
+    {
+        var asked = ((IPEndPoint)way.Endpoint.Address).Port;
+        var port = service.Service.Spec.Ports.FirstOrDefault(candidate => candidate.Port == asked || candidate.NodePort == asked);
+        var target = TargetOf(port, pod);
+        var listener = view.Snapshot.Listeners.Values.FirstOrDefault(candidate => candidate.BindToPort && candidate.Address.Port == target);
+        if (target > 0) record.Packets(causes.Packets.ToGateway(cluster, pod, target));
+        if (listener is null)
+        {
+            record.Fail("gateway listener", $"nothing accepts port {target}", causes.Gateways.GatewayWithoutListener(cluster, pod, target));
+            return;
+        }
+        var own = IPAddress.TryParse(pod.Status.PodIP, out var address) ? address : IPAddress.Any;
+        if (listener.Chains.Find(new(new(own, target), call.ClientEnd, tls.Sni.ToLowerInvariant(), "tls", way.Alpn)) is not { Action: TcpAction action } chain)
+        {
+            record.Fail("gateway chain", $"{listener.Name}: none for this SNI", causes.Gateways.GatewayWithoutChain(cluster, pod, tls.Sni));
+            return;
+        }
+        var name = action.BySni?.Cluster(tls.Sni) ?? action.Targets[0].Cluster;
+        record.Ok("gateway chain", $"{listener.Name} → {name}", ("pod", PodRef.Of(cluster, pod).ToString()), ("chain", chain.Name));
+        if (!view.Snapshot.Clusters.TryGetValue(name, out var local))
+        {
+            record.Fail("gateway endpoints", $"{name} does not exist", action.BySni is null ? causes.Gateways.GatewayWithoutChain(cluster, pod, tls.Sni) : causes.Gateways.NameWithoutCluster(service, pod, tls.Sni, name));
+            return;
+        }
+        WalkGatewayEndpoints(way, cluster, pod, view, local);
+    }
+
+    private void WalkGatewayEndpoints(EndpointWay way, ClusterObjects cluster, Pod gateway, ProxyView view, ClusterState local)
+    {
+        var endpoints = local.Assignment.Localities.SelectMany(locality => locality.Endpoints).ToList();
+        var usable = endpoints.Where(endpoint => endpoint.Health == EndpointHealth.Healthy && !view.IsEjected(local.Config.Name, endpoint)).ToList();
+        var (_, port, subset, fqdn) = ProxyTables.Split(local.Config.Name);
+        if (endpoints.Count == 0)
+        {
+            record.Fail("gateway endpoints", "none", causes.Endpoints.NoEndpointsIn(cluster, facts.Host(fqdn), int.Parse(port, CultureInfo.InvariantCulture), subset == "-" ? "" : subset));
+            return;
+        }
+        var list = endpoints.Take(8).Select(endpoint => (endpoint.AddressText, endpoint.Health.ToString().ToLowerInvariant())).ToArray();
+        if (usable.Count == 0)
+        {
+            record.Fail("gateway endpoints", $"0 of {endpoints.Count} are usable", Faults.Of("ISM2040", $"cluster {local.Config.Name} of {PodRef.Of(cluster, gateway)}", "", "no endpoint is healthy", "check the Pods behind them"), list);
+            return;
+        }
+        record.Ok("gateway endpoints", $"{usable.Count} of {endpoints.Count} are usable", list);
+        var next = (IPEndPoint)usable[0].Address;
+        // A gateway may lead to any cluster in its network.
+        if (facts.PodAt(next.Address, usable[0].Workload.Cluster, cluster, cluster.NetworkOf(gateway)) is not { } found)
+        {
+            strangers.Walk($"{next}", usable[0].Workload, cluster);
+            return;
+        }
+        var callee = new Callee(found.Cluster, found.Pod, next);
+        record.Packets(causes.Packets.Between(cluster, gateway, callee));
+        pods.Walk(way, callee, way.Outbound.View);
+    }
+
+    /// <summary>The proxy that the gateway most likely leads to. Fetching both together saves a round.</summary>
+    private IEnumerable<PodRef> CalleesIn(ClusterObjects cluster, EndpointWay way)
+    {
+        var host = facts.Host(ProxyTables.Split(way.Cluster.Config.Name).Host) ?? call.Host;
+        return host?.In(cluster) is { } service
+            ? service.Pods.Where(pod => pod.Status.IsReady && ClusterObjects.Sidecar(pod) is not null).OrderBy(pod => pod.Metadata.Name, StringComparer.Ordinal).Take(1).Select(pod => PodRef.Of(cluster, pod)) : [];
+    }
+
+    /// <summary>The port of a Pod to which a port of its Service leads; 0 when there is none.</summary>
+    public static int TargetOf(ServicePort? port, Pod pod)
+    {
+        if (port is null) return 0;
+        var text = port.TargetPort?.ToString() ?? "";
+        if (text.Length == 0) return port.Port;
+        return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number
+            : pod.Spec.Containers.Concat(pod.Spec.InitContainers).SelectMany(container => container.Ports).FirstOrDefault(candidate => candidate.Name == text)?.Number ?? 0;
+    }
+}

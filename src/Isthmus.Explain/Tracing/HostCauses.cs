@@ -1,0 +1,116 @@
+using System.Net;
+using Isthmus.Core.Problems;
+using Isthmus.Mesh.Generate;
+using Isthmus.Mesh.Model;
+
+namespace Isthmus.Explain.Tracing;
+
+/// <summary>Why a name has no address, or a route has no destination.</summary>
+internal sealed class HostCauses(TraceFacts facts, TraceNeeds needs, CallerConfig config, VisibilityCauses visibility, AvailabilityCauses availability, EndpointCauses endpoints)
+{
+    private const string DnsNamespace = "kube-system";
+
+    /// <summary>Why a name has no address.</summary>
+    public Problem NoAddress(MeshHost? host, ProxyView? sidecar)
+    {
+        if (host?.In(facts.Home) is not { Service.Spec.ClusterIP: "None" } && DnsDown() is { } dns) return dns;
+        if (host is null) return visibility.NoGlobalEntry() ?? NoSuchHost($"host {facts.Target.Host}", "", facts.Target.Host, "no Service or ServiceEntry in these clusters has this name, and neither does the cluster's DNS");
+        if (visibility.Hidden(host) is { } hidden) return hidden;
+        if (host.In(facts.Home) is null && host.Services.Count > 0)
+        {
+            needs.NeedPods(host.Namespace);
+            if (visibility.OnlyByName(host, host.Services[0].Service.Spec.Ports.FirstOrDefault()?.Port ?? 0) is { } foreign) return foreign;
+            if (availability.Unwatched(host.Services) is { } unwatched) return unwatched;
+            if (sidecar is null || sidecar.CapturesDns == false)
+            {
+                return Faults.Of("ISM2011", $"Service {host.Namespace}/{host.Name}", "", $"does not exist in {facts.Home.Context}, only in {Contexts(host)}, and the caller's names are resolved by the cluster's DNS, which has only its own Services",
+                    sidecar is null ? $"create the Service in {facts.Home.Context} as well (without Pods)" : $"create the Service in {facts.Home.Context} as well (without Pods), or set ISTIO_META_DNS_CAPTURE: \"true\" in meshConfig.defaultConfig.proxyMetadata");
+            }
+        }
+        if (host.In(facts.Home) is { Service.Spec.ClusterIP: "None" } headless) return endpoints.NoEndpoints(host, headless.Service.Spec.Ports.FirstOrDefault()?.Port ?? 0, "", "");
+        return availability.NotTold(host);
+    }
+
+    /// <summary>A ServiceEntry for the host of a Service: its addresses and endpoints count as the Service's.</summary>
+    public Problem? Shadowed(MeshHost host) => host.Services.Count == 0 ? null
+        : facts.EntriesFor(host.Fqdn).FirstOrDefault(entry => entry.Hosts.Contains(host.Fqdn) && Visibility.Allows(entry.ExportTo, entry.Namespace, facts.Client.Namespace)) is { } entry
+            ? Faults.Of("ISM2018", $"ServiceEntry {entry.Namespace}/{entry.Name} in {config.At.Context}", "spec.hosts", $"declares {host.Fqdn}, the host of {host.Services[0].Name}: {(entry.Endpoints.IsEmpty ? "its settings" : $"its endpoints {string.Join(", ", entry.Endpoints.Select(endpoint => endpoint.Address))}")} take the place of the Service's, or mix with them",
+                "give the ServiceEntry a host of its own, or delete it") : null;
+
+    /// <summary>Why the cluster's DNS answers nothing at all; null when it runs, or is not known.</summary>
+    private Problem? DnsDown()
+    {
+        if (facts.Home.Services.FirstOrDefault(service => service.Metadata.Namespace == DnsNamespace && service.Metadata.Labels.GetValueOrDefault("k8s-app") == "kube-dns") is not { Spec.Selector.Count: > 0 } dns) return null;
+        needs.NeedPods(DnsNamespace);
+        var service = new ClusterService(facts.Home, dns);
+        if (!facts.Home.PodNamespaces.Contains(DnsNamespace) || service.Pods.Any(pod => pod.Status.IsReady)) return null;
+        var empty = availability.Empty(service, 53);
+        return empty with { Message = $"{empty.Message}, and it is the DNS of {facts.Home.Context}: no name outside the mesh is resolved" };
+    }
+
+    /// <summary>Why the caller's proxy knows no service at an address; null when that is correct.</summary>
+    public Problem? Unrouted(MeshHost? host, int port, IPEndPoint destination)
+    {
+        if (host is null) return visibility.NoGlobalEntry();
+        if (host.Services.Count > 0 && host.Services.All(service => service.Port(port) is null))
+        {
+            var service = host.Services[0];
+            return Faults.Of(Faults.NoSuchPort, service.Name, "spec.ports", $"has no port {port}: it has {ServicePods.Ports(service.Service)}", $"call one of its ports, or add port {port} to it");
+        }
+        if (host.Services.Count == 0 && host.Entries.All(entry => entry.Ports.All(candidate => candidate.Number != port)))
+        {
+            return Faults.Of(Faults.NoSuchPort, $"ServiceEntry {host.Entries[0].Namespace}/{host.Entries[0].Name}", "spec.ports", $"has no port {port}: it has {string.Join(", ", host.Entries.SelectMany(entry => entry.Ports).Select(candidate => candidate.Number).Distinct())}",
+                $"call one of its ports, or add port {port} to it");
+        }
+        if (visibility.Hidden(host) is { } hidden) return hidden;
+        // The proxy knows the host, but not for the protocol on this connection, so it passes the connection through
+        // unchanged. That is correct.
+        if (facts.Proxies.GetValueOrDefault(facts.Client) is not { } view || view.Snapshot.Clusters.ContainsKey(ResourceNames.Outbound(port, "", host.Fqdn))) return null;
+        return host.In(facts.Home) is null && availability.Unwatched(host.Services) is { } unwatched ? unwatched : availability.NotTold(host);
+    }
+
+    /// <summary>Why a route leads to a destination that the proxy does not have.</summary>
+    /// <param name="rule">The VirtualService, as <c>namespace/name</c>; empty when no VirtualService routes.</param>
+    public Problem MissingCluster(string cluster, string rule)
+    {
+        var owner = config.Named("VirtualService", rule, facts.Client.ToString());
+        if (!ResourceNames.TryParseOutbound(cluster, out var port, out var subset, out var fqdn, out _))
+            return Faults.Of("ISM2031", owner, "", $"routes to {cluster}, which the proxy does not have", "list its clusters with 'isthmus proxy-config clusters'");
+        if (facts.Host(fqdn) is not { } host) return NoSuchHost(owner, config.RouteField(rule, fqdn, "", "host"), fqdn, $"routes to {fqdn}, and no Service or ServiceEntry has that name");
+        if (host.Services.Count > 0 && host.Services.All(service => service.Port(port) is null))
+            return Faults.Of(Faults.NoSuchPort, owner, config.RouteField(rule, fqdn, subset, "port.number"), $"routes to port {port} of {host.Services[0].Name}, which has {ServicePods.Ports(host.Services[0].Service)}", "use one of its ports");
+        if (subset.Length > 0)
+        {
+            var rules = config.RulesFor(host).ToList();
+            var known = rules.SelectMany(candidate => candidate.Subsets).Select(candidate => candidate.Name).Distinct().ToList();
+            if (!known.Contains(subset))
+            {
+                return Faults.Of("ISM2032", owner, config.RouteField(rule, fqdn, subset, "subset"), rules.Count == 0
+                    ? $"routes to subset {subset} of {host.Fqdn}, and no DestinationRule defines subsets of it"
+                    : $"routes to subset {subset} of {host.Fqdn}, which DestinationRule {rules[0].Namespace}/{rules[0].Name} does not define: it has {(known.Count == 0 ? "none" : string.Join(", ", known))}",
+                    rules.Count == 0 ? $"add a DestinationRule for {host.Fqdn} with subset {subset}" : $"use one of these subsets, or define {subset} in DestinationRule {rules[0].Namespace}/{rules[0].Name}");
+            }
+        }
+        return visibility.Hidden(host) ?? availability.Unwatched(host.Services) ?? availability.NotTold(host);
+    }
+
+    private Problem NoSuchHost(string @object, string path, string wanted, string message)
+    {
+        var near = Nearest(wanted).ToList();
+        return Faults.Of("ISM2010", @object, path, message, near.Count > 0 ? $"did you mean {string.Join(" or ", near)}?" : "create the Service, or a ServiceEntry for a host outside");
+    }
+
+    /// <summary>Services with similar names: the same name in another namespace first, then names that differ in few
+    /// letters.</summary>
+    private IEnumerable<string> Nearest(string wanted)
+    {
+        var parts = wanted.Split('.');
+        var (name, ns) = (parts[0], parts.Length > 1 ? parts[1] : facts.Client.Namespace);
+        return facts.Clusters.SelectMany(cluster => cluster.Services).Select(service => (service.Metadata.Name, service.Metadata.Namespace)).Distinct()
+            .Select(service => (service, Distance: service.Name == name ? 0.5 : Spelling.Distance(service.Name, name) + (service.Namespace == ns ? 0 : 1)))
+            .Where(candidate => candidate.Distance <= Math.Max(1, Math.Min(3, name.Length / 3)))
+            .OrderBy(candidate => candidate.Distance).ThenBy(candidate => candidate.service.Name, StringComparer.Ordinal).Take(2).Select(candidate => $"{candidate.service.Name}.{candidate.service.Namespace}");
+    }
+
+    private static string Contexts(MeshHost host) => string.Join(" and ", host.Services.Select(service => service.Cluster.Context));
+}

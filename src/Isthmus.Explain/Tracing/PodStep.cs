@@ -1,0 +1,78 @@
+using System.Net;
+using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Proxy.Capture;
+using Isthmus.Proxy.Clusters;
+using Isthmus.Proxy.Snapshot;
+
+namespace Isthmus.Explain.Tracing;
+
+/// <summary>Checks the callee: its proxy, if it has one, and its application.</summary>
+internal sealed class PodStep(TraceFacts facts, TraceRecord record, Causes causes, TracedCall call, TracedProxies proxies)
+{
+    private readonly TlsStep _tls = new(facts, record, causes, call);
+    private readonly InboundStep _inbound = new(facts, record, causes, call);
+    private readonly ApplicationStep _application = new(record, call);
+
+    /// <param name="way">How the caller's proxy talks to it; null without a proxy: then in plain text, or as the
+    /// application itself does.</param>
+    /// <param name="client">The caller's proxy; null when it has none.</param>
+    public void Walk(EndpointWay? way, Callee callee, ProxyView? client)
+    {
+        var (cluster, pod, address) = callee;
+        var name = callee.Name;
+        var (own, their) = (facts.Home.NetworkOf(facts.ClientPod), cluster.NetworkOf(pod));
+        if (way is { Endpoint.IsGateway: false } && cluster != facts.Home && own != their && own.Length > 0 && way.Endpoint.Address.Equals(address))
+            record.Warn("network", $"{address} of {their} is called directly from {own}", causes.Networks.CalledDirectly(their, cluster));
+        if (ClusterObjects.Sidecar(pod) is null)
+        {
+            if (way is { IsMeshTls: true })
+                record.Fail("TLS", "mutual TLS of the mesh", causes.Tls.MeshTlsToPlain(way.DestinationRule, name), ("destination rule", way.DestinationRule));
+            else
+            {
+                record.Ok("TLS", call.Kind == CallKinds.Tls ? "the application's own" : way?.Tls is null ? "plain text: the callee has no sidecar" : TlsStep.Originated(way), (CallBlame.OriginFact, way?.Tls is null ? "" : way.DestinationRule));
+                record.Add("application", HopStatus.Unknown, $"{address}: there is no proxy that can report whether it listens", null);
+            }
+            return;
+        }
+        if (proxies.View(name, "callee") is not { } view) return;
+        if (!IsCapturedInbound(pod, address.Port))
+        {
+            if (way is { IsMeshTls: true }) record.Fail("inbound", $"port {address.Port} is not captured", Faults.Of("ISM2050", name.ToString(), "metadata.annotations[traffic.sidecar.istio.io/excludeInboundPorts]",
+                $"port {address.Port} bypasses its proxy, so nothing terminates mesh TLS", "remove the port from the annotation, or set trafficPolicy.tls.mode DISABLE in a DestinationRule"));
+            else _application.Walk(callee, view, address);
+            return;
+        }
+        if (view.Inbound is not { } listener)
+        {
+            record.Fail("inbound", "no listener", causes.Availability.Unconfigured(name, "its proxy has no inbound listener"));
+            return;
+        }
+        var chain = ChooseInbound(way, listener, address);
+        if (!_tls.Walk(way, callee, chain, view, client)) return;
+        if (_inbound.Walk(way, callee, chain!, view, client) is { } target) _application.Walk(callee, view, target);
+    }
+
+    private FilterChainSnapshot? ChooseInbound(EndpointWay? way, ListenerSnapshot listener, IPEndPoint address)
+    {
+        if (way?.Tls is { } tls) return listener.Chains.Find(new(address, call.ClientEnd, tls.Sni.ToLowerInvariant(), "tls", way.Alpn));
+        if (call.Kind == CallKinds.Tls) return listener.Chains.Find(new(address, call.ClientEnd, facts.Target.Host, "tls", []));
+        var looks = listener.Chains.NeedsBytes(address.Port) && (listener.InspectHttp?.Contains(address.Port) ?? false) && call.IsPlainHttp;
+        return listener.Chains.Find(new(address, call.ClientEnd, "", "raw_buffer", looks ? call.Detected : []));
+    }
+
+    private static bool IsCapturedInbound(Pod pod, int port)
+    {
+        if (pod.Spec.InitContainers.FirstOrDefault(container => container.Name is "istio-init" or "istio-validation") is not { } init) return true;
+        try
+        {
+            var settings = CaptureFlags.Read([.. init.Command.Concat(init.Args).SkipWhile(word => !word.StartsWith('-'))], new Dictionary<string, string>());
+            return !settings.ExcludedInboundPorts.Contains(port) && (settings.InboundPorts.All || settings.InboundPorts.Items.Contains(port));
+        }
+        catch (ProblemException)
+        {
+            // Flags of another proxy's init container count as absent.
+            return true;
+        }
+    }
+}

@@ -1,0 +1,131 @@
+using System.Text.RegularExpressions;
+using Isthmus.Core.Collections;
+using Isthmus.Core.Problems;
+using Isthmus.Mesh.Model;
+
+namespace Isthmus.Explain.Tracing;
+
+/// <summary>Which AuthorizationPolicy denies a call, and what the call lacks.</summary>
+internal sealed partial class PolicyCauses(TraceFacts facts)
+{
+    /// <summary>The policy and the rule that a filter's rule was made from; empty when the name is not one of the control plane's.</summary>
+    public static string Describe(string rule) =>
+        PolicyRule().Match(rule) is { Success: true } made ? $"AuthorizationPolicy {made.Groups[1].Value}/{made.Groups[2].Value}, rule {made.Groups[3].Value}" : "";
+
+    /// <param name="rule">The rule that denies, named after the policy that it was made from; empty when no rule allows.</param>
+    public Problem Denied(Callee callee, string rule, CallAttributes call)
+    {
+        var config = facts.ConfigOf(callee.Cluster);
+        var policies = Applying(config, callee).ToList();
+        if (PolicyRule().Match(rule) is { Success: true } made)
+        {
+            var policy = policies.FirstOrDefault(candidate => candidate.Namespace == made.Groups[1].Value && candidate.Name == made.Groups[2].Value);
+            var index = int.Parse(made.Groups[3].Value, System.Globalization.CultureInfo.InvariantCulture);
+            return ByRule($"AuthorizationPolicy {made.Groups[1].Value}/{made.Groups[2].Value} in {config.Context}", index, policy is not null && index < policy.Rules.Count ? policy.Rules[index] : null, callee, call);
+        }
+        return ByNoRule([.. policies.Where(policy => policy.Action == PolicyAction.Allow)], config, callee, call);
+    }
+
+    /// <summary>The callee's proxy refuses the token of the request.</summary>
+    public Problem TokenRefused(Callee callee, int status, string why)
+    {
+        var config = facts.ConfigOf(callee.Cluster);
+        var labels = callee.Pod.Metadata.Labels.ToValueMap();
+        var policies = config.Istio<RequestAuthentication>().Where(policy => (policy.Namespace == callee.Pod.Metadata.Namespace || policy.Namespace == facts.RootNamespace) && Selectors.Matches(policy.Selector, labels)).ToList();
+        return Faults.Of("ISM2082", policies.Count > 0 ? $"RequestAuthentication {policies[0].Namespace}/{policies[0].Name} in {config.Context}" : callee.Name.ToString(), "spec.jwtRules", $"refuses the token of the request at {callee.Name}: {why}; the response is {status}", "send a valid token of an issuer that it lists, or none");
+    }
+
+    /// <summary>The attributes of calls by which the policy of a rule decides; without a rule, those of all policies that allow calls.</summary>
+    public IEnumerable<string> Keys(Callee callee, string rule)
+    {
+        var made = PolicyRule().Match(rule);
+        return Applying(facts.ConfigOf(callee.Cluster), callee)
+            .Where(policy => made.Success ? policy.Namespace == made.Groups[1].Value && policy.Name == made.Groups[2].Value : policy.Action == PolicyAction.Allow)
+            .SelectMany(policy => policy.Rules).SelectMany(one => one.From.Concat(one.To).SelectMany(terms => terms).Concat(one.When)).Select(term => term.Key).Distinct();
+    }
+
+    private IEnumerable<AuthorizationPolicy> Applying(ClusterObjects config, Callee callee)
+    {
+        var labels = callee.Pod.Metadata.Labels.ToValueMap();
+        return config.Istio<AuthorizationPolicy>().Where(policy => !policy.DryRun && (policy.Namespace == callee.Pod.Metadata.Namespace || policy.Namespace == facts.RootNamespace) && Selectors.Matches(policy.Selector, labels))
+            .OrderBy(policy => policy.Source);
+    }
+
+    private static Problem ByRule(string policy, int index, AuthorizationRule? rule, Callee callee, CallAttributes call)
+    {
+        var field = $"spec.rules[{index}]";
+        // A rule for everybody but those with a token denies whoever has none.
+        if (rule is not null && !call.HasToken && rule.From.SelectMany(source => source).Concat(rule.When).Any(term => term.Key.StartsWith("request.auth.", StringComparison.Ordinal) && !term.NotValues.IsEmpty))
+            return Faults.Of("ISM2064", policy, field, $"denies requests without a valid token at {callee.Name}, and this one carries none: the response is 403", "send a token (isthmus trace --jwt TOKEN), or exempt the request from the rule");
+        return Faults.Of("ISM2064", policy, field, $"denies {call.Caller} at {callee.Name}: the response is 403", "remove the caller from the rule");
+    }
+
+    private Problem ByNoRule(IReadOnlyList<AuthorizationPolicy> allowing, ClusterObjects config, Callee callee, CallAttributes call)
+    {
+        if (allowing.Count == 0)
+            return Faults.Of("ISM2064", callee.Name.ToString(), "", $"no AuthorizationPolicy that applies to it allows {call.Caller}: the response is 403", $"allow the caller in an AuthorizationPolicy of namespace {callee.Name.Namespace} in {config.Context}");
+        var others = allowing.Count > 1 ? $"; of {allowing.Count} policies that allow calls to it ({string.Join(", ", allowing.Select(policy => $"{policy.Namespace}/{policy.Name}"))}), it is the nearest" : "";
+        var near = allowing.SelectMany(policy => policy.Rules.Select((rule, index) => (Policy: policy, Misses: Misses(rule, $"spec.rules[{index}]", call)))).Where(found => found.Misses.Count > 0).OrderBy(found => found.Misses.Count).FirstOrDefault();
+        if (near.Policy is null)
+        {
+            var empty = allowing[0];
+            var reach = empty.Selector.Count > 0 ? "" : empty.Namespace == facts.RootNamespace ? $", and {empty.Namespace} is the root namespace, so it applies to all workloads of the mesh" : $", and it applies to all workloads of namespace {empty.Namespace}";
+            return Faults.Of("ISM2064", Name(empty, config), "spec.rules", $"has no rules, so it allows nobody{reach}: {callee.Name} denies {call.Caller} with 403{others}", $"add a rule for the caller to it, or to another AuthorizationPolicy of namespace {callee.Name.Namespace}");
+        }
+        var (field, term) = near.Misses[0];
+        var has = call.Of(term.Key);
+        var token = term.Key.StartsWith("request.auth.", StringComparison.Ordinal) && !call.HasToken;
+        var actual = token ? "carries no valid token" : has.Count > 0 ? $"has {string.Join(", ", has)}" : "has none";
+        var more = near.Misses.Count > 1 ? $" (and {near.Misses.Count - 1} more of the rule does not match)" : "";
+        return Faults.Of("ISM2064", Name(near.Policy, config), field, $"{(term.Values.IsEmpty ? $"does not allow {string.Join(", ", term.NotValues)}" : $"allows {string.Join(", ", term.Values)} only")}, and this call {actual}{Domains(term, has)}{more}: {callee.Name} denies {call.Caller} with 403{others}",
+            token ? "send a token (isthmus trace --jwt TOKEN), or allow the call without one" : has.Count > 0 && !term.Values.IsEmpty ? $"add {has[0]} there" : "change the rule, or the call");
+    }
+
+    private static string Name(AuthorizationPolicy policy, ClusterObjects config) => $"AuthorizationPolicy {policy.Namespace}/{policy.Name} in {config.Context}";
+
+    /// <summary>Only the trust domain of the identity differs.</summary>
+    private static string Domains(RuleTerm term, IReadOnlyList<string> has)
+    {
+        if (term.Key != RuleKeys.Principal || has is not [var own] || own.IndexOf('/', StringComparison.Ordinal) is not (> 0 and var slash)) return "";
+        return term.Values.FirstOrDefault(value => value.IndexOf('/', StringComparison.Ordinal) is > 0 and var at && value[at..] == own[slash..]) is { } near ? $": the trust domain is {own[..slash]}, not {near.Split('/')[0]}" : "";
+    }
+
+    /// <summary>What of a rule the call does not satisfy, in the source and the operation that come nearest.</summary>
+    private static List<(string Field, RuleTerm Term)> Misses(AuthorizationRule rule, string path, CallAttributes call)
+    {
+        var misses = new List<(string, RuleTerm)>();
+        misses.AddRange(Nearest(rule.From, (terms, i) => Unsatisfied(terms, term => $"{path}.from[{i}].source.{FieldOf(term)}", call)));
+        misses.AddRange(Nearest(rule.To, (terms, i) => Unsatisfied(terms, term => $"{path}.to[{i}].operation.{FieldOf(term)}", call)));
+        misses.AddRange(rule.When.Select((term, i) => (Field: $"{path}.when[{i}]", Term: term)).Where(found => !call.Satisfies(found.Term)));
+        return misses;
+    }
+
+    private static List<(string, RuleTerm)> Nearest(ValueList<ValueList<RuleTerm>> choices, Func<ValueList<RuleTerm>, int, List<(string, RuleTerm)>> misses) =>
+        choices.Select(misses).MinBy(list => list.Count) ?? [];
+
+    private static List<(string, RuleTerm)> Unsatisfied(ValueList<RuleTerm> terms, Func<RuleTerm, string> field, CallAttributes call) =>
+        [.. terms.Where(term => !call.Satisfies(term)).Select(term => (field(term), term))];
+
+    private static string FieldOf(RuleTerm term)
+    {
+        var plain = term.Key switch
+        {
+            RuleKeys.Principal => "principals",
+            RuleKeys.Namespace => "namespaces",
+            RuleKeys.ServiceAccount => "serviceAccounts",
+            RuleKeys.SourceIp => "ipBlocks",
+            RuleKeys.RemoteIp => "remoteIpBlocks",
+            RuleKeys.RequestPrincipal => "requestPrincipals",
+            RuleKeys.TrustDomain => "trustDomains",
+            RuleKeys.Host => "hosts",
+            RuleKeys.Method => "methods",
+            RuleKeys.Path => "paths",
+            RuleKeys.DestinationPort => "ports",
+            var key => key,
+        };
+        return term.Values.IsEmpty ? $"not{char.ToUpperInvariant(plain[0])}{plain[1..]}" : plain;
+    }
+
+    [GeneratedRegex(@"^(?:istio-ext-authz-)?ns\[([^\]]+)\]-policy\[([^\]]+)\]-rule\[(\d+)\]")]
+    private static partial Regex PolicyRule();
+}

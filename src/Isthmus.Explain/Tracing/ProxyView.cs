@@ -1,0 +1,175 @@
+using Isthmus.Operate.Diagnose;
+using System.Globalization;
+using System.Net;
+using System.Security.Cryptography.X509Certificates;
+using System.Text;
+using System.Text.Json.Nodes;
+using Google.Protobuf;
+using Isthmus.Proxy.Clusters;
+using Isthmus.Proxy.Listeners;
+using Isthmus.Proxy.Matching;
+using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Telemetry;
+using Isthmus.Wire;
+using Isthmus.Wire.Tls;
+using ClusterLoadAssignment = Isthmus.Wire.Envoy.Endpoints.ClusterLoadAssignment;
+using static Isthmus.Operate.Diagnose.ConfigDump;
+using Cluster = Isthmus.Wire.Envoy.Clusters.Cluster;
+using Listener = Isthmus.Wire.Envoy.Listeners.Listener;
+using RouteConfiguration = Isthmus.Wire.Envoy.Routes.RouteConfiguration;
+
+namespace Isthmus.Explain.Tracing;
+
+/// <summary>A certificate that a proxy presents, with the rest of its chain.</summary>
+internal sealed record ShownCertificate(X509Certificate2 Leaf, IReadOnlyList<X509Certificate2> Rest)
+{
+    public string Identity => SubjectNames.Of(Leaf).Uris.FirstOrDefault() ?? Leaf.Subject;
+
+    public DateTimeOffset Expires => Leaf.NotAfter.ToUniversalTime();
+
+    public string Validity(DateTimeOffset now) => string.Create(CultureInfo.InvariantCulture,
+        $"{(Expires > now ? "valid until" : "EXPIRED at")} {Expires:yyyy-MM-dd HH:mm}Z");
+}
+
+/// <summary>What the DNS returns to the applications of a Pod for a name.</summary>
+/// <param name="By"><c>sidecar</c>, <c>upstream</c>, or empty when it is unknown.</param>
+internal sealed record NameAnswer(string Host, string Name, IReadOnlyList<IPAddress> Addresses, string By);
+
+/// <summary>A running proxy's configuration. The proxy's own decoders decode it, so its own tables decide.</summary>
+internal sealed class ProxyView
+{
+    private readonly Dictionary<string, ShownCertificate> _certificates = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, TrustBundle> _roots = new(StringComparer.Ordinal);
+    private readonly HashSet<(string Cluster, string Address)> _ejected = [];
+
+    private ProxyView()
+    {
+    }
+
+    public ProxySnapshot Snapshot { get; private init; } = ProxySnapshot.Empty;
+
+    /// <summary>Listeners by the original destination of a redirected connection.</summary>
+    public ListenerIndex Index { get; private init; } = new(ProxySnapshot.Empty);
+
+    /// <summary>Where programs of the Pod accept connections; null when the proxy does not report it.</summary>
+    public IReadOnlyList<IPEndPoint>? Listening { get; private init; }
+
+    public NameAnswer? Name { get; private init; }
+
+    /// <summary>Whether the sidecar answers DNS queries itself; null when it does not report that.</summary>
+    public bool? CapturesDns { get; private init; }
+
+    /// <summary>Whether the proxy can make a call, and report what it saw of one.</summary>
+    public bool CanCall { get; private init; }
+
+    /// <summary>What to say of a proxy that is not Isthmus: it reports its configuration, and nothing else. Empty for Isthmus.</summary>
+    public string Stranger { get; private init; } = "";
+
+    /// <summary>Resources that were rejected or that this program could not read, each with the reason.</summary>
+    public IEnumerable<string> Unread { get; private init; } = [];
+
+    public ShownCertificate? Certificate(string secret) => _certificates.GetValueOrDefault(secret);
+
+    public TrustBundle? Roots(string secret) => _roots.GetValueOrDefault(secret);
+
+    public bool IsEjected(string cluster, Endpoint endpoint) => _ejected.Contains((cluster, endpoint.AddressText));
+
+    /// <summary>The listener of all inbound connections.</summary>
+    public ListenerSnapshot? Inbound => Snapshot.Listeners.Values.FirstOrDefault(l => l is { Direction: Direction.Inbound, BindToPort: true } && l.Address.Port == Core.Names.Ports.Inbound);
+
+    /// <summary>The listener of all outbound connections, which hands them to the other listeners.</summary>
+    public ListenerSnapshot? Outbound => Snapshot.Listeners.Values.FirstOrDefault(l => l is { HandOff: true, Direction: Direction.Outbound });
+
+    /// <param name="inspection">The response of <c>/inspect</c>, or an object of the same shape made from
+    /// <c>/config_dump</c> and <c>/clusters</c>.</param>
+    public static ProxyView Read(JsonNode inspection, TimeProvider time, Random random)
+    {
+        var dump = new ConfigDump(inspection["config_dump"] ?? new JsonObject());
+        var pod = inspection["pod"];
+        var assignments = new DumpedResources<LoadAssignment>(dump.Endpoints, "cluster_name", json => EndpointDecoder.Decode(Message<ClusterLoadAssignment>(json)));
+        var clusters = new DumpedResources<ClusterState>(dump.Clusters, "name", json => State(ClusterDecoder.Decode(Message<Cluster>(json)), assignments, inspection["clusters"], time, random));
+        var listeners = new DumpedResources<ListenerSnapshot>(dump.Listeners, "name", json => ListenerDecoder.Decode(Message<Listener>(json)));
+        var routes = new DumpedResources<RouteTable>(dump.Routes, "name", json => RouteDecoder.Decode(Message<RouteConfiguration>(json)));
+        var snapshot = new ProxySnapshot(1, listeners, clusters, routes);
+        var view = new ProxyView
+        {
+            Snapshot = snapshot,
+            Unread = assignments.Unread.Concat(clusters.Unread).Concat(listeners.Unread).Concat(routes.Unread),
+            Index = new(snapshot),
+            Listening = (pod?["listening"] as JsonArray)?.Select(at => IPEndPoint.TryParse(at?.ToString() ?? "", out var point) ? point : null).OfType<IPEndPoint>().ToList(),
+            Name = pod?["name"] is { } name ? new(Text(name["host"]), Text(name["name"]), Addresses(name["addresses"]), Text(name["by"])) : null,
+            CapturesDns = (bool?)pod?["dns_capture"],
+            CanCall = pod is not null,
+            Stranger = dump.OtherProgram is { Length: > 0 } program ? $"{program}, not Isthmus: followed by its configuration only, no call is made or seen" : "",
+        };
+        view.ReadSecrets(dump);
+        view.ReadHealth(inspection["clusters"]);
+        return view;
+    }
+
+    private static ClusterState State(ClusterSnapshot config, DumpedResources<LoadAssignment> assignments, JsonNode? statuses, TimeProvider time, Random random)
+    {
+        var cluster = new ClusterState(config, time, random);
+        if (config.Kind == ClusterKind.Eds && assignments.TryGetValue(config.AssignmentName, out var known)) cluster.Update(known);
+        if (config.Kind is ClusterKind.StrictDns or ClusterKind.LogicalDns) cluster.Update(Resolved(config, statuses));
+        return cluster;
+    }
+
+    /// <summary>Addresses that a proxy resolved appear only in its host list. Each gets the properties of the first
+    /// name.</summary>
+    private static LoadAssignment Resolved(ClusterSnapshot config, JsonNode? statuses)
+    {
+        if (config.DnsTargets.IsEmpty) return LoadAssignment.Empty;
+        var first = config.DnsTargets[0];
+        var hosts = Hosts(statuses).Where(host => host.Cluster == config.Name).Select(host => IPEndPoint.TryParse(host.Address, out var point) ? point : null).OfType<IPEndPoint>();
+        return new(config.Name, [first.Locality with { Endpoints = [.. hosts.Select(point =>
+            (config.DnsTargets.FirstOrDefault(target => target.Hostname == point.Address.ToString() && target.Port == point.Port) ?? first).Template with { Address = point })] }]);
+    }
+
+    private static T Message<T>(JsonObject json)
+        where T : IMessage<T>, new()
+    {
+        var copy = (JsonObject)DirectorySource.Replace(json, static _ => { })!;
+        copy.Remove("@type");
+        return WireTypes.Lenient.Parse<T>(copy.ToJsonString());
+    }
+
+    private void ReadSecrets(ConfigDump dump)
+    {
+        foreach (var (secret, _, _) in dump.Secrets)
+        {
+            var name = Text(secret["name"]);
+            var chain = Pem(At(secret, "tls_certificate", "certificate_chain", "inline_bytes"));
+            if (chain.Count > 0) _certificates[name] = new(chain[0], [.. chain.Skip(1)]);
+            var roots = Pem(At(secret, "validation_context", "trusted_ca", "inline_bytes"));
+            if (roots.Count > 0) _roots[name] = new(roots);
+        }
+    }
+
+    private void ReadHealth(JsonNode? clusters)
+    {
+        foreach (var (cluster, address, ejected) in Hosts(clusters))
+            if (ejected) _ejected.Add((cluster, address));
+    }
+
+    private static IEnumerable<(string Cluster, string Address, bool Ejected)> Hosts(JsonNode? clusters) =>
+        from cluster in (At(clusters, "cluster_statuses") as JsonArray ?? []).OfType<JsonObject>()
+        from host in (At(cluster, "host_statuses") as JsonArray ?? []).OfType<JsonObject>()
+        let socket = At(host, "address", "socket_address")
+        where socket is not null
+        select (Text(cluster["name"]), string.Create(CultureInfo.InvariantCulture, $"{At(socket, "address")}:{At(socket, "port_value")}"),
+            ProxyTables.IsTakenOut(host));
+
+    private static X509Certificate2Collection Pem(JsonNode? base64)
+    {
+        var certificates = new X509Certificate2Collection();
+        try { certificates.ImportFromPem(Encoding.UTF8.GetString(Convert.FromBase64String(Text(base64)))); }
+        catch (Exception e) when (e is FormatException or System.Security.Cryptography.CryptographicException) { }
+        return certificates;
+    }
+
+    private static List<IPAddress> Addresses(JsonNode? list) =>
+        [.. (list as JsonArray ?? []).Select(item => IPAddress.TryParse(Text(item), out var address) ? address : null).OfType<IPAddress>()];
+
+    private static string Text(JsonNode? node) => node?.ToString() ?? "";
+}

@@ -1,0 +1,79 @@
+using Isthmus.Core.Collections;
+using Isthmus.Core.Names;
+using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Generate;
+using Isthmus.Mesh.Model;
+using Isthmus.Wire.Tls;
+
+namespace Isthmus.Explain.Tracing;
+
+/// <summary>Why the two ends do not agree on TLS.</summary>
+internal sealed class TlsCauses(TraceFacts facts, CallerConfig config)
+{
+    public Problem PlainToGateway(string rule, GatewayPlace place) => rule.Length > 0
+        ? Faults.Of("ISM2056", $"DestinationRule {rule} in {config.At.Context}", "spec.trafficPolicy.tls.mode", $"disables mesh TLS, but the gateway of {place.Network} routes only by the server name of mesh TLS", "remove trafficPolicy.tls, or set ISTIO_MUTUAL")
+        : Faults.Of("ISM2056", facts.Client.ToString(), "", $"its proxy sends plain text to the gateway of {place.Network}, which routes only by the server name of mesh TLS", "check whether meshConfig.enableAutoMtls is false");
+
+    /// <param name="plainByProxy">The caller's proxy passes the call through unchanged, since it knows no service
+    /// there.</param>
+    public Problem PlainToStrict(PodRef callee, ClusterObjects cluster, Pod pod, int port, string rule, bool plainByProxy)
+    {
+        var strict = PolicyOf(cluster, pod, port) is { } policy ? $"PeerAuthentication {policy.Namespace}/{policy.Name} in {policy.Source.Cluster} is STRICT" : $"{callee} accepts only mesh TLS";
+        if (rule.Length > 0)
+            return Faults.Of("ISM2057", $"DestinationRule {rule} in {config.At.Context}", "spec.trafficPolicy.tls.mode", $"disables TLS for the caller, but {strict}", "remove trafficPolicy.tls, or set ISTIO_MUTUAL");
+        if (ClusterObjects.Sidecar(facts.ClientPod) is null)
+        {
+            return Faults.Of("ISM2058", facts.Client.ToString(), $"metadata.labels[{Labels.Inject}]", $"has no sidecar, so it sends plain text, but {strict}",
+                $"label namespace {facts.Client.Namespace} {Labels.Injection}=enabled and restart the Pod, or set the PeerAuthentication to PERMISSIVE");
+        }
+        return Faults.Of("ISM2059", facts.Client.ToString(), "", plainByProxy ? $"its proxy knows no service there and passes plain text through, but {strict}" : $"its proxy sends plain text, but {strict}",
+            "call the service by its name and port, not the Pod");
+    }
+
+    /// <summary>The callee does not terminate mesh TLS on a port.</summary>
+    public Problem NoMeshTlsAt(PodRef callee, ClusterObjects cluster, Pod pod, int port, string rule)
+    {
+        var policy = PolicyOf(cluster, pod, port);
+        var why = policy is null ? $"{callee} does not accept it on port {port}" : $"PeerAuthentication {policy.Namespace}/{policy.Name} in {policy.Source.Cluster} disables it on port {port} of {callee}";
+        return rule.Length > 0
+            ? Faults.Of("ISM2066", $"DestinationRule {rule} in {config.At.Context}", "spec.trafficPolicy.tls.mode", $"requires mesh TLS, but {why}", "set trafficPolicy.tls.mode DISABLE, or allow mesh TLS at the callee")
+            : Faults.Of("ISM2066", policy is null ? callee.ToString() : $"PeerAuthentication {policy.Namespace}/{policy.Name} in {policy.Source.Cluster}", policy is null ? "" : "spec.mtls.mode", $"the caller uses mesh TLS, but {why}", "set it to PERMISSIVE or STRICT");
+    }
+
+    public Problem MeshTlsToPlain(string rule, PodRef callee) => rule.Length > 0
+        ? Faults.Of("ISM2067", $"DestinationRule {rule} in {config.At.Context}", "spec.trafficPolicy.tls.mode", $"requires mesh TLS, but {callee} has no sidecar to terminate it", "set trafficPolicy.tls.mode DISABLE, or give the callee a sidecar")
+        : Faults.Of("ISM2067", callee.ToString(), "", "is marked as accepting mesh TLS, but has no sidecar to terminate it", $"check its label {Labels.TlsMode}, and whether its namespace is injected");
+
+    /// <summary>One end belongs to a trust domain that the other end does not accept.</summary>
+    public Problem OtherTrustDomain(PodRef shown, ClusterObjects cluster, string identity, PodRef checking, string own) =>
+        Faults.Of("ISM2063", facts.ControlPlanesOf(cluster) is [var plane, ..] ? $"ConfigMap {plane.Namespace}/istio in {plane.At.Context}" : $"cluster {cluster.Context}", "mesh.trustDomain",
+            $"{shown} is {identity}, but {checking} is {own} and accepts only its own trust domain", "set the same meshConfig.trustDomain, or add the other to trustDomainAliases, then restart the workloads");
+
+    /// <summary>One end's certificate chains to none of the other's roots.</summary>
+    /// <param name="shown">The owner of the certificate.</param>
+    /// <param name="checking">The end that does not trust it.</param>
+    public Problem Untrusted(PodRef shown, PodRef checking, ShownCertificate certificate, TrustBundle roots, string why)
+    {
+        var own = facts.Proxies.GetValueOrDefault(shown)?.Roots("ROOTCA");
+        var differ = own is not null && !own.Roots.Select(root => root.Thumbprint).Intersect(roots.Roots.Select(root => root.Thumbprint)).Any();
+        if (!differ) return Faults.Of("ISM2068", shown.ToString(), "", $"{checking} does not trust its certificate: {why}", "restart the Pod to get a certificate of the current CA");
+        var at = shown.Context != checking.Context ? $"CA of {shown.Context}" : shown.ToString();
+        return Faults.Of("ISM1010", at, $"Secret {WellKnown.SystemNamespace}/{WellKnown.CaCerts}", $"the certificate of {shown} was issued by '{certificate.Leaf.Issuer}' under the root '{own!.Roots[0].Subject}', while {checking} trusts '{roots.Roots[0].Subject}' only",
+            "give all clusters a 'cacerts' Secret of one root, then restart control planes and workloads");
+    }
+
+    /// <summary>The PeerAuthentication that applies to a port of a Pod: the workload's, then the namespace's, then the
+    /// mesh's.</summary>
+    public PeerAuthentication? PolicyOf(ClusterObjects cluster, Pod pod, int port)
+    {
+        var at = facts.ConfigOf(cluster);
+        var labels = pod.Metadata.Labels.ToValueMap();
+        var all = at.Istio<PeerAuthentication>().OrderBy(policy => policy.CreatedAt).ThenBy(policy => policy.Source).ToList();
+        var key = port.ToString(System.Globalization.CultureInfo.InvariantCulture);
+        var local = all.Where(policy => policy.Namespace == pod.Metadata.Namespace).ToList();
+        return local.FirstOrDefault(policy => policy.Selector.Count > 0 && Selectors.Matches(policy.Selector, labels) && (policy.Mode != MtlsMode.Unset || policy.Ports.ContainsKey(key)))
+            ?? local.FirstOrDefault(policy => policy.Selector.Count == 0 && policy.Mode != MtlsMode.Unset)
+            ?? all.FirstOrDefault(policy => policy.Namespace == facts.RootNamespace && policy.Selector.Count == 0 && policy.Mode != MtlsMode.Unset);
+    }
+}

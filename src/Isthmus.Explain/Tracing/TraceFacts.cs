@@ -1,0 +1,196 @@
+using Isthmus.Operate.Diagnose;
+using System.Net;
+using System.Text.Json.Nodes;
+using Isthmus.Core.Names;
+using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Model;
+using Service = Isthmus.Kubernetes.Objects.Service;
+using ServicePort = Isthmus.Kubernetes.Objects.ServicePort;
+
+namespace Isthmus.Explain.Tracing;
+
+/// <summary>Identifies a Pod of a mesh.</summary>
+internal readonly record struct PodRef(string Context, string Namespace, string Name)
+{
+    public static PodRef Of(ClusterObjects cluster, Pod pod) => new(cluster.Context, pod.Metadata.Namespace, pod.Metadata.Name);
+
+    public override string ToString() => $"Pod {Namespace}/{Name} in {Context}";
+}
+
+/// <summary>A Service in one cluster.</summary>
+internal sealed record ClusterService(ClusterObjects Cluster, Service Service)
+{
+    public string Name => $"Service {Service.Key} in {Cluster.Context}";
+
+    public IReadOnlyList<Pod> Pods => Cluster.Behind(Service);
+
+    public ServicePort? Port(int number) => Service.Spec.Ports.FirstOrDefault(port => port.Port == number && port.Protocol != "UDP");
+
+    public IEnumerable<EndpointSlice> Slices() => Cluster.Slices.Where(slice =>
+        slice.Metadata.Namespace == Service.Metadata.Namespace && slice.Metadata.Labels.GetValueOrDefault(Labels.ServiceName) == Service.Metadata.Name);
+
+    /// <summary>The ready Pods behind one of its ports, according to its EndpointSlices.</summary>
+    public List<Callee> Callees(ServicePort port)
+    {
+        var found = new List<Callee>();
+        foreach (var slice in Slices())
+        {
+            var target = slice.Ports.FirstOrDefault(candidate => candidate.Name == port.Name)?.Port ?? 0;
+            foreach (var address in slice.Endpoints.Where(endpoint => endpoint.Conditions.Ready ?? true).SelectMany(endpoint => endpoint.Addresses))
+                if (target > 0 && Cluster.PodAt(address) is { } pod) found.Add(new(Cluster, pod, new(IPAddress.Parse(address), target)));
+        }
+        return found;
+    }
+}
+
+/// <summary>A host of the mesh: the Services with one name in all clusters, or a ServiceEntry.</summary>
+internal sealed record MeshHost(string Fqdn, string Namespace, string Name, IReadOnlyList<ClusterService> Services, IReadOnlyList<ServiceEntry> Entries)
+{
+    public ClusterService? In(ClusterObjects cluster) => Services.FirstOrDefault(service => service.Cluster == cluster);
+}
+
+/// <summary>All inputs of a walk. The walk names what is missing, and is repeated with more facts.</summary>
+internal sealed class TraceFacts(IReadOnlyList<ClusterObjects> clusters, PodRef client, TraceTarget target, DateTimeOffset now)
+{
+    /// <summary>The same facts, to follow another address of the name. What proxies and control planes say is found out once for all addresses.</summary>
+    public TraceFacts At(IPAddress address) => new(Clusters, Client, Target, Now) { Sent = Sent, Entry = Entry, TakenAt = TakenAt, Proxies = Proxies, Silent = Silent, Watched = Watched, Address = address };
+
+    public IReadOnlyList<ClusterObjects> Clusters { get; } = clusters;
+
+    public PodRef Client { get; } = client;
+
+    public TraceTarget Target { get; } = target;
+
+    public DateTimeOffset Now { get; } = now;
+
+    /// <summary>What the caller sends.</summary>
+    public SentRequest Sent { get; init; } = SentRequest.Plain;
+
+    /// <summary>The Service of the gateway at which a call from outside enters: <see cref="Client"/> is a Pod behind it. Null when a Pod makes the call.</summary>
+    public ClusterService? Entry { get; init; }
+
+    /// <summary>When the snapshot was taken that stands in for the clusters, which makes no calls; null when the clusters themselves answer.</summary>
+    public DateTimeOffset? TakenAt { get; init; }
+
+    /// <summary>Which address of the name to follow; null for the first.</summary>
+    public IPAddress? Address { get; private init; }
+
+    /// <summary>Proxies that responded.</summary>
+    public Dictionary<PodRef, ProxyView> Proxies { get; private init; } = [];
+
+    /// <summary>Proxies that did not respond, and why.</summary>
+    public Dictionary<PodRef, string> Silent { get; private init; } = [];
+
+    /// <summary>What the control planes of a cluster watch, by the cluster's context. A cluster without a control plane has
+    /// no entry.</summary>
+    public Dictionary<string, IReadOnlyList<WatchedCluster>> Watched { get; private init; } = new(StringComparer.Ordinal);
+
+    /// <summary>The call that was made; null when no call was made.</summary>
+    public MadeCall? Call { get; set; }
+
+    /// <summary>What each proxy saw of the call, by the address from which the previous proxy connected.</summary>
+    public CallSightings Sightings { get; set; } = CallSightings.None;
+
+    public ClusterObjects Home => Clusters.First(cluster => cluster.Context == Client.Context);
+
+    public Pod ClientPod => Home.Pods.First(pod => pod.Metadata.Name == Client.Name && pod.Metadata.Namespace == Client.Namespace);
+
+    /// <summary>The mesh host that a name denotes for a Pod of a namespace; null when there is none.</summary>
+    public MeshHost? Host(string name, string ns)
+    {
+        var suffix = $".svc.{WellKnown.DefaultDomainSuffix}";
+        var bare = name.EndsWith(suffix, StringComparison.Ordinal) ? name[..^suffix.Length] : name.EndsWith(".svc", StringComparison.Ordinal) ? name[..^4] : name;
+        var parts = bare.Split('.');
+        if (parts.Length == 1) return ByName(parts[0], ns) ?? ByEntry(name);
+        // Only the name of one of its Pods may precede a Service's name.
+        return (parts.Length == 2 ? ByName(parts[0], parts[1]) ?? (ByName(parts[1], ns) is { } own && IsHeadless(own) ? own : null) : null)
+            ?? (parts.Length == 3 ? ByName(parts[1], parts[2]) : null) ?? ByEntry(name);
+    }
+
+    /// <summary>The host that a proxy's cluster represents.</summary>
+    public MeshHost? Host(string fqdn) => Host(fqdn, "");
+
+    /// <summary>The control planes that proxies of a cluster may connect to: its own, one that runs elsewhere for it alone,
+    /// or those of its primaries.</summary>
+    public IReadOnlyList<ControlPlanePlace> ControlPlanesOf(ClusterObjects cluster)
+    {
+        if (cluster.ControlPlanes.Any(plane => plane.Namespace == cluster.SystemNamespace)) return [new(cluster, cluster, cluster.SystemNamespace)];
+        var hosted = Clusters.Where(other => other != cluster).SelectMany(other => other.ControlPlanes.Where(plane => plane.Namespace != other.SystemNamespace && plane.Cluster == cluster.Id)
+            .Select(plane => new ControlPlanePlace(cluster, other, plane.Namespace))).Distinct().ToList();
+        if (hosted.Count > 0) return hosted;
+        var primaries = Clusters.Where(other => other.ControlPlanes.Any(plane => plane.Namespace == other.SystemNamespace)).ToList();
+        var named = primaries.Where(other => cluster.NamedPrimaries.Contains(other.Id)).ToList();
+        return [.. (named.Count > 0 ? named : primaries).Select(other => new ControlPlanePlace(other, other, other.SystemNamespace))];
+    }
+
+    /// <summary>The cluster whose Istio objects apply to a cluster; with several primaries, the first.</summary>
+    public ClusterObjects ConfigOf(ClusterObjects cluster) => ControlPlanesOf(cluster) is [var first, ..] ? first.Config : cluster;
+
+    /// <summary>The mesh settings that the caller's control plane reads in the cluster where it runs.</summary>
+    public JsonObject MeshSettings(string key) => ControlPlanesOf(Home) is [var plane, ..] ? plane.At.Settings(plane.Namespace, key) : [];
+
+    public string RootNamespace => MeshSettings("mesh")["rootNamespace"]?.ToString() ?? WellKnown.SystemNamespace;
+
+    public ClusterObjects? ById(string id, ClusterObjects near) => near.Id == id ? near : Clusters.FirstOrDefault(cluster => cluster.Id == id);
+
+    /// <summary>The Pod behind an address.</summary>
+    /// <param name="clusterId">The cluster that the endpoint names; empty when it names none.</param>
+    /// <param name="near">The cluster in which the address was found.</param>
+    /// <param name="network">The network of the proxy that has the address: an address is valid only within a
+    /// network.</param>
+    public (ClusterObjects Cluster, Pod Pod)? PodAt(IPAddress address, string clusterId, ClusterObjects near, string network)
+    {
+        var text = address.ToString();
+        // Clusters with the same name do not know each other.
+        var others = Clusters.Where(cluster => cluster != near && cluster.Id != near.Id);
+        foreach (var cluster in others.Prepend(near).Where(cluster => clusterId.Length == 0 || cluster.Id == clusterId))
+            if (cluster.PodAt(text) is { } pod && (clusterId.Length > 0 || cluster.NetworkOf(pod) == network)) return (cluster, pod);
+        return null;
+    }
+
+    /// <summary>The ServiceEntry that lists an address as an endpoint of a host; null when none does.</summary>
+    public string? EntryOf(EndPoint address, string host) => address is IPEndPoint ip && ip.Address.ToString() is var text
+        ? EntriesFor(host).Where(entry => entry.Endpoints.Any(endpoint => endpoint.Address == text)).Select(entry => $"{entry.Namespace}/{entry.Name}").FirstOrDefault() : null;
+
+    /// <summary>ServiceEntries for a host, among the Istio objects that apply to the caller.</summary>
+    public IEnumerable<ServiceEntry> EntriesFor(string host) => ConfigOf(Home).Istio<ServiceEntry>().Where(entry => entry.Hosts.Any(pattern => Covers(pattern, host)));
+
+    private MeshHost? ByName(string name, string ns)
+    {
+        var services = Clusters.Select(cluster => cluster.Service(ns, name) is { } service ? new ClusterService(cluster, service) : null).OfType<ClusterService>()
+            .OrderByDescending(service => service.Cluster == Home).ToList();
+        return services.Count == 0 ? null : new($"{name}.{ns}.svc.{WellKnown.DefaultDomainSuffix}", ns, name, services, []);
+    }
+
+    private MeshHost? ByEntry(string host)
+    {
+        var entries = Home.Istio<ServiceEntry>().Where(entry => entry.Hosts.Any(pattern => Covers(pattern, host))).ToList();
+        return entries.Count == 0 ? null : new(host, entries[0].Namespace, host, [], entries);
+    }
+
+    private static bool IsHeadless(MeshHost host) => host.Services.Any(service => service.Service.Spec.ClusterIP == "None");
+
+    private static bool Covers(string pattern, string host) =>
+        pattern == host || (pattern.StartsWith("*.", StringComparison.Ordinal) && host.EndsWith(pattern[1..], StringComparison.Ordinal)) || pattern == "*";
+}
+
+/// <summary>What proxies recorded about a traced call.</summary>
+internal sealed record CallSightings(IReadOnlyList<Sighting> All)
+{
+    public static readonly CallSightings None = new([]);
+}
+
+/// <summary>One proxy's record of a request or connection.</summary>
+/// <param name="Start">When it began, as text that sorts by time.</param>
+internal sealed record Sighting(
+    PodRef Proxy, bool IsRequest, double Milliseconds, double? ResponseAfter, int Status, string Flags, string Details, string TransportFailure, string Upstream,
+    string UpstreamLocal, string DownstreamRemote, string ServerName, string Start = "");
+
+internal static class Faults
+{
+    /// <summary>The code of every problem about a port that a Service or ServiceEntry does not have.</summary>
+    public const string NoSuchPort = "ISM2030";
+
+    public static Problem Of(string code, string @object, string path, string message, string remedy) => new(code, @object, path, message, remedy);
+}

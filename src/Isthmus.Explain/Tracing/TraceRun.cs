@@ -1,0 +1,256 @@
+using Isthmus.Operate.Diagnose;
+using System.Globalization;
+using System.Net;
+using System.Text.Json.Nodes;
+using Isthmus.Core.Collections;
+using Isthmus.Core.Names;
+using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Proxy.Trace;
+
+namespace Isthmus.Explain.Tracing;
+
+/// <summary>How a trace is made.</summary>
+/// <param name="MakeCall">Whether to really make the call.</param>
+/// <param name="Timeout">How long the call may take, up to <see cref="LongestCall"/>.</param>
+public sealed record TraceRequest(string Pod, string? Namespace, TraceTarget Target, bool MakeCall, TimeSpan Timeout)
+{
+    /// <summary>How long proxies wait for a call at most.</summary>
+    public static TimeSpan LongestCall => TraceRoutes.LongestCall;
+
+    /// <summary>What the caller sends.</summary>
+    public SentRequest Sent { get; init; } = SentRequest.Plain;
+}
+
+/// <summary>Fetches what a walk needs until it needs nothing more, and makes the call meanwhile.</summary>
+/// <param name="clusters">The clusters of the mesh; the first is the caller's.</param>
+public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istioNamespace, TimeProvider time, Random random) : IDisposable
+{
+    /// <summary>Client, gateway, callee, and the destination of a route. If a walk needs more rounds, objects keep
+    /// changing.</summary>
+    private const int MostRounds = 8;
+
+    /// <summary>How often the clusters are read, if the caller comes or goes meanwhile.</summary>
+    private const int MostReads = 3;
+
+    /// <summary>What precedes the Service of the gateway at which a call from outside enters.</summary>
+    private const string EntryPrefix = "gateway/";
+
+    private readonly Dictionary<string, KubeClient> _clients = clusters.ToDictionary(access => access.Name, access => new KubeClient(access, "isthmus-trace"), StringComparer.Ordinal);
+
+    public void Dispose()
+    {
+        foreach (var client in _clients.Values) client.Dispose();
+    }
+
+    public async Task<CallTrace> RunAsync(TraceRequest request, CancellationToken stop)
+    {
+        TraceFacts? facts = null;
+        for (var reads = 0; facts is null && reads < MostReads; reads++) facts = await ReadAsync(request, stop);
+        if (facts is null) throw new ProblemException($"Pod {request.Pod} in {clusters[0].Name}", "was created or deleted while the cluster was read", "repeat the command when its workload is rolled out");
+        var trace = await WalkAsync(facts, request, stop);
+        if (trace.Succeeds) return trace;
+        var host = request.Target.Host;
+        var named = facts.Host(host, facts.Client.Namespace)?.Fqdn ?? host;
+        return trace with { Changes = RecentChanges.For(trace, await RecentChanges.AskAsync(facts, named, _clients, stop)).ToValueList(), At = time.GetUtcNow() };
+    }
+
+    /// <summary>What the clusters and the caller's proxy say; null if the caller is not among the Pods that were read.</summary>
+    private async Task<TraceFacts?> ReadAsync(TraceRequest request, CancellationToken stop)
+    {
+        var home = clusters[0].Name;
+        var host = request.Target.Host;
+        var near = EntryOf(request)?.Namespace ?? new MeshQuery(_clients[home], istioNamespace).NamespaceOf(request.Pod, request.Namespace);
+        var guess = !IPAddress.TryParse(host, out _) && host.Split('.') is { Length: > 1 } parts ? parts[1] : near;
+        // Objects are read while the caller is looked up. Failures are in what is read.
+        var reading = Task.WhenAll(clusters.Select(access => ClusterObjectsReader.ReadAsync(access.Name, _clients[access.Name], istioNamespace, [near, istioNamespace, guess], stop)));
+        var (entering, (ns, pod)) = EntryOf(request) is { } entry ? (entry.Name, await EntryPodAsync(entry, stop)) : ("", await ResolveAsync(request, home, stop));
+        var client = new PodRef(home, ns, pod);
+        var inspecting = pod.Length > 0 ? InspectAsync(client, host, stop) : Task.FromResult<(JsonNode?, string)>((null, ""));
+        var objects = await reading;
+        var facts = new TraceFacts(objects, client, request.Target, time.GetUtcNow())
+        {
+            Sent = request.Sent, TakenAt = clusters[0].StandIn?.TakenAt, Entry = entering.Length > 0 && objects[0].Service(ns, entering) is { } service ? new(objects[0], service) : null,
+        };
+        if (facts.Home.Error.Length > 0) throw new ProblemException($"cluster {home}", facts.Home.Error);
+        if (pod.Length == 0) return facts;
+        // The list of Pods and the look-up are two answers of a cluster that changes.
+        if (!facts.Home.Pods.Any(one => one.Metadata.Name == pod && one.Metadata.Namespace == ns)) return null;
+        if (ClusterObjects.Sidecar(facts.ClientPod) is not null) Take(facts, client, await inspecting);
+        return facts;
+    }
+
+    /// <summary>The Service of a gateway that is named in place of a caller; null when a Pod is.</summary>
+    private (string Namespace, string Name)? EntryOf(TraceRequest request)
+    {
+        if (!request.Pod.StartsWith(EntryPrefix, StringComparison.Ordinal)) return null;
+        var name = request.Pod[EntryPrefix.Length..];
+        return name.Split('.', 2) is [var bare, var ns] ? (ns, bare) : (request.Namespace ?? istioNamespace, name);
+    }
+
+    /// <summary>A Pod behind the Service, ready if one is; none: an empty name.</summary>
+    private async Task<(string Namespace, string Pod)> EntryPodAsync((string Namespace, string Name) entry, CancellationToken stop)
+    {
+        var client = _clients[clusters[0].Name];
+        var service = await client.FindAsync<Service>(Kinds.Service, entry.Namespace, entry.Name, stop)
+            ?? throw new ProblemException($"Service {entry.Namespace}/{entry.Name} in {clusters[0].Name}", "does not exist", $"name the Service of a gateway as {EntryPrefix}NAME.NAMESPACE; list them with 'kubectl --context={clusters[0].Name} get services -A'");
+        if (service.Spec.Selector.Count == 0) return (entry.Namespace, "");
+        var pods = await client.ListAllAsync<Pod>(Kinds.Pod, entry.Namespace, new() { LabelSelector = string.Join(',', service.Spec.Selector.Select(pair => $"{pair.Key}={pair.Value}")) }, stop);
+        return (entry.Namespace, pods.Where(pod => pod.Metadata.DeletionTimestamp is null).OrderByDescending(pod => pod.Status.IsReady).ThenBy(pod => pod.Metadata.Name, StringComparer.Ordinal).FirstOrDefault()?.Metadata.Name ?? "");
+    }
+
+    private async Task<CallTrace> WalkAsync(TraceFacts facts, TraceRequest request, CancellationToken stop)
+    {
+        List<AddressWalk> walks = [new AddressWalk(facts, random).Again()];
+        for (var round = 0; round < MostRounds; round++)
+        {
+            if (walks.Count == 1) walks.AddRange(walks[0].Others());
+            if (request.MakeCall && facts.TakenAt is null)
+                foreach (var walk in walks.Where(walk => walk.Called is not null)) walk.Calling ??= CallAsync(facts.Client, walk.Called!, walk.Id, request.Timeout, stop);
+            if (walks.All(walk => walk.Walk.IsComplete)) break;
+            await FetchAsync(facts, walks, stop);
+            walks.ForEach(walk => walk.Again());
+        }
+        var called = walks.Where(walk => walk.Calling is not null).ToList();
+        await Task.WhenAll(called.Select(async walk => await SeeAsync(walk, stop)));
+        called.ForEach(walk => walk.Again());
+        if (!called.All(walk => walk.Walk.IsComplete))
+        {
+            await FetchAsync(facts, called, stop);
+            called.ForEach(walk => walk.Again());
+        }
+        return AddressWalk.Worst(walks);
+    }
+
+    /// <summary>Waits for the call, and asks the proxies on its way what they saw of it.</summary>
+    private async Task SeeAsync(AddressWalk walk, CancellationToken stop)
+    {
+        if (await walk.Calling! is not { } answer) return;
+        var sightings = await Task.WhenAll(Witnesses(walk.Facts, answer).Select(proxy => RecentAsync(proxy, walk.Id, stop)));
+        walk.Facts.Sightings = new(CallReading.Related([.. sightings.SelectMany(list => list)], answer));
+        walk.Facts.Call = CallReading.Read(walk.Called!, answer, walk.Facts.Sightings.All);
+    }
+
+    /// <summary>The Pods that the call may have reached: the one that the caller's proxy chose or, behind a gateway or a
+    /// Service's address, all candidates.</summary>
+    private static IEnumerable<PodRef> Witnesses(TraceFacts facts, JsonNode answer)
+    {
+        var others = facts.Proxies.Where(proxy => proxy.Key != facts.Client && proxy.Value.CanCall).Select(proxy => proxy.Key).ToList();
+        if (!IPEndPoint.TryParse(answer["seen"]?["upstream"]?.ToString() ?? "", out var upstream) || GatewayPlace.Find(facts, upstream) is not null) return others;
+        var address = upstream.Address.ToString();
+        var chosen = others.Where(proxy => facts.Clusters.First(cluster => cluster.Context == proxy.Context).PodAt(address)?.Metadata.Name == proxy.Name).ToList();
+        return chosen.Count > 0 ? chosen : others;
+    }
+
+    private async Task<(string Namespace, string Pod)> ResolveAsync(TraceRequest request, string home, CancellationToken stop)
+    {
+        try
+        {
+            return await new MeshQuery(_clients[home], istioNamespace).ResolvePodAsync(request.Pod, request.Namespace, stop);
+        }
+        catch (ProblemException e)
+        {
+            foreach (var other in clusters.Skip(1))
+            {
+                if (await ExistsAsync(other.Name, request, stop))
+                    throw new ProblemException($"Pod {request.Pod}", $"is in {other.Name}, not in {home}", $"add --context={other.Name}", e);
+            }
+            throw;
+        }
+    }
+
+    private async Task<bool> ExistsAsync(string context, TraceRequest request, CancellationToken stop)
+    {
+        try
+        {
+            await new MeshQuery(_clients[context], istioNamespace).ResolvePodAsync(request.Pod, request.Namespace, stop);
+            return true;
+        }
+        catch (Exception e) when (e is ProblemException or KubeException or HttpRequestException)
+        {
+            return false;
+        }
+    }
+
+    private async Task FetchAsync(TraceFacts facts, IReadOnlyList<AddressWalk> walks, CancellationToken stop)
+    {
+        var (wanted, namespaces, contexts) = (walks.SelectMany(one => one.Walk.WantedProxies).Distinct(), walks.SelectMany(one => one.Walk.WantedNamespaces).Distinct().ToList(), walks.SelectMany(one => one.Walk.WantedWatches).Distinct());
+        var proxies = wanted.Select(async pod => (pod, await InspectAsync(pod, "", stop))).ToList();
+        var pods = facts.Clusters.Where(cluster => cluster.Error.Length == 0).SelectMany(cluster => namespaces.Where(ns => !cluster.PodNamespaces.Contains(ns)).Select(async ns =>
+            (cluster, ns, await ClusterObjectsReader.PodsAsync(_clients[cluster.Context], ns, stop)))).ToList();
+        var watches = contexts.Where(context => !facts.Watched.ContainsKey(context)).Select(async context => (context, await WatchedAsync(facts, context, stop))).ToList();
+        foreach (var (pod, answer) in await Task.WhenAll(proxies)) Take(facts, pod, answer);
+        foreach (var (cluster, ns, found) in await Task.WhenAll(pods)) cluster.AddPods(ns, found);
+        foreach (var (context, watched) in await Task.WhenAll(watches)) facts.Watched[context] = watched;
+    }
+
+    private void Take(TraceFacts facts, PodRef pod, (JsonNode? Answer, string Error) found)
+    {
+        if (found.Answer is { } answer) facts.Proxies[pod] = ProxyView.Read(answer, time, random);
+        else facts.Silent[pod] = found.Error;
+    }
+
+    /// <summary>Everything that a proxy reports. A proxy with only Envoy's admin interface reports less.</summary>
+    private async Task<(JsonNode? Answer, string Error)> InspectAsync(PodRef pod, string host, CancellationToken stop)
+    {
+        var query = new MeshQuery(_clients[pod.Context], istioNamespace);
+        try
+        {
+            return (await query.AskProxyAsync(pod.Namespace, pod.Name, $"/inspect?host={Uri.EscapeDataString(host)}", stop), "");
+        }
+        catch (Exception e) when (e is ProblemException or KubeException or HttpRequestException)
+        {
+            try
+            {
+                var dump = query.AskProxyAsync(pod.Namespace, pod.Name, "/config_dump?include_eds", stop);
+                var clusters = query.AskProxyAsync(pod.Namespace, pod.Name, "/clusters?format=json", stop);
+                return (new JsonObject { ["config_dump"] = await dump, ["clusters"] = await clusters }, "");
+            }
+            catch (Exception again) when (again is ProblemException or KubeException or HttpRequestException)
+            {
+                return (null, again.Message);
+            }
+        }
+    }
+
+    private async Task<JsonNode?> CallAsync(PodRef client, WantedCall call, string id, TimeSpan timeout, CancellationToken stop)
+    {
+        var path = string.Create(CultureInfo.InvariantCulture, $"/call?to={Uri.EscapeDataString(call.To.ToString())}&kind={call.Kind}&authority={Uri.EscapeDataString(call.Authority)}&path={Uri.EscapeDataString(call.Path)}&id={id}&timeout={(int)timeout.TotalMilliseconds}&method={Uri.EscapeDataString(call.Method)}&headers={Uri.EscapeDataString(string.Join('\n', call.Sent.Headers.Where(header => header.Name != "host").Select(header => $"{header.Name}: {header.Value}")))}&body={Uri.EscapeDataString(call.Sent.Body)}");
+        try
+        {
+            return await new MeshQuery(_clients[client.Context], istioNamespace).AskProxyAsync(client.Namespace, client.Name, "POST", path, stop);
+        }
+        catch (Exception e) when (e is ProblemException or KubeException or HttpRequestException)
+        {
+            return new JsonObject { ["error"] = $"the caller's proxy cannot make the call: {e.Message}" };
+        }
+    }
+
+    private async Task<IEnumerable<Sighting>> RecentAsync(PodRef proxy, string id, CancellationToken stop)
+    {
+        try
+        {
+            return CallReading.Sightings(proxy, await new MeshQuery(_clients[proxy.Context], istioNamespace).AskProxyAsync(proxy.Namespace, proxy.Name, $"/recent?id={id}", stop));
+        }
+        catch (Exception e) when (e is ProblemException or KubeException or HttpRequestException)
+        {
+            return []; // Only the time at this hop is missing then.
+        }
+    }
+
+    private async Task<IReadOnlyList<WatchedCluster>> WatchedAsync(TraceFacts facts, string context, CancellationToken stop)
+    {
+        try
+        {
+            var plane = facts.ControlPlanesOf(facts.Clusters.First(cluster => cluster.Context == context))[0];
+            var answers = await new MeshQuery(_clients[plane.At.Context], plane.Namespace).AskControlPlanesAsync("/debug/clusterz", stop);
+            return [.. answers.SelectMany(answer => (answer.Answer as JsonArray ?? []).OfType<JsonObject>()).Select(WatchedCluster.Read)];
+        }
+        catch (Exception e) when (e is ProblemException or KubeException or HttpRequestException)
+        {
+            // Then nothing is known about clusters, which is not the same as watching none.
+            return [.. clusters.Select(access => new WatchedCluster(access.Name, "", "synced", ""))];
+        }
+    }
+}

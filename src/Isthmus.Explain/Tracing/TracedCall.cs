@@ -1,0 +1,79 @@
+using System.Net;
+using System.Text;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Proxy.Messages;
+using Isthmus.Proxy.Tokens;
+
+namespace Isthmus.Explain.Tracing;
+
+/// <summary>The call under trace, as the caller's Pod makes it.</summary>
+/// <param name="Sidecar">The caller's proxy; null when the Pod has none.</param>
+/// <param name="Host">The mesh host that the name denotes; null when there is none.</param>
+/// <param name="Kind">One of <see cref="CallKinds"/>.</param>
+/// <param name="Destination">The address and port that the application connects to.</param>
+internal sealed record TracedCall(TraceFacts Facts, ProxyView? Sidecar, MeshHost? Host, int Port, string Kind, IPEndPoint Destination)
+{
+    /// <summary>What a gateway at which the call enters made of it; null without one.</summary>
+    public Admission? Admitted { get; init; }
+
+    /// <summary>A call of which only the request is known.</summary>
+    public TracedCall(TraceFacts facts, ProxyView? sidecar) : this(facts, sidecar, null, 0, CallKinds.Http, new(IPAddress.None, 0))
+    {
+    }
+
+    /// <summary>The host that the request names: what it connects to, unless it sends another.</summary>
+    public string Authority => Facts.Sent.Headers.LastOrDefault(header => header.Name == "host")?.Value is { Length: > 0 } named ? named
+        : Port == (Kind == CallKinds.Tls ? 443 : 80) ? Facts.Target.Host : $"{Facts.Target.Host}:{Port}";
+
+    public string Method => Facts.Sent.Method.Length > 0 ? Facts.Sent.Method : Kind == CallKinds.Grpc || Facts.Sent.Body.Length > 0 ? "POST" : "GET";
+
+    /// <summary>Whether it is HTTP without TLS of the application's own.</summary>
+    public bool IsPlainHttp => Kind is CallKinds.Http or CallKinds.Grpc;
+
+    /// <summary>The ALPN protocols that a proxy detects in the first bytes of plain HTTP.</summary>
+    public IReadOnlyList<string> Detected => Kind == CallKinds.Grpc ? ["h2c"] : ["http/1.1"];
+
+    public string Path => Facts.Target.Path.Length > 0 ? Facts.Target.Path : "/";
+
+    public IPEndPoint ClientEnd => new(IPAddress.TryParse(Facts.ClientPod.Status.PodIP, out var own) ? own : IPAddress.Loopback, 40000);
+
+    public RequestHead Request()
+    {
+        if (Admitted is { } admitted)
+        {
+            var passed = new RequestHead();
+            passed.CopyFrom(admitted.Request);
+            return passed;
+        }
+        var head = new RequestHead { Method = Method, Version = Kind == CallKinds.Grpc ? HttpVersions.Http2 : HttpVersions.Http11, Authority = Authority };
+        head.SetTarget(Encoding.UTF8.GetBytes(Path));
+        head.Headers.Add("user-agent"u8, "isthmus-trace");
+        head.Headers.Add("accept"u8, "*/*");
+        if (Kind == CallKinds.Grpc) head.Headers.Add("content-type"u8, "application/grpc");
+        foreach (var (name, value) in Facts.Sent.Headers)
+            if (name != "host") head.Headers.Set(Encoding.ASCII.GetBytes(name), value);
+        return head;
+    }
+
+    public override string ToString() => $"{(Kind == CallKinds.Tls ? "https" : Kind)}://{Facts.Target.Host}{(Port > 0 ? $":{Port}" : "")}{(Kind == CallKinds.Tcp ? "" : Path)}";
+}
+
+/// <summary>What the filters of a gateway made of a call from outside.</summary>
+/// <param name="Request">The request that it passes on: it may have removed the token.</param>
+/// <param name="Learned">What they learned of the request.</param>
+/// <param name="IsUnsure">Only the gateway itself can check the token.</param>
+internal sealed record Admission(RequestHead Request, RequestMetadata? Learned, bool IsUnsure)
+{
+    public bool HasToken => Learned?.Find("istio_authn", []) is not null;
+}
+
+/// <summary>What the caller speaks.</summary>
+internal static class CallKinds
+{
+    public const string Http = "http";
+    /// <summary>A gRPC call of one empty message.</summary>
+    public const string Grpc = "grpc";
+    /// <summary>HTTP inside the application's own TLS.</summary>
+    public const string Tls = "tls";
+    public const string Tcp = "tcp";
+}

@@ -1,0 +1,35 @@
+using Isthmus.Kubernetes.Client;
+using Isthmus.Operate.Diagnose;
+
+namespace Isthmus.Explain.Tracing;
+
+/// <summary>What <c>isthmus verify</c> finds without starting anything: whether the clusters form one mesh, whether
+/// gateways can be reached, and whether all workloads get calls.</summary>
+/// <param name="Clusters">What the checks are based on.</param>
+public sealed record Verification(IReadOnlyList<ClusterFacts> Clusters, IReadOnlyList<Check> Checks)
+{
+    public static async Task<Verification> RunAsync(IReadOnlyList<ClusterAccess> access, string istioNamespace, TimeProvider time, CancellationToken stop)
+    {
+        var clients = access.Select(one => new KubeClient(one, "isthmus-verify")).ToList();
+        try
+        {
+            return await RunAsync(clients, istioNamespace, time, stop);
+        }
+        finally
+        {
+            foreach (var client in clients) client.Dispose();
+        }
+    }
+
+    private static async Task<Verification> RunAsync(IReadOnlyList<KubeClient> clients, string istioNamespace, TimeProvider time, CancellationToken stop)
+    {
+        var reader = new MeshFactsReader(istioNamespace);
+        var reading = Task.WhenAll(clients.Select(client => reader.ReadPatientlyAsync(client, stop)));
+        var looking = WorkloadVerification.RunAsync(clients, istioNamespace, stop);
+        var clusters = await reading;
+        var reaching = GatewayReachReader.ReadAsync(clusters, clients, stop);
+        // A cluster that does not answer is reported once.
+        var answering = clusters.Where(cluster => cluster is { Error: "", HasIstio: true }).Select(cluster => cluster.Context).ToHashSet(StringComparer.Ordinal);
+        return new(clusters, [.. MeshVerification.Run(clusters, time.GetUtcNow()), .. GatewayReachReader.Checks(await reaching), .. (await looking).Where(check => answering.Contains(check.Cluster))]);
+    }
+}

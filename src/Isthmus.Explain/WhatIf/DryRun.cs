@@ -1,0 +1,64 @@
+using System.Text;
+using System.Text.Json.Nodes;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Config;
+using Isthmus.Operate.Install;
+
+namespace Isthmus.Explain.WhatIf;
+
+/// <summary>
+/// Lets the API server say what it would store, as a dry run: it merges, sets defaults, and asks its webhooks. What it would refuse is refused
+/// with its own error.
+/// </summary>
+public static class DryRun
+{
+    private static readonly ResourceKind[] BuiltIn = [Kinds.Service, Kinds.Namespace, Kinds.EndpointSlice, Kinds.Pod, Kinds.Node];
+
+    /// <summary>How the API server would store the object; null: a kind that no mesh reads.</summary>
+    /// <exception cref="KubeException">It would refuse the object.</exception>
+    public static async Task<JsonObject?> ApplyAsync(KubeClient client, JsonObject item, CancellationToken stop)
+    {
+        if (KindOf(item) is not { } kind) return null;
+        var (ns, name) = (item["metadata"]?["namespace"]?.ToString(), item["metadata"]?["name"]?.ToString() ?? "");
+        var known = await client.FindAsync(kind, ns, name, stop);
+        var (method, path, body) = known is null ? (HttpMethod.Post, kind.Path(ns), item) : (HttpMethod.Put, kind.Path(ns, name), Over(known, item));
+        var stored = (JsonObject)JsonNode.Parse(Encoding.UTF8.GetString(await client.RawAsync(method, $"{path}?dryRun=All&fieldManager=isthmus-diff", body, stop)))!;
+        (stored["apiVersion"], stored["kind"]) = (kind.ApiVersion, kind.Kind);
+        return stored;
+    }
+
+    private static ResourceKind? KindOf(JsonObject item)
+    {
+        var (version, kind) = (item["apiVersion"]?.ToString() ?? "", item["kind"]?.ToString() ?? "");
+        if (IstioKind.Find(version, kind) is { } istio) return Manifests.ResourceOf(istio, version.Split('/')[^1]);
+        return BuiltIn.FirstOrDefault(known => known.Kind == kind && known.ApiVersion == version);
+    }
+
+    /// <summary>The live object with the file's fields. An Istio resource belongs to whoever writes it: a field that the file lacks is gone. Of other
+    /// kinds, API server and controllers set fields as well, and those stay.</summary>
+    private static JsonObject Over(JsonObject live, JsonObject item)
+    {
+        var result = (JsonObject)live.DeepClone();
+        (result["apiVersion"], result["kind"]) = (item["apiVersion"]?.DeepClone(), item["kind"]?.DeepClone());
+        var isIstio = IstioKind.Find(item["apiVersion"]?.ToString() ?? "", item["kind"]?.ToString() ?? "") is not null;
+        foreach (var (field, value) in item)
+        {
+            if (field is "apiVersion" or "kind" or "status") continue;
+            if (field != "metadata" && isIstio) result[field] = value?.DeepClone();
+            else result[field] = Merge(result[field], value, keep: field == "metadata" ? ["uid", "resourceVersion", "managedFields", "creationTimestamp", "generation"] : []);
+        }
+        return result;
+    }
+
+    private static JsonNode? Merge(JsonNode? into, JsonNode? value, string[] keep)
+    {
+        if (into is not JsonObject target || value is not JsonObject fields) return value?.DeepClone();
+        var result = (JsonObject)target.DeepClone();
+        foreach (var (name, field) in fields)
+        {
+            if (!keep.Contains(name)) result[name] = Merge(result[name], field, []);
+        }
+        return result;
+    }
+}

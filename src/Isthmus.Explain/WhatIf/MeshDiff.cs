@@ -1,0 +1,62 @@
+using Isthmus.Operate.Diagnose;
+using System.Text.Json.Nodes;
+using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Explain.Tracing;
+
+namespace Isthmus.Explain.WhatIf;
+
+/// <summary>A proxy that would get another configuration.</summary>
+public sealed record DiffedProxy(string Cluster, string Namespace, string Pod, string Workload);
+
+/// <summary>Proxies for which the same would change.</summary>
+/// <param name="Changes">What would change, in words.</param>
+/// <param name="More">How many resources are not described.</param>
+public sealed record DiffGroup(IReadOnlyList<DiffedProxy> Proxies, IReadOnlyList<ConfigChange> Changes, int More);
+
+/// <summary>What objects would change for the proxies of a mesh.</summary>
+/// <param name="Connected">How many proxies the control planes were asked about.</param>
+/// <param name="Unused">Objects that no control plane reads.</param>
+public sealed record MeshDiff(IReadOnlyList<DiffGroup> Groups, int Connected, IReadOnlyList<string> Unused)
+{
+    /// <summary>Asks the control planes of all clusters what objects would change.</summary>
+    /// <param name="target">The cluster that would get the objects.</param>
+    /// <param name="all">The clusters of the mesh.</param>
+    /// <param name="objects">Whole objects, as <see cref="DryRun"/> returns them.</param>
+    /// <exception cref="ProblemException">A control plane does not answer: what its proxies would get is not known.</exception>
+    public static async Task<MeshDiff> AskAsync(KubeClient target, IReadOnlyList<KubeClient> all, string istioNamespace, IReadOnlyList<JsonObject> objects, CancellationToken stop)
+    {
+        var cluster = await ClusterObjectsReader.WorkloadsAsync(target.Access.Name, target, istioNamespace, stop);
+        if (cluster.Error.Length > 0) throw new ProblemException($"cluster {target.Access.Name}", cluster.Error);
+        var body = new JsonObject { ["cluster"] = cluster.Id, ["objects"] = new JsonArray([.. objects.Select(item => item.DeepClone())]) };
+        var answers = (await Task.WhenAll(all.Select(client => AskAsync(client, istioNamespace, body, stop)))).SelectMany(answer => answer).ToList();
+        if (answers.Count == 0) throw new ProblemException("mesh", $"none of the clusters has a control plane in namespace {istioNamespace}", "list the contexts of the mesh with --contexts");
+        var groups = answers.SelectMany(answer => (answer["groups"] as JsonArray ?? []).OfType<JsonObject>()).Select(Read).Where(group => group.Changes.Count > 0 || group.More > 0);
+        var unused = answers.Select(answer => (answer["unused"] as JsonArray ?? []).Select(name => name!.ToString())).Aggregate((one, other) => one.Intersect(other));
+        return new([.. groups], answers.Sum(answer => (int?)answer["connected"] ?? 0), [.. unused]);
+    }
+
+    private static async Task<IReadOnlyList<JsonNode>> AskAsync(KubeClient client, string ns, JsonObject body, CancellationToken stop)
+    {
+        var query = new MeshQuery(client, ns);
+        return await query.HasControlPlaneAsync(stop) ? [.. (await query.AskControlPlanesAsync(new PodRequest("POST", "/debug/preview", body), stop)).Select(answer => answer.Answer)] : [];
+    }
+
+    private static DiffGroup Read(JsonObject group) => new(
+        [.. (group["proxies"] as JsonArray ?? []).Select(proxy => new DiffedProxy(Text(proxy, "cluster"), Text(proxy, "namespace"), Text(proxy, "pod"), Text(proxy, "workload")))],
+        ResourceWords.Of([.. (group["resources"] as JsonArray ?? []).Select(one => new ChangedResource(Text(one, "type"), Text(one, "name"), one!["before"] as JsonObject, one["after"] as JsonObject))]),
+        (int?)group["more"] ?? 0);
+
+    private static string Text(JsonNode? node, string field) => node?[field]?.ToString() ?? "";
+}
+
+/// <summary>A resource before and after.</summary>
+/// <param name="Type"><c>listener</c>, <c>route</c>, <c>cluster</c> or <c>endpoints</c>.</param>
+/// <param name="Before">Null: it would be added.</param>
+/// <param name="After">Null: it would be removed.</param>
+internal sealed record ChangedResource(string Type, string Name, JsonObject? Before, JsonObject? After);
+
+/// <summary>One change in words.</summary>
+/// <param name="Sign"><c>+</c> added, <c>-</c> removed, <c>~</c> changed.</param>
+/// <param name="Resource">The resource of the proxy, as <c>route 80</c>.</param>
+public sealed record ConfigChange(char Sign, string Resource, string Text);

@@ -1,0 +1,30 @@
+using System.Net.Sockets;
+using Isthmus.Kubernetes.Client;
+using Xunit;
+
+namespace Isthmus.Tests.Libraries.Client;
+
+public sealed class UnreachableTests
+{
+    [Fact]
+    public void A_proxy_that_finds_nobody_is_named_without_the_runtimes_words() =>
+        Assert.Equal("the proxy (http://127.0.0.1:36407) cannot reach it", Unreachable.Describe(
+            new(HttpRequestError.ProxyTunnelError, "The proxy tunnel request to proxy 'http://127.0.0.1:36407/' failed with status code '502'.\"")));
+
+    [Fact]
+    public void A_refused_connection_is_called_so() =>
+        Assert.Equal("connection refused", Unreachable.Describe(new("x", new SocketException((int)SocketError.ConnectionRefused))));
+
+    [Fact]
+    public async Task So_it_is_when_a_connection_is_refused()
+    {
+        // Nobody listens on a released port.
+        using var listener = new TcpListener(System.Net.IPAddress.Loopback, 0);
+        listener.Start();
+        var address = listener.LocalEndpoint;
+        listener.Stop();
+        using var client = new HttpClient();
+        var e = await Assert.ThrowsAsync<HttpRequestException>(() => client.GetAsync(new Uri($"http://{address}/"), TestContext.Current.CancellationToken));
+        Assert.Equal("connection refused", Unreachable.Describe(e));
+    }
+}

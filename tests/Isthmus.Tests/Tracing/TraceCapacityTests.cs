@@ -1,0 +1,135 @@
+using System.Text.Json.Nodes;
+using Isthmus.Kubernetes.Yaml;
+using Isthmus.Operate.Diagnose;
+using Isthmus.Explain.Tracing;
+using Xunit;
+
+namespace Isthmus.Tests.Tracing;
+
+/// <summary>While one part of a service answers, calls get through: what is wrong with the other part is named all the same, by
+/// <c>trace</c> and by <c>verify</c>.</summary>
+public sealed class TraceCapacityTests
+{
+    private const string Ready = "conditions: [{type: Ready, status: \"True\"}]";
+
+    /// <summary>The fault in c2, and the code and object of the warning; whether the objects alone show it, as <c>verify</c> reads
+    /// them.</summary>
+    public static TheoryData<string, string, string, bool> Faults => new()
+    {
+        { "crash loop", "ISM2047", "Pod shop/orders-b in c2", true },
+        { "no sidecar", "ISM2051", "Pod shop/orders-b in c2", true },
+        { "selector that matches nothing", "ISM2049", "Service shop/orders in c2", true },
+        { "wrong label", "ISM2080", "Deployment shop/orders-v2 in c2", true },
+        { "admission refuses the Pods", "ISM2048", "Deployment shop/orders in c2", true },
+        { "another port number", "ISM2030", "Service shop/orders in c2", false },
+        { "not watched", "ISM1021", "control plane of c1", false },
+        { "selector of the gateway's Service", "ISM2049", "Service istio-system/east in c2", false },
+        { "gateway without an address", "ISM1005", "Service istio-system/east in c2", false },
+        { "no reason in sight", "ISM2083", "Service shop/orders in c2", false },
+    };
+
+    [Theory]
+    [MemberData(nameof(Faults))]
+    public void The_part_that_gets_no_calls_is_named_while_the_other_answers(string fault, string code, string @object, bool isVerified)
+    {
+        var scenario = new TraceScenario { Call = new("GET /", true, 200, 3, "10.1.0.5:8080", "-", "", []) };
+        Inject(scenario, fault);
+        var trace = scenario.Walk();
+        Assert.True(trace.Succeeds, trace.Failure?.Problem?.ToString());
+        var warning = Assert.Single(trace.Hops, hop => hop is { Name: "capacity", Status: HopStatus.Warning }).Problem!;
+        Assert.Equal((code, @object), (warning.Code, warning.Object));
+        Assert.NotEmpty(warning.Remedy);
+        var text = TraceText.Write(trace, details: false);
+        Assert.Contains($"{code} {@object}", text);
+        Assert.EndsWith("✔ The call gets through. 1 warning: see above.\n", text);
+        if (isVerified) Assert.Equal((code, @object), Assert.Single(Verified(scenario), check => check.Problem is not null).Problem is { } told ? (told.Code, told.Object) : default);
+    }
+
+    [Fact]
+    public void Endpoints_that_are_all_usable_are_not_all_Pods_of_the_service()
+    {
+        var scenario = new TraceScenario { Call = new("GET /", true, 200, 3, "10.1.0.5:8080", "-", "", []) };
+        Inject(scenario, "crash loop");
+        Assert.Equal("1 of 1 are usable; 1 more Pod is not ready", Assert.Single(scenario.Walk().Hops, hop => hop.Name == "endpoints").Summary);
+        Assert.Equal("2 of 2 are usable", Assert.Single(new TraceScenario().Walk().Hops, hop => hop.Name == "endpoints").Summary);
+    }
+
+    [Fact]
+    public void A_lost_part_is_not_the_cause_of_a_call_that_fails_elsewhere()
+    {
+        var scenario = new TraceScenario();
+        Inject(scenario, "not watched");
+        scenario.Callee = scenario.Callee.Replace("0.0.0.0:8080\"", "127.0.0.1:8080\"", StringComparison.Ordinal);
+        Assert.Equal("ISM2071", scenario.Walk().Failure?.Problem?.Code);
+    }
+
+    /// <summary>Meshes that look odd and are in order.</summary>
+    [Theory]
+    [InlineData("two parts")]
+    [InlineData("a Service that only gives callers the name")]
+    [InlineData("scaled to zero in one cluster")]
+    [InlineData("local to each cluster")]
+    [InlineData("no sidecars at all")]
+    [InlineData("a workload of its own beside it")]
+    public void Nothing_is_lost_in_meshes_in_order(string mesh)
+    {
+        var scenario = new TraceScenario { Call = new("GET /", true, 200, 3, "10.1.0.5:8080", "-", "", []) };
+        switch (mesh)
+        {
+            case "a Service that only gives callers the name": (scenario.Client, scenario.Two) = (scenario.ClientOfOne, Without(Without(scenario.Two, "kind: Pod, metadata: {name: orders-b"), "kind: Deployment, metadata: {name: orders,")); break;
+            case "scaled to zero in one cluster": (scenario.Client, scenario.Two) = (scenario.ClientOfOne, Without(scenario.Two, "kind: Pod, metadata: {name: orders-b").Replace("name: orders, namespace: shop}, spec: {replicas: 1", "name: orders, namespace: shop}, spec: {replicas: 0", StringComparison.Ordinal)); break;
+            case "local to each cluster":
+                scenario.Client = scenario.ClientOfOne;
+                scenario.One += "\n---\n{apiVersion: v1, kind: ConfigMap, metadata: {name: istio, namespace: istio-system}, data: {mesh: '{serviceSettings: [{settings: {clusterLocal: true}, hosts: [\"*.shop.svc.cluster.local\"]}]}'}}";
+                break;
+            case "a workload of its own beside it": scenario.Two += "\n---\n{apiVersion: apps/v1, kind: Deployment, metadata: {name: orders-report, namespace: shop}, spec: {replicas: 1, template: {metadata: {labels: {app: report}}}}}"; break;
+            case "no sidecars at all":
+                scenario.One = scenario.One.Replace("{name: web, ports: [{containerPort: 8080}]}, {name: istio-proxy}", "{name: web, ports: [{containerPort: 8080}]}", StringComparison.Ordinal);
+                scenario.Two = scenario.Two.Replace("{name: web, ports: [{containerPort: 8080}]}, {name: istio-proxy, env: [{name: ISTIO_META_CLUSTER_ID, value: c2}]}", "{name: web, ports: [{containerPort: 8080}]}", StringComparison.Ordinal);
+                Assert.DoesNotContain(Verified(scenario), check => check.Problem is not null);
+                return;
+        }
+        Assert.DoesNotContain(scenario.Walk().Hops, hop => hop.Status != HopStatus.Ok);
+        Assert.DoesNotContain(Verified(scenario), check => check.Problem is not null);
+    }
+
+    [Fact]
+    public void Workloads_that_nobody_may_list_are_not_called_in_order()
+    {
+        var check = Assert.Single(WorkloadVerification.Run([ClusterObjects.Unreadable("c1", "pods is forbidden")]));
+        Assert.Equal(("ISM1035", "not known"), (check.Problem?.Code, check.Found));
+    }
+
+    private static void Inject(TraceScenario s, string fault)
+    {
+        if (fault is not ("wrong label" or "selector of the gateway's Service" or "gateway without an address")) s.Client = s.ClientOfOne;
+        switch (fault)
+        {
+            case "crash loop":
+                s.Two = s.Two.Replace("status: {phase: Running, podIP: 10.1.0.5, " + Ready + "}", "status: {phase: Running, podIP: 10.1.0.5, conditions: [{type: Ready, status: \"False\"}], containerStatuses: [{name: web, ready: false, restartCount: 4, state: {waiting: {reason: CrashLoopBackOff, message: back-off 40s restarting failed container}}}]}", StringComparison.Ordinal);
+                break;
+            case "no sidecar": s.Two = s.Two.Replace("{name: web, ports: [{containerPort: 8080}]}, {name: istio-proxy, env: [{name: ISTIO_META_CLUSTER_ID, value: c2}]}", "{name: web, ports: [{containerPort: 8080}]}", StringComparison.Ordinal); break;
+            case "selector that matches nothing": s.Two = s.Two.Replace("selector: {app: orders}", "selector: {app: oders}", StringComparison.Ordinal); break;
+            case "wrong label": s.Two += "\n---\n{apiVersion: apps/v1, kind: Deployment, metadata: {name: orders-v2, namespace: shop}, spec: {replicas: 1, template: {metadata: {labels: {app: ordres, version: v2}}}}}"; break;
+            case "admission refuses the Pods":
+                s.Two = Without(s.Two, "kind: Pod, metadata: {name: orders-b").Replace("labels: {app: orders, version: v1}}}}}", "labels: {app: orders, version: v1}}}}, status: {conditions: [{type: ReplicaFailure, status: \"True\", message: exceeded quota}]}}", StringComparison.Ordinal);
+                break;
+            case "another port number": s.Two = s.Two.Replace("{name: http, port: 80, targetPort: 8080}", "{name: http, port: 81, targetPort: 8080}", StringComparison.Ordinal); break;
+            case "not watched": s.Watched = []; break;
+            case "selector of the gateway's Service":
+                s.Client = s.ClientOfOne;
+                s.Two = s.Two.Replace("spec: {selector: {istio: eastwest}, ports", "spec: {selector: {istio: eastwset}, ports", StringComparison.Ordinal);
+                break;
+            case "gateway without an address":
+                s.Client = s.ClientOfOne;
+                s.Two = s.Two.Replace("{loadBalancer: {ingress: [{ip: 172.18.2.1}]}}", "{}", StringComparison.Ordinal);
+                break;
+        }
+    }
+
+    private static List<Check> Verified(TraceScenario scenario) => [.. WorkloadVerification.Run([Objects("c1", scenario.One), Objects("c2", scenario.Two)])];
+
+    private static ClusterObjects Objects(string context, string yaml) => ClusterObjects.From(context, YamlText.ParseAll(yaml, context).OfType<JsonObject>());
+
+    private static string Without(string yaml, string begin) => string.Join("\n---\n", yaml.Split("---").Where(document => !document.Contains(begin, StringComparison.Ordinal)).Select(document => document.Trim()));
+}

@@ -1,0 +1,56 @@
+using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Explain.Tracing;
+using Xunit;
+
+namespace Isthmus.Tests.Tracing;
+
+/// <summary>What a trace reads, from a cluster that changes meanwhile.</summary>
+public sealed class TraceRunTests
+{
+    private static CancellationToken Stop => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task A_caller_that_is_created_while_Pods_are_listed_is_found()
+    {
+        var trace = await TraceAsync(new(missing: 1));
+        Assert.Equal("client", trace.Hops[0].Name);
+        Assert.Contains("caller-1", trace.Client, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_caller_that_comes_and_goes_is_a_problem_with_a_remedy()
+    {
+        var told = await Assert.ThrowsAsync<ProblemException>(() => TraceAsync(new(missing: int.MaxValue)));
+        Assert.Equal("Pod deployment/caller in here: was created or deleted while the cluster was read (repeat the command when its workload is rolled out)", told.Message);
+    }
+
+    private static async Task<CallTrace> TraceAsync(ChangingCluster cluster)
+    {
+        using var run = new TraceRun([new() { Name = "here", Server = new("https://here.test"), StandIn = cluster }], "istio-system", TimeProvider.System, new Random(1));
+        return await run.RunAsync(new("deployment/caller", "shop", TraceTarget.Parse("called:80/"), MakeCall: false, TimeSpan.FromSeconds(1)), Stop);
+    }
+
+    /// <summary>A Deployment whose Pod is in every second list of Pods only, for a while: the trace lists them, and then looks for the caller.</summary>
+    /// <param name="missing">How many lists lack the Pod.</param>
+    private sealed class ChangingCluster(int missing) : ClusterStandIn
+    {
+        private const string Pods = "/api/v1/namespaces/shop/pods";
+
+        private int _lists;
+
+        public override DateTimeOffset TakenAt => DateTimeOffset.UnixEpoch;
+
+        public override StandInAnswer Ask(string path) => path.Split('?')[0] switch
+        {
+            Pods when Interlocked.Increment(ref _lists) is var number => List(number % 2 == 1 && number / 2 < missing ? "" : """{"metadata": {"name": "caller-1", "namespace": "shop", "labels": {"app": "caller"}}}"""),
+            "/apis/apps/v1/namespaces/shop/deployments/caller" => StandInAnswer.Ok("""{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "caller", "namespace": "shop"}, "spec": {"selector": {"matchLabels": {"app": "caller"}}}}"""),
+            var other when other.EndsWith("/caller", StringComparison.Ordinal) => StandInAnswer.Refused(404, "NotFound", "not found"),
+            _ => List(""),
+        };
+
+        public override StandInAnswer AskPod(string ns, string pod, int port, PodRequest request) => throw new HttpRequestException("nobody answers");
+
+        private static StandInAnswer List(string item) => StandInAnswer.Ok($$"""{"kind": "List", "apiVersion": "v1", "metadata": {"resourceVersion": "1"}, "items": [{{item}}]}""");
+    }
+}

@@ -1,7 +1,9 @@
 using System.Net;
 using Isthmus.Core.Problems;
+using Isthmus.Mesh.Model;
 using Isthmus.Operate.Diagnose.Analysis;
 using Isthmus.Operate.GlobalNames;
+using Isthmus.Operate.Inventory;
 using Xunit;
 using static Isthmus.Tests.Operate.Diagnose.Analysis.ReplicatedClusters;
 
@@ -32,20 +34,23 @@ public sealed class GlobalExportTests
     [Fact]
     public void Hundreds_of_hosts_have_addresses_of_their_own_whatever_others_took()
     {
-        var cluster = One(Rule);
+        // Each object is read once: a cluster with one more would read all of them again.
+        var known = One(Rule).Istio<ServiceEntry>().ToList();
+        IPAddress Choose(string host) => GlobalAddresses.Choose(host, [ClusterInventory.Of("one", [], known)]);
+        void Add(string host, string name, IPAddress address) => known.Add(One(Entry("{address: 203.0.113.7}", host, vip: address.ToString(), name: name)).Istio<ServiceEntry>().Single(entry => entry.Hosts.Contains(host)));
         var taken = new HashSet<IPAddress>();
         for (var i = 0; i < 300; i++)
         {
             // Another host already has the address where the search begins.
             if (i % 3 == 0)
             {
-                var wanted = GlobalAddresses.Choose($"s{i}.shop.global", [cluster]);
-                cluster = cluster.With((System.Text.Json.Nodes.JsonObject)Kubernetes.Yaml.YamlText.Parse(Entry("{address: 203.0.113.7}", $"other{i}.example", vip: wanted.ToString(), name: $"o{i}"), "test")!.DeepClone());
+                var wanted = Choose($"s{i}.shop.global");
+                Add($"other{i}.example", $"o{i}", wanted);
                 taken.Add(wanted);
             }
-            var address = GlobalAddresses.Choose($"s{i}.shop.global", [cluster]);
+            var address = Choose($"s{i}.shop.global");
             Assert.True(taken.Add(address), $"{address} was given twice");
-            cluster = cluster.With((System.Text.Json.Nodes.JsonObject)Kubernetes.Yaml.YamlText.Parse(Entry("{address: 203.0.113.7}", $"s{i}.shop.global", vip: address.ToString(), name: $"s{i}"), "test")!.DeepClone());
+            Add($"s{i}.shop.global", $"s{i}", address);
         }
     }
 

@@ -117,18 +117,23 @@ public sealed class TestScriptTests : IDisposable
             """);
         foreach (var source in (string[])["src/one", "Directory.Build.props", "global.json", "tools/native"]) Write(source, "");
         foreach (var _ in (int[])[1, 2]) await FastAsync();
-        Assert.StartsWith("tests/Unit.slnf -c Release -p:AheadOfTime=false ", Assert.Single(await LinesAsync("compiled")), StringComparison.Ordinal);
+        Assert.Equal("--keep-server tests/Unit.slnf -c Release -p:AheadOfTime=false -v q -nologo", Assert.Single(await LinesAsync("compiled")));
 
         // The launcher has built the program, so that nothing is left to do for it; then a source changes.
         Write("artifacts/isthmus.stamp", "");
         Write("tests/one", "one");
         await FastAsync();
-        Assert.Contains(" -p:AheadOfTime=true ", (await LinesAsync("compiled"))[1], StringComparison.Ordinal);
+        Assert.EndsWith(" -p:AheadOfTime=true -v q -nologo --no-restore", (await LinesAsync("compiled"))[1], StringComparison.Ordinal);
         Assert.True(File.Exists(Path.Combine(_directory, "artifacts/isthmus.stamp")));
         Write("src/one", "changed");
         await FastAsync();
-        Assert.Contains(" -p:AheadOfTime=false ", (await LinesAsync("compiled"))[2], StringComparison.Ordinal);
+        Assert.EndsWith(" -p:AheadOfTime=false -v q -nologo --no-restore", (await LinesAsync("compiled"))[2], StringComparison.Ordinal);
         Assert.False(File.Exists(Path.Combine(_directory, "artifacts/isthmus.stamp")));
+
+        // Packages may have changed.
+        Write("src/one.csproj", "changed");
+        await FastAsync();
+        Assert.EndsWith(" -p:AheadOfTime=false -v q -nologo", (await LinesAsync("compiled"))[3], StringComparison.Ordinal);
 
         async Task FastAsync() => Assert.Equal(0, await RunAsync("sh", "-c", "PATH=$PWD/programs:$PATH ./test --fast >/dev/null"));
     }
@@ -164,6 +169,7 @@ public sealed class TestScriptTests : IDisposable
             ("src/proxy.cs", "other code", both), ("src/proxy.cs", "other code\n// and a remark", all), ("tests/Isthmus.Tests.Proxy/Tests.cs", "no pages", both), ("docs/proxy.md", "other text", all),
             ("tests/Isthmus.Tests.Proxy/Tests.cs", "\"docs/proxy.md\"", both), ("docs/proxy.md", "new text", both), ("docs/proxy.md", "other text", none), ("docs/proxy.md", "new text", none), ("docs/other.md", "other text", all), ("tests/Isthmus.Tests.Proxy/Tests.cs", "Repository.Pages", both), ("docs/other.md", "new text", both), ("charts/values", "b", both), ("charts/more", "b", both),
             ("tests/Isthmus.Tests.Proxy/golden/one", "b", both), ("tests/Isthmus.Tests.Architecture/golden/one", "b", all),
+            ("tests/Isthmus.Tests.Proxy/Tests.cs", "At(\"artifacts/bin/tool/release/tool.dll\")", both), ("artifacts/bin/tool/release/tool.dll", "b", ["proxy"]), ("artifacts/bin/tool/release/tool.dll", "c", ["proxy"]),
         ])
         {
             Write(file, text);

@@ -95,11 +95,12 @@ public sealed class LoopbackMeshRig : IAsyncLifetime
     }
 
     /// <summary>Follows a call that a workload in cluster1 makes, as <c>isthmus trace</c> does.</summary>
-    internal async Task<CallTrace> TraceAsync(string caller, string ns, string target, SentRequest? sent = null)
+    /// <param name="seconds">How long the call may take.</param>
+    internal async Task<CallTrace> TraceAsync(string caller, string ns, string target, SentRequest? sent = null, int seconds = 3)
     {
         // One for all, since its connections stay open.
         _trace ??= new([.. Clusters.Select(Access)], WellKnown.SystemNamespace, TimeProvider.System, new Random());
-        return await _trace.RunAsync(new(caller, ns, TraceTarget.Parse(target), true, TimeSpan.FromSeconds(3)) { Sent = sent ?? SentRequest.Plain }, Stop);
+        return await _trace.RunAsync(new(caller, ns, TraceTarget.Parse(target), true, TimeSpan.FromSeconds(seconds)) { Sent = sent ?? SentRequest.Plain }, Stop);
     }
 
     /// <summary>What <c>isthmus verify</c> finds.</summary>

@@ -28,7 +28,7 @@ namespace Isthmus.Tests.LoopbackMesh;
 public sealed class LoopbackMeshRig : IAsyncLifetime
 {
     internal static readonly string[] Clusters = ["cluster1", "cluster2"];
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(150);
 
     private readonly string _folder = Directory.CreateTempSubdirectory("isthmus-loopback-mesh-").FullName;
     private readonly LoopbackRange _range = LoopbackRange.Reserve();

@@ -1,7 +1,7 @@
-using Isthmus.Operate.Diagnose;
 using System.Globalization;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
+using Isthmus.Operate.Diagnose;
 
 namespace Isthmus.Explain.Probing;
 

@@ -1,11 +1,11 @@
-using Isthmus.Operate.Diagnose;
 using System.Globalization;
 using System.Text.Json.Nodes;
-using Isthmus.Core.Problems;
 using Isthmus.Core.Names;
+using Isthmus.Core.Problems;
+using Isthmus.Explain.Tracing;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
-using Isthmus.Explain.Tracing;
+using Isthmus.Operate.Diagnose;
 
 namespace Isthmus.Explain.Probing;
 

@@ -1,6 +1,6 @@
-using Isthmus.Operate.Diagnose;
 using System.Net;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Operate.Diagnose;
 using Isthmus.Proxy.Clusters;
 
 namespace Isthmus.Explain.Tracing;

@@ -1,4 +1,3 @@
-using Isthmus.Operate.Diagnose;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Names;
@@ -7,8 +6,9 @@ using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Yaml;
 using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
-using Service = Isthmus.Kubernetes.Objects.Service;
+using Isthmus.Operate.Diagnose;
 using Isthmus.Operate.Inventory;
+using Service = Isthmus.Kubernetes.Objects.Service;
 
 namespace Isthmus.Explain.Tracing;
 

@@ -1,8 +1,8 @@
-using Isthmus.Operate.Diagnose;
 using System.Collections;
 using System.Diagnostics.CodeAnalysis;
 using System.Text.Json.Nodes;
 using Google.Protobuf;
+using Isthmus.Operate.Diagnose;
 using Isthmus.Proxy.Matching;
 
 namespace Isthmus.Explain.Tracing;

@@ -1,8 +1,8 @@
-using Isthmus.Operate.Diagnose;
 using System.Globalization;
 using System.Net;
 using Isthmus.Core.Names;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Operate.Diagnose;
 using Isthmus.Proxy.Clusters;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Tls;

@@ -1,10 +1,10 @@
-using Isthmus.Operate.Diagnose;
 using System.Globalization;
 using System.Net;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using System.Text.Json.Nodes;
 using Google.Protobuf;
+using Isthmus.Operate.Diagnose;
 using Isthmus.Proxy.Clusters;
 using Isthmus.Proxy.Listeners;
 using Isthmus.Proxy.Matching;

@@ -1,10 +1,10 @@
-using Isthmus.Operate.Diagnose;
 using System.Net;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Model;
+using Isthmus.Operate.Diagnose;
 using Service = Isthmus.Kubernetes.Objects.Service;
 using ServicePort = Isthmus.Kubernetes.Objects.ServicePort;
 

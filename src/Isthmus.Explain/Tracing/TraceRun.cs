@@ -1,4 +1,3 @@
-using Isthmus.Operate.Diagnose;
 using System.Globalization;
 using System.Net;
 using System.Text.Json.Nodes;
@@ -7,6 +6,7 @@ using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Operate.Diagnose;
 using Isthmus.Proxy.Trace;
 
 namespace Isthmus.Explain.Tracing;

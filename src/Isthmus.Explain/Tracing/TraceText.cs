@@ -1,8 +1,8 @@
-using Isthmus.Operate.Diagnose;
 using System.Globalization;
 using System.Text;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Problems;
+using Isthmus.Operate.Diagnose;
 using Isthmus.Operate.Diagnose.History;
 
 namespace Isthmus.Explain.Tracing;

@@ -1,8 +1,8 @@
-using Isthmus.Operate.Diagnose;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Problems;
-using Isthmus.Kubernetes.Client;
 using Isthmus.Explain.Tracing;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Operate.Diagnose;
 
 namespace Isthmus.Explain.WhatIf;
 

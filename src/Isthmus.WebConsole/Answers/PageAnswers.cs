@@ -1,9 +1,9 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Problems;
+using Isthmus.Explain.Tracing;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Operate.Diagnose;
-using Isthmus.Explain.Tracing;
 using Isthmus.WebConsole.Picture;
 using Isthmus.WebConsole.Reading;
 using Isthmus.WebConsole.Serving;

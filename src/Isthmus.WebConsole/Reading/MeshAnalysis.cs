@@ -1,7 +1,7 @@
+using Isthmus.Explain.Tracing;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Operate.Diagnose;
 using Isthmus.Operate.Diagnose.Analysis;
-using Isthmus.Explain.Tracing;
 
 namespace Isthmus.WebConsole.Reading;
 

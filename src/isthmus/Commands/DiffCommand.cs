@@ -2,9 +2,9 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Problems;
+using Isthmus.Explain.WhatIf;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Operate.Diagnose.Analysis;
-using Isthmus.Explain.WhatIf;
 using Isthmus.Options;
 
 namespace Isthmus.Commands;

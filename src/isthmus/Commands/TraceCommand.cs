@@ -1,6 +1,6 @@
 using System.CommandLine;
-using Isthmus.Kubernetes.Client;
 using Isthmus.Explain.Tracing;
+using Isthmus.Kubernetes.Client;
 using Isthmus.Options;
 using Isthmus.Output;
 

@@ -2,9 +2,9 @@ using System.CommandLine;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Flags;
 using Isthmus.Core.Problems;
-using Isthmus.Operate.Diagnose;
 using Isthmus.Explain.Probing;
 using Isthmus.Explain.Tracing;
+using Isthmus.Operate.Diagnose;
 using Isthmus.Options;
 using Isthmus.Output;
 

@@ -1,6 +1,6 @@
 using System.Text.RegularExpressions;
-using Isthmus.Kubernetes.Client;
 using Isthmus.Explain.Tracing;
+using Isthmus.Kubernetes.Client;
 using Isthmus.Tests.Mesh.Lab;
 using Isthmus.Tests.Mesh.Mesh;
 using Xunit;

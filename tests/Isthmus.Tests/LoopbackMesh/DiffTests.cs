@@ -1,9 +1,9 @@
 using System.Text.Json.Nodes;
 using Isthmus.Core.Names;
-using Isthmus.Kubernetes.Client;
-using Isthmus.Kubernetes.Yaml;
 using Isthmus.Explain.Tracing;
 using Isthmus.Explain.WhatIf;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Yaml;
 using Xunit;
 
 namespace Isthmus.Tests.LoopbackMesh;

@@ -1,8 +1,8 @@
 using System.Text.Json.Nodes;
 using Isthmus.Core.Names;
+using Isthmus.Explain.Tracing;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Operate.Certificates;
-using Isthmus.Explain.Tracing;
 using Isthmus.Operate.Install;
 using Isthmus.Wire.Tls;
 using Xunit;

@@ -1,8 +1,8 @@
 using System.Text.Json.Nodes;
 using Isthmus.Core.Problems;
+using Isthmus.Explain.Tracing;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Config;
-using Isthmus.Explain.Tracing;
 using Isthmus.Operate.Install;
 using Isthmus.Testing;
 using Xunit;

@@ -1,9 +1,9 @@
 using Isthmus.Core.Names;
+using Isthmus.Explain.Tracing;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Config;
 using Isthmus.Operate.Diagnose.History;
-using Isthmus.Explain.Tracing;
 using Isthmus.Operate.Install;
 using Xunit;
 

@@ -1,9 +1,9 @@
 using System.Text.Json.Nodes;
 using Isthmus.Core.Names;
+using Isthmus.Explain.Probing;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Operate.Diagnose;
-using Isthmus.Explain.Probing;
 using Xunit;
 
 namespace Isthmus.Tests.LoopbackMesh;

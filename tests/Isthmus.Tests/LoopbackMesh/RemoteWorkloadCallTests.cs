@@ -1,5 +1,5 @@
-using Isthmus.Mesh.Config;
 using Isthmus.Explain.Tracing;
+using Isthmus.Mesh.Config;
 using Isthmus.Operate.Install;
 using Xunit;
 

@@ -1,12 +1,12 @@
 using System.Text;
 using System.Text.RegularExpressions;
 using Isthmus.Core.Names;
+using Isthmus.Explain.Tracing;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Operate.Diagnose;
 using Isthmus.Operate.Diagnose.Analysis;
 using Isthmus.Operate.Diagnose.Packing;
-using Isthmus.Explain.Tracing;
 using Isthmus.Operate.Inventory;
 using Xunit;
 

@@ -1,7 +1,7 @@
 using System.Text.Json.Nodes;
+using Isthmus.Explain.Tracing;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Config;
-using Isthmus.Explain.Tracing;
 using Isthmus.Operate.Install;
 using Xunit;
 

@@ -1,8 +1,8 @@
 using System.Text;
+using Isthmus.Explain.Probing;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Operate.Diagnose;
-using Isthmus.Explain.Probing;
 using Isthmus.Testing;
 using Isthmus.Tests.Libraries.Client;
 using Xunit;

@@ -1,9 +1,9 @@
 using System.Net;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Isthmus.Explain.Tracing;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Yaml;
-using Isthmus.Explain.Tracing;
 using Isthmus.Operate.Inventory;
 using Xunit;
 

@@ -1,7 +1,7 @@
 using System.Text.Json.Nodes;
+using Isthmus.Explain.Tracing;
 using Isthmus.Kubernetes.Yaml;
 using Isthmus.Operate.Diagnose;
-using Isthmus.Explain.Tracing;
 using Xunit;
 
 namespace Isthmus.Tests.Tracing;

@@ -1,6 +1,6 @@
 using Isthmus.Core.Problems;
-using Isthmus.Kubernetes.Client;
 using Isthmus.Explain.Tracing;
+using Isthmus.Kubernetes.Client;
 using Xunit;
 
 namespace Isthmus.Tests.Tracing;

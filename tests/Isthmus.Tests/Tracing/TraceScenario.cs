@@ -3,9 +3,9 @@ using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using System.Text.Json.Nodes;
+using Isthmus.Explain.Tracing;
 using Isthmus.Kubernetes.Yaml;
 using Isthmus.Operate.Diagnose;
-using Isthmus.Explain.Tracing;
 using Isthmus.Operate.Inventory;
 using Isthmus.Wire.Tls;
 

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Security.Cryptography;
@@ -63,6 +64,28 @@ public sealed class ClientTests(ClientRig rig) : IClassFixture<ClientRig>
             closed b'' True
 
             """, await ClientRig.RunAsync("/usr/bin/python3", "-W", "ignore", "-c", script, rig.Loopback));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Kubectl_executes_with_and_without_WebSockets(bool webSockets)
+    {
+        // A command that waits for its input answers when kubectl is ready for the output. Some versions discard what arrives before (docs/limits.md).
+        using var kubectl = Process.Start(new ProcessStartInfo("kubectl", ["--kubeconfig", rig.Loopback, "-v", "8", "exec", "-i", "web", "--", "sh", "-c", "read word; echo got $word; echo err >&2; exit 7"])
+        {
+            RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true,
+            Environment = { ["KUBECTL_REMOTE_COMMAND_WEBSOCKETS"] = webSockets ? "true" : "false" },
+        })!;
+        var errors = kubectl.StandardError.ReadToEndAsync(Stop);
+        await kubectl.StandardInput.WriteLineAsync("hello".AsMemory(), Stop);
+        kubectl.StandardInput.Close();
+        var output = await kubectl.StandardOutput.ReadToEndAsync(Stop);
+        await kubectl.WaitForExitAsync(Stop);
+        Assert.Equal(("got hello\n", 7), (output, kubectl.ExitCode));
+        Assert.Contains("err", (await errors).Split('\n'));
+        // kubectl falls back to SPDY by itself if it cannot use WebSockets.
+        Assert.Contains(webSockets ? "Sec-Websocket-Protocol: v5.channel.k8s.io" : "Upgrade: SPDY/3.1", await errors, StringComparison.Ordinal);
     }
 
     [Theory]

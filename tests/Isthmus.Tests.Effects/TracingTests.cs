@@ -229,8 +229,8 @@ public sealed class TracingTests
     {
         var over = new TaskCompletionSource();
         await using var slow = await TraceCollector.StartAsync(provider.Contains("grpc", StringComparison.Ordinal) ? HttpProtocols.Http2 : HttpProtocols.Http1, _ => over.Task);
-        await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1, _ => Task.CompletedTask);
-        using var gateway = Gateway(provider, "randomSamplingPercentage: 100", origin.Port, slow.Port);
+        using var origin = new ReservedPort();
+        using var gateway = Gateway(provider, "randomSamplingPercentage: 100", origin.Number, slow.Port);
         await Parallel.ForEachAsync(Enumerable.Range(0, 4), Stop, async (_, _) =>
         {
             using var client = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
@@ -315,21 +315,21 @@ public sealed class TracingTests
         while (gateway.Count(counter) == 0) await Task.Delay(5, patience.Token);
     }
 
-    /// <summary>Answers with the fields of the request.</summary>
-    /// <summary>Sends requests without waiting for answers between them, and waits until all have succeeded.</summary>
+    /// <summary>Sends requests that the gateway answers itself, without waiting for answers between them, and waits until all are answered.</summary>
     private static async Task CallManyAsync(Socket client)
     {
         const int Calls = 50;
-        await client.SendAsync(Encoding.ASCII.GetBytes(string.Concat(Enumerable.Repeat("GET / HTTP/1.1\r\nhost: web.example\r\n\r\n", Calls))), SocketFlags.None, Stop);
-        var (answers, buffer) = ("", new byte[64 * 1024]);
-        while (answers.Split("HTTP/1.1 200 OK\r\n").Length <= Calls || !answers.EndsWith("\r\n\r\n", StringComparison.Ordinal))
+        await client.SendAsync(Encoding.ASCII.GetBytes(string.Concat(Enumerable.Repeat("GET / HTTP/1.1\r\nhost: web.example\r\nx-way: blocked\r\n\r\n", Calls))), SocketFlags.None, Stop);
+        var (answers, length) = (new byte[64 * 1024], 0);
+        while (answers.AsSpan(0, length).Count("HTTP/1.1 418 "u8) < Calls || !answers.AsSpan(0, length).EndsWith("\r\n\r\n"u8))
         {
-            var count = await client.ReceiveAsync(buffer, SocketFlags.None, Stop);
-            Assert.True(count > 0, $"closed after '{answers}'");
-            answers += Encoding.ASCII.GetString(buffer, 0, count);
+            var count = await client.ReceiveAsync(answers.AsMemory(length), SocketFlags.None, Stop);
+            Assert.True(count > 0, $"closed after '{Encoding.ASCII.GetString(answers, 0, length)}'");
+            length += count;
         }
     }
 
+    /// <summary>Answers with the fields of the request.</summary>
     private static Task<OriginServer> EchoAsync() => OriginServer.StartAsync(HttpProtocols.Http1, context =>
         context.Response.WriteAsync(string.Join('\n', context.Request.Headers.Select(field => $"{field.Key.ToLowerInvariant()}: {field.Value}"))));
 

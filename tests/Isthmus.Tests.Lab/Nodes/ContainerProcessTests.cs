@@ -27,7 +27,7 @@ public sealed class ContainerProcessTests
             while (container.FindInit() is null) await Task.Delay(5, Stop);
             while (!early.IsCompleted)
             {
-                clock.Advance(TimeSpan.FromMinutes(1));
+                clock.Jump(TimeSpan.FromMinutes(1));
                 await Task.Delay(5, Stop);
             }
             Assert.Null(await early);

@@ -30,37 +30,37 @@ internal sealed class ApiMesh
 
     private static readonly NativeSidecars Kubelets = new(Isthmus.ControlPlane.Settings.NativeSidecarMode.Disabled, new Dictionary<string, string> { ["node"] = "v1.32.0" }.ToValueMap());
 
-    private static readonly ConcurrentDictionary<(bool HasNetworks, bool IsWhole), ConcurrentBag<ApiMesh>> Idle = [];
+    private static readonly ConcurrentDictionary<(bool HasNetworks, bool AllProxies), ConcurrentBag<ApiMesh>> Idle = [];
 
     private readonly MeshRig _rig;
     private readonly ProxyFeeds _feeds;
     private readonly Dictionary<JsonNode, SortedDictionary<string, string>> _whole = new(ReferenceEqualityComparer.Instance);
 
-    private ApiMesh(string kind, bool isWhole)
+    private ApiMesh(string kind, bool allProxies)
     {
         _rig = Rig();
         // Of clusters whose networks are labelled, meshNetworks says nothing.
         if (kind == ApiFields.MeshNetworks) foreach (var cluster in Clusters) _rig.Writer.Put(cluster, new Namespace { Metadata = new() { Name = "istio-system" } });
-        _feeds = new(_rig, isWhole);
+        _feeds = new(_rig, allProxies);
     }
 
     /// <summary>Whether the mesh with one object differs from the mesh with the other. Most differences show in a few proxies, without the work for all.</summary>
     internal static bool AreDifferent(string kind, JsonNode one, JsonNode other) =>
-        Differs(kind, one, other, isWhole: false) || Differs(kind, one, other, isWhole: true);
+        Differs(kind, one, other, allProxies: false) || Differs(kind, one, other, allProxies: true);
 
-    private static bool Differs(string kind, JsonNode one, JsonNode other, bool isWhole) => Lend(kind, isWhole, mesh => !mesh.Whole(kind, one).SequenceEqual(mesh.Apply(kind, other)));
+    private static bool Differs(string kind, JsonNode one, JsonNode other, bool allProxies) => Lend(kind, allProxies, mesh => !mesh.Whole(kind, one).SequenceEqual(mesh.Apply(kind, other)));
 
     /// <summary>What a mesh that has seen other objects before is with an object of a kind.</summary>
-    internal static SortedDictionary<string, string> With(string kind, JsonNode spec) => Lend(kind, isWhole: true, mesh => mesh.Apply(kind, spec));
+    internal static SortedDictionary<string, string> With(string kind, JsonNode spec) => Lend(kind, allProxies: true, mesh => mesh.Apply(kind, spec));
 
     /// <summary>What a mesh that has never seen another object is with an object of a kind.</summary>
-    internal static SortedDictionary<string, string> WithNew(string kind, JsonNode spec) => new ApiMesh(kind, isWhole: true).Apply(kind, spec);
+    internal static SortedDictionary<string, string> WithNew(string kind, JsonNode spec) => new ApiMesh(kind, allProxies: true).Apply(kind, spec);
 
     // A mesh that was built once serves many. Both of a pair see the same, also addresses that were allocated before.
-    private static T Lend<T>(string kind, bool isWhole, Func<ApiMesh, T> use)
+    private static T Lend<T>(string kind, bool allProxies, Func<ApiMesh, T> use)
     {
-        var idle = Idle.GetOrAdd((kind == ApiFields.MeshNetworks, isWhole), static _ => []);
-        var mesh = idle.TryTake(out var known) ? known : new(kind, isWhole);
+        var idle = Idle.GetOrAdd((kind == ApiFields.MeshNetworks, allProxies), static _ => []);
+        var mesh = idle.TryTake(out var known) ? known : new(kind, allProxies);
         var result = use(mesh);
         idle.Add(mesh);
         return result;
@@ -159,10 +159,10 @@ internal sealed class ApiMesh
     {
         private readonly Isthmus.ControlPlane.Push.ProxyFeed[] _all;
 
-        internal ProxyFeeds(MeshRig rig, bool isWhole)
+        internal ProxyFeeds(MeshRig rig, bool allProxies)
         {
             _all = [rig.Sidecar("c1"), rig.Sidecar("c1", "web-v1", "10.244.0.1"), rig.Router("c1", "door", labels: new() { ["istio"] = "ingressgateway" })];
-            if (isWhole) _all = [.. _all, rig.Sidecar("c1", "guest", "10.244.0.9", ns: "other"), rig.Router("c1", "eastwest"), rig.Router("c1", "eastwest", sniDnat: true), rig.Router("c1", "inner")];
+            if (allProxies) _all = [.. _all, rig.Sidecar("c1", "guest", "10.244.0.9", ns: "other"), rig.Router("c1", "eastwest"), rig.Router("c1", "eastwest", sniDnat: true), rig.Router("c1", "inner")];
         }
 
         internal SortedDictionary<string, string> Versions()

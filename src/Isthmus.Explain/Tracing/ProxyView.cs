@@ -38,8 +38,9 @@ internal sealed record NameAnswer(string Host, string Name, IReadOnlyList<IPAddr
 /// <summary>A running proxy's configuration. The proxy's own decoders decode it, so its own tables decide.</summary>
 internal sealed class ProxyView
 {
-    private readonly Dictionary<string, ShownCertificate> _certificates = new(StringComparer.Ordinal);
-    private readonly Dictionary<string, TrustBundle> _roots = new(StringComparer.Ordinal);
+    // A dump can hold the system's roots, 140 of them, and a trace follows few of its secrets. So each is read when a step asks for it.
+    private readonly Dictionary<string, Lazy<ShownCertificate?>> _certificates = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, Lazy<TrustBundle?>> _roots = new(StringComparer.Ordinal);
     private readonly HashSet<(string Cluster, string Address)> _ejected = [];
 
     private ProxyView()
@@ -68,9 +69,9 @@ internal sealed class ProxyView
     /// <summary>Resources that were rejected or that this program could not read, each with the reason.</summary>
     public IEnumerable<string> Unread { get; private init; } = [];
 
-    public ShownCertificate? Certificate(string secret) => _certificates.GetValueOrDefault(secret);
+    public ShownCertificate? Certificate(string secret) => _certificates.GetValueOrDefault(secret)?.Value;
 
-    public TrustBundle? Roots(string secret) => _roots.GetValueOrDefault(secret);
+    public TrustBundle? Roots(string secret) => _roots.GetValueOrDefault(secret)?.Value;
 
     public bool IsEjected(string cluster, Endpoint endpoint) => _ejected.Contains((cluster, endpoint.AddressText));
 
@@ -139,12 +140,14 @@ internal sealed class ProxyView
         foreach (var (secret, _, _) in dump.Secrets)
         {
             var name = Text(secret["name"]);
-            var chain = Pem(At(secret, "tls_certificate", "certificate_chain", "inline_bytes"));
-            if (chain.Count > 0) _certificates[name] = new(chain[0], [.. chain.Skip(1)]);
-            var roots = Pem(At(secret, "validation_context", "trusted_ca", "inline_bytes"));
-            if (roots.Count > 0) _roots[name] = new(roots);
+            if (At(secret, "tls_certificate", "certificate_chain", "inline_bytes") is { } chain) _certificates[name] = new(() => Shown(Pem(chain)));
+            if (At(secret, "validation_context", "trusted_ca", "inline_bytes") is { } roots) _roots[name] = new(() => Bundle(Pem(roots)));
         }
     }
+
+    private static ShownCertificate? Shown(X509Certificate2Collection chain) => chain.Count > 0 ? new(chain[0], [.. chain.Skip(1)]) : null;
+
+    private static TrustBundle? Bundle(X509Certificate2Collection roots) => roots.Count > 0 ? new(roots) : null;
 
     private void ReadHealth(JsonNode? clusters)
     {
@@ -160,7 +163,7 @@ internal sealed class ProxyView
         select (Text(cluster["name"]), string.Create(CultureInfo.InvariantCulture, $"{At(socket, "address")}:{At(socket, "port_value")}"),
             ProxyTables.IsTakenOut(host));
 
-    private static X509Certificate2Collection Pem(JsonNode? base64)
+    private static X509Certificate2Collection Pem(JsonNode base64)
     {
         var certificates = new X509Certificate2Collection();
         try { certificates.ImportFromPem(Encoding.UTF8.GetString(Convert.FromBase64String(Text(base64)))); }

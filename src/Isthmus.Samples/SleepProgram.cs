@@ -1,5 +1,6 @@
 using System.Globalization;
 using Isthmus.Core.Problems;
+using Isthmus.Core.Time;
 
 namespace Isthmus.Samples;
 
@@ -18,13 +19,7 @@ public static class SleepProgram
         }
         try
         {
-            // One timer runs at most 49 days.
-            while (endless || total > TimeSpan.Zero)
-            {
-                var step = endless || total.TotalDays > 30 ? TimeSpan.FromDays(30) : total;
-                await Task.Delay(step, stop).ConfigureAwait(false);
-                total -= step;
-            }
+            await TimeProvider.System.DelayInFullAsync(endless ? TimeSpan.MaxValue : total, stop).ConfigureAwait(false);
         }
         catch (OperationCanceledException)
         {

@@ -1,3 +1,4 @@
+using Isthmus.Core.Time;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Lab.Nodes.Probes;
 
@@ -100,7 +101,7 @@ internal sealed class ContainerHealth(
     {
         var period = TimeSpan.FromSeconds(Math.Max(1, probe.PeriodSeconds));
         var state = ProbeState.Initial;
-        await DelayAsync(TimeSpan.FromSeconds(probe.InitialDelaySeconds), stop);
+        await node.Time.DelayInFullAsync(TimeSpan.FromSeconds(probe.InitialDelaySeconds), stop);
         while (true)
         {
             var began = node.Time.GetTimestamp();
@@ -117,7 +118,7 @@ internal sealed class ContainerHealth(
             }
             if (isUntilSuccess && state.Verdict == true) return;
             var left = period - node.Time.GetElapsedTime(began);
-            if (left > TimeSpan.Zero && !(result.Success && state.Verdict is null)) await DelayAsync(left, stop);
+            if (!(result.Success && state.Verdict is null)) await node.Time.DelayInFullAsync(left, stop);
         }
     }
 
@@ -130,12 +131,5 @@ internal sealed class ContainerHealth(
             if ((await node.Probes.RunAsync(probe, target, stop)).Success) return true;
         }
         return false;
-    }
-
-    // A Pod may request a longer time than a timer supports.
-    private async Task DelayAsync(TimeSpan delay, CancellationToken stop)
-    {
-        for (; delay > PodLoop.LongestWait; delay -= PodLoop.LongestWait) await Task.Delay(PodLoop.LongestWait, node.Time, stop);
-        await Task.Delay(delay, node.Time, stop);
     }
 }

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Runtime.CompilerServices;
+using Isthmus.Core.Time;
 using Isthmus.Proxy.Loops;
 using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Snapshot;
@@ -20,7 +21,7 @@ internal static class FaultInjection
         if (fault.Delay > TimeSpan.Zero && fault.DelayShare.Hits(ports.Random))
         {
             record.DelayInjected = true;
-            await Task.Delay(fault.Delay, ports.Time).ConfigureAwait(false);
+            await ports.Time.DelayInFullAsync(fault.Delay).ConfigureAwait(false);
         }
         if (fault.AbortStatus == 0 || !fault.AbortShare.Hits(ports.Random)) return null;
         var body = LocalReply.Prepare(response, request, fault.AbortStatus, LocalReply.FaultAbort);

@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Globalization;
 using System.Net.Sockets;
 using System.Text;
+using Isthmus.Core.Time;
 
 namespace Isthmus.Samples.Http;
 
@@ -53,7 +54,7 @@ internal sealed class HttpConnection(Socket socket, string peer, HttpServer serv
         var body = await ReadBodyAsync(head, stop).ConfigureAwait(false);
         var request = new HttpRequest(head.Method, head.Target, head.Version, head.Headers, body, peer);
         var reply = server.Handle(request);
-        if (reply.Delay > TimeSpan.Zero) await Task.Delay(reply.Delay, server.Time, stop).ConfigureAwait(false);
+        await server.Time.DelayInFullAsync(reply.Delay, stop).ConfigureAwait(false);
         var keep = head.KeepAlive && !server.Draining && (reply.Pieces is null || reply.PiecesLength is not null || head.Version == "HTTP/1.1");
         await SendAsync(request, reply, keep, stop).ConfigureAwait(false);
         server.Log(request, reply);
@@ -175,7 +176,7 @@ internal sealed class HttpConnection(Socket socket, string peer, HttpServer serv
         var first = true;
         foreach (var piece in pieces)
         {
-            if (!first && pause > TimeSpan.Zero) await Task.Delay(pause, server.Time, stop).ConfigureAwait(false);
+            if (!first) await server.Time.DelayInFullAsync(pause, stop).ConfigureAwait(false);
             first = false;
             if (piece.IsEmpty) continue;
             if (chunked) await SendAllAsync(Encoding.ASCII.GetBytes($"{piece.Length:x}\r\n"), stop).ConfigureAwait(false);

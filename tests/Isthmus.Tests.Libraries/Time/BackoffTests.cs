@@ -1,7 +1,7 @@
 using Isthmus.Core.Time;
 using Xunit;
 
-namespace Isthmus.Tests.Libraries.Client;
+namespace Isthmus.Tests.Libraries.Time;
 
 public sealed class BackoffTests
 {

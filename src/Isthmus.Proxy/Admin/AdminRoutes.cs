@@ -24,6 +24,9 @@ internal sealed class AdminRoutes(DataPlane plane)
     /// <summary>How names without a final dot are completed.</summary>
     public Wire.Dns.ResolverSettings Resolver { get; init; } = new([], [], 1);
 
+    // As in Istio: without the first table, the DNS proxy would refuse the names of the mesh.
+    private bool IsReady => plane.IsReady && (Names is null || Names() is not null);
+
     public async ValueTask<AdminReply?> HandleAsync(RequestHead request, CancellationToken stop)
     {
         if (LoopbackRequest.Refusal(request.Authority, request.Headers.GetString("origin"u8) ?? "", request.Headers.GetString("sec-fetch-site"u8) ?? "", OwnAddress) is { } refusal)
@@ -56,7 +59,7 @@ internal sealed class AdminRoutes(DataPlane plane)
 
     public ValueTask<AdminReply?> HandleReadyAsync(RequestHead request, CancellationToken stop) => ValueTask.FromResult(request.TargetText switch
     {
-        "/ready" or "/healthz/ready" => plane.IsReady ? AdminReply.Text("LIVE\n") : AdminReply.Text(plane.Connections.IsDraining ? "DRAINING\n" : "PRE_INITIALIZING\n", 503),
+        "/ready" or "/healthz/ready" => IsReady ? AdminReply.Text("LIVE\n") : AdminReply.Text(plane.Connections.IsDraining ? "DRAINING\n" : "PRE_INITIALIZING\n", 503),
         _ => null,
     });
 

@@ -36,7 +36,8 @@ public sealed class MeshRemoval(MeshDesign design, MeshLinks links, IReadOnlyCol
             await new Uninstaller(cluster.Link.Client).RemoveAsync(rest, _ => { }, stop);
             await ReleaseNamespaceAsync(cluster.Link, stop);
             if (design.JoinsByNames) await new GlobalZone(cluster.Link).RemoveAsync(stop);
-            await Task.WhenAll(rest.Where(removal => removal.Kind == Kinds.Namespace).Select(ns => GoneAsync(cluster.Link, ns.Name, stop)));
+            // The API server removes what these contain in the background.
+            await Task.WhenAll(rest.Where(removal => removal.Kind == Kinds.Namespace || removal.Kind == Kinds.CustomResourceDefinition).Select(removal => GoneAsync(cluster.Link, removal, stop)));
         })));
     }
 
@@ -90,17 +91,18 @@ public sealed class MeshRemoval(MeshDesign design, MeshLinks links, IReadOnlyCol
         if (metadata.Count > 0) await link.Client.PatchAsync(Kinds.Namespace, null, link.Cluster.SystemNamespace, new JsonObject { ["metadata"] = metadata }, PatchType.Merge, stop);
     }
 
-    private async Task GoneAsync(ClusterLink link, string name, CancellationToken stop)
+    private async Task GoneAsync(ClusterLink link, Removal removal, CancellationToken stop)
     {
         using var deadline = CancellationTokenSource.CreateLinkedTokenSource(stop);
         deadline.CancelAfter(limit);
         try
         {
-            while (await link.Client.FindAsync(Kinds.Namespace, null, name, deadline.Token) is not null) await Task.Delay(TimeSpan.FromMilliseconds(50), time, deadline.Token);
+            while (await link.Client.FindAsync(removal.Kind, null, removal.Name, deadline.Token) is not null) await Task.Delay(TimeSpan.FromMilliseconds(50), time, deadline.Token);
         }
         catch (OperationCanceledException e) when (!stop.IsCancellationRequested)
         {
-            throw new ProblemException($"Namespace {name} in {link.Name}", $"still exists after {limit.TotalSeconds:0} s", $"find out why: kubectl --context={link.Cluster.Context} get namespace {name} -o yaml", e);
+            throw new ProblemException($"{removal.Kind.Kind} {removal.Name} in {link.Name}", $"still exists after {limit.TotalSeconds:0} s",
+                $"find out why: kubectl --context={link.Cluster.Context} get {removal.Kind.Kind.ToLowerInvariant()} {removal.Name} -o yaml", e);
         }
     }
 }

@@ -114,7 +114,8 @@ internal static class QuickstartCommand
         {
             var versions = CallEvidence.Versions(text);
             Console.WriteLine($"{cluster.Name}: {versions.Values.Sum()} of {CallsPerCluster} calls answered: {string.Join(", ", versions.OrderBy(version => version.Key, StringComparer.Ordinal).Select(version => $"{version.Value} × {version.Key}"))}");
-            complete &= versions.Values.Sum() == CallsPerCluster && versions.Count == clusters.Count;
+            // That each caller reaches all versions has been seen before. In so few calls, by chance, it need not.
+            complete &= versions.Values.Sum() == CallsPerCluster;
         }
         return complete;
     }

@@ -98,7 +98,7 @@ public sealed class LeaderElectionTests : IAsyncLifetime
 
     private LeaderElection Election(string identity) => new(_client, new LeaseTerms("default", Lease, identity)
     {
-        Duration = TimeSpan.FromSeconds(1), Deadline = TimeSpan.FromMilliseconds(800), RenewEvery = TimeSpan.FromMilliseconds(100), TryEvery = TimeSpan.FromMilliseconds(50),
+        Duration = TimeSpan.FromSeconds(30), Deadline = TimeSpan.FromSeconds(20), RenewEvery = TimeSpan.FromMilliseconds(100), TryEvery = TimeSpan.FromMilliseconds(50),
     }, TimeProvider.System, NullLogger.Instance);
 
     private async Task WorkAsync(CancellationToken stop)

@@ -9,7 +9,7 @@ namespace Isthmus.Tests.ControlPlane;
 
 public sealed class PushEngineTests
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(1);
 
     [Fact]
     public async Task Endpoints_go_at_once_while_configuration_waits_for_quiet()

@@ -52,8 +52,8 @@ public sealed class LogServiceTests
     public async Task A_service_that_does_not_take_lines_holds_nothing_up(bool answers)
     {
         await using var broken = await OriginServer.StartAsync(HttpProtocols.Http2, context => context.Response.WriteAsync("no"));
-        var port = broken.Port;
-        if (!answers) await broken.DisposeAsync();
+        using var nobody = new ReservedPort();
+        var port = answers ? broken.Port : nobody.Number;
         await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1, context => context.Response.WriteAsync("ok"));
         using var gateway = new GuardedGateway(Settings, Telemetry("providers: [{name: lines}]"), origin.Port, port);
         Assert.Equal(200, (await gateway.CallAsync("/a")).Status);
@@ -135,9 +135,8 @@ public sealed class LogServiceTests
     {
         var collected = new ConcurrentQueue<StreamAccessLogsMessage>();
         await using var service = await OriginServer.StartAsync(HttpProtocols.Http2, context => StreamAsync(context, collected));
-        await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1, context => context.Response.WriteAsync("ok"));
-        using var gateway = new GuardedGateway(EntrySettings, Telemetry("providers: [{name: http}]"), origin.Port, service.Port);
-        await origin.DisposeAsync();
+        using var nobody = new ReservedPort();
+        using var gateway = new GuardedGateway(EntrySettings, Telemetry("providers: [{name: http}]"), nobody.Number, service.Port);
         Assert.Equal(503, (await gateway.CallAsync("/a")).Status);
         await Eventually.TrueAsync(() => !collected.IsEmpty);
         var failed = Assert.Single(collected.Single().HttpLogs.LogEntry);
@@ -169,8 +168,8 @@ public sealed class LogServiceTests
     public async Task A_service_that_does_not_take_entries_holds_nothing_up(bool answers)
     {
         await using var broken = await OriginServer.StartAsync(HttpProtocols.Http2, context => context.Response.WriteAsync("no"));
-        var port = broken.Port;
-        if (!answers) await broken.DisposeAsync();
+        using var nobody = new ReservedPort();
+        var port = answers ? broken.Port : nobody.Number;
         await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1, context => context.Response.WriteAsync("ok"));
         using var gateway = new GuardedGateway(EntrySettings, Telemetry("providers: [{name: http}]"), origin.Port, port);
         Assert.Equal(200, (await gateway.CallAsync("/a")).Status);

@@ -215,7 +215,7 @@ public sealed class MetricTests
             else if (context.Request.Path == "/slow") await never.Task;
             else context.Response.StatusCode = context.Request.Path == "/bad" ? 500 : 200;
         });
-        using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("up")], """ "route": {"cluster": "up", "retry_policy": {"retry_on": "5xx", "num_retries": 1, "per_try_timeout": "0.5s"} } """);
+        using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("up")], """ "route": {"cluster": "up", "retry_policy": {"retry_on": "5xx", "num_retries": 1, "per_try_timeout": "2s"} } """);
         proxy.Endpoints("up", origin.Port);
         using var client = new HttpClient();
         foreach (var path in (string[])["ok", "bad", "cut", "slow"])

@@ -75,7 +75,7 @@ public sealed class PoolFieldTests
         proxy.Apply(SidecarProxy.Entry([(old.Port, ""), (old.Port + 1, "")]));
         clock.Advance(TimeSpan.FromSeconds(seconds));
         var cluster = proxy.Plane.State.Current.Clusters["outbound|80||web.example"];
-        for (var i = 0; i < 20_000; i++)
+        for (var i = 0; i < 100_000; i++)
         {
             var port = ((IPEndPoint)cluster.Pick(null, null, null)!.Address).Port;
             seen[port] = seen.GetValueOrDefault(port) + 1;
@@ -91,7 +91,9 @@ public sealed class PoolFieldTests
         using var proxy = new SidecarProxy(Rule("connectionPool: {tcp: {maxConnectionDuration: 60s}}"), [(origin.Port, "")], clock);
         Assert.Empty(proxy.Reported);
         var first = await proxy.CallAsync();
+        await proxy.IdleAsync();
         Assert.Equal(first, await proxy.CallAsync());
+        await proxy.IdleAsync();
         clock.Advance(TimeSpan.FromSeconds(61));
         Assert.NotEqual(first, await proxy.CallAsync());
     }
@@ -122,8 +124,7 @@ public sealed class PoolFieldTests
             released.SetResult();
             await Task.WhenAll(calls);
             released = new(TaskCreationOptions.RunContinuationsAsynchronously);
-            // A client may have its answer before the proxy has closed the stream.
-            while (proxy.Plane.State.Current.Clusters["outbound|80||web.example"].Hosts.All.Any(host => host.Active > 0)) await Task.Delay(2, Stop);
+            await proxy.IdleAsync();
         }
         Assert.Equal(most, together.Max());
         // Each event loop has its own.

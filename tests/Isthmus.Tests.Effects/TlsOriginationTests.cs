@@ -74,6 +74,7 @@ public sealed class TlsOriginationTests
         using var proxy = Proxy("mode: SIMPLE", "", http2 ? "HTTP2" : "HTTP", origin.Port);
         var first = await GetAsync(proxy, "a.example.com");
         Assert.True(first == (HttpStatusCode.OK, "a.example.com"), $"{first} {await proxy.LoggedAsync()}");
+        await ConfiguredProxy.IdleAsync(proxy.Plane);
         Assert.Equal((HttpStatusCode.OK, "b.example.com"), await GetAsync(proxy, "b.example.com:443"));
         Assert.Equal((HttpStatusCode.OK, "a.example.com"), await GetAsync(proxy, "a.example.com"));
         Assert.Equal(HttpStatusCode.ServiceUnavailable, (await GetAsync(proxy, "c.example.com")).Status);

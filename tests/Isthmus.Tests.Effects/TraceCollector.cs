@@ -37,7 +37,7 @@ internal sealed class TraceCollector : IAsyncDisposable
     /// <summary>The spans, once there are as many.</summary>
     internal async Task<IReadOnlyList<CollectedSpan>> SpansAsync(int count)
     {
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(15));
+        using var patience = new CancellationTokenSource(TimeSpan.FromMinutes(1));
         while (true)
         {
             lock (_spans)

@@ -152,9 +152,10 @@ internal sealed class MeshMetrics(ProxyIdentity identity, HistogramBuckets? buck
         if (rules is not null) key = key with { Rules = rules, Tags = rules.Evaluate(r, null) };
         var counts = Find(_tcp, key, r);
         if (!r.Counted.Opened) Interlocked.Increment(ref counts.Opened);
-        if (!isOpen) Interlocked.Increment(ref counts.Closed);
         Interlocked.Add(ref counts.ReceivedBytes, r.BytesReceived - r.Counted.Received);
         Interlocked.Add(ref counts.SentBytes, r.BytesSent - r.Counted.Sent);
+        // Last, so that whoever reads that it is closed reads all of its bytes.
+        if (!isOpen) Interlocked.Increment(ref counts.Closed);
         r.Counted = new(true, r.BytesReceived, r.BytesSent);
     }
 

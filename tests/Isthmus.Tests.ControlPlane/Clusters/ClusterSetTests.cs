@@ -17,7 +17,7 @@ namespace Isthmus.Tests.ControlPlane.Clusters;
 /// <summary>Remote secrets that appear and change, against an API server. The remote cluster is the same one.</summary>
 public sealed class ClusterSetTests : IAsyncDisposable
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(1);
     private readonly LoopbackCluster _cluster = new();
 
     private static CancellationToken Stop => TestContext.Current.CancellationToken;

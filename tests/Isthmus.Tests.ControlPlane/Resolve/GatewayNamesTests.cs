@@ -11,7 +11,7 @@ namespace Isthmus.Tests.ControlPlane.Resolve;
 
 public sealed class GatewayNamesTests
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(1);
 
     [Fact]
     public async Task A_gateways_host_name_is_followed_and_keeps_its_last_addresses_when_it_cannot_be_resolved()

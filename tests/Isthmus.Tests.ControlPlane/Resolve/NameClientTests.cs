@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Sockets;
 using Isthmus.ControlPlane.Resolve;
 using Isthmus.Core.Collections;
+using Isthmus.Testing;
 using Isthmus.Wire.Dns;
 using Xunit;
 
@@ -55,7 +56,7 @@ public sealed class NameClientTests
         refusing.Dispose();
 
         var serving = ServeAsync(udp, tcp);
-        var answer = await new NameClient(() => new([closed, address], ["svc.cluster.local"], 5), new(1), TimeProvider.System).AskAsync("elb.example.", TestContext.Current.CancellationToken);
+        var answer = await new NameClient(() => new([closed, address], ["svc.cluster.local"], 5), new(1), new PatientTime()).AskAsync("elb.example.", TestContext.Current.CancellationToken);
         Assert.Equal(new(["10.0.0.7"], TimeSpan.FromSeconds(5), ""), answer);
         await serving;
     }

@@ -1,5 +1,4 @@
 using System.Net;
-using System.Net.Sockets;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Lab.Nodes.Probes;
 using Microsoft.AspNetCore.Builder;
@@ -44,19 +43,11 @@ public sealed class GrpcProbeTests
     private static async Task<Serving> ServeAsync(RequestDelegate answer)
     {
         var builder = WebApplication.CreateEmptyBuilder(new());
-        var port = FreePort();
-        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, port, listen => listen.Protocols = HttpProtocols.Http2));
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0, listen => listen.Protocols = HttpProtocols.Http2));
         var app = builder.Build();
         app.Run(answer);
         await app.StartAsync(TestContext.Current.CancellationToken);
-        return new(app, port);
-    }
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
+        return new(app, new Uri(app.Urls.Single()).Port);
     }
 
     private sealed record Serving(WebApplication App, int Port) : IAsyncDisposable

@@ -1,5 +1,6 @@
 using System.Net.Sockets;
 using Isthmus.Kubernetes.Client;
+using Isthmus.Testing;
 using Xunit;
 
 namespace Isthmus.Tests.Libraries.Client;
@@ -18,13 +19,9 @@ public sealed class UnreachableTests
     [Fact]
     public async Task So_it_is_when_a_connection_is_refused()
     {
-        // Nobody listens on a released port.
-        using var listener = new TcpListener(System.Net.IPAddress.Loopback, 0);
-        listener.Start();
-        var address = listener.LocalEndpoint;
-        listener.Stop();
+        using var nobody = new ReservedPort();
         using var client = new HttpClient();
-        var e = await Assert.ThrowsAsync<HttpRequestException>(() => client.GetAsync(new Uri($"http://{address}/"), TestContext.Current.CancellationToken));
+        var e = await Assert.ThrowsAsync<HttpRequestException>(() => client.GetAsync(new Uri($"http://{nobody.EndPoint}/"), TestContext.Current.CancellationToken));
         Assert.Equal("connection refused", Unreachable.Describe(e));
     }
 }

@@ -76,7 +76,8 @@ public class HttpServerTests
     public async Task While_stopping_it_answers_what_comes_and_asks_to_close()
     {
         using var stop = new CancellationTokenSource();
-        using var server = new HttpServer("test", HelloWorldProgram.Handler("v1", "i"), TimeProvider.System, null);
+        var clock = new ManualClock();
+        using var server = new HttpServer("test", HelloWorldProgram.Handler("v1", "i"), clock, null);
         server.Bind(IPAddress.Loopback, 0);
         var running = server.RunAsync(stop.Token);
         using var client = new HttpClient { BaseAddress = new($"http://127.0.0.1:{server.Port}") };
@@ -85,6 +86,11 @@ public class HttpServerTests
         using var last = await client.GetAsync("/hello");
         Assert.Equal(HttpStatusCode.OK, last.StatusCode);
         Assert.True(last.Headers.ConnectionClose);
+        await Eventually.TrueAsync(() =>
+        {
+            clock.Advance(TimeSpan.FromMilliseconds(100));
+            return running.IsCompleted;
+        });
         await running;
     }
 

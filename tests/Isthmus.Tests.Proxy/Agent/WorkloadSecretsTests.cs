@@ -50,7 +50,7 @@ public sealed class WorkloadSecretsTests : IDisposable
             if (name == "ROOTCA") arrived.TrySetResult();
         };
         var running = secrets.RunAsync(stop.Token);
-        await arrived.Task.WaitAsync(TimeSpan.FromSeconds(20), Stop);
+        await arrived.Task.WaitAsync(TimeSpan.FromMinutes(1), Stop);
 
         Assert.Equal("Bearer secret-token cluster1 86400", caller);
         Assert.Equal(["spiffe://cluster.local/ns/sample/sa/shop"], SubjectNames.Of(secrets.FindCertificate("default")!.Leaf).Uris);

@@ -16,14 +16,14 @@ public sealed class DnsProxyTests
     public async Task Mesh_names_come_from_the_table_and_others_from_upstream(bool tcp)
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
-        using var upstreamPort = new ReservedPort();
-        using var port = new ReservedPort();
+        using var upstreamPort = ForBoth();
+        using var port = ForBoth();
         var (upstreamAddress, address) = (upstreamPort.EndPoint, port.EndPoint);
         // The upstream is another proxy of the same kind, whose table has the names that the first lacks.
         var upstream = new DnsProxy(upstreamAddress, new([], TimeProvider.System), TimeProvider.System, new(1), (_, _) => { }) { Table = Names("outside.example", "192.0.2.7") };
-        var proxy = new DnsProxy(address, new([upstreamAddress], TimeProvider.System), TimeProvider.System, new(2), (_, _) => { });
+        var proxy = new DnsProxy(address, new([upstreamAddress], new PatientTime()), TimeProvider.System, new(2), (_, _) => { });
         var running = Task.WhenAll(upstream.RunAsync(stop.Token), proxy.RunAsync(stop.Token));
-        var client = new Upstream([address], TimeProvider.System);
+        var client = new Upstream([address], new PatientTime());
 
         Assert.Equal(DnsCode.ServerFailure, (await AskAsync(client, "shop", tcp, stop.Token))!.Header.Code);
         proxy.Table = Names("shop", "10.96.0.7");
@@ -39,12 +39,12 @@ public sealed class DnsProxyTests
     public async Task Lookup_tries_the_search_domains_and_the_hosts_file()
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
-        using var port = new ReservedPort();
+        using var port = ForBoth();
         var address = port.EndPoint;
         var server = new DnsProxy(address, new([], TimeProvider.System), TimeProvider.System, new(1), (_, _) => { }) { Table = Names("istiod.istio-system.svc.cluster.local", "10.96.1.1") };
         var running = server.RunAsync(stop.Token);
         var settings = new ResolverSettings([address], ["svc.cluster.local", "cluster.local"], 5);
-        var lookup = new NameLookup(settings, new([address], TimeProvider.System), () => "127.0.0.1 localhost # me\n10.0.0.9 here here.local\n", new(1));
+        var lookup = new NameLookup(settings, new([address], new PatientTime()), () => "127.0.0.1 localhost # me\n10.0.0.9 here here.local\n", new(1));
 
         Assert.Equal([IPAddress.Parse("10.96.1.1")], (await lookup.ResolveAsync("istiod.istio-system.svc", stop.Token)).Addresses);
         Assert.Equal([IPAddress.Parse("10.0.0.9")], (await lookup.ResolveAsync("here.local", stop.Token)).Addresses);
@@ -61,6 +61,24 @@ public sealed class DnsProxyTests
         Assert.Equal([new(IPAddress.Parse("10.96.0.10"), 53), new(IPAddress.Parse("fd00::1"), 53)], settings.Servers);
         Assert.Equal(["x.y.a.svc.cluster.local", "x.y.svc.cluster.local", "x.y"], settings.Candidates("x.y"));
         Assert.Equal(["x.y"], settings.Candidates("x.y."));
+    }
+
+    /// <summary>A port that is free for UDP, too.</summary>
+    private static ReservedPort ForBoth()
+    {
+        while (true)
+        {
+            var port = new ReservedPort();
+            try
+            {
+                using var udp = new UdpClient(port.EndPoint);
+                return port;
+            }
+            catch (SocketException e) when (e.SocketErrorCode == SocketError.AddressAlreadyInUse)
+            {
+                port.Dispose();
+            }
+        }
     }
 
     private static async Task<DnsMessage?> AskAsync(Upstream server, string name, bool tcp, CancellationToken stop) =>

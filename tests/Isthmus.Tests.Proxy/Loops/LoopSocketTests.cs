@@ -175,7 +175,7 @@ public sealed class LoopSocketTests
         listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         var nobody = (IPEndPoint)listener.LocalEndPoint!;
         using var refused = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        var failure = await Assert.ThrowsAsync<SocketException>(() => LoopSocket.ConnectAsync(refused, nobody, TimeSpan.FromSeconds(10), TimeProvider.System).AsTask());
+        var failure = await Assert.ThrowsAsync<SocketException>(() => LoopSocket.ConnectAsync(refused, nobody, TimeSpan.FromMinutes(1), TimeProvider.System).AsTask());
         Assert.Equal(SocketError.ConnectionRefused, failure.SocketErrorCode);
 
         // A queue that is full takes no more.
@@ -322,7 +322,7 @@ public sealed class LoopSocketTests
             listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
             listener.Listen();
             var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-            var connecting = LoopSocket.ConnectAsync(socket, listener.LocalEndPoint!, TimeSpan.FromSeconds(10), TimeProvider.System);
+            var connecting = LoopSocket.ConnectAsync(socket, listener.LocalEndPoint!, TimeSpan.FromMinutes(1), TimeProvider.System);
             var peer = await listener.AcceptAsync(Stop);
             return new(socket, await connecting, peer);
         }

@@ -107,6 +107,7 @@ public sealed class HealthCheckTests
             using var proxy = Proxy(false, Check($$""" "reuse_connection": {{(reuse ? "true" : "false")}}, "http_health_check": {"path": "/health", "codec_client_type": "{{(protocol == HttpProtocols.Http2 ? "HTTP2" : "HTTP1")}}"} """));
             proxy.Endpoints("up", origin.Port);
             await Eventually.TrueAsync(() => origin.Checks.Count >= 5);
+            await HealthyAsync(proxy, 1);
             var (checks, connections) = (origin.Checks.Count, origin.Connections.Distinct().Count());
             Assert.True(reuse ? connections == 1 : connections >= 5, $"{checks} checks on {connections} connections");
             Assert.Equal((0, 0), (State(proxy).Counters.Connects, State(proxy).Use.ActiveConnections));
@@ -145,7 +146,7 @@ public sealed class HealthCheckTests
         using var proxy = Proxy(true, Check(""" "grpc_health_check": {} """));
         proxy.Endpoints("up", origin.Port);
         await Eventually.TrueAsync(() => State(proxy, waits: true)?.Counters.Checks is { Failures: > 1, NetworkFailures: 0 });
-        Assert.Equal(0, State(proxy).HealthyHosts);
+        await HealthyAsync(proxy, 0);
     }
 
     [Theory]
@@ -336,8 +337,8 @@ public sealed class HealthCheckTests
             }
             using var body = new StreamReader(context.Request.Body);
             var request = context.Request;
-            Checks.Enqueue($"{request.Method} {request.Path}{request.QueryString} {request.Host} {request.Headers.UserAgent} {request.Headers["x-asks"]} {await body.ReadToEndAsync()}");
             Connections.Enqueue(context.Connection.Id);
+            Checks.Enqueue($"{request.Method} {request.Path}{request.QueryString} {request.Host} {request.Headers.UserAgent} {request.Headers["x-asks"]} {await body.ReadToEndAsync()}");
             context.Response.StatusCode = Status;
             context.Response.Headers["x-envoy-upstream-healthchecked-cluster"] = "shop-cart";
             if (Status == 200) await context.Response.WriteAsync("healthy");

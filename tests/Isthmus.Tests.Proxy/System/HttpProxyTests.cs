@@ -98,7 +98,7 @@ public sealed class HttpProxyTests
         await asked.Task.WaitAsync(Stop);
         if (hasBegun) (await answer).Dispose();
         await patience.CancelAsync();
-        await ended.Task.WaitAsync(TimeSpan.FromSeconds(20), Stop);
+        await ended.Task.WaitAsync(TimeSpan.FromMinutes(1), Stop);
         if (!hasBegun) await Assert.ThrowsAnyAsync<OperationCanceledException>(() => answer);
         Assert.Equal([$"POST {(hasBegun ? 200 : 0)} DC downstream_remote_disconnect"], await LinesAsync(proxy, 1));
     }

@@ -30,8 +30,8 @@ public sealed class ListenerRemovalTests
         var buffer = new byte[10];
         Assert.Equal(1, await backend.GetStream().ReadAsync(buffer, Stop));
 
-        proxy.Remove("tcp");
         var removed = Stopwatch.StartNew();
+        proxy.Remove("tcp");
         await backend.GetStream().WriteAsync("still"u8.ToArray(), Stop);
         Assert.Equal(5, await client.GetStream().ReadAsync(buffer, Stop));
         Assert.Equal(0, await ReadAsync(client, buffer));
@@ -61,9 +61,9 @@ public sealed class ListenerRemovalTests
         await backend.GetStream().WriteAsync("still"u8.ToArray(), Stop);
         Assert.Equal(5, await client.GetStream().ReadAsync(buffer, Stop));
 
+        var removed = Stopwatch.StartNew();
         // The chain is for others now.
         proxy.Tcp("back", port, """{"source_prefix_ranges": [{"address_prefix": "10.0.0.0", "prefix_len": 8}]}""");
-        var removed = Stopwatch.StartNew();
         await backend.GetStream().WriteAsync("still"u8.ToArray(), Stop);
         Assert.Equal(5, await client.GetStream().ReadAsync(buffer, Stop));
         Assert.Equal(0, await ReadAsync(client, buffer));

@@ -32,8 +32,10 @@ public sealed partial class FaultyServices : IDisposable
 
     internal string Name(string word)
     {
-        if (!_names.TryGetValue(word, out var name)) _names[word] = name = $"{(char)_random.Next('a', 'z' + 1)}{_random.Next(0x100000, 0xffffff):x}";
-        return name;
+        if (_names.TryGetValue(word, out var name)) return name;
+        do name = $"{(char)_random.Next('a', 'z' + 1)}{_random.Next(0x100000, 0xffffff):x}";
+        while (_names.ContainsValue(name));
+        return _names[word] = name;
     }
 
     public void Dispose()

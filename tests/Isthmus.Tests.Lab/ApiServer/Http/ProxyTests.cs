@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.WebSockets;
 using System.Text;
 using System.Text.Json.Nodes;
+using Isthmus.Testing;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
@@ -70,12 +71,9 @@ public sealed class ProxyTests(RunningApiServer server) : IClassFixture<RunningA
     [Fact]
     public async Task A_request_that_cannot_be_passed_on_says_why()
     {
-        using var closed = new System.Net.Sockets.TcpListener(IPAddress.Loopback, 0);
-        closed.Start();
-        var port = ((IPEndPoint)closed.LocalEndpoint).Port;
-        closed.Stop();
-        var path = await PodAsync(port);
-        await RefusedAsync($"{path}/pods/web:{port}/proxy/", 503, "error trying to reach service: Connection refused");
+        using var nobody = new ReservedPort();
+        var path = await PodAsync(nobody.Number);
+        await RefusedAsync($"{path}/pods/web:{nobody.Number}/proxy/", 503, "error trying to reach service: Connection refused");
         await ServiceAsync(path, ready: false);
         await RefusedAsync($"{path}/services/web:80/proxy/x", 503, "no endpoints available for service \"web\"");
     }

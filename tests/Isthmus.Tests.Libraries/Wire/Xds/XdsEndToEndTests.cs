@@ -222,7 +222,7 @@ public sealed class XdsEndToEndTests
         }
 
         public async Task<string> WaitAsync(string type, CancellationToken stop) =>
-            await Of(type).Reader.ReadAsync(stop).AsTask().WaitAsync(TimeSpan.FromSeconds(20), stop);
+            await Of(type).Reader.ReadAsync(stop).AsTask().WaitAsync(TimeSpan.FromMinutes(1), stop);
 
         private Channel<string> Of(string type) => _changes.GetOrAdd(type, _ => Channel.CreateUnbounded<string>());
     }

@@ -182,6 +182,8 @@ public sealed class PrometheusTests(PlacedMeshRig mesh) : IDisposable
             {
                 var (metadata, annotations) = (pod!["metadata"]!, pod["metadata"]!["annotations"]);
                 if (annotations?["prometheus.io/scrape"]?.ToString() != "true" || metadata["namespace"]!.ToString() == "kube-system") continue;
+                // Other tests of this mesh may have left Pods that have ended.
+                if (metadata["deletionTimestamp"] is not null || pod["status"]!["phase"]!.ToString() is "Succeeded" or "Failed") continue;
                 var path = $"/api/v1/namespaces/{metadata["namespace"]}/pods/{metadata["name"]}:{annotations["prometheus.io/port"]}/proxy{annotations["prometheus.io/path"]?.ToString() ?? "/metrics"}";
                 text.Append(CultureInfo.InvariantCulture, $"  - {{targets: [\"{new Uri(server["server"]!.ToString()).Authority}\"], labels: {{__metrics_path__: \"{path}\", pod: {metadata["name"]}, instance: {cluster}/{metadata["name"]}}} }}\n");
             }

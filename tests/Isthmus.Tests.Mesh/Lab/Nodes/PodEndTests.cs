@@ -77,7 +77,7 @@ public sealed class PodEndTests
     {
         var first = NodeRig.Start();
         var lasting = first.Apply(Yaml("a", "i=0; while :; do echo $((i+=1)); sleep 0.02; done", "    readinessProbe: {exec: {command: [\"true\"], timeoutSeconds: 30}}"));
-        var ending = first.Apply(Yaml("b", "until test -e /tmp/go; do sleep 0.02; done; sleep 1; exit 5", spec: "  restartPolicy: Never"));
+        var ending = first.Apply(Yaml("b", "until test -e /tmp/go; do sleep 0.02; done; sleep 3; exit 5", spec: "  restartPolicy: Never"));
         var before = await first.ReadyAsync("a");
         await first.ReadyAsync("b");
         await first.ExecAsync("b", "main", "touch", "/tmp/go");

@@ -68,7 +68,7 @@ public sealed class LeaderElectionTests : IAsyncLifetime
         var election = Election("first");
         var running = election.RunAsync(WorkAsync, _stop.Token);
         await Eventually.TrueAsync(() => election.Leading);
-        await WriteAsync("thief", DateTimeOffset.UtcNow, seconds: 1);
+        await WriteAsync("thief", DateTimeOffset.UtcNow, seconds: 4);
         await Eventually.TrueAsync(() => !election.Leading);
         Assert.Equal(0, _leading);
         await Eventually.TrueAsync(() => election.Leading);

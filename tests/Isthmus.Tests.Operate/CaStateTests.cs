@@ -16,7 +16,7 @@ namespace Isthmus.Tests.Operate;
 public sealed class CaStateTests : IAsyncLifetime
 {
     private const string Namespace = "some-system";
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
 
     private readonly string _directory = Directory.CreateTempSubdirectory("isthmus-ca-").FullName;
     private readonly LoopbackCluster _cluster = new();

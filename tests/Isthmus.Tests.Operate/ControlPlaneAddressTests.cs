@@ -16,7 +16,7 @@ namespace Isthmus.Tests.Operate;
 /// <summary>A remote cluster that knows its control plane by a host name.</summary>
 public sealed class ControlPlaneAddressTests : IAsyncLifetime
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
 
     private readonly LoopbackCluster _cluster = new();
     private readonly CancellationTokenSource _stop = new();

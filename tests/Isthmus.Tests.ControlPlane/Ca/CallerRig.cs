@@ -52,7 +52,7 @@ public sealed class CallerRig : IAsyncLifetime
         var time = TimeProvider.System;
         Ca = new(Client, _settings.Namespace, () => "cluster.local", time, NullLogger<CaState>.Instance);
         _loading = Ca.RunAsync(_end.Token);
-        await Ca.Ready.WaitAsync(TimeSpan.FromSeconds(30), Stop);
+        await Ca.Ready.WaitAsync(TimeSpan.FromMinutes(2), Stop);
         _tasks = new(time, new Random(1), NullLogger<Supervisor>.Instance);
         var mesh = new WatchedMesh(new(new MeshKinds(_settings.MultiCluster, "istio", "default", NullLogger<MeshKinds>.Instance), _settings.Namespace), new NoObjects(), _tasks, time);
         _clusters = new(_settings, mesh.Watch(new(_settings.ClusterId, "", Client.Access), 0), Client, mesh, time, NullLogger<ClusterSet>.Instance);

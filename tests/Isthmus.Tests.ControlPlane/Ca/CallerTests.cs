@@ -180,7 +180,7 @@ public sealed class CallerTests(CallerRig rig) : IClassFixture<CallerRig>
     private static GrpcCallOptions Options(string token, string cluster) => new()
     {
         Headers = [.. token.Length > 0 ? [new KeyValuePair<string, string>("authorization", $"Bearer {token}")] : Array.Empty<KeyValuePair<string, string>>(), new("clusterid", cluster)],
-        Timeout = TimeSpan.FromSeconds(30),
+        Timeout = TimeSpan.FromMinutes(2),
     };
 
     private static Issuer Below(Issuer issuer, DateTimeOffset end) =>

@@ -181,8 +181,8 @@ public sealed class PrometheusTests(PlacedMeshRig mesh) : IDisposable
             foreach (var pod in JsonNode.Parse(await mesh.KubectlAsync(cluster, "get pods -A -o json"))!["items"]!.AsArray())
             {
                 var (metadata, annotations) = (pod!["metadata"]!, pod["metadata"]!["annotations"]);
-                if (annotations?["prometheus.io/scrape"]?.ToString() != "true" || metadata["namespace"]!.ToString() == "kube-system") continue;
-                // Other tests of this mesh may have left Pods that have ended.
+                // Other tests of this mesh may have left Pods, some of which have ended.
+                if (annotations?["prometheus.io/scrape"]?.ToString() != "true" || metadata["namespace"]!.ToString() is not ("istio-system" or "sample")) continue;
                 if (metadata["deletionTimestamp"] is not null || pod["status"]!["phase"]!.ToString() is "Succeeded" or "Failed") continue;
                 var path = $"/api/v1/namespaces/{metadata["namespace"]}/pods/{metadata["name"]}:{annotations["prometheus.io/port"]}/proxy{annotations["prometheus.io/path"]?.ToString() ?? "/metrics"}";
                 text.Append(CultureInfo.InvariantCulture, $"  - {{targets: [\"{new Uri(server["server"]!.ToString()).Authority}\"], labels: {{__metrics_path__: \"{path}\", pod: {metadata["name"]}, instance: {cluster}/{metadata["name"]}}} }}\n");

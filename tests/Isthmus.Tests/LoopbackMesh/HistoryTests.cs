@@ -64,6 +64,9 @@ public sealed class HistoryTests(LoopbackMeshRig mesh)
     [Fact]
     public async Task A_failing_call_names_what_changed_and_who_changed_it()
     {
+        // What vanishes in the moment of a change counts as its effect.
+        await mesh.UntilAsync(async () => string.Join(' ', (await Task.WhenAll(LoopbackMeshRig.Clusters.Select(cluster => mesh.Client(cluster).ListAllAsync<Namespace>(Kinds.Namespace, null, new ListOptions(), Stop))))
+            .SelectMany(list => list).Where(ns => ns.Metadata.DeletionTimestamp is not null).Select(ns => ns.Metadata.Name)), leaving => leaving.Length == 0, "the namespaces of other tests are gone");
         await Task.WhenAll(LoopbackMeshRig.Clusters.Select(cluster => mesh.ApplyAsync(cluster, Objects)));
         await UntilTracedAsync(text => text.Contains("✔ The call", StringComparison.Ordinal));
 

@@ -172,6 +172,8 @@ public sealed class LoopbackMeshRig : IAsyncLifetime
             Assert.Fail($"{e.Message}\n{Failures}");
         }
         foreach (var watch in design.Watches()) await JoinAsync(watch);
+        // Tests that change remote secrets expect that the first ones have worked.
+        await UntilAsync(async () => string.Join('\n', (await VerifyAsync()).Where(problem => problem.Code is "ISM1020" or "ISM1021")), problems => problems.Length == 0, "the control planes watch all clusters");
     }
 
     private static async Task InstallAsync(Cluster cluster, ClusterSpec spec, MeshDesign design, MeshTrust trust)

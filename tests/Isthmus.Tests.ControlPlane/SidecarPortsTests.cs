@@ -12,6 +12,14 @@ public sealed class SidecarPortsTests
     [InlineData("{port: {number: 80, protocol: HTTP, name: http}, hosts: ['./orders.shop.svc.cluster.local']}, {hosts: ['*/*']}", "orders:80 orders:81 stock:81")]
     [InlineData("{port: {number: 80, protocol: HTTP, name: http}, hosts: ['*/*']}, {port: {number: 81, protocol: HTTP, name: more}, hosts: ['*/stock.shop.svc.cluster.local']}", "orders:80 stock:80 stock:81")]
     [InlineData("{port: {number: 82, protocol: HTTP, name: http}, hosts: ['*/*']}, {hosts: ['~/*']}", "")]
+    [InlineData("{hosts: ['*/*', '~shop/stock.shop.svc.cluster.local']}", "orders:80 orders:81")]
+    [InlineData("{hosts: ['~/stock.shop.svc.cluster.local', '*/*']}", "orders:80 orders:81")]
+    [InlineData("{hosts: ['./*', '~*/stock.shop.svc.cluster.local']}", "orders:80 orders:81")]
+    [InlineData("{hosts: ['*/*', '~./orders.shop.svc.cluster.local', '~other/*']}", "stock:80 stock:81")]
+    [InlineData("{hosts: ['*/*', '~shop/*']}", "")]
+    [InlineData("{hosts: ['~other/*']}", "")]
+    [InlineData("{hosts: ['*/*', '~other/*', '~/*.example']}", "orders:80 orders:81 stock:80 stock:81")]
+    [InlineData("{port: {number: 80, protocol: HTTP, name: http}, hosts: ['*/*', '~/stock.shop.svc.cluster.local']}, {hosts: ['*/*']}", "orders:80 orders:81 stock:81")]
     public void A_host_is_seen_on_the_ports_of_the_listeners_that_name_it(string egress, string seen)
     {
         var rig = new MeshRig("c1");

@@ -25,6 +25,43 @@ public sealed class TrafficDistributionTests
         Assert.Equal(prefers ? "10.244.0.1 0, 10.244.0.2 1, 10.244.0.3 2" : "10.244.0.1 0, 10.244.0.2 0, 10.244.0.3 0", Priorities(rig, feed));
     }
 
+    [Theory]
+    [InlineData("PreferClose", "", "", true)]
+    [InlineData("prefersamezone", "", "", true)]
+    [InlineData("PreferSameNode", "", "", true)]
+    [InlineData("Any", "", "", false)]
+    [InlineData("PreferClose", "", "Any", false)]
+    [InlineData("PreferClose", "", "nonsense", false)]
+    [InlineData("Any", "PreferSameZone", "", true)]
+    public void The_namespace_says_it_for_those_that_do_not(string ns, string field, string annotation, bool prefers)
+    {
+        var (rig, feed) = Zones();
+        Web(rig, field, annotation);
+        Namespace(rig, ns);
+        const string level = "10.244.0.1 0, 10.244.0.2 0, 10.244.0.3 0", close = "10.244.0.1 0, 10.244.0.2 1, 10.244.0.3 2";
+        Assert.Equal(prefers ? close : level, Priorities(rig, feed));
+        Namespace(rig, "");
+        Assert.Equal(field.Length > 0 ? close : level, Priorities(rig, feed));
+    }
+
+    [Theory]
+    [InlineData("PreferClose", "", true)]
+    [InlineData("", "PreferClose", true)]
+    [InlineData("Any", "PreferClose", false)]
+    [InlineData("", "", false)]
+    public void Hosts_of_ServiceEntries_have_it_from_an_annotation(string own, string ns, bool prefers)
+    {
+        var (rig, feed) = Zones();
+        Namespace(rig, ns);
+        rig.Config($$"""
+            apiVersion: networking.istio.io/v1
+            kind: ServiceEntry
+            metadata: {name: far, namespace: shop, annotations: {networking.istio.io/traffic-distribution: "{{own}}"} }
+            spec: {hosts: [far.example], ports: [{number: 80, name: http, protocol: HTTP}], resolution: STATIC, endpoints: [{address: 192.0.2.1, locality: r1/z1}, {address: 192.0.2.2, locality: r2/z1}]}
+            """);
+        Assert.Equal(prefers ? "192.0.2.1 0, 192.0.2.2 1" : "192.0.2.1 0, 192.0.2.2 0", Priorities(rig, feed, "outbound|80||far.example"));
+    }
+
     [Fact]
     public void It_is_live_and_a_rule_wins()
     {
@@ -73,11 +110,16 @@ public sealed class TrafficDistributionTests
         Spec = new() { ClusterIP = "10.96.0.10", ClusterIPs = ["10.96.0.10"], Selector = { ["app"] = "web" }, TrafficDistribution = field, Ports = { new() { Name = "http", Port = 80, TargetPort = JsonValue.Create(8080) } } },
     });
 
-    private static string Priorities(MeshRig rig, ProxyFeed feed)
+    private static void Namespace(MeshRig rig, string annotation) => rig.Writer.Put("c1", new Namespace
+    {
+        Metadata = new() { Name = MeshRig.Namespace, Annotations = annotation.Length > 0 ? new() { ["networking.istio.io/traffic-distribution"] = annotation } : [] },
+    });
+
+    private static string Priorities(MeshRig rig, ProxyFeed feed, string? cluster = null)
     {
         rig.Push();
         Assert.Empty(rig.Mesh.Graph.Verify());
-        Assert.True(feed.Snapshot!.Types[TypeUrls.Endpoints].TryGet(MeshRig.OutboundName("web"), out var resource));
+        Assert.True(feed.Snapshot!.Types[TypeUrls.Endpoints].TryGet(cluster ?? MeshRig.OutboundName("web"), out var resource));
         return string.Join(", ", ClusterLoadAssignment.Parser.ParseFrom(resource.Body.Value).Endpoints
             .SelectMany(group => group.LbEndpoints.Select(endpoint => $"{endpoint.Endpoint.Address.SocketAddress.Address} {group.Priority}")).Order(StringComparer.Ordinal));
     }

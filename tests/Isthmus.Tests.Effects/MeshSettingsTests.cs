@@ -7,7 +7,9 @@ using Isthmus.Operate.Diagnose.Analysis;
 using Isthmus.Operate.Inventory;
 using Isthmus.Tests.ControlPlane;
 using Isthmus.Wire.Envoy.Clusters;
+using Isthmus.Wire.Envoy.Endpoints;
 using Isthmus.Wire.Envoy.Upstreams;
+using Isthmus.Wire.Xds;
 using Xunit;
 
 namespace Isthmus.Tests.Effects;
@@ -42,6 +44,55 @@ public sealed class MeshSettingsTests
         var keepalive = Outbound(settings, "").UpstreamConnectionOptions.TcpKeepalive;
         Assert.Equal((3u, 30u, 5u), (keepalive.KeepaliveProbes, keepalive.KeepaliveTime, keepalive.KeepaliveInterval));
         Assert.Equal(60u, Outbound(settings, Rule("tcp: {tcpKeepalive: {time: 60s}}")).UpstreamConnectionOptions.TcpKeepalive.KeepaliveTime);
+    }
+
+    [Theory]
+    [InlineData("", 7u, 3u)]
+    [InlineData("tcp: {connectTimeout: 1s}", uint.MaxValue, 3u)]
+    [InlineData("tcp: {maxConnections: 5}", 5u, 3u)]
+    public void Hosts_have_the_limits_and_the_outlier_detection_of_the_mesh_unless_a_rule_has_its_own(string pool, uint connections, uint errors)
+    {
+        const string settings = "defaultTrafficPolicy: {connectionPool: {tcp: {maxConnections: 7}}, outlierDetection: {consecutive5xxErrors: 3}}";
+        var cluster = Outbound(settings, pool.Length == 0 ? "" : Rule(pool));
+        Assert.Equal((connections, errors), (cluster.CircuitBreakers.Thresholds[0].MaxConnections, cluster.OutlierDetection.Consecutive5Xx));
+    }
+
+    [Fact]
+    public void The_limits_of_the_mesh_are_those_of_the_application_and_of_unknown_hosts_too()
+    {
+        var rig = Rig("defaultTrafficPolicy: {connectionPool: {tcp: {maxConnections: 7, connectTimeout: 2s}}, outlierDetection: {consecutive5xxErrors: 3}}");
+        var feed = rig.Sidecar("c1", "web-10.244.0.1", "10.244.0.1");
+        rig.Push();
+        foreach (var name in (string[])["inbound|8080||", "PassthroughCluster"])
+        {
+            var cluster = MeshRig.Cluster(feed, name)!;
+            Assert.Equal((7u, TimeSpan.FromSeconds(2)), (cluster.CircuitBreakers.Thresholds[0].MaxConnections, cluster.ConnectTimeout.ToTimeSpan()));
+            // There is nowhere else to go.
+            Assert.Null(cluster.OutlierDetection);
+        }
+        Assert.Equal(uint.MaxValue, MeshRig.Cluster(feed, "InboundPassthroughClusterIpv4")!.CircuitBreakers.Thresholds[0].MaxConnections);
+    }
+
+    /// <summary>With it, proxies leave a locality that fails.</summary>
+    [Fact]
+    public void The_outlier_detection_of_the_mesh_lets_requests_leave_a_locality()
+    {
+        static string Priorities(string settings)
+        {
+            var rig = Rig(settings);
+            rig.Config("""
+                apiVersion: networking.istio.io/v1
+                kind: ServiceEntry
+                metadata: {name: far, namespace: shop}
+                spec: {hosts: [far.example], ports: [{number: 80, name: http, protocol: HTTP}], resolution: STATIC, endpoints: [{address: 192.0.2.1, labels: {version: v1}}, {address: 192.0.2.2, labels: {version: v2}}]}
+                """);
+            var feed = rig.Sidecar("c1");
+            rig.Push();
+            Assert.True(feed.Snapshot!.Types[TypeUrls.Endpoints].TryGet("outbound|80||far.example", out var resource));
+            return string.Join(' ', ClusterLoadAssignment.Parser.ParseFrom(resource.Body.Value).Endpoints.SelectMany(group => group.LbEndpoints.Select(_ => group.Priority)));
+        }
+        Assert.Equal("0 0", Priorities("{}"));
+        Assert.Equal("0 1", Priorities("{defaultTrafficPolicy: {outlierDetection: {consecutive5xxErrors: 3}}, localityLbSetting: {failoverPriority: ['version=v1']}}"));
     }
 
     [Fact]

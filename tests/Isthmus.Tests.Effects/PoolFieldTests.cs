@@ -83,6 +83,21 @@ public sealed class PoolFieldTests
         Assert.InRange(seen[old.Port + 1] / (double)seen[old.Port], part * 0.9, part * 1.1);
     }
 
+    [Theory]
+    [InlineData("connectionPool: {http: {h2UpgradePolicy: UPGRADE, http2KeepAlive: {interval: 30s, timeout: 5s}}}", "{}", 30, 5)]
+    [InlineData("connectionPool: {http: {useClientProtocol: true, http2KeepAlive: {interval: 30s, timeout: 5s}}}", "{}", 30, 5)]
+    [InlineData("connectionPool: {http: {http2KeepAlive: {interval: 30s, timeout: 5s}}}", "{}", 0, 0)]
+    [InlineData("outlierDetection: {consecutive5xxErrors: 2}", "defaultTrafficPolicy: {connectionPool: {http: {h2UpgradePolicy: UPGRADE, http2KeepAlive: {interval: 20s, timeout: 4s}}}}", 20, 4)]
+    [InlineData("connectionPool: {http: {h2UpgradePolicy: UPGRADE}}", "defaultTrafficPolicy: {connectionPool: {http: {http2KeepAlive: {interval: 20s, timeout: 4s}}}}", 0, 0)]
+    public async Task Connections_of_HTTP_2_are_kept_as_the_rule_or_the_mesh_says(string policy, string settings, int interval, int timeout)
+    {
+        await using var origin = await OriginServer.StartAsync(HttpProtocols.Http2, context => context.Response.WriteAsync("a"));
+        using var proxy = new SidecarProxy(Rule(policy), [(origin.Port, "")], settings: settings);
+        Assert.Empty(proxy.Reported);
+        var pings = proxy.Plane.State.Current.Clusters["outbound|80||web.example"].Config.Pings;
+        Assert.Equal((interval, timeout), (pings?.Interval.TotalSeconds ?? 0, pings?.Timeout.TotalSeconds ?? 0));
+    }
+
     [Fact]
     public async Task A_connection_takes_no_requests_beyond_its_age()
     {

@@ -38,6 +38,18 @@ public sealed class RouteFieldTests
     }
 
     [Theory]
+    [InlineData("match: [{uri: {prefix: /old}}], redirect: {prefixRewrite: /new}", "/old/a?q=1", "http://web.example/new/a?q=1")]
+    [InlineData("match: [{uri: {prefix: /old}}], redirect: {prefixRewrite: /, authority: other.example, scheme: https}", "/old", "https://other.example/")]
+    [InlineData("match: [{uri: {prefix: /old/}}], redirect: {prefixRewrite: /new/, redirectCode: 308}", "/old/a/b", "http://web.example/new/a/b")]
+    [InlineData("redirect: {prefixRewrite: /new/}", "/a", "http://web.example/new/a")]
+    public async Task A_redirect_replaces_the_prefix_that_matches(string route, string path, string location)
+    {
+        using var proxy = Proxy(route, 1);
+        using var response = await proxy.SendAsync(path);
+        Assert.Equal(location, response.Headers.Location!.OriginalString);
+    }
+
+    [Theory]
     [InlineData("abort: {grpcStatus: RESOURCE_EXHAUSTED, percentage: {value: 100}}", true, 200, "8")]
     [InlineData("abort: {grpcStatus: '14', percentage: {value: 100}}", true, 200, "14")]
     [InlineData("abort: {grpcStatus: NOT_FOUND, percentage: {value: 100}}", false, 404, null)]

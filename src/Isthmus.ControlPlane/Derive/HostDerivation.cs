@@ -28,7 +28,7 @@ internal sealed class HostDerivation(MeshSources sources, MultiClusterSettings m
             false, false, multiCluster.ClusterLocal || ServiceAgreement.IsClusterLocal(first.Hostname, mesh),
             ordered.Select(service => service.Source).ToValueList())
         {
-            Distribution = first.Distribution,
+            Distribution = first.Distribution ?? OfNamespace(read, first.Source),
             NodeLocal = first.NodeLocal,
             HeadlessElsewhere = !first.Headless && ordered.Any(service => service.Headless),
         };
@@ -70,8 +70,14 @@ internal sealed class HostDerivation(MeshSources sources, MultiClusterSettings m
             default, default,
             first.ExportTo.IsEmpty ? mesh.DefaultServiceExportTo : first.ExportTo,
             first.External, true, ServiceAgreement.IsClusterLocal(host, mesh),
-            same.Select(entry => entry.Source).ToValueList());
+            same.Select(entry => entry.Source).ToValueList())
+        {
+            Distribution = first.Distribution ?? OfNamespace(read, first.Source),
+        };
     }
+
+    private TrafficDistribution OfNamespace(Reader read, ObjectRef source) =>
+        read.Get(sources.Namespaces, new ObjectKey(source.Cluster, "", source.Namespace))?.Distribution ?? TrafficDistribution.Any;
 
     /// <summary>
     /// Whether the host needs an allocated address: it has none otherwise, or some cluster lacks the host.

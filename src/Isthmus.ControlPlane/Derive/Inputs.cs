@@ -8,7 +8,11 @@ namespace Isthmus.ControlPlane.Derive;
 public sealed record PodReadiness(bool IsReady);
 
 /// <param name="Network">Its network label; empty when it has none.</param>
-public sealed record NamespaceFacts(ObjectRef Source, string Network, ValueMap<string> Labels);
+public sealed record NamespaceFacts(ObjectRef Source, string Network, ValueMap<string> Labels)
+{
+    /// <summary>Which endpoints callers of its hosts prefer, where the host does not say; null: it does not say either.</summary>
+    public TrafficDistribution? Distribution { get; init; }
+}
 
 /// <param name="Pod">The Pod behind the address, <c>namespace/name</c> as a key of its cluster; null when it is not a Pod.</param>
 /// <param name="Hostname">The endpoint's own DNS label; empty when it has none.</param>

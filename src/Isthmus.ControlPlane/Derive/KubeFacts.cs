@@ -39,20 +39,8 @@ public static class KubeFacts
             spec.PublishNotReadyAddresses,
             meta.CreationTimestamp?.ToUnixTimeSeconds() ?? 0,
             GatewayWeight(meta.Annotations),
-            Distribution(service),
+            TrafficDistributions.Parse(spec.TrafficDistribution) ?? TrafficDistributions.OfAnnotation(meta.Annotations.GetValueOrDefault(Annotations.TrafficDistribution)),
             spec.InternalTrafficPolicy == "Local");
-    }
-
-    /// <summary>The field wins over the annotation.</summary>
-    private static TrafficDistribution Distribution(Service service)
-    {
-        var wanted = service.Spec.TrafficDistribution is { Length: > 0 } own ? own : service.Metadata.Annotations.GetValueOrDefault(Annotations.TrafficDistribution, "");
-        return wanted.ToUpperInvariant() switch
-        {
-            "PREFERCLOSE" or "PREFERSAMEZONE" => TrafficDistribution.SameZone,
-            "PREFERSAMENODE" => TrafficDistribution.SameNode,
-            _ => TrafficDistribution.Any,
-        };
     }
 
     /// <summary>An invalid weight counts as absent.</summary>
@@ -192,7 +180,10 @@ public static class KubeFacts
     }
 
     public static NamespaceFacts Of(string cluster, Namespace ns) => new(
-        new(cluster, "Namespace", "", ns.Metadata.Name), ns.Metadata.Labels.GetValueOrDefault(Labels.Network, ""), ns.Metadata.Labels.ToValueMap());
+        new(cluster, "Namespace", "", ns.Metadata.Name), ns.Metadata.Labels.GetValueOrDefault(Labels.Network, ""), ns.Metadata.Labels.ToValueMap())
+    {
+        Distribution = TrafficDistributions.OfAnnotation(ns.Metadata.Annotations.GetValueOrDefault(Annotations.TrafficDistribution)),
+    };
 
     /// <summary>Null for slices that no Service owns, or whose addresses are not IP addresses.</summary>
     public static SliceFacts? Of(string cluster, EndpointSlice slice)

@@ -51,6 +51,13 @@ internal static class DestinationRuleReader
         IsBlocked = RefusesTunnel(policy["tunnel"]) | policy["tls"]["caCrl"].CloseIfWrong(),
     };
 
+    /// <summary>What MeshConfig says for all hosts.</summary>
+    public static TrafficPolicy ReadDefault(Field policy) => TrafficPolicy.None with
+    {
+        Pool = policy["connectionPool"].Exists ? ReadPool(policy["connectionPool"]) : null,
+        Outlier = policy["outlierDetection"].Exists ? ReadOutlier(policy["outlierDetection"]) : null,
+    };
+
     private static bool RefusesTunnel(Field tunnel)
     {
         if (!tunnel.Exists) return false;
@@ -93,7 +100,7 @@ internal static class DestinationRuleReader
     private static RetryBudget ReadBudget(Field budget)
     {
         if (budget["percent"].Number is < 0 or > 100) budget["percent"].Error($"percentage {budget["percent"].Number} is not in range 0..100");
-        return new(budget["percent"].Number ?? 20, budget["minRetryConcurrency"].UInt ?? 3);
+        return new(budget["percent"].Number ?? 20, budget["minRetryConcurrency"].UInt ?? 3) { Interval = budget["budgetInterval"].Duration() };
     }
 
     private static HashPolicy? ReadHash(Field hash)
@@ -192,7 +199,17 @@ internal static class DestinationRuleReader
             MaxConnectionDuration = tcp["maxConnectionDuration"].Duration(Durations.OneMillisecond),
             TcpIdleTimeout = tcp["idleTimeout"].Duration(),
             MaxConcurrentStreams = http["maxConcurrentStreams"].Int,
+            Pings = http["http2KeepAlive"].Exists ? ReadPings(http["http2KeepAlive"]) : null,
         };
+    }
+
+    private static Http2Pings? ReadPings(Field pings)
+    {
+        foreach (var name in (string[])["interval", "timeout"])
+        {
+            if (!pings[name].Exists) pings[name].Error($"http2 keepalive {name} is required");
+        }
+        return pings["interval"].Duration(Durations.OneMillisecond) is { } interval && pings["timeout"].Duration(Durations.OneMillisecond) is { } timeout ? new(interval, timeout) : null;
     }
 
     private static void NotNegative(Field field, string name)

@@ -28,7 +28,7 @@ internal static class HttpRouteReader
             route["name"].Text,
             route["match"].Items.Select(match => ReadMatch(match, ns)).ToValueList(),
             destinations,
-            route["redirect"].Exists ? ReadRedirect(route["redirect"]) : null,
+            route["redirect"].Exists ? ReadRedirect(route["redirect"], route["match"]) : null,
             route["directResponse"].Exists ? ReadDirect(route["directResponse"]) : null,
             route["rewrite"].Exists ? ReadRewrite(route["rewrite"]) : null,
             route["timeout"].Duration(route["timeout"].Text is "0" or "0s" ? null : Durations.OneMillisecond),
@@ -140,12 +140,15 @@ internal static class HttpRouteReader
         }
     }
 
-    private static HttpRedirect ReadRedirect(Field redirect)
+    private static HttpRedirect ReadRedirect(Field redirect, Field matches)
     {
+        var prefix = redirect["prefixRewrite"];
+        if (prefix.Text.Length > 0 && redirect["uri"].Text.Length > 0) prefix.Error("redirect may only specify one of uri or prefixRewrite");
+        else if (prefix.Text.Length > 0 && matches.Items.Any(match => match["uri"].Exists && !match["uri"]["prefix"].Exists)) prefix.Error("redirect prefixRewrite requires all URI matches to use prefix match type");
         var code = redirect["redirectCode"].Int ?? 301;
         if (redirect["redirectCode"].Exists && code is not (301 or 302 or 303 or 307 or 308)) redirect["redirectCode"].Error($"redirect code {code} is not one of 301, 302, 303, 307, 308");
         if (redirect["port"].Exists && redirect["derivePort"].Exists) redirect["derivePort"].Error("only one of port and derivePort may be set");
-        return new(redirect["uri"].Text, redirect["authority"].Text, redirect["scheme"].Text, redirect["port"].Int ?? 0, redirect["derivePort"].Text == "FROM_REQUEST_PORT", code);
+        return new(redirect["uri"].Text, redirect["authority"].Text, redirect["scheme"].Text, redirect["port"].Int ?? 0, redirect["derivePort"].Text == "FROM_REQUEST_PORT", code) { PrefixRewrite = prefix.Text };
     }
 
     private static DirectResponse ReadDirect(Field direct)

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
+using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Mesh.Model;
 
@@ -52,13 +53,13 @@ public static class IstioConfig
         "Gateway" => GatewayReader.Read(source, spec, createdAt),
         "VirtualService" => VirtualServiceReader.Read(source, spec, createdAt),
         "DestinationRule" => DestinationRuleReader.Read(source, spec, createdAt),
-        "ServiceEntry" => ServiceEntryReader.Read(source, spec, createdAt),
+        "ServiceEntry" => ServiceEntryReader.Read(source, spec, createdAt) with { Distribution = TrafficDistributions.OfAnnotation(AnnotationOf(@object, Annotations.TrafficDistribution)) },
         "WorkloadEntry" => ServiceEntryReader.ReadWorkload(source, spec, createdAt),
         "Sidecar" => SidecarReader.Read(source, spec, createdAt),
         "EnvoyFilter" => EnvoyFilterReader.Read(source, spec, createdAt),
         "ProxyConfig" => ProxyConfigReader.Read(source, spec, createdAt),
         "PeerAuthentication" => PeerAuthenticationReader.Read(source, spec, createdAt),
-        "AuthorizationPolicy" => AuthorizationPolicyReader.Read(source, spec, TextOf(@object["metadata"]?["annotations"]?["istio.io/dry-run"]) == "true", createdAt),
+        "AuthorizationPolicy" => AuthorizationPolicyReader.Read(source, spec, AnnotationOf(@object, "istio.io/dry-run") == "true", createdAt),
         "Telemetry" => TelemetryReader.Read(source, spec, createdAt),
         "RequestAuthentication" => RequestAuthenticationReader.Read(source, spec, createdAt),
         _ => null,
@@ -74,6 +75,8 @@ public static class IstioConfig
     private static long CreatedAt(JsonObject @object) =>
         DateTimeOffset.TryParse(TextOf(@object["metadata"]?["creationTimestamp"]), CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time)
             ? time.ToUnixTimeSeconds() : 0;
+
+    private static string AnnotationOf(JsonObject @object, string name) => TextOf((@object["metadata"]?["annotations"] as JsonObject)?[name]);
 
     private static string TextOf(JsonNode? node) => node is JsonValue value && value.TryGetValue<string>(out var text) ? text : "";
 }

@@ -46,6 +46,7 @@ public static class MeshConfigReader
             DefaultServiceExportTo = root["defaultServiceExportTo"].Texts,
             DefaultVirtualServiceExportTo = root["defaultVirtualServiceExportTo"].Texts,
             DefaultDestinationRuleExportTo = root["defaultDestinationRuleExportTo"].Texts,
+            DefaultPolicy = DestinationRuleReader.ReadDefault(root["defaultTrafficPolicy"]),
             DefaultHttpRetry = root["defaultHttpRetryPolicy"] is { Exists: true } retry ? HttpRouteReader.ReadRetries(retry, unset: 2) : null,
             PathNormalization = ReadNormalization(root["pathNormalization"]["normalization"]),
             GatewayTopology = ReadTopology(proxy["gatewayTopology"]),

@@ -91,7 +91,8 @@ internal static class MeshSchemas
 
     public static readonly ObjectSchema MeshConfig = Object(
         ("accessLogEncoding", OneOf("TEXT", "JSON")), ("accessLogFile", Text), ("accessLogFormat", Text), ("connectTimeout", Duration), ("defaultConfig", DefaultConfig),
-        ("defaultDestinationRuleExportTo", Texts), ("defaultHttpRetryPolicy", NetworkingSchemas.Retries), ("defaultServiceExportTo", Texts), ("defaultVirtualServiceExportTo", Texts),
+        ("defaultDestinationRuleExportTo", Texts), ("defaultHttpRetryPolicy", NetworkingSchemas.Retries), ("defaultServiceExportTo", Texts),
+        ("defaultTrafficPolicy", Object(("connectionPool", NetworkingSchemas.ConnectionPool), ("outlierDetection", NetworkingSchemas.OutlierDetection))), ("defaultVirtualServiceExportTo", Texts),
         ("disableEnvoyListenerLog", Flag), ("discoverySelectors", List(Selector)), ("dnsRefreshRate", Duration), ("enableAutoMtls", Flag), ("enablePrometheusMerge", Flag), ("extensionProviders", List(Provider)),
         ("h2UpgradePolicy", OneOf("DO_NOT_UPGRADE", "UPGRADE")), ("inboundTrafficPolicy", Object(("mode", OneOf("PASSTHROUGH", "LOCALHOST")))),
         ("localityLbSetting", NetworkingSchemas.LocalityLb), ("meshMTLS", TlsLimits),

@@ -57,7 +57,7 @@ internal static class NetworkingSchemas
 
     private static readonly Schema HttpRoute = Object(
         ("name", Text), ("match", List(HttpMatch)), ("route", List(WeightedDestination)),
-        ("redirect", Object(("uri", Text), ("authority", Text), ("scheme", Text), ("port", Unsigned), ("derivePort", OneOf("FROM_PROTOCOL_DEFAULT", "FROM_REQUEST_PORT")), ("redirectCode", Unsigned))),
+        ("redirect", Object(("uri", Text), ("authority", Text), ("scheme", Text), ("port", Unsigned), ("derivePort", OneOf("FROM_PROTOCOL_DEFAULT", "FROM_REQUEST_PORT")), ("redirectCode", Unsigned), ("prefixRewrite", Text))),
         ("directResponse", Object(("status", Unsigned), ("body", Object(("string", Text), ("bytes", Text)))).Requiring("status")),
         ("rewrite", Object(("uri", Text), ("authority", Text), ("uriRegexRewrite", Object(("match", Text), ("rewrite", Text))))),
         ("timeout", Duration),
@@ -82,11 +82,16 @@ internal static class NetworkingSchemas
         ("failover", List(Object(("from", Text), ("to", Text)))),
         ("failoverPriority", Texts));
 
-    private static readonly ObjectSchema ConnectionPool = Object(
+    internal static readonly ObjectSchema ConnectionPool = Object(
         ("tcp", Object(("maxConnections", Integer), ("connectTimeout", Duration), ("maxConnectionDuration", Duration), ("idleTimeout", Duration),
             ("tcpKeepalive", Object(("probes", Unsigned), ("time", Duration), ("interval", Duration))))),
         ("http", Object(("http1MaxPendingRequests", Integer), ("http2MaxRequests", Integer), ("maxRequestsPerConnection", Integer), ("maxRetries", Integer),
-            ("idleTimeout", Duration), ("h2UpgradePolicy", OneOf("DEFAULT", "DO_NOT_UPGRADE", "UPGRADE")), ("useClientProtocol", Flag), ("maxConcurrentStreams", Integer))));
+            ("idleTimeout", Duration), ("h2UpgradePolicy", OneOf("DEFAULT", "DO_NOT_UPGRADE", "UPGRADE")), ("useClientProtocol", Flag), ("maxConcurrentStreams", Integer),
+            ("http2KeepAlive", Object(("interval", Duration), ("timeout", Duration))))));
+
+    internal static readonly ObjectSchema OutlierDetection = Object(
+        ("consecutiveErrors", Integer), ("splitExternalLocalOriginErrors", Flag), ("consecutiveLocalOriginFailures", Unsigned), ("consecutiveGatewayErrors", Unsigned),
+        ("consecutive5xxErrors", Unsigned), ("interval", Duration), ("baseEjectionTime", Duration), ("maxEjectionPercent", Integer), ("minHealthPercent", Integer));
 
     /// <summary>What an application speaks does not depend on its callers.</summary>
     private static readonly Schema InboundPool = Object(
@@ -106,15 +111,13 @@ internal static class NetworkingSchemas
             ("localityLbSetting", LocalityLb), ("warmupDurationSecs", Duration),
             ("warmup", Object(("duration", Duration), ("minimumPercent", Number), ("aggression", Number)).Requiring("duration")))),
         ("connectionPool", ConnectionPool),
-        ("outlierDetection", Object(
-            ("consecutiveErrors", Integer), ("splitExternalLocalOriginErrors", Flag), ("consecutiveLocalOriginFailures", Unsigned), ("consecutiveGatewayErrors", Unsigned),
-            ("consecutive5xxErrors", Unsigned), ("interval", Duration), ("baseEjectionTime", Duration), ("maxEjectionPercent", Integer), ("minHealthPercent", Integer))),
+        ("outlierDetection", OutlierDetection),
         ("tls", Object(
             ("mode", OneOf("DISABLE", "SIMPLE", "MUTUAL", "ISTIO_MUTUAL")), ("clientCertificate", Text), ("privateKey", Text), ("caCertificates", Text), ("caCrl", Text),
             ("credentialName", Text), ("subjectAltNames", Texts), ("sni", Text), ("insecureSkipVerify", Flag))),
         ("tunnel", Object(("protocol", Text), ("targetHost", Text), ("targetPort", Unsigned)).Requiring("targetHost", "targetPort")),
         ("proxyProtocol", Object(("version", OneOf("V1", "V2")))),
-        ("retryBudget", Object(("percent", Number), ("minRetryConcurrency", Unsigned))),
+        ("retryBudget", Object(("percent", Number), ("minRetryConcurrency", Unsigned), ("budgetInterval", Duration))),
     ];
 
     private static readonly Schema Policy = Object(

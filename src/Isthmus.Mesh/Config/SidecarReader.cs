@@ -43,8 +43,9 @@ internal static class SidecarReader
                 host.Error("host must be of form namespace/dnsName", $"write */{host.Text} for every namespace");
                 continue;
             }
-            var ns = host.Text[..slash];
-            if (ns is not ("*" or "." or "~") && !HostNames.IsLabel(ns)) host.Error($"invalid namespace \"{ns}\"");
+            // With ~ before the namespace, hosts are taken away; ~ alone is every namespace.
+            var ns = host.Text[..slash] is ['~', .. var rest] ? rest.Length > 0 ? rest : "*" : host.Text[..slash];
+            if (ns is not ("*" or ".") && !HostNames.IsLabel(ns)) host.Error($"invalid namespace \"{host.Text[..slash]}\"");
             HostNames.Check(host, host.Text[(slash + 1)..]);
         }
         CheckCapture(egress);

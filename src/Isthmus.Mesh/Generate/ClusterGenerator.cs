@@ -46,7 +46,14 @@ public static class ClusterGenerator
     {
         yield return new() { Name = ResourceNames.BlackHole, Type = DiscoveryType.Static, ConnectTimeout = Parts.Duration(mesh.ConnectTimeout) };
         if (kind == ProxyKind.Router) yield break;
-        yield return OriginalDestination(ResourceNames.Passthrough, mesh);
+        var passthrough = OriginalDestination(ResourceNames.Passthrough, mesh);
+        if (mesh.DefaultPolicy.Pool is { } pool)
+        {
+            passthrough.ConnectTimeout = Parts.Duration(pool.ConnectTimeout ?? mesh.ConnectTimeout);
+            ClusterPolicy.SetLimits(passthrough, pool);
+            ClusterPolicy.ApplyPool(passthrough, Protocol.Auto, pool);
+        }
+        yield return passthrough;
         var inbound = OriginalDestination(ResourceNames.InboundPassthrough, mesh);
         inbound.UpstreamBindConfig = InboundBind();
         yield return inbound;
@@ -85,7 +92,7 @@ public static class ClusterGenerator
     private static Cluster One(ClusterInputs inputs, ServicePort port, Subset? subset, bool sni)
     {
         var (service, rule) = (inputs.Service, inputs.Rule);
-        var policy = TrafficPolicy.Effective(rule, subset, port.Number);
+        var policy = TrafficPolicy.Effective(rule, subset, port.Number, inputs.Mesh);
         var subsetName = subset?.Name ?? "";
         var cluster = new Cluster
         {

@@ -14,7 +14,12 @@ internal static class ClusterPolicy
     public static void Apply(Cluster cluster, ClusterInputs inputs, ServicePort port, TrafficPolicy policy)
     {
         SetLimits(cluster, policy.Pool);
-        if (policy.RetryBudget is { } budget) cluster.CircuitBreakers.Thresholds[0].RetryBudget = new() { BudgetPercent = new() { Value = budget.Percent }, MinRetryConcurrency = budget.Least };
+        if (policy.RetryBudget is { } budget) cluster.CircuitBreakers.Thresholds[0].RetryBudget = new()
+        {
+            BudgetPercent = new() { Value = budget.Percent },
+            MinRetryConcurrency = budget.Least,
+            BudgetInterval = budget.Interval is { } interval ? Parts.Duration(interval) : null,
+        };
         ApplyPool(cluster, port.Protocol, WithDefaults(policy.Pool, inputs.Mesh));
         var locality = Localities.Setting(inputs.Service, inputs.Mesh, policy);
         if (locality.Enabled) cluster.CommonLbConfig = new() { LocalityWeightedLbConfig = new() };
@@ -65,7 +70,7 @@ internal static class ClusterPolicy
         }
         if (pool.UseClientProtocol) cluster.TypedExtensionProtocolOptions[ClusterGenerator.HttpOptions] = Parts.Pack(ClusterGenerator.UseDownstream());
         else if (pool.UpgradeToHttp2 == true && protocol == Protocol.Http) ClusterGenerator.SetProtocol(cluster, Protocol.Http2);
-        if (pool.MaxConcurrentStreams is > 0 and var streams) LimitStreams(cluster, (uint)streams);
+        if (pool.MaxConcurrentStreams is > 0 || pool.Pings is not null) ApplyHttp2(cluster, pool);
         if (pool.IdleTimeout is null && pool.MaxRequestsPerConnection is not > 0 && pool.MaxConnectionDuration is null) return;
         var options = OptionsOf(cluster);
         options.CommonHttpProtocolOptions = new();
@@ -76,11 +81,12 @@ internal static class ClusterPolicy
     }
 
     /// <summary>Where the cluster speaks HTTP/2.</summary>
-    private static void LimitStreams(Cluster cluster, uint most)
+    private static void ApplyHttp2(Cluster cluster, ConnectionPool pool)
     {
         var options = OptionsOf(cluster);
         if ((options.ExplicitHttpConfig?.Http2ProtocolOptions ?? options.UseDownstreamProtocolConfig?.Http2ProtocolOptions) is not { } http2) return;
-        http2.MaxConcurrentStreams = most;
+        if (pool.MaxConcurrentStreams is > 0 and var most) http2.MaxConcurrentStreams = (uint)most;
+        if (pool.Pings is { } pings) http2.ConnectionKeepalive = new() { Interval = Parts.Duration(pings.Interval), Timeout = Parts.Duration(pings.Timeout) };
         cluster.TypedExtensionProtocolOptions[ClusterGenerator.HttpOptions] = Parts.Pack(options);
     }
 

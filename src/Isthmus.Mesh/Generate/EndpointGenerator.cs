@@ -41,7 +41,7 @@ public static class EndpointGenerator
         {
             ClusterName = sni ? ResourceNames.Sni(port, subset?.Name ?? "", host) : ResourceNames.Outbound(port, subset?.Name ?? "", host),
         };
-        var policy = TrafficPolicy.Effective(inputs.Rule, subset, port);
+        var policy = TrafficPolicy.Effective(inputs.Rule, subset, port, inputs.Mesh);
         var tls = policy.Tls?.Mode;
         var members = inputs.Endpoints
             .Where(endpoint => IsMember(endpoint, inputs, port, subset) && (!sni || SpeaksMeshTls(endpoint.Port(port)!.Value, tls)))
@@ -173,7 +173,7 @@ public static class EndpointGenerator
             locality.LoadBalancingWeight = total;
             assignment.Endpoints.Add(locality);
         }
-        var policy = TrafficPolicy.Effective(inputs.Rule, subset, port);
+        var policy = TrafficPolicy.Effective(inputs.Rule, subset, port, inputs.Mesh);
         Localities.Apply(assignment, inputs.Scope, Localities.Setting(inputs.Service, inputs.Mesh, policy), inputs.Members, GatewayTable.Empty, policy);
         return assignment;
     }

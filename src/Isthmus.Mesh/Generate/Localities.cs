@@ -137,6 +137,8 @@ internal static class Localities
                 };
             }
             var member = _members.GetValueOrDefault((address, socket?.PortValue ?? 0));
+            // Without a network, it is reached directly, as if it were in the caller's.
+            if (key == Labels.Network && member is { Network.Length: 0 }) return scope.Network;
             return (key == Labels.Hostname ? member?.Node : member?.Labels.Items.GetValueOrDefault(key)) ?? "";
         }
 

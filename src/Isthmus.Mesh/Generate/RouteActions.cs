@@ -29,6 +29,7 @@ internal static class RouteActions
                 _ => RedirectAction.Types.RedirectResponseCode.MovedPermanently,
             },
         };
+        if (redirect.PrefixRewrite.Length > 0) action.PrefixRewrite = redirect.PrefixRewrite;
         if (redirect.Scheme.Length > 0) action.SchemeRedirect = redirect.Scheme;
         return action;
     }

@@ -57,12 +57,23 @@ public sealed record ConnectionPool(
 
     /// <summary>How many requests may share an HTTP/2 connection at once.</summary>
     public int? MaxConcurrentStreams { get; init; }
+
+    /// <summary>How the proxy finds out that the host of an HTTP/2 connection is gone.</summary>
+    public Http2Pings? Pings { get; init; }
 }
 
 /// <summary>How many retries may run at once.</summary>
 /// <param name="Percent">Of the requests in progress.</param>
 /// <param name="Least">However few requests there are.</param>
-public sealed record RetryBudget(double Percent, uint Least);
+public sealed record RetryBudget(double Percent, uint Least)
+{
+    /// <summary>For how long requests count that have ended; null: those in progress only.</summary>
+    public TimeSpan? Interval { get; init; }
+}
+
+/// <summary>PINGs on HTTP/2 connections.</summary>
+/// <param name="Timeout">After this time without an answer, the connection ends.</param>
+public sealed record Http2Pings(TimeSpan Interval, TimeSpan Timeout);
 
 public sealed record TcpKeepalive(uint? Probes, TimeSpan? Time, TimeSpan? Interval);
 
@@ -91,6 +102,10 @@ public sealed record TrafficPolicy(LoadBalancing? Balancing, ConnectionPool? Poo
     /// <summary>The effective policy for one port of a subset: the subset's policy over the rule's, each resolved for that port.</summary>
     public static TrafficPolicy Effective(DestinationRule? rule, Subset? subset, int port) =>
         (rule?.Policy ?? None).ForPort(port).MergedWith(subset?.Policy?.ForPort(port));
+
+    /// <summary>The same, and what the mesh says where that policy says nothing.</summary>
+    public static TrafficPolicy Effective(DestinationRule? rule, Subset? subset, int port, MeshConfig mesh) => Effective(rule, subset, port) is var policy && mesh.DefaultPolicy == None
+        ? policy : policy with { Pool = policy.Pool ?? mesh.DefaultPolicy.Pool, Outlier = policy.Outlier ?? mesh.DefaultPolicy.Outlier };
 
     /// <summary>This policy, overridden by the fields that <paramref name="over"/> sets: how a subset refines its rule.</summary>
     public TrafficPolicy MergedWith(TrafficPolicy? over) => over is null

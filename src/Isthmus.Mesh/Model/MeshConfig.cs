@@ -33,6 +33,8 @@ public sealed record MeshConfig
     public ValueList<string> DefaultServiceExportTo { get; init; }
     public ValueList<string> DefaultVirtualServiceExportTo { get; init; }
     public ValueList<string> DefaultDestinationRuleExportTo { get; init; }
+    /// <summary>Limits and outlier detection of hosts whose DestinationRules do not have them.</summary>
+    public TrafficPolicy DefaultPolicy { get; init; } = TrafficPolicy.None;
     public HttpRetry? DefaultHttpRetry { get; init; }
     public PathNormalization PathNormalization { get; init; } = PathNormalization.Base;
     /// <summary>What stands in front of gateways that do not say it themselves.</summary>

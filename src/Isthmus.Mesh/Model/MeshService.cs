@@ -27,6 +27,21 @@ public enum TrafficDistribution
     SameNode,
 }
 
+/// <summary>How objects write <see cref="TrafficDistribution"/>.</summary>
+public static class TrafficDistributions
+{
+    /// <summary>The value of an annotation, in whatever case; null when there is none. An unknown one is any endpoint.</summary>
+    public static TrafficDistribution? OfAnnotation(string? text) => string.IsNullOrEmpty(text) ? null : Parse(text) ?? TrafficDistribution.Any;
+
+    /// <summary>The value of the field of a Service; null for one that is not known.</summary>
+    public static TrafficDistribution? Parse(string text) => text.ToUpperInvariant() switch
+    {
+        "PREFERCLOSE" or "PREFERSAMEZONE" => TrafficDistribution.SameZone,
+        "PREFERSAMENODE" => TrafficDistribution.SameNode,
+        _ => null,
+    };
+}
+
 /// <summary>A Service of type ExternalName: another name of a host.</summary>
 /// <param name="Target">The host that it stands for, at the end of a chain of aliases.</param>
 public sealed record HostAlias(string Hostname, string Target, string Namespace, ValueList<string> ExportTo)
@@ -65,7 +80,7 @@ public sealed record ClusterService(
     bool PublishNotReady,
     long CreatedAt,
     uint GatewayWeight = 1,
-    TrafficDistribution Distribution = TrafficDistribution.Any,
+    TrafficDistribution? Distribution = null,
     bool NodeLocal = false)
 {
     public string Cluster => Source.Cluster;

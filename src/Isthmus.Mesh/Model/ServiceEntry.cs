@@ -29,6 +29,9 @@ public sealed record ServiceEntry(
     ValueList<string> SubjectAltNames,
     long CreatedAt)
 {
+    /// <summary>Which endpoints callers prefer; null: as the namespace says.</summary>
+    public TrafficDistribution? Distribution { get; init; }
+
     public string Namespace => Source.Namespace;
     public string Name => Source.Name;
 }

@@ -3,7 +3,8 @@ using Isthmus.Core.Collections;
 namespace Isthmus.Mesh.Model;
 
 /// <param name="Port">0: every port that no other listener names.</param>
-/// <param name="Hosts">As written: <c>namespace/host</c> with <c>*</c>, <c>.</c> and <c>~</c>.</param>
+/// <param name="Hosts">As written: <c>namespace/host</c>, where a namespace is <c>*</c> or <c>.</c>, too; those with <c>~</c> before it are
+/// excluded, whatever the others say.</param>
 public sealed record SidecarEgress(int Port, string PortName, Protocol Protocol, string Bind, ValueList<string> Hosts);
 
 /// <param name="DefaultEndpoint"><c>127.0.0.1:PORT</c>, <c>0.0.0.0:PORT</c> or <c>unix:///PATH</c>; empty: the captured

@@ -39,7 +39,11 @@ public sealed record HttpMatch(
 }
 
 /// <param name="Port">0: unchanged. <paramref name="FromRequest"/>: keep the request's port.</param>
-public sealed record HttpRedirect(string Uri, string Authority, string Scheme, int Port, bool FromRequest, int Code);
+public sealed record HttpRedirect(string Uri, string Authority, string Scheme, int Port, bool FromRequest, int Code)
+{
+    /// <summary>Takes the place of the prefix that the route matches; empty: the path is <paramref name="Uri"/>, or stays.</summary>
+    public string PrefixRewrite { get; init; } = "";
+}
 
 public sealed record DirectResponse(int Status, string Body, bool IsBytes);
 

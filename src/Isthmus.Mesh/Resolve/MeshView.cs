@@ -207,12 +207,12 @@ public sealed record MeshView(
         Dictionary<string, TimeSpan>? found = null;
         void Add(MeshService service, int port, string subset)
         {
-            if (RuleFor(service, scope) is not { } rule) return;
-            if (TrafficPolicy.Effective(rule, rule.Subsets.FirstOrDefault(item => item.Name == subset), port).Pool?.TcpIdleTimeout is { } idle)
+            var rule = RuleFor(service, scope);
+            if (TrafficPolicy.Effective(rule, rule?.Subsets.FirstOrDefault(item => item.Name == subset), port, Mesh).Pool?.TcpIdleTimeout is { } idle)
                 (found ??= new(StringComparer.Ordinal))[ResourceNames.Outbound(port, subset, service.Hostname)] = idle;
         }
 
-        if (Traffic.Rules.IsEmpty) return default;
+        if (Traffic.Rules.IsEmpty && Mesh.DefaultPolicy.Pool is null) return default;
         foreach (var port in own?.Ports ?? default)
         {
             if (!port.Protocol.IsHttp() && port.Protocol != Protocol.Udp) Add(own!, port.Number, "");

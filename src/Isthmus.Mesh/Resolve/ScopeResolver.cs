@@ -23,7 +23,7 @@ public sealed record PolicyInterest(ValueList<string> LabelKeys, bool Localities
             keys.UnionWith(routing.Http.SelectMany(route => route.Matches).SelectMany(match => match.SourceLabels.Keys));
             keys.UnionWith(routing.Tls.Concat(routing.Tcp).SelectMany(route => route.Matches).SelectMany(match => match.SourceLabels.Keys));
         }
-        var localities = !view.Mesh.LocalityLb.Distribute.IsEmpty || view.Registry.Services.Values.Any(service => service.Distribution != TrafficDistribution.Any);
+        var localities = !view.Mesh.LocalityLb.Distribute.IsEmpty || view.Mesh.DefaultPolicy.Outlier is not null || view.Registry.Services.Values.Any(service => service.Distribution != TrafficDistribution.Any);
         foreach (var rule in view.Traffic.Rules.Values.SelectMany(rules => rules))
         {
             keys.UnionWith(rule.WorkloadSelector.Keys);
@@ -116,7 +116,7 @@ public static class ScopeResolver
         if (scope.Sidecar is { Ingress.IsEmpty: false } sidecar)
         {
             foreach (var ingress in sidecar.Ingress)
-                ports[ingress.Port] = new(ingress.Port, ingress.Protocol, mtls.ForPort(ingress.Port), default, ingress.DefaultEndpoint, (ingress.Pool ?? sidecar.InboundPool) is { } pool ? new(null, pool) : null) { IsBlocked = ingress.IsBlocked };
+                ports[ingress.Port] = new(ingress.Port, ingress.Protocol, mtls.ForPort(ingress.Port), default, ingress.DefaultEndpoint, (ingress.Pool ?? sidecar.InboundPool ?? view.Mesh.DefaultPolicy.Pool) is { } pool ? new(null, pool) : null) { IsBlocked = ingress.IsBlocked };
             return new(ports.Values.ToValueList(), mtls.Mode, view.SecurityOf(scope, labels)) { ExchangesMetadata = scope.ExchangesMetadata, AcceptsHttp10 = scope.AcceptsHttp10, Headers = scope.Headers };
         }
         foreach (var service in services)
@@ -135,10 +135,10 @@ public static class ScopeResolver
 
     private static InboundLimits? LimitsOf(InboundHost host, ProxyScope scope, MeshView view)
     {
-        var own = scope.Sidecar?.InboundPool;
+        var (own, rest) = (scope.Sidecar?.InboundPool, view.Mesh.DefaultPolicy.Pool);
         return view.Registry.Services.GetValueOrDefault(host.Hostname) is { } service && view.RuleFor(service, scope) is { } rule && rule.Policy != TrafficPolicy.None
-            ? new(rule.Source, own ?? rule.Policy.ForPort(host.ServicePort).Pool)
-            : own is null ? null : new(null, own);
+            ? new(rule.Source, own ?? rule.Policy.ForPort(host.ServicePort).Pool ?? rest)
+            : (own ?? rest) is { } pool ? new(null, pool) : null;
     }
 
     /// <summary>The port at the workload; null when it is a name and the workload has no port with that name.</summary>
@@ -181,11 +181,14 @@ public static class SidecarHosts
 
     private static bool Selects(SidecarEgress egress, ProxyScope scope, MeshService service)
     {
+        var host = service.Pod?.Hostname ?? service.Hostname;
+        var isSelected = false;
         foreach (var entry in egress.Hosts)
         {
-            if (Selects(entry, scope.Namespace, service.Namespace, service.Pod?.Hostname ?? service.Hostname)) return true;
+            if (!entry.StartsWith('~')) isSelected |= Selects(entry, scope.Namespace, service.Namespace, host);
+            else if (Selects(entry[1..], scope.Namespace, service.Namespace, host)) return false;
         }
-        return false;
+        return isSelected;
     }
 
     /// <summary>
@@ -200,7 +203,7 @@ public static class SidecarHosts
     {
         var slash = entry.IndexOf('/', StringComparison.Ordinal);
         var wanted = entry[..Math.Max(0, slash)];
-        if (wanted == "~" || (wanted is not ("*" or "") && (wanted == "." ? own : wanted) != ns)) return false;
+        if (wanted is not ("*" or "") && (wanted == "." ? own : wanted) != ns) return false;
         return Hosts.Covers(entry[(slash + 1)..], host);
     }
 }

@@ -58,6 +58,7 @@ internal static class ClusterStats
         new("upstream_cx_total", false, "Connections opened to hosts.", cluster => cluster.Counters.Connects),
         new("upstream_cx_http1_total", false, "Those for HTTP/1.", cluster => cluster.Counters.Http1Connects),
         new("upstream_cx_http2_total", false, "Those for HTTP/2.", cluster => cluster.Counters.Http2Connects),
+        new("http2.keepalive_timeout", false, "Those that ended because the host did not answer a PING.", cluster => cluster.Counters.PingTimeouts),
         new("upstream_cx_destroy", false, "Those that were closed, or could not be opened.", cluster => Math.Max(0, cluster.Counters.Connects - cluster.Use.ActiveConnections)),
         new("upstream_cx_connect_fail", false, "Connections that could not be opened.", cluster => cluster.Counters.ConnectFailures),
         new("upstream_cx_connect_timeout", false, "Connections that were not open in time.", cluster => cluster.Counters.ConnectTimeouts),

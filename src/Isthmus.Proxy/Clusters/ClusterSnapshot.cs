@@ -30,7 +30,17 @@ internal sealed record CircuitLimits(long Connections, long Pending, long Reques
 }
 
 /// <summary>How many retries may run at once: a percentage of the requests in progress, but not fewer than <paramref name="Least"/>.</summary>
-internal sealed record RetryBudget(double Percent, long Least);
+internal sealed record RetryBudget(double Percent, long Least)
+{
+    /// <summary>For how long requests count that have ended; zero: those in progress only.</summary>
+    public TimeSpan Interval { get; init; }
+}
+
+/// <summary>PINGs that find out whether the peer of an HTTP/2 connection is there.</summary>
+/// <param name="Interval">How long after an answer the next one is sent.</param>
+/// <param name="Timeout">How long the peer may be silent after one.</param>
+/// <param name="Jitter">By which part of it an interval is longer at most.</param>
+internal sealed record PingSettings(TimeSpan Interval, TimeSpan Timeout, double Jitter);
 
 /// <summary>A cluster, decoded once from its resource.</summary>
 internal sealed record ClusterSnapshot(
@@ -49,6 +59,9 @@ internal sealed record ClusterSnapshot(
 
     /// <summary>How many requests may share an HTTP/2 connection at once, however many its host takes.</summary>
     public int MaxConcurrentStreams { get; init; } = int.MaxValue;
+
+    /// <summary>How HTTP/2 connections are kept; null: they send no PINGs.</summary>
+    public PingSettings? Pings { get; init; }
 
     /// <summary>How hosts are arranged for consistent hashing.</summary>
     public HashSettings Hashing { get; init; } = HashSettings.Ring;

@@ -18,6 +18,7 @@ internal sealed class ClusterState
     private readonly Random _random;
     private readonly OutlierDetector? _outliers;
     private readonly Warmup? _warmup;
+    private readonly RecentRequests? _recent;
     private readonly ConcurrentDictionary<EndPoint, Host> _destinations = new();
     private volatile HostSet _hosts = HostSet.Empty;
     private readonly Lock _updating = new();   // one change of the hosts at a time: guards _given
@@ -35,6 +36,7 @@ internal sealed class ClusterState
         _random = random;
         _warmup = config.SlowStart is null ? null : new Warmup(config.SlowStart, time);
         _outliers = config.Outlier is null ? null : new OutlierDetector(config.Outlier, time, Counters);
+        if (config.Limits.Budget is { Interval.Ticks: > 0 } budget) _recent = new(budget.Interval, time);
         if (config.HealthCheck is { } check) Health = new(this, check);
         if (config.Dynamic is { } dynamic) Names = new(this, dynamic, time);
         if (config.Inline is not null) Update(config.Inline);
@@ -181,7 +183,11 @@ internal sealed class ClusterState
         return false;
     }
 
-    public void EndRequest() => Interlocked.Decrement(ref Use.ActiveRequests);
+    public void EndRequest()
+    {
+        Interlocked.Decrement(ref Use.ActiveRequests);
+        _recent?.Add();
+    }
 
     /// <summary>Reserves a place for a request that has no connection yet; false when the circuit breaker is open.</summary>
     public bool TryBeginPending()
@@ -220,7 +226,7 @@ internal sealed class ClusterState
     /// <summary>Reserves a slot for a retry, until the retry is settled; false when the circuit breaker is open.</summary>
     public bool TryBeginRetry()
     {
-        var most = Config.Limits.Budget is { } budget ? Math.Max((long)(budget.Percent / 100 * Volatile.Read(ref Use.ActiveRequests)), budget.Least) : Config.Limits.Retries;
+        var most = Config.Limits.Budget is { } budget ? Math.Max((long)(budget.Percent / 100 * (Volatile.Read(ref Use.ActiveRequests) + (_recent?.Count ?? 0))), budget.Least) : Config.Limits.Retries;
         if (Interlocked.Increment(ref Use.ActiveRetries) <= most) return true;
         Interlocked.Decrement(ref Use.ActiveRetries);
         Interlocked.Increment(ref Counters.RetryOverflows);
@@ -350,6 +356,7 @@ internal sealed class ClusterCounters
     public long TlsFailures;
     public long Http1Connects;
     public long Http2Connects;
+    public long PingTimeouts;
     public long ProtocolErrors;
     public long Requests;
     public long Completed2xx;

@@ -139,7 +139,7 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, BackgroundTasks
             if (!way.Fresh && ConnectionPools.Of(host).FindShared(key)?.TryOpen() is { } meanwhile) return meanwhile;
             if (way.Patience < cluster.Config.ConnectTimeout && ConnectionPools.Of(host).Failed is { } failed && failed.At >= asked && failed.Purpose == way.Purpose)
                 throw new TransportException(failed.Reason.Failure, failed.Reason.Message);
-            var client = new H2Client(await ConnectSharedAsync(cluster, host, way).ConfigureAwait(false), cluster, host, time, ExpiresAt(cluster, host), background);
+            var client = new H2Client(await ConnectSharedAsync(cluster, host, way).ConfigureAwait(false), cluster, host, time, ExpiresAt(cluster, host), background, random);
             ConnectionPools.Of(host).Share(key, client);
             return client.TryOpen() ?? throw new TransportException(TransportFailure.Reset, "the connection was closed");
         }

@@ -15,6 +15,8 @@ internal static class ClusterDecoder
 {
     private const string HttpOptions = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 
+    private static readonly TimeSpan Least = TimeSpan.FromMilliseconds(1);
+
     /// <exception cref="ResourceException">The resource cannot be used.</exception>
     public static ClusterSnapshot Decode(Cluster cluster)
     {
@@ -51,6 +53,7 @@ internal static class ClusterDecoder
             Dynamic = kind == ClusterKind.Dynamic ? Dynamic(cluster) : null,
             MaxConnectionDuration = options?.CommonHttpProtocolOptions?.MaxConnectionDuration?.ToTimeSpan() ?? TimeSpan.Zero,
             MaxConcurrentStreams = (int)Math.Clamp(Http2(options)?.MaxConcurrentStreams ?? int.MaxValue, 1, int.MaxValue),
+            Pings = Pings(Http2(options)?.ConnectionKeepalive),
             Hashing = Hashing(cluster, notes),
             ProxyHeader = Header(cluster.TransportSocket),
             TellsClients = cluster.TransportSocketMatches.Select(match => match.TransportSocket).Append(cluster.TransportSocket).Any(socket => Header(socket) is not null),
@@ -139,7 +142,7 @@ internal static class ClusterDecoder
         return new(thresholds.MaxConnections ?? none.Connections, thresholds.MaxPendingRequests ?? none.Pending,
             thresholds.MaxRequests ?? none.Requests, thresholds.MaxRetries ?? none.Retries)
         {
-            Budget = thresholds.RetryBudget is { } budget ? new(budget.BudgetPercent?.Value ?? 20, budget.MinRetryConcurrency ?? 3) : null,
+            Budget = thresholds.RetryBudget is { } budget ? new(budget.BudgetPercent?.Value ?? 20, budget.MinRetryConcurrency ?? 3) { Interval = budget.BudgetInterval?.ToTimeSpan() ?? TimeSpan.Zero } : null,
         };
     }
 
@@ -201,6 +204,14 @@ internal static class ClusterDecoder
         HttpProtocolOptions.UpstreamProtocolOptionsOneofCase.UseDownstreamProtocolConfig => options.UseDownstreamProtocolConfig.Http2ProtocolOptions,
         _ => null,
     };
+
+    private static PingSettings? Pings(Wire.Envoy.KeepaliveSettings? keepalive)
+    {
+        if (keepalive?.Interval?.ToTimeSpan() is not { } interval) return null;
+        if (interval < Least) throw new ResourceException($"connection_keepalive.interval {interval}: must be at least 1 ms");
+        if (keepalive.Timeout?.ToTimeSpan() is not { } timeout || timeout < Least) throw new ResourceException("connection_keepalive needs a timeout of at least 1 ms");
+        return new(interval, timeout, (keepalive.IntervalJitter?.Value ?? 15) / 100);
+    }
 
     private static IPAddress? Bind(Cluster cluster)
     {

@@ -24,7 +24,7 @@ public sealed class H2ClientTests
         var cluster = new ClusterState(ClusterDecoder.Decode(WireTypes.Strict.Parse<Cluster>("""{"name": "up"}""")), TimeProvider.System, new Random(1));
         var host = new Host(new Endpoint(new IPEndPoint(IPAddress.Loopback, 1), 1, EndpointHealth.Healthy, ValueMap<string>.Empty, Workload.Unknown, false));
         var background = new BackgroundTasks((_, e) => Assert.Fail(e.ToString()));
-        var client = new H2Client(server, cluster, host, TimeProvider.System, long.MaxValue, background);
+        var client = new H2Client(server, cluster, host, TimeProvider.System, long.MaxValue, background, new Random(1));
         var request = client.TryOpen();
         Assert.NotNull(request);
         server.SendSettings();

@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using Isthmus.Proxy.Http.H2;
 using Isthmus.Tests.Proxy.Http;
+using Xunit;
 
 namespace Isthmus.Tests.Proxy.System;
 
@@ -11,15 +12,17 @@ internal sealed class ScriptedH2Server : IDisposable
 {
     private readonly Socket _listener = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
     private readonly Task<List<H2Said>> _heard;
+    private readonly SemaphoreSlim _asked = new(0), _pinged = new(0);
     private readonly TaskCompletionSource _reset = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <param name="first">Sent as soon as the connection is open.</param>
     /// <param name="answer">Sent when the head of a request with that number has arrived.</param>
-    internal ScriptedH2Server(byte[] first, Func<int, byte[]> answer)
+    /// <param name="pong">Sent when a PING with that payload has arrived, or the answer to one; null: nothing.</param>
+    internal ScriptedH2Server(byte[] first, Func<int, byte[]> answer, Func<H2Said, byte[]>? pong = null)
     {
         _listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         _listener.Listen();
-        _heard = ServeAsync(first, answer);
+        _heard = ServeAsync(first, answer, pong);
     }
 
     internal int Port => ((IPEndPoint)_listener.LocalEndPoint!).Port;
@@ -30,9 +33,15 @@ internal sealed class ScriptedH2Server : IDisposable
     /// <summary>Completes when the proxy has reset a stream.</summary>
     internal Task ResetAsync(CancellationToken stop) => _reset.Task.WaitAsync(TimeSpan.FromSeconds(30), stop);
 
+    /// <summary>Completes when the head of another request has arrived.</summary>
+    internal async Task AskedAsync(CancellationToken stop) => Assert.True(await _asked.WaitAsync(TimeSpan.FromSeconds(30), stop));
+
+    /// <summary>Completes when another PING, or the answer to one, has arrived.</summary>
+    internal async Task PingedAsync(CancellationToken stop) => Assert.True(await _pinged.WaitAsync(TimeSpan.FromSeconds(30), stop));
+
     public void Dispose() => _listener.Dispose();
 
-    private async Task<List<H2Said>> ServeAsync(byte[] first, Func<int, byte[]> answer)
+    private async Task<List<H2Said>> ServeAsync(byte[] first, Func<int, byte[]> answer, Func<H2Said, byte[]>? pong)
     {
         using var socket = await _listener.AcceptAsync();
         await socket.SendAsync(first, SocketFlags.None);
@@ -50,7 +59,14 @@ internal sealed class ScriptedH2Server : IDisposable
                 await stream.ReadExactlyAsync(frame.AsMemory(9));
                 heard.AddRange(H2Frames.Parse(frame));
                 if (heard[^1].Type == H2Frame.Reset) _reset.TrySetResult();
-                if (heard[^1].Type == H2Frame.Headers) await stream.WriteAsync(answer(heard[^1].Id));
+                if (heard[^1].Type == H2Frame.Ping)
+                {
+                    if (pong is not null) await stream.WriteAsync(pong(heard[^1]));
+                    _pinged.Release();
+                }
+                if (heard[^1].Type != H2Frame.Headers) continue;
+                await stream.WriteAsync(answer(heard[^1].Id));
+                _asked.Release();
             }
         }
         catch (IOException)

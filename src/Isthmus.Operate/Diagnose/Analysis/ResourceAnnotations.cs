@@ -16,10 +16,10 @@ public static class ResourceAnnotations
     private static readonly string[] Domains = ["sidecar.istio.io", "proxy.istio.io", "inject.istio.io", "networking.istio.io", "topology.istio.io", "traffic.istio.io"];
 
     /// <summary>Annotations that are not for Pods.</summary>
-    private static readonly Dictionary<string, string> OfOthers = new(StringComparer.Ordinal)
+    private static readonly Dictionary<string, string[]> OfOthers = new(StringComparer.Ordinal)
     {
-        [Annotations.ExportTo] = "Service", [Annotations.TrafficDistribution] = "Service", [Annotations.NodeSelector] = "Service", [Annotations.ControlPlaneClusters] = "Namespace", [Annotations.ClusterName] = "Secret",
-        [Annotations.GatewayWeight] = "Service", ["networking.istio.io/service-type"] = "Gateway", ["networking.istio.io/address-type"] = "Gateway",
+        [Annotations.ExportTo] = ["Service"], [Annotations.TrafficDistribution] = ["Service", "Namespace", "ServiceEntry"], [Annotations.NodeSelector] = ["Service"], [Annotations.ControlPlaneClusters] = ["Namespace"], [Annotations.ClusterName] = ["Secret"],
+        [Annotations.GatewayWeight] = ["Service"], ["networking.istio.io/service-type"] = ["Gateway"], ["networking.istio.io/address-type"] = ["Gateway"],
     };
 
     private static readonly Dictionary<string, PodAnnotation> OfPods = PodAnnotations.All.ToDictionary(known => known.Name, StringComparer.Ordinal);
@@ -49,9 +49,9 @@ public static class ResourceAnnotations
                 else if (known.Effect != FieldEffect.Works) yield return IstioCodes.DeprecatedAnnotation.At(cluster, name, path, known.Effect == FieldEffect.Refused ? "is not supported: the injector refuses the Pod" : "has no effect", known.Remedy);
                 else if (WhyInvalid(key, value) is { } why) yield return IstioCodes.InvalidAnnotation.At(cluster, name, path, $"\"{value}\" {why}");
             }
-            else if (OfOthers.TryGetValue(key, out var owner))
+            else if (OfOthers.TryGetValue(key, out var owners))
             {
-                if (owner != kind) yield return IstioCodes.MisplacedAnnotation.At(cluster, name, path, $"has no effect on a {kind}: it is for a {owner}", "remove it, or move it");
+                if (!owners.Contains(kind)) yield return IstioCodes.MisplacedAnnotation.At(cluster, name, path, $"has no effect on a {kind}: it is for a {string.Join(" or a ", owners)}", "remove it, or move it");
             }
             else if (Domains.Any(domain => key.StartsWith($"{domain}/", StringComparison.Ordinal) || key.Contains($".{domain}/", StringComparison.Ordinal)))
             {

@@ -9,7 +9,7 @@ using Isthmus.Proxy.Transports;
 namespace Isthmus.Proxy.Http.H2;
 
 /// <summary>The client side of an HTTP/2 connection to a host, shared by many requests.</summary>
-internal sealed class H2Client : H2Connection, IPooledConnection
+internal sealed class H2Client : H2Connection, IPooledConnection, IPinged
 {
     private const int MostSpareHeads = 32;
 
@@ -18,13 +18,14 @@ internal sealed class H2Client : H2Connection, IPooledConnection
     private readonly TimeProvider _time;
     private readonly long _expiresAt;
     private readonly ByteReader _reader;
+    private readonly H2Keepalive? _keepalive;
     private int _nextId = 1;
     private int _closed;
     private int _requests;
     private int _open;       // guarded by Guard
     private readonly Stack<ResponseHead> _spareHeads = [];      // guarded by Guard
 
-    public H2Client(Transport transport, ClusterState cluster, Host host, TimeProvider time, long expiresAt, BackgroundTasks background)
+    public H2Client(Transport transport, ClusterState cluster, Host host, TimeProvider time, long expiresAt, BackgroundTasks background, Random random)
         : base(transport, isClient: true)
     {
         _cluster = cluster;
@@ -36,6 +37,7 @@ internal sealed class H2Client : H2Connection, IPooledConnection
         transport.Suspected += Suspect;
         Interlocked.Increment(ref cluster.Counters.Http2Connects);
         Greet();
+        if (cluster.Config.Pings is { } pings) _keepalive = new(pings, time, random, this);
         // Ends with the transport.
         background.Start("HTTP/2 connection to a host", RunAsync);
     }
@@ -129,6 +131,18 @@ internal sealed class H2Client : H2Connection, IPooledConnection
         OnStreamGone();
     }
 
+    protected override void OnPingAnswer() => _keepalive?.Answered();
+
+    public void SendPing() => SendPing(H2Flags.None, "isthmus\0"u8);
+
+    /// <summary>The host no longer answers: the read loop ends, and with it the requests.</summary>
+    public void OnSilent()
+    {
+        Interlocked.Increment(ref _cluster.Counters.PingTimeouts);
+        IsClosing = true;
+        Transport.Abort();
+    }
+
     // Headers without a stream here are late responses to abandoned requests.
     protected override bool MayOpen(int id) => IsIdle(id) ? throw new H2ConnectionException(H2Error.Protocol, "a stream that the server opened") : false;
 
@@ -196,6 +210,7 @@ internal sealed class H2Client : H2Connection, IPooledConnection
         }
         finally
         {
+            _keepalive?.Dispose();
             _reader.Dispose();
         }
     }

@@ -168,13 +168,8 @@ internal abstract partial class H2Connection
 
     private void HandlePing(H2Flags flags, ReadOnlySpan<byte> payload)
     {
-        if (flags.HasFlag(H2Flags.Ack)) return;
-        lock (_lock)
-        {
-            _out.WriteFrame(H2Frame.Ping, H2Flags.Ack, 0, payload);
-            _sender.Bound();
-            _out.Flush();
-        }
+        if (flags.HasFlag(H2Flags.Ack)) OnPingAnswer();
+        else SendPing(H2Flags.Ack, payload);
     }
 
     private void HandleWindowUpdate(int id, ReadOnlySpan<byte> payload)

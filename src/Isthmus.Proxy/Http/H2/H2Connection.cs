@@ -60,6 +60,19 @@ internal abstract partial class H2Connection
         }
     }
 
+    /// <summary>A number that changes with each frame from the peer.</summary>
+    public int FramesRead => _floods.Frames;
+
+    protected void SendPing(H2Flags flags, ReadOnlySpan<byte> payload)
+    {
+        lock (_lock)
+        {
+            _out.WriteFrame(H2Frame.Ping, flags, 0, payload);
+            if (flags.HasFlag(H2Flags.Ack)) _sender.Bound();
+            _out.Flush();
+        }
+    }
+
     /// <summary>Sends the local settings and opens the connection's window.</summary>
     protected void Greet()
     {
@@ -83,6 +96,10 @@ internal abstract partial class H2Connection
 
     /// <summary>The peer takes no streams after the last one.</summary>
     protected virtual void OnGoAway(int last)
+    {
+    }
+
+    protected virtual void OnPingAnswer()
     {
     }
 

@@ -8,6 +8,10 @@ internal sealed class H2Floods
 
     private int _resets;
     private int _empty;
+    private int _frames;
+
+    /// <summary>How many frames there were, modulo 2^32; written by the read loop.</summary>
+    public int Frames => Volatile.Read(ref _frames);
 
     /// <summary>Another stream ended in a reset: by the peer, or because of what it sent. Opening such streams costs the client little
     /// and the server much more.</summary>
@@ -22,6 +26,7 @@ internal sealed class H2Floods
     /// <exception cref="H2ConnectionException">There are too many.</exception>
     public void Frame(H2Frame type, H2Flags flags, int length)
     {
+        Volatile.Write(ref _frames, _frames + 1);
         var isEmpty = length == 0 && type switch
         {
             H2Frame.Data => !flags.HasFlag(H2Flags.EndStream),

@@ -30,10 +30,9 @@ public sealed class H2KeepaliveTests
         clock.Advance(Interval);
         await server.PingedAsync(Stop);
         Assert.False(answer.IsCompleted);
-        clock.Advance(Timeout);
+        AdvanceToTheEnd(proxy, clock);
         Assert.StartsWith("HTTP/1.1 503", await answer);
         Assert.Single(await server.HeardAsync(Stop), frame => frame.Type == H2Frame.Ping);
-        Assert.Equal(1, proxy.Plane.State.Current.Clusters["up"].Counters.PingTimeouts);
     }
 
     [Fact]
@@ -72,9 +71,8 @@ public sealed class H2KeepaliveTests
         clock.Advance(Timeout);
         Assert.Equal(0, proxy.Plane.State.Current.Clusters["up"].Counters.PingTimeouts);
         Assert.False(answer.IsCompleted);
-        clock.Advance(Timeout);
+        AdvanceToTheEnd(proxy, clock);
         Assert.StartsWith("HTTP/1.1 503", await answer);
-        Assert.Equal(1, proxy.Plane.State.Current.Clusters["up"].Counters.PingTimeouts);
     }
 
     private static LoopbackProxy Proxy(ScriptedH2Server server, ManualClock clock)
@@ -82,6 +80,17 @@ public sealed class H2KeepaliveTests
         var proxy = new LoopbackProxy([Cluster], """ "route": {"cluster": "up", "timeout": "0s"} """, time: clock);
         proxy.Endpoints("up", server.Port);
         return proxy;
+    }
+
+    /// <summary>Not beyond it: the proxy waits for some time until the client has read its answer.</summary>
+    private static void AdvanceToTheEnd(LoopbackProxy proxy, ManualClock clock)
+    {
+        var step = TimeSpan.FromMilliseconds(100);
+        for (var passed = TimeSpan.Zero; proxy.Plane.State.Current.Clusters["up"].Counters.PingTimeouts == 0; passed += step)
+        {
+            Assert.InRange(passed, TimeSpan.Zero, Timeout);
+            clock.Advance(step);
+        }
     }
 
     private static Task<string> AskAsync(LoopbackProxy proxy) => proxy.RawAsync("GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n", closes: false);

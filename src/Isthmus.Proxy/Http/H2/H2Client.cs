@@ -133,7 +133,14 @@ internal sealed class H2Client : H2Connection, IPooledConnection, IPinged
 
     protected override void OnPingAnswer() => _keepalive?.Answered();
 
-    public void SendPing() => SendPing(H2Flags.None, "isthmus\0"u8);
+    public void SendPing()
+    {
+        lock (Guard)
+        {
+            Output.WriteFrame(H2Frame.Ping, H2Flags.None, 0, "isthmus\0"u8);
+            Output.Flush();
+        }
+    }
 
     /// <summary>The host no longer answers: the read loop ends, and with it the requests.</summary>
     public void OnSilent()

@@ -58,7 +58,8 @@ internal abstract partial class H2Connection
                 case H2Frame.Continuation: if (_heads.Continue(flags, payload)) HandleHead(id); break;
                 case H2Frame.Reset: HandleReset(id, payload); break;
                 case H2Frame.Settings: HandleSettings(flags, payload); break;
-                case H2Frame.Ping: HandlePing(flags, payload); break;
+                case H2Frame.Ping when flags.HasFlag(H2Flags.Ack): OnPingAnswer(); break;
+                case H2Frame.Ping: HandlePing(payload); break;
                 case H2Frame.GoAway: OnGoAway(BinaryPrimitives.ReadInt32BigEndian(payload) & int.MaxValue); break;
                 case H2Frame.WindowUpdate: HandleWindowUpdate(id, payload); break;
                 case H2Frame.PushPromise: throw Broken("a push that was not allowed");
@@ -166,10 +167,14 @@ internal abstract partial class H2Connection
         OnStreamGone();
     }
 
-    private void HandlePing(H2Flags flags, ReadOnlySpan<byte> payload)
+    private void HandlePing(ReadOnlySpan<byte> payload)
     {
-        if (flags.HasFlag(H2Flags.Ack)) OnPingAnswer();
-        else SendPing(H2Flags.Ack, payload);
+        lock (_lock)
+        {
+            _out.WriteFrame(H2Frame.Ping, H2Flags.Ack, 0, payload);
+            _sender.Bound();
+            _out.Flush();
+        }
     }
 
     private void HandleWindowUpdate(int id, ReadOnlySpan<byte> payload)

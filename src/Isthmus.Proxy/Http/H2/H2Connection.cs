@@ -32,6 +32,8 @@ internal abstract partial class H2Connection
 
     protected Lock Guard => _lock;
 
+    protected H2Output Output => _out;
+
     /// <summary>Streams that the peer allows us to open.</summary>
     protected int PeerMaxStreams => _peer.MaxStreams;
 
@@ -46,32 +48,16 @@ internal abstract partial class H2Connection
 
     protected H2Stream[] OpenStreams
     {
-        get
-        {
-            lock (_lock) return [.. _streams.Values];
-        }
+        get { lock (_lock) return [.. _streams.Values]; }
     }
 
     public int StreamCount
     {
-        get
-        {
-            lock (_lock) return _streams.Count;
-        }
+        get { lock (_lock) return _streams.Count; }
     }
 
     /// <summary>A number that changes with each frame from the peer.</summary>
     public int FramesRead => _floods.Frames;
-
-    protected void SendPing(H2Flags flags, ReadOnlySpan<byte> payload)
-    {
-        lock (_lock)
-        {
-            _out.WriteFrame(H2Frame.Ping, flags, 0, payload);
-            if (flags.HasFlag(H2Flags.Ack)) _sender.Bound();
-            _out.Flush();
-        }
-    }
 
     /// <summary>Sends the local settings and opens the connection's window.</summary>
     protected void Greet()
@@ -99,9 +85,7 @@ internal abstract partial class H2Connection
     {
     }
 
-    protected virtual void OnPingAnswer()
-    {
-    }
+    protected abstract void OnPingAnswer();
 
     /// <summary>Whether data may arrive on the stream now.</summary>
     protected virtual bool MayCarryData(H2Stream stream) => true;

@@ -50,6 +50,11 @@ internal sealed class H2Server(Transport transport, Func<H2DownstreamStream, Val
         else if (time.GetElapsedTime(_headSince) >= headTime) Transport.Abort();
     }
 
+    protected override void OnPingAnswer()
+    {
+        // It sends none.
+    }
+
     protected override bool MayOpen(int id)
     {
         // Frames on a stream that is over, or after our GOAWAY, are dropped.

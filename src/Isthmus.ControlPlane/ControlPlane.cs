@@ -121,6 +121,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
         _tasks.Keep("events about gateways", new GatewayEvents(_client, _engine, _ports.Time, _logs.CreateLogger<GatewayEvents>()).RunAsync);
         _tasks.Keep("status of Telemetries", new TelemetryStatus(_client, _engine, _ports.Time, _logs.CreateLogger<TelemetryStatus>()).RunAsync);
         _tasks.Keep("status of invalid objects", new InvalidObjects(_client, _settings.ClusterId, _engine, _ports.Time, _logs.CreateLogger<InvalidObjects>()).RunAsync);
+        _tasks.Keep("status of claims", new ClaimStatus(_client, _settings.ClusterId, _engine, _ports.Time, _logs.CreateLogger<ClaimStatus>()).RunAsync);
         _tasks.Keep("status of Ingresses", new IngressStatus(_client, _settings, _engine, _ports.Time, _logs).RunAsync);
         _tasks.Keep("telemetry that is lost", new LossStatus(_client, _engine, _ports.Time, _logs.CreateLogger<LossStatus>()).RunAsync);
         _tasks.Keep("memory after bursts", new IdleMemory(_ports.Time).RunAsync);
@@ -187,7 +188,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
         pages.Map(_app);
         var debug = new AuthorizedDebug(new XdsDebugAnswers(_engine, pages), callers, _settings.Namespace, _settings.Listen.Plain);
         new XdsServer(new AuthorizedFeeds(new MeshFeeds(_engine), callers, _settings.Listen.Plain), new XdsServerSettings(identity, FirstStates: new(_settings.PushThrottle, FirstStatePatience, _ports.Time)) { Clock = _ports.Time }, _ports.Random) { Debug = debug }.Map(_app);
-        new WebhookEndpoints(() => _injector.Current, SidecarsIn, () => _engine.Mesh.Sources.ProxyConfigs.Items.Values, _logs.CreateLogger<WebhookEndpoints>()) { Metrics = _engine.Metrics, Admitted = _history.Admitted, Mesh = () => _engine.Mesh.Sources.Settings.Items.GetValueOrDefault("")?.Mesh }.Map(_app);
+        new WebhookEndpoints(() => _injector.Current, SidecarsIn, () => _engine.Mesh.Sources.ProxyConfigs.Items.Values, _logs.CreateLogger<WebhookEndpoints>()) { Metrics = _engine.Metrics, Admitted = _history.Admitted, ForeignClaims = value => _engine.Mesh.ForeignClaimsOf(value), Mesh = () => _engine.Mesh.Sources.Settings.Items.GetValueOrDefault("")?.Mesh }.Map(_app);
         new ControlZ(_levels).Map(_app);
         new MetricsPage(_engine, _report, _lastKnown, _tasks, _ports.Time, () => _ca.Current?.Bundle.Trust.Roots.Select(root => root.NotAfter.ToUniversalTime()).DefaultIfEmpty().Min()).Map(_app);
         // Version, revision and build status: istioctl takes the last two off.

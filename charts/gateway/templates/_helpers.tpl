@@ -45,10 +45,10 @@ ports:
 {{ toYaml (list $port) }}
 {{- end }}
 {{- else if .Values.networkGateway }}
-- {name: status-port, port: 15021, protocol: TCP, targetPort: 15021}
-- {name: tls, port: 15443, protocol: TCP, targetPort: 15443}
-- {name: tls-istiod, port: 15012, protocol: TCP, targetPort: 15012}
-- {name: tls-webhook, port: 15017, protocol: TCP, targetPort: 15017}
+{{- range $name := list "status-port" "tls" "tls-istiod" "tls-webhook" }}
+{{- $port := index $.Values.networkGatewayPorts $name }}
+- {name: {{ $name }}, port: {{ $port.port }}, protocol: {{ $port.protocol | default "TCP" }}, targetPort: {{ $port.targetPort | default $port.port }}}
+{{- end }}
 {{- else }}
 - {name: status-port, port: 15021, protocol: TCP, targetPort: 15021}
 - {name: http2, port: 80, protocol: TCP, targetPort: 8080}

@@ -25,7 +25,7 @@ public sealed class AddressAllocator
     public long Revision { get; private set; }
 
     /// <summary>Allocates an address for every needed host, and returns those hosts' addresses. Hosts without one (range full) are absent.</summary>
-    /// <param name="taken">Addresses that objects declare themselves; they are never allocated.</param>
+    /// <param name="taken">Addresses that objects declare themselves: no host gets one of them. A host that has one already keeps it.</param>
     public ValueMap<string> Reconcile(IEnumerable<string> needed, IReadOnlySet<IPAddress> taken)
     {
         var wanted = needed.ToHashSet(StringComparer.Ordinal);
@@ -39,9 +39,7 @@ public sealed class AddressAllocator
         {
             _needed.Add(host);
             if (_goneNodes.Remove(host, out var node)) _gone.Remove(node);
-            if (_byHost.TryGetValue(host, out var kept) && !taken.Contains(Address(kept))) continue;
-            Forget(host);
-            Give(host, taken);
+            if (!_byHost.ContainsKey(host)) Give(host, taken);
         }
         return _needed.Where(_byHost.ContainsKey).Select(host => KeyValuePair.Create(host, Address(_byHost[host]).ToString())).ToValueMap();
     }

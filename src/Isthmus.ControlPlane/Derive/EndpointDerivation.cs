@@ -10,7 +10,7 @@ namespace Isthmus.ControlPlane.Derive;
 
 /// <summary>Derives endpoints, and what is known about each, from EndpointSlices and ServiceEntries.</summary>
 /// <param name="services">The Services that discovery selects.</param>
-internal sealed class EndpointDerivation(MeshSources sources, Live<ObjectKey, ClusterService> services, PolicyIndex policies, MultiClusterHosts exports)
+internal sealed class EndpointDerivation(MeshSources sources, Live<ObjectKey, ClusterService> services, PolicyIndex policies, MultiClusterHosts exports, Ownership ownership)
 {
     public EndpointSet OfSlice(Reader read, SliceFacts slice)
     {
@@ -69,6 +69,7 @@ internal sealed class EndpointDerivation(MeshSources sources, Live<ObjectKey, Cl
             PodHostname = pod is { Hostname.Length: > 0 } && pod.Subdomain == service.Name ? pod.Hostname : address.Hostname,
             Source = slice.Source,
             PodName = address.Pod?.Name ?? "",
+            IsBorrowed = service.Headless && ownership.IsBorrowed(read, service.Cluster, service.Namespace, address.Address, pod),
         };
     }
 
@@ -101,7 +102,7 @@ internal sealed class EndpointDerivation(MeshSources sources, Live<ObjectKey, Cl
 
     private Locality LocalityOf(Reader read, string cluster, string node, ValueMap<string> labels)
     {
-        if (labels.TryGetValue(Labels.Locality, out var own)) return Locality.Parse(own);
+        if (Locality.OfLabels(labels) is { } own) return own;
         return node.Length > 0 && read.Get(sources.Nodes, new ObjectKey(cluster, "", node)) is { } known ? known.Locality : Locality.Unknown;
     }
 
@@ -185,14 +186,17 @@ internal sealed class EndpointDerivation(MeshSources sources, Live<ObjectKey, Cl
         if (selected.Count == 0) return null;
         var asEntry = new ServiceEntry(
             service.Source, [service.Hostname], default, service.Ports, false, EntryResolution.Static, default, default, default, default, service.CreatedAt);
-        return new(service.Hostname, selected.Select(workload => OfEntryEndpoint(asEntry, service.Hostname, workload.Endpoint, workload, Around(read, workload))).ToValueList());
+        return new(service.Hostname, selected.Select(workload => OfEntryEndpoint(asEntry, service.Hostname, workload.Endpoint, workload, Around(read, workload)) with
+        {
+            IsBorrowed = service.Headless && ownership.IsBorrowed(read, service.Cluster, service.Namespace, workload.Endpoint.Address, null),
+        }).ToValueList());
     }
 
     private static MeshEndpoint OfEntryEndpoint(ServiceEntry entry, string host, EntryEndpoint endpoint, WorkloadEntry? workload, Surroundings context)
     {
         var source = workload?.Source ?? entry.Source;
         var cluster = source.Cluster;
-        var locality = Locality.Parse(endpoint.Locality.Length > 0 ? endpoint.Locality : endpoint.Labels.Items.GetValueOrDefault(Labels.Locality));
+        var locality = endpoint.Locality.Length > 0 ? Locality.Parse(endpoint.Locality) : Locality.OfLabels(endpoint.Labels) ?? Locality.Unknown;
         var network = endpoint.Network.Length > 0 ? endpoint.Network : NetworkOf(context.Cluster, endpoint.Address, endpoint.Labels, context);
         var accepts = endpoint.Labels.TryGetValue(Labels.TlsMode, out var mode) && mode == "istio";
         var policy = accepts ? MtlsPolicy.Resolve(context.MeshPolicies, context.LocalPolicies, endpoint.Labels) : MtlsPolicy.Default;

@@ -48,12 +48,13 @@ internal sealed class HostDerivation(MeshSources sources, MultiClusterSettings m
 
     /// <summary>The oldest entry of a host supplies the single-valued fields; addresses, ports and accounts of all entries
     /// are merged.</summary>
-    public MeshService MergeEntries(Reader read, string host, ValueList<ServiceEntry> entries)
+    public MeshService MergeEntries(Reader read, string host, ValueList<ServiceEntry> entries, Ownership ownership)
     {
         var ordered = entries.OrderBy(entry => entry.CreatedAt).ThenBy(entry => entry.Source).ToList();
         var first = ordered[0];
         var mesh = Settings(read).Mesh;
         var same = ordered.Where(entry => entry.Namespace == first.Namespace).ToList();
+        var addresses = same.SelectMany(entry => entry.Addresses).Distinct().ToValueList();
         return new(
             host, host, first.Namespace,
             United(same.SelectMany(entry => entry.Ports)),
@@ -65,7 +66,7 @@ internal sealed class HostDerivation(MeshSources sources, MultiClusterSettings m
                 EntryResolution.DynamicDns => Resolution.DynamicDns,
                 _ => Resolution.Original,
             },
-            default, same.SelectMany(entry => entry.Addresses).Distinct().ToValueList(), default,
+            default, addresses, default,
             same.SelectMany(entry => entry.SubjectAltNames).Distinct().ToValueList(),
             default, default,
             first.ExportTo.IsEmpty ? mesh.DefaultServiceExportTo : first.ExportTo,
@@ -73,6 +74,8 @@ internal sealed class HostDerivation(MeshSources sources, MultiClusterSettings m
             same.Select(entry => entry.Source).ToValueList())
         {
             Distribution = first.Distribution ?? OfNamespace(read, first.Source),
+            Foreign = ownership.Foreign(read, host, first.Namespace, addresses),
+            CreatedAt = first.CreatedAt,
         };
     }
 
@@ -85,10 +88,12 @@ internal sealed class HostDerivation(MeshSources sources, MultiClusterSettings m
     /// </summary>
     public bool NeedsAddress(MeshService service, IEnumerable<string> clusters)
     {
-        if (service.FromServiceEntry) return service.Addresses.IsEmpty && service.Resolution != Resolution.Original && !service.Hostname.StartsWith('*');
+        if (service.FromServiceEntry) return service.Resolution != Resolution.Original && !service.Hostname.StartsWith('*') && (service.Addresses.IsEmpty || clusters.Any(cluster => Lacks(service, cluster)));
         if (service.Resolution != Resolution.Endpoints || service.ClusterLocal || service.Pod is { OnlyForGateways: true }) return false;
         return clusters.Any(cluster => !service.Vips.ContainsKey(cluster));
     }
+
+    private static bool Lacks(MeshService service, string cluster) => !service.Vips.ContainsKey(cluster) && service.AddressesIn(cluster).IsEmpty;
 
     /// <summary>The host with its allocated address for every cluster that lacks one.</summary>
     public MeshService WithAllocated(MeshService service, string? address, IEnumerable<string> clusters)
@@ -96,7 +101,7 @@ internal sealed class HostDerivation(MeshSources sources, MultiClusterSettings m
         if (address is null || !NeedsAddress(service, clusters)) return service;
         return service with
         {
-            Allocated = clusters.Where(cluster => !service.Vips.ContainsKey(cluster)).Select(cluster => KeyValuePair.Create(cluster, address)).ToValueMap(),
+            Allocated = clusters.Where(cluster => Lacks(service, cluster)).Select(cluster => KeyValuePair.Create(cluster, address)).ToValueMap(),
         };
     }
 

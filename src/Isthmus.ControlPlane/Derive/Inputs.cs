@@ -24,8 +24,8 @@ public sealed record SliceFacts(ObjectRef Source, string Service, ValueList<Slic
 /// <summary>The current addresses of a gateway's host name.</summary>
 public sealed record HostAddresses(ValueList<string> Addresses);
 
-/// <summary>Text that compares by content; strings themselves do too, this names what they are.</summary>
-public sealed record AllocatedAddress(string Address);
+/// <summary>The address that the allocator gave to a host.</summary>
+public sealed record AllocatedAddress(string Hostname, string Address);
 
 /// <summary>The endpoints of one host that one EndpointSlice or ServiceEntry names.</summary>
 internal sealed record EndpointSet(string Hostname, ValueList<MeshEndpoint> Endpoints);

@@ -1,5 +1,6 @@
 using Isthmus.Core.Collections;
 using Isthmus.Core.Live;
+using Isthmus.Core.Problems;
 using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
 using Isthmus.Mesh.Resolve;
@@ -14,6 +15,8 @@ public sealed class MeshGraph
 {
     private readonly HostDerivation _hosts;
     private readonly Live<string, ClusterIds> _clusterIds;
+    private readonly Ownership _ownership;
+    private readonly Live<string, MeshService> _ofEntries;
     private readonly Live<ObjectKey, VirtualService> _routings;
     private readonly Live<string, HostAlias> _aliases;
 
@@ -41,19 +44,24 @@ public sealed class MeshGraph
         var aliasesByTarget = _aliases.GroupBy(alias => alias.Target, "aliases by target");
         var ofKube = byHost.Derive((read, services) => read.Get(aliases, services[0].Hostname) is null ? One(services[0].Hostname, _hosts.Merge(read, services)) : [], "hosts of services");
         var ofExports = byHost.Derive((read, services) => exports.HostOf(read, services, Clusters(read)) is { } host ? One(host.Hostname, host) : [], "hosts of exports");
+        _ownership = new(Sources, byHost, _clusterIds, discoveredEntries);
         var ofEntries = discoveredEntries
-            .Derive((_, entry) => entry.Hosts.Distinct().Select(host => KeyValuePair.Create((entry.Source, host), new EntryHost(host, entry))), "entries and hosts")
+            .Derive((read, entry) => entry.Hosts.Distinct().Where(host => _ownership.MayDefine(read, entry, host)).Select(host => KeyValuePair.Create((entry.Source, host), new EntryHost(host, entry))), "entries and hosts")
             .GroupBy(item => item.Host, "entries by host")
-            .Derive((read, items) => One(items[0].Host, _hosts.MergeEntries(read, items[0].Host, items.Select(item => item.Entry).ToValueList())), "hosts of entries");
+            .Derive((read, items) => One(items[0].Host, _hosts.MergeEntries(read, items[0].Host, items.Select(item => item.Entry).ToValueList(), _ownership)), "hosts of entries");
+        _ofEntries = ofEntries;
+        ForeignClaims = discoveredEntries.Derive((read, entry) => _ownership.Claims(read, entry, ofEntries).ToValueList() is { IsEmpty: false } problems ? One(entry.Source, new ObjectProblems(problems)) : [], "claims to what is another's");
         Disagreements = byHost.Derive((read, services) => _hosts.Disagreements(read, services).ToValueList() is { IsEmpty: false } problems
             ? One(services[0].Hostname, new ObjectProblems(problems)) : [], "disagreements");
 
-        var endpoints = new EndpointDerivation(Sources, services, policies, exports);
+        var endpoints = new EndpointDerivation(Sources, services, policies, exports, _ownership);
         var ofSlices = Sources.Slices.Derive((read, slice) => One((slice.Source, ""), endpoints.OfSlice(read, slice)), "endpoints of slices");
         GatewaySets = EntriesOfNetworks(ofSlices);
         GatewayTables = GatewaySets.GroupBy(_ => "", "gateways together").Derive((_, all) => One("", GatewayDerivation.Table(all)), "gateway table");
 
+        // Those of a host's owner only: endpoints of another namespace would get its calls.
         var ofEntryHosts = discoveredEntries.Derive((read, entry) => endpoints.OfEntry(read, entry)
+            .Where(set => read.Get(ofEntries, set.Hostname)?.Namespace == entry.Namespace)
             .Select(set => KeyValuePair.Create((entry.Source, set.Hostname), set)), "endpoints of entries");
         var ofWorkloads = services.Derive(
             (read, service) => endpoints.OfWorkloads(read, service) is { } set ? One((service.Source, "workloads"), set) : [], "endpoints of workloads");
@@ -142,6 +150,12 @@ public sealed class MeshGraph
 
     /// <summary>Where clusters define one host differently.</summary>
     public Live<string, ObjectProblems> Disagreements { get; }
+
+    /// <summary>What objects claim that belongs to others.</summary>
+    public Live<ObjectRef, ObjectProblems> ForeignClaims { get; }
+
+    /// <summary>What an object claims that belongs to others, as far as is known now. May be used by any thread.</summary>
+    public IEnumerable<Problem> ForeignClaimsOf(object? config) => config is ServiceEntry entry ? _ownership.Claims(Reader.Now, entry, _ofEntries) : [];
 
     /// <summary>Hosts for which the locality or Node of their callers matters.</summary>
     internal Live<string, NearHost> NearHosts { get; }

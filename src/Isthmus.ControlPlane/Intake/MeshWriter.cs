@@ -107,7 +107,7 @@ public sealed class MeshWriter
         var staged = false;
         foreach (var (host, address) in addresses)
         {
-            var next = new AllocatedAddress(address);
+            var next = new AllocatedAddress(host, address);
             if (Sources.Allocated.Items.TryGetValue(host, out var known) && known == next) continue;
             Sources.Allocated.Put(host, next);
             staged = true;

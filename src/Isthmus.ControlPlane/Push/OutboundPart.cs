@@ -86,7 +86,7 @@ internal sealed class OutboundPart(ProxyScope scope)
         var parts = new List<ByteString>();
         var domains = new HashSet<string>(StringComparer.Ordinal);
         // The cluster's own hosts first: an address of another cluster must not take the domain of a local host.
-        foreach (var service in members.OrderBy(service => !ServiceAddresses.IsLocal(service, scope)).ThenBy(service => service.Hostname, StringComparer.Ordinal))
+        foreach (var service in ServiceAddresses.Ranked(members, service => service, scope))
         {
             used.Add((service.Hostname, port));
             var inputs = Inputs(service, port, sniffed, view);

@@ -28,6 +28,9 @@ public sealed partial class WebhookEndpoints(Func<InjectorValues> values, Func<s
     /// <summary>The settings of the mesh, whose providers objects name; null: unknown.</summary>
     public Func<MeshConfig?> Mesh { get; init; } = () => null;
 
+    /// <summary>What an object claims that belongs to others, as far as is known now.</summary>
+    public Func<object?, IEnumerable<Problem>> ForeignClaims { get; init; } = _ => [];
+
     public void Map(IEndpointRouteBuilder endpoints)
     {
         endpoints.MapPost("/inject/{**path}", (RequestDelegate)(http => AdmissionReview.HandleAsync(http, question => Inject(question, http.Request.Path))));
@@ -71,7 +74,7 @@ public sealed partial class WebhookEndpoints(Func<InjectorValues> values, Func<s
         if (question.Object is not { } value) return new(true);
         var read = IstioConfig.Read(value, "");
         var stored = question is { Operation: "UPDATE", OldObject: { } old } ? Validation.Check(old).Where(IsError).Select(Text).ToHashSet(StringComparer.Ordinal) : [];
-        var warnings = read.Problems.Where(problem => problem.Severity == Severity.Warning).Concat(Mesh() is { } mesh ? ProviderNames.Unknown(read.Value, mesh) : []).Select(Text)
+        var warnings = read.Problems.Where(problem => problem.Severity == Severity.Warning).Concat(Mesh() is { } mesh ? ProviderNames.Unknown(read.Value, mesh) : []).Concat(ForeignClaims(read.Value)).Select(Text)
             .Concat(read.Problems.Where(IsError).Select(Text).Where(stored.Contains).Select(text => $"the stored object is invalid, and remains so: {text}")).ToList();
         var errors = read.Problems.Where(IsError).Select(Text).Where(text => !stored.Contains(text)).ToList();
         Metrics.Count(errors.Count == 0 ? "galley_validation_passed" : "galley_validation_failed", $"{Labels(value)}{(errors.Count == 0 ? "" : ",reason=\"invalid_resource\"")}");

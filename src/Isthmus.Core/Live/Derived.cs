@@ -3,6 +3,9 @@ namespace Isthmus.Core.Live;
 /// <summary>Passed to a transform: the only way to read anything but its own input, so that every dependency is known.</summary>
 public sealed class Reader
 {
+    /// <summary>Reads what is there now: nothing runs again when it changes. May be used by any thread.</summary>
+    public static Reader Now { get; } = new(int.MaxValue, null);
+
     private readonly List<Action> _forget = [];
     private readonly Action? _markDirty;
     private readonly int _rank;

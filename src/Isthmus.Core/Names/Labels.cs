@@ -11,7 +11,10 @@ public static class Labels
     /// <summary>Of a Node: its name.</summary>
     public const string Hostname = "kubernetes.io/hostname";
     public const string GatewayPort = "networking.istio.io/gatewayPort";
-    public const string Locality = "istio-locality";
+    /// <summary>Of a Pod or WorkloadEntry: <c>region.zone.subzone</c>.</summary>
+    public const string Locality = "topology.istio.io/locality";
+    /// <summary>As <see cref="Locality"/>, which wins over it.</summary>
+    public const string OldLocality = "istio-locality";
     public const string Injection = "istio-injection";
     public const string Revision = "istio.io/rev";
     public const string Inject = "sidecar.istio.io/inject";

@@ -31,10 +31,10 @@ internal sealed class HostCauses(TraceFacts facts, TraceNeeds needs, CallerConfi
         return availability.NotTold(host);
     }
 
-    /// <summary>A ServiceEntry for the host of a Service: its addresses and endpoints count as the Service's.</summary>
+    /// <summary>A ServiceEntry for the host of a Service of its namespace: its endpoints count as the Service's.</summary>
     public Problem? Shadowed(MeshHost host) => host.Services.Count == 0 ? null
-        : facts.EntriesFor(host.Fqdn).FirstOrDefault(entry => entry.Hosts.Contains(host.Fqdn) && Visibility.Allows(entry.ExportTo, entry.Namespace, facts.Client.Namespace)) is { } entry
-            ? Faults.Of("ISM2018", $"ServiceEntry {entry.Namespace}/{entry.Name} in {config.At.Context}", "spec.hosts", $"declares {host.Fqdn}, the host of {host.Services[0].Name}: {(entry.Endpoints.IsEmpty ? "its settings" : $"its endpoints {string.Join(", ", entry.Endpoints.Select(endpoint => endpoint.Address))}")} take the place of the Service's, or mix with them",
+        : facts.EntriesFor(host.Fqdn).FirstOrDefault(entry => entry.Namespace == host.Services[0].Service.Metadata.Namespace && entry.Hosts.Contains(host.Fqdn) && Visibility.Allows(entry.ExportTo, entry.Namespace, facts.Client.Namespace)) is { } entry
+            ? Faults.Of("ISM2018", $"ServiceEntry {entry.Namespace}/{entry.Name} in {config.At.Context}", "spec.hosts", $"declares {host.Fqdn}, the host of {host.Services[0].Name}: {(entry.Endpoints.IsEmpty ? "its settings" : $"its endpoints {string.Join(", ", entry.Endpoints.Select(endpoint => endpoint.Address))}")} are endpoints of the Service, too",
                 "give the ServiceEntry a host of its own, or delete it") : null;
 
     /// <summary>Why the cluster's DNS answers nothing at all; null when it runs, or is not known.</summary>

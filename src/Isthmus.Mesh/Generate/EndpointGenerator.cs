@@ -89,7 +89,7 @@ public static class EndpointGenerator
             }
             else if (SpeaksMeshTls(target, tls)) // a gateway forwards by SNI alone: without mesh TLS there is none
             {
-                var entries = gateways.For(endpoint.Network, endpoint.Cluster);
+                var entries = gateways.For(endpoint.Network, endpoint.Cluster, inputs.Scope.Family);
                 var shares = GatewayTable.Total(entries);
                 foreach (var entry in entries)
                 {
@@ -115,9 +115,9 @@ public static class EndpointGenerator
         return order != 0 ? order : a.Port.CompareTo(b.Port);
     });
 
-    /// <summary>Reached at its own address: same network, unknown network, or a network without any known gateway.</summary>
-    internal static bool IsDirect(string own, string other, GatewayTable gateways) =>
-        gateways.IsEmpty || own.Length == 0 || other.Length == 0 || own == other || !gateways.Knows(other);
+    /// <summary>Reached at its own address: same network, unknown network, or a network without any known gateway. As in Istio, a proxy
+    /// without a network is in none of those that have gateways.</summary>
+    internal static bool IsDirect(string own, string other, GatewayTable gateways) => gateways.IsEmpty || other.Length == 0 || own == other || !gateways.Knows(other);
 
     private static LbEndpoint Direct(MeshEndpoint endpoint, EndpointPort target, uint weight, bool mtls)
     {

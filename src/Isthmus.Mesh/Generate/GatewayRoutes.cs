@@ -23,12 +23,13 @@ public static class GatewayRoutes
     private static RouteConfiguration Table(string name, List<BoundServer> servers, GatewayInputs inputs)
     {
         var hosts = new SortedDictionary<string, VirtualHost>(StringComparer.Ordinal);
+        var added = new HashSet<(string, ObjectRef)>();
         foreach (var bound in servers)
         {
             foreach (var routing in inputs.Routings)
             {
                 if (routing.Http.IsEmpty || !routing.Gateways.Contains(bound.Gateway.FullName)) continue;
-                AddHosts(hosts, bound, routing, inputs);
+                AddHosts(hosts, added, bound, routing, inputs);
             }
         }
         // Hosts that only redirect need no VirtualService.
@@ -45,7 +46,8 @@ public static class GatewayRoutes
         return table;
     }
 
-    private static void AddHosts(SortedDictionary<string, VirtualHost> hosts, BoundServer bound, VirtualService routing, GatewayInputs inputs)
+    /// <param name="added">The VirtualServices whose routes each host has: several servers may offer one host.</param>
+    private static void AddHosts(SortedDictionary<string, VirtualHost> hosts, HashSet<(string, ObjectRef)> added, BoundServer bound, VirtualService routing, GatewayInputs inputs)
     {
         var context = new HttpRoutes.Context(inputs.Scope, inputs.Mesh, bound.Server.Port, bound.Gateway.FullName, inputs.Destinations);
         List<Route>? routes = null;
@@ -59,13 +61,30 @@ public static class GatewayRoutes
             routes ??= [.. HttpRoutes.Of(routing, context)];
             foreach (var name in offered)
             {
-                // The oldest VirtualService owns a host; later ones append their routes, unless those would be unreachable.
                 var entry = hosts.TryGetValue(name, out var known) ? known : hosts[name] = New(name, bound, inputs.Scope.Headers);
-                if (entry.Routes.Count > 0 && entry.Routes[^1].Match is { Prefix: "/" } last && last.Headers.Count == 0 && last.QueryParameters.Count == 0 && last.DynamicMetadata.Count == 0) continue;
-                entry.Routes.AddRange(routes);
+                Append(entry, added.Add((name, routing.Source)) ? routes : routes.Where(route => !entry.Routes.Contains(route)).ToList());
             }
         }
     }
+
+    /// <summary>Older VirtualServices of a host come first, but a route for everything comes last, as in Istio: it must not hide what newer ones
+    /// route. The oldest of several is the only one that can match.</summary>
+    private static void Append(VirtualHost host, List<Route> routes)
+    {
+        var last = host.Routes.Count > 0 && IsEverything(host.Routes[^1]) ? host.Routes[^1] : null;
+        if (last is null)
+        {
+            host.Routes.AddRange(routes);
+            return;
+        }
+        host.Routes.RemoveAt(host.Routes.Count - 1);
+        host.Routes.AddRange(routes.Where(route => !IsEverything(route)));
+        host.Routes.Add(last);
+    }
+
+    private static bool IsEverything(Route route) =>
+        route.Match is { } match && (match.Prefix == "/" || match.PathSeparatedPrefix == "/" || match.SafeRegex is { Regex: ".*" })
+        && match.Headers.Count == 0 && match.QueryParameters.Count == 0 && match.DynamicMetadata.Count == 0;
 
     private static VirtualHost New(string host, BoundServer bound, ProxyHeaders headers)
     {

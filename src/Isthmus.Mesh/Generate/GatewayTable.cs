@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using Isthmus.Core.Collections;
 using Isthmus.Mesh.Model;
 
@@ -35,9 +36,13 @@ public sealed record GatewayTable(ValueMap<ValueList<NetworkGateway>> Ready, Val
     }
 
     /// <summary>The ready gateways for endpoints of one cluster in a network: the cluster's own, otherwise all of the network.</summary>
-    public IReadOnlyList<NetworkGateway> For(string network, string cluster)
+    /// <param name="network">The network of the endpoints.</param>
+    /// <param name="cluster">Their cluster.</param>
+    /// <param name="family">The only addresses that count: the caller cannot dial others. Null: all.</param>
+    public IReadOnlyList<NetworkGateway> For(string network, string cluster, AddressFamily? family = null)
     {
-        if (!Ready.TryGetValue(network, out var all)) return [];
+        if (!Ready.TryGetValue(network, out var ready)) return [];
+        var all = family is { } dialled ? ready.Where(gateway => gateway.Family == dialled).ToValueList() : ready;
         var own = all.Where(gateway => gateway.Cluster == cluster).ToList();
         return own.Count > 0 ? own : all;
     }

@@ -40,11 +40,13 @@ public static class OutboundListeners
         foreach (var chain in ordered) listener.FilterChains.Add(Chain(chain, mesh));
         if (hasHttp)
         {
-            listener.FilterChains.Add(new FilterChain
+            listener.FilterChains.Add(HttpChain(plan, mesh, tracing));
+            if (!plan.HttpAddresses.IsEmpty)
             {
-                FilterChainMatch = new() { TransportProtocol = "raw_buffer", ApplicationProtocols = { TlsContexts.PlainHttpAlpns } },
-                Filters = { HttpConnections.Outbound($"outbound_{plan.Name}", plan.RouteName, plan.HttpProtocol, mesh, tracing) },
-            });
+                var exact = HttpChain(plan, mesh, tracing);
+                exact.FilterChainMatch.PrefixRanges.AddRange(plan.HttpAddresses.Select(RangeOf));
+                listener.FilterChains.Add(exact);
+            }
         }
         if (last is not null && !hasHttp && ordered.Count == 0) listener.FilterChains.Add(Chain(last, mesh));
         else if (last is not null) listener.DefaultFilterChain = Chain(last, mesh);
@@ -61,6 +63,18 @@ public static class OutboundListeners
         return listener;
     }
 
+    private static FilterChain HttpChain(OutboundListener plan, MeshConfig mesh, TracePlan? tracing) => new()
+    {
+        FilterChainMatch = new() { TransportProtocol = "raw_buffer", ApplicationProtocols = { TlsContexts.PlainHttpAlpns } },
+        Filters = { HttpConnections.Outbound($"outbound_{plan.Name}", plan.RouteName, plan.HttpProtocol, mesh, tracing) },
+    };
+
+    private static CidrRange RangeOf(string address)
+    {
+        var (prefix, length) = ServiceAddresses.Range(address);
+        return new() { AddressPrefix = prefix, PrefixLen = length };
+    }
+
     internal static FilterChain Chain(TcpChain chain, MeshConfig mesh)
     {
         var built = new FilterChain();
@@ -68,11 +82,7 @@ public static class OutboundListeners
         {
             built.FilterChainMatch = new();
             built.FilterChainMatch.ServerNames.AddRange(chain.ServerNames);
-            foreach (var range in chain.Ranges)
-            {
-                var (prefix, length) = ServiceAddresses.Range(range);
-                built.FilterChainMatch.PrefixRanges.Add(new CidrRange { AddressPrefix = prefix, PrefixLen = length });
-            }
+            built.FilterChainMatch.PrefixRanges.AddRange(chain.Ranges.Select(RangeOf));
         }
         if (chain.Rule is { } rule) built.Metadata = Parts.Metadata(("istio", Parts.Fields(("config", Parts.ConfigPath(rule, "virtual-service")))));
         if (chain.Protocol == Protocol.Mongo)

@@ -1,3 +1,4 @@
+using System.Net;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Net;
 using Isthmus.Mesh.Model;
@@ -25,6 +26,10 @@ public sealed record TcpChain(ValueList<string> ServerNames, ValueList<string> R
 /// <param name="HttpProtocol">The declared HTTP protocol; <see cref="Protocol.Auto"/> when it is sniffed.</param>
 public sealed record OutboundListener(string Address, int Port, string RouteName, Protocol HttpProtocol, ValueList<TcpChain> Chains)
 {
+    /// <summary>Addresses of HTTP services within the ranges of some chain. As in Envoy, the address is matched first: HTTP to these
+    /// addresses would be the range's.</summary>
+    public ValueList<string> HttpAddresses { get; init; }
+
     public string Name => ResourceNames.Listener(Address, Port);
 }
 
@@ -37,8 +42,7 @@ public sealed record VisibleHost(MeshService Service, ValueList<MeshEndpoint> En
     public ValueMap<TimeSpan> IdleTimeouts { get; init; }
 }
 
-/// <summary>Decides which outbound listeners a scope has. When two hosts need the same listener, a host of the proxy's own
-/// cluster wins, then the first by name.</summary>
+/// <summary>Decides which outbound listeners a scope has. When two hosts need the same listener, the first by rank has it.</summary>
 public static class OutboundPlan
 {
     public static IReadOnlyList<OutboundListener> Of(ProxyScope scope, IEnumerable<VisibleHost> hosts)
@@ -47,26 +51,33 @@ public static class OutboundPlan
             a.Port != b.Port ? a.Port.CompareTo(b.Port) : string.CompareOrdinal(a.Address, b.Address)));
         var all = hosts.ToList();
         var byPods = all.Where(host => host.Service.Pod is not null).Select(host => host.Service.Pod!.Hostname).ToHashSet(StringComparer.Ordinal);
-        foreach (var host in all.OrderBy(host => !ServiceAddresses.IsLocal(host.Service, scope)).ThenBy(host => host.Service.Hostname, StringComparer.Ordinal))
+        var ranked = ServiceAddresses.Ranked(all, host => host.Service, scope).ToList();
+        foreach (var host in ranked)
         {
             foreach (var port in host.Service.Ports)
             {
                 if (port.Protocol == Protocol.Udp) continue;
                 if (host.Service.Pod is not null) AddPod(drafts, scope, host, port);
-                else Add(drafts, scope, host, port, byPods.Contains(host.Service.Hostname));
+                else Add(drafts, scope, host, port, BindAddresses(host, scope, port.Number, byPods.Contains(host.Service.Hostname)));
             }
+        }
+        // Last, because others have the addresses.
+        foreach (var host in ranked.Where(host => host.Service is { Headless: true, Pod: null } && host.Endpoints.Any(endpoint => endpoint.IsBorrowed)))
+        {
+            foreach (var port in host.Service.Ports.Where(port => port.Protocol != Protocol.Udp)) Add(drafts, scope, host, port, Near(host, scope, port.Number).Where(endpoint => endpoint.IsBorrowed).Select(endpoint => endpoint.Address).Distinct());
         }
         return [.. drafts.Values.Select(draft => draft.Finish())];
     }
 
-    private static void Add(SortedDictionary<(string, int), Draft> drafts, ProxyScope scope, VisibleHost host, ServicePort port, bool hasPods)
+    private static void Add(SortedDictionary<(string, int), Draft> drafts, ProxyScope scope, VisibleHost host, ServicePort port, IEnumerable<string> addresses)
     {
         if (port.Protocol.IsHttp())
         {
-            Get(drafts, ResourceNames.AnyAddress, port.Number).AddHttp(ResourceNames.Port(port.Number), port.Protocol);
+            var shared = Get(drafts, ResourceNames.AnyAddress, port.Number);
+            shared.AddHttp(ResourceNames.Port(port.Number), port.Protocol);
+            if (!host.Service.FromServiceEntry) shared.AddHttpAddresses(addresses);
             return;
         }
-        var addresses = BindAddresses(host, scope, port.Number, hasPods);
         foreach (var bind in addresses)
         {
             var isRange = ServiceAddresses.IsRange(bind);
@@ -107,17 +118,20 @@ public static class OutboundPlan
     {
         if (host.Service.Headless)
         {
-            var pods = host.Endpoints
-                .Where(endpoint => endpoint.Health == EndpointHealth.Ready && endpoint.Address.Length > 0 && endpoint.Port(port) is not null)
-                .Where(endpoint => !endpoint.Withheld || endpoint.Cluster == scope.Cluster)
-                .Where(endpoint => scope.Network.Length == 0 || endpoint.Network.Length == 0 || endpoint.Network == scope.Network)
-                .Select(endpoint => endpoint.Address).Distinct().ToList();
-            return pods.Count > 0 || hasPods ? pods : [ResourceNames.AnyAddress];
+            var pods = Near(host, scope, port).ToList();
+            return pods.Count > 0 || hasPods ? pods.Where(endpoint => !endpoint.IsBorrowed).Select(endpoint => endpoint.Address).Distinct() : [ResourceNames.AnyAddress];
         }
         var addresses = ServiceAddresses.For(host.Service, scope);
-        if (addresses.IsEmpty && host.Service.ExportOf.Length > 0) return []; // known by name only: nothing on the wire identifies it
+        // Known by name only: nothing on the wire identifies it.
+        if (addresses.IsEmpty && (host.Service.ExportOf.Length > 0 || !host.Service.Addresses.IsEmpty)) return [];
         return addresses.IsEmpty ? [ResourceNames.AnyAddress] : addresses.Items.Where(address => Cidr.TryParse(address, out _));
     }
+
+    /// <summary>The endpoints of a headless host that are dialled directly.</summary>
+    private static IEnumerable<MeshEndpoint> Near(VisibleHost host, ProxyScope scope, int port) => host.Endpoints
+        .Where(endpoint => endpoint.Health == EndpointHealth.Ready && endpoint.Address.Length > 0 && endpoint.Port(port) is not null)
+        .Where(endpoint => !endpoint.Withheld || endpoint.Cluster == scope.Cluster)
+        .Where(endpoint => scope.Network.Length == 0 || endpoint.Network.Length == 0 || endpoint.Network == scope.Network);
 
     private static IEnumerable<TcpChain> Chains(ProxyScope scope, VisibleHost host, ServicePort port, string? range, bool wildcard)
     {
@@ -147,12 +161,15 @@ public static class OutboundPlan
         private readonly List<TcpChain> _chains = [];
         private string _route = "";
         private Protocol _protocol = Protocol.Http;
+        private List<string>? _httpAddresses;
 
         public void AddHttp(string route, Protocol protocol)
         {
             if (_route.Length > 0) return;
             (_route, _protocol) = (route, protocol);
         }
+
+        public void AddHttpAddresses(IEnumerable<string> addresses) => (_httpAddresses ??= []).AddRange(addresses.Where(known => known != ResourceNames.AnyAddress));
 
         /// <summary>Of several chains with the same match, the first is kept.</summary>
         public void AddChain(TcpChain chain)
@@ -161,6 +178,13 @@ public static class OutboundPlan
             _chains.Add(chain);
         }
 
-        public OutboundListener Finish() => new(address, port, _route, _protocol, _chains.ToValueList());
+        public OutboundListener Finish() => new(address, port, _route, _protocol, _chains.ToValueList()) { HttpAddresses = HttpInRanges() };
+
+        private ValueList<string> HttpInRanges()
+        {
+            if (_httpAddresses is null || !_chains.Exists(chain => !chain.Ranges.IsEmpty)) return default;
+            var ranges = _chains.SelectMany(chain => chain.Ranges).Distinct().Select(Cidr.Parse).ToList();
+            return _httpAddresses.Distinct().Where(known => IPAddress.TryParse(known, out var ip) && ranges.Exists(range => range.Contains(ip))).Order(StringComparer.Ordinal).ToValueList();
+        }
     }
 }

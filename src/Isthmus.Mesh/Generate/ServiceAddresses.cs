@@ -17,7 +17,7 @@ public static class ServiceAddresses
     {
         if (service.Headless) return default;
         if (service.Vips.TryGetValue(scope.Cluster, out var own) && !own.IsEmpty) return [own[0]];
-        if (!service.Addresses.IsEmpty) return service.Addresses;
+        if (AddressesOf(service, scope) is { IsEmpty: false } named) return named;
         if (MayUseAllocated(service, scope) && service.Allocated.TryGetValue(scope.Cluster, out var allocated)) return [allocated];
         if (service.ClusterLocal) return default; // another cluster's address leads to endpoints that this cluster must not use
         foreach (var cluster in service.Clusters)
@@ -27,8 +27,17 @@ public static class ServiceAddresses
         return default;
     }
 
-    /// <summary>Whether this cluster has the host itself, so that its addresses cannot be mistaken for another's.</summary>
-    public static bool IsLocal(MeshService service, ProxyScope scope) => service.Vips.ContainsKey(scope.Cluster) || !service.Addresses.IsEmpty;
+    /// <summary>A proxy without DNS capture dials the Services of other clusters at their addresses there, so that these are not free either.</summary>
+    private static ValueList<string> AddressesOf(MeshService service, ProxyScope scope) => scope.DnsCapture || service.Foreign.Count == 0
+        ? service.AddressesIn(scope.Cluster) : service.Addresses.Where(address => !service.Foreign.Values.Any(foreign => foreign.Contains(address))).ToValueList();
+
+    /// <summary>
+    /// The order in which hosts get what only one can have, such as an address, a port or a short name: Services of the proxy's own cluster, other
+    /// Services, then hosts of ServiceEntries, the oldest first.
+    /// </summary>
+    public static IOrderedEnumerable<T> Ranked<T>(IEnumerable<T> hosts, Func<T, MeshService> service, ProxyScope scope) => hosts
+        .OrderBy(host => service(host) is var known && known.FromServiceEntry ? 2 : known.Vips.ContainsKey(scope.Cluster) ? 0 : 1)
+        .ThenBy(host => service(host).CreatedAt).ThenBy(host => service(host).Hostname, StringComparer.Ordinal);
 
     public static bool IsRange(string address) => address.Contains('/', StringComparison.Ordinal);
 

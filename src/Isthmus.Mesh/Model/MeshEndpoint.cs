@@ -1,4 +1,5 @@
 using Isthmus.Core.Collections;
+using Isthmus.Core.Names;
 
 namespace Isthmus.Mesh.Model;
 
@@ -16,6 +17,10 @@ public readonly record struct Locality(string Region, string Zone, string Subzon
         var parts = text.Split(text.Contains('/', StringComparison.Ordinal) ? '/' : '.', 3);
         return new(parts[0], parts.Length > 1 ? parts[1] : "", parts.Length > 2 ? parts[2] : "");
     }
+
+    /// <summary>The locality that a workload's labels give it; null when they give none.</summary>
+    public static Locality? OfLabels(ValueMap<string> labels) =>
+        labels.TryGetValue(Labels.Locality, out var own) || labels.TryGetValue(Labels.OldLocality, out own) ? Parse(own) : null;
 
     public int CompareTo(Locality other) => string.CompareOrdinal(ToString(), other.ToString());
 
@@ -60,6 +65,9 @@ public sealed record MeshEndpoint(
     /// <summary>The Node that the address is on; empty when it is on none.</summary>
     public string Node { get; init; } = "";
 
+    /// <summary>The address is that of a Pod of another namespace, or of a Service: what is dialled there is not dialled because of this host.</summary>
+    public bool IsBorrowed { get; init; }
+
     /// <summary>Only for callers in its own cluster, which does not export the service.</summary>
     public bool Withheld { get; init; }
 
@@ -82,7 +90,10 @@ public sealed record NetworkGateway(string Network, string Cluster, string Addre
     /// <summary>Its share among the gateways of its network; 0 takes it out.</summary>
     public uint Weight { get; init; } = 1;
 
-    public bool IsHostname => !System.Net.IPAddress.TryParse(Address, out _);
+    public bool IsHostname => Family is null;
+
+    /// <summary>Of its address; null for a host name.</summary>
+    public System.Net.Sockets.AddressFamily? Family => System.Net.IPAddress.TryParse(Address, out var ip) ? ip.AddressFamily : null;
 }
 
 /// <summary>Everything behind a host.</summary>

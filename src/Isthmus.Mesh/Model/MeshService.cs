@@ -122,6 +122,12 @@ public sealed record MeshService(
     /// <summary>Set when the host is one Pod of a headless Service.</summary>
     public HeadlessPod? Pod { get; init; }
 
+    /// <summary>Cluster ID → those of <see cref="Addresses"/> that are another's there, and do not lead here.</summary>
+    public ValueMap<ValueList<string>> Foreign { get; init; }
+
+    /// <summary>Of a ServiceEntry's host: Unix seconds. What several hosts claim is the oldest one's.</summary>
+    public long CreatedAt { get; init; }
+
     /// <summary>Which endpoints callers prefer, where no DestinationRule says.</summary>
     public TrafficDistribution Distribution { get; init; }
 
@@ -151,6 +157,10 @@ public sealed record MeshService(
         }
         return null;
     }
+
+    /// <summary>The <see cref="Addresses"/> that lead to the host in a cluster.</summary>
+    public ValueList<string> AddressesIn(string cluster) =>
+        Foreign.TryGetValue(cluster, out var foreign) ? Addresses.Where(address => !foreign.Contains(address)).ToValueList() : Addresses;
 
     /// <summary>Whether workloads in <paramref name="ns"/> may see the host.</summary>
     public bool VisibleTo(string ns) => Visibility.Allows(ExportTo, Namespace, ns);

@@ -8,7 +8,7 @@ public enum ProxyKind { Sidecar, Router }
 
 /// <summary>The identity that a proxy claims: its node ID <c>type~ip~name.namespace~domain</c> and Istio's node metadata.</summary>
 /// <param name="Domain">The DNS domain of its namespace, <c>NAMESPACE.svc.cluster.local</c>.</param>
-/// <param name="Network">Empty: every endpoint counts as directly reachable.</param>
+/// <param name="Network">Empty: unknown.</param>
 /// <param name="NetworkView">Networks whose endpoints it requests; empty: all.</param>
 public sealed record ProxyIdentity(
     ProxyKind Kind,

@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using Isthmus.Core.Collections;
 
 namespace Isthmus.Mesh.Model;
@@ -33,6 +34,9 @@ public sealed record ProxyScope(
 
     /// <summary>The Node that the proxy is on; empty unless some Service keeps to Nodes.</summary>
     public string Node { get; init; } = "";
+
+    /// <summary>The only family of addresses that the proxy can dial; null: any.</summary>
+    public AddressFamily? Family { get; init; }
 
     /// <summary>The patches of EnvoyFilters for outbound traffic, or for a gateway.</summary>
     public ValueList<EnvoyPatch> Patches { get; init; }

@@ -1,4 +1,6 @@
 using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
 using Isthmus.Mesh.Generate;
@@ -62,6 +64,7 @@ public static class ScopeResolver
             sidecar)
         {
             Node = interest.Nodes ? NodeOf(proxy, view).Name : "",
+            Family = FamilyOf(proxy),
             ExchangesMetadata = proxy.ExchangesMetadata,
             AcceptsHttp10 = proxy.AcceptsHttp10,
             Headers = proxy.Headers ?? view.Mesh.ProxyHeaders,
@@ -86,10 +89,16 @@ public static class ScopeResolver
         return new(proxy.Cluster, "", pod?.Node is { Length: > 0 } named ? named : proxy.NodeName);
     }
 
+    private static AddressFamily? FamilyOf(ProxyIdentity proxy)
+    {
+        var families = proxy.Addresses.Select(address => IPAddress.TryParse(address, out var ip) ? ip.AddressFamily : AddressFamily.Unspecified).Distinct().ToList();
+        return families is [AddressFamily.InterNetwork or AddressFamily.InterNetworkV6] ? families[0] : null;
+    }
+
     private static Locality LocalityOf(ProxyIdentity proxy, PodFacts? pod, MeshView view)
     {
         if (!proxy.Locality.IsUnknown) return proxy.Locality;
-        if (pod is not null && pod.Labels.TryGetValue(Labels.Locality, out var own)) return Locality.Parse(own);
+        if (Locality.OfLabels(pod?.Labels ?? proxy.Labels) is { } own) return own;
         return view.Workloads.Nodes.GetValueOrDefault(NodeOf(proxy, view))?.Locality ?? Locality.Unknown;
     }
 

@@ -158,6 +158,16 @@ public sealed class ChartTests
     }
 
     [Fact]
+    public async Task A_gateway_of_a_network_takes_its_ports()
+    {
+        var objects = await ObjectsAsync(new ChartRelease("gateway", "eastwest", "istio-system", Json("""{"networkGateway": "n1", "networkGatewayPorts": {"tls": {"port": 443, "targetPort": 15443}, "status-port": {"port": 9000, "protocol": "TCP"} } }""")));
+        var service = objects.Single(value => value["kind"]!.ToString() == "Service");
+        Assert.Equal(["status-port 9000 15021", "tls 443 15443", "tls-istiod 15012 15012", "tls-webhook 15017 15017"], service["spec"]!["ports"]!.AsArray().Select(port => $"{port!["name"]} {port["port"]} {port["targetPort"]}"));
+        Assert.Equal("443", service["metadata"]!["labels"]!["networking.istio.io/gatewayPort"]!.ToString());
+        Assert.Null(objects.Single(value => value["kind"]!.ToString() == "Deployment")["spec"]!["template"]!["metadata"]!["labels"]!["networking.istio.io/gatewayPort"]);
+    }
+
+    [Fact]
     public async Task Values_replace_those_of_the_charts_own_and_zero_is_a_value()
     {
         var objects = await ObjectsAsync(
@@ -196,6 +206,7 @@ public sealed class ChartTests
     [InlineData("cni", """{"cni": {"ambient": {"enabled": true}, "repair": {"initContainerName": "x"}}}""", "values.cni.ambient: what is below it has no effect in Isthmus; remove it\nvalues.cni.repair.initContainerName: \"x\" has no effect")]
     [InlineData("base", """{"global": {"istioNamespace": "other"}}""", "values.global.istioNamespace: \"other\" is not the namespace of the release, \"istio-system\"")]
     [InlineData("gateway", """{"networkGateway": "n1", "labels": {"topology.istio.io/network": "n2"}}""", "values.labels.topology.istio.io/network: \"n2\" is not the network of values.networkGateway, \"n1\"")]
+    [InlineData("gateway", """{"networkGateway": "n1", "networkGatewayPorts": {"tls": {"nodePort": 30443} } }""", "values.networkGatewayPorts.tls.nodePort: 30443 has no effect in Isthmus; remove it")]
     [InlineData("base", """{"defaultRevision": "canary"}""", "values.defaultRevision: \"canary\" has no effect in the chart base; set it in the chart istiod")]
     public async Task Values_that_cannot_work_are_refused(string chart, string values, string message) =>
         Assert.Contains(message, Assert.Single(await HelmRenderer.RenderAsync([new(chart, "a", "istio-system", Json(values))])).Error, StringComparison.Ordinal);

@@ -17,7 +17,7 @@ public sealed partial class ReportTests(LoopbackMeshRig mesh, FaultyServices ser
         "cluster1 ISM1410 DestinationRule $ns/$stiffly-b: spec.trafficPolicy", // the older rule has its own
         "cluster1 ISM1415 AuthorizationPolicy $ns/$domain: spec.rules[0].from[0].source.principals", // another trust domain
         "cluster1 ISM1417 Service $ns/$adrift: spec.selector", // a typo
-        "cluster1 ISM1419 ServiceEntry $other/$shadow: spec.hosts[0]", // the host of a Service
+        "cluster1 ISM1419 ServiceEntry $ns/$shadow: spec.hosts[0]", // the host of a Service
         "cluster1 ISM1420 Service $ns/$misnamed: spec.ports[0].targetPort", // no container has that port
         "cluster1 ISM1427 VirtualService $ns/$late: spec.http[0].fault", // a delay
         "cluster1 ISM1427 VirtualService $ns/$late: spec.http[1].fault",

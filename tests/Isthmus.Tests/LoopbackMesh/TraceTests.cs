@@ -71,7 +71,7 @@ public sealed class TraceTests(LoopbackMeshRig mesh, FaultyServices services)
         await WarnedAsync("$crashing/hello", "ISM2047 Pod $ns/$crashing");
         await WarnedAsync("$late/headers", "VirtualService $ns/$late in cluster1 delays 100 % of the calls by 0.3 s.");
         // Half of the endpoints are those of the ServiceEntry: calls are retried at the others.
-        await WarnedAsync("$shadowed/hello", "ISM2018 ServiceEntry $other/$shadow in cluster1");
+        await WarnedAsync("$shadowed/hello", "ISM2018 ServiceEntry $ns/$shadow in cluster1");
     }
 
     /// <summary>Whether proxies have recorded the call by then depends on how fast they notice that the caller is gone.</summary>

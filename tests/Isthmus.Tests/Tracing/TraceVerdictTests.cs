@@ -25,7 +25,7 @@ public sealed class TraceVerdictTests
         { "HTTP on a port named grpc", "ISM2074", "Service shop/orders in c1", "probably speaks HTTP/1.1" },
         { "long headers", "ISM2091", "Pod shop/orders-a in c1", "60 KiB of headers" },
         { "nothing accepts on a port named grpc", "ISM2074", "Pod shop/orders-a in c1", "could not hand the call" },
-        { "ServiceEntry of the same host", "ISM2018", "ServiceEntry bank/mine in c1", "10.99.0.9" },
+        { "ServiceEntry of the same host", "ISM2018", "ServiceEntry shop/mine in c1", "10.99.0.9" },
         { "DNS without Pods", "ISM2048", "Deployment kube-system/coredns in c1", "it is the DNS of c1" },
         { "a warning before a failure that nobody explains", "ISM2076", "cluster outbound|80||orders.shop.svc.cluster.local", "this may be why" },
         { "nothing to be seen", "ISM2076", "n2 through gateway 172.18.2.1:15443", "no proxy on the path saw the call" },
@@ -128,7 +128,7 @@ public sealed class TraceVerdictTests
                 s.Sighted = [fault.StartsWith("HTTP", StringComparison.Ordinal) ? Seen("UC") : Seen("UF", "Connection refused")];
                 break;
             case "ServiceEntry of the same host":
-                s.One += "\n---\n{apiVersion: networking.istio.io/v1beta1, kind: ServiceEntry, metadata: {name: mine, namespace: bank}, spec: {hosts: [orders.shop.svc.cluster.local], location: MESH_INTERNAL, resolution: STATIC, ports: [{number: 80, name: http, protocol: HTTP}], endpoints: [{address: 10.99.0.9}]}}";
+                s.One += "\n---\n{apiVersion: networking.istio.io/v1beta1, kind: ServiceEntry, metadata: {name: mine, namespace: shop}, spec: {hosts: [orders.shop.svc.cluster.local], location: MESH_INTERNAL, resolution: STATIC, ports: [{number: 80, name: http, protocol: HTTP}], endpoints: [{address: 10.99.0.9}]}}";
                 s.Client = s.ClientOfOne.Replace("\"address\": \"10.1.0.5\"", "\"address\": \"10.99.0.9\"", StringComparison.Ordinal).Replace("orders;shop;orders;v1;c1", ";;;;c1", StringComparison.Ordinal);
                 s.Call = new("GET /", false, 503, 3, "10.99.0.9:8080", "UF", "delayed connect error: 111", []);
                 break;

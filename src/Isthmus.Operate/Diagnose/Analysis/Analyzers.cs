@@ -22,7 +22,7 @@ public static class Analyzers
         RuleConflicts.Analyzer,
         MtlsConflicts.Analyzer,
         ServiceEntryAddresses.Analyzer,
-        ServiceEntryShadows.Analyzer,
+        ServiceEntryShadows.Analyzer, ForeignClaims.Analyzer,
         GlobalHosts.Analyzer,
         StubDomain.Analyzer,
         // Gateways

@@ -66,7 +66,7 @@ public static class OwnCodes
         "A Pod of a Service cannot run. Pods of other clusters may answer in its place, so that callers notice nothing.", "See the log of the container, and the events of the Pod.");
 
     public static readonly AnalysisCode ServiceShadowed = new("ISM1419", "ServiceShadowed", Severity.Warning,
-        "A ServiceEntry has the host of a Service, so that calls to the Service can go to the endpoints of the entry.", "Remove the host from the ServiceEntry, unless that is intended.");
+        "A ServiceEntry has the host of a Service of its namespace, so that calls to the Service can go to the endpoints of the entry.", "Remove the host from the ServiceEntry, unless that is intended.");
 
     public static readonly AnalysisCode TargetPortUnknown = new("ISM1420", "TargetPortUnknown", Severity.Warning,
         "A port of a Service leads to a named port that no container has, so that the port has no endpoint.", "Correct the name, or use a number.");
@@ -93,6 +93,12 @@ public static class OwnCodes
 
     public static readonly AnalysisCode FaultInjected = new("ISM1427", "FaultInjected", Severity.Info,
         "A VirtualService delays or aborts calls on purpose (`fault`). Callers see a slow or broken service.", "Remove the fault, unless it is meant.");
+
+    public static readonly AnalysisCode AddressOfAnother = new(Mesh.Resolve.HostOwners.AddressCode, "AddressOfAnother", Severity.Warning,
+        "A ServiceEntry claims the address of a Service, of a Pod of another namespace, of an older ServiceEntry of another namespace, or one that the mesh allocated. Calls to the address go to its owner.", "Remove the address from the ServiceEntry, or choose one that nothing else has.");
+
+    public static readonly AnalysisCode HostOfAnother = new(Mesh.Resolve.HostOwners.HostCode, "HostOfAnother", Severity.Warning,
+        "A ServiceEntry claims the host of a Service or of an older ServiceEntry of another namespace, or a name in cluster.local or clusterset.local of another namespace. It has no effect on that host.", "Choose another host, or let the owner of the host define it.");
 
     public static readonly AnalysisCode RootNotInForce = new("ISM1451", "RootNotInForce", Severity.Error,
         "The Secret cacerts holds another root than the one that the control plane uses.", "Compare the roots of all clusters first; then restart the control plane, or replace the Secret.");

@@ -43,6 +43,13 @@ internal static class RoutingCases
         new("IST0134", "c1 ServiceEntry shop/db spec.addresses", Join(Web, Istio("ServiceEntry", "shop", "db", "hosts: [db.example], ports: [{number: 3306, name: tcp, protocol: TCP}], resolution: NONE")),
             Join(Web, Istio("ServiceEntry", "shop", "db", "hosts: [db.example], ports: [{number: 3306, name: tcp, protocol: TCP}], resolution: DNS"), Istio("ServiceEntry", "shop", "known", "hosts: [dc.example], addresses: [203.0.113.0/24], ports: [{number: 3306, name: tcp, protocol: TCP}], resolution: NONE")), "3306"),
         new("ISM1419", "c1 ServiceEntry shop/entry spec.hosts[0]", Join(Web, Entry("web.shop.svc.cluster.local")), Join(Web, Entry("web.example")), "Service shop/web in c1"),
+        new("ISM1441", "c1 ServiceEntry ops/entry spec.hosts[0]", Join(Web, Entry("web.shop.svc.cluster.local", "ops")), Join(Web, Entry("web.example", "ops")), "is the host of Service shop/web in c1"),
+        new("ISM1441", "c1 ServiceEntry ops/entry spec.hosts[0]", Join(Web, Entry("web.shop", "ops")), Join(Web, Entry("web.example", "ops")), "is the host of Service shop/web in c1"),
+        new("ISM1441", "c1 ServiceEntry ops/entry spec.hosts[0]", Join(Web, Entry("'*.shop.svc.cluster.local'", "ops")), Join(Web, Entry("own.ops.svc.cluster.local", "ops")), "is a name of namespace shop"),
+        new("ISM1441", "c1 ServiceEntry ops/entry spec.hosts[0]", Join(Web, Entry("web.shop.svc.cluster.local", "ops"), MeshText.Next, Root), Join(Web, Entry("web.shop.svc.cluster.local", "istio-system").Replace("web.", "none.", StringComparison.Ordinal)), "is the host of Service shop/web in c1"),
+        new("ISM1441", "c1 ServiceEntry ops/newer spec.hosts[0]", Join(Web, Entry("api.example"), Newer("api.example", "ops")), Join(Web, Entry("api.example"), Newer("api.example", "shop")), "is the host of the older ServiceEntry shop/entry"),
+        new("ISM1440", "c1 ServiceEntry ops/entry spec.addresses[0]", Join(Web, Entry("db.example", "ops", "addresses: [10.0.0.1], ")), Join(Web, Entry("db.example", "ops", "addresses: [10.0.0.2], ")), "10.0.0.1 is the address of Service shop/web in c1"),
+        new("ISM1440", "c1 ServiceEntry ops/entry spec.addresses[0]", Join(Web, Pod("shop", "db-0", "app: db", status: "podIP: 10.244.0.9"), Entry("db.example", "ops", "addresses: [10.244.0.9/32], ")), Join(Web, Pod("shop", "db-0", "app: db", status: "podIP: 10.244.0.9"), Entry("db.example", "shop", "addresses: [10.244.0.9], ")), "Pod shop/db-0 in c1"),
         new("IST0002", "c1 VirtualService shop/route spec.http[0].mirrorPercent", Route("{route: [{destination: {host: web} }], mirror: {host: web}, mirrorPercent: 10}"), Route("{route: [{destination: {host: web} }], mirror: {host: web}, mirrorPercentage: {value: 10} }")),
         new("IST0106", "c1 VirtualService shop/route spec.http[0].match[0].headers[@request.auth.claims]", Route("{match: [{headers: {\"@request.auth.claims\": {exact: admin} } }], route: [{destination: {host: web} }] }"), Route("{match: [{headers: {x-role: {exact: admin} } }], route: [{destination: {host: web} }] }"), "names no claim of a token"),
         new("IST0133", "c1 VirtualService shop/route spec.http[0].route", Route("{route: [{destination: {host: web}, weight: 1}, {destination: {host: web}, weight: 1}] }"), Route("{route: [{destination: {host: web}, weight: 50}, {destination: {host: web}, weight: 50}] }"), "!= 100"),
@@ -57,7 +64,9 @@ internal static class RoutingCases
 
     private static string Route(string http) => Join(Web, Istio("VirtualService", "shop", "route", $"hosts: [web], http: [{http}]"));
 
-    private static string Entry(string host) => Istio("ServiceEntry", "shop", "entry", $"hosts: [{host}], ports: [{{number: 80, name: http, protocol: HTTP}}], resolution: STATIC, endpoints: [{{address: 203.0.113.9}}]");
+    private static string Newer(string host, string ns) => Istio("ServiceEntry", ns, "newer", $"hosts: [{host}], ports: [{{number: 80, name: http, protocol: HTTP}}], resolution: STATIC, endpoints: [{{address: 203.0.113.9}}]", "2026-02-01T00:00:00Z");
+
+    private static string Entry(string host, string ns = "shop", string more = "") => Istio("ServiceEntry", ns, "entry", $"hosts: [{host}], {more}ports: [{{number: 80, name: http, protocol: HTTP}}], resolution: STATIC, endpoints: [{{address: 203.0.113.9}}]");
 
     private static string Rules(string newer) => Join(
         Istio("DestinationRule", "shop", "older", "host: web, trafficPolicy: {connectionPool: {tcp: {maxConnections: 9} } }"), Istio("DestinationRule", "shop", "newer", $"host: web, {newer}", "2026-01-02T00:00:00Z"));

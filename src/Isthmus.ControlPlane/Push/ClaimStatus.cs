@@ -1,0 +1,56 @@
+using Isthmus.ControlPlane.Derive;
+using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Config;
+using Isthmus.Mesh.Model;
+using Microsoft.Extensions.Logging;
+
+namespace Isthmus.ControlPlane.Push;
+
+/// <summary>Keeps a condition in the status of each object that claims a host or an address of another: admission may not know of the owner yet.</summary>
+/// <param name="cluster">The cluster of <paramref name="client"/>. Objects of others have no status from here.</param>
+public sealed class ClaimStatus(KubeClient client, string cluster, PushEngine engine, TimeProvider time, ILogger log)
+{
+    internal const string Type = "Owned", Reason = "OwnedByAnother";
+
+    private readonly Dictionary<string, ObjectCondition> _conditions = ((IstioKind[])[IstioKind.ServiceEntry]).ToDictionary(
+        kind => kind.Kind, kind => new ObjectCondition(client, new(kind.Group, kind.StoredVersion, kind.Kind, kind.Plural, true), (Type, Reason), time, log), StringComparer.Ordinal);
+
+    private sealed record Found(List<ObjectRef> Known, List<(ObjectRef Source, ObjectProblems Problems)> Claims);
+
+    public async Task RunAsync(CancellationToken stop)
+    {
+        var rounds = new Rounds(time);
+        engine.Committed += rounds.Tell;
+        try
+        {
+            await rounds.RunAsync(UpdateAsync, stop).ConfigureAwait(false);
+        }
+        finally
+        {
+            engine.Committed -= rounds.Tell;
+        }
+    }
+
+    /// <returns>Whether all is written.</returns>
+    internal async Task<bool> UpdateAsync(CancellationToken stop)
+    {
+        // Before all is known, an owner may be missing.
+        if (await engine.AskAsync(writer => engine.IsReady ? Find(writer.Mesh) : null, stop).ConfigureAwait(false) is not { } found) return true;
+        var isComplete = true;
+        foreach (var (kind, condition) in _conditions)
+        {
+            isComplete &= await condition.UpdateAsync(
+                [.. found.Known.Where(source => source.Kind == kind).Select(Name)],
+                [.. found.Claims.Where(item => item.Source.Kind == kind).SelectMany(item => item.Problems.Problems)], stop).ConfigureAwait(false);
+        }
+        return isComplete;
+    }
+
+    private Found Find(MeshGraph mesh) => new(
+        [.. mesh.Sources.ServiceEntries.Items.Values.Select(entry => entry.Source).Where(source => source.Cluster == cluster)],
+        [.. mesh.ForeignClaims.Items.Where(item => item.Key.Cluster == cluster).Select(item => (item.Key, item.Value))]);
+
+    private static string Name(ObjectRef source) => $"{source.Namespace}/{source.Name}";
+}

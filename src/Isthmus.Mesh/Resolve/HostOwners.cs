@@ -1,0 +1,74 @@
+using System.Net;
+using Isthmus.Core.Names;
+using Isthmus.Core.Net;
+using Isthmus.Core.Problems;
+using Isthmus.Mesh.Generate;
+using Isthmus.Mesh.Model;
+
+namespace Isthmus.Mesh.Resolve;
+
+/// <summary>Whose hosts and addresses are, as far as their names tell it, and what to say of an object that claims those of others. Pure.</summary>
+public static class HostOwners
+{
+    /// <summary>The code of an address that is another's.</summary>
+    public const string AddressCode = "ISM1440";
+
+    /// <summary>The code of a host that is another's.</summary>
+    public const string HostCode = "ISM1441";
+
+    /// <summary>Names of every namespace.</summary>
+    public const string Everybody = "*";
+
+    private const string KubeSuffix = $".svc.{WellKnown.DefaultDomainSuffix}", SetSuffix = $".svc.{MultiClusterSettings.Domain}";
+
+    /// <summary>The name in the one form that names are compared in.</summary>
+    public static string Plain(string host) => host.TrimEnd('.').ToLowerInvariant();
+
+    /// <summary>
+    /// The namespace that a name of Kubernetes is in; <see cref="Everybody"/> for a wildcard that covers names of several; empty for other names.
+    /// </summary>
+    public static string NamespaceOf(string host)
+    {
+        var name = Plain(host);
+        foreach (var suffix in (ReadOnlySpan<string>)[KubeSuffix, SetSuffix])
+        {
+            if (name.StartsWith('*') && suffix.EndsWith(name[1..], StringComparison.Ordinal)) return Everybody;
+            if (!name.EndsWith(suffix, StringComparison.Ordinal)) continue;
+            var inner = name[..^suffix.Length];
+            return inner[(inner.LastIndexOf('.') + 1)..];
+        }
+        return "";
+    }
+
+    /// <summary>The host of the Service that a name is, or would be as a short name (<c>NAME.NAMESPACE</c>, <c>NAME.NAMESPACE.svc</c>).</summary>
+    public static string ServiceHost(string host)
+    {
+        var name = Plain(host);
+        return name.Split('.') is [_, _] or [_, _, "svc"] ? $"{name}{(name.EndsWith(".svc", StringComparison.Ordinal) ? KubeSuffix[4..] : KubeSuffix)}" : name;
+    }
+
+    /// <summary>Whether objects of a namespace may define a host by the host's name alone: names of Kubernetes belong to their namespace.</summary>
+    public static bool MayName(string ns, string host, string rootNamespace) => NamespaceOf(host) is var owner && (owner.Length == 0 || owner == ns || ns == rootNamespace);
+
+    /// <summary>Of a name that <see cref="MayName"/> refuses: whose it is.</summary>
+    public static string WhoseName(string host) => NamespaceOf(host) is var owner && owner == Everybody ? "covers names of all namespaces" : $"is a name of namespace {owner}";
+
+    /// <summary>The single address that a text stands for, in its one form; null for a range and for what is no address.</summary>
+    public static string? Single(string address)
+    {
+        if (!Cidr.TryParse(address, out var range)) return null;
+        var ip = range.Base;
+        if (range.PrefixLength != ip.GetAddressBytes().Length * 8) return null;
+        return (ip.IsIPv4MappedToIPv6 ? ip.MapToIPv4() : ip).ToString();
+    }
+
+    /// <param name="owner">Whose it is, such as <c>Service shop/web in cluster1</c>.</param>
+    public static Problem Address(ServiceEntry entry, int index, string owner) => new(
+        AddressCode, Name(entry), $"spec.addresses[{index}]", $"{entry.Addresses[index]} is the address of {owner}: calls to it do not go to this entry", "remove the address, or choose one that nothing else has", Severity.Warning);
+
+    /// <param name="owner">Whose it is.</param>
+    public static Problem Host(ServiceEntry entry, int index, string owner) => new(
+        HostCode, Name(entry), $"spec.hosts[{index}]", $"{entry.Hosts[index]} {owner}: this entry has no effect on it", "choose another host, or let the owner of the host define it", Severity.Warning);
+
+    private static string Name(ServiceEntry entry) => $"ServiceEntry {entry.Namespace}/{entry.Name}";
+}

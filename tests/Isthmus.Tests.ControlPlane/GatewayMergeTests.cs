@@ -1,0 +1,53 @@
+using Isthmus.Wire.Envoy.Routes;
+using Xunit;
+using static Isthmus.Tests.ControlPlane.MeshRig;
+
+namespace Isthmus.Tests.ControlPlane;
+
+/// <summary>Several VirtualServices for one host at a gateway: the oldest first, but what matches everything last, as in Istio.</summary>
+public sealed class GatewayMergeTests
+{
+    private const string Api = "{match: [{uri: {prefix: /api} }], directResponse: {status: 201} }", Head = "{match: [{uri: {prefix: /}, headers: {x: {exact: z} } }], directResponse: {status: 202} }";
+
+    private static string All(int status) => $$"""{directResponse: {status: {{status}} } }""";
+
+    [Theory]
+    [InlineData("older for all", "^/api 201, ^/ 200")]
+    [InlineData("older for all by a prefix", "^/api 201, ^/ 203")]
+    [InlineData("both for all", "^/a 204, ^/api 201, ^/ 200")]
+    [InlineData("by a header", "^/+1 202, ^/api 201, ^/ 200")]
+    [InlineData("newer for all", "^/api 201, ^/ 200")]
+    public void Routes_for_everything_come_last(string which, string expected)
+    {
+        var (older, newer) = which switch
+        {
+            "older for all" => (All(200), Api),
+            "older for all by a prefix" => ("{match: [{uri: {prefix: /} }], directResponse: {status: 203} }", Api),
+            "both for all" => ("{match: [{uri: {prefix: /a} }], directResponse: {status: 204} }, " + All(200), $"{Api}, {All(500)}"),
+            "by a header" => ($"{Head}, {All(200)}", Api),
+            _ => (Api, All(200)),
+        };
+        var rig = new MeshRig("c1");
+        rig.Service("c1", "front", "10.96.0.9");
+        var gateway = rig.Router("c1", "front");
+        rig.Config("""
+            apiVersion: networking.istio.io/v1
+            kind: Gateway
+            metadata: {name: front, namespace: shop}
+            spec: {selector: {app: front}, servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: ['*']}]}
+            """);
+        rig.Config(Routing("older", "2024-01-01T00:00:00Z", older));
+        rig.Config(Routing("newer", "2024-01-02T00:00:00Z", newer));
+        rig.Push();
+        Assert.Equal(expected, string.Join(", ", Assert.Single(Route(gateway, "http.8080")!.VirtualHosts).Routes.Select(Text)));
+    }
+
+    private static string Routing(string name, string created, string http) => $$"""
+        apiVersion: networking.istio.io/v1
+        kind: VirtualService
+        metadata: {name: {{name}}, namespace: shop, creationTimestamp: "{{created}}"}
+        spec: {hosts: [a.example.com], gateways: [front], http: [{{http}}]}
+        """;
+
+    private static string Text(Route route) => $"^{route.Match.Prefix}{(route.Match.Headers.Count > 0 ? $"+{route.Match.Headers.Count}" : "")} {route.DirectResponse.Status}";
+}

@@ -1,5 +1,4 @@
 using Isthmus.ControlPlane.Derive;
-using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Config;
@@ -10,7 +9,7 @@ namespace Isthmus.ControlPlane.Push;
 
 /// <summary>Keeps a condition in the status of each object that claims a host or an address of another: admission may not know of the owner yet.</summary>
 /// <param name="cluster">The cluster of <paramref name="client"/>. Objects of others have no status from here.</param>
-public sealed class ClaimStatus(KubeClient client, string cluster, PushEngine engine, TimeProvider time, ILogger log)
+public sealed class OwnerStatus(KubeClient client, string cluster, PushEngine engine, TimeProvider time, ILogger log)
 {
     internal const string Type = "Owned", Reason = "OwnedByAnother";
 

@@ -13,7 +13,7 @@ using Xunit;
 namespace Isthmus.Tests.ControlPlane;
 
 /// <summary>How people learn that an object claims what belongs to others.</summary>
-public sealed class ClaimStatusTests(RunningApiServer server) : IClassFixture<RunningApiServer>
+public sealed class OwnerStatusTests(RunningApiServer server) : IClassFixture<RunningApiServer>
 {
     private const string Message = "ISM1440 spec.addresses[0]: 10.96.0.20 is the address of Service shop/db in c1: calls to it do not go to this entry (remove the address, or choose one that nothing else has)";
 
@@ -30,7 +30,7 @@ public sealed class ClaimStatusTests(RunningApiServer server) : IClassFixture<Ru
         var rig = Mesh();
         var engine = new PushEngine(rig.Writer, PushSettings.Default, TimeProvider.System, NullLogger<PushEngine>.Instance);
         var running = engine.RunAsync(stop.Token);
-        var status = new ClaimStatus(client, "c1", engine, TimeProvider.System, NullLogger.Instance);
+        var status = new OwnerStatus(client, "c1", engine, TimeProvider.System, NullLogger.Instance);
         Assert.True(await status.UpdateAsync(Stop));
         Assert.Empty(await ConditionsAsync(client)); // not all is known yet
         await engine.MarkReadyAsync(Stop);
@@ -53,7 +53,7 @@ public sealed class ClaimStatusTests(RunningApiServer server) : IClassFixture<Ru
     {
         var rig = Mesh();
         var webhooks = new WebhookEndpoints(() => throw new InvalidOperationException(), _ => throw new InvalidOperationException(), () => [], NullLogger<WebhookEndpoints>.Instance) { ForeignClaims = rig.Mesh.ForeignClaimsOf };
-        var answer = webhooks.Validate(new("1", "tenant", "CREATE", YamlText.Parse(Entry, "entry")!.AsObject()));
+        var answer = webhooks.Validate(new("1", "tenant", "CREATE", YamlText.Parse(Entry, "entry")!.AsObject(), null));
         Assert.True(answer.Allowed, answer.Message);
         Assert.Equal(Message["ISM1440 ".Length..], Assert.Single(answer.Warnings!));
     }
@@ -81,6 +81,6 @@ public sealed class ClaimStatusTests(RunningApiServer server) : IClassFixture<Ru
         await client.CreateAsync(Kinds.CustomResourceDefinition, IstioCrds.Of(IstioKind.ServiceEntry), Stop);
         await client.CreateAsync(Kinds.Namespace, JsonNode.Parse("""{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "tenant"} }""")!.AsObject(), Stop);
         // The kind is served a moment later.
-        while ((await server.SendAsync("POST", $"/apis/{Kind.ApiVersion}/namespaces/tenant/{Kind.Plural}", YamlText.Parse(Entry, "entry")!.ToJsonString())).Code == 404) await Task.Delay(20, Stop);
+        while ((await server.SendAsync("POST", $"/apis/{Kind.ApiVersion}/namespaces/tenant/{Kind.Plural}", YamlText.Parse(Entry.Replace("istio.io/v1\n", $"istio.io/{Kind.Version}\n", StringComparison.Ordinal), "entry")!.ToJsonString())).Code == 404) await Task.Delay(20, Stop);
     }
 }

@@ -49,7 +49,7 @@ internal sealed partial class DataPlane : IDisposable
         var upstreams = new HttpUpstreams(_connector, _background, ports.Time, ports.Random);
         var exchange = new OwnExchange(upstreams, ports.Time);
         var health = new HealthChecks(new(exchange, _connector, ports), _background, logs.CreateLogger<HealthChecks>());
-        State = new SnapshotState(ports, secrets, health.RunAsync, _background);
+        State = new SnapshotState(ports, secrets, health.RunAsync, _background, settings.Identity.Address);
         var tcp = new TcpProxy(State, _connector, _watch, Report, ports, settings.Identity);
         var own = new OwnRequests(State, exchange);
         var authorizers = new Authorizers(own, Report.Access);

@@ -25,7 +25,11 @@ internal sealed class PublishedProxy(ResolvedProxy resolved, ScopeView view, Inb
 }
 
 /// <summary>The encoded inbound resources that sidecars with the same inbound scope share.</summary>
-internal sealed record InboundResources(ResourceSet Clusters, ResourceSet Listeners);
+internal sealed record InboundResources(ResourceSet Clusters, ResourceSet Listeners)
+{
+    /// <summary>The endpoints of the workload's own host; empty unless the proxies need them.</summary>
+    public ResourceSet Endpoints { get; init; } = ResourceSet.Empty;
+}
 
 /// <summary>Turns revisions of the mesh into every proxy's snapshot. Not thread-safe: one thread calls it.</summary>
 public sealed class Publisher(TimeProvider time)
@@ -75,7 +79,7 @@ public sealed class Publisher(TimeProvider time)
         if (_mesh is null) return; // the first publication is complete
         _mesh = mesh;
         Parallel.ForEach(_views.Values, view => view.UpdateEndpoints(mesh, hosts ?? [.. mesh.Registry.Services.Keys]));
-        Offer([]);
+        Offer(RefreshOwn(mesh, hosts is null ? null : own => hosts.Contains(own)));
     }
 
     /// <param name="changes">Null: everything may have changed.</param>
@@ -90,8 +94,28 @@ public sealed class Publisher(TimeProvider time)
         Parallel.ForEach(_views.Values, view => view.UpdateAll(mesh, everything ? null : changes));
         // Which certificates a gateway needs depends on the rules of the hosts that it sees now.
         foreach (var proxy in _views.Values.Where(view => view.IsGateway).SelectMany(view => view.Proxies)) SetSecrets(proxy);
-        Offer(concerned);
+        var moved = RefreshOwn(mesh, everything || changes!.Config ? null : own => changes!.Endpoints.Contains(own));
+        Offer(moved.Count == 0 ? concerned : [.. concerned, .. moved.Except(concerned)]);
     }
+
+    /// <summary>Makes the endpoints of workloads' own hosts anew, and returns the proxies that get others.</summary>
+    /// <param name="changed">Whether those of a host have changed; null: all may have.</param>
+    private List<ProxyFeed> RefreshOwn(MeshView mesh, Predicate<string>? changed)
+    {
+        var moved = new Dictionary<InboundResources, InboundResources>(ReferenceEqualityComparer.Instance);
+        foreach (var (key, made) in _inbound.ToList())
+        {
+            if (key.Scope.Own is not { } own || changed?.Invoke(own.Hostname) == false) continue;
+            var endpoints = made.Endpoints.ReplacedBy([OwnEndpoints(own, mesh)]);
+            if (!ReferenceEquals(endpoints, made.Endpoints)) moved[made] = _inbound[key] = made with { Endpoints = endpoints };
+        }
+        var proxies = moved.Count == 0 ? [] : _proxies.All.Where(proxy => proxy.Published?.Inbound is { } inbound && moved.ContainsKey(inbound)).ToList();
+        foreach (var proxy in proxies) proxy.Published!.Inbound = moved[proxy.Published.Inbound!];
+        return proxies;
+    }
+
+    private static XdsResource OwnEndpoints(OwnHost own, MeshView mesh) =>
+        EncodedResource.Of(TypeUrls.Endpoints, ResourceNames.OwnEndpoints, EndpointGenerator.Own(own, mesh.EndpointsOf(own.Hostname).Endpoints));
 
     /// <summary>Gives proxies their new scopes. Unused shared parts are removed only after all proxies have moved.</summary>
     private void Reattach(MeshView mesh, IReadOnlyCollection<ProxyFeed> proxies)
@@ -132,7 +156,7 @@ public sealed class Publisher(TimeProvider time)
         }
         if (proxy.Published is { } published && published.Resolved == resolved)
         {
-            published.Inbound = InboundOf(resolved, mesh.Mesh);
+            published.Inbound = InboundOf(resolved, mesh);
             return;
         }
         var key = new ViewKey(resolved.Scope, resolved.Gateway);
@@ -143,7 +167,7 @@ public sealed class Publisher(TimeProvider time)
             view.TakeChange(null); // Whoever attaches the first proxy offers it everything.
         }
         view.Proxies.Add(proxy);
-        proxy.Published = new(resolved, view, InboundOf(resolved, mesh.Mesh)) { Secrets = proxy.Published?.Secrets ?? ResourceSet.Empty, Earlier = proxy.Published?.Given ?? default };
+        proxy.Published = new(resolved, view, InboundOf(resolved, mesh)) { Secrets = proxy.Published?.Secrets ?? ResourceSet.Empty, Earlier = proxy.Published?.Given ?? default };
     }
 
     private void SetSecrets(ProxyFeed proxy)
@@ -158,10 +182,13 @@ public sealed class Publisher(TimeProvider time)
     private ValueList<Problem> ProblemsOf(ProxyIdentity proxy, GatewayScope gateway, MeshView mesh) => GatewayCredentials.Problems(
         gateway, proxy.Namespace, name => mesh.Proxies.Credentials.GetValueOrDefault(new(proxy.Cluster, proxy.Namespace, name)), (item, server, index) => _certificates.Serves(proxy, item, server, index)).ToValueList();
 
-    private InboundResources? InboundOf(ResolvedProxy resolved, MeshConfig mesh)
+    private InboundResources? InboundOf(ResolvedProxy resolved, MeshView mesh)
     {
         if (resolved.Inbound is not { } scope) return null;
-        return _inbound.TryGetValue((scope, mesh), out var made) ? made : _inbound[(scope, mesh)] = MakeInbound(scope, mesh);
+        if (_inbound.TryGetValue((scope, mesh.Mesh), out var made)) return made;
+        made = MakeInbound(scope, mesh.Mesh);
+        if (scope.Own is { } own) made = made with { Endpoints = ResourceSet.Empty.With([], [OwnEndpoints(own, mesh)]) };
+        return _inbound[(scope, mesh.Mesh)] = made;
     }
 
     private static InboundResources MakeInbound(InboundScope scope, MeshConfig mesh)
@@ -202,7 +229,7 @@ public sealed class Publisher(TimeProvider time)
         published.Earlier = default;
         var isSidecar = published.Resolved.Scope.Kind == ProxyKind.Sidecar;
         if (!ReferenceEquals(now.Clusters, last.Clusters) || !ReferenceEquals(now.Inbound, last.Inbound)) types = types.SetItem(TypeUrls.Cluster, Over(view.Clusters, published.Inbound?.Clusters));
-        if (!ReferenceEquals(now.Endpoints, last.Endpoints)) types = types.SetItem(TypeUrls.Endpoints, view.Endpoints);
+        if (!ReferenceEquals(now.Endpoints, last.Endpoints) || !ReferenceEquals(now.Inbound?.Endpoints, last.Inbound?.Endpoints)) types = types.SetItem(TypeUrls.Endpoints, Over(view.Endpoints, published.Inbound is { Endpoints: { Count: > 0 } own } ? own : null));
         if (!ReferenceEquals(now.Listeners, last.Listeners) || !ReferenceEquals(now.Inbound, last.Inbound)) types = types.SetItem(TypeUrls.Listener, Listeners(proxy.Proxy, view, published));
         if (!ReferenceEquals(now.Routes, last.Routes)) types = types.SetItem(TypeUrls.Route, view.Routes);
         if (isSidecar && !ReferenceEquals(now.Names, last.Names)) types = types.SetItem(TypeUrls.NameTable, view.Names);

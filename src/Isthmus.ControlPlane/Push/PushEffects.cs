@@ -39,7 +39,7 @@ internal sealed class PushEffects
         var isInbound = !ReferenceEquals(last.Inbound, now.Inbound);
         ReadOnlySpan<bool> differs =
         [
-            Differs(last.Clusters, now.Clusters) || (isInbound && Differs(last.Inbound?.Clusters, now.Inbound?.Clusters)), Differs(last.Endpoints, now.Endpoints),
+            Differs(last.Clusters, now.Clusters) || (isInbound && Differs(last.Inbound?.Clusters, now.Inbound?.Clusters)), Differs(last.Endpoints, now.Endpoints) || (isInbound && Differs(last.Inbound?.Endpoints, now.Inbound?.Endpoints)),
             Differs(last.Listeners, now.Listeners) || (isInbound && Differs(last.Inbound?.Listeners, now.Inbound?.Listeners)), Differs(last.Routes, now.Routes),
             Differs(last.Names, now.Names), Differs(last.Secrets, now.Secrets),
         ];
@@ -53,6 +53,7 @@ internal sealed class PushEffects
         if (any) _all++;
         if (!isInbound) return;
         Compare(0, last.Inbound?.Clusters, now.Inbound?.Clusters);
+        Compare(1, last.Inbound?.Endpoints, now.Inbound?.Endpoints);
         Compare(2, last.Inbound?.Listeners, now.Inbound?.Listeners);
     }
 

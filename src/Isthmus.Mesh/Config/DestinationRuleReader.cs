@@ -1,4 +1,5 @@
 using Isthmus.Core.Collections;
+using Isthmus.Core.Names;
 using Isthmus.Core.Time;
 using Isthmus.Mesh.Model;
 
@@ -79,10 +80,11 @@ internal static class DestinationRuleReader
         var warmup = ReadWarmup(lb);
         if (warmup is not null && (hash is not null || algorithm is LbAlgorithm.Random or LbAlgorithm.Passthrough))
             (lb["warmup"].Exists ? lb["warmup"] : lb["warmupDurationSecs"]).Warn("has no effect: only ROUND_ROBIN and LEAST_REQUEST warm hosts up", "remove the field, or use one of these");
+        if (lb["localityLbSetting"].Exists && lb["zoneAwareLbSetting"].Exists) lb.Error("only one of localityLbSetting and zoneAwareLbSetting can be set");
         if (lb["simple"].Exists && hash is not null) lb.Error("only one of simple and consistentHash may be set");
         return new(
             hash is null ? algorithm : LbAlgorithm.Hash, hash,
-            lb["localityLbSetting"].Exists ? ReadLocality(lb["localityLbSetting"]) : null,
+            ReadLocalities(lb),
             warmup);
     }
 
@@ -153,7 +155,42 @@ internal static class DestinationRuleReader
         if (count > 1) owner.Error($"only one of {string.Join(", ", names)} may be set");
     }
 
-    public static LocalityLbSetting ReadLocality(Field locality)
+    /// <summary>Either of the two settings; that of zones wins, as in Istio.</summary>
+    public static LocalityLbSetting? ReadLocalities(Field owner)
+    {
+        var locality = owner["localityLbSetting"].Exists ? ReadLocality(owner["localityLbSetting"]) : null;
+        return owner["zoneAwareLbSetting"].Exists ? ReadZones(owner["zoneAwareLbSetting"]) : locality;
+    }
+
+    private static LocalityLbSetting ReadZones(Field zones)
+    {
+        foreach (var label in zones["failoverPriority"].Items)
+        {
+            if (label.Text.Split('=')[0] is Labels.Region or Labels.Zone or Labels.Subzone)
+                label.Error($"zone aware lb must not use topology label \"{label.Text}\"", "remove it: proxies keep to their region, and spread requests over its zones, themselves");
+        }
+        foreach (var end in zones["failover"].Items.SelectMany(rule => (Field[])[rule["from"], rule["to"]]))
+        {
+            if (end.Text.Contains('*', StringComparison.Ordinal)) end.Error("zone aware lb failover region should not contain '*' wildcard");
+        }
+        if (zones["minClusterSize"].Integer is 0) zones["minClusterSize"].Error("minClusterSize must be at least 1");
+        return new(zones["enabled"].Flag ?? true, default, ReadFailover(zones["failover"]), zones["failoverPriority"].Texts) { Zones = new(zones["minClusterSize"].UInt) };
+    }
+
+    private static ValueList<RegionFailover> ReadFailover(Field rules)
+    {
+        var failover = new List<RegionFailover>();
+        foreach (var rule in rules.Items)
+        {
+            var (from, to) = (rule["from"].Text, rule["to"].Text);
+            if (from.Length == 0 || to.Length == 0 || from.Contains('/', StringComparison.Ordinal) || to.Contains('/', StringComparison.Ordinal)) rule.Error("locality lb failover only specify region");
+            else if (from == to) rule.Error("locality lb failover settings must specify different regions");
+            failover.Add(new(from, to));
+        }
+        return failover.ToValueList();
+    }
+
+    private static LocalityLbSetting ReadLocality(Field locality)
     {
         var distribute = new List<LocalityDistribution>();
         foreach (var from in locality["distribute"].Items)
@@ -162,17 +199,9 @@ internal static class DestinationRuleReader
             if (total != 100) from["to"].Error($"total locality weight {total} != 100");
             distribute.Add(new(from["from"].Text, from["to"].Members.Select(member => KeyValuePair.Create(member.Key, member.Value.UInt ?? 0)).ToValueMap()));
         }
-        var failover = new List<RegionFailover>();
-        foreach (var rule in locality["failover"].Items)
-        {
-            var (from, to) = (rule["from"].Text, rule["to"].Text);
-            if (from.Length == 0 || to.Length == 0 || from.Contains('/', StringComparison.Ordinal) || to.Contains('/', StringComparison.Ordinal)) rule.Error("locality lb failover only specify region");
-            else if (from == to) rule.Error("locality lb failover settings must specify different regions");
-            failover.Add(new(from, to));
-        }
-        var priority = locality["failoverPriority"].Texts;
+        var (failover, priority) = (ReadFailover(locality["failover"]), locality["failoverPriority"].Texts);
         // Istio rejects the two together. Here they are valid: shares come first, and failover takes what they cannot carry.
-        return new(locality["enabled"].Flag ?? true, distribute.ToValueList(), failover.ToValueList(), priority);
+        return new(locality["enabled"].Flag ?? true, distribute.ToValueList(), failover, priority);
     }
 
     internal static TcpKeepalive ReadKeepalive(Field keepalive) => new(keepalive["probes"].UInt, keepalive["time"].Duration(), keepalive["interval"].Duration());

@@ -40,7 +40,7 @@ public static class MeshConfigReader
             EnableAutoMtls = root["enableAutoMtls"].Flag ?? true,
             ConnectTimeout = root["connectTimeout"].Duration(Durations.OneMillisecond) ?? @default.ConnectTimeout,
             ProtocolDetectionTimeout = root["protocolDetectionTimeout"].Duration() ?? @default.ProtocolDetectionTimeout,
-            LocalityLb = root["localityLbSetting"].Exists ? DestinationRuleReader.ReadLocality(root["localityLbSetting"]) : LocalityLbSetting.Default,
+            LocalityLb = DestinationRuleReader.ReadLocalities(root) ?? LocalityLbSetting.Default,
             ServiceSettings = root["serviceSettings"].Items
                 .Select(setting => new ServiceSetting(setting["hosts"].Texts, setting["settings"]["clusterLocal"].Flag ?? false)).ToValueList(),
             DefaultServiceExportTo = root["defaultServiceExportTo"].Texts,

@@ -82,6 +82,9 @@ internal static class NetworkingSchemas
         ("failover", List(Object(("from", Text), ("to", Text)))),
         ("failoverPriority", Texts));
 
+    internal static readonly Schema ZoneAwareLb = Object(
+        ("enabled", Flag), ("failover", List(Object(("from", Text), ("to", Text)))), ("failoverPriority", Texts), ("minClusterSize", Unsigned));
+
     internal static readonly ObjectSchema ConnectionPool = Object(
         ("tcp", Object(("maxConnections", Integer), ("connectTimeout", Duration), ("maxConnectionDuration", Duration), ("idleTimeout", Duration),
             ("tcpKeepalive", Object(("probes", Unsigned), ("time", Duration), ("interval", Duration))))),
@@ -108,7 +111,7 @@ internal static class NetworkingSchemas
                 ("httpHeaderName", Text), ("httpCookie", Object(("name", Text), ("path", Text), ("ttl", Duration), ("attributes", List(Object(("name", Text), ("value", Text))))).Requiring("name")), ("useSourceIp", Flag),
                 ("httpQueryParameterName", Text), ("minimumRingSize", Integer),
                 ("ringHash", Object(("minimumRingSize", Integer))), ("maglev", Object(("tableSize", Integer))))),
-            ("localityLbSetting", LocalityLb), ("warmupDurationSecs", Duration),
+            ("localityLbSetting", LocalityLb), ("zoneAwareLbSetting", ZoneAwareLb), ("warmupDurationSecs", Duration),
             ("warmup", Object(("duration", Duration), ("minimumPercent", Number), ("aggression", Number)).Requiring("duration")))),
         ("connectionPool", ConnectionPool),
         ("outlierDetection", OutlierDetection),

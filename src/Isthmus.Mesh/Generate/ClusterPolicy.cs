@@ -22,7 +22,12 @@ internal static class ClusterPolicy
         };
         ApplyPool(cluster, port.Protocol, WithDefaults(policy.Pool, inputs.Mesh));
         var locality = Localities.Setting(inputs.Service, inputs.Mesh, policy);
-        if (locality.Enabled) cluster.CommonLbConfig = new() { LocalityWeightedLbConfig = new() };
+        if (locality.Zones is { } zones && cluster.LbPolicy != Cluster.Types.LbPolicy.ClusterProvided)
+        {
+            // Said, too, when it is off: Envoy is zone aware by default where it knows its own endpoints.
+            cluster.CommonLbConfig = new() { ZoneAwareLbConfig = new() { MinClusterSize = zones.MinClusterSize, RoutingEnabled = locality.Enabled ? null : new() { Value = 0 } } };
+        }
+        else if (locality.Enabled) cluster.CommonLbConfig = new() { LocalityWeightedLbConfig = new() };
         ApplyBalancing(cluster, policy.Balancing);
         if (policy.Outlier is { } outlier) ApplyOutlier(cluster, outlier);
         else if (cluster.Type == Cluster.Types.DiscoveryType.Eds && !inputs.Service.External) ApplyDefaultOutlier(cluster);

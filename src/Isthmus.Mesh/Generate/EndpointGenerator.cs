@@ -30,6 +30,22 @@ public static class EndpointGenerator
         }
     }
 
+    /// <summary>Where the endpoints of a proxy's own host are, under the name that Istio gives them: proxies that are zone aware compare other
+    /// hosts with them.</summary>
+    public static ClusterLoadAssignment Own(OwnHost own, IEnumerable<MeshEndpoint> endpoints)
+    {
+        var assignment = new ClusterLoadAssignment { ClusterName = ResourceNames.OwnEndpoints };
+        var members = endpoints.Where(endpoint => endpoint is { Health: EndpointHealth.Ready, Address.Length: > 0 } && (endpoint.Locality.Region ?? "") == own.Region && endpoint.Port(own.Port) is not null)
+            .GroupBy(endpoint => endpoint.Locality).OrderBy(group => group.Key);
+        foreach (var group in members)
+        {
+            var locality = new LocalityLbEndpoints { Locality = Parts.Locality(group.Key), LoadBalancingWeight = (uint)group.Count() };
+            locality.LbEndpoints.AddRange(group.Select(endpoint => new LbEndpoint { Endpoint = new() { Address = Parts.Address(endpoint.Address, endpoint.Port(own.Port)!.Value.Target) }, HealthStatus = HealthStatus.Healthy, LoadBalancingWeight = 1 }));
+            assignment.Endpoints.Add(locality);
+        }
+        return assignment;
+    }
+
     /// <summary>Whether clusters of the service take their endpoints from here.</summary>
     public static bool HasAssignments(MeshService service, ProxyKind kind) =>
         service.Resolution == Resolution.Endpoints || (service.Resolution == Resolution.Original && kind == ProxyKind.Router);

@@ -24,6 +24,11 @@ internal static class Localities
     /// <param name="members">Endpoints that are dialled directly: only their addresses and ports identify them.</param>
     public static void Apply(ClusterLoadAssignment assignment, ProxyScope scope, LocalityLbSetting setting, IEnumerable<MeshEndpoint> members, GatewayTable gateways, TrafficPolicy policy)
     {
+        if (setting.Zones is not null)
+        {
+            if (setting.Enabled && assignment.Endpoints.Count > 0) ByRegion(assignment, scope, setting, new(scope, members, gateways));
+            return;
+        }
         if (!setting.Enabled || assignment.Endpoints.Count == 0 || (scope.Locality.IsUnknown && setting.FailoverPriority.IsEmpty)) return;
         var rule = setting.Distribute.FirstOrDefault(candidate => Matches(candidate.From, scope.Locality));
         var sharing = rule is null ? [] : Distribute(assignment, rule);
@@ -61,6 +66,16 @@ internal static class Localities
         var left = assignment.Endpoints.Where(kept.Contains).ToList();
         assignment.Endpoints.Clear();
         assignment.Endpoints.AddRange(left);
+    }
+
+    /// <summary>The own region first, whose zones the proxy weighs against each other, then that of its failover, then all others. Labels come before.</summary>
+    private static void ByRegion(ClusterLoadAssignment assignment, ProxyScope scope, LocalityLbSetting setting, Matching matching)
+    {
+        const int Regions = 3;
+        var own = scope.Locality.Region ?? "";
+        var next = setting.Failover.FirstOrDefault(rule => rule.From == own)?.To;
+        var groups = setting.FailoverPriority.IsEmpty ? assignment.Endpoints.Select(group => (Priority: 0, Group: group)) : ByLabels([.. assignment.Endpoints], matching, setting.FailoverPriority);
+        Arrange(assignment, [], [.. groups.Select(item => ((item.Priority * Regions) + (Of(item.Group).Region is var region && region == own ? 0 : region == next ? 1 : 2), item.Group))]);
     }
 
     private static int Distance(Locality other, Locality own, ValueList<RegionFailover> failover)

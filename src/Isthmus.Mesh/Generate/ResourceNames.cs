@@ -7,6 +7,8 @@ namespace Isthmus.Mesh.Generate;
 public static class ResourceNames
 {
     public const string BlackHole = "BlackHoleCluster";
+    /// <summary>Of endpoints: those of the proxy's own host.</summary>
+    public const string OwnEndpoints = "local_cluster";
     public const string Passthrough = "PassthroughCluster";
     public const string InboundPassthrough = "InboundPassthroughClusterIpv4";
     public const string VirtualOutbound = "virtualOutbound";

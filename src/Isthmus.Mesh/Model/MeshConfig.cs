@@ -134,6 +134,10 @@ public sealed record LocalityLbSetting(
 {
     public static readonly LocalityLbSetting Default = new(true, default, default, default);
 
+    /// <summary>Of <c>zoneAwareLbSetting</c>: proxies spread requests over the zones of their region so that none gets more than its part;
+    /// null: of <c>localityLbSetting</c>.</summary>
+    public ZoneSpread? Zones { get; init; }
+
     /// <summary>Of a Service's own: endpoints of the next level follow without outlier detection.</summary>
     public bool IsOfService => Equals(SameZone) || Equals(SameNode);
 
@@ -149,6 +153,9 @@ public sealed record LocalityLbSetting(
         _ => null,
     };
 }
+
+/// <param name="MinClusterSize">Hosts with fewer endpoints in the region are called whatever the zone; null: the proxy's default.</param>
+public sealed record ZoneSpread(uint? MinClusterSize);
 
 public sealed record LocalityDistribution(string From, ValueMap<uint> To);
 

@@ -66,6 +66,9 @@ public sealed record InboundPort(int Port, Protocol Protocol, MtlsMode Mode, Val
 /// <param name="Rule">The DestinationRule of the first host; null when there is none.</param>
 public sealed record InboundLimits(ObjectRef? Rule, ConnectionPool? Pool);
 
+/// <summary>A host, and the region of which a proxy knows its endpoints.</summary>
+public sealed record OwnHost(string Hostname, int Port, string Region);
+
 public readonly record struct InboundHost(string Hostname, string Name, string Namespace, int ServicePort);
 
 /// <summary>What a sidecar accepts: workloads behind the same Services with the same policies share it.</summary>
@@ -73,6 +76,9 @@ public readonly record struct InboundHost(string Hostname, string Name, string N
 /// <param name="Security">What it requires of callers; null: nothing.</param>
 public sealed record InboundScope(ValueList<InboundPort> Ports, MtlsMode CatchAll, WorkloadSecurity? Security = null)
 {
+    /// <summary>The host whose endpoints are the workload and its like; null: nobody asks for it.</summary>
+    public OwnHost? Own { get; init; }
+
     /// <summary>The patches of EnvoyFilters for inbound traffic.</summary>
     public ValueList<EnvoyPatch> Patches { get; init; }
 

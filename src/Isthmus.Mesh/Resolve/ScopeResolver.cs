@@ -17,6 +17,9 @@ public sealed record ResolvedProxy(ProxyScope Scope, InboundScope? Inbound, Gate
 /// part of a proxy's scope.</summary>
 public sealed record PolicyInterest(ValueList<string> LabelKeys, bool Localities, bool Nodes)
 {
+    /// <summary>Sidecars weigh zones against each other: they must know where the endpoints of their own host are.</summary>
+    public bool Zones { get; init; }
+
     public static PolicyInterest Of(MeshView view)
     {
         var keys = new SortedSet<string>(StringComparer.Ordinal);
@@ -25,19 +28,21 @@ public sealed record PolicyInterest(ValueList<string> LabelKeys, bool Localities
             keys.UnionWith(routing.Http.SelectMany(route => route.Matches).SelectMany(match => match.SourceLabels.Keys));
             keys.UnionWith(routing.Tls.Concat(routing.Tcp).SelectMany(route => route.Matches).SelectMany(match => match.SourceLabels.Keys));
         }
-        var localities = !view.Mesh.LocalityLb.Distribute.IsEmpty || view.Mesh.DefaultPolicy.Outlier is not null || view.Registry.Services.Values.Any(service => service.Distribution != TrafficDistribution.Any);
+        var localities = !view.Mesh.LocalityLb.Distribute.IsEmpty || view.Mesh.DefaultPolicy.Outlier is not null || view.Mesh.LocalityLb.Zones is not null || view.Registry.Services.Values.Any(service => service.Distribution != TrafficDistribution.Any);
+        var zones = view.Mesh.LocalityLb is { Enabled: true, Zones: not null };
         foreach (var rule in view.Traffic.Rules.Values.SelectMany(rules => rules))
         {
             keys.UnionWith(rule.WorkloadSelector.Keys);
             foreach (var policy in Policies(rule))
             {
                 localities |= policy.Outlier is not null || policy.Balancing?.Locality is not null;
+                zones |= policy.Balancing?.Locality is { Enabled: true, Zones: not null };
                 keys.UnionWith(Keys(policy.Balancing?.Locality));
             }
         }
         keys.UnionWith(Keys(view.Mesh.LocalityLb));
         var nodes = keys.Contains(Labels.Hostname) || view.Registry.Services.Values.Any(service => service.NodeLocal || service.Distribution == TrafficDistribution.SameNode);
-        return new(keys.ToValueList(), localities, nodes);
+        return new(keys.ToValueList(), localities, nodes) { Zones = zones };
     }
 
     private static IEnumerable<TrafficPolicy> Policies(DestinationRule rule) =>
@@ -78,7 +83,7 @@ public static class ScopeResolver
             .Where(service => service.Selector.Count > 0 && Selectors.Matches(service.Selector, labels))
             .OrderBy(service => service.CreatedAt).ThenBy(service => service.Name, StringComparer.Ordinal).ToList();
         return proxy.Kind == ProxyKind.Sidecar
-            ? new(scope, Inbound(services, pod, labels, scope, view) with { Tracing = tracing.OfServer, Logs = logs.OfServer, Metrics = metrics.OfServer, Patches = patches.Where(patch => patch.IsFor(PatchContext.SidecarInbound)).ToValueList() }, null)
+            ? new(scope, Inbound(services, pod, labels, scope, view) with { Own = interest.Zones ? OwnHost(services, scope) : null, Tracing = tracing.OfServer, Logs = logs.OfServer, Metrics = metrics.OfServer, Patches = patches.Where(patch => patch.IsFor(PatchContext.SidecarInbound)).ToValueList() }, null)
             : new(scope, null, GatewaysOf(proxy, services, pod, labels, scope, view));
     }
 
@@ -115,6 +120,11 @@ public static class ScopeResolver
             ?? view.Proxies.Sidecars.GetValueOrDefault(view.Mesh.RootNamespace).Where(sidecar => sidecar.Selector.Count == 0)
                 .OrderBy(sidecar => sidecar.CreatedAt).ThenBy(sidecar => sidecar.Source).FirstOrDefault();
     }
+
+    /// <summary>The oldest Service of the workload.</summary>
+    private static OwnHost? OwnHost(List<ClusterService> services, ProxyScope scope) =>
+        services.SelectMany(service => service.Ports.Select(port => (service.Hostname, port))).FirstOrDefault(item => item.port.Protocol != Protocol.Udp) is { Hostname: { } host } first
+            ? new(host, first.port.Number, scope.Locality.Region ?? "") : null;
 
     private static InboundScope Inbound(List<ClusterService> services, PodFacts? pod, ValueMap<string> labels, ProxyScope scope, MeshView view)
     {

@@ -60,6 +60,9 @@ internal sealed record ClusterSnapshot(
     /// <summary>How many requests may share an HTTP/2 connection at once, however many its host takes.</summary>
     public int MaxConcurrentStreams { get; init; } = int.MaxValue;
 
+    /// <summary>Whether requests keep to the zone of this proxy; null: zones do not matter.</summary>
+    public ZoneAwareness? Zones { get; init; }
+
     /// <summary>How HTTP/2 connections are kept; null: they send no PINGs.</summary>
     public PingSettings? Pings { get; init; }
 

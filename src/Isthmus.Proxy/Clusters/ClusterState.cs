@@ -24,6 +24,7 @@ internal sealed class ClusterState
     private readonly Lock _updating = new();   // one change of the hosts at a time: guards _given
     private LoadAssignment _assignment = LoadAssignment.Empty;
     private LoadAssignment _given = LoadAssignment.Empty;
+    private OwnZones? _own;   // guarded by _updating
     private long _impairedUntil;
     private volatile bool _hasDoubted;
 
@@ -91,6 +92,16 @@ internal sealed class ClusterState
         }
     }
 
+    /// <summary>Where this workload and its like are; null: unknown.</summary>
+    public void Place(OwnZones? own)
+    {
+        lock (_updating)
+        {
+            _own = own;
+            Arrange();
+        }
+    }
+
     /// <summary>A host has failed the checks that alone kept it.</summary>
     public void Review()
     {
@@ -126,7 +137,7 @@ internal sealed class ClusterState
         if (joined) _warmup?.Begin(now);
         var old = _hosts;
         _assignment = assignment;
-        var arranged = new HostSet(localities, Config.WeightLocalities, Config.Hashing, _warmup);
+        var arranged = new HostSet(localities, Config.WeightLocalities, Config.Hashing, _warmup, _own is { } own && Config.Zones is { } zones ? (zones, own) : null);
         if (Health is null) _hosts = arranged;
         else Health.Move(() => _hosts = arranged);
         var left = false;

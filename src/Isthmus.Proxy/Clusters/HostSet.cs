@@ -25,6 +25,14 @@ internal sealed class HostSet
     private readonly HashSettings _hashing;
     private readonly Warmup? _warmup;
 
+    /// <summary>How requests go to the zones of the first priority.</summary>
+    private readonly (ZoneAwareness Rule, OwnZones Own)? _zones;
+
+    private readonly Zone[] _zoneOf = [];
+
+    /// <summary>The way to the zones of the first priority while all its hosts are healthy; null: they do not matter.</summary>
+    private readonly ZoneRoute<Priority>? _route;
+
     private sealed class Priority(Entry[] entries, double[] localityWeights, bool equalWeights)
     {
         public readonly Entry[] Entries = entries;
@@ -57,13 +65,19 @@ internal sealed class HostSet
     /// <summary>Arranges the hosts; with <paramref name="weightLocalities"/> a locality's own weight decides its share.</summary>
     /// <param name="hashing">How to arrange them for consistent hashing.</param>
     /// <param name="warmup">How new ones get their share; null: at once.</param>
-    public HostSet(IReadOnlyList<(LocalityEndpoints Locality, IReadOnlyList<Host> Hosts)> localities, bool weightLocalities, HashSettings? hashing = null, Warmup? warmup = null)
+    /// <param name="zones">How requests keep to the zone of this proxy; null: zones do not matter.</param>
+    public HostSet(IReadOnlyList<(LocalityEndpoints Locality, IReadOnlyList<Host> Hosts)> localities, bool weightLocalities, HashSettings? hashing = null, Warmup? warmup = null, (ZoneAwareness, OwnZones)? zones = null)
     {
         _hashing = hashing ?? HashSettings.Ring;
         _warmup = warmup;
         All = [.. localities.SelectMany(l => l.Hosts).Distinct()];
         _hasUnhealthy = All.Any(h => h.Endpoint.Health != EndpointHealth.Healthy);
-        _priorities = [.. localities.GroupBy(l => l.Locality.Priority).OrderBy(g => g.Key).Select(g => Arrange([.. g], weightLocalities)).Where(p => p.Entries.Length > 0)];
+        var arranged = localities.GroupBy(l => l.Locality.Priority).OrderBy(g => g.Key).Select(g => (Localities: g, Priority: Arrange([.. g], weightLocalities))).Where(item => item.Priority.Entries.Length > 0).ToList();
+        _priorities = [.. arranged.Select(item => item.Priority)];
+        if (zones is null || arranged.Count == 0) return;
+        _zones = zones;
+        _zoneOf = [.. arranged[0].Localities.Select(item => Zone.Of(item.Locality))];
+        _route = RouteOf(_priorities[0]);
     }
 
     public static readonly HostSet Empty = new([], false);
@@ -79,7 +93,7 @@ internal sealed class HostSet
         if (_priorities.Length == 0) return null;
         if (policy == BalancingPolicy.Hash) return PickByKey(inputs, inputs.Hash ?? (ulong)random.NextInt64(long.MinValue, long.MaxValue), panicThreshold);
         if (!_hasUnhealthy && impairedUntil <= inputs.Now && inputs.Tried is not { Count: > 0 })
-            return Choose(_priorities[0], policy, random, inputs.Now);
+            return Choose(_route is null ? _priorities[0] : _route.Choose(random), policy, random, inputs.Now);
         return PickCarefully(inputs, policy, random, panicThreshold);
     }
 
@@ -243,8 +257,13 @@ internal sealed class HostSet
         var chosen = 0;
         while (chosen < _priorities.Length - 1 && (at -= health[chosen]) >= 0) chosen++;
         while (usable[chosen] == 0) chosen = (chosen + 1) % _priorities.Length;
-        return Choose(Narrow(_priorities[chosen], inputs, avoidable, triable), policy, random, inputs.Now);
+        var narrow = Narrow(_priorities[chosen], inputs, avoidable, triable);
+        return Choose(chosen == 0 && RouteOf(narrow) is { } route ? route.Choose(random) : narrow, policy, random, inputs.Now);
     }
+
+    private ZoneRoute<Priority>? RouteOf(Priority from) => _zones is { } zones ? ZoneRoute<Priority>.Of(zones, from, from.Entries, _zoneOf, entries => new(entries, from.LocalityWeights, AreEqual(entries)) { Turns = from.Turns }) : null;
+
+    private static bool AreEqual(IReadOnlyList<Entry> entries) => entries.All(entry => Math.Abs(entry.Weight - entries[0].Weight) < 1e-9);
 
     private static Priority Narrow(Priority from, PickInputs inputs, bool avoidable, bool triable)
     {
@@ -268,7 +287,7 @@ internal sealed class HostSet
             var share = from.LocalityWeights[locality] * Math.Min(1, Overprovisioning * healthy[locality] / count[locality]);
             kept[i] = kept[i] with { Weight = share * kept[i].Weight / weights[locality] };
         }
-        return new Priority([.. kept], from.LocalityWeights, kept.TrueForAll(entry => Math.Abs(entry.Weight - kept[0].Weight) < 1e-9)) { Turns = from.Turns };
+        return new Priority([.. kept], from.LocalityWeights, AreEqual(kept)) { Turns = from.Turns };
     }
 
     internal static bool IsTried(PickInputs inputs, Host host)
@@ -349,7 +368,6 @@ internal sealed class HostSet
                 entries.Add(new(host, weighted ? locality.Weight * own / sum : own, i));
             }
         }
-        var equal = entries.Count > 0 && entries.All(e => Math.Abs(e.Weight - entries[0].Weight) < 1e-9);
-        return new Priority([.. entries], weights, equal);
+        return new Priority([.. entries], weights, entries.Count > 0 && AreEqual(entries));
     }
 }

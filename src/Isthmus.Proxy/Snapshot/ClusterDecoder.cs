@@ -53,6 +53,7 @@ internal static class ClusterDecoder
             Dynamic = kind == ClusterKind.Dynamic ? Dynamic(cluster) : null,
             MaxConnectionDuration = options?.CommonHttpProtocolOptions?.MaxConnectionDuration?.ToTimeSpan() ?? TimeSpan.Zero,
             MaxConcurrentStreams = (int)Math.Clamp(Http2(options)?.MaxConcurrentStreams ?? int.MaxValue, 1, int.MaxValue),
+            Zones = Zones(cluster.CommonLbConfig?.ZoneAwareLbConfig, notes),
             Pings = Pings(Http2(options)?.ConnectionKeepalive),
             Hashing = Hashing(cluster, notes),
             ProxyHeader = Header(cluster.TransportSocket),
@@ -204,6 +205,14 @@ internal static class ClusterDecoder
         HttpProtocolOptions.UpstreamProtocolOptionsOneofCase.UseDownstreamProtocolConfig => options.UseDownstreamProtocolConfig.Http2ProtocolOptions,
         _ => null,
     };
+
+    private static ZoneAwareness? Zones(Cluster.Types.CommonLbConfig.Types.ZoneAwareLbConfig? config, List<string> notes)
+    {
+        if (config is null) return null;
+        if (config.FailTrafficOnPanic) notes.Add("zone_aware_lb_config.fail_traffic_on_panic is ignored");
+        var part = (config.RoutingEnabled?.Value ?? 100) / 100;
+        return part > 0 ? new(part, config.MinClusterSize ?? 6) : null;
+    }
 
     private static PingSettings? Pings(Wire.Envoy.KeepaliveSettings? keepalive)
     {

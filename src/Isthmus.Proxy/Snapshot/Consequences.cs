@@ -8,6 +8,9 @@ internal sealed class Consequences
     /// <summary>Clusters that have new endpoints.</summary>
     public List<(ClusterState Cluster, LoadAssignment Assignment)> Fed { get; } = [];
 
+    /// <summary>Clusters whose requests depend on where this workload and its like are, with their endpoints; null: they are unknown.</summary>
+    public List<(ClusterState Cluster, LoadAssignment? Own)> Placed { get; } = [];
+
     /// <summary>The configuration to publish; null: it is the one before.</summary>
     public ProxySnapshot? Next { get; set; }
 

@@ -18,6 +18,7 @@ internal sealed record ResourceNeeds(IReadOnlySet<string> Endpoints, IReadOnlySe
             if (resource is ClusterState { Config: var config })
             {
                 if (config.Kind == ClusterKind.Eds) endpoints.Add(config.AssignmentName);
+                if (config.Zones is not null) endpoints.Add(OwnZones.Assignment);
                 secrets.UnionWith(config.Secrets);
             }
             else if (resource is ListenerSnapshot listener)

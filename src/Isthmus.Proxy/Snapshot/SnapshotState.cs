@@ -14,6 +14,7 @@ internal sealed class SnapshotState : IDisposable
     private readonly ProxyPorts _ports;
     private readonly ISecretSource _secrets;
     private readonly HealthChecking _check;
+    private readonly string _address;
     private readonly BackgroundTasks _background;
     private readonly Warming _warming;
     private readonly Lock _changing = new();   // one change at a time, with all that follows from it
@@ -23,8 +24,9 @@ internal sealed class SnapshotState : IDisposable
     private volatile bool _hasListeners;
     private bool _disposed;
 
-    public SnapshotState(ProxyPorts ports, ISecretSource secrets, HealthChecking check, BackgroundTasks background)
+    public SnapshotState(ProxyPorts ports, ISecretSource secrets, HealthChecking check, BackgroundTasks background, string address = "")
     {
+        _address = address;
         _check = check;
         _background = background;
         _ports = ports;
@@ -90,6 +92,7 @@ internal sealed class SnapshotState : IDisposable
             Consequences result;
             lock (_lock) result = change(_warming);
             foreach (var (cluster, assignment) in result.Fed) cluster.Update(assignment);
+            foreach (var (cluster, own) in result.Placed) cluster.Place(own is null ? null : OwnZones.Of(own, _address));
             if (result.Next is { } next)
             {
                 _current = next;

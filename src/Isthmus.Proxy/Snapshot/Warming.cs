@@ -136,6 +136,7 @@ internal sealed class Warming(Func<ClusterSnapshot, ClusterState?, ClusterState>
                 });
                 _waitingClusters.Add(name);
                 if (cluster.Config.Kind == ClusterKind.Eds && _assignments.TryGetValue(cluster.Config.AssignmentName, out var known)) result.Fed.Add((cluster, known.Active!));
+                if (cluster.Config.Zones is not null && _assignments.TryGetValue(OwnZones.Assignment, out var own)) result.Placed.Add((cluster, own.Active));
                 SettleCluster(name, around, result);
                 break;
             case TypeUrls.Listener:
@@ -172,7 +173,8 @@ internal sealed class Warming(Func<ClusterSnapshot, ClusterState?, ClusterState>
     {
         var entry = _clusters[name];
         foreach (var cluster in new[] { entry.Active, entry.Waiting })
-            if (cluster?.Config is { Kind: ClusterKind.Eds } config && config.AssignmentName == assignmentName) result.Fed.Add((cluster, assignment));
+            if (cluster?.Config.Zones is not null && assignmentName == OwnZones.Assignment) result.Placed.Add((cluster, assignment));
+            else if (cluster?.Config is { Kind: ClusterKind.Eds } config && config.AssignmentName == assignmentName) result.Fed.Add((cluster, assignment));
         SettleCluster(name, around, result);
     }
 
@@ -195,7 +197,10 @@ internal sealed class Warming(Func<ClusterSnapshot, ClusterState?, ClusterState>
                 Change(name, listener, entry => entry.Active = entry.Waiting = null);
                 break;
             case TypeUrls.Route when _routes.Remove(name): Publish(result); break;
-            case TypeUrls.Endpoints: _assignments.Remove(name); break;
+            case TypeUrls.Endpoints when _assignments.Remove(name) && name == OwnZones.Assignment:
+                foreach (var entry in _neededEndpoints.Of(name).Select(dependent => _clusters[dependent]))
+                    foreach (var placed in new[] { entry.Active, entry.Waiting }.OfType<ClusterState>()) result.Placed.Add((placed, null));
+                break;
         }
     }
 

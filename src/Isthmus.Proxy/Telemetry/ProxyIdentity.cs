@@ -12,6 +12,9 @@ internal sealed record ProxyIdentity(
     /// <summary>The mesh's: the first part of every identity in it.</summary>
     public string TrustDomain { get; init; } = WellKnown.DefaultTrustDomain;
 
+    /// <summary>Its address, as the node id has it; empty: unknown.</summary>
+    public string Address { get; } = NodeId.Split('~') is [_, var address, ..] ? address : "";
+
     /// <summary>The name of its own cluster, as descriptors of rate limits have it: <c>app.namespace</c>.</summary>
     public string ServiceCluster { get; } = $"{(App.Length > 0 ? App : CanonicalName.Length > 0 ? CanonicalName : "istio-proxy")}.{Namespace}";
 

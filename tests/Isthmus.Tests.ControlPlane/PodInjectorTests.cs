@@ -61,11 +61,15 @@ public sealed class PodInjectorTests
     [Theory]
     [InlineData("prometheus.io/port: '9090', prometheus.io/scrape: 'true', prometheus.io/path: /m", true, """{"scrape":"true","path":"/m","port":"9090"}""", "15020/stats/prometheus")]
     [InlineData("prometheus.io/scrape: 'true'", true, """{"scrape":"true","path":"","port":""}""", "15020/stats/prometheus")]
-    [InlineData("prometheus.io/port: '9090', prometheus.io/scrape: 'false'", true, null, "9090/stats/prometheus")]
+    [InlineData("prometheus.io/port: '9090', prometheus.io/scrape: 'false'", true, null, "9090")]
     [InlineData("prometheus.io/port: '15020', prometheus.io/scrape: 'true', prometheus.io/path: /stats/prometheus", true, null, "15020/stats/prometheus")]
     [InlineData("prometheus.io/port: '9090', prometheus.io/scrape: 'true', prometheus.io/path: /m", false, null, "9090/m")]
     [InlineData("prometheus.io/port: '9090', prometheus.io/scrape: 'true', prometheus.istio.io/merge-metrics: 'true'", false, """{"scrape":"true","path":"","port":"9090"}""", "15020/stats/prometheus")]
     [InlineData("", true, null, "15020/stats/prometheus")]
+    [InlineData("", false, null, "")]
+    [InlineData("prometheus.io/scrape: 'false'", true, null, "")]
+    [InlineData("status.sidecar.istio.io/port: '123'", true, null, "123/stats/prometheus")]
+    [InlineData("status.sidecar.istio.io/port: '0'", true, null, "15020/stats/prometheus")]
     public void The_metrics_of_an_application_are_served_with_the_proxys(string annotations, bool merges, string? told, string scraped)
     {
         var pod = PodInjector.Inject(Pod(annotations.Replace(", ", "\n    ", StringComparison.Ordinal), "", ""), "trade", Values with { MergesMetrics = merges }, InjectionPath.Parse("/inject"), NativeSidecars.Off)!;
@@ -170,6 +174,52 @@ public sealed class PodInjectorTests
     [InlineData("drainDuration: 5s", null)]
     public void A_proxy_uses_as_many_CPUs_as_its_configuration_says(string config, string? cpus) =>
         Assert.Equal(cpus, Variable(Proxy(Inject(annotations: $"proxy.istio.io/config: '{config}'")), "DOTNET_PROCESSOR_COUNT"));
+
+    [Fact]
+    public void The_agent_listens_on_the_status_port_of_the_annotation()
+    {
+        var pod = Inject("status.sidecar.istio.io/port: '123'");
+        Assert.Equal(123, (int)JsonNode.Parse(Variable(Proxy(pod), "PROXY_CONFIG")!)!["statusPort"]!);
+        Assert.Equal(123, (int)pod["spec"]!["containers"]!.AsArray().Single(container => container!["name"]!.ToString() == "web")!["readinessProbe"]!["httpGet"]!["port"]!);
+    }
+
+    [Theory]
+    [InlineData("sidecar")]
+    [InlineData("gateway")]
+    public void The_canonical_name_fits_into_a_label(string template)
+    {
+        var name = new string('a', 62) + "-" + new string('b', 20);
+        var pod = new JsonObject { ["spec"] = new JsonObject { ["containers"] = new JsonArray() }, ["metadata"] = new JsonObject { ["annotations"] = new JsonObject { ["inject.istio.io/templates"] = template } } };
+        var injected = PodInjector.Inject(pod, "trade", Values, InjectionPath.Default, NativeSidecars.Off, workload: new("Deployment", "apps/v1", name))!;
+        Assert.Equal(new string('a', 62), Label(injected, "service.istio.io/canonical-name"));
+        Assert.Equal(name, Variable(Proxy(injected), "ISTIO_META_WORKLOAD_NAME"));
+    }
+
+    [Theory]
+    [InlineData("ReplicaSet", "shop-7f", "pod-template-hash: 7f", "Deployment", "shop")]
+    [InlineData("ReplicaSet", "shop-7f", "", "ReplicaSet", "shop-7f")]
+    [InlineData("ReplicaSet", "shop-7f", "rollouts-pod-template-hash: 7f", "Rollout", "shop")]
+    [InlineData("ReplicationController", "shop-1", "deploymentconfig: shop", "DeploymentConfig", "shop")]
+    [InlineData("Job", "report-28371240", "", "CronJob", "report")]
+    [InlineData("Job", "report-v2", "", "Job", "report-v2")]
+    [InlineData("StatefulSet", "db", "", "StatefulSet", "db")]
+    public void The_workload_is_what_stands_behind_the_controller(string kind, string controller, string labels, string expected, string name)
+    {
+        var pod = (JsonObject)YamlText.Parse($"{{metadata: {{generateName: x-, labels: {{ {labels} }}, ownerReferences: [{{kind: {kind}, name: {controller}, apiVersion: a/v1, controller: true}}]}}}}", "test")!;
+        Assert.Equal(new WorkloadOwner(expected, "a/v1", name), WorkloadOwner.Of(pod));
+    }
+
+    [Theory]
+    [InlineData("limits: {cpu: null, memory: 500Mi}, requests: {cpu: null, memory: 150Mi}", """{"limits":{"memory":"500Mi"},"requests":{"memory":"150Mi"}}""")]
+    [InlineData("limits: {cpu: '0', memory: 500Mi}", """{"limits":{"cpu":"0","memory":"500Mi"}}""")]
+    [InlineData("limits: {cpu: null}, requests: {cpu: 50m}", """{"requests":{"cpu":"50m"}}""")]
+    public void A_value_of_null_removes_a_default_resource(string resources, string expected)
+    {
+        var values = Values.WithValues((JsonObject)YamlText.Parse($"{{global: {{proxy: {{resources: {{ {resources} }}}}}}}}", "test")!);
+        var pod = PodInjector.Inject(Pod("", "", ""), "trade", values, InjectionPath.Default, NativeSidecars.Off)!;
+        Assert.Equal(expected, Proxy(pod)["resources"]!.ToJsonString());
+        Assert.Equal(expected, pod["spec"]!["initContainers"]![0]!["resources"]!.ToJsonString());
+    }
 
     [Fact]
     public void A_network_that_the_Pod_names_wins() =>

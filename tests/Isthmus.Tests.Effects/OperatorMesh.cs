@@ -44,7 +44,7 @@ internal static class OperatorMesh
         var built = OperatorSpec.Build([("sample", YamlText.Print(Document(spec)))], [], null);
         List<JsonObject> objects = [.. Manifests.Render(built).SelectMany(component => component.Objects)];
         var map = objects.Find(value => value["kind"]!.ToString() == "ConfigMap" && value["metadata"]!["name"]!.ToString().StartsWith(InjectorMap, StringComparison.Ordinal));
-        var values = InjectorValues.Empty with { Values = map is null ? [] : (JsonObject)JsonNode.Parse(map["data"]!["values"]!.ToString())! };
+        var values = InjectorValues.Empty.WithValues(map is null ? [] : (JsonObject)JsonNode.Parse(map["data"]!["values"]!.ToString())!);
         values = values.WithMesh(built.MeshConfig);
         if (map is not null) map["data"]!.AsObject().Remove("values");
         foreach (var template in objects.Select(value => value["spec"]?["template"]).Where(template => template?["metadata"]?["labels"]?["sidecar.istio.io/inject"]?.ToString() == "true"))
@@ -54,7 +54,7 @@ internal static class OperatorMesh
             var injected = Injected(gateway, values);
             (template["metadata"], template["spec"]) = (null, injected);
         }
-        return string.Join('\n', objects.Select(value => value.ToJsonString())) + Injected((JsonObject)Pod.DeepClone(), values);
+        return string.Join('\n', objects.Select(value => value.ToJsonString())) + Injected((JsonObject)Pod.DeepClone(), values) + InjectedBy("own", values);
     }
 
     /// <summary>What is said about a field that does not work: the first problem at its path.</summary>
@@ -80,6 +80,15 @@ internal static class OperatorMesh
 
     private static string Injected(JsonObject pod, InjectorValues values) =>
         PodInjector.Inject(pod, "shop", values.With([]), InjectionPath.Parse("/inject"), Kubelets)?.ToJsonString() ?? "";
+
+    /// <summary>What a template that the sample may add makes of a Pod.</summary>
+    private static string InjectedBy(string template, InjectorValues values)
+    {
+        var pod = (JsonObject)Pod.DeepClone();
+        pod["metadata"]!["annotations"] = new JsonObject { ["inject.istio.io/templates"] = template };
+        try { return Injected(pod, values); }
+        catch (ProblemException e) { return e.Problem.Path; }
+    }
 
     private static JsonObject Nested(string path, JsonNode value) => Nested(path.Replace("{}", ".istio-ingressgateway", StringComparison.Ordinal).Split('.'), value);
 

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
+using Isthmus.ControlPlane.Templates;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Yaml;
@@ -12,15 +13,16 @@ internal sealed class InjectionInputs
 {
     private const string Interception = "sidecar.istio.io/interceptionMode";
     private const string Rewriting = "sidecar.istio.io/rewriteAppHTTPProbers";
+    private const string OwnStatusPort = "status.sidecar.istio.io/port";
     private const string Merging = "prometheus.istio.io/merge-metrics";
-
-    private static readonly string[] Templates = ["sidecar", "gateway"];
 
     private readonly JsonObject _annotations;
 
-    internal InjectionInputs(JsonObject pod, string ns, InjectorValues values, InjectionPath path, NativeSidecars natives)
+    /// <param name="workload">What the Pod belongs to; null: what the Pod says itself.</param>
+    internal InjectionInputs(JsonObject pod, string ns, InjectorValues values, InjectionPath path, NativeSidecars natives, WorkloadOwner? workload = null)
     {
         Values = values;
+        Namespace = ns;
         Pod = pod;
         Path = path;
         Labels = pod["metadata"]?["labels"] as JsonObject ?? [];
@@ -29,8 +31,8 @@ internal sealed class InjectionInputs
         ProxyConfig = MergedConfig();
         StatsMatcher.Apply(this);
         Buckets = HistogramBuckets.Read(this);
-        var (kind, apiVersion, name) = Workload();
-        (WorkloadName, Owner) = (name, $"kubernetes://apis/{apiVersion}/namespaces/{ns}/{kind.ToLowerInvariant()}s/{name}");
+        Workload = workload ?? WorkloadOwner.Of(pod);
+        Templates = ReadTemplates();
         IsNative = !IsGateway && natives.IsFor(this);
     }
 
@@ -42,8 +44,9 @@ internal sealed class InjectionInputs
     internal JsonObject Pod { get; }
     internal InjectionPath Path { get; }
     internal JsonObject Labels { get; }
-    internal string WorkloadName { get; }
-    internal string Owner { get; }
+    internal string Namespace { get; }
+    internal WorkloadOwner Workload { get; }
+    internal string Owner => $"kubernetes://apis/{Workload.ApiVersion}/namespaces/{Namespace}/{Workload.Kind.ToLowerInvariant()}s/{Workload.Name}";
 
     /// <summary>The mesh's default configuration, with the Pod's annotation merged over it.</summary>
     internal JsonObject ProxyConfig { get; }
@@ -69,43 +72,46 @@ internal sealed class InjectionInputs
         var other => throw Bad(Annotations.ProxyConfig, other.ToJsonString(), "holdApplicationUntilProxyStarts must be true or false"),
     };
 
-    internal int StatusPort => Number("status.sidecar.istio.io/port") ?? ProxyConfig["statusPort"] switch
+    internal int StatusPort => Number(OwnStatusPort) is > 0 and var own ? own : ProxyConfig["statusPort"] switch
     {
         null => Values.StatusPort,
         JsonValue value when value.TryGetValue(out int port) => port,
         var other => throw Bad(Annotations.ProxyConfig, other.ToJsonString(), "statusPort must be a number"),
     };
 
-    /// <summary>Where the application serves its own metrics, which the agent serves together with the proxy's: the collector cannot reach
-    /// them past mesh TLS. Null: nowhere, or they are not merged.</summary>
+    /// <summary>Whether collectors find the Pod's metrics at the agent: they cannot reach the application's past mesh TLS.</summary>
+    internal bool ScrapesAgent => MergesMetrics && !(Annotation("prometheus.io/scrape") is { } text && bool.TryParse(text, out var scrapes) && !scrapes);
+
+    /// <summary>Where the application serves its own metrics, which the agent serves together with the proxy's. Null: nowhere, or they are not merged.</summary>
     internal JsonObject? MergedMetrics
     {
         get
         {
-            var merges = Annotation(Merging) switch
-            {
-                null => Values.MergesMetrics,
-                var text when bool.TryParse(text, out var own) => own,
-                var other => throw Bad(Merging, other, "it must be true or false"),
-            };
-            if (!merges || !string.Equals(Annotation("prometheus.io/scrape"), "true", StringComparison.OrdinalIgnoreCase)) return null;
+            if (!MergesMetrics || !string.Equals(Annotation("prometheus.io/scrape"), "true", StringComparison.OrdinalIgnoreCase)) return null;
             var (port, path) = (Number("prometheus.io/port"), Annotation("prometheus.io/path") ?? "");
             if (port == StatusPort) return null; // the agent's own
             return new JsonObject { ["scrape"] = "true", ["path"] = path, ["port"] = port?.ToString(CultureInfo.InvariantCulture) ?? "" };
         }
     }
 
-    /// <summary>Whether the proxy is a gateway, instead of the sidecar of an application.</summary>
-    internal bool IsGateway
+    private bool MergesMetrics => Annotation(Merging) switch
     {
-        get
-        {
-            var names = (Annotation(Annotations.InjectTemplates) ?? "sidecar").Split(',', StringSplitOptions.TrimEntries);
-            return names.FirstOrDefault(name => !Templates.Contains(name)) is { } unknown
-                ? throw Bad(Annotations.InjectTemplates, unknown, $"no such template (templates: {string.Join(", ", Templates)})")
-                : names.Contains("gateway");
-        }
-    }
+        null => Values.MergesMetrics,
+        var text when bool.TryParse(text, out var own) => own,
+        var other => throw Bad(Merging, other, "it must be true or false"),
+    };
+
+    /// <summary>The names of the Pod's templates, each once.</summary>
+    internal IReadOnlyList<string> Templates { get; }
+
+    /// <summary>Whether the Pod gets our proxy: templates of the installation can do without.</summary>
+    internal bool HasProxy => IsGateway || Templates.Contains(InjectionTemplates.Sidecar);
+
+    /// <summary>Whether the proxy is a gateway, instead of the sidecar of an application.</summary>
+    internal bool IsGateway => Templates.Contains(InjectionTemplates.Gateway);
+
+    /// <summary>The templates of the installation that the Pod gets, in its order.</summary>
+    internal IEnumerable<(string Name, GoTemplate Template)> CustomTemplates => Templates.Where(Values.Templates.Custom.ContainsKey).Select(name => (name, Values.Templates.Custom[name]));
 
     internal IEnumerable<KeyValuePair<string, string>> ProxyMetadata =>
         (ProxyConfig["proxyMetadata"] as JsonObject ?? []).Select(entry => KeyValuePair.Create(entry.Key, entry.Value?.ToString() ?? "")).OrderBy(entry => entry.Key, StringComparer.Ordinal);
@@ -164,6 +170,8 @@ internal sealed class InjectionInputs
     private JsonObject MergedConfig()
     {
         var config = (JsonObject)Values.DefaultConfig.DeepClone();
+        // The agent listens where its configuration says.
+        if (Number(OwnStatusPort) is > 0 and var port) config["statusPort"] = port;
         if (Annotation("sidecar.istio.io/discoveryAddress") is { Length: > 0 } address) config["discoveryAddress"] = address;
         if (Annotation(Annotations.ProxyConfig) is not { Length: > 0 } text) return config;
         JsonNode? own;
@@ -190,15 +198,11 @@ internal sealed class InjectionInputs
         return config;
     }
 
-    /// <summary>The Deployment behind a ReplicaSet with a template hash; otherwise the owner itself, or the Pod when it has
-    /// none.</summary>
-    private (string Kind, string ApiVersion, string Name) Workload()
+    private IReadOnlyList<string> ReadTemplates()
     {
-        var name = Pod["metadata"]?["name"]?.ToString() ?? Pod["metadata"]?["generateName"]?.ToString().TrimEnd('-') ?? "";
-        var owner = (Pod["metadata"]?["ownerReferences"] as JsonArray)?.OfType<JsonObject>().FirstOrDefault(candidate => (bool?)candidate["controller"] ?? false);
-        if (owner is null) return ("Pod", "v1", name);
-        var (kind, apiVersion, ownerName) = (owner["kind"]?.ToString() ?? "", owner["apiVersion"]?.ToString() ?? "", owner["name"]?.ToString() ?? "");
-        if (kind != "ReplicaSet" || Label("pod-template-hash") is not { } hash) return (kind, apiVersion, ownerName);
-        return ownerName.EndsWith($"-{hash}", StringComparison.Ordinal) ? ("Deployment", apiVersion, ownerName[..^(hash.Length + 1)]) : (kind, apiVersion, ownerName);
+        var names = Annotation(Annotations.InjectTemplates) is { } text ? text.Split(',', StringSplitOptions.TrimEntries).Distinct().ToArray() : Values.Templates.Defaults;
+        return names.FirstOrDefault(name => !Values.Templates.Names.Contains(name)) is { } unknown
+            ? throw Bad(Annotations.InjectTemplates, unknown, $"no such template (templates: {string.Join(", ", Values.Templates.Names)})")
+            : names;
     }
 }

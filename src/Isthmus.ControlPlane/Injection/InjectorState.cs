@@ -43,7 +43,7 @@ public sealed partial class InjectorState(KubeClient client, DiscoverySettings s
         try
         {
             if (map.Metadata.Name == settings.MeshConfigMap) _current = WithMesh(map.Data.GetValueOrDefault("mesh") ?? "");
-            if (map.Metadata.Name == settings.InjectorConfigMap) _current = _current with { Values = Parse(map.Data.GetValueOrDefault("values") ?? "{}") };
+            if (map.Metadata.Name == settings.InjectorConfigMap) _current = _current.WithValues(Parse(map.Data.GetValueOrDefault("values") ?? "{}"));
         }
         catch (Exception e) when (e is ProblemException or JsonException or InvalidOperationException)
         {

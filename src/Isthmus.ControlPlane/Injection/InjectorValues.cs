@@ -21,9 +21,20 @@ public sealed record InjectorValues(JsonObject Values, JsonObject DefaultConfig,
     /// <summary>The namespace whose ProxyConfigs apply to all Pods.</summary>
     public string RootNamespace { get; init; } = WellKnown.SystemNamespace;
 
+    /// <summary>MeshConfig, for templates.</summary>
+    public JsonObject Mesh { get; init; } = [];
+
+    /// <summary>What <see cref="Values"/> say of injection itself.</summary>
+    public InjectionTemplates Templates { get; init; } = InjectionTemplates.None;
+
+    /// <summary>The same with other values.</summary>
+    /// <exception cref="Core.Problems.ProblemException">One of their templates cannot be used.</exception>
+    public InjectorValues WithValues(JsonObject values) => this with { Values = values, Templates = InjectionTemplates.Read(values) };
+
     /// <summary>The same values with the settings of a mesh (MeshConfig).</summary>
     public InjectorValues WithMesh(JsonObject mesh) => this with
     {
+        Mesh = mesh,
         DefaultConfig = (JsonObject)(mesh["defaultConfig"] as JsonObject ?? []).DeepClone(),
         RootNamespace = mesh["rootNamespace"]?.ToString() is { Length: > 0 } root ? root : WellKnown.SystemNamespace,
         TrustDomain = mesh["trustDomain"]?.ToString() is { Length: > 0 } domain ? domain : WellKnown.DefaultTrustDomain,

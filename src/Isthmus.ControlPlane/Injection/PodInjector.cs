@@ -11,44 +11,75 @@ public static class PodInjector
     /// <summary>The injected Pod, or null to leave the Pod unchanged. An invalid annotation is a <see
     /// cref="Core.Problems.ProblemException"/>.</summary>
     /// <param name="warnings">Gets what of the Pod has no effect.</param>
-    public static JsonObject? Inject(JsonObject pod, string ns, InjectorValues values, InjectionPath path, NativeSidecars natives, List<string>? warnings = null)
+    /// <param name="workload">What the Pod belongs to; null: what the Pod says itself.</param>
+    public static JsonObject? Inject(JsonObject pod, string ns, InjectorValues values, InjectionPath path, NativeSidecars natives, List<string>? warnings = null, WorkloadOwner? workload = null)
     {
-        if (NeverInjected.Contains(ns) || !Wanted(pod)) return null;
+        if (NeverInjected.Contains(ns) || !Wanted(pod, values.Templates)) return null;
+        var inputs = new InjectionInputs(pod, ns, values, path, natives, workload);
+        var status = new InjectedParts();
         var injected = (JsonObject)pod.DeepClone();
-        var inputs = new InjectionInputs(pod, ns, values, path, natives);
+        if (inputs.CustomTemplates.Any())
+        {
+            var (merged, containers, volumes) = PodOverlay.Apply(pod, inputs);
+            warnings?.AddRange(inputs.Warnings.Where(warning => warning.StartsWith("template ", StringComparison.Ordinal)));
+            (injected, inputs) = (merged, new InjectionInputs(merged, ns, values, path, natives, workload));
+            status.Containers.AddRange(containers);
+            status.Volumes.AddRange(volumes);
+        }
         warnings?.AddRange(inputs.Warnings);
-        var (gateway, native) = (inputs.IsGateway, inputs.IsNative);
+        if (inputs.HasProxy) AddParts(injected, pod, inputs, status);
+        var metadata = injected["metadata"] as JsonObject ?? (JsonObject)(injected["metadata"] = new JsonObject())!;
+        var annotations = metadata["annotations"] as JsonObject ?? (JsonObject)(metadata["annotations"] = new JsonObject())!;
+        foreach (var (name, value) in values.Templates.Annotations) annotations[name] = value;
+        annotations[Annotations.InjectionStatus] = status.Text(values);
+        return injected;
+    }
+
+    private static void AddParts(JsonObject injected, JsonObject original, InjectionInputs inputs, InjectedParts status)
+    {
+        var (gateway, native, values) = (inputs.IsGateway, inputs.IsNative, inputs.Values);
         var spec = injected["spec"] as JsonObject ?? (JsonObject)(injected["spec"] = new JsonObject())!;
 
         var probers = !gateway && inputs.RewritesProbes ? ProbeRewrite.Apply(injected, inputs) : [];
         var proxy = ProxyContainer.Build(inputs, gateway);
         if (probers.Count > 0)
             ((JsonArray)proxy["env"]!).Add((JsonNode)new JsonObject { ["name"] = ProbeRewrite.Variable, ["value"] = probers.ToJsonString() });
-        var overrides = AddProxy(spec, proxy, native, first: !gateway && inputs.HoldApplication);
+        AddProxy(spec, proxy, native, first: !gateway && inputs.HoldApplication);
         AddVolumes(spec);
         UserVolumes.Apply(spec, proxy, inputs);
         AddPullSecrets(spec, values);
-        if (!gateway) AddSearches(spec, ns, values);
-        if (!gateway && inputs.InterceptionMode != "NONE") AddInit(spec, InitContainer.Build(inputs), first: native || values.HasNodeAgent);
+        var init = !gateway && inputs.InterceptionMode != "NONE";
+        if (!gateway) AddSearches(spec, inputs.Namespace, values);
+        if (init) AddInit(spec, InitContainer.Build(inputs), first: native || values.HasNodeAgent);
         var security = spec["securityContext"] as JsonObject ?? (JsonObject)(spec["securityContext"] = new JsonObject())!;
         security["fsGroup"] ??= ProxyUser.Id;
-        Describe(injected, inputs, gateway, overrides, init: !gateway && inputs.InterceptionMode != "NONE");
-        return injected;
+        Describe(injected, inputs, Own(original), init);
+        if (init) status.InitContainers.Add(InitContainer.Name(inputs));
+        (native ? status.InitContainers : status.Containers).Add(ProxyContainer.Name);
+        status.Volumes.AddRange(ProxyContainer.Volumes().Select(volume => volume!["name"]!.ToString()));
     }
 
+    /// <summary>What the Pod itself says of the proxy's container.</summary>
+    private static JsonObject? Own(JsonObject pod) => ((string[])["containers", "initContainers"]).SelectMany(list => pod["spec"]?[list] as JsonArray ?? [])
+        .OfType<JsonObject>().FirstOrDefault(container => container["name"]?.ToString() == ProxyContainer.Name)?.DeepClone() as JsonObject;
+
     /// <summary>The webhook's selectors have already chosen the Pod. This decides what selectors cannot see.</summary>
-    private static bool Wanted(JsonObject pod)
+    private static bool Wanted(JsonObject pod, InjectionTemplates templates)
     {
         if ((bool?)pod["spec"]?["hostNetwork"] ?? false) return false;
         var label = pod["metadata"]?["labels"]?[Labels.Inject]?.ToString();
         var annotation = pod["metadata"]?["annotations"]?[Labels.Inject]?.ToString();
+        if ((label ?? annotation) is null or "" && templates.Never.Count > 0)
+        {
+            var labels = (pod["metadata"]?["labels"] as JsonObject ?? []).ToDictionary(entry => entry.Key, entry => entry.Value?.ToString() ?? "", StringComparer.Ordinal);
+            if (templates.Never.Any(selector => selector.Matches(labels))) return false;
+        }
         // As in Istio, only a true value enables injection.
         return (label ?? annotation)?.ToLowerInvariant() is null or "" or "true" or "yes" or "on" or "y";
     }
 
-    /// <summary>Merges a container of that name in the Pod with ours: the user's fields win. Returns the user's
-    /// container.</summary>
-    private static JsonObject? AddProxy(JsonObject spec, JsonObject proxy, bool native, bool first)
+    /// <summary>Merges a container of that name in the Pod with ours: the user's fields win.</summary>
+    private static void AddProxy(JsonObject spec, JsonObject proxy, bool native, bool first)
     {
         var place = List(spec, native ? "initContainers" : "containers");
         var (given, index) = Take(spec, place);
@@ -56,7 +87,7 @@ public static class PodInjector
         if (given is null)
         {
             place.Insert(index ?? place.Count, proxy);
-            return null;
+            return;
         }
         if (given["image"]?.ToString() == "auto")
         {
@@ -66,9 +97,8 @@ public static class PodInjector
         }
         // It decides where the container is, which is not the user's choice.
         given.Remove("restartPolicy");
-        ContainerMerge.Over(proxy, given);
+        PodMerge.Over(proxy, given);
         place.Insert(index ?? place.Count, proxy);
-        return given;
     }
 
     /// <summary>Removes the user's container of the proxy, wherever it is.</summary>
@@ -127,41 +157,43 @@ public static class PodInjector
         containers.Insert(first ? 0 : containers.Count, init);
     }
 
-    private static void Describe(JsonObject pod, InjectionInputs inputs, bool gateway, JsonObject? overrides, bool init)
+    /// <param name="own">What the Pod itself says of the proxy's container.</param>
+    private static void Describe(JsonObject pod, InjectionInputs inputs, JsonObject? own, bool init)
     {
-        var metadata = (JsonObject)pod["metadata"]!;
+        var metadata = pod["metadata"] as JsonObject ?? (JsonObject)(pod["metadata"] = new JsonObject())!;
         var labels = metadata["labels"] as JsonObject ?? (JsonObject)(metadata["labels"] = new JsonObject())!;
         var annotations = metadata["annotations"] as JsonObject ?? (JsonObject)(metadata["annotations"] = new JsonObject())!;
-        var revision = inputs.Values.Revision.Length == 0 ? "default" : inputs.Values.Revision;
-        if (gateway) labels[Labels.Revision] ??= revision;
+        if (inputs.IsGateway) labels[Labels.Revision] ??= InjectedParts.Revision(inputs.Values);
         else labels[Labels.TlsMode] ??= "istio";
-        labels[Labels.CanonicalName] ??= inputs.Label("app.kubernetes.io/name") ?? inputs.Label("app") ?? inputs.WorkloadName;
+        labels[Labels.CanonicalName] ??= AsLabel(inputs.Label("app.kubernetes.io/name") ?? inputs.Label("app") ?? inputs.Workload.Name);
         labels[Labels.CanonicalRevision] ??= inputs.Label("app.kubernetes.io/version") ?? inputs.Label("version") ?? "latest";
         if (inputs.Network.Length > 0) labels[Labels.Network] ??= inputs.Network;
 
-        if (!gateway && Application(inputs) is { } application)
+        if (!inputs.IsGateway && Application(inputs) is { } application)
         {
             annotations["kubectl.kubernetes.io/default-container"] ??= application;
             annotations["kubectl.kubernetes.io/default-logs-container"] ??= application;
         }
-        if (!gateway && inputs.MergedMetrics is not null)
-            foreach (var name in (string[])["path", "port"]) annotations.Remove($"prometheus.io/{name}");
-        annotations["prometheus.io/path"] ??= "/stats/prometheus";
-        annotations["prometheus.io/port"] ??= inputs.StatusPort.ToString(System.Globalization.CultureInfo.InvariantCulture);
-        annotations["prometheus.io/scrape"] ??= "true";
-        if (overrides is not null) annotations["proxy.istio.io/overrides"] = new JsonObject { [inputs.IsNative ? "initContainers" : "containers"] = new JsonArray(overrides.DeepClone()) }.ToJsonString();
+        if (inputs.ScrapesAgent)
+        {
+            // The agent of a gateway serves no other metrics.
+            if (!inputs.IsGateway && inputs.MergedMetrics is not null)
+                foreach (var name in (string[])["path", "port"]) annotations.Remove($"prometheus.io/{name}");
+            annotations["prometheus.io/path"] ??= "/stats/prometheus";
+            annotations["prometheus.io/port"] ??= inputs.StatusPort.ToString(System.Globalization.CultureInfo.InvariantCulture);
+            annotations["prometheus.io/scrape"] ??= "true";
+        }
+        if (own is not null)
+        {
+            if (own["image"]?.ToString() == "auto") own.Remove("image");
+            annotations["proxy.istio.io/overrides"] = new JsonObject { [inputs.IsNative ? "initContainers" : "containers"] = new JsonArray(own) }.ToJsonString();
+        }
         if (init && inputs.Values.HasNodeAgent)
             foreach (var (name, value) in InitContainer.Annotations(inputs)) annotations[name] = value;
-        string[] ours = [.. init ? [InitContainer.Name(inputs)] : Array.Empty<string>(), .. inputs.IsNative ? [ProxyContainer.Name] : Array.Empty<string>()];
-        annotations[Annotations.InjectionStatus] = new JsonObject
-        {
-            ["initContainers"] = ours.Length > 0 ? new JsonArray([.. ours.Select(name => (JsonNode)name)]) : null,
-            ["containers"] = inputs.IsNative ? null : new JsonArray(ProxyContainer.Name),
-            ["volumes"] = new JsonArray([.. ProxyContainer.Volumes().Select(volume => volume!["name"]!.DeepClone())]),
-            ["imagePullSecrets"] = inputs.Values.PullSecrets.Count > 0 ? new JsonArray([.. inputs.Values.PullSecrets.Select(name => (JsonNode)name)]) : null,
-            ["revision"] = revision,
-        }.ToJsonString();
     }
+
+    /// <summary>A name as a label can hold it: at most 63 characters, and no punctuation at its ends.</summary>
+    private static string AsLabel(string name) => name[..Math.Min(63, name.Length)].Trim('-', '_', '.');
 
     private static string? Application(InjectionInputs inputs) =>
         (inputs.Pod["spec"]?["containers"] as JsonArray ?? []).Select(container => container?["name"]?.ToString()).FirstOrDefault(name => name != ProxyContainer.Name);

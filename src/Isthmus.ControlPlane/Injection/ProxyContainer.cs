@@ -84,11 +84,24 @@ internal static class ProxyContainer
         Take(limits, "cpu", "sidecar.istio.io/proxyCPULimit");
         Take(limits, "memory", "sidecar.istio.io/proxyMemoryLimit");
         // As in Istio, a single annotation replaces all defaults.
-        if (limits.Count + requests.Count == 0) return (JsonObject)inputs.Values.ProxyResources.DeepClone();
+        if (limits.Count + requests.Count == 0) return SetAmounts(inputs.Values.ProxyResources);
         var resources = new JsonObject();
         if (limits.Count > 0) resources["limits"] = limits;
         if (requests.Count > 0) resources["requests"] = requests;
         return resources;
+    }
+
+    /// <summary>A value of null removes a default of the installation.</summary>
+    private static JsonObject SetAmounts(JsonObject resources)
+    {
+        var amounts = (JsonObject)resources.DeepClone();
+        foreach (var list in (string[])["limits", "requests"])
+        {
+            if (amounts[list] is not JsonObject map) continue;
+            foreach (var unset in map.Where(entry => entry.Value is null).Select(entry => entry.Key).ToList()) map.Remove(unset);
+            if (map.Count == 0) amounts.Remove(list);
+        }
+        return amounts;
     }
 
     private static JsonArray Arguments(InjectionInputs inputs, bool gateway)
@@ -123,7 +136,7 @@ internal static class ProxyContainer
             Value("ISTIO_META_APP_CONTAINERS", string.Join(",", Applications(inputs).Select(container => container["name"]?.ToString()))),
             Value("ISTIO_META_INTERCEPTION_MODE", inputs.InterceptionMode),
             FromField("ISTIO_META_NODE_NAME", "spec.nodeName"),
-            Value("ISTIO_META_WORKLOAD_NAME", inputs.WorkloadName),
+            Value("ISTIO_META_WORKLOAD_NAME", inputs.Workload.Name),
             Value("ISTIO_META_OWNER", inputs.Owner),
             Value("ISTIO_META_MESH_ID", values.MeshId),
             Value("TRUST_DOMAIN", values.TrustDomain));

@@ -26,7 +26,7 @@ public sealed class InjectionSource(KubeClient client, string istioNamespace, st
     {
         mesh ??= await MapAsync($"istio{Suffix}", "mesh", stop);
         values ??= await MapAsync($"istio-sidecar-injector{Suffix}", "values", stop);
-        var read = InjectorValues.Empty.WithMesh(YamlText.Parse(mesh, "mesh") as JsonObject ?? []) with { Values = Values(values) };
+        var read = InjectorValues.Empty.WithMesh(YamlText.Parse(mesh, "mesh") as JsonObject ?? []).WithValues(Values(values));
         var nodes = await client.ListAllAsync<Node>(Kinds.Node, null, new ListOptions(), stop);
         return new(read, await PathAsync(stop), new(await ModeAsync(stop), nodes.Select(node => KeyValuePair.Create(node.Metadata.Name, node.Status.NodeInfo.KubeletVersion)).ToValueMap()), await ConfigsAsync(stop));
     }

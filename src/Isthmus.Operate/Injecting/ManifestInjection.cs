@@ -36,7 +36,7 @@ public sealed class ManifestInjection(InjectorValues values, InjectionPath path,
         var pod = injected;
         foreach (var step in steps) (parent, pod) = (pod, pod[step] as JsonObject ?? throw new ProblemException(NameOf(value), $"has no {string.Join('.', steps)}", "give a whole manifest"));
         ns = value["metadata"]?["namespace"]?.ToString() ?? ns;
-        if (InjectPod(pod, ns, warnings) is not { } changed)
+        if (InjectPod(pod, ns, warnings, parent is null ? null : OwnerOf(value)) is not { } changed)
         {
             warnings.Add($"{NameOf(value)} gets no sidecar: it uses the host's network, its namespace is never injected, or sidecar.istio.io/inject is false");
             return value;
@@ -46,11 +46,13 @@ public sealed class ManifestInjection(InjectorValues values, InjectionPath path,
         return injected;
     }
 
-    private JsonObject? InjectPod(JsonObject pod, string ns, List<string> warnings)
+    private static WorkloadOwner OwnerOf(JsonObject value) => new(value["kind"]!.ToString(), value["apiVersion"]?.ToString() ?? "", value["metadata"]?["name"]?.ToString() ?? "");
+
+    private JsonObject? InjectPod(JsonObject pod, string ns, List<string> warnings, WorkloadOwner? owner)
     {
         var labels = (pod["metadata"]?["labels"] as JsonObject ?? []).Select(label => KeyValuePair.Create(label.Key, label.Value?.ToString() ?? "")).ToValueMap();
         var found = new List<string>();
-        var injected = PodInjector.Inject(pod, ns, values.With(ProxyConfig.For(configs, values.RootNamespace, ns, labels)), path, natives, found);
+        var injected = PodInjector.Inject(pod, ns, values.With(ProxyConfig.For(configs, values.RootNamespace, ns, labels)), path, natives, found, owner);
         if (injected is not null && natives.Notice(pod) is { } notice) found.Add(notice);
         warnings.AddRange(found);
         return injected;

@@ -2,6 +2,7 @@ using System.Net;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
+using Isthmus.ControlPlane.Injection;
 using Isthmus.Core.Problems;
 
 namespace Isthmus.Operate.Install.Operator;
@@ -16,7 +17,7 @@ internal static partial class OperatorShapes
 
     internal static IEnumerable<Problem> Check(JsonObject spec) =>
         Shapes.SelectMany(known => Find(spec, known.Path.Split('.'), 0, "spec").SelectMany(found => Wrong(found.Node, known.Shape) is { } wrong
-            ? new Problem[] { new("ISM0206", "", found.Path, wrong.Message, wrong.Remedy) } : [])).Concat(PortsWithoutNumber(spec)).Concat(Unchained(spec)).Concat(HostsWithoutCertificate(spec));
+            ? new Problem[] { new("ISM0206", "", found.Path, wrong.Message, wrong.Remedy) } : [])).Concat(PortsWithoutNumber(spec)).Concat(Unchained(spec)).Concat(HostsWithoutCertificate(spec)).Concat(BadTemplates(spec));
 
     private static IEnumerable<(string Path, Shape Shape)> Build()
     {
@@ -144,6 +145,20 @@ internal static partial class OperatorShapes
     private static IEnumerable<Problem> HostsWithoutCertificate(JsonObject spec) =>
         spec["values"] is JsonObject values && values["console"] is JsonObject console && console["hosts"] is JsonArray { Count: > 0 } && console["credentialName"]?.ToString() is null or ""
             ? [new Problem("ISM0201", "", "spec.values.console.credentialName", "is required with values.console.hosts: the console is served over TLS only", "name a Secret of type kubernetes.io/tls in the namespace of the control plane")] : [];
+
+    private static IEnumerable<Problem> BadTemplates(JsonObject spec)
+    {
+        if (spec["values"] is not JsonObject values) return [];
+        try
+        {
+            InjectionTemplates.Read(values);
+            return [];
+        }
+        catch (ProblemException e)
+        {
+            return [new Problem("ISM0206", "", $"spec.values.sidecarInjectorWebhook: {e.Problem.Object}".Replace("spec.values.sidecarInjectorWebhook: values.", "spec.values.", StringComparison.Ordinal), e.Problem.Message, e.Problem.Remedy)];
+        }
+    }
 
     private static string Shown(JsonNode node) => node is JsonValue ? $"'{node}'" : node is JsonArray ? "a list" : "a mapping";
 

@@ -62,8 +62,8 @@ internal static class ValuesSchema
         [$"{Gateways}.istio-egressgateway.memory"] = Read("targetAverageUtilization"),
         ["values.istiodRemote"] = Read("injectionPath injectionURL | enabled injectionCABundle"),
         ["values.base"] = Read("validationURL | enableCRDTemplates enableIstioConfigCRDs excludedCRDs validationCABundle"),
-        ["values.sidecarInjectorWebhook"] = Read("rewriteAppHTTPProbe | alwaysInjectSelector defaultTemplates enableAccessLog enableNamespacesByDefault injectedAnnotations injectionURL neverInjectSelector objectSelector"
-            + " reinvocationPolicy selfSigned templates useLegacySelectors"),
+        ["values.sidecarInjectorWebhook"] = Read("defaultTemplates injectedAnnotations neverInjectSelector rewriteAppHTTPProbe templates | alwaysInjectSelector enableAccessLog"
+            + " enableNamespacesByDefault injectionURL objectSelector reinvocationPolicy selfSigned useLegacySelectors"),
         ["values.istiocoredns"] = Read("coreDNSImage coreDNSPluginImage coreDNSTag enabled replicaCount"),
     };
 

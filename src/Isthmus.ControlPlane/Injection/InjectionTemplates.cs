@@ -1,0 +1,83 @@
+using System.Text.Json.Nodes;
+using Isthmus.ControlPlane.Templates;
+using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Objects;
+
+namespace Isthmus.ControlPlane.Injection;
+
+/// <summary>
+/// What an installation says of injection itself (<c>values.sidecarInjectorWebhook</c>): templates beside <c>sidecar</c> and <c>gateway</c>, which
+/// are code here, and which Pods get what. A template is text in the language of Go, and makes a part of a Pod
+/// (https://istio.io/latest/docs/setup/additional-setup/sidecar-injection/#custom-templates-experimental).
+/// </summary>
+public sealed class InjectionTemplates
+{
+    internal const string Sidecar = "sidecar", Gateway = "gateway";
+
+    private const string Place = "values.sidecarInjectorWebhook";
+
+    /// <summary>No templates but our own.</summary>
+    public static readonly InjectionTemplates None = new();
+
+    private InjectionTemplates()
+    {
+    }
+
+    /// <summary>The templates of the installation, by name.</summary>
+    internal IReadOnlyDictionary<string, GoTemplate> Custom { get; private init; } = new Dictionary<string, GoTemplate>();
+
+    /// <summary>The templates of a Pod that names none.</summary>
+    internal IReadOnlyList<string> Defaults { get; private init; } = [Sidecar];
+
+    /// <summary>Pods that get no proxy, unless they say so themselves.</summary>
+    internal IReadOnlyList<LabelSelector> Never { get; private init; } = [];
+
+    /// <summary>What each Pod with a proxy gets in addition.</summary>
+    internal IReadOnlyDictionary<string, string> Annotations { get; private init; } = new Dictionary<string, string>();
+
+    internal IEnumerable<string> Names => ((string[])[Sidecar, Gateway]).Concat(Custom.Keys);
+
+    /// <exception cref="ProblemException">Something of it cannot be used; the message has its path.</exception>
+    public static InjectionTemplates Read(JsonObject values)
+    {
+        if (values["sidecarInjectorWebhook"] is not JsonObject webhook) return None;
+        var custom = new Dictionary<string, GoTemplate>(StringComparer.Ordinal);
+        foreach (var (name, text) in Map(webhook, "templates"))
+        {
+            if (name is Sidecar or Gateway)
+                throw new ProblemException($"{Place}.templates.{name}", "cannot replace the template of the proxy", $"give what you add another name, and Pods the annotation inject.istio.io/templates: {name},NAME");
+            custom[name] = GoTemplate.Parse(name, text);
+        }
+        var known = ((string[])[Sidecar, Gateway]).Concat(custom.Keys).ToList();
+        var defaults = webhook["defaultTemplates"] switch
+        {
+            null => [Sidecar],
+            JsonArray { Count: 0 } => [Sidecar],
+            JsonArray list => list.Select(item => item?.ToString() ?? "").ToList(),
+            var other => throw new ProblemException($"{Place}.defaultTemplates", $"'{other.ToJsonString()}' is not a list", "give a list of names"),
+        };
+        if (defaults.Find(name => !known.Contains(name)) is { } unknown)
+            throw new ProblemException($"{Place}.defaultTemplates", $"there is no template '{unknown}' (templates: {string.Join(", ", known)})", "correct the name, or add it to templates");
+        return new()
+        {
+            Custom = custom, Defaults = defaults, Never = Selectors(webhook, "neverInjectSelector"),
+            Annotations = Map(webhook, "injectedAnnotations").ToDictionary(entry => entry.Name, entry => entry.Text, StringComparer.Ordinal),
+        };
+    }
+
+    private static IEnumerable<(string Name, string Text)> Map(JsonObject webhook, string field) => webhook[field] switch
+    {
+        null => [],
+        JsonObject map => map.Select(entry => (entry.Key, entry.Value is JsonValue text && text.TryGetValue(out string? value)
+            ? value : throw new ProblemException($"{Place}.{field}.{entry.Key}", $"'{entry.Value?.ToJsonString()}' is not a text", "give a text, as in '|' blocks of YAML"))),
+        var other => throw new ProblemException($"{Place}.{field}", $"'{other.ToJsonString()}' is not a map", "give a map from names to texts"),
+    };
+
+    private static IReadOnlyList<LabelSelector> Selectors(JsonObject webhook, string field) => webhook[field] switch
+    {
+        null => [],
+        // An empty selector matches everything; as in Istio, it selects nothing here.
+        JsonArray list => [.. list.Select(LabelSelector.Read).OfType<LabelSelector>().Where(selector => !selector.IsEmpty)],
+        var other => throw new ProblemException($"{Place}.{field}", $"'{other.ToJsonString()}' is not a list", "give a list of label selectors"),
+    };
+}

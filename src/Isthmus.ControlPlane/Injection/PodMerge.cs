@@ -1,0 +1,52 @@
+using System.Text.Json.Nodes;
+
+namespace Isthmus.ControlPlane.Injection;
+
+/// <summary>Strategic merge of a part of a Pod over another: lists that have a key (core/v1 Pod, <c>x-kubernetes-patch-merge-key</c>) are merged by it,
+/// other lists are replaced, null removes a field, and <c>$patch: delete</c> an item.</summary>
+internal static class PodMerge
+{
+    private const string Directive = "$patch";
+
+    private static readonly Dictionary<string, string> Keys = new(StringComparer.Ordinal)
+    {
+        ["containers"] = "name", ["initContainers"] = "name", ["volumes"] = "name", ["imagePullSecrets"] = "name", ["hostAliases"] = "ip", ["topologySpreadConstraints"] = "topologyKey",
+        ["env"] = "name", ["volumeMounts"] = "mountPath", ["ports"] = "containerPort", ["volumeDevices"] = "devicePath", ["resourceClaims"] = "name",
+    };
+
+    internal static void Over(JsonObject target, JsonObject overrides)
+    {
+        foreach (var (field, value) in overrides)
+        {
+            switch (value)
+            {
+                case null:
+                    target.Remove(field);
+                    break;
+                case JsonObject inner when target[field] is JsonObject known && inner[Directive]?.ToString() != "replace":
+                    Over(known, inner);
+                    break;
+                case JsonArray list when Keys.TryGetValue(field, out var key):
+                    Merge(target[field] as JsonArray ?? (JsonArray)(target[field] = new JsonArray())!, list, key, field is "containers" or "initContainers");
+                    break;
+                default:
+                    target[field] = value.DeepClone();
+                    if (target[field] is JsonObject replaced) replaced.Remove(Directive);
+                    break;
+            }
+        }
+    }
+
+    /// <param name="isDeep">Whether items are merged field by field. Otherwise they are replaced: two sources of a variable or volume exclude each other.</param>
+    private static void Merge(JsonArray target, JsonArray overrides, string key, bool isDeep)
+    {
+        foreach (var item in overrides)
+        {
+            var known = target.FirstOrDefault(candidate => candidate?[key]?.ToString() == item?[key]?.ToString());
+            if (item is JsonObject patch && patch[Directive]?.ToString() == "delete") target.Remove(known);
+            else if (known is null) target.Add(item?.DeepClone());
+            else if (isDeep && known is JsonObject container && item is JsonObject over) Over(container, over);
+            else target[target.IndexOf(known)] = item!.DeepClone();
+        }
+    }
+}

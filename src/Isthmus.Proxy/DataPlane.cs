@@ -38,7 +38,7 @@ internal sealed partial class DataPlane : IDisposable
         var messages = logs.CreateLogger<DataPlane>();
         ReportFailure = (task, e) => LogTaskFailed(messages, e, task);
         _background = new BackgroundTasks(ReportFailure);
-        Connections = new Connections(settings.ListenerDrainTime, ports.Time);
+        Connections = new Connections(settings.ListenerDrainTime, ports.Time, settings.MaxConnections);
         _watch = new ActivityWatch(ports.Time);
         _accessLogs = new AccessLogWriter(logFiles);
         MeshMetrics = new MeshMetrics(settings.Identity, settings.Buckets);
@@ -61,7 +61,7 @@ internal sealed partial class DataPlane : IDisposable
             State, upstreams, _watch, Report, secrets, ports, settings.Identity, Connections, new DateField(ports.Time), new KeyStore(own, ports.Time), authorizers, new(own), _tracers));
         _handler = new ConnectionHandler(
             new Inspector(State, ports.Time), secrets, new ConnectionAccess(authorizers, Report.Access, secrets, ports.Time), new ConnectionActions(tcp, http), Report, ports, logs.CreateLogger<ConnectionHandler>());
-        _sockets = new ListenerSockets(ports.Sockets, Connections, _handler.HandleAsync, _background, ports.Time, logs.CreateLogger<ListenerSockets>());
+        _sockets = new ListenerSockets(ports.Sockets, Connections, HandleAsync, _background, ports.Time, logs.CreateLogger<ListenerSockets>());
         State.Published += snapshot =>
         {
             _handler.Publish(snapshot);
@@ -177,6 +177,14 @@ internal sealed partial class DataPlane : IDisposable
         State.Dispose();
         _watch.Dispose();
         _accessLogs.Dispose();
+    }
+
+    private Task HandleAsync(Downstream connection, CancellationToken stop)
+    {
+        if (!Connections.IsOverfull) return _handler.HandleAsync(connection, stop);
+        Interlocked.Increment(ref Report.Downstream.Of(connection.Listener.Address).Refused);
+        connection.Transport.Abort();
+        return Task.CompletedTask;
     }
 
     private void Housekeeping()

@@ -16,6 +16,9 @@ internal sealed record ProxySettings(
     /// <summary>How long connections of a listener may continue after its removal (drainDuration of ProxyConfig).</summary>
     internal TimeSpan ListenerDrainTime { get; init; } = TimeSpan.FromSeconds(45);
 
+    /// <summary>How many connections clients may have open, those to the admin interface apart.</summary>
+    internal int MaxConnections { get; init; } = int.MaxValue;
+
     /// <summary>Which statistics of clusters scrapes contain.</summary>
     internal StatsSelection Stats { get; init; } = StatsSelection.Everything;
 

@@ -27,7 +27,7 @@ internal sealed class GatewayPart(ProxyScope scope, GatewayScope gateway)
     public void Update(MeshView view, IEnumerable<ClusterInputs> hosts)
     {
         var routings = view.RoutingsOf(gateway, scope);
-        var inputs = new GatewayInputs(scope, view.Mesh.With(scope.AcceptsHttp10, scope.Headers, scope.Logs, scope.Metrics), gateway, routings, view.ShapesOf(routings, null, scope)) { IdleTimeouts = view.IdleTimeoutsOf(null, routings, scope) };
+        var inputs = new GatewayInputs(scope, view.Mesh.With(scope.AcceptsHttp10, scope.Headers, scope.Connections, scope.Logs, scope.Metrics), gateway, routings, view.ShapesOf(routings, null, scope)) { IdleTimeouts = view.IdleTimeoutsOf(null, routings, scope) };
         var visible = hosts.OrderBy(host => host.Service.Hostname, StringComparer.Ordinal).ToList();
         var listeners = GatewayListeners.Of(inputs).Select(listener => Encode(listener, visible, view.Mesh)).ToList();
         Listeners = Listeners.ReplacedBy(listeners);

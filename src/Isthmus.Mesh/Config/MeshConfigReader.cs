@@ -50,6 +50,7 @@ public static class MeshConfigReader
             DefaultHttpRetry = root["defaultHttpRetryPolicy"] is { Exists: true } retry ? HttpRouteReader.ReadRetries(retry, unset: 2) : null,
             PathNormalization = ReadNormalization(root["pathNormalization"]["normalization"]),
             GatewayTopology = ReadTopology(proxy["gatewayTopology"]),
+            Connections = ReadConnections(proxy["connectionSettings"]),
             ProxyHeaders = ReadHeaders(proxy["proxyHeaders"]),
             MeshTls = ReadLimits(root["meshMTLS"]),
             TlsDefaults = ReadLimits(root["tlsDefaults"]),
@@ -124,7 +125,22 @@ public static class MeshConfigReader
         ReadTopology(root["gatewayTopology"]);
         TelemetryReader.ReadProxy(root["tracing"]);
         ReadHeaders(root["proxyHeaders"]);
+        ReadConnections(root["connectionSettings"]);
         return findings.Problems;
+    }
+
+    private static ConnectionSettings ReadConnections(Field settings)
+    {
+        if (!settings.Exists) return ConnectionSettings.Default;
+        foreach (var name in (string[])["httpMaxConcurrentStreams", "globalDownstreamConnectionLimit"])
+        {
+            if (settings[name].Integer is 0) settings[name].Error("must be positive");
+        }
+        foreach (var (name, _) in settings.Members)
+        {
+            if (name.EndsWith("Timeout", StringComparison.Ordinal) || name.EndsWith("Duration", StringComparison.Ordinal)) settings[name].Duration();
+        }
+        return ConnectionSettings.Read(name => settings[name].Node?.ToString() ?? "");
     }
 
     private static ProxyHeaders ReadHeaders(Field headers)

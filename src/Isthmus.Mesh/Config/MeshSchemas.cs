@@ -32,6 +32,15 @@ internal static class MeshSchemas
         ("metadataExchangeHeaders", Strict(("mode", OneOf("UNDEFINED", "IN_MESH")))),
         ("preserveHttp1HeaderCase", Refused(Flag, "proxies send the names of header fields in lower case", "let applications compare names of header fields without case")));
 
+    /// <summary>Buffers and windows of proxies are bounded, and do not grow by settings.</summary>
+    private static readonly Schema Connections = Strict(
+        ("profile", OneOf("SIDECAR", "EDGE")), ("httpIdleTimeout", Duration), ("httpMaxConnectionDuration", Duration), ("httpMaxStreamDuration", Duration), ("httpStreamIdleTimeout", Duration),
+        ("httpRequestTimeout", Duration), ("httpRequestHeadersTimeout", Duration), ("httpMaxConcurrentStreams", Unsigned), ("httpMergeSlashes", Flag), ("globalDownstreamConnectionLimit", Unsigned),
+        ("httpHeadersWithUnderscoresAction", OneOf("HEADERS_WITH_UNDERSCORES_UNSPECIFIED", "HEADERS_WITH_UNDERSCORES_ALLOW", "HEADERS_WITH_UNDERSCORES_REJECT_REQUEST", "HEADERS_WITH_UNDERSCORES_DROP_HEADER")),
+        ("httpPathWithEscapedSlashesAction", OneOf("PATH_WITH_ESCAPED_SLASHES_UNSPECIFIED", "KEEP_UNCHANGED", "REJECT_REQUEST", "UNESCAPE_AND_REDIRECT", "UNESCAPE_AND_FORWARD")),
+        ("httpDrainTimeout", Idle(Duration)), ("listenerConnectionLimit", Idle(Unsigned)), ("listenerPerConnectionBufferLimitBytes", Idle(Unsigned)), ("clusterPerConnectionBufferLimitBytes", Idle(Unsigned)),
+        ("http2InitialStreamWindowSize", Idle(Unsigned)), ("http2InitialConnectionWindowSize", Idle(Unsigned)));
+
     private static readonly Schema CheckedBody = Strict(("maxRequestBytes", Unsigned), ("allowPartialMessage", Flag), ("packAsBytes", Flag));
 
     private static readonly Schema Fields = List(Strict(("name", Text), ("value", Text),
@@ -77,7 +86,7 @@ internal static class MeshSchemas
         ("proxyMetadata", TextMap), ("statusPort", Unsigned), ("terminationDrainDuration", Duration),
         ("caCertificatesPem", Refused(Texts, OwnAuthority, "add roots to the Secret cacerts")),
         ("privateKeyProvider", Refused(Anything, "private keys stay in the memory of the proxy", "remove the field")),
-        ("proxyHeaders", Headers),
+        ("proxyHeaders", Headers), ("connectionSettings", Connections),
         ("availabilityZone", Idle(Text)), ("binaryPath", Idle(Text)), ("configPath", Idle(Text)), ("connectTimeout", Idle(Duration)), ("controlPlaneAuthPolicy", Idle(Text)),
         ("customConfigFile", Idle(Text)), ("discoveryRefreshDelay", Idle(Duration)), ("envoyAccessLogService", Idle(Anything)), ("envoyMetricsService", Idle(Anything)),
         ("envoyMetricsServiceAddress", Idle(Text)), ("extraStatTags", Idle(Texts)), ("fileFlushInterval", Idle(Duration)), ("fileFlushMinSizeKb", Idle(Unsigned)),

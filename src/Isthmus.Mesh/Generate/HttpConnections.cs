@@ -100,7 +100,7 @@ internal static class HttpConnections
         manager.ForwardClientCertDetails = Mode(mesh.ProxyHeaders.ClientCert);
         var parts = mesh.ProxyHeaders.ClientCertParts;
         manager.SetCurrentClientCertDetails = new() { Subject = parts.Subject, Cert = parts.Cert, Dns = parts.Dns, Uri = parts.Uri };
-        if (protocol.IsHttp2()) manager.Http2ProtocolOptions = new();
+        if (protocol.IsHttp2()) manager.Http2ProtocolOptions ??= new();
         AddSecurity(manager, security, mesh, routes: false);
         AddFilters(manager, protocol, false, mesh);
         return Filter(manager);
@@ -164,7 +164,34 @@ internal static class HttpConnections
         if (tracing is not null) manager.Tracing = TraceConfigs.Of(tracing);
         if (mesh.AcceptHttp10) manager.HttpProtocolOptions = new() { AcceptHttp10 = true };
         manager.AccessLog.AddRange(AccessLogs.Of(mesh));
+        Limit(manager, mesh.Connections);
         return manager;
+    }
+
+    private static void Limit(HttpConnectionManager manager, ConnectionSettings settings)
+    {
+        if (settings == ConnectionSettings.Default) return;
+        if (settings.StreamIdleTimeout is { } silence) manager.StreamIdleTimeout = Parts.Duration(silence);
+        if (settings.RequestTimeout is { } request) manager.RequestTimeout = Parts.Duration(request);
+        if (settings.RequestHeadersTimeout is { } head) manager.RequestHeadersTimeout = Parts.Duration(head);
+        if (settings.MergeSlashes is { } merges) manager.MergeSlashes = merges;
+        if (settings.EscapedSlashes is { } slashes)
+        {
+            manager.PathWithEscapedSlashesAction = slashes switch
+            {
+                EscapedSlashAction.Reject => HttpConnectionManager.Types.PathWithEscapedSlashesAction.RejectRequest,
+                EscapedSlashAction.Redirect => HttpConnectionManager.Types.PathWithEscapedSlashesAction.UnescapeAndRedirect,
+                EscapedSlashAction.Forward => HttpConnectionManager.Types.PathWithEscapedSlashesAction.UnescapeAndForward,
+                _ => HttpConnectionManager.Types.PathWithEscapedSlashesAction.KeepUnchanged,
+            };
+        }
+        if (settings.MaxConcurrentStreams is { } streams) manager.Http2ProtocolOptions = new() { MaxConcurrentStreams = streams };
+        if (settings is { IdleTimeout: null, MaxConnectionDuration: null, MaxStreamDuration: null, Underscores: null }) return;
+        var common = manager.CommonHttpProtocolOptions = new();
+        if (settings.IdleTimeout is { } idle) common.IdleTimeout = Parts.Duration(idle);
+        if (settings.MaxConnectionDuration is { } age) common.MaxConnectionDuration = Parts.Duration(age);
+        if (settings.MaxStreamDuration is { } duration) common.MaxStreamDuration = Parts.Duration(duration);
+        if (settings.Underscores is { } underscores) common.HeadersWithUnderscoresAction = (HttpProtocolOptions.Types.HeadersWithUnderscoresAction)underscores;
     }
 
     private static void AddFilters(HttpConnectionManager manager, Protocol protocol, bool client, MeshConfig mesh, HttpFilter? exchange = null)

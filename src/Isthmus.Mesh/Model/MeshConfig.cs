@@ -41,6 +41,8 @@ public sealed record MeshConfig
     public GatewayTopology GatewayTopology { get; init; } = GatewayTopology.Default;
     /// <summary>The header fields that proxies add; those of the proxy, once <see cref="With"/> was called.</summary>
     public ProxyHeaders ProxyHeaders { get; init; } = ProxyHeaders.Default;
+    /// <summary>Limits of clients' connections; those of the proxy, once <see cref="With"/> was called.</summary>
+    public ConnectionSettings Connections { get; init; } = ConnectionSettings.Default;
     /// <summary>TLS between workloads.</summary>
     public TlsLimits MeshTls { get; init; } = TlsLimits.None;
     /// <summary>All other TLS of proxies, where Gateways and DestinationRules do not say.</summary>
@@ -85,8 +87,8 @@ public sealed record MeshConfig
     public string DefaultProxyConfig { get; init; } = "{}";
 
     /// <summary>The settings for one kind of proxy, and one direction of its traffic.</summary>
-    public MeshConfig With(bool acceptsHttp10, ProxyHeaders headers, ValueList<LogPlan>? logs, MetricChanges metrics) =>
-        this with { AcceptHttp10 = AcceptHttp10 || acceptsHttp10, ProxyHeaders = headers, ChosenLogs = logs, ChosenMetrics = metrics };
+    public MeshConfig With(bool acceptsHttp10, ProxyHeaders headers, ConnectionSettings connections, ValueList<LogPlan>? logs, MetricChanges metrics) =>
+        this with { Connections = connections, AcceptHttp10 = AcceptHttp10 || acceptsHttp10, ProxyHeaders = headers, ChosenLogs = logs, ChosenMetrics = metrics };
 
     /// <summary>The access logs to write.</summary>
     public ValueList<LogPlan> Logs => ChosenLogs ?? (AccessLogFile.Length > 0 ? [new(new("", AccessLogFile, null), "")] : default(ValueList<LogPlan>));

@@ -45,6 +45,9 @@ public sealed record ProxyIdentity(
     /// <summary>The header fields that it adds, as its ProxyConfig says; null: as the mesh's default says.</summary>
     public ProxyHeaders? Headers { get; init; }
 
+    /// <summary>Limits of clients' connections; null: those of the mesh.</summary>
+    public ConnectionSettings? Connections { get; init; }
+
     /// <summary>It speaks <c>istio-peer-exchange</c>: every Envoy of Istio does, and those proxies of Isthmus that say so.</summary>
     public bool ExchangesMetadata { get; init; } = true;
 
@@ -108,6 +111,7 @@ public sealed record ProxyIdentity(
             Metadata = fields.Keys.Select(key => KeyValuePair.Create(key, Text(fields, key))).Where(field => field.Value.Length is > 0 and <= LongestMetadata).ToValueMap(),
             Tracing = ProxyTracing.Of(fields.TryGetValue("PROXY_CONFIG", out var ownConfig) ? ownConfig : null),
             Headers = ProxyHeaders.Of(ownConfig),
+            Connections = ConnectionSettings.Of(ownConfig),
             Topology = known == ProxyKind.Router ? GatewayTopology.Of(ownConfig) : null,
         };
     }

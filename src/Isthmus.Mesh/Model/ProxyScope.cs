@@ -49,6 +49,9 @@ public sealed record ProxyScope(
 
     /// <summary>The header fields that the proxy adds.</summary>
     public ProxyHeaders Headers { get; init; } = ProxyHeaders.Default;
+
+    /// <summary>Limits of clients' connections.</summary>
+    public ConnectionSettings Connections { get; init; } = ConnectionSettings.Default;
 }
 
 /// <summary>One port that a workload serves.</summary>
@@ -99,6 +102,9 @@ public sealed record InboundScope(ValueList<InboundPort> Ports, MtlsMode CatchAl
 
     /// <summary>The header fields that the proxy adds.</summary>
     public ProxyHeaders Headers { get; init; } = ProxyHeaders.Default;
+
+    /// <summary>Limits of clients' connections.</summary>
+    public ConnectionSettings Connections { get; init; } = ConnectionSettings.Default;
 }
 
 /// <summary>What a gateway serves.</summary>

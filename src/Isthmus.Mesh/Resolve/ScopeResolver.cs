@@ -73,6 +73,7 @@ public static class ScopeResolver
             ExchangesMetadata = proxy.ExchangesMetadata,
             AcceptsHttp10 = proxy.AcceptsHttp10,
             Headers = proxy.Headers ?? view.Mesh.ProxyHeaders,
+            Connections = (proxy.Connections ?? view.Mesh.Connections).For(proxy.Kind),
             Patches = patches.Where(patch => patch.IsFor(context)).ToValueList(),
         };
         var telemetries = view.TelemetriesOf(scope.Namespace, labels).ToList();
@@ -136,7 +137,7 @@ public static class ScopeResolver
         {
             foreach (var ingress in sidecar.Ingress)
                 ports[ingress.Port] = new(ingress.Port, ingress.Protocol, mtls.ForPort(ingress.Port), default, ingress.DefaultEndpoint, (ingress.Pool ?? sidecar.InboundPool ?? view.Mesh.DefaultPolicy.Pool) is { } pool ? new(null, pool) : null) { IsBlocked = ingress.IsBlocked };
-            return new(ports.Values.ToValueList(), mtls.Mode, view.SecurityOf(scope, labels)) { ExchangesMetadata = scope.ExchangesMetadata, AcceptsHttp10 = scope.AcceptsHttp10, Headers = scope.Headers };
+            return new(ports.Values.ToValueList(), mtls.Mode, view.SecurityOf(scope, labels)) { ExchangesMetadata = scope.ExchangesMetadata, AcceptsHttp10 = scope.AcceptsHttp10, Headers = scope.Headers, Connections = scope.Connections };
         }
         foreach (var service in services)
         {
@@ -149,7 +150,7 @@ public static class ScopeResolver
                     : new(target, port.Protocol, mtls.ForPort(target), [host], "", LimitsOf(host, scope, view));
             }
         }
-        return new(ports.Values.ToValueList(), mtls.Mode, view.SecurityOf(scope, labels)) { ExchangesMetadata = scope.ExchangesMetadata, AcceptsHttp10 = scope.AcceptsHttp10, Headers = scope.Headers };
+        return new(ports.Values.ToValueList(), mtls.Mode, view.SecurityOf(scope, labels)) { ExchangesMetadata = scope.ExchangesMetadata, AcceptsHttp10 = scope.AcceptsHttp10, Headers = scope.Headers, Connections = scope.Connections };
     }
 
     private static InboundLimits? LimitsOf(InboundHost host, ProxyScope scope, MeshView view)

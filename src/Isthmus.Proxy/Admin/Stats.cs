@@ -133,6 +133,7 @@ internal static class ListenerStats
         new("downstream_cx_total", false, "Connections of clients that were accepted.", counts => counts.Opened),
         new("downstream_cx_active", true, "Connections of clients that are open.", counts => counts.Opened - counts.Closed),
         new("downstream_cx_destroy", false, "Connections of clients that were closed.", counts => counts.Closed),
+        new("downstream_global_cx_overflow", false, "Connections that were closed because of `globalDownstreamConnectionLimit`.", counts => counts.Refused),
         new("no_filter_chain_match", false, "Connections that matched no filter chain.", counts => counts.Unmatched),
         new("ssl.handshake", false, "TLS handshakes that succeeded.", counts => counts.Handshakes),
         new("ssl.connection_error", false, "TLS handshakes that failed.", counts => counts.FailedHandshakes),

@@ -52,6 +52,7 @@ internal static class AgentRun
             DrainTime = settings.DrainTime,
             ListenerDrainTime = settings.ListenerDrainTime,
             LossTime = settings.LossTime,
+            MaxConnections = settings.MaxConnections,
             Stats = StatsSelection.Read(JsonNode.Parse(settings.ProxyConfig)!),
             Buckets = HistogramBuckets.Read(settings.HistogramBuckets),
         };

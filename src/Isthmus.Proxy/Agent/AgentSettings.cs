@@ -69,6 +69,8 @@ internal sealed record AgentSettings
     public required string ApplicationMetrics { get; init; }
     /// <summary>The ranges of Istio's histograms as JSON; empty: the default.</summary>
     public required string HistogramBuckets { get; init; }
+    /// <summary>How many connections clients may have open.</summary>
+    public required int MaxConnections { get; init; }
     /// <summary>Node metadata from ISTIO_META_ variables.</summary>
     public required ValueMap<string> Metadata { get; init; }
     /// <summary>Node metadata from ISTIO_METAJSON_ variables: JSON text.</summary>
@@ -108,10 +110,21 @@ internal sealed record AgentSettings
             ApplicationProbes = environment.GetValueOrDefault("ISTIO_KUBE_APP_PROBERS", ""),
             ApplicationMetrics = environment.GetValueOrDefault("ISTIO_PROMETHEUS_ANNOTATIONS", ""),
             HistogramBuckets = environment.GetValueOrDefault("ISTIO_HISTOGRAM_BUCKETS", ""),
+            MaxConnections = MostConnections(config, environment),
             Metadata = Prefixed(environment, MetadataPrefix),
             JsonMetadata = Prefixed(environment, JsonMetadataPrefix),
             ProxyConfig = config.ToJsonString(),
         };
+    }
+
+    /// <summary>The field wins over the older variable, as in Istio.</summary>
+    private static int MostConnections(JsonObject config, IReadOnlyDictionary<string, string> environment)
+    {
+        const string Field = "connectionSettings.globalDownstreamConnectionLimit", Variable = "ISTIO_META_GLOBAL_DOWNSTREAM_MAX_CONNECTIONS";
+        var field = (config["connectionSettings"] as JsonObject)?["globalDownstreamConnectionLimit"]?.ToString();
+        if ((field ?? NotEmpty(environment, Variable)) is not { } text) return int.MaxValue;
+        return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var most) && most > 0 ? most
+            : throw new ProblemException(field is null ? Variable : $"PROXY_CONFIG {Field}", $"'{text}' is not a number of connections", "use a positive number");
     }
 
     private static TimeSpan DurationOf(JsonObject config, string field) =>

@@ -120,6 +120,11 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
             await ReplyAsync(426, "", "low_version", EndReason.ClientProtocolError, closes: true).ConfigureAwait(false);
             return;
         }
+        if (!RequestPreparation.CheckUnderscores(Request.Headers, _action.Underscores))
+        {
+            await ReplyAsync(400, "", "http1.unexpected_underscore", EndReason.ClientProtocolError).ConfigureAwait(false);
+            return;
+        }
         if (Request.Authority.Length == 0) Request.Authority = _action.DefaultHost;
         if (RequestPreparation.NormalizePath(Request, _action) is > 0 and var refusal)
         {

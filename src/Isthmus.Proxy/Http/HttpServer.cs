@@ -101,7 +101,7 @@ internal sealed class HttpServer(HttpParts parts)
         {
             action = Refresh(connection, action);
             return (stream.Exchange ??= new HttpExchange(parts, connection, stream)).RunAsync(action);
-        });
+        }, Math.Min(action.MaxStreams, H2.H2.MaxStreams));
         connection.DrainRequested = server.Drain;
         connection.EachSecond = () =>
         {

@@ -65,6 +65,19 @@ internal static class RequestPreparation
         return at >= 0 && IPAddress.TryParse(hops[at], out var address) ? address : connection.Source.Address;
     }
 
+    /// <summary>Drops fields whose names have an underscore, or returns false when they make the request invalid.</summary>
+    public static bool CheckUnderscores(HeaderBlock headers, Underscores action)
+    {
+        if (action == Underscores.Allow) return true;
+        for (var i = headers.Count - 1; i >= 0; i--)
+        {
+            if (!headers.Name(i).Contains((byte)'_')) continue;
+            if (action == Underscores.Reject) return false;
+            headers.RemoveAt(i);
+        }
+        return true;
+    }
+
     /// <summary>
     /// Normalises the path as the connection manager specifies. Returns a status to refuse the request with, or 0; a
     /// redirect's target is in the request afterwards.

@@ -61,6 +61,8 @@ internal static class HttpDecoder
             Tracing = TracingDecoder.Decode(http, notes),
             RequestTimeout = Time(http.RequestTimeout, TimeSpan.Zero),
             HeadTimeout = Time(http.RequestHeadersTimeout, TimeSpan.Zero),
+            MaxStreams = (int)Math.Clamp(http.Http2ProtocolOptions?.MaxConcurrentStreams ?? int.MaxValue, 1, int.MaxValue),
+            Underscores = (Underscores)(int)(common?.HeadersWithUnderscoresAction ?? 0),
             MaxStreamDuration = Time(common?.MaxStreamDuration, TimeSpan.Zero),
             LateAccess = filters.Late,
             Metrics = filters.Metrics,

@@ -98,6 +98,12 @@ internal sealed record HttpAction(
     /// <summary>The filters that come after those for CORS and faults.</summary>
     public IReadOnlyList<AccessFilter> LateAccess { get; init; } = [];
 
+    /// <summary>How many requests of a client may share an HTTP/2 connection at once.</summary>
+    public int MaxStreams { get; init; } = int.MaxValue;
+
+    /// <summary>What becomes of header fields whose names have an underscore.</summary>
+    public Underscores Underscores { get; init; }
+
     /// <summary>How requests are traced; null: they are not.</summary>
     public TracingSettings? Tracing { get; init; }
 
@@ -126,5 +132,7 @@ internal enum ServerField { Overwrite, AppendIfAbsent, PassThrough }
 internal enum ClientCertMode { Sanitize, ForwardOnly, AppendForward, SanitizeSet, AlwaysForwardOnly }
 
 internal sealed record ClientCertFields(bool Subject, bool Cert, bool Dns, bool Uri);
+
+internal enum Underscores { Allow, Reject, Drop }
 
 internal enum EscapedSlashes { Keep, Reject, Redirect, Forward }

@@ -8,7 +8,7 @@ internal sealed class ListenerCounts
 {
     private readonly ConcurrentDictionary<string, HttpCounts> _http = new(StringComparer.Ordinal);
 
-    public long Opened, Closed, Unmatched, Handshakes, FailedHandshakes;
+    public long Opened, Closed, Unmatched, Handshakes, FailedHandshakes, Refused;
 
     /// <summary>Of its connections that carry HTTP, by the prefix of their connection manager.</summary>
     public IEnumerable<KeyValuePair<string, HttpCounts>> AllHttp => _http;

@@ -6,7 +6,8 @@ namespace Isthmus.Proxy.Traffic;
 
 /// <summary>The open connections and the tasks that handle them; the owner of both.</summary>
 /// <param name="listenerDrain">How long connections of a removed listener may continue.</param>
-internal sealed class Connections(TimeSpan listenerDrain, TimeProvider time)
+/// <param name="most">How many may be open.</param>
+internal sealed class Connections(TimeSpan listenerDrain, TimeProvider time, int most = int.MaxValue)
 {
     private static readonly TimeSpan DrainStep = TimeSpan.FromMilliseconds(100), LastCall = TimeSpan.FromSeconds(1);
 
@@ -17,6 +18,9 @@ internal sealed class Connections(TimeSpan listenerDrain, TimeProvider time)
     private volatile ProxySnapshot _snapshot = ProxySnapshot.Empty;
 
     public int Count => _open.Count;
+
+    /// <summary>There are more than may be.</summary>
+    public bool IsOverfull => most != int.MaxValue && _open.Count > most;
 
     public bool IsDraining => _isDraining || _isLeaving;
 

@@ -28,6 +28,19 @@ public sealed class AgentSettingsTests
         Golden.Verify(JsonNode.Parse(WireTypes.Json.Format(node))!.ToJsonString(new JsonSerializerOptions { WriteIndented = true }), "node");
     }
 
+    [Theory]
+    [InlineData("{}", null, int.MaxValue)]
+    [InlineData("{}", "7", 7)]
+    [InlineData("""{"connectionSettings": {"globalDownstreamConnectionLimit": 5}}""", "7", 5)]
+    public void The_limit_of_connections_is_that_of_the_field_or_of_the_older_variable(string config, string? variable, int most)
+    {
+        var environment = new Dictionary<string, string>(Injected) { ["PROXY_CONFIG"] = config };
+        if (variable is not null) environment["ISTIO_META_GLOBAL_DOWNSTREAM_MAX_CONNECTIONS"] = variable;
+        Assert.Equal(most, AgentSettings.Read("sidecar", "", environment).MaxConnections);
+        environment["PROXY_CONFIG"] = """{"connectionSettings": {"globalDownstreamConnectionLimit": 0}}""";
+        Assert.Contains("globalDownstreamConnectionLimit", Assert.Throws<ProblemException>(() => AgentSettings.Read("sidecar", "", environment)).Message);
+    }
+
     [Fact]
     public void Defaults_are_those_of_the_mesh_that_was_installed_by_default()
     {

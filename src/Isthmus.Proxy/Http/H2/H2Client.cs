@@ -131,6 +131,8 @@ internal sealed class H2Client : H2Connection, IPooledConnection, IPinged
         OnStreamGone();
     }
 
+    protected override byte[] OwnSettings => H2OwnSettings.Client;
+
     protected override void OnPingAnswer() => _keepalive?.Answered();
 
     public void SendPing()

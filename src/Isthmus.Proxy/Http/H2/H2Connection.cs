@@ -65,7 +65,7 @@ internal abstract partial class H2Connection
         lock (_lock)
         {
             if (_isClient) _out.WritePreface();
-            _out.WriteFrame(H2Frame.Settings, H2Flags.None, 0, _isClient ? H2OwnSettings.Client : H2OwnSettings.Server);
+            _out.WriteFrame(H2Frame.Settings, H2Flags.None, 0, OwnSettings);
             _out.WriteWindowUpdate(0, H2.ConnectionWindow - H2.DefaultWindow);
             _out.Flush();
         }
@@ -86,6 +86,8 @@ internal abstract partial class H2Connection
     }
 
     protected abstract void OnPingAnswer();
+
+    protected abstract byte[] OwnSettings { get; }
 
     /// <summary>Whether data may arrive on the stream now.</summary>
     protected virtual bool MayCarryData(H2Stream stream) => true;

@@ -6,7 +6,12 @@ namespace Isthmus.Proxy.Http.H2;
 internal static class H2OwnSettings
 {
     /// <summary>To clients.</summary>
-    public static byte[] Server { get; } = [.. Setting(3, H2.MaxStreams), .. Setting(4, H2.StreamWindow), .. Setting(6, H2.MaxHeaderBlock)];
+    /// <param name="streams">How many streams a client may have at once.</param>
+    public static byte[] Server(int streams) => streams == H2.MaxStreams ? Most : Of(streams);
+
+    private static byte[] Most { get; } = Of(H2.MaxStreams);
+
+    private static byte[] Of(int streams) => [.. Setting(3, streams), .. Setting(4, H2.StreamWindow), .. Setting(6, H2.MaxHeaderBlock)];
 
     /// <summary>To servers: no pushes, and no streams of theirs.</summary>
     public static byte[] Client { get; } = [.. Setting(3, 0), .. Setting(4, H2.StreamWindow), .. Setting(2, 0)];

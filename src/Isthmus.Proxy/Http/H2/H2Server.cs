@@ -8,7 +8,8 @@ using Isthmus.Proxy.Transports;
 namespace Isthmus.Proxy.Http.H2;
 
 /// <summary>The server side of an HTTP/2 connection. It handles each request when the frames that arrived with it were read.</summary>
-internal sealed class H2Server(Transport transport, Func<H2DownstreamStream, ValueTask> handle) : H2Connection(transport, isClient: false)
+/// <param name="streams">How many requests may be in progress.</param>
+internal sealed class H2Server(Transport transport, Func<H2DownstreamStream, ValueTask> handle, int streams = H2.MaxStreams) : H2Connection(transport, isClient: false)
 {
     private const int MostSpare = 32;
 
@@ -50,6 +51,8 @@ internal sealed class H2Server(Transport transport, Func<H2DownstreamStream, Val
         else if (time.GetElapsedTime(_headSince) >= headTime) Transport.Abort();
     }
 
+    protected override byte[] OwnSettings => H2OwnSettings.Server(streams);
+
     protected override void OnPingAnswer()
     {
         // It sends none.
@@ -60,7 +63,7 @@ internal sealed class H2Server(Transport transport, Func<H2DownstreamStream, Val
         // Frames on a stream that is over, or after our GOAWAY, are dropped.
         if (!_used.TryUse(id) || IsClosing) return false;
         LastPeerStream = id;
-        if (StreamCount >= H2.MaxStreams) throw new H2StreamException(id, H2Error.RefusedStream, "too many streams");
+        if (StreamCount >= streams) throw new H2StreamException(id, H2Error.RefusedStream, "too many streams");
         return true;
     }
 

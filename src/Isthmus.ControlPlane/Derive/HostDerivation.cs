@@ -30,6 +30,7 @@ internal sealed class HostDerivation(MeshSources sources, MultiClusterSettings m
         {
             Distribution = first.Distribution ?? OfNamespace(read, first.Source),
             NodeLocal = first.NodeLocal,
+            Grants = Grants(read, first.Source, first.Grants),
             HeadlessElsewhere = !first.Headless && ordered.Any(service => service.Headless),
         };
     }
@@ -76,8 +77,12 @@ internal sealed class HostDerivation(MeshSources sources, MultiClusterSettings m
             Distribution = first.Distribution ?? OfNamespace(read, first.Source),
             Foreign = ownership.Foreign(read, host, first.Namespace, addresses),
             CreatedAt = first.CreatedAt,
+            Grants = Grants(read, first.Source, default),
         };
     }
+
+    private ValueList<string> Grants(Reader read, ObjectRef source, ValueList<string> own) =>
+        own.Union(read.Get(sources.Namespaces, new ObjectKey(source.Cluster, "", source.Namespace))?.Grants ?? default).ToValueList();
 
     private TrafficDistribution OfNamespace(Reader read, ObjectRef source) =>
         read.Get(sources.Namespaces, new ObjectKey(source.Cluster, "", source.Namespace))?.Distribution ?? TrafficDistribution.Any;

@@ -12,6 +12,9 @@ public sealed record NamespaceFacts(ObjectRef Source, string Network, ValueMap<s
 {
     /// <summary>Which endpoints callers of its hosts prefer, where the host does not say; null: it does not say either.</summary>
     public TrafficDistribution? Distribution { get; init; }
+
+    /// <summary>The namespaces that may configure its hosts as if they were theirs.</summary>
+    public ValueList<string> Grants { get; init; }
 }
 
 /// <param name="Pod">The Pod behind the address, <c>namespace/name</c> as a key of its cluster; null when it is not a Pod.</param>
@@ -36,4 +39,7 @@ public sealed record ObjectProblems(ValueList<Problem> Problems, bool IsTold = f
 {
     /// <summary>As in Gateway API: the type of the condition that says whether the object is used.</summary>
     public const string Condition = "Accepted";
+
+    /// <summary>The type of the condition that says whether everything that the object claims is its own.</summary>
+    public const string Ownership = "Owned";
 }

@@ -40,7 +40,7 @@ public static class KubeFacts
             meta.CreationTimestamp?.ToUnixTimeSeconds() ?? 0,
             GatewayWeight(meta.Annotations),
             TrafficDistributions.Parse(spec.TrafficDistribution) ?? TrafficDistributions.OfAnnotation(meta.Annotations.GetValueOrDefault(Annotations.TrafficDistribution)),
-            spec.InternalTrafficPolicy == "Local");
+            spec.InternalTrafficPolicy == "Local") { Grants = Split(meta.Annotations.GetValueOrDefault(Annotations.HostGrants)) };
     }
 
     /// <summary>An invalid weight counts as absent.</summary>
@@ -182,6 +182,7 @@ public static class KubeFacts
     public static NamespaceFacts Of(string cluster, Namespace ns) => new(
         new(cluster, "Namespace", "", ns.Metadata.Name), ns.Metadata.Labels.GetValueOrDefault(Labels.Network, ""), ns.Metadata.Labels.ToValueMap())
     {
+        Grants = Split(ns.Metadata.Annotations.GetValueOrDefault(Annotations.HostGrants)),
         Distribution = TrafficDistributions.OfAnnotation(ns.Metadata.Annotations.GetValueOrDefault(Annotations.TrafficDistribution)),
     };
 

@@ -50,7 +50,7 @@ public sealed class MeshGraph
             .GroupBy(item => item.Host, "entries by host")
             .Derive((read, items) => One(items[0].Host, _hosts.MergeEntries(read, items[0].Host, items.Select(item => item.Entry).ToValueList(), _ownership)), "hosts of entries");
         _ofEntries = ofEntries;
-        ForeignClaims = discoveredEntries.Derive((read, entry) => _ownership.Claims(read, entry, ofEntries).ToValueList() is { IsEmpty: false } problems ? One(entry.Source, new ObjectProblems(problems)) : [], "claims to what is another's");
+        var ofForeigners = discoveredEntries.Derive((read, entry) => Problems(entry.Source, _ownership.Claims(read, entry, ofEntries)), "claims to what is another's");
         Disagreements = byHost.Derive((read, services) => _hosts.Disagreements(read, services).ToValueList() is { IsEmpty: false } problems
             ? One(services[0].Hostname, new ObjectProblems(problems)) : [], "disagreements");
 
@@ -81,6 +81,10 @@ public sealed class MeshGraph
                 ? One(host.Hostname, endpoints.Gather(read, [MultiClusterHosts.EndpointsOf(host, group)], host)) : [], "endpoints of exports"), "and of exports")
             .UnionWith(podHosts.Derive((read, pod) => One(
                 pod.Service.Hostname, endpoints.Gather(read, [new(pod.Service.Hostname, pod.Endpoints)], pod.Service)), "endpoints of pods"), "endpoints");
+
+        ForeignClaims = ofForeigners
+            .UnionWith(Sources.VirtualServices.Derive((read, routing) => Problems(routing.Source, _ownership.NotGranted(read, routing.Source, HostsOf(routing), Services)), "virtual services of others' hosts"), "claims of entries and virtual services")
+            .UnionWith(Sources.DestinationRules.Derive((read, rule) => Problems(rule.Source, _ownership.NotGranted(read, rule.Source, HostsOf(rule), Services)), "destination rules of others' hosts"), "claims");
 
         Routings = _routings.Derive(Routing, "routings");
         RoutingsByHost = Routings.GroupByMany(routing => routing.Hosts.Items.Select(host => host), "routings by host");
@@ -155,7 +159,22 @@ public sealed class MeshGraph
     public Live<ObjectRef, ObjectProblems> ForeignClaims { get; }
 
     /// <summary>What an object claims that belongs to others, as far as is known now. May be used by any thread.</summary>
-    public IEnumerable<Problem> ForeignClaimsOf(object? config) => config is ServiceEntry entry ? _ownership.Claims(Reader.Now, entry, _ofEntries) : [];
+    public IEnumerable<Problem> ForeignClaimsOf(object? config) => config switch
+    {
+        ServiceEntry entry => _ownership.Claims(Reader.Now, entry, _ofEntries),
+        VirtualService routing => _ownership.NotGranted(Reader.Now, routing.Source, HostsOf(routing), Services),
+        DestinationRule rule => _ownership.NotGranted(Reader.Now, rule.Source, HostsOf(rule), Services),
+        _ => [],
+    };
+
+    /// <summary>At gateways, wildcards take no calls of others.</summary>
+    private static IEnumerable<(string Path, string Host)> HostsOf(VirtualService routing) =>
+        routing.Hosts.Index().Where(host => routing.ForSidecars || HostOwners.NamespaceOf(host.Item) != HostOwners.Everybody).Select(host => ($"spec.hosts[{host.Index}]", host.Item));
+
+    private static IEnumerable<(string Path, string Host)> HostsOf(DestinationRule rule) => [("spec.host", rule.Host)];
+
+    private static KeyValuePair<ObjectRef, ObjectProblems>[] Problems(ObjectRef source, IEnumerable<Problem> problems) =>
+        problems.ToValueList() is { IsEmpty: false } found ? One(source, new ObjectProblems(found)) : [];
 
     /// <summary>Hosts for which the locality or Node of their callers matters.</summary>
     internal Live<string, NearHost> NearHosts { get; }

@@ -20,11 +20,35 @@ internal sealed class Ownership(MeshSources sources, Live<string, ValueList<Clus
 
     /// <summary>Whether an entry may define a host: the name is not of another namespace, and no Service of another one has it.</summary>
     public bool MayDefine(Reader read, ServiceEntry entry, string host) =>
-        HostOwners.MayName(entry.Namespace, host, Root(read)) && ServiceOf(read, entry, host) is null;
+        ServiceOf(read, entry, host) is null && IsOwnName(read, entry, host);
 
-    /// <summary>The Service of another namespace that has the host.</summary>
+    /// <summary>The Service of another namespace that has the host, and does not grant it to the entry's.</summary>
     private ClusterService? ServiceOf(Reader read, ServiceEntry entry, string host) =>
-        read.Get(byHost, HostOwners.ServiceHost(host)) is { IsEmpty: false } services && services[0].Namespace != entry.Namespace ? services[0] : null;
+        read.Get(byHost, HostOwners.ServiceHost(host)) is { IsEmpty: false } services && services[0].Namespace is var owner && owner != entry.Namespace
+        && !services.Any(service => Grants(service.Grants, entry)) && !IsGranted(read, entry, owner) ? services[0] : null;
+
+    private bool IsOwnName(Reader read, ServiceEntry entry, string host) =>
+        HostOwners.MayName(entry.Namespace, host, Root(read)) || IsGranted(read, entry, HostOwners.NamespaceOf(host))
+        || read.Get(byHost, HostOwners.ServiceHost(host)).Any(service => Grants(service.Grants, entry));
+
+    /// <summary>Whether a namespace lets that of an entry configure its hosts.</summary>
+    private bool IsGranted(Reader read, ServiceEntry entry, string owner) => Grants(read.Get(sources.Namespaces, new ObjectKey(entry.Source.Cluster, "", owner))?.Grants ?? default, entry);
+
+    private static bool Grants(ValueList<string> grants, ServiceEntry entry) => grants.Contains(entry.Namespace) || grants.Contains(HostOwners.Everybody);
+
+    /// <summary>The hosts that an object names and its namespace may not configure.</summary>
+    /// <param name="hosts">Each with where the object names it.</param>
+    /// <param name="known">The hosts of the mesh.</param>
+    public IEnumerable<Problem> NotGranted(Reader read, ObjectRef source, IEnumerable<(string Path, string Host)> hosts, Live<string, MeshService> known)
+    {
+        if (read.Get(sources.Settings, "") is not { Mesh: { HostsAreOwned: true } mesh }) yield break;
+        foreach (var (path, host) in hosts)
+        {
+            var service = read.Get(known, host);
+            var owner = service?.Namespace ?? HostOwners.NamespaceOf(host);
+            if (owner.Length > 0 && !HostOwners.MayConfigure(source.Namespace, owner, service?.Grants ?? default, mesh.RootNamespace)) yield return HostOwners.NotGranted(source, path, host, owner);
+        }
+    }
 
     /// <summary>Cluster → those of an entry's addresses that are another's there.</summary>
     /// <param name="hostname">The host that has the addresses.</param>
@@ -74,7 +98,7 @@ internal sealed class Ownership(MeshSources sources, Live<string, ValueList<Clus
         foreach (var (index, host) in entry.Hosts.Index())
         {
             if (ServiceOf(read, entry, host) is { } service) yield return HostOwners.Host(entry, index, $"is the host of {service.Source}");
-            else if (!HostOwners.MayName(entry.Namespace, host, Root(read))) yield return HostOwners.Host(entry, index, HostOwners.WhoseName(host));
+            else if (!IsOwnName(read, entry, host)) yield return HostOwners.Host(entry, index, HostOwners.WhoseName(host));
             else if (read.Get(owners, host) is { } known && known.Namespace != entry.Namespace) yield return HostOwners.Host(entry, index, $"is the host of the older {known.Sources[0]}");
         }
         foreach (var (index, address) in entry.Addresses.Index())

@@ -65,7 +65,7 @@ public abstract class IstioObjectKind<T>(IstioKind kind)
     }
 
     private static bool SaysInvalid(JsonObject item) => item["status"] is JsonObject status && status["conditions"] is JsonArray conditions
-        && conditions.Any(condition => condition is JsonObject known && known["type"]?.ToString() == ObjectProblems.Condition && known["status"]?.ToString() == "False");
+        && conditions.Any(condition => condition is JsonObject known && known["type"]?.ToString() is ObjectProblems.Condition or ObjectProblems.Ownership && known["status"]?.ToString() == "False");
 
     /// <summary>Policies of these namespaces changed; those of the root namespace apply to every proxy.</summary>
     private protected static void CollectPolicies(MeshGraph mesh, MeshChanges changes, IReadOnlySet<string> namespaces)

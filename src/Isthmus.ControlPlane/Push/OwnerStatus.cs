@@ -11,10 +11,10 @@ namespace Isthmus.ControlPlane.Push;
 /// <param name="cluster">The cluster of <paramref name="client"/>. Objects of others have no status from here.</param>
 public sealed class OwnerStatus(KubeClient client, string cluster, PushEngine engine, TimeProvider time, ILogger log)
 {
-    internal const string Type = "Owned", Reason = "OwnedByAnother";
+    internal const string Reason = "OwnedByAnother";
 
-    private readonly Dictionary<string, ObjectCondition> _conditions = ((IstioKind[])[IstioKind.ServiceEntry]).ToDictionary(
-        kind => kind.Kind, kind => new ObjectCondition(client, new(kind.Group, kind.StoredVersion, kind.Kind, kind.Plural, true), (Type, Reason), time, log), StringComparer.Ordinal);
+    private readonly Dictionary<string, ObjectCondition> _conditions = ((IstioKind[])[IstioKind.ServiceEntry, IstioKind.VirtualService, IstioKind.DestinationRule]).ToDictionary(
+        kind => kind.Kind, kind => new ObjectCondition(client, new(kind.Group, kind.StoredVersion, kind.Kind, kind.Plural, true), (ObjectProblems.Ownership, Reason), time, log), StringComparer.Ordinal);
 
     private sealed record Found(List<ObjectRef> Known, List<(ObjectRef Source, ObjectProblems Problems)> Claims);
 
@@ -41,15 +41,18 @@ public sealed class OwnerStatus(KubeClient client, string cluster, PushEngine en
         foreach (var (kind, condition) in _conditions)
         {
             isComplete &= await condition.UpdateAsync(
-                [.. found.Known.Where(source => source.Kind == kind).Select(Name)],
+                [.. found.Known.Where(source => source.Kind == kind).Select(Name).Union(condition.Told)],
                 [.. found.Claims.Where(item => item.Source.Kind == kind).SelectMany(item => item.Problems.Problems)], stop).ConfigureAwait(false);
         }
         return isComplete;
     }
 
-    private Found Find(MeshGraph mesh) => new(
-        [.. mesh.Sources.ServiceEntries.Items.Values.Select(entry => entry.Source).Where(source => source.Cluster == cluster)],
-        [.. mesh.ForeignClaims.Items.Where(item => item.Key.Cluster == cluster).Select(item => (item.Key, item.Value))]);
+    /// <summary>Only those that claim something, and those whose status says so, rightly or from before.</summary>
+    private Found Find(MeshGraph mesh)
+    {
+        var claims = mesh.ForeignClaims.Items.Where(item => item.Key.Cluster == cluster).Select(item => (item.Key, item.Value)).ToList();
+        return new([.. claims.Select(item => item.Key).Union(mesh.Sources.Problems.Items.Where(item => item.Value.IsTold && item.Key.Cluster == cluster).Select(item => item.Key))], claims);
+    }
 
     private static string Name(ObjectRef source) => $"{source.Namespace}/{source.Name}";
 }

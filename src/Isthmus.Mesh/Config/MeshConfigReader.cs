@@ -37,6 +37,7 @@ public static class MeshConfigReader
             AccessLogFile = root["accessLogFile"].Text,
             AccessLogTemplate = LoggerReader.ReadMesh(root),
             Ingress = ReadIngress(root),
+            HostsAreOwned = root["hostOwnership"].Text == "NAMESPACE",
             EnableAutoMtls = root["enableAutoMtls"].Flag ?? true,
             ConnectTimeout = root["connectTimeout"].Duration(Durations.OneMillisecond) ?? @default.ConnectTimeout,
             ProtocolDetectionTimeout = root["protocolDetectionTimeout"].Duration() ?? @default.ProtocolDetectionTimeout,

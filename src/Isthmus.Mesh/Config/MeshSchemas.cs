@@ -104,7 +104,7 @@ internal static class MeshSchemas
         ("defaultTrafficPolicy", Object(("connectionPool", NetworkingSchemas.ConnectionPool), ("outlierDetection", NetworkingSchemas.OutlierDetection))), ("defaultVirtualServiceExportTo", Texts),
         ("disableEnvoyListenerLog", Flag), ("discoverySelectors", List(Selector)), ("dnsRefreshRate", Duration), ("enableAutoMtls", Flag), ("enablePrometheusMerge", Flag), ("extensionProviders", List(Provider)),
         ("h2UpgradePolicy", OneOf("DO_NOT_UPGRADE", "UPGRADE")), ("inboundTrafficPolicy", Object(("mode", OneOf("PASSTHROUGH", "LOCALHOST")))),
-        ("localityLbSetting", NetworkingSchemas.LocalityLb), ("zoneAwareLbSetting", NetworkingSchemas.ZoneAwareLb), ("meshMTLS", TlsLimits),
+        ("hostOwnership", OneOf("ANY", "NAMESPACE")), ("localityLbSetting", NetworkingSchemas.LocalityLb), ("zoneAwareLbSetting", NetworkingSchemas.ZoneAwareLb), ("meshMTLS", TlsLimits),
         ("outboundTrafficPolicy", Object(("mode", OneOf("REGISTRY_ONLY", "ALLOW_ANY")))),
         ("pathNormalization", Object(("normalization", OneOf("DEFAULT", "NONE", "BASE", "MERGE_SLASHES", "DECODE_AND_MERGE_SLASHES")))),
         ("protocolDetectionTimeout", Duration), ("rootNamespace", Text), ("serviceSettings", List(Object(("settings", Object(("clusterLocal", Flag))), ("hosts", Texts)))),

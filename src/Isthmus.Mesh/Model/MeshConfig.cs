@@ -25,6 +25,8 @@ public sealed record MeshConfig
     /// <summary>Which Ingress objects gateways serve, and which gateways.</summary>
     public IngressSettings Ingress { get; init; } = IngressSettings.Default;
     public bool EnableAutoMtls { get; init; } = true;
+    /// <summary>A namespace configures only hosts of its own, and those whose owner grants it (no field of Istio's).</summary>
+    public bool HostsAreOwned { get; init; }
     public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(10);
     /// <summary>How long inbound listeners wait for a protocol's first bytes; zero: no limit.</summary>
     public TimeSpan ProtocolDetectionTimeout { get; init; }

@@ -83,6 +83,9 @@ public sealed record ClusterService(
     TrafficDistribution? Distribution = null,
     bool NodeLocal = false)
 {
+    /// <summary>The namespaces that may configure the host as if it were theirs.</summary>
+    public ValueList<string> Grants { get; init; }
+
     public string Cluster => Source.Cluster;
     public string Namespace => Source.Namespace;
     public string Name => Source.Name;
@@ -124,6 +127,9 @@ public sealed record MeshService(
 
     /// <summary>Cluster ID → those of <see cref="Addresses"/> that are another's there, and do not lead here.</summary>
     public ValueMap<ValueList<string>> Foreign { get; init; }
+
+    /// <summary>The namespaces that may configure the host as if it were theirs; <c>*</c>: all.</summary>
+    public ValueList<string> Grants { get; init; }
 
     /// <summary>Of a ServiceEntry's host: Unix seconds. What several hosts claim is the oldest one's.</summary>
     public long CreatedAt { get; init; }

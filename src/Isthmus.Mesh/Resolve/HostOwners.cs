@@ -1,8 +1,7 @@
-using System.Net;
+using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
 using Isthmus.Core.Net;
 using Isthmus.Core.Problems;
-using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
 
 namespace Isthmus.Mesh.Resolve;
@@ -15,6 +14,9 @@ public static class HostOwners
 
     /// <summary>The code of a host that is another's.</summary>
     public const string HostCode = "ISM1441";
+
+    /// <summary>The code of a host that the owner does not let this namespace configure.</summary>
+    public const string GrantCode = "ISM1442";
 
     /// <summary>Names of every namespace.</summary>
     public const string Everybody = "*";
@@ -61,6 +63,19 @@ public static class HostOwners
         if (range.PrefixLength != ip.GetAddressBytes().Length * 8) return null;
         return (ip.IsIPv4MappedToIPv6 ? ip.MapToIPv4() : ip).ToString();
     }
+
+    /// <summary>Whether objects of a namespace may configure a host that is somebody's: its own namespace, the root namespace, and those that it grants.</summary>
+    public static bool MayConfigure(string ns, string owner, ValueList<string> grants, string rootNamespace) => ns == owner || ns == rootNamespace || grants.Contains(ns) || grants.Contains(Everybody);
+
+    /// <param name="source">The VirtualService or DestinationRule.</param>
+    /// <param name="path">Where it names the host.</param>
+    /// <param name="host">The host, as it is written.</param>
+    /// <param name="owner">The namespace of the host; <see cref="Everybody"/> for a wildcard that covers names of several.</param>
+    public static Problem NotGranted(ObjectRef source, string path, string host, string owner) => owner == Everybody
+        ? new(GrantCode, $"{source.Kind} {source.Namespace}/{source.Name}", path, $"{host} covers hosts of all namespaces: this applies only to those of {source.Namespace}, and of namespaces that grant it (hostOwnership is NAMESPACE)",
+            $"name a host of your own, or let the owner of a host annotate it with {Annotations.HostGrants}: {source.Namespace}", Severity.Warning)
+        : new(GrantCode, $"{source.Kind} {source.Namespace}/{source.Name}", path, $"{host} belongs to namespace {owner}, which does not let {source.Namespace} configure it: this has no effect on the host (hostOwnership is NAMESPACE)",
+            $"move the object to {owner}, or annotate the Service or the namespace {owner} with {Annotations.HostGrants}: {source.Namespace}", Severity.Warning);
 
     /// <param name="owner">Whose it is, such as <c>Service shop/web in cluster1</c>.</param>
     public static Problem Address(ServiceEntry entry, int index, string owner) => new(

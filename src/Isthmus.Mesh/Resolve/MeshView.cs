@@ -130,9 +130,19 @@ public sealed record MeshView(
     }
 
     private DestinationRule? RuleOf(MeshService service, ProxyScope scope) =>
-        (scope.Namespace != Mesh.RootNamespace ? RuleIn(scope.Namespace, service.Hostname, scope) : null)
+        (scope.Namespace != Mesh.RootNamespace && MayConfigure(scope.Namespace, service) ? RuleIn(scope.Namespace, service.Hostname, scope) : null)
         ?? (service.Namespace != scope.Namespace || scope.Namespace == Mesh.RootNamespace ? RuleIn(service.Namespace, service.Hostname, scope) : null)
         ?? (Mesh.RootNamespace != service.Namespace ? RuleIn(Mesh.RootNamespace, service.Hostname, scope) : null);
+
+    /// <summary>Whether objects of a namespace apply to a host: to any, unless hosts are owned.</summary>
+    private bool MayConfigure(string ns, MeshService service) => !Mesh.HostsAreOwned || HostOwners.MayConfigure(ns, service.Namespace, service.Grants, Mesh.RootNamespace);
+
+    /// <summary>The same for a name that may be no host of the mesh: names of Kubernetes have a namespace all the same.</summary>
+    /// <param name="atGateway">A gateway gets requests for the names that it serves: a wildcard takes nobody's.</param>
+    private bool MayConfigure(string ns, string name, bool atGateway = false) =>
+        !Mesh.HostsAreOwned ? true
+        : Registry.Services.GetValueOrDefault(name) is { } service ? MayConfigure(ns, service)
+        : HostOwners.NamespaceOf(name) is var owner && (owner.Length == 0 || (atGateway && owner == HostOwners.Everybody) || HostOwners.MayConfigure(ns, owner, default, Mesh.RootNamespace));
 
     private DestinationRule? RuleIn(string ns, string host, ProxyScope scope)
     {
@@ -162,21 +172,23 @@ public sealed record MeshView(
 
     /// <summary>The VirtualService that routes a service; a Pod's may name it with or without its cluster.</summary>
     public VirtualService? RoutingFor(MeshService service, ProxyScope scope) =>
-        RoutingFor(service.Hostname, scope) ?? (service.Pod is { } pod ? RoutingFor(pod.PlainName, scope) : null);
+        RoutingFor(service.Hostname, scope, ns => MayConfigure(ns, service)) ?? (service.Pod is { } pod ? RoutingFor(pod.PlainName, scope, ns => MayConfigure(ns, service)) : null);
 
-    /// <summary>The VirtualService that routes a host for sidecars of a scope: the most specific host, then the oldest.</summary>
-    public VirtualService? RoutingFor(string host, ProxyScope scope)
+    /// <summary>The VirtualService that routes a name for sidecars of a scope: the most specific host, then the oldest.</summary>
+    public VirtualService? RoutingFor(string name, ProxyScope scope) => RoutingFor(name, scope, ns => MayConfigure(ns, name));
+
+    private VirtualService? RoutingFor(string host, ProxyScope scope, Func<string, bool> mayConfigure)
     {
-        if (Oldest(host, scope) is { } exact) return exact;
+        if (Oldest(host, scope, mayConfigure) is { } exact) return exact;
         foreach (var wildcard in Hosts.Wildcards(host))
         {
-            if (wildcard != host && Oldest(wildcard, scope) is { } routing) return routing;
+            if (wildcard != host && Oldest(wildcard, scope, mayConfigure) is { } routing) return routing;
         }
         return null;
     }
 
-    private VirtualService? Oldest(string host, ProxyScope scope) => Traffic.RoutingsByHost.GetValueOrDefault(host)
-        .Where(routing => routing.ForSidecars && Visibility.Allows(routing.ExportTo, routing.Namespace, scope.Namespace))
+    private VirtualService? Oldest(string host, ProxyScope scope, Func<string, bool> mayConfigure) => Traffic.RoutingsByHost.GetValueOrDefault(host)
+        .Where(routing => routing.ForSidecars && mayConfigure(routing.Namespace) && Visibility.Allows(routing.ExportTo, routing.Namespace, scope.Namespace))
         .OrderBy(routing => routing.CreatedAt).ThenBy(routing => routing.Source)
         .FirstOrDefault();
 
@@ -186,8 +198,12 @@ public sealed record MeshView(
         var names = gateway.Gateways.Select(item => item.FullName).ToHashSet(StringComparer.Ordinal);
         return Traffic.Routings.Values
             .Where(routing => routing.Gateways.Any(names.Contains) && Visibility.Allows(routing.ExportTo, routing.Namespace, scope.Namespace))
+            .Select(OfOwnHosts).Where(routing => !routing.Hosts.IsEmpty)
             .OrderBy(routing => routing.CreatedAt).ThenBy(routing => routing.Source).ToValueList();
     }
+
+    private VirtualService OfOwnHosts(VirtualService routing) => routing.Hosts.All(host => MayConfigure(routing.Namespace, host, atGateway: true))
+        ? routing : routing with { Hosts = routing.Hosts.Where(host => MayConfigure(routing.Namespace, host, atGateway: true)).ToValueList() };
 
     /// <summary>What routes need to know about the hosts that they reference.</summary>
     public ValueMap<DestinationShape> ShapesOf(IEnumerable<VirtualService?> routings, MeshService? own, ProxyScope scope)

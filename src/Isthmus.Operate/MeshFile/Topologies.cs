@@ -22,6 +22,17 @@ public static class Topologies
 
     public static IReadOnlyList<string> Names { get; } = [.. Shapes.Keys];
 
+    /// <summary>A mesh file to begin with. A new mesh has no objects yet that configure hosts of other namespaces, so that it can begin without.</summary>
+    /// <param name="name">The topology.</param>
+    /// <param name="clusters">How many clusters.</param>
+    /// <param name="profile">The profile of every control plane; empty: the default.</param>
+    public static string Template(string name, int clusters, string profile)
+    {
+        var install = profile.Length > 0 ? new JsonObject { ["profile"] = profile } : [];
+        install["meshConfig"] = new JsonObject { ["hostOwnership"] = "NAMESPACE" };
+        return Write(name, clusters, install);
+    }
+
     /// <summary>A mesh of <c>cluster1</c>, <c>cluster2</c>, … If only one is a primary, it is the first.</summary>
     /// <param name="install">Fields of an IstioOperator spec for every control plane.</param>
     public static string Write(string name, int clusters, JsonObject? install = null)

@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.Globalization;
-using System.Text.Json.Nodes;
 using Isthmus.Core.Flags;
 using Isthmus.Operate.Install;
 using Isthmus.Operate.MeshFile;
@@ -145,8 +144,7 @@ internal static class MeshCommand
         var command = new Command("template", "Print a starter mesh file for a topology.") { name, clusters, profile };
         command.SetAction(line =>
         {
-            var install = line.GetValue(profile) is { Length: > 0 } wanted ? new JsonObject { ["profile"] = wanted } : null;
-            Console.Write(Topologies.Write(line.GetValue(name)!, line.GetValue(clusters), install));
+            Console.Write(Topologies.Template(line.GetValue(name)!, line.GetValue(clusters), line.GetValue(profile) ?? ""));
             return 0;
         });
         return command;

@@ -108,6 +108,14 @@ public sealed class MeshDesignTests
         Assert.Equal(name.StartsWith("primary-remote", StringComparison.Ordinal) || name == "external-control-plane" ? clusters - 1 : 0, mesh.Clusters.Count(cluster => !cluster.IsPrimary));
     }
 
+    [Theory]
+    [MemberData(nameof(All))]
+    public void A_template_lets_namespaces_configure_only_their_own_hosts(string name, int clusters)
+    {
+        var mesh = MeshReader.Read(Topologies.Template(name, clusters, "minimal"), "mesh.yaml", "");
+        Assert.Equal("""{"profile":"minimal","meshConfig":{"hostOwnership":"NAMESPACE"}}""", mesh.Install.ToJsonString());
+    }
+
     private static MeshDesign Design(string spec) => new(MeshReaderTests.Read(spec));
 
     [Fact]

@@ -22,7 +22,7 @@ public static class Analyzers
         RuleConflicts.Analyzer,
         MtlsConflicts.Analyzer,
         ServiceEntryAddresses.Analyzer,
-        ServiceEntryShadows.Analyzer, ForeignClaims.Analyzer,
+        ServiceEntryShadows.Analyzer, ForeignClaims.Analyzer, ForeignClaims.Granted,
         GlobalHosts.Analyzer,
         StubDomain.Analyzer,
         // Gateways

@@ -100,6 +100,9 @@ public static class OwnCodes
     public static readonly AnalysisCode HostOfAnother = new(Mesh.Resolve.HostOwners.HostCode, "HostOfAnother", Severity.Warning,
         "A ServiceEntry claims the host of a Service or of an older ServiceEntry of another namespace, or a name in cluster.local or clusterset.local of another namespace. It has no effect on that host.", "Choose another host, or let the owner of the host define it.");
 
+    public static readonly AnalysisCode HostNotGranted = new(Mesh.Resolve.HostOwners.GrantCode, "HostNotGranted", Severity.Warning,
+        "A VirtualService or DestinationRule configures a host of another namespace, and MeshConfig has `hostOwnership: NAMESPACE`. It has no effect on that host.", "Let the owner of the host annotate its Service or namespace with `networking.isthmus.internal/host-grants`, or move the object there.");
+
     public static readonly AnalysisCode RootNotInForce = new("ISM1451", "RootNotInForce", Severity.Error,
         "The Secret cacerts holds another root than the one that the control plane uses.", "Compare the roots of all clusters first; then restart the control plane, or replace the Secret.");
 

@@ -50,6 +50,11 @@ internal static class RoutingCases
         new("ISM1441", "c1 ServiceEntry ops/newer spec.hosts[0]", Join(Web, Entry("api.example"), Newer("api.example", "ops")), Join(Web, Entry("api.example"), Newer("api.example", "shop")), "is the host of the older ServiceEntry shop/entry"),
         new("ISM1440", "c1 ServiceEntry ops/entry spec.addresses[0]", Join(Web, Entry("db.example", "ops", "addresses: [10.0.0.1], ")), Join(Web, Entry("db.example", "ops", "addresses: [10.0.0.2], ")), "10.0.0.1 is the address of Service shop/web in c1"),
         new("ISM1440", "c1 ServiceEntry ops/entry spec.addresses[0]", Join(Web, Pod("shop", "db-0", "app: db", status: "podIP: 10.244.0.9"), Entry("db.example", "ops", "addresses: [10.244.0.9/32], ")), Join(Web, Pod("shop", "db-0", "app: db", status: "podIP: 10.244.0.9"), Entry("db.example", "shop", "addresses: [10.244.0.9], ")), "Pod shop/db-0 in c1"),
+        new("ISM1442", "c1 VirtualService ops/route spec.hosts[0]", Join(Owned, Web, Istio("VirtualService", "ops", "route", "hosts: [web.shop.svc.cluster.local], http: [{route: [{destination: {host: web.shop.svc.cluster.local} }] }]")),
+            Join(Web, Istio("VirtualService", "ops", "route", "hosts: [web.shop.svc.cluster.local], http: [{route: [{destination: {host: web.shop.svc.cluster.local} }] }]")), "belongs to namespace shop, which does not let ops configure it"),
+        new("ISM1442", "c1 DestinationRule ops/rule spec.host", Join(Owned, Web, Istio("DestinationRule", "ops", "rule", "host: web.shop.svc.cluster.local")), Join(Owned, Web, Istio("DestinationRule", "shop", "rule", "host: web"), Istio("DestinationRule", "istio-system", "rule", "host: web.shop.svc.cluster.local")), "has no effect on the host"),
+        new("ISM1442", "c1 DestinationRule ops/rule spec.host", Join(Owned, Web, Istio("DestinationRule", "ops", "rule", "host: '*.local'")), Join(Owned, Root, Service("shop", "web", "app: web").Replace("{name: web,", "{name: web, annotations: {networking.isthmus.internal/host-grants: 'ops, dev'},", StringComparison.Ordinal), Pod("shop", "web-1", "app: web"), Istio("DestinationRule", "ops", "rule", "host: web.shop.svc.cluster.local")), "covers hosts of all namespaces"),
+        new("ISM1442", "c1 DestinationRule ops/rule spec.host", Join(Owned, Web, Entry("api.example"), Istio("DestinationRule", "ops", "rule", "host: api.example")), Join(Owned, Web, Entry("api.example", "ops"), Istio("DestinationRule", "ops", "rule", "host: api.example")), "api.example belongs to namespace shop"),
         new("IST0002", "c1 VirtualService shop/route spec.http[0].mirrorPercent", Route("{route: [{destination: {host: web} }], mirror: {host: web}, mirrorPercent: 10}"), Route("{route: [{destination: {host: web} }], mirror: {host: web}, mirrorPercentage: {value: 10} }")),
         new("IST0106", "c1 VirtualService shop/route spec.http[0].match[0].headers[@request.auth.claims]", Route("{match: [{headers: {\"@request.auth.claims\": {exact: admin} } }], route: [{destination: {host: web} }] }"), Route("{match: [{headers: {x-role: {exact: admin} } }], route: [{destination: {host: web} }] }"), "names no claim of a token"),
         new("IST0133", "c1 VirtualService shop/route spec.http[0].route", Route("{route: [{destination: {host: web}, weight: 1}, {destination: {host: web}, weight: 1}] }"), Route("{route: [{destination: {host: web}, weight: 50}, {destination: {host: web}, weight: 50}] }"), "!= 100"),
@@ -63,6 +68,8 @@ internal static class RoutingCases
     }
 
     private static string Route(string http) => Join(Web, Istio("VirtualService", "shop", "route", $"hosts: [web], http: [{http}]"));
+
+    private const string Owned = "{apiVersion: v1, kind: ConfigMap, metadata: {name: istio, namespace: istio-system}, data: {mesh: 'hostOwnership: NAMESPACE'} }";
 
     private static string Newer(string host, string ns) => Istio("ServiceEntry", ns, "newer", $"hosts: [{host}], ports: [{{number: 80, name: http, protocol: HTTP}}], resolution: STATIC, endpoints: [{{address: 203.0.113.9}}]", "2026-02-01T00:00:00Z");
 

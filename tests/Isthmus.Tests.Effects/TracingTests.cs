@@ -123,6 +123,47 @@ public sealed class TracingTests
     }
 
     [Theory]
+    [InlineData(Zipkin)]
+    [InlineData(Http)]
+    [InlineData("zipkin: {service: authorizer.example, port: 8000, traceContextOption: USE_B3_WITH_W3C_PROPAGATION}")]
+    public async Task The_next_hop_learns_nothing_of_the_trace_where_a_Telemetry_says_so(string provider)
+    {
+        await using var collector = await TraceCollector.StartAsync();
+        await using var origin = await EchoAsync();
+        using var gateway = Gateway(provider, "randomSamplingPercentage: 0, disableContextPropagation: true", origin.Port, collector.Port);
+        const string caller = "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\ntracestate: vendor=1\nb3: 0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-1\n"
+            + "x-b3-traceid: 0af7651916cd43dd8448eb211c80319c\nx-b3-spanid: b7ad6b7169203331\nx-b3-parentspanid: 0020000000000001\nx-b3-sampled: 1\nx-b3-flags: 1";
+        var fields = Fields((await gateway.CallAsync("/", caller)).Body);
+        Assert.DoesNotContain(fields.Keys, name => name is "traceparent" or "tracestate" or "b3" || name.StartsWith("x-b3", StringComparison.Ordinal));
+        // The span is reported, in the trace of the caller.
+        var span = Assert.Single(await collector.SpansAsync(1));
+        Assert.Equal(("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"), (span.Trace, span.Parent));
+    }
+
+    [Fact]
+    public async Task Tags_have_what_access_logs_could_say()
+    {
+        await using var collector = await TraceCollector.StartAsync();
+        await using var origin = await EchoAsync();
+        using var gateway = Gateway(Zipkin, "randomSamplingPercentage: 100, customTags: {call: {formatter: {value: '%REQ(:METHOD)% to %REQ(X-TEAM?USER-AGENT)%: %RESPONSE_CODE%'}}, none: {formatter: {value: '%REQ(X-NOBODY)%'}}}", origin.Port, collector.Port);
+        await gateway.CallAsync("/", "user-agent: tests");
+        var span = Assert.Single(await collector.SpansAsync(1));
+        Assert.Equal("GET to tests: 200", span.Tags["call"]);
+        Assert.DoesNotContain("none", span.Tags.Keys);
+    }
+
+    [Fact]
+    public async Task Reports_to_Zipkin_have_header_fields_of_their_own()
+    {
+        await using var collector = await TraceCollector.StartAsync();
+        await using var origin = await EchoAsync();
+        using var gateway = Gateway("zipkin: {service: authorizer.example, port: 8000, timeout: 9s, headers: [{name: X-Key, value: secret}]}", "randomSamplingPercentage: 100", origin.Port, collector.Port);
+        await gateway.CallAsync("/", "");
+        Assert.Single(await collector.SpansAsync(1));
+        Assert.Contains(collector.Reports, report => report.GetValueOrDefault("x-key") == "secret");
+    }
+
+    [Theory]
     [InlineData("disableSpanReporting: true")]
     [InlineData("match: {mode: CLIENT}, disableSpanReporting: true")]
     [InlineData("providers: [{name: nowhere}]")]

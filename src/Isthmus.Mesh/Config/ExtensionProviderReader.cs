@@ -78,8 +78,8 @@ internal static class ExtensionProviderReader
         return new(name, isZipkin ? TraceProtocol.Zipkin : http.Exists ? TraceProtocol.OpenTelemetryHttp : TraceProtocol.OpenTelemetryGrpc, tracer["service"].Text, tracer["port"].Int ?? 0)
         {
             Path = path.Text.Length > 0 ? path.Text : isZipkin ? Tracer.ZipkinPath : "",
-            Timeout = (http.Exists ? http["timeout"] : grpc["timeout"]).Duration(Durations.OneMillisecond),
-            Headers = ReadHeaders(http.Exists ? http["headers"] : grpc["initialMetadata"]),
+            Timeout = (isZipkin ? tracer["timeout"] : http.Exists ? http["timeout"] : grpc["timeout"]).Duration(Durations.OneMillisecond),
+            Headers = ReadHeaders(isZipkin ? tracer["headers"] : http.Exists ? http["headers"] : grpc["initialMetadata"]),
             MaxTagLength = tracer["maxTagLength"].UInt is > 0 and var most ? most : null,
             HasShortIds = tracer["enable64bitTraceId"].Flag ?? false,
             AlsoW3C = tracer["traceContextOption"].Text == "USE_B3_WITH_W3C_PROPAGATION",

@@ -56,11 +56,11 @@ internal static class MeshSchemas
         ("envoyExtAuthzGrpc", Strict(
             ("service", Text), ("port", Unsigned), ("timeout", Duration), ("failOpen", Flag), ("clearRouteCache", Flag), ("statusOnError", Text), ("includeRequestBodyInCheck", CheckedBody))),
         ("zipkin", Strict(
-            ("service", Text), ("port", Unsigned), ("maxTagLength", Unsigned), ("enable64bitTraceId", Flag), ("path", Text), ("traceContextOption", OneOf("USE_B3", "USE_B3_WITH_W3C_PROPAGATION")))),
+            ("service", Text), ("port", Unsigned), ("maxTagLength", Unsigned), ("enable64bitTraceId", Flag), ("path", Text), ("traceContextOption", OneOf("USE_B3", "USE_B3_WITH_W3C_PROPAGATION")), ("timeout", Duration), ("headers", Fields))),
         ("opentelemetry", Strict(
             ("service", Text), ("port", Unsigned), ("maxTagLength", Unsigned),
             ("http", Strict(("path", Text), ("timeout", Duration), ("headers", Fields))), ("grpc", Strict(("timeout", Duration), ("initialMetadata", Fields))),
-            ("resourceDetectors", Idle(Anything)), ("dynatraceSampler", Idle(Anything)))),
+            ("resourceDetectors", Idle(Anything)), ("serviceAttributeEnrichment", Idle(Text)), ("dynatraceSampler", Idle(Anything)))),
         ("envoyFileAccessLog", Strict(("path", Text), ("logFormat", Strict(("text", Text), ("labels", Map(Anything)))), ("omitEmptyValues", Idle(Flag)))),
         ("lightstep", Idle(Anything)), ("datadog", Idle(Anything)), ("stackdriver", Idle(Anything)), ("opencensus", Idle(Anything)), ("skywalking", Idle(Anything)),
         ("prometheus", Strict()),

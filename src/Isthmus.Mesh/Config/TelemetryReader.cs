@@ -1,6 +1,7 @@
 using Isthmus.Core.Collections;
 using Isthmus.Mesh.Model;
 using Isthmus.Wire.Cel;
+using Isthmus.Wire.Logs;
 
 namespace Isthmus.Mesh.Config;
 
@@ -37,6 +38,7 @@ internal static class TelemetryReader
         {
             Sampling = ReadPercent(rule["randomSamplingPercentage"]),
             IsDisabled = rule["disableSpanReporting"].Flag,
+            HidesContext = rule["disableContextPropagation"].Flag,
             Tags = rule["customTags"].Exists ? ReadTags(rule["customTags"]) : null,
             UsesRequestId = rule["useRequestIdForTraceSampling"].Flag,
             HasIstioTags = rule["enableIstioTags"].Flag,
@@ -63,8 +65,15 @@ internal static class TelemetryReader
 
     private static TraceTag ReadTag(Field tag)
     {
-        var (literal, header, environment) = (tag["literal"], tag["header"], tag["environment"]);
-        if (new[] { literal, header, environment }.Count(kind => kind.Exists) != 1) tag.Error("needs one of literal, header and environment");
+        var (literal, header, environment, formatter) = (tag["literal"], tag["header"], tag["environment"], tag["formatter"]);
+        if (new[] { literal, header, environment, formatter }.Count(kind => kind.Exists) != 1) tag.Error("needs one of literal, header, environment and formatter");
+        if (formatter.Exists)
+        {
+            var format = formatter["value"];
+            if (format.Text.Length == 0) format.Error("must not be empty");
+            else if (LogFormatText.Problem(format.Text) is { } why) format.Error($"\"{format.Text}\" is not a format of access logs: {why}", "use operators of Envoy's access logs, such as %REQ(:METHOD)%");
+            return new(TraceTagKind.Format, format.Text, "");
+        }
         if (header.Exists)
         {
             if (!HeaderNames.IsName(header["name"].Text)) header["name"].Error($"\"{header["name"].Text}\" is not the name of a header");

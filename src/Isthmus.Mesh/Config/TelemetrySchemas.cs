@@ -12,14 +12,15 @@ internal static class TelemetrySchemas
 
     /// <summary>The values of tags, also of ProxyConfig.</summary>
     public static readonly Schema Tags = Map(Object(
-        ("literal", Object(("value", Text))), ("header", Object(("name", Text), ("defaultValue", Text))), ("environment", Object(("name", Text), ("defaultValue", Text)))));
+        ("literal", Object(("value", Text))), ("header", Object(("name", Text), ("defaultValue", Text))), ("environment", Object(("name", Text), ("defaultValue", Text))),
+        ("formatter", Object(("value", Text)))));
 
     private static readonly ObjectSchema TargetRef = Object(("group", Text), ("kind", Text), ("name", Text), ("namespace", Text));
 
     public static readonly ObjectSchema Telemetry = Object(
         ("selector", Strict(("matchLabels", TextMap))), ("targetRef", TargetRef), ("targetRefs", List(TargetRef)),
         ("tracing", List(Object(
-            ("match", Object(Mode)), ("providers", Providers), ("randomSamplingPercentage", Number), ("disableSpanReporting", Flag),
+            ("match", Object(Mode)), ("providers", Providers), ("randomSamplingPercentage", Number), ("disableSpanReporting", Flag), ("disableContextPropagation", Flag),
             ("customTags", Tags), ("useRequestIdForTraceSampling", Flag), ("enableIstioTags", Flag)))),
         ("metrics", List(Object(
             ("providers", Providers), ("reportingInterval", Duration), ("overrides", List(Object(

@@ -26,6 +26,7 @@ internal static class TraceConfigs
             RandomSampling = new() { Value = plan.Sampling },
             OverallSampling = All,
             MaxPathTagLength = plan.MaxTagLength,
+            NoContextPropagation = plan.HidesContext,
             Provider = plan.Tracer.Protocol == TraceProtocol.Zipkin ? Zipkin(plan) : OpenTelemetry(plan),
         };
         var own = plan.Tags.Select(tag => Tag(tag.Key, tag.Value));
@@ -38,26 +39,24 @@ internal static class TraceConfigs
     {
         TraceTagKind.Header => new() { Tag = name, RequestHeader = new() { Name = tag.Text, DefaultValue = tag.Default } },
         TraceTagKind.Environment => new() { Tag = name, Environment = new() { Name = tag.Text, DefaultValue = tag.Default } },
+        TraceTagKind.Format => new() { Tag = name, Value = tag.Text },
         _ => new() { Tag = name, Literal = new() { Value = tag.Text } },
     };
 
     private static Tracing.Types.Http Zipkin(TracePlan plan)
     {
         var tracer = plan.Tracer;
-        return new()
+        var config = new ZipkinConfig
         {
-            Name = tracer.Name,
-            TypedConfig = Parts.Pack(new ZipkinConfig
-            {
-                CollectorCluster = plan.Cluster,
-                CollectorEndpoint = tracer.Path,
-                CollectorEndpointVersion = ZipkinConfig.Types.CollectorEndpointVersion.HttpJson,
-                CollectorHostname = plan.Host,
-                TraceId128Bit = !tracer.HasShortIds,
-                SharedSpanContext = false,
-                TraceContextOption = tracer.AlsoW3C ? ZipkinConfig.Types.TraceContextOption.UseB3WithW3CPropagation : ZipkinConfig.Types.TraceContextOption.UseB3,
-            }),
+            CollectorEndpointVersion = ZipkinConfig.Types.CollectorEndpointVersion.HttpJson,
+            TraceId128Bit = !tracer.HasShortIds,
+            SharedSpanContext = false,
+            TraceContextOption = tracer.AlsoW3C ? ZipkinConfig.Types.TraceContextOption.UseB3WithW3CPropagation : ZipkinConfig.Types.TraceContextOption.UseB3,
         };
+        // Older proxies know only this form, which has neither.
+        if (tracer.Timeout is null && tracer.Headers.Count == 0) (config.CollectorCluster, config.CollectorEndpoint, config.CollectorHostname) = (plan.Cluster, tracer.Path, plan.Host);
+        else config.CollectorService = Service(plan, $"http://{plan.Host}{tracer.Path}", TimeSpan.FromSeconds(5));
+        return new() { Name = tracer.Name, TypedConfig = Parts.Pack(config) };
     }
 
     private static Tracing.Types.Http OpenTelemetry(TracePlan plan)
@@ -72,9 +71,15 @@ internal static class TraceConfigs
         }
         else
         {
-            config.HttpService = new() { HttpUri = new() { Uri = $"http://{plan.Host}:{tracer.Port}{tracer.Path}", Cluster = plan.Cluster, Timeout = timeout ?? Parts.Duration(TimeSpan.FromSeconds(3)) } };
-            config.HttpService.RequestHeadersToAdd.AddRange(tracer.Headers.Select(header => new HeaderValueOption { Header = new() { Key = header.Key, Value = header.Value } }));
+            config.HttpService = Service(plan, $"http://{plan.Host}:{tracer.Port}{tracer.Path}", TimeSpan.FromSeconds(3));
         }
         return new() { Name = tracer.Name, TypedConfig = Parts.Pack(config) };
+    }
+
+    private static HttpService Service(TracePlan plan, string uri, TimeSpan patience)
+    {
+        var service = new HttpService { HttpUri = new() { Uri = uri, Cluster = plan.Cluster, Timeout = Parts.Duration(plan.Tracer.Timeout ?? patience) } };
+        service.RequestHeadersToAdd.AddRange(plan.Tracer.Headers.Select(header => new HeaderValueOption { Header = new() { Key = header.Key, Value = header.Value } }));
+        return service;
     }
 }

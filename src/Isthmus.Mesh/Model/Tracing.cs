@@ -31,10 +31,10 @@ public sealed record Tracer(string Name, TraceProtocol Protocol, string Service,
     public bool AlsoW3C { get; init; }
 }
 
-public enum TraceTagKind { Literal, Header, Environment }
+public enum TraceTagKind { Literal, Header, Environment, Format }
 
 /// <summary>Where a tag of spans has its value from.</summary>
-/// <param name="Text">The value itself, or the name of a request header or environment variable.</param>
+/// <param name="Text">The value itself, the name of a request header or environment variable, or a format of access logs.</param>
 /// <param name="Default">The value of the tag if the header or variable is missing.</param>
 public sealed record TraceTag(TraceTagKind Kind, string Text, string Default);
 
@@ -62,6 +62,7 @@ public sealed record ProxyTracing(double? Sampling, string ZipkinAddress, ValueM
     {
         if (Below(tag, "header") is { Count: > 0 } header) return new(TraceTagKind.Header, Text(header, "name").ToLowerInvariant(), Text(header, "defaultValue"));
         if (Below(tag, "environment") is { Count: > 0 } variable) return new(TraceTagKind.Environment, Text(variable, "name"), Text(variable, "defaultValue"));
+        if (Below(tag, "formatter") is { Count: > 0 } formatter) return new(TraceTagKind.Format, Text(formatter, "value"), "");
         return new(TraceTagKind.Literal, Text(Below(tag, "literal"), "value"), "");
     }
 
@@ -78,6 +79,9 @@ public sealed record TraceRule(bool OfClients, bool OfServers, ValueList<string>
     public double? Sampling { get; init; }
 
     public bool? IsDisabled { get; init; }
+
+    /// <summary>Forwarded requests do not say to which trace they belong.</summary>
+    public bool? HidesContext { get; init; }
 
     public ValueMap<TraceTag>? Tags { get; init; }
 
@@ -96,4 +100,7 @@ public sealed record TracePlan(Tracer Tracer, string Host, string Cluster, doubl
     public bool UsesRequestId { get; init; } = true;
 
     public bool HasIstioTags { get; init; } = true;
+
+    /// <summary>Forwarded requests do not say to which trace they belong.</summary>
+    public bool HidesContext { get; init; }
 }

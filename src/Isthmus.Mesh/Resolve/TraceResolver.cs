@@ -39,6 +39,7 @@ internal static class TraceResolver
             tracer.MaxTagLength ?? own.MaxTagLength)
         {
             UsesRequestId = rules.LastOrDefault(rule => rule.UsesRequestId is not null)?.UsesRequestId ?? true,
+            HidesContext = rules.LastOrDefault(rule => rule.HidesContext is not null)?.HidesContext ?? false,
             HasIstioTags = rules.LastOrDefault(rule => rule.HasIstioTags is not null)?.HasIstioTags ?? true,
         };
     }

@@ -38,6 +38,15 @@ internal static class TraceHeaders
         if (prefersW3C || both || headers.Contains("traceparent"u8)) WriteW3C(headers, span);
     }
 
+    /// <summary>Removes the fields of all formats: the next hop must not learn of the trace.</summary>
+    public static void Remove(HeaderBlock headers)
+    {
+        foreach (var name in All) headers.Remove(name);
+    }
+
+    private static readonly byte[][] All =
+        [[.. "traceparent"u8], [.. "tracestate"u8], [.. "b3"u8], [.. "x-b3-traceid"u8], [.. "x-b3-spanid"u8], [.. "x-b3-parentspanid"u8], [.. "x-b3-sampled"u8], [.. "x-b3-flags"u8]];
+
     private static Caller ReadW3C(HeaderBlock headers)
     {
         var text = headers.Get("traceparent"u8);

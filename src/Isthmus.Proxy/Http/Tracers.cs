@@ -39,7 +39,8 @@ internal sealed class Tracers(ExportParts parts, ProxyPorts ports, ProxyIdentity
         var span = caller.HasTrace
             ? new SpanContext(caller.High, caller.Low, NewId(), caller.Span, sampled)
             : new SpanContext(settings.HasShortIds ? 0 : NewId(), NewId(), NewId(), 0, sampled);
-        TraceHeaders.Write(headers, span, isW3C, settings.WritesBoth);
+        if (settings.HidesContext) TraceHeaders.Remove(headers);
+        else TraceHeaders.Write(headers, span, isW3C, settings.WritesBoth);
         return new(span, sampled && direction == Direction.Inbound ? headers.GetString("x-envoy-decorator-operation"u8) ?? "" : "");
     }
 

@@ -28,6 +28,7 @@ internal static class TracingDecoder
             (int)Math.Min(tracing.MaxPathTagLength ?? PathLength, int.MaxValue), tracing.CustomTags.Select(tag => Tag(tag, notes)).OfType<SpanTag>().ToValueList(),
             http.RequestIdExtension?.TypedConfig?.TryRead(out UuidRequestIdConfig id) != true || (id.UseRequestIdForTraceSampling ?? true))
         {
+            HidesContext = tracing.NoContextPropagation,
             ServiceName = provider.TypedConfig.TryRead(out OpenTelemetryConfig otlp) ? otlp.ServiceName : "",
             HasShortIds = provider.TypedConfig.TryRead(out ZipkinConfig zipkin) && !zipkin.TraceId128Bit,
             WritesBoth = zipkin?.TraceContextOption == ZipkinConfig.Types.TraceContextOption.UseB3WithW3CPropagation,
@@ -37,7 +38,9 @@ internal static class TracingDecoder
     private static Collector? CollectorOf(Tracing.Types.Http provider)
     {
         if (provider.TypedConfig is not { } config) return null;
-        if (config.TryRead(out ZipkinConfig zipkin) && zipkin.CollectorEndpointVersion == ZipkinConfig.Types.CollectorEndpointVersion.HttpJson && zipkin.CollectorEndpoint.StartsWith('/'))
+        if (config.TryRead(out ZipkinConfig zipkin) && zipkin.CollectorService is { } modern)
+            return zipkin.CollectorEndpointVersion == ZipkinConfig.Types.CollectorEndpointVersion.HttpJson ? OverHttp(ReportFormat.Zipkin, modern) : null;
+        if (zipkin is not null && zipkin.CollectorEndpointVersion == ZipkinConfig.Types.CollectorEndpointVersion.HttpJson && zipkin.CollectorEndpoint.StartsWith('/'))
             return new(ReportFormat.Zipkin, zipkin.CollectorCluster, zipkin.CollectorHostname.Length > 0 ? zipkin.CollectorHostname : zipkin.CollectorCluster, zipkin.CollectorEndpoint, Patience, ValueMap<string>.Empty);
         if (!config.TryRead(out OpenTelemetryConfig otlp)) return null;
         if (otlp.GrpcService is { EnvoyGrpc: { } grpc } service)
@@ -45,9 +48,14 @@ internal static class TracingDecoder
             var fields = service.InitialMetadata.Select(field => KeyValuePair.Create(field.Key.ToLowerInvariant(), field.Value)).DistinctBy(field => field.Key).ToValueMap();
             return new(ReportFormat.OtlpGrpc, grpc.ClusterName, grpc.Authority.Length > 0 ? grpc.Authority : grpc.ClusterName, GrpcPath, service.Timeout?.ToTimeSpan() ?? Patience, fields);
         }
-        if (otlp.HttpService is not { HttpUri: { } uri } web || !Uri.TryCreate(uri.Uri, UriKind.Absolute, out var target)) return null;
+        return otlp.HttpService is { } web ? OverHttp(ReportFormat.OtlpHttp, web) : null;
+    }
+
+    private static Collector? OverHttp(ReportFormat format, HttpService web)
+    {
+        if (web.HttpUri is not { } uri || !Uri.TryCreate(uri.Uri, UriKind.Absolute, out var target)) return null;
         var headers = web.RequestHeadersToAdd.Select(field => KeyValuePair.Create(field.Header.Key.ToLowerInvariant(), field.Header.Value)).DistinctBy(field => field.Key).ToValueMap();
-        return new(ReportFormat.OtlpHttp, uri.Cluster, target.IsDefaultPort ? target.Host : target.Authority, target.PathAndQuery, uri.Timeout?.ToTimeSpan() ?? Patience, headers);
+        return new(format, uri.Cluster, target.IsDefaultPort ? target.Host : target.Authority, target.PathAndQuery, uri.Timeout?.ToTimeSpan() ?? Patience, headers);
     }
 
     private static SpanTag? Tag(CustomTag tag, List<string> notes)
@@ -60,6 +68,8 @@ internal static class TracingDecoder
                 return new(tag.Tag, SpanTagSource.Header, tag.RequestHeader.Name.ToLowerInvariant(), tag.RequestHeader.DefaultValue);
             case CustomTag.TypeOneofCase.Environment:
                 return new(tag.Tag, SpanTagSource.Environment, tag.Environment.Name, tag.Environment.DefaultValue);
+            case CustomTag.TypeOneofCase.Value:
+                return new(tag.Tag, SpanTagSource.Format, tag.Value, "") { Format = LogFormat.ParseText(tag.Value) };
             default:
                 notes.Add($"the tag '{tag.Tag}' of spans is ignored: its type is not supported");
                 return null;

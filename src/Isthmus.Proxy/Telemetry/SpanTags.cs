@@ -36,7 +36,7 @@ internal static class SpanTags
         Add("upstream_address", record.Host?.Endpoint.AddressText);
         AddGrpc(Add, record);
         if (record.Status is 0 or >= 500) Add("error", "true");
-        foreach (var tag in settings.Tags) Set(tags, tag.Name, Value(tag, headers, variable));
+        foreach (var tag in settings.Tags) Set(tags, tag.Name, tag.Format is { } format ? Formatted(format, record) : Value(tag, headers, variable));
         return tags;
     }
 
@@ -57,6 +57,14 @@ internal static class SpanTags
         var request = record.Request!;
         var path = record.OriginalPath.Length > 0 ? record.OriginalPath : request.TargetText;
         return $"{request.Headers.GetString("x-forwarded-proto"u8) ?? "http"}://{request.Authority}{(path.Length > settings.MaxPathLength ? path[..settings.MaxPathLength] : path)}";
+    }
+
+    /// <summary>Empty where the request has nothing of the kind.</summary>
+    private static string Formatted(LogFormat format, TrafficRecord record)
+    {
+        using var text = new ByteWriter();
+        format.Write(record, text);
+        return Encoding.UTF8.GetString(text.Written.Span) is var value && value != "-" ? value : "";
     }
 
     private static string Value(SpanTag tag, HeaderBlock headers, Func<string, string?> variable) => tag.Source switch

@@ -11,10 +11,14 @@ internal sealed record Collector(ReportFormat Format, string Cluster, string Aut
     public bool IsGrpc => Format is ReportFormat.OtlpGrpc or ReportFormat.EnvoyGrpc;
 }
 
-internal enum SpanTagSource { Literal, Header, Environment }
+internal enum SpanTagSource { Literal, Header, Environment, Format }
 
-/// <param name="Text">The value, or the name of a header or environment variable.</param>
-internal sealed record SpanTag(string Name, SpanTagSource Source, string Text, string Default);
+/// <param name="Text">The value, the name of a header or environment variable, or a format of access logs.</param>
+internal sealed record SpanTag(string Name, SpanTagSource Source, string Text, string Default)
+{
+    /// <summary>What <paramref name="Text"/> means, if it is a format.</summary>
+    public LogFormat? Format { get; init; }
+}
 
 /// <summary>How a connection manager traces its requests.</summary>
 /// <param name="ClientSampling">The percentage of requests with <c>x-client-trace-id</c> that are traced.</param>
@@ -26,6 +30,9 @@ internal sealed record TracingSettings(
 {
     /// <summary>The name of the service; empty: the proxy's own.</summary>
     public string ServiceName { get; init; } = "";
+
+    /// <summary>Forwarded requests do not say to which trace they belong.</summary>
+    public bool HidesContext { get; init; }
 
     /// <summary>IDs of traces that begin here have 64 bits.</summary>
     public bool HasShortIds { get; init; }

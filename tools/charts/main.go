@@ -25,6 +25,7 @@ type release struct {
 	Name      string                 `json:"name"`
 	Namespace string                 `json:"namespace"`
 	Values    map[string]interface{} `json:"values"`
+	Upgrade bool `json:"upgrade"`
 }
 
 type result struct {
@@ -91,7 +92,7 @@ func render(one release) (map[string]string, error) {
 		"Files":        all,
 		"Capabilities": map[string]interface{}{"KubeVersion": map[string]interface{}{"Version": "v1.30.0", "Major": "1", "Minor": "30"}},
 		"Release": map[string]interface{}{
-			"Name": one.Name, "Namespace": one.Namespace, "Service": "Helm", "IsInstall": true, "IsUpgrade": false, "Revision": 1,
+			"Name": one.Name, "Namespace": one.Namespace, "Service": "Helm", "IsInstall": !one.Upgrade, "IsUpgrade": one.Upgrade, "Revision": 1,
 		},
 	}
 	set := template.New("gotpl").Option("missingkey=zero")

@@ -1,3 +1,4 @@
+using Isthmus.ControlPlane.Settings;
 using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
 using Microsoft.Extensions.Logging;
@@ -43,5 +44,11 @@ public sealed class MeshKinds(MultiClusterSettings multiCluster, string settings
     /// <summary>Istio kinds of which only the problems are read.</summary>
     public IReadOnlyList<MeshKind> Refused => field ??= [.. IstioKind.Refused.Select(kind => new RefusedKind(kind) { Revision = revision })];
 
-    public IReadOnlyList<MeshKind> All => field ??= [Services, Slices, Pods, Nodes, Namespaces, Ingresses, IngressClasses, Exports, Imports, .. Istio, .. Refused, Settings, Credentials];
+    /// <summary>What is not read, although it has a row here.</summary>
+    public IgnoredResources Ignored { get; init; } = IgnoredResources.None;
+
+    public IReadOnlyList<MeshKind> All => field ??=
+    [
+        Services, Slices, Pods, Nodes, Namespaces, .. ((MeshKind[])[Ingresses, IngressClasses, Exports, Imports, .. Istio, .. Refused]).Where(kind => !Ignored.Has(kind.Resource)), Settings, Credentials,
+    ];
 }

@@ -46,6 +46,8 @@ public sealed record DiscoverySettings
     public int PushThrottle { get; init; } = DefaultPushThrottle;
     /// <summary>Whether all proxies serve clients of HTTP/1.0 (Istio: PILOT_HTTP10).</summary>
     public bool AcceptHttp10 { get; init; }
+    /// <summary>What the control plane leaves alone.</summary>
+    public IgnoredResources Ignored { get; init; } = IgnoredResources.None;
     /// <summary>Istio: ENABLE_NATIVE_SIDECARS.</summary>
     public NativeSidecarMode NativeSidecars { get; init; }
     public MultiClusterSettings MultiCluster { get; init; } = MultiClusterSettings.Default;
@@ -103,6 +105,7 @@ public sealed record DiscoverySettings
                 Text("ENABLE_MCS_HOST", "true") == "true", Text("ENABLE_MCS_SERVICE_DISCOVERY", "false") == "true",
                 Text("ENABLE_MCS_CLUSTER_LOCAL", "false") == "true", Text("ENABLE_MCS_AUTO_EXPORT", "false") == "true",
                 Text("MCS_API_GROUP", MultiClusterSettings.Default.ApiGroup), Text("MCS_API_VERSION", MultiClusterSettings.Default.ApiVersion)),
+            Ignored = IgnoredResources.Read(environment),
             NativeSidecars = Sidecars(environment),
             AcceptHttp10 = Flag(environment, "PILOT_HTTP10") ?? false,
             DefaultCertificateLifetime = Span(environment, "DEFAULT_WORKLOAD_CERT_TTL", TimeSpan.FromHours(24)),

@@ -11,7 +11,7 @@ internal static class Installed
     /// <summary>Every kind that an installation creates; workloads first, so that they create no objects during the removal.</summary>
     internal static readonly IReadOnlyList<ResourceKind> KindsInOrder =
     [
-        Kinds.MutatingWebhookConfiguration, Kinds.ValidatingWebhookConfiguration, Kinds.HorizontalPodAutoscaler, Kinds.PodDisruptionBudget, Kinds.Deployment, Kinds.DaemonSet, Kinds.Service, Kinds.Endpoints, Kinds.ConfigMap,
+        Kinds.MutatingWebhookConfiguration, Kinds.ValidatingWebhookConfiguration, Kinds.HorizontalPodAutoscaler, Kinds.PodDisruptionBudget, Kinds.NetworkPolicy, Kinds.Deployment, Kinds.DaemonSet, Kinds.Service, Kinds.Endpoints, Kinds.ConfigMap,
         Manifests.ResourceOf(IstioKind.Gateway), Manifests.ResourceOf(IstioKind.DestinationRule), Manifests.ResourceOf(IstioKind.EnvoyFilter),
         Kinds.RoleBinding, Kinds.Role, Kinds.ClusterRoleBinding, Kinds.ClusterRole, Kinds.ServiceAccount, Kinds.Secret, Kinds.CustomResourceDefinition,
     ];

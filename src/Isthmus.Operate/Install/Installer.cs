@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Clusters;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
+using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Operate.Install.Operator;
@@ -88,6 +89,8 @@ public sealed class Installer(KubeClient client, TimeProvider time, IInstallProg
         var existing = await client.FindAsync<Namespace>(Kinds.Namespace, null, spec.Namespace, stop);
         if (existing is null)
         {
+            if (!Manifests.IsInScope(spec, Kinds.Namespace))
+                throw new ProblemException($"Namespace {spec.Namespace} in {client.Access.Name}", "does not exist, and values.global.resourceScope is namespace", "create it, or install with values.global.resourceScope=cluster first");
             var metadata = new JsonObject { ["name"] = spec.Namespace };
             if (spec.Network.Length > 0) metadata["labels"] = new JsonObject { [Labels.Network] = spec.Network };
             await client.CreateAsync(Kinds.Namespace, new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = metadata }, stop);
@@ -153,7 +156,7 @@ public sealed class Installer(KubeClient client, TimeProvider time, IInstallProg
         var extra =
             from found in await Installed.ListAsync(client, selector, stop)
             // Removing the definitions would remove every Istio object with them.
-            where found.Kind != Kinds.CustomResourceDefinition && !wanted.Contains(Identity(found.Item))
+            where Manifests.IsInScope(spec, found.Kind) && found.Kind != Kinds.CustomResourceDefinition && !wanted.Contains(Identity(found.Item))
             // Endpoints of a Service with a selector have its labels, but a controller creates them.
             where found.Kind != Kinds.Endpoints || !wanted.Contains($"Service/{Applier.Name(found.Item)}")
             select Removal.Of(found.Kind, found.Item);

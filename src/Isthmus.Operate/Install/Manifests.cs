@@ -20,7 +20,7 @@ public static class Manifests
         var components = new List<Component>();
         void Add(string name, IEnumerable<JsonObject> objects, string patched = "")
         {
-            if (objects.ToList() is not { Count: > 0 } list) return;
+            if (objects.Where(value => IsInScope(spec, KindOf(value))).ToList() is not { Count: > 0 } list) return;
             if (patched.Length > 0) ObjectPatches.Apply(list, spec.Component(patched)["k8s"]?["overlays"], $"spec.components.{patched}.k8s.overlays");
             components.Add(new(name, list));
         }
@@ -44,6 +44,15 @@ public static class Manifests
         if (ReplicatedObjects.DnsEnabled(spec)) Add("Addons", ReplicatedObjects.DnsObjects(spec));
         return components;
     }
+
+    /// <summary>Whether an installation has objects of a kind: one person may install what belongs to the cluster, and another one what belongs to the
+    /// namespace (<c>values.global.resourceScope</c>).</summary>
+    internal static bool IsInScope(OperatorSpec spec, ResourceKind? kind) => spec.Value("global", "resourceScope")?.ToString() switch
+    {
+        "cluster" => kind?.Namespaced is false,
+        "namespace" => kind?.Namespaced is not false,
+        _ => true,
+    };
 
     /// <summary>The kind of an object, as far as Isthmus knows it: built-in, or one of Istio's.</summary>
     public static ResourceKind? KindOf(JsonObject value)

@@ -44,6 +44,11 @@ public sealed class ChartTests
             "an autoscaler", ["revision=canary", "values.pilot.autoscaleEnabled=true", "values.pilot.autoscaleMin=2", "values.pilot.autoscaleMax=9", "values.pilot.cpu.targetAverageUtilization=60",
                 "values.pilot.memory.targetAverageUtilization=70", "values.pilot.autoscaleBehavior.scaleDown.stabilizationWindowSeconds=60"]
         },
+        { "network policies", ["revision=canary", "values.global.networkPolicy.enabled=true"] },
+        { "objects of the cluster", ["values.global.resourceScope=cluster", "components.cni.enabled=true", "values.istio_cni.enabled=true"] },
+        { "objects of the namespace", ["values.global.resourceScope=namespace", "values.console.enabled=true", "values.global.defaultPodDisruptionBudget.enabled=true", "values.pilot.autoscaleEnabled=true"] },
+        { "a remote's objects of the cluster", ["profile=remote", "values.global.remotePilotAddress=192.0.2.1", "values.global.resourceScope=cluster"] },
+        { "a remote's objects of the namespace", ["profile=remote", "values.global.remotePilotAddress=192.0.2.1", "values.global.resourceScope=namespace"] },
         { "images", ["values.global.hub=registry.example.com/mesh", "values.global.tag=1.2.3", "values.global.imagePullPolicy=IfNotPresent", "values.global.imagePullSecrets[0]=regcred"] },
         { "a console", ["values.console.enabled=true"] },
         {
@@ -81,12 +86,12 @@ public sealed class ChartTests
         if (spec.Enabled("istiodRemote")) Put(values, "istiodRemote", "enabled", true);
         // An external control plane needs no base.
         List<ChartRelease> releases = [new("istiod", "istiod", spec.Namespace, values)];
-        if (expected.Any(value => value["metadata"]!["name"]!.ToString() == "istio-reader-service-account"))
+        if (expected.Any(value => value["metadata"]!["name"]!.ToString() == "istio-reader-service-account" || value["kind"]!.ToString() == "CustomResourceDefinition"))
         {
             var definitions = expected.Any(value => value["kind"]!.ToString() == "CustomResourceDefinition");
             releases.Add(new("base", "istio-base", spec.Namespace, new()
             {
-                ["global"] = new JsonObject { ["istioNamespace"] = spec.Namespace },
+                ["global"] = new JsonObject { ["istioNamespace"] = spec.Namespace, ["resourceScope"] = values["global"]?["resourceScope"]?.ToString() ?? "all" },
                 ["base"] = new JsonObject { ["enableIstioConfigCRDs"] = definitions },
             }));
         }
@@ -94,7 +99,7 @@ public sealed class ChartTests
         {
             releases.Add(new("cni", "istio-cni", "kube-system", new()
             {
-                ["global"] = new JsonObject((values["global"] as JsonObject ?? []).Where(field => field.Key is "imagePullPolicy" or "imagePullSecrets").Select(field => KeyValuePair.Create(field.Key, field.Value?.DeepClone()))),
+                ["global"] = new JsonObject((values["global"] as JsonObject ?? []).Where(field => field.Key is "imagePullPolicy" or "imagePullSecrets" or "resourceScope").Select(field => KeyValuePair.Create(field.Key, field.Value?.DeepClone()))),
                 ["revision"] = values["revision"]?.DeepClone() ?? "", ["cni"] = values["cni"]?.DeepClone() ?? new JsonObject(),
             }));
             // Its own chart has these values.
@@ -109,12 +114,12 @@ public sealed class ChartTests
         string[] common = ["nodeSelector.disk=ssd", "tolerations[0].operator=Exists", "affinity.podAntiAffinity.a=b", "topologySpreadConstraints[0].maxSkew=1", "resources.requests.cpu=1", "podAnnotations.a=b", "priorityClassName=high", "env.X=y"];
         string[] service = ["type=LoadBalancer", "loadBalancerIP=192.0.2.1", "loadBalancerSourceRanges[0]=192.0.2.0/24", "externalTrafficPolicy=Local", "externalIPs[0]=192.0.2.9"];
         const string name = "istio-ingressgateway";
-        var spec = OperatorSpec.Build([], ["profile=empty", $"components.ingressGateways[0].name={name}", "components.ingressGateways[0].enabled=true", "components.ingressGateways[0].k8s.podDisruptionBudget.minAvailable=1",
+        var spec = OperatorSpec.Build([], ["profile=empty", $"components.ingressGateways[0].name={name}", "components.ingressGateways[0].enabled=true", "components.ingressGateways[0].k8s.podDisruptionBudget.minAvailable=1", "values.global.networkPolicy.enabled=true",
             .. common.Concat(service).Concat(["autoscaleEnabled=true", "autoscaleMin=2", "autoscaleMax=4", "cpu.targetAverageUtilization=50", "serviceAnnotations.c=d", "rollingMaxSurge=1", "rollingMaxUnavailable=0"])
                 .Select(flag => $"values.gateways.{name}.{flag}")], null);
         Assert.Empty(spec.Warnings);
         var values = new JsonObject();
-        foreach (var flag in common.Concat(service.Select(flag => $"service.{flag}")).Concat(["serviceAccount.name=istio-ingressgateway-service-account", "service.annotations.c=d", "podDisruptionBudget.minAvailable=1",
+        foreach (var flag in common.Concat(service.Select(flag => $"service.{flag}")).Concat(["serviceAccount.name=istio-ingressgateway-service-account", "service.annotations.c=d", "podDisruptionBudget.minAvailable=1", "global.networkPolicy.enabled=true",
             "autoscaling.enabled=true", "autoscaling.minReplicas=2", "autoscaling.maxReplicas=4", "autoscaling.targetCPUUtilizationPercentage=50", "strategy.rollingUpdate.maxSurge=1", "strategy.rollingUpdate.maxUnavailable=0"]))
         {
             SetFlag.Apply(values, flag);
@@ -207,9 +212,21 @@ public sealed class ChartTests
     [InlineData("base", """{"global": {"istioNamespace": "other"}}""", "values.global.istioNamespace: \"other\" is not the namespace of the release, \"istio-system\"")]
     [InlineData("gateway", """{"networkGateway": "n1", "labels": {"topology.istio.io/network": "n2"}}""", "values.labels.topology.istio.io/network: \"n2\" is not the network of values.networkGateway, \"n1\"")]
     [InlineData("gateway", """{"networkGateway": "n1", "networkGatewayPorts": {"tls": {"nodePort": 30443} } }""", "values.networkGatewayPorts.tls.nodePort: 30443 has no effect in Isthmus; remove it")]
+    [InlineData("istiod", """{"global": {"resourceScope": "none"}}""", "values.global.resourceScope: \"none\" is not supported; use all, cluster or namespace")]
     [InlineData("base", """{"defaultRevision": "canary"}""", "values.defaultRevision: \"canary\" has no effect in the chart base; set it in the chart istiod")]
     public async Task Values_that_cannot_work_are_refused(string chart, string values, string message) =>
         Assert.Contains(message, Assert.Single(await HelmRenderer.RenderAsync([new(chart, "a", "istio-system", Json(values))])).Error, StringComparison.Ordinal);
+
+    /// <summary>Server-side apply refuses an upgrade that changes what the control plane owns.</summary>
+    [Theory]
+    [InlineData(false, "Ignore")]
+    [InlineData(true, null)]
+    public async Task An_upgrade_leaves_the_failure_policy_to_the_control_plane(bool upgrade, string? policy)
+    {
+        var objects = await ObjectsAsync(new ChartRelease("istiod", "istiod", "istio-system", [], upgrade));
+        var webhooks = objects.Single(value => value["kind"]!.ToString() == "ValidatingWebhookConfiguration")["webhooks"]!.AsArray();
+        Assert.All(webhooks, webhook => Assert.Equal(policy, webhook!["failurePolicy"]?.ToString()));
+    }
 
     [Fact]
     public async Task Definitions_can_be_left_out()

@@ -7,7 +7,8 @@ using Xunit;
 namespace Isthmus.Tests.Operate.Charts;
 
 /// <summary>One <c>helm template</c>: a chart, the name and namespace of the release, and its values.</summary>
-internal sealed record ChartRelease(string Chart, string Name, string Namespace, JsonObject Values);
+/// <param name="IsUpgrade">Whether it replaces a release, as <c>helm upgrade</c> does.</param>
+internal sealed record ChartRelease(string Chart, string Name, string Namespace, JsonObject Values, bool IsUpgrade = false);
 
 /// <summary>The objects of a release, or why a template refused its values.</summary>
 internal sealed record ChartResult(IReadOnlyList<JsonObject> Objects, string Error);
@@ -19,7 +20,7 @@ internal static class HelmRenderer
     {
         var input = new JsonArray([.. releases.Select(release => (JsonNode)new JsonObject
         {
-            ["chart"] = $"charts/{release.Chart}", ["name"] = release.Name, ["namespace"] = release.Namespace, ["values"] = release.Values.DeepClone(),
+            ["chart"] = $"charts/{release.Chart}", ["name"] = release.Name, ["namespace"] = release.Namespace, ["values"] = release.Values.DeepClone(), ["upgrade"] = release.IsUpgrade,
         })]);
         using var program = Process.Start(new ProcessStartInfo(Repository.At("tools/charts/render")) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true })!;
         var (output, error) = (program.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken), program.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken));

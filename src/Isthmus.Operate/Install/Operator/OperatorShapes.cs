@@ -10,7 +10,7 @@ namespace Isthmus.Operate.Install.Operator;
 /// <summary>The expected types of the spec fields that are checked here. Other fields are copied into objects, which the API server checks.</summary>
 internal static partial class OperatorShapes
 {
-    private enum Shape { Mapping, List, Text, Number, Flag, LabelValue, Revision, PullPolicy, ServiceType, TrafficPolicy, Range, ObjectName, Hub, Tag, Authority, ServicePlace }
+    private enum Shape { Mapping, List, Text, Number, Flag, LabelValue, Revision, PullPolicy, ServiceType, TrafficPolicy, Range, ObjectName, Hub, Tag, Authority, ServicePlace, ResourceScope }
 
     /// <summary>Paths below <c>spec</c>; <c>*</c> is every key of a mapping or every item of a list.</summary>
     private static readonly List<(string Path, Shape Shape)> Shapes = [.. Build()];
@@ -64,7 +64,8 @@ internal static partial class OperatorShapes
             .. All(Shape.Mapping, "affinity nodeSelector podAnnotations serviceAnnotations resources", "values.console."),
             .. All(Shape.Mapping, "values.gateways.*.env"),
             .. All(Shape.Text, "values.gateways.*.env.* values.global.priorityClassName"),
-            .. All(Shape.Flag, "values.global.defaultPodDisruptionBudget.enabled"),
+            .. All(Shape.Flag, "values.global.defaultPodDisruptionBudget.enabled values.global.networkPolicy.enabled"),
+            .. All(Shape.ResourceScope, "values.global.resourceScope"),
             .. ((string[])["pilot", "cni", "ingressGateways.*", "egressGateways.*"]).SelectMany(workload => (List<(string, Shape)>)
             [
                 .. All(Shape.List, "k8s.env k8s.volumes k8s.volumeMounts k8s.service.ports k8s.overlays k8s.tolerations k8s.topologySpreadConstraints", $"components.{workload}."),
@@ -115,6 +116,7 @@ internal static partial class OperatorShapes
     {
         Shape.PullPolicy => OneOf(text, "Always", "IfNotPresent", "Never"),
         Shape.ServiceType => OneOf(text, "LoadBalancer", "NodePort", "ClusterIP"),
+        Shape.ResourceScope => OneOf(text, "all", "cluster", "namespace"),
         Shape.TrafficPolicy => OneOf(text, "Cluster", "Local"),
         Shape.Range when !IPNetwork.TryParse(text.Trim(), out _) => ($"'{text}' is not a range of addresses", "for example 192.0.2.0/24"),
         Shape.ObjectName when !ObjectName().IsMatch(text) => ($"'{text}' is not the name of an object", "use lower-case letters, digits, '-' and '.', beginning and ending with a letter or digit"),

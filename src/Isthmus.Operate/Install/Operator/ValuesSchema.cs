@@ -25,12 +25,13 @@ internal static class ValuesSchema
             + " | certmanager clusterResources compatibilityVersion experimental galley grafana kiali mixer nodeagent ownerName platform profile"
             + " prometheus prometheusOperator revision revisionTags security telemetry tracing ztunnel"),
         ["values.global"] = Read("caAddress configCluster configValidation defaultPodDisruptionBudget externalIstiod hub imagePullPolicy imagePullSecrets istioNamespace jwtPolicy logging meshID meshNetworks"
-            + " multiCluster network omitSidecarInjectorConfigMap operatorManageWebhooks pilotCertProvider podDNSSearchNamespaces priorityClassName proxy proxy_init remotePilotAddress tag"
+            + " multiCluster network networkPolicy omitSidecarInjectorConfigMap operatorManageWebhooks pilotCertProvider podDNSSearchNamespaces priorityClassName proxy proxy_init remotePilotAddress resourceScope tag"
             + " | arch autoscalingv2API caName certSigners certificates configRootNamespace controlPlaneSecurityEnabled createRemoteSvcEndpoints defaultConfigVisibilitySettings defaultNodeSelector"
             + " defaultResources defaultTolerations disablePolicyChecks enableHelmTest enableTracing istioRemote istiod ipFamilies ipFamilyPolicy"
             + " k8sIngress localityLbSetting logAsJson mountMtlsCerts mtls oneNamespace outboundTrafficPolicy platform policyCheckFailOpen policyNamespace prometheusNamespace"
             + " remotePilotCreateSvcEndpoint remotePolicyAddress remoteTelemetryAddress sds sts telemetryNamespace tracer trustDomain trustDomainAliases useMCP variant waypoint"),
         ["values.global.defaultPodDisruptionBudget"] = Read("enabled"),
+        ["values.global.networkPolicy"] = Read("enabled"),
         ["values.global.logging"] = Read("level"),
         ["values.global.multiCluster"] = Read("clusterName enabled globalDomainSuffix includeEnvoyFilter"),
         ["values.global.proxy"] = Read("clusterDomain componentLogLevel excludeIPRanges excludeInboundPorts excludeOutboundPorts holdApplicationUntilProxyStarts image includeIPRanges includeInboundPorts includeOutboundPorts logLevel"

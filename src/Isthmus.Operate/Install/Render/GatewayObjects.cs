@@ -54,7 +54,12 @@ internal sealed class GatewayObjects
         var deployment = Deployment(account);
         yield return deployment;
         foreach (var scaling in _settings.Scaling(deployment)) yield return scaling;
+        foreach (var policy in NetworkPolicies.Of(_spec, deployment, Reached())) yield return policy;
     }
+
+    /// <summary>Metrics, health checks, and the ports of the Service.</summary>
+    private IEnumerable<(string Protocol, JsonNode Port)> Reached() => ((int[])[Core.Names.Ports.AgentStatus, Core.Names.Ports.ProxyReady, Core.Names.Ports.ProxyMetrics]).Select(port => ("TCP", (JsonNode)port))
+        .Concat(Ports().Select(port => (port["protocol"]!.ToString(), port["targetPort"] ?? port["port"]!)));
 
     private JsonObject OwnLabels()
     {

@@ -15,6 +15,9 @@ internal static class IstiodObjects
     /// <summary>A setting that no other control plane has.</summary>
     internal const string InjectorMapVariable = "INJECTOR_CONFIG_MAP";
 
+    /// <summary>The ports that others connect to: readiness, proxies, metrics, webhooks.</summary>
+    private static readonly int[] Reached = [Ports.DiscoveryHttp, Ports.DiscoveryPlain, Ports.DiscoveryTls, Ports.DiscoveryMonitoring, Ports.Webhook];
+
     private const string All = "get list watch create update patch delete";
 
     internal static IEnumerable<JsonObject> Build(OperatorSpec spec)
@@ -27,7 +30,8 @@ internal static class IstiodObjects
             .Concat((bool?)spec.Value("global", "omitSidecarInjectorConfigMap") ?? false ? [] : [InjectorConfigMap(spec, names)])
             .Append(Service(spec, names, settings.ServiceAnnotations))
             .Append(deployment)
-            .Concat(settings.Scaling(deployment));
+            .Concat(settings.Scaling(deployment))
+            .Concat(NetworkPolicies.Of(spec, deployment, Reached.Select(port => ("TCP", (JsonNode)port))));
     }
 
     /// <summary>The service account of a control plane and its RBAC, also where the control plane itself runs in another cluster.</summary>
@@ -117,6 +121,8 @@ internal static class IstiodObjects
     private static JsonObject InjectorConfigMap(OperatorSpec spec, Names names)
     {
         var global = (JsonObject)spec.Value("global")!.DeepClone();
+        // These are of the installation, not of injection.
+        foreach (var name in (string[])["networkPolicy", "resourceScope"]) global.Remove(name);
         // spec.hub and spec.tag decide the images of components; the injector must use the same ones.
         if (spec.Spec["hub"] is { } hub) global["hub"] = hub.DeepClone();
         if ((spec.Spec["tag"] ?? spec.Value("global", "tag")) is { } tag) global["tag"] = tag.DeepClone();

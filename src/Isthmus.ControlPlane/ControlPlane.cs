@@ -80,7 +80,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
         _ca = new(_home, settings.Namespace, () => _injector.Current.TrustDomain, ports.Time, _logs.CreateLogger<CaState>());
         tlsSource.State = _ca;
         _roots = new(_ca, settings.Namespace, ports.Time);
-        var kinds = new MeshKinds(settings.MultiCluster, settings.MeshConfigMap, settings.Revision is "" ? "default" : settings.Revision, _logs.CreateLogger<MeshKinds>()) { Settings = { AcceptHttp10 = settings.AcceptHttp10 }, Ignored = settings.Ignored };
+        var kinds = new MeshKinds(settings.MultiCluster, settings.MeshConfigMap, settings.Revision is "" ? "default" : settings.Revision, _logs.CreateLogger<MeshKinds>()) { Settings = { AcceptHttp10 = settings.AcceptHttp10, SendsUnready = settings.SendsUnready }, Ignored = settings.Ignored };
         var writer = new MeshWriter(new MeshGraph(settings.MultiCluster), new(), kinds) { History = _history = new(ports.Time) };
         writer.HoldAllocation();
         _engine = new(writer, new(settings.DebounceAfter, settings.DebounceMax), ports.Time, _logs.CreateLogger<PushEngine>());

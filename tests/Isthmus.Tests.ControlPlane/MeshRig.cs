@@ -175,9 +175,13 @@ internal sealed class MeshRig
 
     public static NameTable Names(ProxyFeed proxy) => Read(proxy, TypeUrls.NameTable, "", NameTable.Parser.ParseFrom)!;
 
-    /// <summary>The addresses of a cluster's endpoints with their weights, in the order they are sent.</summary>
-    public static IReadOnlyList<string> Endpoints(ProxyFeed proxy, string name) =>
+    /// <summary>The addresses of a cluster's healthy endpoints with their weights, in the order they are sent.</summary>
+    public static IReadOnlyList<string> Endpoints(ProxyFeed proxy, string name) => Endpoints(proxy, name, areHealthy: true);
+
+    /// <summary>Those of its healthy ones, or of the others.</summary>
+    public static IReadOnlyList<string> Endpoints(ProxyFeed proxy, string name, bool areHealthy) =>
         [.. Read(proxy, TypeUrls.Endpoints, name, ClusterLoadAssignment.Parser.ParseFrom)?.Endpoints.SelectMany(group => group.LbEndpoints)
+            .Where(endpoint => endpoint.HealthStatus != Isthmus.Wire.Envoy.HealthStatus.Unhealthy == areHealthy)
             .Select(endpoint => $"{endpoint.Endpoint.Address.SocketAddress.Address}:{endpoint.Endpoint.Address.SocketAddress.PortValue}={endpoint.LoadBalancingWeight}") ?? []];
 
     public static string OutboundName(string service, int port = 80, string subset = "") => $"outbound|{port}|{subset}|{service}.{Namespace}.svc.cluster.local";

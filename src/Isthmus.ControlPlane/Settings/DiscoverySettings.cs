@@ -48,6 +48,8 @@ public sealed record DiscoverySettings
     public bool AcceptHttp10 { get; init; }
     /// <summary>What the control plane leaves alone.</summary>
     public IgnoredResources Ignored { get; init; } = IgnoredResources.None;
+    /// <summary>Whether proxies know of endpoints that are not ready (Istio: PILOT_AUTO_SEND_UNHEALTHY_ENDPOINTS).</summary>
+    public bool SendsUnready { get; init; } = true;
     /// <summary>Istio: ENABLE_NATIVE_SIDECARS.</summary>
     public NativeSidecarMode NativeSidecars { get; init; }
     public MultiClusterSettings MultiCluster { get; init; } = MultiClusterSettings.Default;
@@ -108,6 +110,7 @@ public sealed record DiscoverySettings
             Ignored = IgnoredResources.Read(environment),
             NativeSidecars = Sidecars(environment),
             AcceptHttp10 = Flag(environment, "PILOT_HTTP10") ?? false,
+            SendsUnready = Flag(environment, "PILOT_AUTO_SEND_UNHEALTHY_ENDPOINTS") ?? true,
             DefaultCertificateLifetime = Span(environment, "DEFAULT_WORKLOAD_CERT_TTL", TimeSpan.FromHours(24)),
             LongestCertificateLifetime = Span(environment, "MAX_WORKLOAD_CERT_TTL", TimeSpan.FromDays(90)),
             DomainSuffix = flags.DomainSuffix,

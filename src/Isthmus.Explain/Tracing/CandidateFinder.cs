@@ -8,6 +8,7 @@ namespace Isthmus.Explain.Tracing;
 /// <summary>Finds the endpoints of a destination, with what is known about where each one is.</summary>
 internal sealed class CandidateFinder(TraceFacts facts, Causes causes, TracedCall call)
 {
+    /// <summary>Endpoints that are not ready are no candidates: their Pods tell why.</summary>
     public List<EndpointCandidate> Of(ProxyView view, ClusterState cluster)
     {
         if (cluster.Config.Kind == ClusterKind.OriginalDst)
@@ -19,8 +20,9 @@ internal sealed class CandidateFinder(TraceFacts facts, Causes causes, TracedCal
         return
         [
             .. from locality in localities
-               let own = locality.Endpoints.Sum(endpoint => (double)Math.Max(1, endpoint.Weight))
-               from endpoint in locality.Endpoints
+               let ready = locality.Endpoints.Where(endpoint => endpoint.Health == EndpointHealth.Healthy).ToList()
+               let own = ready.Sum(endpoint => (double)Math.Max(1, endpoint.Weight))
+               from endpoint in ready
                select Place(view, cluster, locality, endpoint, locality.Priority == first && total > 0 ? WeightOf(cluster, locality) / total * Math.Max(1, endpoint.Weight) / own : 0),
         ];
     }

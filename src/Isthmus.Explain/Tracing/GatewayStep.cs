@@ -74,8 +74,8 @@ internal sealed class GatewayStep(TraceFacts facts, TraceRecord record, Causes c
 
     private void WalkGatewayEndpoints(EndpointWay way, ClusterObjects cluster, Pod gateway, ProxyView view, ClusterState local)
     {
-        var endpoints = local.Assignment.Localities.SelectMany(locality => locality.Endpoints).ToList();
-        var usable = endpoints.Where(endpoint => endpoint.Health == EndpointHealth.Healthy && !view.IsEjected(local.Config.Name, endpoint)).ToList();
+        var endpoints = local.Assignment.Localities.SelectMany(locality => locality.Endpoints).Where(endpoint => endpoint.Health == EndpointHealth.Healthy).ToList();
+        var usable = endpoints.Where(endpoint => !view.IsEjected(local.Config.Name, endpoint)).ToList();
         var (_, port, subset, fqdn) = ProxyTables.Split(local.Config.Name);
         if (endpoints.Count == 0)
         {

@@ -29,8 +29,10 @@ internal static class ClusterPolicy
         }
         else if (locality.Enabled) cluster.CommonLbConfig = new() { LocalityWeightedLbConfig = new() };
         ApplyBalancing(cluster, policy.Balancing);
-        if (policy.Outlier is { } outlier) ApplyOutlier(cluster, outlier);
+        var sendsUnready = cluster.Type == Cluster.Types.DiscoveryType.Eds && EndpointGenerator.SendsUnready(inputs.Service, inputs.Mesh, policy);
+        if (policy.Outlier is { } outlier) ApplyOutlier(cluster, sendsUnready ? outlier with { MinHealthPercent = 0 } : outlier);
         else if (cluster.Type == Cluster.Types.DiscoveryType.Eds && !inputs.Service.External) ApplyDefaultOutlier(cluster);
+        else if (sendsUnready) (cluster.CommonLbConfig ??= new()).HealthyPanicThreshold = new() { Value = 0 };
     }
 
     public static void SetLimits(Cluster cluster, ConnectionPool? pool) => cluster.CircuitBreakers = new()
@@ -178,7 +180,7 @@ internal static class ClusterPolicy
     /// <summary>
     /// Istio has no equivalent. A dead gateway or Pod stops costing retries before the control plane notices: an endpoint that fails to
     /// connect three times in a row is ejected for some seconds. Only connection failures count, never responses: a gateway
-    /// must not be ejected for a service behind it. All may be ejected; when none is left, all are tried again (panic below 1 %).
+    /// must not be ejected for a service behind it. All may be ejected; when none is left, all are tried again (panic below 1 %), but not those that are not ready.
     /// Locality priorities still require outlierDetection in a DestinationRule, as in Istio.
     /// </summary>
     private static void ApplyDefaultOutlier(Cluster cluster)

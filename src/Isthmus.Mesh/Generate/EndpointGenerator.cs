@@ -59,8 +59,9 @@ public static class EndpointGenerator
         };
         var policy = TrafficPolicy.Effective(inputs.Rule, subset, port, inputs.Mesh);
         var tls = policy.Tls?.Mode;
+        var sendsUnready = SendsUnready(inputs.Service, inputs.Mesh, policy);
         var members = inputs.Endpoints
-            .Where(endpoint => IsMember(endpoint, inputs, port, subset) && (!sni || SpeaksMeshTls(endpoint.Port(port)!.Value, tls)))
+            .Where(endpoint => (endpoint.Health == EndpointHealth.Ready || (sendsUnready && IsUnreadyHere(endpoint, inputs))) && IsMember(endpoint, inputs, port, subset) && (!sni || SpeaksMeshTls(endpoint.Port(port)!.Value, tls)))
             .GroupBy(endpoint => endpoint.Locality)
             .OrderBy(group => group.Key);
         foreach (var group in members)
@@ -77,9 +78,21 @@ public static class EndpointGenerator
     /// <summary>Follows the workload's own declaration, unless a rule requires or disables mesh TLS.</summary>
     private static bool SpeaksMeshTls(EndpointPort port, ClientTlsMode? rule) => rule == ClientTlsMode.IstioMutual || (port.Mtls && rule != ClientTlsMode.Disable);
 
+    /// <summary>
+    /// As in Istio 1.31, proxies know of the endpoints that are not ready, and send them nothing: they show in dumps, and the part of a locality or
+    /// priority that is healthy tells how much it can take. Not where a rule lets proxies panic (minHealthPercent): they would call them.
+    /// Those that terminate are never sent.
+    /// </summary>
+    internal static bool SendsUnready(MeshService service, MeshConfig mesh, TrafficPolicy policy) =>
+        mesh.SendsUnready && (policy.Outlier is not { MinHealthPercent: > 0 } || service.Distribution != TrafficDistribution.Any);
+
+    /// <summary>A gateway stands for the ready endpoints behind it.</summary>
+    private static bool IsUnreadyHere(MeshEndpoint endpoint, EndpointInputs inputs) =>
+        endpoint is { Health: EndpointHealth.NotReady, Address.Length: > 0 } && IsDirect(inputs.Scope.Network, endpoint.Network, inputs.Gateways);
+
     private static bool IsMember(MeshEndpoint endpoint, EndpointInputs inputs, int port, Subset? subset)
     {
-        if (endpoint.Health != EndpointHealth.Ready || endpoint.Port(port) is null) return false;
+        if (endpoint.Port(port) is null) return false;
         if (subset is not null && !Selectors.Matches(subset.Labels, endpoint.Labels)) return false;
         if ((inputs.Service.ClusterLocal || endpoint.Withheld) && endpoint.Cluster != inputs.Scope.Cluster) return false;
         if (inputs.Service.NodeLocal && (endpoint.Cluster != inputs.Scope.Cluster || endpoint.Node != inputs.Scope.Node)) return false;
@@ -141,7 +154,7 @@ public static class EndpointGenerator
         var made = new LbEndpoint
         {
             Endpoint = new() { Address = Parts.Address(endpoint.Address, target.Target) },
-            HealthStatus = HealthStatus.Healthy,
+            HealthStatus = endpoint.Health == EndpointHealth.Ready ? HealthStatus.Healthy : HealthStatus.Unhealthy,
             LoadBalancingWeight = weight,
             Metadata = Workload($"{workload.Name};{workload.Namespace};{workload.CanonicalName};{workload.CanonicalRevision};{endpoint.Cluster}"),
         };

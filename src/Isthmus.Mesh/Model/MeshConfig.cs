@@ -51,6 +51,8 @@ public sealed record MeshConfig
     public TlsLimits TlsDefaults { get; init; } = TlsLimits.None;
     /// <summary>All proxies serve clients of HTTP/1.0 (PILOT_HTTP10 of the control plane), not only those that ask for it.</summary>
     public bool AcceptHttp10 { get; init; }
+    /// <summary>Proxies know of endpoints that are not ready, too, as unhealthy ones (PILOT_AUTO_SEND_UNHEALTHY_ENDPOINTS of the control plane).</summary>
+    public bool SendsUnready { get; init; } = true;
     /// <summary>The namespaces whose Services and configuration proxies learn, by their labels; none: all.</summary>
     public ValueList<NamespaceSelector> DiscoverySelectors { get; init; }
     /// <summary>How often proxies resolve host names whose answers have no time to live.</summary>

@@ -115,7 +115,7 @@ internal sealed class ClusterState
         foreach (var host in _hosts.All) host.IsLeaving = false;
         var assignment = Health is null ? _given : Health.Keep(_given, _assignment, endpoint => known.GetValueOrDefault(Key(endpoint)));
         var kept = new HashSet<Host>();
-        var (now, joined) = (_time.GetTimestamp(), false);
+        var (now, joined, warms) = (_time.GetTimestamp(), false, false);
         var localities = new List<(LocalityEndpoints, IReadOnlyList<Host>)>();
         foreach (var locality in assignment.Localities)
         {
@@ -123,7 +123,12 @@ internal sealed class ClusterState
             foreach (var endpoint in locality.Endpoints)
             {
                 var isChecked = Health is not null && ActiveHealth.Covers(endpoint);
-                if (known.TryGetValue(Key(endpoint), out var host) && (host.Check is not null) == isChecked) host.Endpoint = endpoint;
+                if (known.TryGetValue(Key(endpoint), out var host) && (host.Check is not null) == isChecked)
+                {
+                    // What was not ready until now has served nothing yet.
+                    if (endpoint.Health == EndpointHealth.Healthy && host.Endpoint.Health != EndpointHealth.Healthy) (host.JoinedAt, warms) = (now, true);
+                    host.Endpoint = endpoint;
+                }
                 else
                 {
                     known[Key(endpoint)] = host = new Host(endpoint) { JoinedAt = now, Check = isChecked ? Health!.Join(_hosts) : null };
@@ -134,7 +139,7 @@ internal sealed class ClusterState
             }
             localities.Add((locality, hosts));
         }
-        if (joined) _warmup?.Begin(now);
+        if (joined || warms) _warmup?.Begin(now);
         var old = _hosts;
         _assignment = assignment;
         var arranged = new HostSet(localities, Config.WeightLocalities, Config.Hashing, _warmup, _own is { } own && Config.Zones is { } zones ? (zones, own) : null);

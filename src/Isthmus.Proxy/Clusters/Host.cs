@@ -12,6 +12,7 @@ internal sealed class Host(Endpoint endpoint)
     private volatile bool _removed;
     private volatile bool _doubted;
     private volatile bool _leaving;
+    private long _joinedAt;
     private long _ejectedUntil;
     private long _avoidUntil;
     private int _active;
@@ -20,8 +21,8 @@ internal sealed class Host(Endpoint endpoint)
 
     public Endpoint Endpoint { get => _endpoint; set => _endpoint = value; }
 
-    /// <summary>When it joined its cluster, as a timestamp.</summary>
-    public long JoinedAt { get; init; }
+    /// <summary>When it joined its cluster, or the control plane last called it healthy after it had not, as a timestamp.</summary>
+    public long JoinedAt { get => Volatile.Read(ref _joinedAt); set => Volatile.Write(ref _joinedAt, value); }
 
     public EndPoint Address => _endpoint.Address;
 

@@ -1,3 +1,5 @@
+using Priority = Isthmus.Proxy.Clusters.HostPriority;
+
 namespace Isthmus.Proxy.Clusters;
 
 /// <summary>How a cluster spreads its requests.</summary>
@@ -18,10 +20,20 @@ internal sealed class HostSet
 {
     private const double Overprovisioning = 1.4;
 
+    /// <summary>
+    /// A threshold up to this percentage is about hosts that failed this proxy. Those that the control plane calls unhealthy get no request then,
+    /// even if no other is left: their Pods are not ready.
+    /// </summary>
+    private const double LeastPanic = 1;
+
     internal readonly record struct Entry(Host Host, double Weight, int Locality);
 
     private readonly Priority[] _priorities;
     private readonly bool _hasUnhealthy;
+
+    /// <summary>What is left of the priorities by what the control plane says, with the part of the requests that each takes: enough for a choice
+    /// while nothing else is known against any host.</summary>
+    private readonly (Priority Hosts, double Load)[] _told = [];
     private readonly HashSettings _hashing;
     private readonly Warmup? _warmup;
 
@@ -32,35 +44,6 @@ internal sealed class HostSet
 
     /// <summary>The way to the zones of the first priority while all its hosts are healthy; null: they do not matter.</summary>
     private readonly ZoneRoute<Priority>? _route;
-
-    private sealed class Priority(Entry[] entries, double[] localityWeights, bool equalWeights)
-    {
-        public readonly Entry[] Entries = entries;
-        public readonly double[] LocalityWeights = localityWeights;
-        public readonly bool EqualWeights = equalWeights;
-        public readonly double[] Cumulative = Sum(entries);
-
-        /// <summary>Counts choices in turn. Those among a part of the hosts count on: otherwise each would be the first.</summary>
-        public TurnCount Turns { get; init; } = new();
-
-        /// <summary>All hosts, and those that were healthy at the last choice, arranged for consistent hashing.</summary>
-        public volatile HashTable? WholeTable, CutTable;
-
-        private static double[] Sum(Entry[] entries)
-        {
-            var sums = new double[entries.Length];
-            var total = 0.0;
-            for (var i = 0; i < entries.Length; i++) sums[i] = total += entries[i].Weight;
-            return sums;
-        }
-    }
-
-    private sealed class TurnCount
-    {
-        private long _last;
-
-        public long Next() => Interlocked.Increment(ref _last);
-    }
 
     /// <summary>Arranges the hosts; with <paramref name="weightLocalities"/> a locality's own weight decides its share.</summary>
     /// <param name="hashing">How to arrange them for consistent hashing.</param>
@@ -74,6 +57,7 @@ internal sealed class HostSet
         _hasUnhealthy = All.Any(h => h.Endpoint.Health != EndpointHealth.Healthy);
         var arranged = localities.GroupBy(l => l.Locality.Priority).OrderBy(g => g.Key).Select(g => (Localities: g, Priority: Arrange([.. g], weightLocalities))).Where(item => item.Priority.Entries.Length > 0).ToList();
         _priorities = [.. arranged.Select(item => item.Priority)];
+        if (_hasUnhealthy) _told = [.. Told()];
         if (zones is null || arranged.Count == 0) return;
         _zones = zones;
         _zoneOf = [.. arranged[0].Localities.Select(item => Zone.Of(item.Locality))];
@@ -94,8 +78,37 @@ internal sealed class HostSet
         if (policy == BalancingPolicy.Hash) return PickByKey(inputs, inputs.Hash ?? (ulong)random.NextInt64(long.MinValue, long.MaxValue), panicThreshold);
         if (!_hasUnhealthy && impairedUntil <= inputs.Now && inputs.Tried is not { Count: > 0 })
             return Choose(_route is null ? _priorities[0] : _route.Choose(random), policy, random, inputs.Now);
+        if (_told.Length > 0 && _zones is null && impairedUntil <= inputs.Now && inputs.Tried is not { Count: > 0 } && !(panicThreshold > LeastPanic)) return PickTold(policy, random, inputs.Now);
         return PickCarefully(inputs, policy, random, panicThreshold);
     }
+
+    private IEnumerable<(Priority, double)> Told()
+    {
+        var total = 0.0;
+        foreach (var priority in _priorities)
+        {
+            var load = Math.Min(Math.Min(1, Overprovisioning * priority.Entries.Count(entry => IsCalledHealthy(entry.Host)) / priority.Entries.Length), 1 - total);
+            total += load;
+            if (load > 0) yield return (Narrow(priority, IsCalledHealthy, IsCalledHealthy), load);
+        }
+    }
+
+    private Host? PickTold(BalancingPolicy policy, Random random, long now)
+    {
+        var chosen = 0;
+        if (_told.Length > 1)
+        {
+            var total = 0.0;
+            foreach (var (_, load) in _told) total += load;
+            var at = random.NextDouble() * total;
+            while (chosen < _told.Length - 1 && (at -= _told[chosen].Load) >= 0) chosen++;
+        }
+        return Choose(_told[chosen].Hosts, policy, random, now);
+    }
+
+    private static bool IsCalledHealthy(Host host) => host.Endpoint.Health == EndpointHealth.Healthy;
+
+    private static bool IsSpared(Host host, double? panicThreshold) => panicThreshold <= LeastPanic && !IsCalledHealthy(host);
 
     private Host? PickCarefully(PickInputs inputs, BalancingPolicy policy, Random random, double? panicThreshold)
     {
@@ -105,7 +118,7 @@ internal sealed class HostSet
         return PickAmong(inputs, policy, random, avoidable: false, triable: false)
             ?? PickAmong(inputs, policy, random, avoidable: true, triable: false)
             ?? PickAmong(inputs, policy, random, avoidable: true, triable: true)
-            ?? (panicThreshold is 0 ? null : Panic(inputs, policy, random));
+            ?? (panicThreshold is 0 ? null : Panic(inputs, policy, random, panicThreshold));
     }
 
     /// <summary>A host of the first priority without tried hosts that has one to offer. As in Envoy, hosts tried since the last full
@@ -129,8 +142,8 @@ internal sealed class HostSet
     private Host? PickInPanic(Shares shares, double threshold, PickInputs inputs, BalancingPolicy policy, Random random)
     {
         var all = shares.AllPanic(threshold);
-        double Load(int p) => all ? _priorities[p].Entries.Length : shares.Load[p];
-        var at = random.NextDouble() * (all ? _priorities.Sum(priority => priority.Entries.Length) : shares.Total);
+        double Load(int p) => all ? _priorities[p].Entries.Count(entry => !IsSpared(entry.Host, threshold)) : shares.Load[p];
+        var at = random.NextDouble() * (all ? Enumerable.Range(0, _priorities.Length).Sum(Load) : shares.Total);
         var chosen = 0;
         while (chosen < _priorities.Length - 1 && (at -= Load(chosen)) >= 0) chosen++;
         var (from, now) = (_priorities[chosen], inputs.Now);
@@ -141,7 +154,7 @@ internal sealed class HostSet
                 if (Choose(Narrow(from, inputs, avoidable, triable), policy, random, now) is { } healthy) return healthy;
                 continue;
             }
-            var rest = Array.FindAll(from.Entries, entry => (avoidable || !entry.Host.IsAvoided(now)) && (triable || !IsTried(inputs, entry.Host)));
+            var rest = Array.FindAll(from.Entries, entry => !IsSpared(entry.Host, threshold) && (avoidable || !entry.Host.IsAvoided(now)) && (triable || !IsTried(inputs, entry.Host)));
             if (rest.Length > 0) return Choose(rest.Length == from.Entries.Length ? from : new(rest, from.LocalityWeights, from.EqualWeights) { Turns = from.Turns }, policy, random, now);
         }
         return null;
@@ -173,20 +186,19 @@ internal sealed class HostSet
         public bool AllPanic(double threshold) => Array.TrueForAll(Healthy, percent => percent < threshold);
     }
 
-    private Host? Panic(PickInputs inputs, BalancingPolicy policy, Random random)
+    private Host? Panic(PickInputs inputs, BalancingPolicy policy, Random random, double? panicThreshold)
     {
         var first = _priorities[0];
-        var untried = new List<Entry>();
-        foreach (var entry in first.Entries)
-            if (!IsTried(inputs, entry.Host)) untried.Add(entry);
-        return Choose(untried.Count > 0 ? new Priority([.. untried], first.LocalityWeights, false) { Turns = first.Turns } : first, policy, random, inputs.Now);
+        var any = Array.FindAll(first.Entries, entry => !IsSpared(entry.Host, panicThreshold));
+        var untried = Array.FindAll(any, entry => !IsTried(inputs, entry.Host));
+        return Choose(new Priority(untried.Length > 0 ? untried : any, first.LocalityWeights, false) { Turns = first.Turns }, policy, random, inputs.Now);
     }
 
     /// <summary>The host of a key. As in Envoy, the key also decides the priority, and only unhealthy hosts move the keys of others.</summary>
     private Host? PickByKey(PickInputs inputs, ulong key, double? panicThreshold)
     {
         var first = _priorities.Length == 1 ? 0 : PriorityOf(key, inputs.Now);
-        if (panicThreshold is > 0 and var threshold && Shares.Of(_priorities, inputs.Now) is { Total: < 1 } shares && shares.Panics(first, threshold)) return Whole(_priorities[first]).PickAny(key, inputs);
+        if (panicThreshold is > 0 and var threshold && Shares.Of(_priorities, inputs.Now) is { Total: < 1 } shares && shares.Panics(first, threshold)) return PickInPanic(first, inputs, key, threshold);
         foreach (var (avoidable, triable) in ((bool, bool)[])[(false, false), (true, false), (true, true)])
         {
             for (var p = 0; p < _priorities.Length; p++)
@@ -195,7 +207,18 @@ internal sealed class HostSet
             }
         }
         if (panicThreshold is 0) return null;
-        return Whole(_priorities[0]).PickAny(key, inputs);
+        return PickInPanic(0, inputs, key, panicThreshold);
+    }
+
+    private Host? PickInPanic(int first, PickInputs inputs, ulong key, double? panicThreshold)
+    {
+        for (var p = 0; p < _priorities.Length; p++)
+        {
+            var priority = _priorities[(first + p) % _priorities.Length];
+            var some = Array.FindAll(priority.Entries, entry => !IsSpared(entry.Host, panicThreshold));
+            if (some.Length > 0) return (some.Length == priority.Entries.Length ? Whole(priority) : Arrange(priority, some)).PickAny(key, inputs);
+        }
+        return null;
     }
 
     /// <summary>Envoy's share of each priority in percent, and which of them the key falls into.</summary>
@@ -265,7 +288,9 @@ internal sealed class HostSet
 
     private static bool AreEqual(IReadOnlyList<Entry> entries) => entries.All(entry => Math.Abs(entry.Weight - entries[0].Weight) < 1e-9);
 
-    private static Priority Narrow(Priority from, PickInputs inputs, bool avoidable, bool triable)
+    private static Priority Narrow(Priority from, PickInputs inputs, bool avoidable, bool triable) => Narrow(from, host => host.IsHealthy(inputs.Now), host => IsUsable(host, inputs, avoidable, triable));
+
+    private static Priority Narrow(Priority from, Func<Host, bool> isHealthy, Func<Host, bool> isUsable)
     {
         var count = new int[from.LocalityWeights.Length];
         var healthy = new int[from.LocalityWeights.Length];
@@ -274,8 +299,8 @@ internal sealed class HostSet
         foreach (var entry in from.Entries)
         {
             count[entry.Locality]++;
-            if (entry.Host.IsHealthy(inputs.Now)) healthy[entry.Locality]++;
-            if (!IsUsable(entry.Host, inputs, avoidable, triable)) continue;
+            if (isHealthy(entry.Host)) healthy[entry.Locality]++;
+            if (!isUsable(entry.Host)) continue;
             kept.Add(entry);
             weights[entry.Locality] += entry.Weight;
         }

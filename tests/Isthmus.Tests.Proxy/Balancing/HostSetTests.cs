@@ -150,6 +150,58 @@ public sealed class HostSetTests
         Assert.True(hosts[0].IsEjected(TimeProvider.System.GetTimestamp()));
     }
 
+    /// <summary>Hosts that are not ready (u), that are ejected (e), and that are healthy (h), by priority.</summary>
+    [Theory]
+    [InlineData("uuu", 1.0, "")]
+    [InlineData("uuu", 0.0, "")]
+    [InlineData("uue", 1.0, "2")]
+    [InlineData("uue", 0.0, "")]
+    [InlineData("uuh", 1.0, "2")]
+    [InlineData("uuh", null, "2")]
+    [InlineData("uuu", 50.0, "0 1 2")] // as in Envoy
+    [InlineData("uuh", 50.0, "0 1 2")]
+    [InlineData("uu h", 0.0, "2")]
+    [InlineData("uu e", 1.0, "2")]
+    [InlineData("uh hh", 1.0, "1 2 3")]
+    public void Hosts_that_are_not_ready_get_nothing_unless_a_threshold_says_so(string shape, double? threshold, string chosen)
+    {
+        foreach (var policy in (BalancingPolicy[])[BalancingPolicy.Random, BalancingPolicy.RoundRobin, BalancingPolicy.LeastRequest, BalancingPolicy.Hash])
+        {
+            var (set, hosts) = Shaped(shape);
+            var random = new Random(5);
+            var seen = Enumerable.Range(0, 2000).Select(_ => set.Pick(new(1, null, null), policy, random, shape.Contains('e', StringComparison.Ordinal) ? 100 : 0, threshold)).Distinct().Where(host => host is not null).Select(host => hosts.IndexOf(host!)).Order();
+            Assert.Equal(chosen, string.Join(' ', seen));
+        }
+    }
+
+    /// <summary>The quick choice, and the one that looks at each host.</summary>
+    [Theory]
+    [InlineData(0)]
+    [InlineData(100)]
+    public void A_priority_keeps_its_requests_until_too_few_of_its_hosts_are_ready(long impairedUntil)
+    {
+        foreach (var (shape, least, most) in (ReadOnlySpan<(string, int, int)>)[("uhhh h", 4000, 4000), ("uuhh h", 2670, 2930), ("uuuh h", 1280, 1520), ("uuuu h", 0, 0)])
+        {
+            var (set, hosts) = Shaped(shape);
+            var random = new Random(3);
+            Assert.InRange(Enumerable.Range(0, 4000).Count(_ => hosts.IndexOf(set.Pick(new(1, null, null), BalancingPolicy.Random, random, impairedUntil, 0)!) < 4), least, most);
+        }
+    }
+
+    private static (HostSet Set, List<Host> Hosts) Shaped(string shape)
+    {
+        var all = new List<Host>();
+        var groups = new List<(LocalityEndpoints, IReadOnlyList<Host>)>();
+        foreach (var (priority, letters) in shape.Split(' ').Index())
+        {
+            var made = letters.Select((letter, i) => new Host(new Endpoint(new IPEndPoint(IPAddress.Loopback, 1000 + all.Count + i), 1, letter == 'u' ? EndpointHealth.Unhealthy : EndpointHealth.Healthy, ValueMap<string>.Empty, Workload.Unknown, false))).ToArray();
+            foreach (var (host, letter) in made.Zip(letters)) if (letter == 'e') host.Eject(100);
+            groups.Add((new LocalityEndpoints("", "", "", priority, 0, []), made));
+            all.AddRange(made);
+        }
+        return (new HostSet(groups, false), all);
+    }
+
     private static Dictionary<Host, int> Count(HostSet set, BalancingPolicy policy, int times)
     {
         var random = new Random(11);

@@ -52,10 +52,13 @@ public sealed class TestCa : IDisposable
     }
 
     /// <summary>A certificate that signs itself, and its key, in PEM.</summary>
-    public static (string Certificate, string Key) SelfSignedPair(string name)
+    /// <param name="names">DNS names, IP addresses and URIs.</param>
+    public static (string Certificate, string Key) SelfSignedPair(string name, params string[] names)
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        using var certificate = new CertificateRequest($"CN={name}", key, HashAlgorithmName.SHA256).CreateSelfSigned(DateTimeOffset.UnixEpoch, DateTimeOffset.UnixEpoch.AddYears(100));
+        var request = new CertificateRequest($"CN={name}", key, HashAlgorithmName.SHA256);
+        if (names.Length > 0) request.CertificateExtensions.Add(Names(names));
+        using var certificate = request.CreateSelfSigned(DateTimeOffset.UnixEpoch, DateTimeOffset.UnixEpoch.AddYears(100));
         return (certificate.ExportCertificatePem(), key.ExportPkcs8PrivateKeyPem());
     }
 

@@ -35,7 +35,7 @@ public sealed class MetricTests
         await gateway.CallAsync("/a", "x-way: blocked"); // another status, but the same labels
         await gateway.CallAsync("/b");
         await Eventually.TrueAsync(() => Sum(gateway, "istio_requests_total{") == 4);
-        var text = StatsText.Prometheus(gateway.Plane);
+        var text = ScrapedText.Of(gateway.Plane);
         var counts = text.Split('\n').Where(line => line.StartsWith("istio_requests_total{", StringComparison.Ordinal)).ToList();
         Assert.All(counts, line => Assert.DoesNotContain("response_code=", line, StringComparison.Ordinal));
         Assert.All(counts, line => Assert.Contains("source_app=\"edge\"", line, StringComparison.Ordinal));
@@ -46,9 +46,9 @@ public sealed class MetricTests
         Assert.DoesNotContain("istio_request_bytes", text, StringComparison.Ordinal);
         Assert.Contains("istio_response_bytes_count{", text, StringComparison.Ordinal);
         Assert.Contains("response_code=\"418\"", text, StringComparison.Ordinal); // of the other metrics
-        var chosen = StatsText.Prometheus(gateway.Plane, "istio_(requests_total|tcp_)").Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        var chosen = ScrapedText.Of(gateway.Plane, "istio_(requests_total|tcp_)").Split('\n', StringSplitOptions.RemoveEmptyEntries);
         Assert.Equal(counts.Order(StringComparer.Ordinal), chosen.Where(line => line[0] != '#').Order(StringComparer.Ordinal));
-        Assert.Throws<ResourceException>(() => StatsText.Prometheus(gateway.Plane, "("));
+        Assert.Throws<ResourceException>(() => ScrapedText.Of(gateway.Plane, "("));
     }
 
     [Fact]
@@ -93,7 +93,7 @@ public sealed class MetricTests
         // Both directions count for themselves.
         (int, int) Counted() => ((int)proxy.Plane.MeshMetrics.Calls.Sum(counts => counts.RequestMessages), (int)proxy.Plane.MeshMetrics.Calls.Sum(counts => counts.ResponseMessages));
         await Eventually.TrueAsync(() => Counted() == (requests, responses));
-        Assert.Equal(requests > 0, StatsText.Prometheus(proxy.Plane).Contains("istio_request_messages_total{", StringComparison.Ordinal));
+        Assert.Equal(requests > 0, ScrapedText.Of(proxy.Plane).Contains("istio_request_messages_total{", StringComparison.Ordinal));
     }
 
     /// <summary>As Istio's filter does: a stream that lasts for days would otherwise be missing for days. A tag may need what is known later.</summary>
@@ -129,7 +129,7 @@ public sealed class MetricTests
         }
         await Eventually.TrueAsync(() => proxy.Plane.MeshMetrics.Http.Any() && Messages() == (3, 3));
         // How the call ended made no other series.
-        var line = Assert.Single(StatsText.Prometheus(proxy.Plane, "istio_request_messages_total").Split('\n'), line => line.StartsWith("istio_request_messages_total{", StringComparison.Ordinal));
+        var line = Assert.Single(ScrapedText.Of(proxy.Plane, "istio_request_messages_total").Split('\n'), line => line.StartsWith("istio_request_messages_total{", StringComparison.Ordinal));
         Assert.Contains("request_protocol=\"grpc\"", line, StringComparison.Ordinal);
         Assert.Contains(label, line, StringComparison.Ordinal);
         Assert.All((string[])["response_code", "response_flags", "grpc_response_status"], name => Assert.DoesNotContain(name, line, StringComparison.Ordinal));
@@ -176,7 +176,7 @@ public sealed class MetricTests
         using var proxy = new LoopbackProxy(
             [.. Enumerable.Range(0, 1000).Select(i => LoopbackProxy.Cluster($"service-{i}"))], """ "route": {"cluster": "service-1"} """, stats: StatsSelection.Read(YamlText.Parse(config, "config")!));
         for (var i = 0; i < 1000; i++) proxy.Endpoints($"service-{i}", 1);
-        var text = StatsText.Prometheus(proxy.Plane);
+        var text = ScrapedText.Of(proxy.Plane);
         Assert.InRange(text.Length, 1, 1 << 20);
         Assert.Equal(shown, text.Split('\n').Count(line => line.StartsWith("envoy_cluster_membership_total{", StringComparison.Ordinal)));
         // All of them are on the admin port.
@@ -197,7 +197,7 @@ public sealed class MetricTests
         Assert.Equal((3, 3, 0), (Stat($"{http}.downstream_cx_total"), Stat($"{http}.downstream_cx_http1_total"), Stat($"{http}.downstream_cx_http2_total")));
         Assert.Equal((3, 3, 0), (Stat($"{http}.downstream_rq_total"), Stat($"{http}.downstream_rq_completed"), Stat($"{http}.downstream_rq_active")));
         Assert.Equal((2, 1, 0), (Stat($"{http}.downstream_rq_2xx"), Stat($"{http}.downstream_rq_4xx"), Stat($"{http}.downstream_rq_5xx")));
-        Assert.Contains("envoy_http_downstream_rq_total{http_conn_manager_prefix=\"outbound_0.0.0.0_8080\"} 3\n", StatsText.Prometheus(gateway.Plane), StringComparison.Ordinal);
+        Assert.Contains("envoy_http_downstream_rq_total{http_conn_manager_prefix=\"outbound_0.0.0.0_8080\"} 3\n", ScrapedText.Of(gateway.Plane), StringComparison.Ordinal);
         // Nothing of a listener that is gone remains.
         gateway.Plane.Report.Downstream.Keep([]);
         Assert.DoesNotContain("listener.", StatsText.Plain(gateway.Plane, "downstream"), StringComparison.Ordinal);
@@ -236,7 +236,7 @@ public sealed class MetricTests
         proxy.Endpoints("up", origin.Port, other.Number);
         Assert.Equal((2, 2), (Stat("membership_total"), Stat("membership_change")));
         // As Istio's Envoy shows them to Prometheus: one metric, whose type is told once.
-        var scrape = StatsText.Prometheus(proxy.Plane).Split('\n');
+        var scrape = ScrapedText.Of(proxy.Plane).Split('\n');
         Assert.Single(scrape, "# TYPE envoy_cluster_upstream_rq counter");
         Assert.Contains("envoy_cluster_upstream_rq{response_code_class=\"5xx\",cluster_name=\"up\"} 2", scrape);
         Assert.Contains("envoy_http_downstream_rq{response_code_class=\"2xx\",http_conn_manager_prefix=\"in\"} 1", scrape);
@@ -260,14 +260,14 @@ public sealed class MetricTests
         var metrics = new MeshMetrics(ProxyIdentity.Unknown);
         var record = SampleRecord.Make();
         var rules = Rules();
-        for (var i = 0; i < MeshMetrics.MostSeries + 10; i++)
+        for (var i = 0; i < MeshMetrics.MostToldSeries + 10; i++)
         {
             record.Request!.Authority = $"host-{i}";
             metrics.Request(Direction.Outbound, record, rules);
         }
-        Assert.Equal(MeshMetrics.MostSeries + 1, metrics.Http.Count());
+        Assert.Equal(MeshMetrics.MostToldSeries + 1, metrics.Http.Count());
         Assert.Equal(10, metrics.Overflows);
-        Assert.Equal("unknown", metrics.Http.Single(counts => counts.Requests == 10).LabelsOf("istio_requests_total")!.Single(label => label.Key == "host").Value);
+        Assert.Equal("overflow", metrics.Http.Single(counts => counts.Requests == 10).LabelsOf("istio_requests_total")!.Single(label => label.Key == "host").Value);
     }
 
     /// <summary>A proxy that runs for months meets more Pods than it may have series.</summary>
@@ -276,6 +276,7 @@ public sealed class MetricTests
     {
         var metrics = new MeshMetrics(ProxyIdentity.Unknown);
         var record = SampleRecord.Make();
+        record.DownstreamPeer = new(["spiffe://cluster.local/ns/shop/sa/web"], [], "", "ab", "", "", "");
         const int Pods = 3 * MeshMetrics.MostSeries;
         for (var i = 0; i < Pods; i++)
         {
@@ -297,7 +298,7 @@ public sealed class MetricTests
         using var client = new HttpClient(new SocketsHttpHandler { UseProxy = false });
         // Thousands of requests that were counted before need no connection.
         var (before, rules) = (SampleRecord.Make(), Rules());
-        for (var i = 0; i < MeshMetrics.MostSeries - 100; i++)
+        for (var i = 0; i < MeshMetrics.MostToldSeries - 100; i++)
         {
             before.Request!.Authority = $"host-{i}";
             gateway.Plane.MeshMetrics.Request(Direction.Outbound, before, rules);
@@ -313,7 +314,7 @@ public sealed class MetricTests
         while ((report = gateway.Plane.Losses()).Losses.Count == 0) await Task.Delay(20, Stop);
         var loss = Assert.Single(report.Losses);
         Assert.Equal((TelemetryLoss.Types.Kind.Labels, "isthmus.metric_series_overflows_total"), (loss.Kind, loss.Counter));
-        Assert.InRange(gateway.Plane.MeshMetrics.Http.Count(), MeshMetrics.MostSeries, MeshMetrics.MostSeries + 10);
+        Assert.InRange(gateway.Plane.MeshMetrics.Http.Count(), MeshMetrics.MostToldSeries, MeshMetrics.MostToldSeries + 10);
     }
 
     [Fact]
@@ -344,5 +345,5 @@ public sealed class MetricTests
 
     private static long Value(string line) => long.Parse(line[(line.LastIndexOf(' ') + 1)..], System.Globalization.CultureInfo.InvariantCulture);
 
-    private static long Sum(GuardedGateway gateway, string metric) => StatsText.Prometheus(gateway.Plane).Split('\n').Where(line => line.StartsWith(metric, StringComparison.Ordinal)).Sum(Value);
+    private static long Sum(GuardedGateway gateway, string metric) => ScrapedText.Of(gateway.Plane).Split('\n').Where(line => line.StartsWith(metric, StringComparison.Ordinal)).Sum(Value);
 }

@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using Isthmus.Proxy.Admin;
 using Isthmus.Testing;
+using Isthmus.Tests.Proxy.Telemetry;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Xunit;
@@ -33,7 +34,7 @@ public sealed class ObservedPolicyTests
             envoy_http_outbound_0_0_0_0_8080_rbac{authz_dry_run_action="{{kind}}",authz_dry_run_result="allowed"} 1
             envoy_http_outbound_0_0_0_0_8080_rbac{authz_dry_run_action="{{kind}}",authz_dry_run_result="denied"} 1
 
-            """.ReplaceLineEndings("\n"), StatsText.Prometheus(gateway.Plane), StringComparison.Ordinal);
+            """.ReplaceLineEndings("\n"), ScrapedText.Of(gateway.Plane), StringComparison.Ordinal);
     }
 
     [Fact]

@@ -66,9 +66,11 @@ internal sealed class AdminRoutes(DataPlane plane)
     public ValueTask<AdminReply?> HandleMetricsAsync(RequestHead request, CancellationToken stop) =>
         ValueTask.FromResult(request.Target.StartsWith("/stats/prometheus"u8) ? Metrics() : null);
 
-    public ValueTask<AdminReply?> MetricsAsync() => ValueTask.FromResult<AdminReply?>(Metrics());
+    /// <summary>The metrics of the proxy, for a scrape that has more.</summary>
+    public AdminBody MetricsBody => Scrape.Of(StatsText.Prometheus(plane), plane.ReportFailure);
 
-    private AdminReply Metrics(string filter = "") => new(200, "text/plain; version=0.0.4; charset=utf-8", System.Text.Encoding.UTF8.GetBytes(StatsText.Prometheus(plane, filter)));
+    /// <exception cref="ResourceException">The filter is invalid.</exception>
+    private AdminReply Metrics(string filter = "") => Scrape.Reply(Scrape.Of(StatsText.Prometheus(plane, filter), plane.ReportFailure));
 
     private AdminReply ConfigDump(IReadOnlyDictionary<string, string> query)
     {

@@ -106,7 +106,7 @@ internal sealed class AdminServer(IPEndPoint address, ISocketFactory sockets, Ac
                 await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
                 var reply = await HandleAsync(stream.Request, stop).ConfigureAwait(false);
                 if (reply.IsNone) return;
-                await ReplyAsync(stream, response, reply).ConfigureAwait(false);
+                await ReplyAsync(stream, response, reply, stop).ConfigureAwait(false);
                 if (stream.MustClose) break;
             }
             await transport.CloseWriteAsync().ConfigureAwait(false);
@@ -128,17 +128,27 @@ internal sealed class AdminServer(IPEndPoint address, ISocketFactory sockets, Ac
         return AdminReply.Text("not found\n", 404);
     }
 
-    private static async ValueTask ReplyAsync(Http1Downstream stream, ResponseHead response, AdminReply reply)
+    private static async ValueTask ReplyAsync(Http1Downstream stream, ResponseHead response, AdminReply reply, CancellationToken stop)
     {
         response.Clear();
         response.Status = reply.Status;
         response.Headers.Add("content-type"u8, reply.ContentType);
         response.Headers.Add("cache-control"u8, "no-cache, max-age=0"u8);
         response.Headers.Add("x-content-type-options"u8, "nosniff"u8);
-        response.Headers.Add("content-length"u8, reply.Body.Length.ToString(CultureInfo.InvariantCulture));
-        response.Body = reply.Body.IsEmpty || stream.Request.Method == "HEAD" ? BodyKind.None : BodyKind.Length;
-        await stream.SendHeadAsync(response).ConfigureAwait(false);
-        await stream.SendBodyAsync(reply.Body).ConfigureAwait(false);
+        var hasBody = stream.Request.Method != "HEAD";
+        if (reply.Stream is { } write)
+        {
+            response.Body = hasBody ? BodyKind.Chunked : BodyKind.None;
+            await stream.SendHeadAsync(response).ConfigureAwait(false);
+            if (hasBody) await write(stream.SendBodyAsync, stop).ConfigureAwait(false);
+        }
+        else
+        {
+            response.Headers.Add("content-length"u8, reply.Body.Length.ToString(CultureInfo.InvariantCulture));
+            response.Body = reply.Body.IsEmpty || !hasBody ? BodyKind.None : BodyKind.Length;
+            await stream.SendHeadAsync(response).ConfigureAwait(false);
+            await stream.SendBodyAsync(reply.Body).ConfigureAwait(false);
+        }
         await stream.EndAsync(null).ConfigureAwait(false);
     }
 }

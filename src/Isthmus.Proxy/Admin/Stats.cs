@@ -30,7 +30,7 @@ internal static class ServerStats
         new("isthmus.resource_notes", true, "Parts of the configuration that have no effect in this proxy.", plane => Notes(plane.State.Current)),
         new("isthmus.accept_pauses_total", false, "Times that a listener stopped accepting because file descriptors ran out.", plane => plane.AcceptPauses),
         new("isthmus.access_log_lines_dropped_total", false, "Access log lines dropped because their file could not take them in time.", plane => plane.DroppedLogLines),
-        new("isthmus.metric_series_overflows_total", false, "Times that the series of Istio's metrics were too many to tell a peer or a tag apart.", plane => plane.MeshMetrics.Overflows),
+        new("isthmus.metric_series_overflows_total", false, "Times that the series of Istio's metrics were too many to tell a peer, a tag or a host apart.", plane => plane.MeshMetrics.Overflows),
         new("isthmus.failed_tasks_total", false, "Background tasks that failed.", plane => plane.FailedTasks),
         new("downstream_cx_active", true, "Connections of clients that are open.", plane => plane.Report.Active),
         new("downstream_cx_total", false, "Connections of clients that were accepted.", plane => plane.Report.Total),

@@ -17,6 +17,12 @@ internal sealed class AppProber : IDisposable
     // Traffic capture ignores traffic from this address (Istio).
     private static readonly IPAddress Passthrough = IPAddress.Parse("127.0.0.6");
 
+    /// <summary>How long the application may take until its metrics begin, and between two pieces of them.</summary>
+    public TimeSpan AnswerTime { get; init; } = TimeSpan.FromSeconds(2);
+
+    /// <summary>No line of its metrics is longer.</summary>
+    private const int PieceBytes = 256 * 1024;
+
     private readonly string _address;
     private readonly HttpMessageInvoker _http;
 
@@ -70,18 +76,49 @@ internal sealed class AppProber : IDisposable
         }
     }
 
-    /// <summary>The response body of a path of the application; null unless the response is successful.</summary>
-    public async ValueTask<string?> GetTextAsync(int port, string path, TimeSpan timeout, CancellationToken stop)
+    /// <summary>Copies the complete lines of what a path of the application answers; nothing unless the response is successful. A line that the
+    /// application does not finish would spoil those before it.</summary>
+    public async ValueTask CopyLinesAsync(int port, string path, Func<ReadOnlyMemory<byte>, ValueTask> send, CancellationToken stop)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
-        limit.CancelAfter(timeout);
+        limit.CancelAfter(AnswerTime);
+        using var request = new HttpRequestMessage(HttpMethod.Get, $"http://{Host("")}:{port}{path}");
+        using var response = await OrNullAsync(_http.SendAsync(request, limit.Token), stop).ConfigureAwait(false);
+        if (response is not { IsSuccessStatusCode: true } || await OrNullAsync(response.Content.ReadAsStreamAsync(limit.Token), stop).ConfigureAwait(false) is not { } body) return;
+        var buffer = new byte[PieceBytes];
+        for (var used = 0; used < buffer.Length;)
+        {
+            // The time of the application, not of the one who scrapes.
+            limit.CancelAfter(AnswerTime);
+            var read = await OrNullAsync(ReadAsync(body, buffer.AsMemory(used), limit.Token), stop).ConfigureAwait(false) ?? Failed;
+            if (read.Count == 0)
+            {
+                if (read.IsComplete) await send(buffer.AsMemory(0, used)).ConfigureAwait(false);
+                return;
+            }
+            var lines = buffer.AsSpan(used, read.Count).LastIndexOf((byte)'\n') is >= 0 and var at ? used + at + 1 : 0;
+            used += read.Count;
+            if (lines == 0) continue;
+            await send(buffer.AsMemory(0, lines)).ConfigureAwait(false);
+            buffer.AsSpan(lines, used - lines).CopyTo(buffer);
+            used -= lines;
+        }
+    }
+
+    private sealed record Piece(int Count, bool IsComplete);
+
+    private static readonly Piece Failed = new(0, false);
+
+    private static async Task<Piece> ReadAsync(Stream body, Memory<byte> into, CancellationToken stop) => new(await body.ReadAsync(into, stop).ConfigureAwait(false), true);
+
+    private static async ValueTask<T?> OrNullAsync<T>(Task<T> asked, CancellationToken stop)
+        where T : class
+    {
         try
         {
-            using var request = new HttpRequestMessage(HttpMethod.Get, $"http://{Host("")}:{port}{path}");
-            using var response = await _http.SendAsync(request, limit.Token).ConfigureAwait(false);
-            return response.IsSuccessStatusCode ? await response.Content.ReadAsStringAsync(limit.Token).ConfigureAwait(false) : null;
+            return await asked.ConfigureAwait(false);
         }
-        catch (Exception e) when (e is HttpRequestException or OperationCanceledException && !stop.IsCancellationRequested)
+        catch (Exception e) when (e is HttpRequestException or IOException or OperationCanceledException && !stop.IsCancellationRequested)
         {
             return null;
         }

@@ -4,6 +4,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Problems;
+using Isthmus.Proxy.Admin;
 using Isthmus.Proxy.Dumps;
 using Isthmus.Proxy.Messages;
 
@@ -11,7 +12,7 @@ namespace Isthmus.Proxy.Agent;
 
 /// <summary>The agent's part of port 15020: the application's probes and hooks, its metrics merged with the proxy's, and the requests to drain and to quit.</summary>
 internal sealed class StatusRoutes(
-    IReadOnlyDictionary<string, AppProbe> probes, AppProber prober, Func<string> agentMetrics, AppMetrics? application, Func<ValueTask<AdminReply?>> ownMetrics, Action drain, Action quit)
+    IReadOnlyDictionary<string, AppProbe> probes, AppProber prober, Func<string> agentMetrics, AppMetrics? application, AdminBody ownMetrics, Action drain, Action quit)
 {
     public async ValueTask<AdminReply?> HandleAsync(RequestHead request, CancellationToken stop)
     {
@@ -27,7 +28,7 @@ internal sealed class StatusRoutes(
         {
             "/drain" => Command(request, drain),
             "/quitquitquit" => Command(request, quit),
-            "/stats/prometheus" => await MergedAsync(stop).ConfigureAwait(false),
+            "/stats/prometheus" => Scrape.Reply(ownMetrics, AgentAsync, ApplicationAsync),
             _ => null,
         };
     }
@@ -44,12 +45,10 @@ internal sealed class StatusRoutes(
         return AdminReply.Text("OK\n");
     }
 
-    private async ValueTask<AdminReply?> MergedAsync(CancellationToken stop)
-    {
-        if (await ownMetrics().ConfigureAwait(false) is not { } own) return null;
-        var more = application is null ? null : await prober.GetTextAsync(application.Port, application.Path, TimeSpan.FromSeconds(2), stop).ConfigureAwait(false);
-        return own with { Body = Encoding.UTF8.GetBytes($"{Encoding.UTF8.GetString(own.Body.Span)}{agentMetrics()}{more}") };
-    }
+    private ValueTask AgentAsync(Func<ReadOnlyMemory<byte>, ValueTask> send, CancellationToken stop) => send(Encoding.UTF8.GetBytes(agentMetrics()));
+
+    private ValueTask ApplicationAsync(Func<ReadOnlyMemory<byte>, ValueTask> send, CancellationToken stop) =>
+        application is null ? ValueTask.CompletedTask : prober.CopyLinesAsync(application.Port, application.Path, send, stop);
 }
 
 /// <summary>Where the application serves its own metrics.</summary>

@@ -2,9 +2,15 @@ using System.Text;
 
 namespace Isthmus.Proxy.Dumps;
 
+/// <summary>Sends a body piece by piece. A piece is free for reuse once it is sent.</summary>
+internal delegate ValueTask AdminBody(Func<ReadOnlyMemory<byte>, ValueTask> send, CancellationToken stop);
+
 /// <summary>An answer of the admin interface.</summary>
 internal sealed record AdminReply(int Status, string ContentType, ReadOnlyMemory<byte> Body)
 {
+    /// <summary>Writes the body, whose length is not known beforehand; null: it is <see cref="Body"/>.</summary>
+    public AdminBody? Stream { get; init; }
+
     /// <summary>The connection ends without an answer.</summary>
     public static AdminReply None { get; } = new(0, "", default);
 

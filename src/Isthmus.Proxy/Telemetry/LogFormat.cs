@@ -44,13 +44,18 @@ internal sealed class LogFormat
     public static LogFormat ParseJson(Struct fields) => new([], [.. fields.Fields.OrderBy(f => f.Key, StringComparer.Ordinal)
         .Select((f, i) => (Encoding.UTF8.GetBytes($"{(i > 0 ? "," : "")}\"{JsonEncodedText.Encode(f.Key)}\":"), ParseText(f.Value.KindCase == Value.KindOneofCase.StringValue ? f.Value.StringValue : f.Value.ToString())))]);
 
+    /// <summary>Writes a line. What clients and hosts choose stays on it: as text, controls and bytes that are no UTF-8 are written like <c>\x1b</c>.</summary>
     public void Write(TrafficRecord record, ByteWriter into)
     {
         if (_fields is null)
         {
             foreach (var piece in _pieces)
+            {
+                var start = into.Length;
                 if (piece.Value is null) into.Write(piece.Literal);
-                else if (!TryWrite(piece, record, into)) into.Write("-"u8);
+                else if (TryWrite(piece, record, into)) VisibleBytes.Escape(into, start);
+                else into.Write("-"u8);
+            }
             return;
         }
         into.Write("{"u8);
@@ -65,15 +70,26 @@ internal sealed class LogFormat
     public string Format(TrafficRecord record)
     {
         using var text = new ByteWriter();
-        Write(record, text);
+        if (_fields is null) WriteRaw(record, text);
+        else Write(record, text);
         return Encoding.UTF8.GetString(text.Written.Span);
+    }
+
+    /// <summary>For a format that escapes by itself.</summary>
+    private void WriteRaw(TrafficRecord record, ByteWriter into)
+    {
+        foreach (var piece in _pieces)
+        {
+            if (piece.Value is null) into.Write(piece.Literal);
+            else if (!TryWrite(piece, record, into)) into.Write("-"u8);
+        }
     }
 
     private static bool TryWrite(Piece piece, TrafficRecord record, ByteWriter into)
     {
         var start = into.Length;
         if (!piece.Value!(record, into)) return false;
-        if (piece.MaxLength > 0 && into.Length > start + piece.MaxLength) into.Truncate(start + piece.MaxLength);
+        if (piece.MaxLength > 0 && into.Length > start + piece.MaxLength) into.Truncate(Utf8Cut.At(into.Written.Span, start + piece.MaxLength));
         return true;
     }
 
@@ -93,7 +109,7 @@ internal sealed class LogFormat
             return;
         }
         var whole = Scratch;
-        value.Write(record, whole);
+        value.WriteRaw(record, whole);
         WriteEscaped(whole, into);
     }
 

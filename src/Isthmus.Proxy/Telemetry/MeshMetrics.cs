@@ -10,6 +10,9 @@ internal sealed record MeshLabels(IReadOnlyList<KeyValuePair<string, string>> Pa
 {
     private string? _text;
 
+    /// <summary>Those of the series that counts what no other does.</summary>
+    public MeshLabels AllOverflow => new([.. Pairs.Select(label => label.Key == "reporter" ? label : KeyValuePair.Create(label.Key, PeerClaims.Overflow))]);
+
     /// <summary>As Prometheus reads them.</summary>
     public string Text => _text ??= Join(Pairs);
 
@@ -54,19 +57,34 @@ internal sealed class MeshMetrics(ProxyIdentity identity, HistogramBuckets? buck
 
     private static readonly string[] GrpcTexts = [.. Enumerable.Range(0, Codes).Select(code => code.ToString(System.Globalization.CultureInfo.InvariantCulture))];
 
-    /// <summary>Peers choose what they say about themselves: with more series than that, new ones no longer depend on it.</summary>
+    /// <summary>Peers choose what they tell of themselves, and clients most of what tags have: with more series than that, new ones no longer depend on
+    /// it.</summary>
+    internal const int MostToldSeries = 2_000;
+
+    /// <summary>With more than that, all that is new is counted in one series.</summary>
     internal const int MostSeries = 10_000;
 
-    private const int MostKeys = 2 * MostSeries;
+    private const int MostKeyChars = 8 * 1024 * 1024, CharsOfKey = 256;
 
     /// <summary>What determines the labels, cheap to compare: most are references to long-lived objects.</summary>
     internal readonly record struct Key(
         ClusterState? Cluster, string ClusterName, Endpoint? Endpoint, Direction Direction, string Peer, string PeerMetadata, string UpstreamPeer,
-        int Status, EndReason Reason, bool Exhausted, string Grpc, int Version, MetricRules? Rules = null, TagValues? Tags = null);
+        int Status, EndReason Reason, bool Exhausted, string Grpc, int Version, MetricRules? Rules = null, TagValues? Tags = null)
+    {
+        /// <summary>What it takes to keep it.</summary>
+        public int Size => CharsOfKey + ClusterName.Length + PeerMetadata.Length + (Tags?.Length ?? 0);
+
+        /// <summary>Whether it depends on what a peer or a client chooses.</summary>
+        public bool IsTold => PeerMetadata.Length > 0 || Tags is not null;
+    }
+
+    // Not a value of the field.
+    private const string TooMuch = "-";
 
     private readonly Family _http = new(), _calls = new(), _tcp = new();
     private readonly HistogramBuckets _buckets = buckets ?? HistogramBuckets.Default;
-    private int _series;
+    private readonly PeerClaims _claims = new();
+    private int _series, _told;
     private long _overflows;
 
     /// <summary>All metrics, and what they mean.</summary>
@@ -87,7 +105,7 @@ internal sealed class MeshMetrics(ProxyIdentity identity, HistogramBuckets? buck
     /// <summary>The names of all metrics.</summary>
     public static IReadOnlyList<string> Names { get; } = [.. All.Select(metric => metric.Name)];
 
-    /// <summary>How often there were too many series to tell a peer's metadata or the values of tags.</summary>
+    /// <summary>How often there were too many series to tell what a peer says of itself, the values of tags, or anything.</summary>
     public long Overflows => Interlocked.Read(ref _overflows);
 
     public IEnumerable<MeshCounts> Http => _http.All.Values;
@@ -178,7 +196,7 @@ internal sealed class MeshMetrics(ProxyIdentity identity, HistogramBuckets? buck
 
         private void Keep<T>(ConcurrentDictionary<Key, T> cache, Key key, T value)
         {
-            if (Interlocked.Increment(ref _cached) > MostKeys)
+            if (Interlocked.Add(ref _cached, key.Size) > MostKeyChars)
             {
                 Volatile.Write(ref _cached, 0);
                 _known.Clear();
@@ -191,24 +209,31 @@ internal sealed class MeshMetrics(ProxyIdentity identity, HistogramBuckets? buck
     private MeshCounts Find(Family family, Key key, TrafficRecord r)
     {
         if (family.Find(key) is { } known) return known;
-        var labels = Labels(family, key, r);
-        if (!family.All.TryGetValue((labels.Text, key.Rules, key.Tags), out var counts))
+        if (IsNew(family, key, r, out var labels))
         {
-            if (Volatile.Read(ref _series) >= MostSeries)
+            var isFull = Volatile.Read(ref _series) >= MostSeries;
+            if (isFull || (key.IsTold && Volatile.Read(ref _told) >= MostToldSeries))
             {
                 Interlocked.Increment(ref _overflows);
-                key = key with { PeerMetadata = "", Tags = null };
+                key = key with { PeerMetadata = key.PeerMetadata.Length > 0 ? TooMuch : "", Tags = null };
                 if (family.Find(key) is { } reduced) return reduced;
-                labels = Labels(family, key, r);
+                if (IsNew(family, key, r, out labels) && isFull) (key, labels) = (new(null, "", null, key.Direction, "", "", "", 0, EndReason.Completed, false, "", 0), labels.AllOverflow);
             }
-            counts = family.All.GetOrAdd((labels.Text, key.Rules, key.Tags), static (of, s) =>
-            {
-                Interlocked.Increment(ref s.Self._series);
-                return new(s.Labels, of.Rules, of.Tags, s.Self._buckets);
-            }, (Self: this, Labels: labels));
         }
+        var counts = family.All.GetOrAdd((labels.Text, key.Rules, key.Tags), static (of, s) =>
+        {
+            Interlocked.Increment(ref s.Self._series);
+            if (s.IsTold) Interlocked.Increment(ref s.Self._told);
+            return new(s.Labels, of.Rules, of.Tags, s.Self._buckets);
+        }, (Self: this, Labels: labels, key.IsTold));
         family.Keep(key, counts);
         return counts;
+    }
+
+    private bool IsNew(Family family, Key key, TrafficRecord r, out MeshLabels labels)
+    {
+        labels = Labels(family, key, r);
+        return !family.All.ContainsKey((labels.Text, key.Rules, key.Tags));
     }
 
     /// <summary>Tags are not part of them: they may be others with each request.</summary>
@@ -221,8 +246,10 @@ internal sealed class MeshMetrics(ProxyIdentity identity, HistogramBuckets? buck
         return labels;
     }
 
+    // What a peer without a certificate, or a host outside of the mesh, tells of itself is worth nothing.
     private static Key KeyOf(Direction direction, TrafficRecord r, string grpc) => new(
-        r.Cluster, r.ClusterName, direction == Direction.Inbound ? null : r.Host?.Endpoint, direction, r.DownstreamPeer?.Identity ?? "", r.PeerMetadata,
+        r.Cluster, r.ClusterName, direction == Direction.Inbound ? null : r.Host?.Endpoint, direction, r.DownstreamPeer?.Identity ?? "",
+        direction == Direction.Inbound ? r.DownstreamPeer is null ? "" : r.PeerMetadata : r.UpstreamPeer is null || r.Cluster is { Config.IsExternal: true } ? "" : r.PeerMetadata,
         r.UpstreamPeer?.Identity ?? "", r.Status, r.Reason, r.RetriesExhausted, grpc, r.Request?.Version ?? 0);
 
     /// <param name="isCall">For the messages of a gRPC call, which count before it has a result.</param>
@@ -233,9 +260,7 @@ internal sealed class MeshMetrics(ProxyIdentity identity, HistogramBuckets? buck
             identity.Workload, identity.Namespace, (isInbound ? r.DownstreamPeer : r.UpstreamPeer) is null ? "" : OwnPrincipal,
             identity.App, identity.Version, identity.CanonicalName, identity.CanonicalRevision, identity.Cluster);
         var peerText = isInbound ? key.Peer : key.UpstreamPeer;
-        var peer = PeerMetadataText.Read(key.PeerMetadata) is { } told
-            ? told with { Principal = peerText }
-            : FromEndpoint(key.Endpoint, peerText);
+        var peer = Told(key, peerText) ?? FromEndpoint(key.Endpoint, peerText);
         var (source, destination) = isInbound ? (peer, own) : (own, peer);
         var service = key.Cluster?.Config.Service ?? Named(key.ClusterName);
         var host = service.Host.Length > 0 ? service.Host : key.ClusterName is "PassthroughCluster" or "BlackHoleCluster" ? key.ClusterName
@@ -263,6 +288,14 @@ internal sealed class MeshMetrics(ProxyIdentity identity, HistogramBuckets? buck
         if (!isCall) pairs.Add(new("response_flags", r.Flags));
         pairs.Add(new("connection_security_policy", isInbound ? r.DownstreamPeer is { Sha256.Length: > 0 } ? "mutual_tls" : "none" : Unknown));
         return new(pairs);
+    }
+
+    private Party? Told(Key key, string identity)
+    {
+        if (ReferenceEquals(key.PeerMetadata, TooMuch)) return key.Endpoint is null ? PeerClaims.Unknown(FromEndpoint(null, identity)) : null;
+        var told = _claims.Read(key.PeerMetadata, identity, out var isOverflow);
+        if (isOverflow) Interlocked.Increment(ref _overflows);
+        return told;
     }
 
     /// <summary>The service of a cluster that the proxy does not have, such as that of a subset that no DestinationRule defines: calls that

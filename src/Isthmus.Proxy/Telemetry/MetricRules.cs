@@ -12,6 +12,9 @@ internal sealed class MetricRules : IEquatable<MetricRules>
 
     private const int MostSeconds = 86_400;
 
+    /// <summary>Bytes of the value of a tag; the rest is cut.</summary>
+    internal const int MostOfTag = 256;
+
     private readonly PluginConfig _config;
     private readonly LogValue[] _values;
     private readonly int _hash;
@@ -81,7 +84,9 @@ internal sealed class MetricRules : IEquatable<MetricRules>
         scratch.Clear();
         foreach (var value in _values)
         {
+            var start = scratch.Length;
             if (!value(record, scratch)) scratch.Write("unknown"u8);
+            if (scratch.Length - start > MostOfTag) scratch.Truncate(Utf8Cut.At(scratch.Written.Span, start + MostOfTag));
             scratch.Write("\0"u8);
         }
         return last is not null && last.Is(scratch.Written.Span) ? last : new(scratch.Written.ToArray());
@@ -94,7 +99,7 @@ internal sealed class MetricRules : IEquatable<MetricRules>
         if (rule.IsDropped) return null;
         var texts = tags?.Texts;
         return standard.Where(label => !rule.Removed.Contains(label.Key) && !rule.Set.ContainsKey(label.Key))
-            .Concat(rule.Set.Select(tag => KeyValuePair.Create(tag.Key, texts?[tag.Value] ?? Unknown)));
+            .Concat(rule.Set.Select(tag => KeyValuePair.Create(tag.Key, texts?[tag.Value] ?? PeerClaims.Overflow)));
     }
 
     public bool Equals(MetricRules? other) => other is not null && (ReferenceEquals(this, other) || _config.Equals(other._config));

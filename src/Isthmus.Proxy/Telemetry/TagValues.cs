@@ -7,6 +7,8 @@ internal sealed class TagValues(byte[] bytes) : IEquatable<TagValues>
 {
     private readonly int _hash = Hash(bytes);
 
+    public int Length => bytes.Length;
+
     public string[] Texts => Encoding.UTF8.GetString(bytes).Split('\0');
 
     public bool Is(ReadOnlySpan<byte> other) => other.SequenceEqual(bytes);

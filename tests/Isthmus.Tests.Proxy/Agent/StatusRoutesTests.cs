@@ -1,5 +1,7 @@
 using System.Net;
+using System.Net.Sockets;
 using System.Text;
+using Isthmus.Proxy.Admin;
 using Isthmus.Proxy.Agent;
 using Isthmus.Proxy.Dumps;
 using Isthmus.Proxy.Messages;
@@ -22,8 +24,8 @@ public sealed class StatusRoutesTests
     public async Task Only_the_Pod_itself_drains_and_ends_its_proxy(string path, string method, string peer, int status, string done)
     {
         var seen = "";
-        using var prober = new AppProber("127.0.0.1");
-        var routes = new StatusRoutes(AppProbe.ReadAll(""), prober, () => "", null, () => ValueTask.FromResult<AdminReply?>(null), () => seen += "drain", () => seen += "quit");
+        using var prober = new AppProber("127.0.0.1") { AnswerTime = TimeSpan.FromMinutes(1) };
+        var routes = new StatusRoutes(AppProbe.ReadAll(""), prober, () => "", null, (_, _) => ValueTask.CompletedTask, () => seen += "drain", () => seen += "quit");
         var request = new RequestHead { Method = method, Peer = IPAddress.Parse(peer) };
         request.SetTarget(Encoding.ASCII.GetBytes(path));
         Assert.Equal(status, (await routes.HandleAsync(request, TestContext.Current.CancellationToken))!.Status);
@@ -34,21 +36,75 @@ public sealed class StatusRoutesTests
     public async Task One_scrape_has_the_metrics_of_proxy_agent_and_application()
     {
         await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1, http => http.Response.WriteAsync("orders_total 1\n"));
-        using var prober = new AppProber("127.0.0.1");
+        using var prober = new AppProber("127.0.0.1") { AnswerTime = TimeSpan.FromMinutes(1) };
         var application = new AppMetrics(origin.Port, "/metrics");
         Assert.Equal("envoy_server_live 1\nistio_agent_up 1\norders_total 1\n", await ScrapeAsync(application));
         Assert.Equal("envoy_server_live 1\nistio_agent_up 1\n", await ScrapeAsync(null));
         // One that is away costs only its own metrics.
         Assert.Equal("envoy_server_live 1\nistio_agent_up 1\n", await ScrapeAsync(new(1, "/")));
 
-        async Task<string> ScrapeAsync(AppMetrics? from)
+        // Nor do the proxy's, when one of their families fails.
+        List<string> failures = [];
+        Assert.Equal("a 1\nc 3\nistio_agent_up 1\norders_total 1\n", await ScrapeAsync(application, Scrape.Of([["a 1\n"], Failing(), ["c 3\n"]], (what, e) => failures.Add($"{what}: {e.Message}"))));
+        Assert.Equal(["metrics: out of memory"], failures);
+
+        static IEnumerable<string> Failing() => new[] { 1 }.Select(string (_) => throw new InvalidOperationException("out of memory"));
+
+        static ValueTask Proxy(Func<ReadOnlyMemory<byte>, ValueTask> send, CancellationToken stop) => send("envoy_server_live 1\n"u8.ToArray());
+
+        async Task<string> ScrapeAsync(AppMetrics? from, AdminBody? own = null)
         {
             var routes = new StatusRoutes(
-                AppProbe.ReadAll(""), prober, () => "istio_agent_up 1\n", from, () => ValueTask.FromResult<AdminReply?>(AdminReply.Text("envoy_server_live 1\n")), () => { }, () => { });
+                AppProbe.ReadAll(""), prober, () => "istio_agent_up 1\n", from, own ?? Proxy, () => { }, () => { });
             var request = new RequestHead { Method = "GET" };
             request.SetTarget("/stats/prometheus"u8);
-            return Encoding.UTF8.GetString((await routes.HandleAsync(request, TestContext.Current.CancellationToken))!.Body.Span);
+            return await TextAsync((await routes.HandleAsync(request, TestContext.Current.CancellationToken))!);
         }
+    }
+
+    /// <summary>Half a line at the end would spoil the scrape.</summary>
+    [Theory]
+    [InlineData("a 1\nb 2\n", "", "a 1\nb 2\n")]
+    [InlineData("a 1\nb 2", "", "a 1\nb 2")]
+    [InlineData("a 1\nb 2\nc{x=\"", "breaks off", "a 1\nb 2\n")]
+    public async Task Metrics_of_an_application_are_copied_line_by_line(string text, string end, string expected)
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        var copied = CopyAsync(((IPEndPoint)listener.LocalEndpoint).Port);
+        using (var application = await listener.AcceptTcpClientAsync(TestContext.Current.CancellationToken))
+        {
+            var stream = application.GetStream();
+            using var reader = new StreamReader(stream, leaveOpen: true);
+            while (await reader.ReadLineAsync(TestContext.Current.CancellationToken) is { Length: > 0 })
+            {
+                // The head of the request.
+            }
+            await stream.WriteAsync(Encoding.ASCII.GetBytes($"HTTP/1.1 200 OK\r\ncontent-length: {text.Length + end.Length}\r\n\r\n{text}"), TestContext.Current.CancellationToken);
+        }
+        Assert.Equal(expected, await copied);
+    }
+
+    [Fact]
+    public async Task Metrics_of_an_application_may_be_large_and_a_line_without_end_is_left_out()
+    {
+        var lines = string.Concat(Enumerable.Range(0, 50_000).Select(i => $"orders_total{{shop=\"{i}\"}} {i}\n"));
+        await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1, http => http.Response.WriteAsync(lines + (http.Request.Path == "/long" ? new string('x', 10_000_000) : "")));
+        Assert.Equal(lines, await CopyAsync(origin.Port));
+        Assert.Equal(lines, await CopyAsync(origin.Port, "/long"));
+    }
+
+    private static async Task<string> CopyAsync(int port, string path = "/metrics")
+    {
+        using var prober = new AppProber("127.0.0.1") { AnswerTime = TimeSpan.FromMinutes(1) };
+        return await TextAsync(Scrape.Reply((send, stop) => prober.CopyLinesAsync(port, path, send, stop)));
+    }
+
+    private static async Task<string> TextAsync(AdminReply reply)
+    {
+        var text = new MemoryStream();
+        await reply.Stream!(piece => text.WriteAsync(piece), TestContext.Current.CancellationToken);
+        return Encoding.UTF8.GetString(text.ToArray());
     }
 
     [Fact]
@@ -59,11 +115,11 @@ public sealed class StatusRoutesTests
             http.Response.StatusCode = http.Request.Path == "/start" ? 503 : 204;
             return Task.CompletedTask;
         });
-        using var prober = new AppProber("127.0.0.1");
+        using var prober = new AppProber("127.0.0.1") { AnswerTime = TimeSpan.FromMinutes(1) };
         var routes = new StatusRoutes(AppProbe.ReadAll($$"""
             {"/app-lifecycle/a/poststartz":{"httpGet":{"path":"/start","port":{{origin.Port}} } }, "/app-lifecycle/a/prestopz":{"httpGet":{"path":"/stop","port":{{origin.Port}} } },
              "/app-lifecycle/b/prestopz":{"tcpSocket":{"port":1} } }
-            """), prober, () => "", null, () => ValueTask.FromResult<AdminReply?>(null), () => { }, () => { });
+            """), prober, () => "", null, (_, _) => ValueTask.CompletedTask, () => { }, () => { });
         Assert.Equal(503, (await CallAsync("/app-lifecycle/a/poststartz")).Status); // the kubelet does not care
         Assert.Equal(204, (await CallAsync("/app-lifecycle/a/prestopz")).Status);
         // An application that does not answer: the kubelet must see the hook fail.

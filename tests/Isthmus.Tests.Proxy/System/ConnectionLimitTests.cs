@@ -5,6 +5,7 @@ using Isthmus.Proxy.Admin;
 using Isthmus.Proxy.Clusters;
 using Isthmus.Proxy.Tls;
 using Isthmus.Testing;
+using Isthmus.Tests.Proxy.Telemetry;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Xunit;
@@ -68,7 +69,7 @@ public sealed class ConnectionLimitTests
             "upstream_rq_retry: 0", "circuit_breakers.default.remaining_cx: 0", "circuit_breakers.default.remaining_pending: 0", "circuit_breakers.default.cx_open: 1",
             "circuit_breakers.default.rq_pending_open: 1"])
             Assert.Contains($"cluster.up.{line}\n", stats);
-        Assert.Contains("envoy_cluster_circuit_breakers_default_remaining_pending{cluster_name=\"up\"} 0\n", StatsText.Prometheus(proxy.Plane));
+        Assert.Contains("envoy_cluster_circuit_breakers_default_remaining_pending{cluster_name=\"up\"} 0\n", ScrapedText.Of(proxy.Plane));
         gate.Open();
         Assert.Equal(["/1", "/2"], await Task.WhenAll(first, second));
         await UntilAsync(() => proxy.LogText.Contains("GET 503 UO upstream_reset_before_response_started{overflow}", StringComparison.Ordinal));

@@ -161,8 +161,8 @@ public sealed class PeerExchangeTests : IDisposable
         _application.Start();
         Put(_server, Upstream("up", ((IPEndPoint)_application.LocalEndpoint).Port, ""));
         Put(_server, Listener("in", "INBOUND", _serverPort.Number, Inspector, exchanges ? Exchange + "," : "", $$"""
-            , "filter_chain_match": {"transport_protocol": "tls"}, "transport_socket": {"name": "tls", "typed_config": {"@type": "{{Tls}}.DownstreamTlsContext",
-              "common_tls_context": {"alpn_protocols": ["istio-peer-exchange", "h2", "http/1.1"], "tls_certificate_sds_secret_configs": [{"name": "default"}]} } }
+            , "filter_chain_match": {"transport_protocol": "tls"}, "transport_socket": {"name": "tls", "typed_config": {"@type": "{{Tls}}.DownstreamTlsContext", "require_client_certificate": true,
+              "common_tls_context": {"alpn_protocols": ["istio-peer-exchange", "h2", "http/1.1"], "tls_certificate_sds_secret_configs": [{"name": "default"}], "validation_context": {"trust_chain_verification": "ACCEPT_UNTRUSTED"} } } }
             """));
     }
 
@@ -203,7 +203,7 @@ public sealed class PeerExchangeTests : IDisposable
         var bare = new ProxyIdentity($"sidecar~{workload}", workload, "shop", workload, "v1", workload, "v1", "c1", workload, "");
         var identity = bare with { PeerMetadata = PeerMetadataText.Write(bare) };
         var ports = new ProxyPorts(TimeProvider.System, new ThreadRandom(), new ProcessSockets(), new SystemResolver());
-        return DataPlane.Build(ProxySettings.Default(identity, "sidecar"), ports, new OneSecret(), new NoLogs(), NullLoggerFactory.Instance);
+        return DataPlane.Build(ProxySettings.Default(identity, "sidecar"), ports, new OneSecret(workload), new NoLogs(), NullLoggerFactory.Instance);
     }
 
     private static async Task<Socket> ConnectAsync(int port)
@@ -216,7 +216,10 @@ public sealed class PeerExchangeTests : IDisposable
     private async Task<SslStream> HandshakeAsync(params string[] alpn)
     {
         var tls = new SslStream(new NetworkStream(await ConnectAsync(_serverPort.Number), ownsSocket: true), false, (_, _, _, _) => true);
-        await tls.AuthenticateAsClientAsync(new SslClientAuthenticationOptions { TargetHost = "x", ApplicationProtocols = [.. alpn.Select(name => new SslApplicationProtocol(name))] }, Stop);
+        var (certificate, key) = Pair("envoy");
+        using var ephemeral = X509Certificate2.CreateFromPem(certificate, key);
+        var own = X509CertificateLoader.LoadPkcs12(ephemeral.Export(X509ContentType.Pkcs12), null);
+        await tls.AuthenticateAsClientAsync(new SslClientAuthenticationOptions { TargetHost = "x", ClientCertificates = [own], ApplicationProtocols = [.. alpn.Select(name => new SslApplicationProtocol(name))] }, Stop);
         return tls;
     }
 
@@ -240,9 +243,11 @@ public sealed class PeerExchangeTests : IDisposable
 
     private static string Label(MeshCounts counts, string name) => counts.Labels.Pairs.ToDictionary()[name];
 
-    private sealed class OneSecret : ISecretSource
+    private static (string Certificate, string Key) Pair(string workload) => TestCa.SelfSignedPair("x", $"spiffe://cluster.local/ns/shop/sa/{workload}");
+
+    private sealed class OneSecret(string workload) : ISecretSource
     {
-        private readonly CertificateSecret _certificate = Load();
+        private readonly CertificateSecret _certificate = Load(workload);
 
         public event Action<string>? Changed
         {
@@ -256,9 +261,9 @@ public sealed class PeerExchangeTests : IDisposable
 
         public IReadOnlyList<SecretView> View() => [];
 
-        private static CertificateSecret Load()
+        private static CertificateSecret Load(string workload)
         {
-            var (certificate, key) = TestCa.SelfSignedPair("x");
+            var (certificate, key) = Pair(workload);
             return CertificateSecret.Load("default", certificate, key);
         }
     }

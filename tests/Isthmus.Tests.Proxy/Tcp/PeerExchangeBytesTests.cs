@@ -26,7 +26,7 @@ public sealed class PeerExchangeBytesTests
             var exchange = PeerExchange.Over(peer, Valid);
             Assert.Equal(Expected(sent), ReadAll(exchange, random));
             Assert.InRange(((PeerExchange)exchange).PeerMetadata.Length, 0, 2 * PeerExchange.MostBytes);
-            PeerMetadataText.Read(((PeerExchange)exchange).PeerMetadata);
+            PeerMetadataText.Read(((PeerExchange)exchange).PeerMetadata, "spiffe://cluster.local/ns/shop/sa/web");
         }).MustHold(2000);
 
     [Theory]

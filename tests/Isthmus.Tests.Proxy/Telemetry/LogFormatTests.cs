@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.Json;
 using Isthmus.Proxy.Matching;
 using Isthmus.Proxy.Messages;
@@ -41,6 +42,75 @@ public sealed class LogFormatTests
         var line = JsonDocument.Parse(LogFormat.ParseJson(fields).Format(record)).RootElement;
         Assert.Equal("curl/8,\"quoted\" \\ é <&> \u2028", line.GetProperty("a\"b").GetString());
         Assert.Equal("is \ufffd\ufffdx", line.GetProperty("broken").GetString());
+    }
+
+    /// <summary>Whatever byte a client sends in whatever field: a line stays a line, and shows what came.</summary>
+    [Fact]
+    public void Every_byte_of_a_client_stays_on_its_line()
+    {
+        for (var value = 0; value < 256; value++)
+        {
+            var record = SampleRecord.Make();
+            byte[] sent = [(byte)'a', (byte)value, (byte)'z'];
+            record.Request!.Headers.Add("x-sent"u8, sent);
+            var isPrintable = value is >= 0x20 and < 0x7f;
+            var shown = isPrintable ? $"a{(char)value}z" : $"a\\x{value:x2}z";
+            Assert.Equal($"<{shown}> - 503\n", Line(LogFormat.ParseText("<%REQ(X-SENT)%> %REQ(NONE)% %RESPONSE_CODE%\n"), record));
+            var json = Line(LogFormat.ParseJson(Google.Protobuf.WellKnownTypes.Struct.Parser.ParseJson("""{"alone": "%REQ(X-SENT)%", "in": "is %REQ(X-SENT)%"}""")), record);
+            Assert.DoesNotContain(json[..^1], c => char.IsControl(c));
+            var line = JsonDocument.Parse(json).RootElement;
+            var read = value < 0x80 ? $"a{(char)value}z" : "a\ufffdz";
+            Assert.Equal((read, $"is {read}"), (line.GetProperty("alone").GetString(), line.GetProperty("in").GetString()));
+        }
+    }
+
+    [Theory]
+    [InlineData("caf\u00e9 \u4f60\u597d \ud83d\ude00", "caf\u00e9 \u4f60\u597d \ud83d\ude00")]
+    [InlineData("\u0085\u009b31m", "\\xc2\\x85\\xc2\\x9b31m")] // CSI in one byte of ISO 8859-1
+    [InlineData("\r\nX: y\u007f\u0000", "\\x0d\\x0aX: y\\x7f\\x00")]
+    public void Names_that_a_client_chooses_stay_on_the_line(string name, string shown)
+    {
+        var record = SampleRecord.Make();
+        (record.ServerName, record.RouteName, record.TransportFailure) = (name, name, name);
+        record.DownstreamPeer = new([$"spiffe://a/{name}"], [name], $"CN={name}", "ab", "", name, "");
+        Assert.Equal($"{shown} {shown} {shown} spiffe://a/{shown} {shown} CN={shown}", Line(LogFormat.ParseText(
+            "%REQUESTED_SERVER_NAME% %ROUTE_NAME% %UPSTREAM_TRANSPORT_FAILURE_REASON% %DOWNSTREAM_PEER_URI_SAN% %DOWNSTREAM_PEER_DNS_SAN% %DOWNSTREAM_PEER_SUBJECT%"), record));
+    }
+
+    [Theory]
+    [InlineData(1, "a")]
+    [InlineData(2, "a")]
+    [InlineData(3, "a\u00e9")]
+    [InlineData(4, "a\u00e9")]
+    [InlineData(7, "a\u00e9\ud83d\ude00")]
+    public void A_cut_leaves_no_half_of_a_character(int bytes, string shown)
+    {
+        var record = SampleRecord.Make();
+        record.ServerName = "a\u00e9\ud83d\ude00b";
+        Assert.Equal(shown, Line(LogFormat.ParseText($"%REQUESTED_SERVER_NAME:{bytes}%"), record));
+    }
+
+    /// <summary>Of a client that sends none, of a record without a request, a host or an answer.</summary>
+    [Fact]
+    public void What_a_record_does_not_have_is_a_dash_or_null()
+    {
+        var bare = new TrafficRecord();
+        var names = LogFormatText.Names.Where(name => name is not ("HOSTNAME" or "START_TIME" or "EMIT_TIME" or "RESPONSE_FLAGS" or "RESPONSE_FLAGS_LONG") && !LogValues.IsNumber(name));
+        foreach (var name in names)
+        {
+            var argument = name switch { "REQ" or "RESP" or "TRAILER" or "REQ_WITHOUT_QUERY" => "(a)", "DYNAMIC_METADATA" => "(a:b)", "CEL" => "(connection.requested_server_name)", "ENVIRONMENT" => "(NOT_SET_ANYWHERE)", _ => "" };
+            if (name == "CEL") continue; // an empty text is a value
+            Assert.Equal("-", Line(LogFormat.ParseText($"%{name}{argument}%"), bare));
+            var fields = new Google.Protobuf.WellKnownTypes.Struct { Fields = { ["v"] = Google.Protobuf.WellKnownTypes.Value.ForString($"%{name}{argument}%") } };
+            Assert.Equal("{\"v\":null}\n", Line(LogFormat.ParseJson(fields), bare));
+        }
+    }
+
+    private static string Line(LogFormat format, TrafficRecord record)
+    {
+        using var line = new ByteWriter();
+        format.Write(record, line);
+        return Encoding.UTF8.GetString(line.Written.Span);
     }
 
     [Fact]

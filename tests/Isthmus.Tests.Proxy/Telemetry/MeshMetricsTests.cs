@@ -49,19 +49,85 @@ public sealed class MeshMetricsTests
         Assert.Equal(("503", "NC", "unknown"), (labels["response_code"], labels["response_flags"], labels["destination_cluster"]));
     }
 
+    /// <summary>A peer chooses what it says: without a bound, each request would make a series.</summary>
     [Fact]
     public void Peers_that_always_say_something_new_do_not_fill_the_memory()
     {
-        const int Peers = MeshMetrics.MostSeries + 100;
-        for (var i = 0; i < Peers; i++)
-        {
-            var peer = PeerMetadataText.Write(new("n", $"w{i}", "web", "front", "v2", "front", "v2", "c2", "front", ""));
-            _metrics.Connection(Direction.Inbound, Record(record => (record.DownstreamPeer, record.PeerMetadata) = (Caller, peer)));
-        }
-        Assert.Equal(MeshMetrics.MostSeries + 1, _metrics.Tcp.Count());
-        Assert.Equal(Peers, _metrics.Tcp.Sum(counts => counts.Closed));
-        Assert.Equal(100, _metrics.Tcp.Single(counts => Labels(counts)["source_workload"] == "unknown").Closed);
+        const int Tales = PeerClaims.MostOfIdentity + 100;
+        for (var i = 0; i < Tales; i++) Connect(Caller, Said(workload: $"w{i}"));
+        Assert.Equal(PeerClaims.MostOfIdentity + 1, _metrics.Tcp.Count());
+        Assert.Equal(Tales, _metrics.Tcp.Sum(counts => counts.Closed));
+        var overflow = _metrics.Tcp.Single(counts => Labels(counts)["source_workload"] == "overflow");
+        Assert.Equal(("overflow", "web", Caller.Identity, "overflow", "overflow", "overflow"), Party(Labels(overflow), "source"));
+        Assert.Equal((100, 100), (overflow.Closed, _metrics.Overflows));
+        // Another identity does not pay for that.
+        Connect(new(["spiffe://corp.example/ns/depot/sa/stock"], [], "", "cd", "", "", ""), Said("stock-v1", "depot", "stock"));
+        Assert.Contains(_metrics.Tcp, counts => Labels(counts)["source_workload"] == "stock-v1");
     }
+
+    [Fact]
+    public void Many_identities_that_always_say_something_new_share_a_bound()
+    {
+        for (var identity = 0; identity < 20; identity++)
+            for (var i = 0; i < PeerClaims.MostOfIdentity; i++)
+                Connect(new([$"spiffe://corp.example/ns/web/sa/a{identity}"], [], "", "ab", "", "", ""), Said($"w{i}", account: $"a{identity}"));
+        // The bound, and a series for the rest of each identity.
+        Assert.InRange(_metrics.Tcp.Count(), MeshMetrics.MostToldSeries, MeshMetrics.MostToldSeries + 20);
+    }
+
+    [Fact]
+    public void What_is_more_than_all_series_is_one()
+    {
+        const int Hosts = MeshMetrics.MostSeries + 50;
+        for (var i = 0; i < Hosts; i++) _metrics.Request(Direction.Outbound, Record(record => record.ClusterName = $"outbound|80||host-{i}.example"));
+        Assert.Equal(MeshMetrics.MostSeries + 1, _metrics.Http.Count());
+        var overflow = Labels(_metrics.Http.Single(counts => counts.Requests == 50));
+        Assert.Equal("source", overflow["reporter"]);
+        Assert.All(overflow.Where(label => label.Key != "reporter"), label => Assert.Equal("overflow", label.Value));
+    }
+
+    [Theory]
+    [InlineData("", "web", "front")] // in plain text
+    [InlineData("spiffe://corp.example/ns/web/sa/front", "bank", "front")] // another's namespace
+    [InlineData("spiffe://corp.example/ns/web/sa/front", "web", "vault")] // another's account
+    [InlineData("https://corp.example/front", "web", "front")] // no identity of a mesh
+    public void What_a_peer_cannot_prove_is_not_counted(string identity, string ns, string account)
+    {
+        Connect(identity.Length > 0 ? new([identity], [], "", "ab", "", "", "") : null, Said("front-v2", ns, account));
+        var labels = Labels(Assert.Single(_metrics.Tcp));
+        Assert.Equal(("unknown", "unknown", "unknown"), (labels["source_workload"], labels["source_app"], labels["source_cluster"]));
+        Assert.Equal(identity.StartsWith("spiffe:", StringComparison.Ordinal) ? "web" : "unknown", labels["source_workload_namespace"]);
+    }
+
+    /// <summary>Istio's proxies do not name their account.</summary>
+    [Fact]
+    public void A_peer_that_names_no_account_is_counted()
+    {
+        Connect(Caller, Said(account: ""));
+        Assert.Equal("front-v2", Labels(Assert.Single(_metrics.Tcp))["source_workload"]);
+    }
+
+    [Fact]
+    public void A_host_outside_of_the_mesh_says_nothing_that_counts()
+    {
+        var passthrough = new ClusterState(ClusterDecoder.Decode(WireTypes.Strict.Parse<Cluster>("""{"name": "PassthroughCluster", "type": "ORIGINAL_DST", "lb_policy": "CLUSTER_PROVIDED"}""")), TimeProvider.System, new Random(1));
+        _metrics.Request(Direction.Outbound, Record(record => (record.Cluster, record.ClusterName, record.UpstreamPeer, record.PeerMetadata) = (passthrough, "PassthroughCluster", Caller, Said())));
+        Assert.Equal("unknown", Labels(Assert.Single(_metrics.Http))["destination_workload"]);
+    }
+
+    [Fact]
+    public void What_a_peer_says_is_cut_and_stays_on_its_line()
+    {
+        Connect(Caller, Said($"a\u001b[31m\n\u0085{new string('x', 5000)}"));
+        var workload = Labels(Assert.Single(_metrics.Tcp))["source_workload"];
+        Assert.StartsWith("a\\x1b[31m\\n\\x85xxx", workload, StringComparison.Ordinal);
+        Assert.InRange(workload.Length, 100, 2 * PeerMetadataText.MostOfText);
+    }
+
+    private void Connect(TlsPeer? peer, string told) => _metrics.Connection(Direction.Inbound, Record(record => (record.DownstreamPeer, record.PeerMetadata) = (peer, told)));
+
+    private static string Said(string workload = "front-v2", string ns = "web", string account = "front") =>
+        PeerMetadataText.Write(new("n", workload, ns, "front", "v2", "front", "v2", "c2", account, ""));
 
     [Fact]
     public void The_principal_of_this_proxy_has_the_trust_domain_of_its_mesh_and_is_told_under_TLS_only()

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 using Isthmus.Proxy.Admin;
 using Isthmus.Proxy.Agent;
@@ -145,9 +146,23 @@ internal static class ProxyTelemetryPage
         Row(page, "istio_build", "gauge", "1; the label `tag` has the version of the proxy.");
         page.Append("\nA Telemetry can drop each of them, and change its labels:\n\n| label | meaning |\n|---|---|\n");
         foreach (var (name, meaning) in Labels) Row(page, name, meaning);
-        page.Append("""
+        page.Append(CultureInfo.InvariantCulture, $$"""
 
             Histograms have Envoy's buckets. The annotation `sidecar.istio.io/statsHistogramBuckets` of a Pod changes them, for example `{"istiocustom": [1, 5, 10, 50, 100, 500, 1000, 5000, 10000]}`, or `istiocustom.istio_request_bytes` for one of them. `reportingInterval` of a Telemetry says how often open connections and calls are counted.
+
+            ### Bounds
+
+            What a peer tells of itself (`x-envoy-peer-metadata`, and the exchange of metadata over TCP) counts only if its certificate proves an identity of the mesh, and names the same namespace and, if told, the same service account. In plain text, and for others, only the identity is counted. Texts are cut at {{PeerMetadataText.MostOfText}} characters, values of tags at {{MetricRules.MostOfTag}} bytes.
+
+            A proxy keeps {{MeshMetrics.MostSeries:N0}} series. What peers and clients choose makes fewer of them:
+
+            | bound | beyond it |
+            |---|---|
+            | {{PeerClaims.MostOfIdentity}} different workloads that one identity tells of | `source_workload`, `source_app`, `source_version`, `source_canonical_service`, `source_canonical_revision` and `source_cluster` (or those of the destination) are `overflow`; namespace and principal are what the certificate proves |
+            | {{MeshMetrics.MostToldSeries:N0}} series with what peers tell, or with tags of a Telemetry | new ones have `overflow` in place of it |
+            | {{MeshMetrics.MostSeries:N0}} series | what is new is counted in one series, whose labels are all `overflow` but for `reporter` |
+
+            `envoy_isthmus_metric_series_overflows_total` counts how often that happens. Hosts, paths, methods and server names of clients are in no label unless a Telemetry puts them there (`tagOverrides`). A scrape is written piece by piece; a family of metrics that cannot be read is missing in it, and takes no other with it.
 
             ### The process
 

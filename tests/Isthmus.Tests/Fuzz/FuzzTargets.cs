@@ -43,7 +43,7 @@ internal static class FuzzTargets
                 ProxyHeader.Write(version, null), ProxyHeader.Write(version, new(new(IPAddress.Loopback, 1), new(IPAddress.Broadcast, 2))), ProxyHeader.Write(version, new(new(IPAddress.IPv6Loopback, 3), new(IPAddress.Any, 4)))])],
             bytes => ProxyHeader.Read(bytes, out _)),
         ["peer-exchange"] = new([PeerExchange.Introduction(ProxyIdentity.Unknown), [.. PeerExchange.Introduction(ProxyIdentity.Unknown), .. "the first bytes"u8]], Exchange),
-        ["peer-metadata"] = new(Texts("CgwKBE5BTUUSBBoCdjE=", Convert.ToBase64String(new byte[100])), bytes => PeerMetadataText.Read(Encoding.Latin1.GetString(bytes))),
+        ["peer-metadata"] = new(Texts("CgwKBE5BTUUSBBoCdjE=", Convert.ToBase64String(new byte[100])), bytes => PeerMetadataText.Read(Encoding.Latin1.GetString(bytes), "spiffe://cluster.local/ns/shop/sa/web")),
         ["dns"] = new([.. Questions()], Dns),
         ["json-web-token"] = new([.. Tokens()], bytes => Use(WebToken.Parse(Encoding.Latin1.GetString(bytes)))),
         ["token-claims"] = new(Texts(

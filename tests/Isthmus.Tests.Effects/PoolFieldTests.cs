@@ -1,6 +1,8 @@
 using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
+using Isthmus.Core.Collections;
+using Isthmus.Proxy.Clusters;
 using Isthmus.Proxy.Loops;
 using Isthmus.Testing;
 using Microsoft.AspNetCore.Http;
@@ -80,6 +82,26 @@ public sealed class PoolFieldTests
             var port = ((IPEndPoint)cluster.Pick(null, null, null)!.Address).Port;
             seen[port] = seen.GetValueOrDefault(port) + 1;
         }
+        Assert.InRange(seen[old.Port + 1] / (double)seen[old.Port], part * 0.9, part * 1.1);
+    }
+
+    /// <summary>Proxies know of hosts before these are ready.</summary>
+    [Theory]
+    [InlineData(0, 0.2)]
+    [InlineData(50, 0.5)]
+    public async Task A_host_that_becomes_ready_warms_up_as_a_new_one(int seconds, double part)
+    {
+        var clock = new ManualClock();
+        await using var old = await OriginServer.StartAsync(HttpProtocols.Http1, context => context.Response.WriteAsync("old"));
+        using var proxy = new SidecarProxy(Rule("loadBalancer: {simple: ROUND_ROBIN, warmup: {duration: 100s, minimumPercent: 20}}"), [(old.Port, ""), (old.Port + 1, "")], clock);
+        var cluster = proxy.Plane.State.Current.Clusters["outbound|80||web.example"];
+        var ready = cluster.Assignment;
+        cluster.Update(ready with { Localities = ready.Localities.Select(locality => locality with { Endpoints = locality.Endpoints.Select(endpoint => ((IPEndPoint)endpoint.Address).Port == old.Port ? endpoint : endpoint with { Health = EndpointHealth.Unhealthy }).ToValueList() }).ToValueList() });
+        clock.Advance(TimeSpan.FromSeconds(1000));
+        Assert.All(Enumerable.Range(0, 100), _ => Assert.Equal(old.Port, ((IPEndPoint)cluster.Pick(null, null, null)!.Address).Port));
+        cluster.Update(ready);
+        clock.Advance(TimeSpan.FromSeconds(seconds));
+        var seen = Enumerable.Range(0, 100_000).CountBy(_ => ((IPEndPoint)cluster.Pick(null, null, null)!.Address).Port).ToDictionary();
         Assert.InRange(seen[old.Port + 1] / (double)seen[old.Port], part * 0.9, part * 1.1);
     }
 

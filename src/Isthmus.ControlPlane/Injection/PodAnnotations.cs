@@ -12,7 +12,7 @@ public sealed record PodAnnotation(string Name, FieldEffect Effect, string Remed
 /// <summary>The annotations that the injector knows. It reads no other one.</summary>
 public static class PodAnnotations
 {
-    private const string Sidecar = "sidecar.istio.io/", Traffic = "traffic.sidecar.istio.io/", Readiness = "readiness.status.sidecar.istio.io/";
+    private const string Sidecar = "sidecar.istio.io/", Traffic = "traffic.sidecar.istio.io/", Readiness = "readiness.status.sidecar.istio.io/", Ambient = "ambient.istio.io/";
 
     public static IReadOnlyList<PodAnnotation> All { get; } =
     [
@@ -29,6 +29,10 @@ public static class PodAnnotations
         .. Of(FieldEffect.Works, "", Annotations.InjectionStatus, "proxy.istio.io/overrides"),
         .. Of(FieldEffect.Warned, "remove it: every tag that a Telemetry adds becomes a label, whether it is listed or not", Sidecar + "extraStatTags"),
         .. Of(FieldEffect.Warned, "remove it: scrapes are not compressed", Sidecar + "statsCompression"),
+        .. Of(FieldEffect.Warned, "remove it: metrics are scraped, and not pushed", Sidecar + "statsFlushInterval"),
+        .. Of(FieldEffect.Warned, "remove it: series stay until the proxy ends", Sidecar + "statsEvictionInterval"),
+        .. Of(FieldEffect.Warned, "set sidecar.istio.io/statsHistogramBuckets: histograms have fixed buckets", Sidecar + "statsHistogramBins"),
+        .. Of(FieldEffect.Warned, "remove it: there is no ambient mode", Ambient + "bypass-inbound-capture", Ambient + "dns-capture", Ambient + "redirection"),
         .. Of(FieldEffect.Warned, "remove it: there is one image of the proxy", Sidecar + "proxyImageType"),
         .. Of(FieldEffect.Warned, "remove it: a core dump of the proxy would contain keys", Sidecar + "enableCoreDump"),
         .. Of(FieldEffect.Warned, "remove it: proxies always authenticate the control plane", Sidecar + "controlPlaneAuthPolicy"),

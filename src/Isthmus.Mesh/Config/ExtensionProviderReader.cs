@@ -176,4 +176,7 @@ internal static class HeaderNames
     }
 
     public static bool IsName(string name) => name.Length > 0 && name.All(c => char.IsAsciiLetterOrDigit(c) || "!#$%&'+-.^_`|~".Contains(c, StringComparison.Ordinal));
+
+    /// <summary>Whether a name has only what Istio's definitions allow where they limit names.</summary>
+    public static bool IsSimple(string name) => name.Length > 0 && name.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_');
 }

@@ -75,6 +75,17 @@ internal static class HostNames
         return labels.TextMap;
     }
 
+    /// <summary>The labels that select workloads: an empty key or a wildcard selects none.</summary>
+    public static ValueMap<string> ReadSelector(Field labels)
+    {
+        foreach (var (key, value) in labels.Members)
+        {
+            if (key.Length == 0) value.Error("key must not be empty", "write LABEL: VALUE");
+            if (key.Contains('*', StringComparison.Ordinal) || value.Text.Contains('*', StringComparison.Ordinal)) value.Error("wildcard is not supported in selector", "write the whole label and value; without a selector, all workloads of the namespace are meant");
+        }
+        return labels.TextMap;
+    }
+
     private static bool IsTag(string text)
     {
         if (text.Length > 63) return false;

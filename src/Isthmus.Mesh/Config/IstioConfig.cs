@@ -39,6 +39,7 @@ public static class IstioConfig
         else if (!IstioKind.Effective.Contains(kind) && kind != IstioKind.IstioOperator) findings.Warn("kind", $"{kindName} is accepted but has no effect");
         var spec = new Field(@object["spec"], "spec", findings);
         if (spec.Node is { } node) kind.Spec?.Check(node, "spec", findings);
+        if (!spec.Exists && kind.NeedsSpec) spec.Error("must be set");
         if (kind.IsPolicy) RefuseBesideSpec(@object, findings);
         var isMalformed = findings.HasErrors;
         if (isMalformed && !kind.IsPolicy) return new(source, kind, null, findings.Problems);
@@ -54,6 +55,7 @@ public static class IstioConfig
         "VirtualService" => VirtualServiceReader.Read(source, spec, createdAt),
         "DestinationRule" => DestinationRuleReader.Read(source, spec, createdAt),
         "ServiceEntry" => ServiceEntryReader.Read(source, spec, createdAt) with { Distribution = TrafficDistributions.OfAnnotation(AnnotationOf(@object, Annotations.TrafficDistribution)) },
+        "WorkloadGroup" => CheckGroup(spec),
         "WorkloadEntry" => ServiceEntryReader.ReadWorkload(source, spec, createdAt),
         "Sidecar" => SidecarReader.Read(source, spec, createdAt),
         "EnvoyFilter" => EnvoyFilterReader.Read(source, spec, createdAt),
@@ -64,6 +66,12 @@ public static class IstioConfig
         "RequestAuthentication" => RequestAuthenticationReader.Read(source, spec, createdAt),
         _ => null,
     };
+
+    private static object? CheckGroup(Field spec)
+    {
+        ServiceEntryReader.CheckGroup(spec);
+        return null;
+    }
 
     /// <summary>API servers keep such fields of policies, so that none loses a selector that is indented too little.</summary>
     private static void RefuseBesideSpec(JsonObject @object, Findings findings)

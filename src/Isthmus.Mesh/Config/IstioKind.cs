@@ -67,6 +67,9 @@ public sealed record IstioKind(string Group, string Kind, string Plural, string[
     /// would be allowed than with it.</summary>
     internal bool IsPolicy => this == PeerAuthentication || this == AuthorizationPolicy || this == RequestAuthentication;
 
+    /// <summary>Whether API servers demand a spec.</summary>
+    internal bool NeedsSpec => this == ServiceEntry || this == WorkloadEntry || this == WorkloadGroup || this == WasmPlugin;
+
     internal ObjectSchema? Spec => Kind switch
     {
         "Gateway" => NetworkingSchemas.Gateway,

@@ -28,6 +28,7 @@ internal static class MeshSchemas
         ("forwardedClientCert", OneOf("UNDEFINED", "SANITIZE", "FORWARD_ONLY", "APPEND_FORWARD", "SANITIZE_SET", "ALWAYS_FORWARD_ONLY")),
         ("setCurrentClientCertDetails", Strict(("subject", Flag), ("cert", Flag), ("dns", Flag), ("uri", Flag),
             ("chain", Refused(Flag, "proxies keep the certificate of a client, and not the chain that it sent", "set cert instead")))),
+        ("xForwardedHost", Idle(Strict(("enabled", Flag)))), ("xForwardedPort", Idle(Strict(("enabled", Flag)))),
         ("requestId", Switch), ("attemptCount", Switch), ("envoyDebugHeaders", Switch), ("server", Strict(("disabled", Flag), ("value", Text))),
         ("metadataExchangeHeaders", Strict(("mode", OneOf("UNDEFINED", "IN_MESH")))),
         ("preserveHttp1HeaderCase", Refused(Flag, "proxies send the names of header fields in lower case", "let applications compare names of header fields without case")));
@@ -72,7 +73,12 @@ internal static class MeshSchemas
 
     private static readonly Schema Tracing = Object(
         ("sampling", Number), ("maxPathTagLength", Unsigned), ("zipkin", Object(("address", Text))), ("customTags", TelemetrySchemas.Tags),
-        ("tlsSettings", Idle(Anything)), ("lightstep", Idle(Anything)), ("datadog", Idle(Anything)), ("stackdriver", Idle(Anything)), ("openCensusAgent", Idle(Anything)));
+        ("tlsSettings", Idle(Anything)), ("lightstep", Idle(Anything)), ("datadog", Idle(Anything)), ("stackdriver", Idle(Anything)), ("openCensusAgent", Idle(Anything)), ("enableIstioTags", Idle(Flag)));
+
+    /// <summary>Only Istio's ambient mode heeds it if it does not apply to sidecars.</summary>
+    private static readonly Schema EntryVisibility = Object(
+        ("applyToSidecars", Refused(Flag, "who sees a ServiceEntry is not decided by the labels of its namespace", "set exportTo in ServiceEntries, or defaultServiceExportTo")),
+        ("defaultVisibility", Idle(Text)), ("policies", Idle(List(Anything))));
 
     /// <summary>MeshNetworks, which is a document of its own.</summary>
     public static readonly ObjectSchema Networks = Object(("networks", Map(Object(
@@ -105,7 +111,7 @@ internal static class MeshSchemas
         ("disableEnvoyListenerLog", Flag), ("discoverySelectors", List(Selector)), ("dnsRefreshRate", Duration), ("enableAutoMtls", Flag), ("enablePrometheusMerge", Flag), ("extensionProviders", List(Provider)),
         ("h2UpgradePolicy", OneOf("DO_NOT_UPGRADE", "UPGRADE")), ("inboundTrafficPolicy", Object(("mode", OneOf("PASSTHROUGH", "LOCALHOST")))),
         ("hostOwnership", OneOf("ANY", "NAMESPACE")), ("localityLbSetting", NetworkingSchemas.LocalityLb), ("zoneAwareLbSetting", NetworkingSchemas.ZoneAwareLb), ("meshMTLS", TlsLimits),
-        ("outboundTrafficPolicy", Object(("mode", OneOf("REGISTRY_ONLY", "ALLOW_ANY")))),
+        ("outboundTrafficPolicy", Object(("mode", OneOf(["REGISTRY_ONLY", "ALLOW_ANY"], "ALLOW_ANY_DYNAMIC_DNS")), ("tls", Idle(Anything)))),
         ("pathNormalization", Object(("normalization", OneOf("DEFAULT", "NONE", "BASE", "MERGE_SLASHES", "DECODE_AND_MERGE_SLASHES")))),
         ("protocolDetectionTimeout", Duration), ("rootNamespace", Text), ("serviceSettings", List(Object(("settings", Object(("clusterLocal", Flag))), ("hosts", Texts)))),
         ("tcpKeepalive", Keepalive), ("tlsDefaults", TlsLimits), ("trustDomain", Text), ("trustDomainAliases", Texts),
@@ -114,7 +120,8 @@ internal static class MeshSchemas
         ("certificates", Refused(List(Anything), OwnAuthority, "create certificates for other servers yourself")),
         ("configSources", Refused(List(Anything), "resources are read from the API server of the configuration cluster only", "apply them there")),
         ("proxyHttpPort", Refused(Unsigned, "sidecars have no port for HTTP proxy requests", "remove the field; traffic is captured")),
-        ("verifyCertificateAtClient", Idle(Flag)), ("defaultProviders", Object(("tracing", Texts), ("metrics", Texts), ("accessLogging", Texts))), ("enableEnvoyAccessLogService", Idle(Flag)), ("enableTracing", Flag),
+        ("defaultInboundHttpRetryPolicy", Idle(Anything)), ("serviceEntryVisibility", EntryVisibility),
+        ("hboneIdleTimeout", Idle(Duration)), ("verifyCertificateAtClient", Idle(Flag)), ("defaultProviders", Object(("tracing", Texts), ("metrics", Texts), ("accessLogging", Texts))), ("enableEnvoyAccessLogService", Idle(Flag)), ("enableTracing", Flag),
         ("inboundClusterStatName", Idle(Text)), ("outboundClusterStatName", Idle(Text)),
         ("ingressClass", Text), ("ingressControllerMode", OneOf("UNSPECIFIED", "OFF", "DEFAULT", "STRICT")), ("ingressService", Text), ("ingressSelector", Text),
         ("proxyInboundListenPort", Idle(Unsigned)), ("proxyListenPort", Idle(Unsigned)), ("serviceScopeConfigs", Idle(List(Anything))), ("thriftConfig", Idle(Anything)),

@@ -27,7 +27,10 @@ internal static class NetworkingSchemas
         ("httpsRedirect", Flag),
         ("mode", OneOf("PASSTHROUGH", "SIMPLE", "MUTUAL", "AUTO_PASSTHROUGH", "ISTIO_MUTUAL", "OPTIONAL_MUTUAL")),
         ("serverCertificate", Text), ("privateKey", Text), ("caCertificates", Text), ("caCrl", Text), ("credentialName", Text),
-        ("credentialNames", Texts), ("tlsCertificates", List(Object(("serverCertificate", Text), ("privateKey", Text)))), ("caCertCredentialName", Text),
+        ("credentialNames", Texts), ("caCertCredentialName", Text),
+        ("tlsCertificates", List(Object(("serverCertificate", Text), ("privateKey", Text),
+            ("caCertificates", Refused(Text, "the certificates of a server share the CAs of its clients", "set tls.caCertificates"))))),
+        ("insecureSkipVerify", Refused(Flag, "a client whose certificate does not verify would be let in with the name in it", "use OPTIONAL_MUTUAL to let clients without a certificate in")),
         ("subjectAltNames", Texts), ("verifyCertificateSpki", Texts), ("verifyCertificateHash", Texts),
         ("minProtocolVersion", OneOf("TLS_AUTO", "TLSV1_0", "TLSV1_1", "TLSV1_2", "TLSV1_3")),
         ("maxProtocolVersion", OneOf("TLS_AUTO", "TLSV1_0", "TLSV1_1", "TLSV1_2", "TLSV1_3")),
@@ -94,7 +97,8 @@ internal static class NetworkingSchemas
 
     internal static readonly ObjectSchema OutlierDetection = Object(
         ("consecutiveErrors", Integer), ("splitExternalLocalOriginErrors", Flag), ("consecutiveLocalOriginFailures", Unsigned), ("consecutiveGatewayErrors", Unsigned),
-        ("consecutive5xxErrors", Unsigned), ("interval", Duration), ("baseEjectionTime", Duration), ("maxEjectionPercent", Integer), ("minHealthPercent", Integer));
+        ("consecutive5xxErrors", Unsigned), ("interval", Duration), ("baseEjectionTime", Duration), ("maxEjectionPercent", Integer), ("minHealthPercent", Integer),
+        ("outlierDetectionHttpErrorCodes", Idle(List(Integer))));
 
     /// <summary>What an application speaks does not depend on its callers.</summary>
     private static readonly Schema InboundPool = Object(

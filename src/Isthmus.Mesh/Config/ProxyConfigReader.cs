@@ -4,6 +4,8 @@ namespace Isthmus.Mesh.Config;
 
 internal static class ProxyConfigReader
 {
-    public static ProxyConfig Read(ObjectRef source, Field spec, long createdAt) =>
-        new(source, spec["selector"]["matchLabels"].TextMap, spec["concurrency"].Int, spec["environmentVariables"].TextMap, createdAt);
+    public static ProxyConfig Read(ObjectRef source, Field spec, long createdAt)
+    {
+        return new(source, HostNames.ReadSelector(spec["selector"]["matchLabels"]), spec["concurrency"].Int, spec["environmentVariables"].TextMap, createdAt);
+    }
 }

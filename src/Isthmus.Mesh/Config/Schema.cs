@@ -214,5 +214,9 @@ internal sealed record RefusedSchema(Schema Shape, string Message, string Remedy
 {
     public override JsonObject ToOpenApi() => Shape.ToOpenApi();
 
-    public override void Check(JsonNode value, string path, Findings findings) => findings.Error(path, Message, Remedy);
+    public override void Check(JsonNode value, string path, Findings findings)
+    {
+        // A switch that is off asks for nothing.
+        if (Shape is not FlagSchema || value.GetValueKind() != JsonValueKind.False) findings.Error(path, Message, Remedy);
+    }
 }

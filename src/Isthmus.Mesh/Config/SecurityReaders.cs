@@ -172,8 +172,14 @@ internal static class RequestAuthenticationReader
         {
             if (header["name"].Text.Length == 0) header["name"].Error("location header name must be set");
         }
+        foreach (var name in (ReadOnlySpan<string>)["audiences", "fromParams", "fromCookies"])
+        {
+            foreach (var item in rule[name].Items)
+                if (item.Text.Length == 0) item.Error("must not be empty");
+        }
         foreach (var claim in rule["outputClaimToHeaders"].Items)
         {
+            if (claim["header"].Text.Length > 0 && !HeaderNames.IsSimple(claim["header"].Text)) claim["header"].Error($"\"{claim["header"].Text}\" is not the name of a header", "use letters, digits, - and _");
             if (claim["header"].Text.Length == 0 || claim["claim"].Text.Length == 0) claim.Error("header and claim must be set");
         }
         foreach (var claim in rule["spaceDelimitedClaims"].Items)

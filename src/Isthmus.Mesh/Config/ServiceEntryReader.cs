@@ -27,11 +27,11 @@ internal static class ServiceEntryReader
         if (spec["workloadSelector"].Exists && !endpoints.IsEmpty) spec.Error("only one of WorkloadSelector or Endpoints is allowed in Service Entry");
         if (resolution == EntryResolution.None && !endpoints.IsEmpty) spec["endpoints"].Error("no endpoints should be provided for resolution type none");
         if (resolution == EntryResolution.DynamicDns) CheckDynamic(spec, ports);
-        if (resolution == EntryResolution.DnsRoundRobin && endpoints.Count > 1) spec["endpoints"].Warn("DNS_ROUND_ROBIN uses one endpoint only", "use resolution DNS");
+        if (resolution == EntryResolution.DnsRoundRobin && endpoints.Count > 1) spec["endpoints"].Error("there must only be 0 or 1 endpoint for resolution mode DNS_ROUND_ROBIN", "use resolution DNS");
         return new(
             source, spec["hosts"].Texts, spec["addresses"].Texts, ports,
             spec["location"].Text != "MESH_INTERNAL", resolution, endpoints,
-            spec["workloadSelector"]["labels"].TextMap, HostNames.ReadExportTo(spec["exportTo"]), spec["subjectAltNames"].Texts, createdAt);
+            HostNames.ReadSelector(spec["workloadSelector"]["labels"]), HostNames.ReadExportTo(spec["exportTo"]), spec["subjectAltNames"].Texts, createdAt);
     }
 
     private static void CheckHosts(Field spec, EntryResolution resolution, int endpoints)
@@ -96,6 +96,7 @@ internal static class ServiceEntryReader
             }
             else protocol = Protocols.Of("TCP", null, name, number);
             var target = port["targetPort"].Int ?? 0;
+            if (target > 65535) port["targetPort"].Error($"port number {target} must be in the range 1..65535");
             read.Add(new(name, number, protocol, target == 0 ? "" : $"{target}"));
         }
         return read.ToValueList();
@@ -115,12 +116,14 @@ internal static class ServiceEntryReader
         {
             var path = address[UnixScheme.Length..];
             if (!path.StartsWith('/') && !path.StartsWith('@')) endpoint["address"].Error($"unix domain socket \"{path}\" must be an absolute path or abstract (@name)");
+            else if (path.EndsWith('/')) endpoint["address"].Error($"unix domain socket \"{path}\" is not a valid path: it is a directory", "name the socket in it");
             if (endpoint["ports"].Exists) endpoint["ports"].Error("cannot specify ports when address is a Unix domain socket");
         }
         else if (address.Length > 0) CheckAddress(endpoint["address"], resolution);
         foreach (var (name, port) in endpoint["ports"].Members)
         {
             if (portNames is not null && !portNames.Contains(name)) port.Error($"endpoint port {port.Integer} is not defined by the service entry", $"the entry's ports are {string.Join(", ", portNames)}");
+            else if (!IsPortName(name)) port.Error($"\"{name}\" is not the name of a port", "use at most 62 letters, digits and dashes");
             else if (port.Integer is < 1 or > 65535) port.Error($"port number {port.Integer} must be in the range 1..65535");
         }
         return new(
@@ -128,6 +131,28 @@ internal static class ServiceEntryReader
             endpoint["ports"].Members.Select(port => KeyValuePair.Create(port.Key, port.Value.Int ?? 0)).ToValueMap(),
             HostNames.ReadLabels(endpoint["labels"]),
             endpoint["network"].Text, endpoint["locality"].Text, endpoint["weight"].UInt is > 0 and var weight ? weight : 1, endpoint["serviceAccount"].Text);
+    }
+
+    private static bool IsPortName(string name) => name.Length < 63 && HostNames.IsLabel(name);
+
+    /// <summary>No control plane of Isthmus makes WorkloadEntries of a WorkloadGroup; what Istio refuses is refused here, too.</summary>
+    public static void CheckGroup(Field spec)
+    {
+        if (spec["template"]["address"].Exists) CheckAddress(spec["template"]["address"], EntryResolution.Dns);
+        HostNames.ReadLabels(spec["metadata"]["labels"]);
+        var probe = spec["probe"];
+        string[] ways = [.. ((string[])["httpGet", "tcpSocket", "exec", "grpc"]).Where(way => probe[way].Exists)];
+        if (ways.Length > 1) probe.Error($"only one of {ways[0]} and {ways[1]} may be set");
+        foreach (var way in ways)
+        {
+            var port = probe[way]["port"];
+            if ((port.Exists || way is "httpGet" or "tcpSocket") && port.Integer is not (>= 1 and <= 65535)) port.Error("port must be between 1-65535");
+        }
+        if (ways.Contains("exec") && !probe["exec"]["command"].Items.Any()) probe["exec"]["command"].Error("must not be empty");
+        if (probe["httpGet"]["scheme"].Text is not ("" or "HTTP" or "HTTPS")) probe["httpGet"]["scheme"].Error("scheme must be one of [HTTP, HTTPS]");
+        foreach (var header in probe["httpGet"]["httpHeaders"].Items.Where(header => !HeaderNames.IsSimple(header["name"].Text))) header["name"].Error($"\"{header["name"].Text}\" is not the name of a header", "use letters, digits, - and _");
+        foreach (var name in (ReadOnlySpan<string>)["initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold"])
+            if (probe[name].Exists && probe[name].Integer is not >= 0) probe[name].Error("must be an integer that is not negative");
     }
 
     private static void CheckAddress(Field address, EntryResolution resolution)

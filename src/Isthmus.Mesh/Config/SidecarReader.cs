@@ -102,6 +102,7 @@ internal static class PeerAuthenticationReader
         {
             spec["portLevelMtls"].Error("mesh/namespace peer authentication cannot have port level mTLS", "add a selector");
         }
+        if (spec["portLevelMtls"].Exists && !spec["portLevelMtls"].Members.Any()) spec["portLevelMtls"].Error("should have at least 1 properties", "remove it, or name a port");
         foreach (var (name, field) in spec["portLevelMtls"].Members)
         {
             if (!int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out var port) || port is < 1 or > 65535) spec["portLevelMtls"].Error($"port \"{name}\" must be a number in the range 1..65535");

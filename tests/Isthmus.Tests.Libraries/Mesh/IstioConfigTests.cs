@@ -86,6 +86,23 @@ public sealed class IstioConfigTests
     [InlineData("ServiceEntry", "hosts: ['*.a.com']\nresolution: DYNAMIC_DNS\nports: [{number: 80, name: http, protocol: HTTP}]\naddresses: [192.0.2.1]", "spec.addresses", "addresses cannot be used with resolution DYNAMIC_DNS")]
     [InlineData("ServiceEntry", "hosts: ['*.a.com']\nresolution: DYNAMIC_DNS\nports: [{number: 80, name: http, protocol: HTTP}]\nworkloadSelector: {labels: {a: b}}", "spec.workloadSelector", "workloadSelector cannot be used with resolution DYNAMIC_DNS")]
     [InlineData("WorkloadEntry", "labels: {a: b}", "spec.address", "address must be set")]
+    [InlineData("PeerAuthentication", "selector: {matchLabels: {a: b}}\nportLevelMtls: {}", "spec.portLevelMtls", "should have at least 1 properties")]
+    [InlineData("ProxyConfig", "selector: {matchLabels: {'': b}}", "spec.selector.matchLabels[]", "key must not be empty")]
+    [InlineData("ProxyConfig", "concurrency: -2", "spec.concurrency", "-2 is less than 0")]
+    [InlineData("ServiceEntry", "hosts: [a.com]\nworkloadSelector: {labels: {app: 'w*'}}", "spec.workloadSelector.labels[app]", "wildcard is not supported in selector")]
+    [InlineData("ServiceEntry", "hosts: [a.com]\nports: [{number: 80, name: http, protocol: HTTP, targetPort: 70000}]", "spec.ports[0].targetPort", "port number 70000 must be in the range 1..65535")]
+    [InlineData("ServiceEntry", "hosts: [a.com]\nresolution: DNS_ROUND_ROBIN\nports: [{number: 80, name: http, protocol: HTTP}]\nendpoints: [{address: b.com}, {address: c.com}]", "spec.endpoints", "there must only be 0 or 1 endpoint")]
+    [InlineData("WorkloadEntry", "address: 'unix:///run/'", "spec.address", "unix domain socket \"/run/\" is not a valid path: it is a directory")]
+    [InlineData("WorkloadEntry", "address: 192.0.2.1\nports: {'a b': 80}", "spec.ports[a b]", "\"a b\" is not the name of a port")]
+    [InlineData("WorkloadGroup", "template: {}\nprobe: {httpGet: {port: 80}, exec: {command: [x]}}", "spec.probe", "only one of httpGet and exec may be set")]
+    [InlineData("WorkloadGroup", "template: {}\nprobe: {httpGet: {port: 70000}}", "spec.probe.httpGet.port", "port must be between 1-65535")]
+    [InlineData("WorkloadGroup", "template: {}\nprobe: {tcpSocket: {}}", "spec.probe.tcpSocket.port", "port must be between 1-65535")]
+    [InlineData("WorkloadGroup", "template: {}\nprobe: {httpGet: {port: 80, scheme: FTP}}", "spec.probe.httpGet.scheme", "scheme must be one of [HTTP, HTTPS]")]
+    [InlineData("WorkloadGroup", "template: {}\nprobe: {exec: {command: []}}", "spec.probe.exec.command", "must not be empty")]
+    [InlineData("RequestAuthentication", "jwtRules: [{issuer: a, jwksUri: 'http://a', audiences: ['']}]", "spec.jwtRules[0].audiences[0]", "must not be empty")]
+    [InlineData("RequestAuthentication", "jwtRules: [{issuer: a, jwksUri: 'http://a', fromParams: ['']}]", "spec.jwtRules[0].fromParams[0]", "must not be empty")]
+    [InlineData("RequestAuthentication", "jwtRules: [{issuer: a, jwksUri: 'http://a', fromCookies: ['']}]", "spec.jwtRules[0].fromCookies[0]", "must not be empty")]
+    [InlineData("RequestAuthentication", "jwtRules: [{issuer: a, jwksUri: 'http://a', outputClaimToHeaders: [{header: 'x:y', claim: c}]}]", "spec.jwtRules[0].outputClaimToHeaders[0].header", "\"x:y\" is not the name of a header")]
     [InlineData("Sidecar", "{}", "spec", "sidecar: empty configuration provided")]
     [InlineData("Sidecar", "egress: [{hosts: [a.com]}]", "spec.egress[0].hosts[0]", "host must be of form namespace/dnsName")]
     [InlineData("EnvoyFilter", "configPatches: [{applyTo: NOPE, patch: {operation: MERGE, value: {}}}]", "spec.configPatches[0].applyTo", "unsupported value \"NOPE\"")]
@@ -372,7 +389,7 @@ public sealed class IstioConfigTests
 
     private static JsonObject Object(string kind, string spec)
     {
-        var group = kind is "PeerAuthentication" or "AuthorizationPolicy" or "RequestAuthentication" ? "security.istio.io/v1beta1" : "networking.istio.io/v1alpha3";
+        var group = kind is "PeerAuthentication" or "AuthorizationPolicy" or "RequestAuthentication" ? "security.istio.io/v1beta1" : kind == "ProxyConfig" ? "networking.istio.io/v1beta1" : "networking.istio.io/v1alpha3";
         return new() { ["apiVersion"] = group, ["kind"] = kind, ["metadata"] = new JsonObject { ["name"] = "x", ["namespace"] = "shop" }, ["spec"] = YamlText.Parse(spec, "spec") };
     }
 }

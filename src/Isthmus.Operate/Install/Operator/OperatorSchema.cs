@@ -6,7 +6,7 @@ using Isthmus.Mesh.Config;
 
 namespace Isthmus.Operate.Install.Operator;
 
-/// <summary>The fields of an IstioOperator spec (Istio 1.20, IstioOperator options). Values are free, as in Istio.</summary>
+/// <summary>The fields of an IstioOperator spec (Istio 1.31, IstioOperator options). Values are free, as in Istio.</summary>
 internal static partial class OperatorSchema
 {
     private static readonly HashSet<string> Spec =

@@ -7,7 +7,7 @@ using Isthmus.Mesh.Config;
 namespace Isthmus.Operate.Install.Operator;
 
 /// <summary>
-/// The keys below <c>values</c> (Istio 1.20, <c>values_types.proto</c>). Values are free, as in Istio: a field that is unknown, or has no effect
+/// The keys below <c>values</c> (Istio 1.31, <c>values_types.proto</c>). Values are free, as in Istio: a field that is unknown, or has no effect
 /// here, is reported but not rejected. What is below <c>meshConfig</c> is read as the control plane reads it.
 /// </summary>
 internal static class ValuesSchema
@@ -22,14 +22,14 @@ internal static class ValuesSchema
     private static readonly Dictionary<string, (HashSet<string> Effective, HashSet<string> Idle)> Keys = new(StringComparer.Ordinal)
     {
         ["values"] = Read("base cni console defaultRevision gateways global istio_cni istiocoredns istiodRemote meshConfig pilot sidecarInjectorWebhook"
-            + " | certmanager clusterResources compatibilityVersion experimental galley grafana kiali mixer nodeagent ownerName platform profile"
+            + " | certmanager clusterResources compatibilityVersion experimental galley gatewayClasses grafana kiali mixer nodeagent ownerName platform profile"
             + " prometheus prometheusOperator revision revisionTags security telemetry tracing ztunnel"),
         ["values.global"] = Read("caAddress configCluster configValidation defaultPodDisruptionBudget externalIstiod hub imagePullPolicy imagePullSecrets istioNamespace jwtPolicy logging meshID meshNetworks"
             + " multiCluster network networkPolicy omitSidecarInjectorConfigMap operatorManageWebhooks pilotCertProvider podDNSSearchNamespaces priorityClassName proxy proxy_init remotePilotAddress resourceScope tag"
-            + " | arch autoscalingv2API caName certSigners certificates configRootNamespace controlPlaneSecurityEnabled createRemoteSvcEndpoints defaultConfigVisibilitySettings defaultNodeSelector"
-            + " defaultResources defaultTolerations disablePolicyChecks enableHelmTest enableTracing istioRemote istiod ipFamilies ipFamilyPolicy"
-            + " k8sIngress localityLbSetting logAsJson mountMtlsCerts mtls oneNamespace outboundTrafficPolicy platform policyCheckFailOpen policyNamespace prometheusNamespace"
-            + " remotePilotCreateSvcEndpoint remotePolicyAddress remoteTelemetryAddress sds sts telemetryNamespace tracer trustDomain trustDomainAliases useMCP variant waypoint"),
+            + " | agentgateway arch autoscalingv2API caName certSigners certificates configRootNamespace controlPlaneSecurityEnabled createRemoteSvcEndpoints defaultConfigVisibilitySettings defaultNodeSelector"
+            + " defaultResources defaultTolerations disablePolicyChecks enableHelmTest enableReaderRBAC enableTracing istioRemote istiod ipFamilies ipFamilyPolicy"
+            + " k8sIngress localityLbSetting logAsJson mountMtlsCerts mtls nativeNftables oneNamespace outboundTrafficPolicy platform policyCheckFailOpen policyNamespace prometheusNamespace readerServiceAccount"
+            + " remotePilotCreateSvcEndpoint remotePolicyAddress remoteTelemetryAddress revision sds sts telemetryNamespace tracer trustBundleName trustDomain trustDomainAliases useMCP variant waypoint"),
         ["values.global.defaultPodDisruptionBudget"] = Read("enabled"),
         ["values.global.networkPolicy"] = Read("enabled"),
         ["values.global.logging"] = Read("level"),
@@ -39,18 +39,18 @@ internal static class ValuesSchema
             + " | accessLogEncoding accessLogFile accessLogFormat autoInject concurrency dnsRefreshRate enableCoreDump enableCoreDumpImage envoyAccessLogService envoyMetricsService envoyStatsd"
             + " init kubevirtInterfaces lifecycle outlierLogPath privileged protocolDetectionTimeout tracer useMCP"),
         ["values.global.proxy.startupProbe"] = Read("enabled failureThreshold"),
-        ["values.global.proxy_init"] = Read("image | resources"),
+        ["values.global.proxy_init"] = Read("image | forceApplyIptables resources"),
         ["values.pilot"] = Read($"cni env image podDisruptionBudget {Workload}"
-            + " | annotations appNamespaces configMap configNamespace configSource deploymentLabels enableProtocolSniffingForInbound"
-            + " enableProtocolSniffingForOutbound enabled envVarFrom extraContainerArgs hub initContainers ipFamilies ipFamilyPolicy jwksResolverExtraRootCA keepaliveMaxServerConnectionAge"
-            + " plugins podLabels policy seccompProfile serviceAccountAnnotations sidecar tag"
-            + " taint telemetry traceSampling trustedZtunnelNamespace useMCP variant volumeMounts volumes"),
+            + " | annotations appNamespaces configMap configNamespace configSource crlConfigMapName deploymentAnnotations deploymentLabels enableProtocolSniffingForInbound"
+            + " enableProtocolSniffingForOutbound enabled envVarFrom extraContainerArgs hub initContainers ipFamilies ipFamilyPolicy istiodRemote jwksResolverExtraRootCA keepaliveMaxServerConnectionAge"
+            + " plugins podLabels policy seccompProfile serviceAccountAnnotations sidecar sidecarInjectorWebhookAnnotations tag"
+            + " taint telemetry traceSampling trustedZtunnelName trustedZtunnelNamespace useMCP variant volumeMounts volumes"),
         ["values.pilot.cpu"] = Read("targetAverageUtilization"),
         ["values.pilot.memory"] = Read("targetAverageUtilization"),
         ["values.pilot.cni"] = Read("enabled | provider"),
         ["values.istio_cni"] = Read("chained enabled | provider"),
         ["values.cni"] = Read("affinity chained cniBinDir cniConfDir cniConfFileName excludeNamespaces hub image logging podAnnotations pullPolicy repair resources rollingMaxUnavailable tag"
-            + " | ambient cniNetnsDir configDirs enabled env global logLevel podLabels privileged provider psp_cluster_role resourceQuotas seccompProfile taint variant"),
+            + " | ambient cniNetnsDir configDirs daemonSetLabels enabled env global istioOwnedCNIConfig istioOwnedCNIConfigFileName logLevel podLabels privileged provider psp_cluster_role resourceQuotas seLinuxOptions seccompProfile taint terminationGracePeriodSeconds tolerations updateStrategy useAppArmorAnnotation variant"),
         ["values.cni.logging"] = Read("level"),
         ["values.cni.repair"] = Read("deletePods enabled labelPods repairPods | brokenPodLabelKey brokenPodLabelValue createEvents hub image initContainerName tag"),
         ["values.console"] = Read("affinity credentialName enabled hosts image nodeSelector podAnnotations priorityClassName prometheus resources serviceAnnotations tolerations"),
@@ -61,8 +61,8 @@ internal static class ValuesSchema
         [$"{Gateways}.istio-ingressgateway.memory"] = Read("targetAverageUtilization"),
         [$"{Gateways}.istio-egressgateway.cpu"] = Read("targetAverageUtilization"),
         [$"{Gateways}.istio-egressgateway.memory"] = Read("targetAverageUtilization"),
-        ["values.istiodRemote"] = Read("injectionPath injectionURL | enabled injectionCABundle"),
-        ["values.base"] = Read("validationURL | enableCRDTemplates enableIstioConfigCRDs excludedCRDs validationCABundle"),
+        ["values.istiodRemote"] = Read("injectionPath injectionURL | enabled enabledLocalInjectorIstiod injectionCABundle"),
+        ["values.base"] = Read("validationURL | enableCRDTemplates enableIstioConfigCRDs excludedCRDs validateGateway validationCABundle"),
         ["values.sidecarInjectorWebhook"] = Read("defaultTemplates injectedAnnotations neverInjectSelector rewriteAppHTTPProbe templates | alwaysInjectSelector enableAccessLog"
             + " enableNamespacesByDefault injectionURL objectSelector reinvocationPolicy selfSigned useLegacySelectors"),
         ["values.istiocoredns"] = Read("coreDNSImage coreDNSPluginImage coreDNSTag enabled replicaCount"),

@@ -13,6 +13,9 @@ namespace Isthmus.Mesh.Config;
 /// allows no more than what was meant.</param>
 public sealed record IstioObject(ObjectRef Source, IstioKind? Kind, object? Value, ValueList<Problem> Problems)
 {
+    /// <summary>What could be read of an object that has errors; null when nothing could. It has no effect: only what the object refers to may be checked.</summary>
+    public object? Draft { get; init; }
+
     public bool IsValid => Problems.All(problem => problem.Severity != Severity.Error);
 }
 
@@ -46,7 +49,7 @@ public static class IstioConfig
         var malformed = findings.Problems;
         var value = ReadSpec(kind, source, spec.Exists ? spec : spec with { Node = new JsonObject() }, @object, CreatedAt(@object));
         // What a reader says about malformed fields would only repeat what is wrong with them.
-        return new(source, kind, findings.HasErrors ? null : value, isMalformed ? malformed : findings.Problems);
+        return new(source, kind, findings.HasErrors ? null : value, isMalformed ? malformed : findings.Problems) { Draft = value };
     }
 
     private static object? ReadSpec(IstioKind kind, ObjectRef source, Field spec, JsonObject @object, long createdAt) => kind.Kind switch

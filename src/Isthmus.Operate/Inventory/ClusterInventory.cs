@@ -18,7 +18,7 @@ public sealed class ClusterInventory
     private readonly List<Node> _nodes = [];
     private readonly List<Namespace> _namespaces = [];
     private readonly List<WorkloadTemplate> _templates = [];
-    private readonly List<object> _istio = [];
+    private readonly List<object> _istio = [], _drafts = [];
     private readonly List<Problem> _complaints = [];
     private readonly Dictionary<string, JsonObject> _objects = new(StringComparer.Ordinal);
     private IReadOnlySet<string> _unread = new HashSet<string>();
@@ -77,6 +77,9 @@ public sealed class ClusterInventory
 
     /// <summary>The readable Istio objects of one kind.</summary>
     public IEnumerable<T> Istio<T>() => _istio.OfType<T>();
+
+    /// <summary>The same with those that have errors, as far as they could be read. They have no effect, but what they refer to can be checked as well.</summary>
+    public IEnumerable<T> Written<T>() => Istio<T>().Concat(_drafts.OfType<T>());
 
     /// <summary>Whether others call its services only by names in the zone <c>global</c>.</summary>
     public bool IsJoinedByNames => Istio<Gateway>().Any(gateway => gateway.PassesGlobalNames);
@@ -188,6 +191,7 @@ public sealed class ClusterInventory
             case { } kind when IstioKind.Find(value["apiVersion"]?.ToString() ?? "", kind) is not null:
                 var read = IstioConfig.Read(value, Context);
                 if (read.Value is not null) _istio.Add(read.Value);
+                else if (read.Draft is not null) _drafts.Add(read.Draft);
                 _complaints.AddRange(read.Problems);
                 break;
             default: break;

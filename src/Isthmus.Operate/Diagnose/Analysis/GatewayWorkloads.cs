@@ -9,7 +9,7 @@ namespace Isthmus.Operate.Diagnose.Analysis;
 public static class GatewayWorkloads
 {
     public static Analyzer Analyzer { get; } = new("gateway.IngressGatewayPortAnalyzer", "Checks that Gateways select Pods, whose Service has the ports",
-        [IstioCodes.ReferencedResourceNotFound, IstioCodes.GatewayPortNotOnService], ["Gateway", "Pod", "Service"], mesh => mesh.Clusters.SelectMany(config => config.Cluster.Istio<Gateway>().SelectMany(gateway => Check(mesh, config, gateway))));
+        [IstioCodes.ReferencedResourceNotFound, IstioCodes.GatewayPortNotOnService], ["Gateway", "Pod", "Service"], mesh => mesh.Clusters.SelectMany(config => config.Cluster.Written<Gateway>().SelectMany(gateway => Check(mesh, config, gateway))));
 
     private static IEnumerable<Finding> Check(MeshSnapshot mesh, ConfigCluster config, Gateway gateway)
     {

@@ -10,6 +10,9 @@ public static class InjectionLabels
     public static Analyzer Analyzer { get; } = new("injection.Analyzer", "Checks that namespaces have one injection label, the same in all clusters, and that their Pods have sidecars",
         [IstioCodes.NamespaceNotInjected, IstioCodes.PodMissingProxy, IstioCodes.MultipleInjectionLabels, OwnCodes.InjectionDiffers], ["Namespace", "Pod"], mesh => mesh.Workloads.Where(HasMesh).SelectMany(area => Check(mesh, area)));
 
+    /// <summary>Istio's label for ambient mode.</summary>
+    private const string Mode = "istio.io/dataplane-mode";
+
     /// <summary>Whether Pods that are created in a namespace get sidecars, unless they say otherwise; null if it does not say.</summary>
     internal static bool? IsInjected(Namespace ns)
     {
@@ -26,8 +29,9 @@ public static class InjectionLabels
         foreach (var ns in area.Cluster.Namespaces.Where(ns => !MeshSnapshot.IsSystem(area.Cluster, ns.Metadata.Name)))
         {
             var (name, labels) = (ns.Metadata.Name, ns.Metadata.Labels);
-            if (labels.ContainsKey(Labels.Injection) && labels.ContainsKey(Labels.Revision))
-                yield return IstioCodes.MultipleInjectionLabels.At(area.Cluster, $"Namespace {name}", "metadata.labels", $"has both {Labels.Injection}={labels[Labels.Injection]} and {Labels.Revision}={labels[Labels.Revision]}: the former decides, and the latter has no effect");
+            // A namespace that is kept out of the mesh may have labels for the day when it joins.
+            if (((string[])[Labels.Injection, Labels.Revision, Mode]).Where(labels.ContainsKey).ToList() is { Count: > 1 } several && labels.GetValueOrDefault(Labels.Injection, "enabled") == "enabled")
+                yield return IstioCodes.MultipleInjectionLabels.At(area.Cluster, $"Namespace {name}", "metadata.labels", $"has {string.Join(" and ", several.Select(label => $"{label}={labels[label]}"))}: {several[0]} decides, and the rest has no effect");
             var bare = area.In(name).Where(workload => workload is { Pod: { Spec.HostNetwork: false }, HasProxy: false } && Asks(workload.Labels, workload.Pod.Metadata.Annotations) != false && !workload.Pod.Metadata.Annotations.ContainsKey("kubernetes.io/config.mirror")).ToList();
             if (IsInjected(ns) == true || bare.Exists(AsksForProxy))
             {

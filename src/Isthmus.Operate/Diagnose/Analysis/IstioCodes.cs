@@ -51,7 +51,7 @@ public static class IstioCodes
         "A RequestAuthentication selects workloads whose Service declares no HTTP port. Proxies read tokens only from HTTP.", "Name the port http, or set appProtocol.");
 
     public static readonly AnalysisCode MultipleInjectionLabels = new("IST0123", "NamespaceMultipleInjectionLabels", Severity.Warning,
-        "A namespace has both istio-injection and istio.io/rev. The former decides.", "Remove one of the labels.");
+        "A namespace has several of istio-injection, istio.io/rev and istio.io/dataplane-mode. The first of them decides.", "Remove one of the labels.");
 
     public static readonly AnalysisCode InvalidAnnotation = new("IST0125", "InvalidAnnotation", Severity.Warning,
         "The value of an annotation is not valid.", "Correct the value.");
@@ -93,13 +93,16 @@ public static class IstioCodes
         "An application runs as user 1337. What this user sends is not captured, because it is the proxy's.", "Use another user.");
 
     public static readonly AnalysisCode ConflictingGateways = new("IST0145", "ConflictingGateways", Severity.Error,
-        "Several Gateways have the same selector, port and host. With TLS, only one of them has an effect; plain HTTP shares the routes, which is only information.", "Merge the servers into one Gateway.");
+        "Several Gateways have the same port and host, and all Pods of one serve the other. With TLS, only one of them has an effect; plain HTTP shares the routes, which is only information.", "Merge the servers into one Gateway.");
 
     public static readonly AnalysisCode ImageAutoOfTemplate = new("IST0146", "ImageAutoWithoutInjectionWarning", Severity.Warning,
         "A Deployment, StatefulSet or DaemonSet has image: auto, and no injector matches its Pods, which cannot start.", "Label the namespace or the Pod template for injection.");
 
     public static readonly AnalysisCode ImageAutoOfPod = new("IST0147", "ImageAutoWithoutInjectionError", Severity.Error,
         "A Pod has image: auto, which an injector should have changed. It cannot start.", "Label the namespace or the Pod for injection, and create the Pod again.");
+
+    public static readonly AnalysisCode ClaimsWithoutTokens = new("IST0149", "JwtClaimBasedRoutingWithoutRequestAuthN", Severity.Error,
+        "A route is for requests with certain claims, and the gateway checks no token, so that the route is never used.", "Add a RequestAuthentication that selects the gateway.");
 
     public static readonly AnalysisCode RelativePatch = new("IST0151", "EnvoyFilterUsesRelativeOperation", Severity.Warning,
         "A patch of an EnvoyFilter refers to a filter that another EnvoyFilter inserts only later. It changes nothing.", "Set spec.priority, so that the patches apply in the right order.");
@@ -122,11 +125,20 @@ public static class IstioCodes
     public static readonly AnalysisCode GatewayPortNotOnService = new("IST0162", "GatewayPortNotDefinedOnService", Severity.Warning,
         "The Pods of a Gateway listen on a port that their Service does not have, so that clients of the Service cannot reach it.", "Add the port to the Service, or remove the server from the Gateway.");
 
+    public static readonly AnalysisCode NoControlPlaneAddress = new("IST0163", "InvalidExternalControlPlaneConfig", Severity.Warning,
+        "A webhook of the control plane has no address, so that the API server cannot call it.", "Set clientConfig.service, or clientConfig.url for a control plane outside of the cluster.");
+
+    public static readonly AnalysisCode NumericControlPlaneAddress = new("IST0164", "ExternalControlPlaneAddressIsNotAHostname", Severity.Info,
+        "A webhook calls a control plane outside of the cluster by an IP address.", "Use a host name, so that the control plane can move.");
+
     public static readonly AnalysisCode InconsistentService = new("IST0170", "MultiClusterInconsistentService", Severity.Warning,
         "Services of one name differ between clusters: in ports, in protocols, or in being headless. They are one host all the same.", "Make the Services the same in all clusters.");
 
     public static readonly AnalysisCode SubsetSelectsNothing = new("IST0173", "DestinationRuleSubsetNotSelectPods", Severity.Error,
         "No workload of the host has the labels of a subset, in any cluster. Requests that are routed to it get 503; a subset that no route uses is only information.", "Correct the labels, or deploy the workload.");
+
+    public static readonly AnalysisCode EntriesDisagree = new("IST0177", "ConflictingServiceEntryProtocol", Severity.Warning,
+        "Several ServiceEntries that a namespace can see declare different protocols for one port of a host. Proxies use one of them.", "Declare the same protocol, or restrict the entries with exportTo.");
 
     /// <summary>Codes of Istio that do not make sense here.</summary>
     public static IReadOnlyList<AbsentCode> Absent { get; } =
@@ -135,7 +147,7 @@ public static class IstioCodes
         new("IST0104", "GatewayPortNotOnWorkload", "retired in Istio; IST0162 has taken its place"),
         new("IST0105", "IstioProxyImageMismatch", "retired in Istio; IST0158 has taken its place"),
         new("IST0122", "InvalidRegexp", "admission refuses invalid regular expressions, and this analysis reports them as IST0106"),
-        new("IST0128", "NoServerCertificateVerificationDestinationLevel", "without caCertificates, proxies verify certificates with the roots of the system; insecureSkipVerify is reported as IST0133"),
+        new("IST0128", "NoServerCertificateVerificationDestinationLevel", "without caCertificates, proxies verify servers with the roots of the system, so no certificate goes unverified; insecureSkipVerify is reported as IST0133"),
         new("IST0129", "NoServerCertificateVerificationPortLevel", "as IST0128"),
         new("IST0136", "AlphaAnnotation", "every annotation that works is supported; others are reported as IST0108 or IST0135"),
         new("IST0140", "IngressRouteRulesNotAffected", "retired in Istio: subsets have an effect at gateways"),
@@ -143,20 +155,21 @@ public static class IstioCodes
         new("IST0142", "UnsupportedKubernetesVersion", "`install` reports it"),
         new("IST0143", "LocalhostListener", "only a call shows where an application listens: `trace` reports it"),
         new("IST0148", "NamespaceInjectionEnabledByDefault", "`enableNamespacesByDefault` is not supported"),
-        new("IST0149", "JwtClaimBasedRoutingWithoutRequestAuthN", "`trace` says whether a gateway chooses a route with the claims of a token"),
         new("IST0150", "ExternalNameServiceTypeInvalidPortName", "Services of type ExternalName are aliases, for every protocol"),
         new("IST0152", "EnvoyFilterUsesReplaceOperationIncorrectly", "admission refuses operations without effect, and this analysis reports them as IST0106"),
         new("IST0153", "EnvoyFilterUsesAddOperationIncorrectly", "as IST0152"),
         new("IST0154", "EnvoyFilterUsesRemoveOperationIncorrectly", "as IST0152"),
         new("IST0156", "UnsupportedGatewayAPIVersion", "the Kubernetes Gateway API is not supported"),
         new("IST0158", "PodsIstioProxyImageMismatchInNamespace", "`proxy-status` shows the versions of proxies"),
-        new("IST0163", "InvalidExternalControlPlaneConfig", "`verify` checks the way to each control plane"),
-        new("IST0164", "ExternalControlPlaneAddressIsNotAHostname", "an address is as good as a host name; `verify` checks the way"),
         new("IST0165", "ReferencedInternalGateway", "the Kubernetes Gateway API is not supported"),
         new("IST0166", "IneffectiveSelector", "the Kubernetes Gateway API is not supported"),
         new("IST0167", "IneffectivePolicy", "there is no ambient mode"),
         new("IST0168", "UnknownUpgradeCompatibility", "there are no compatibility versions"),
         new("IST0169", "UpdateIncompatibility", "there are no compatibility versions"),
-        new("IST0171", "NegativeConditionStatus", "what the conditions of objects say, this analysis reports with the code of the problem itself"),
+        new("IST0171", "NegativeConditionStatus", "what the conditions of objects of Istio say, this analysis reports with the code of the problem itself; objects of the Kubernetes Gateway API are not read"),
+        new("IST0172", "FutureUnsupportedGatewayAPIVersion", "the Kubernetes Gateway API is not supported"),
+        new("IST0174", "UnknownDestinationRuleHost", "reported as IST0101"),
+        new("IST0175", "JwksUriFetchUnrestricted", "it is about a variable of Istio's control plane, PILOT_JWT_PUB_KEY_BLOCKED_CIDRS"),
+        new("IST0176", "GatewayAPICRDVersionBelowMinimum", "the Kubernetes Gateway API is not supported"),
     ];
 }

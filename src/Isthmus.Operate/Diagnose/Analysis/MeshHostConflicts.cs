@@ -10,16 +10,12 @@ public static class MeshHostConflicts
         [IstioCodes.ConflictingMeshHosts], ["VirtualService"], mesh => mesh.Readable.SelectMany(Check));
 
     private static IEnumerable<Finding> Check(ClusterInventory cluster) =>
-        from claim in cluster.Istio<VirtualService>().Where(service => service.ForSidecars).SelectMany(service => service.Hosts.Distinct().SelectMany(host => Scopes(service).Select(scope => (host, scope, service))))
-        group claim.service by (claim.host, claim.scope) into same
-        let services = same.Distinct().OrderBy(service => service.CreatedAt).ThenBy(service => service.Source).ToList()
+        from claim in cluster.Istio<VirtualService>().Where(service => service.ForSidecars).SelectMany(service => service.Hosts.Distinct().Select(host => (host, service)))
+        group claim.service by claim.host into same
+        from service in same
+        let services = same.Where(other => other == service || ExportScopes.Overlap(service.ExportTo, service.Namespace, other.ExportTo, other.Namespace)).OrderBy(other => other.CreatedAt).ThenBy(other => other.Source).ToList()
         where services.Count > 1
-        from service in services
         let names = string.Join(", ", services.Select(other => $"{other.Namespace}/{other.Name}"))
         select IstioCodes.ConflictingMeshHosts.At(cluster, $"VirtualService {service.Namespace}/{service.Name}", "spec.hosts",
-            $"the VirtualServices {names} define the same host {same.Key.host} for sidecars, and only the oldest, {services[0].Namespace}/{services[0].Name}, has an effect");
-
-    /// <summary>The namespaces that see it; <c>*</c> for all.</summary>
-    private static IEnumerable<string> Scopes(VirtualService service) =>
-        service.ExportTo.IsEmpty || service.ExportTo.Contains("*") ? ["*"] : service.ExportTo.Where(target => target != "~").Select(target => target == "." ? service.Namespace : target).Distinct();
+            $"the VirtualServices {names} define the same host {same.Key} for sidecars, and only the oldest, {services[0].Namespace}/{services[0].Name}, has an effect");
 }

@@ -15,7 +15,7 @@ public sealed record PlacedDestination(VirtualService Owner, string Path, Destin
 internal static class RouteDestinations
 {
     /// <param name="config">The cluster that has the VirtualServices.</param>
-    public static IEnumerable<PlacedDestination> Of(ConfigCluster config) => config.Cluster.Istio<VirtualService>().SelectMany(owner => Of(config, owner));
+    public static IEnumerable<PlacedDestination> Of(ConfigCluster config) => config.Cluster.Written<VirtualService>().SelectMany(owner => Of(config, owner));
 
     private static IEnumerable<PlacedDestination> Of(ConfigCluster config, VirtualService owner)
     {

@@ -10,6 +10,7 @@ public static class ServiceProtocols
     public static Analyzer Analyzer { get; } = new("deployment.MultiServiceAnalyzer", "Checks that the Services of a workload agree about the protocols of its ports", [IstioCodes.ServicesDisagree, IstioCodes.ConflictingTargetPorts], ["Service", "Pod"], mesh =>
         from area in mesh.Workloads
         from template in area.Cluster.Templates
+        where InjectionLabels.Asks(template.Labels, template.Annotations) != false
         let uses = (from service in area.Cluster.Services
                     where service.Metadata.Namespace == template.Namespace && service.Spec.Selector.Count > 0 && Kubernetes.Objects.LabelSelector.Selects(service.Spec.Selector, template.Labels)
                     from port in service.Spec.Ports

@@ -20,14 +20,14 @@ public static class SubsetPods
         foreach (var rule in config.Cluster.Istio<DestinationRule>().Where(rule => rule.Subsets.Count > 0))
         {
             var workloads = Labelled(mesh, rule.Host);
-            if (workloads.Count == 0) continue; // The host itself has none, or they are not known.
+            if (workloads.Count == 0 && !mesh.Hosts.Find(rule.Host).Any(known => known.Service?.Spec.Selector.Count > 0)) continue; // They are not known.
             foreach (var (i, subset) in rule.Subsets.Index())
             {
-                var labels = subset.Labels.Where(label => !OfPlaces.Contains(label.Key)).ToDictionary(StringComparer.Ordinal);
+                var labels = subset.Labels.Where(label => !OfPlaces.Contains(label.Key) || label.Value.Length == 0).ToDictionary(StringComparer.Ordinal);
                 if (workloads.Any(has => LabelSelector.Selects(labels, has))) continue;
                 var isUsed = used.Contains((rule.Host, subset.Name));
                 yield return IstioCodes.SubsetSelectsNothing.At(config.Cluster, $"DestinationRule {rule.Namespace}/{rule.Name}", $"spec.subsets[{i}].labels",
-                    $"the subset {subset.Name} selects no workload of {rule.Host} in any cluster{(isUsed ? ": requests that are routed to it get 503" : "; nothing is routed to it")}", Remedy(labels, workloads), isUsed ? Severity.Error : Severity.Info);
+                    $"the subset {subset.Name} selects no workload of {rule.Host} in any cluster{(isUsed ? ": requests that are routed to it get 503" : "; nothing is routed to it")}", Remedy(labels, workloads), isUsed && workloads.Count > 0 ? Severity.Error : Severity.Info);
             }
         }
     }

@@ -11,8 +11,8 @@ public static class VirtualServiceGateways
 
     private static IEnumerable<Finding> Check(ConfigCluster config)
     {
-        var gateways = config.Cluster.Istio<Gateway>().ToDictionary(gateway => gateway.FullName, StringComparer.Ordinal);
-        foreach (var service in config.Cluster.Istio<VirtualService>())
+        var gateways = config.Cluster.Written<Gateway>().ToDictionary(gateway => gateway.FullName, StringComparer.Ordinal);
+        foreach (var service in config.Cluster.Written<VirtualService>())
         {
             foreach (var (i, name) in service.Gateways.Index())
             {
@@ -28,7 +28,7 @@ public static class VirtualServiceGateways
                 var refused = service.Hosts.Where(host => !gateway.Servers.Any(server => Hosts.Admits(gateway, server, host, service.Namespace))).ToList();
                 if (refused.Count > 0)
                     yield return IstioCodes.VirtualServiceHostNotFoundInGateway.At(config.Cluster, owner, path,
-                        $"Gateway {name} does not admit {string.Join(", ", refused)} of namespace {service.Namespace}: it has {string.Join(", ", gateway.Servers.SelectMany(server => server.Hosts).Distinct())}");
+                        $"Gateway {name} does not admit {string.Join(", ", refused)} of namespace {service.Namespace}: it has {(gateway.Servers.IsEmpty ? "no servers" : string.Join(", ", gateway.Servers.SelectMany(server => server.Hosts).Distinct()))}");
             }
         }
     }

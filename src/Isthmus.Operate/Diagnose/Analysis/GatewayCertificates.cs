@@ -1,3 +1,4 @@
+using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Model;
 using Isthmus.Operate.Inventory;
 
@@ -12,7 +13,7 @@ public static class GatewayCertificates
         from used in cluster.Written<Gateway>().SelectMany(gateway => gateway.Servers.Index().SelectMany(server => (server.Item.Tls?.Credentials ?? []).Select(credential => (Gateway: gateway, server.Index, credential.Name, credential.Field))))
         group used by used.Name into same
         from used in same
-        let names = same.Where(other => GatewayConflicts.SharePods(used.Gateway, other.Gateway)).Select(other => other.Gateway.FullName).Distinct().Order(StringComparer.Ordinal).ToList()
+        let names = same.Where(other => LabelSelector.Selects(used.Gateway.Selector, other.Gateway.Selector)).Select(other => other.Gateway.FullName).Distinct().Order(StringComparer.Ordinal).ToList()
         where names.Count > 1
         select IstioCodes.DuplicateCertificate.At(cluster, $"Gateway {used.Gateway.FullName}", $"spec.servers[{used.Index}].tls.{used.Field}",
             $"the Gateways {string.Join(", ", names)} use the same certificate {used.Name}: a client that reuses an HTTP/2 connection for the host of another one gets 404");

@@ -140,6 +140,25 @@ public static class IstioCodes
     public static readonly AnalysisCode EntriesDisagree = new("IST0177", "ConflictingServiceEntryProtocol", Severity.Warning,
         "Several ServiceEntries that a namespace can see declare different protocols for one port of a host. Proxies use one of them.", "Declare the same protocol, or restrict the entries with exportTo.");
 
+    /// <summary>Codes that Istio reports in more cases, or elsewhere.</summary>
+    public static IReadOnlyList<AbsentCode> Differing { get; } =
+    [
+        new("IST0002", "Deprecated", "a field that is not supported is IST0106 instead; so is a Lightstep provider, and the egressProxy of a Sidecar"),
+        new("IST0101", "ReferencedResourceNotFound", "the selector of a Telemetry that matches nothing is IST0127; Gateways of the Kubernetes Gateway API are not known; Secrets in files are not read, only those in clusters"),
+        new("IST0102", "NamespaceNotInjected", "a namespace without Pods is not reported, whatever enableNamespacesByDefault says"),
+        new("IST0107", "MisplacedAnnotation", "only annotations that the mesh knows are reported so; others are IST0108"),
+        new("IST0109", "ConflictingMeshGatewayVirtualServiceHosts", "hosts with wildcards that overlap do not conflict: proxies use the more exact one"),
+        new("IST0112", "VirtualServiceDestinationPortSelectorRequired", "only where requests arrive at a port that the destination lacks; otherwise they go to the port of their arrival"),
+        new("IST0126", "UnknownMeshNetworksServiceRegistry", "the object is the ConfigMap that holds meshNetworks"),
+        new("IST0127", "NoMatchingWorkloadsFound", "a policy without a selector in an empty namespace is not reported: it is there for Pods to come"),
+        new("IST0131", "VirtualServiceIneffectiveMatch", "a route all of whose matches are hidden is IST0130; a match that overlaps another one in part is not reported"),
+        new("IST0134", "ServiceEntryAddressesRequired", "only where control planes allocate no address; they do so by default"),
+        new("IST0138", "GatewayDuplicateCertificate", "only certificates in Secrets are compared"),
+        new("IST0151", "EnvoyFilterUsesRelativeOperation", "only where another EnvoyFilter does insert the filter later; an EnvoyFilter that is not valid is IST0106 alone"),
+        new("IST0155", "EnvoyFilterUsesRelativeOperationWithProxyVersion", "as IST0151"),
+        new("IST0157", "InvalidTelemetryProvider", "only where a MeshConfig was read"),
+    ];
+
     /// <summary>Codes of Istio that do not make sense here.</summary>
     public static IReadOnlyList<AbsentCode> Absent { get; } =
     [

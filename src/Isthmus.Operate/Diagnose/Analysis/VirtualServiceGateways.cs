@@ -25,13 +25,17 @@ public static class VirtualServiceGateways
                         yield return IstioCodes.ReferencedResourceNotFound.At(config.Cluster, owner, path, $"Referenced gateway not found: \"{name}\"", Elsewhere(gateways.Keys, name));
                     continue;
                 }
-                var refused = service.Hosts.Where(host => !gateway.Servers.Any(server => Hosts.Admits(gateway, server, host, service.Namespace))).ToList();
+                // A host needs one of the gateways, and a gateway one of the hosts.
+                var refused = service.Hosts.Where(host => !Admits(gateway, service, host)).ToList();
+                if (refused.Count < service.Hosts.Count) refused.RemoveAll(host => service.Gateways.Any(other => gateways.TryGetValue(other, out var known) && Admits(known, service, host)));
                 if (refused.Count > 0)
                     yield return IstioCodes.VirtualServiceHostNotFoundInGateway.At(config.Cluster, owner, path,
                         $"Gateway {name} does not admit {string.Join(", ", refused)} of namespace {service.Namespace}: it has {(gateway.Servers.IsEmpty ? "no servers" : string.Join(", ", gateway.Servers.SelectMany(server => server.Hosts).Distinct()))}");
             }
         }
     }
+
+    private static bool Admits(Gateway gateway, VirtualService service, string host) => gateway.Servers.Any(server => Hosts.Admits(gateway, server, host, service.Namespace));
 
     private static string? Elsewhere(IEnumerable<string> known, string name) =>
         known.FirstOrDefault(other => other.EndsWith(name[name.IndexOf('/', StringComparison.Ordinal)..], StringComparison.Ordinal)) is { } near ? $"write the name as {near}, or create the Gateway" : null;

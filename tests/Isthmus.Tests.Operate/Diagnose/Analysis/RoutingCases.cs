@@ -8,6 +8,9 @@ internal static class RoutingCases
 
     private static readonly string Other = Join(Service("shop", "other", "app: other", "{name: http, port: 80}, {name: http-admin, port: 9000}"), Pod("shop", "other-1", "app: other"));
 
+    private static string Allocated(string addresses) =>
+        $$"""{apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {name: db, namespace: shop}, spec: {hosts: [db.example], ports: [{number: 3306, name: tcp, protocol: TCP}], resolution: NONE}, status: {addresses: {{addresses}} } }""";
+
     internal static AnalyzerCase[] All { get; } =
     [
         Host("IST0101", "spec.http[0].route[0].destination.host", "hosts: [web], http: [{route: [{destination: {host: wev} }] }]", ToWeb, "\"wev.shop.svc.cluster.local\""),
@@ -25,6 +28,17 @@ internal static class RoutingCases
         new("IST0109", "c1 VirtualService shop/two spec.hosts",
             Join(Web, Istio("VirtualService", "shop", "one", ToWeb), Istio("VirtualService", "shop", "two", ToWeb, "2026-01-02T00:00:00Z")),
             Join(Web, Istio("VirtualService", "shop", "one", $"exportTo: [.], {ToWeb}"), Istio("VirtualService", "shop", "two", $"exportTo: [ops], {ToWeb}")), "only the oldest, shop/one"),
+        new("IST0109", "c1 VirtualService shop/two spec.hosts",
+            Join(Web, Istio("VirtualService", "shop", "one", ToWeb), Istio("VirtualService", "shop", "two", $"exportTo: [.], {ToWeb}", "2026-01-02T00:00:00Z")),
+            Join(Web, Istio("VirtualService", "shop", "one", $"exportTo: ['~'], {ToWeb}"), Istio("VirtualService", "shop", "two", ToWeb)), "shop/one, shop/two"),
+        // One that is not valid: its other route leads nowhere all the same.
+        Host("IST0101", "spec.http[1].route[0].destination.host", "hosts: [web], http: [{match: [{uri: {prefix: /a} }] }, {route: [{destination: {host: gone} }] }]", ToWeb, "gone"),
+        new("IST0177", "c1 ServiceEntry ops/api spec.ports[0].protocol",
+            Join(Web, Istio("ServiceEntry", "shop", "api", "hosts: [api.example], ports: [{number: 443, name: tls, protocol: TLS}], resolution: DNS"), Istio("ServiceEntry", "ops", "api", "hosts: [api.example], ports: [{number: 443, name: http, protocol: HTTP}], resolution: DNS")),
+            Join(Web, Istio("ServiceEntry", "shop", "api", "exportTo: [.], hosts: [api.example], ports: [{number: 443, name: tls, protocol: TLS}], resolution: DNS"), Istio("ServiceEntry", "ops", "api", "exportTo: [.], hosts: [api.example], ports: [{number: 443, name: http, protocol: HTTP}], resolution: DNS")), "ServiceEntry shop/api Tls"),
+        new("IST0173", "c1 DestinationRule shop/rule spec.subsets[0].labels", Join(Web, Service("shop", "idle", "app: idle"), Istio("DestinationRule", "shop", "rule", "host: idle, subsets: [{name: v1, labels: {version: v1} }]")),
+            Join(Web, Istio("DestinationRule", "shop", "rule", "host: web, subsets: [{name: v1, labels: {version: v1} }]")), "selects no workload"),
+        new("IST0134", "c1 ServiceEntry shop/db spec.addresses", Join(Web, Allocated("[]")), Join(Web, Allocated("[{host: db.example, value: 240.240.0.1}]")), "is empty"),
         new("IST0130", "c1 VirtualService shop/route spec.http[1]", Route("{route: [{destination: {host: web} }] }, {match: [{uri: {prefix: /a} }], route: [{destination: {host: web} }] }"), Route("{match: [{uri: {prefix: /a} }], route: [{destination: {host: web} }] }, {route: [{destination: {host: web} }] }"), "takes everything"),
         new("IST0130", "c1 VirtualService shop/route spec.http[2]", Route("{match: [{uri: {prefix: /a} }], route: [{destination: {host: web} }] }, {match: [{method: {exact: GET} }], route: [{destination: {host: web} }] }, {match: [{uri: {exact: /a/b}, method: {exact: POST} }], route: [{destination: {host: web} }] }"),
             Route("{match: [{uri: {prefix: /a}, headers: {x: {exact: one} } }], route: [{destination: {host: web} }] }, {match: [{uri: {exact: /a/b} }], route: [{destination: {host: web} }] }"), "spec.http[0]"),

@@ -6,6 +6,8 @@ internal static class WorkloadCases
 {
     private const string Crashing = "containerStatuses: [{name: app, state: {waiting: {reason: CrashLoopBackOff} } }]";
 
+    private static string Injector(string client) => $$"""{apiVersion: admissionregistration.k8s.io/v1, kind: MutatingWebhookConfiguration, metadata: {name: istio-sidecar-injector}, webhooks: [{name: rev.namespace.sidecar-injector.istio.io, clientConfig: {{client}} }] }""";
+
     internal static AnalyzerCase[] All { get; } =
     [
         new("IST0102", "c1 Namespace shop metadata.labels", Join(Root, Namespace("shop", ""), Bare("shop", "web-1", "app: web")), Join(Root, Namespace("shop", "istio-injection: disabled"), Bare("shop", "web-1", "app: web"), Namespace("empty", ""))),
@@ -17,6 +19,11 @@ internal static class WorkloadCases
         Annotated("IST0108", "c1 Deployment shop/web spec.template.metadata.annotations[sidecar.istio.io/proxyCPUs]", "", "sidecar.istio.io/proxyCPUs: 1", ""),
         Annotated("IST0125", "c1 Deployment shop/web spec.template.metadata.annotations[traffic.sidecar.istio.io/excludeOutboundPorts]", "", "traffic.sidecar.istio.io/excludeOutboundPorts: '80,x'", "list of ports"),
         Annotated("IST0135", "c1 Deployment shop/web spec.template.metadata.annotations[sidecar.istio.io/proxyImageType]", "", "sidecar.istio.io/proxyImageType: debug", "no effect"),
+        new("IST0144", "c1 Deployment shop/job spec.template.spec.containers[0].securityContext.runAsUser", Join(Root, Namespace("shop"), Deployment("shop", "job", "app: job", "securityContext: {runAsUser: 1337}, containers: [{name: app, image: app}]")),
+            Join(Root, Namespace("shop"), Deployment("shop", "job", "app: job", "securityContext: {runAsUser: 1337}, containers: [{name: app, image: app}]", "sidecar.istio.io/inject: 'false'")), "bypasses the proxy"),
+        new("IST0163", "c1 MutatingWebhookConfiguration istio-sidecar-injector webhooks[0].clientConfig.url", Join(Web, Injector("{url: ''}")), Join(Web, Injector("{url: 'https://istiod.example/inject'}")), "is empty"),
+        new("IST0164", "c1 MutatingWebhookConfiguration istio-sidecar-injector webhooks[0].clientConfig.url", Join(Web, Injector("{url: 'https://192.0.2.7:15017/inject'}")), Join(Web, Injector("{url: 'https://istiod.example:15017/inject'}")), "192.0.2.7"),
+        new("IST0123", "c1 Namespace shop metadata.labels", Join(Root, Namespace("shop", "istio.io/rev: canary, istio.io/dataplane-mode: ambient")), Join(Root, Namespace("shop", "istio-injection: disabled, istio.io/rev: canary")), "istio.io/rev=canary and istio.io/dataplane-mode=ambient"),
         new("IST0144", "c1 Pod shop/web-1 spec.containers[0].securityContext.runAsUser", Join(Root, Namespace("shop"), Pod("shop", "web-1", "app: web", "securityContext: {runAsUser: 1337}")), Join(Root, Namespace("shop"), Pod("shop", "web-1", "app: web", "securityContext: {runAsUser: 1000}"))),
         new("IST0146", "c1 Deployment shop/gw spec.template.spec.containers", Join(Root, Namespace("shop", "istio-injection: disabled"), Deployment("shop", "gw", "istio: gw, sidecar.istio.io/inject: 'true'", "containers: [{name: istio-proxy, image: auto}]")), Join(Root, Namespace("shop", ""), Deployment("shop", "gw", "istio: gw, sidecar.istio.io/inject: 'true'", "containers: [{name: istio-proxy, image: auto}]"))),
         new("IST0147", "c1 Pod shop/gw spec.containers", Join(Root, Namespace("shop", ""), Workload("shop", "gw", "istio: gw", "containers: [{name: istio-proxy, image: auto}]")), Join(Root, Namespace("shop", ""), Workload("shop", "gw", "istio: gw", "containers: [{name: istio-proxy, image: proxy}]"))),

@@ -177,7 +177,10 @@ public sealed partial class ControlPlane : IAsyncDisposable
     {
         Listening.Separate(_app, _settings);
         var callers = new CallerCheck(_clusters.ClientOf, _settings, () => _injector.Current.TrustDomain, _logs.CreateLogger<CallerCheck>());
-        new CertificateEndpoint(_ca, callers, _settings, _ports.Time, _logs.CreateLogger<CertificateEndpoint>()) { Metrics = _engine.Metrics }.Map(_app);
+        new CertificateEndpoint(_ca, callers, _settings, _ports.Time, _logs.CreateLogger<CertificateEndpoint>()) 
+        {
+            Metrics = _engine.Metrics, Accounts = new(_clusters.ClientOf, _clusters.IsKnown, _engine.Mesh.Sources, _settings, _ports.Time, _logs.CreateLogger<AccountCheck>()),
+        }.Map(_app);
         var identity = Identity(_settings);
         var owner = new HistoryOwner(_settings.ClusterId, _settings.PodName);
         var pages = new DebugEndpoints(_report, _lastKnown, _gatewayNames, MeshPages.All(_engine, $"ConfigMap {_settings.Namespace}/{_settings.MeshConfigMap}").Append(SourcePage.For(_engine, _report, _settings.ClusterId))
@@ -187,10 +190,14 @@ public sealed partial class ControlPlane : IAsyncDisposable
         };
         pages.Map(_app);
         var debug = new AuthorizedDebug(new XdsDebugAnswers(_engine, pages), callers, _settings.Namespace, _settings.Listen.Plain);
-        new XdsServer(new AuthorizedFeeds(new MeshFeeds(_engine), callers, _settings.Listen.Plain), new XdsServerSettings(identity, FirstStates: new(_settings.PushThrottle, FirstStatePatience, _ports.Time)) { Clock = _ports.Time }, _ports.Random) { Debug = debug }.Map(_app);
+        var xds = new XdsServer(new AuthorizedFeeds(new MeshFeeds(_engine), callers, _settings.Listen.Plain), new(identity, FirstStates: new(_settings.PushThrottle, FirstStatePatience, _ports.Time))
+        {
+            Clock = _ports.Time, Limits = _settings.Xds, Refused = reason => _engine.Metrics.Count("isthmus_xds_refused_total", $"reason=\"{reason}\""),
+        }, _ports.Random) { Debug = debug };
+        xds.Map(_app);
         new WebhookEndpoints(() => _injector.Current, SidecarsIn, () => _engine.Mesh.Sources.ProxyConfigs.Items.Values, _logs.CreateLogger<WebhookEndpoints>()) { Metrics = _engine.Metrics, Admitted = _history.Admitted, ForeignClaims = value => _engine.Mesh.ForeignClaimsOf(value), Mesh = () => _engine.Mesh.Sources.Settings.Items.GetValueOrDefault("")?.Mesh }.Map(_app);
         new ControlZ(_levels).Map(_app);
-        new MetricsPage(_engine, _report, _lastKnown, _tasks, _ports.Time, () => _ca.Current?.Bundle.Trust.Roots.Select(root => root.NotAfter.ToUniversalTime()).DefaultIfEmpty().Min()).Map(_app);
+        new MetricsPage(_engine, _report, _lastKnown, _tasks, _ports.Time, () => xds.HeldBytes, () => _ca.Current?.Bundle.Trust.Roots.Select(root => root.NotAfter.ToUniversalTime()).DefaultIfEmpty().Min()).Map(_app);
         // Version, revision and build status: istioctl takes the last two off.
         _app.MapGet("/version", (RequestDelegate)(http => http.Response.WriteAsync($"{Version}-unknown-unknown", http.RequestAborted)));
         _app.MapGet("/ready", (RequestDelegate)_readiness.AnswerAsync);

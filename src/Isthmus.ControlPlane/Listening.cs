@@ -39,6 +39,9 @@ internal static class Listening
         {
             kestrel.AddServerHeader = false;
             kestrel.Limits.Http2.MaxStreamsPerConnection = 1000;
+            // What a client may send before anything of it is read.
+            kestrel.Limits.Http2.InitialStreamWindowSize = 128 << 10;
+            kestrel.Limits.Http2.InitialConnectionWindowSize = 256 << 10;
             kestrel.Limits.Http2.KeepAlivePingDelay = TimeSpan.FromSeconds(30);
             void Listen(int port, Action<ListenOptions> configure)
             {

@@ -12,7 +12,7 @@ public sealed class AuthorizedDebug(IXdsDebug inner, CallerCheck callers, string
     {
         if (call.Http.Connection.LocalPort != plainPort)
         {
-            var caller = await callers.RequireAsync(call, stop);
+            var caller = call.Caller as Caller ?? await callers.RequireAsync(call, stop);
             if (caller.Identity.Namespace != systemNamespace)
                 throw new GrpcException(GrpcCode.PermissionDenied, $"the debug info is not available for current identity: \"{caller.Identity}\" (use a service account of namespace {systemNamespace})");
         }

@@ -11,7 +11,12 @@ namespace Isthmus.ControlPlane.Ca;
 
 /// <summary>A caller that has proven its identity.</summary>
 /// <param name="Cluster">The cluster that confirmed its token; null for a certificate, which does not name its owner's cluster.</param>
-public sealed record Caller(SpiffeId Identity, string? Cluster);
+/// <param name="Pod">The Pod that the token is bound to; empty: unknown.</param>
+public sealed record Caller(SpiffeId Identity, string? Cluster, string Pod = "")
+{
+    /// <summary>The same caller in the cluster that its token proves.</summary>
+    internal Caller In(Caller proven) => this with { Cluster = proven.Cluster, Pod = proven.Pod };
+}
 
 /// <summary>
 /// Authenticates callers: by a SPIFFE certificate of this mesh, or by a service account token that the API server of the
@@ -21,35 +26,35 @@ public sealed record Caller(SpiffeId Identity, string? Cluster);
 public sealed partial class CallerCheck(Func<string, KubeClient?> clientOf, DiscoverySettings settings, Func<string> trustDomain, ILogger<CallerCheck> log)
 {
     private const string AccountPrefix = "system:serviceaccount:";
+    private const string PodExtra = "authentication.kubernetes.io/pod-name";
 
     /// <summary>The caller. One who cannot prove an identity is <c>Unauthenticated</c>.</summary>
     public async Task<Caller> RequireAsync(GrpcCall call, CancellationToken stop)
     {
         // The TLS handshake has checked that the certificate chains to our root.
         if (call.ClientCertificate is { } certificate && SubjectNames.Of(certificate).Identity is { } proven) return new(proven, null);
-        var (identity, why) = await ReviewAsync(call, stop);
-        if (identity is not null) return new(identity, ReviewerOf(call));
+        var (caller, why) = await ReviewAsync(call, stop);
+        if (caller is not null) return caller;
         Refused(log, call.Peer?.ToString() ?? "", why);
         throw new GrpcException(GrpcCode.Unauthenticated, "request authenticate failure");
     }
 
-    /// <summary>The cluster that a caller belongs to; null when nothing proves it. A caller with a certificate proves it with the token
-    /// that it sends too, if that is for the same account.</summary>
-    public async Task<string?> ClusterOfAsync(Caller caller, GrpcCall call, CancellationToken stop)
+    /// <summary>The caller with the cluster that it belongs to; null when nothing proves it. A caller with a certificate proves it with the
+    /// token that it sends too, if that is for the same account.</summary>
+    public async Task<Caller?> WithClusterAsync(Caller caller, GrpcCall call, CancellationToken stop)
     {
-        if (caller.Cluster is { } known) return known;
-        var (identity, why) = await ReviewAsync(call, stop);
-        if (identity is not null && identity.Namespace == caller.Identity.Namespace && identity.ServiceAccount == caller.Identity.ServiceAccount) return ReviewerOf(call);
-        Refused(log, call.Peer?.ToString() ?? "", identity is null ? why : $"its certificate is for {caller.Identity}, but its token for {identity}");
+        if (caller.Cluster is not null) return caller;
+        if (call.Header("authorization") is null) return null;
+        var (proven, why) = await ReviewAsync(call, stop);
+        if (proven is not null && proven.Identity.Namespace == caller.Identity.Namespace && proven.Identity.ServiceAccount == caller.Identity.ServiceAccount) return caller.In(proven);
+        Refused(log, call.Peer?.ToString() ?? "", proven is null ? why : $"its certificate is for {caller.Identity}, but its token for {proven.Identity}");
         return null;
     }
 
-    private string ReviewerOf(GrpcCall call) => call.Header("clusterid") is { Length: > 0 } named ? named : settings.ClusterId;
+    private Task<(Caller? Caller, string Why)> ReviewAsync(GrpcCall call, CancellationToken stop) =>
+        ReviewAsync(Bearer(call.Header("authorization")), call.Header("clusterid") is { Length: > 0 } named ? named : settings.ClusterId, stop);
 
-    private Task<(SpiffeId? Identity, string Why)> ReviewAsync(GrpcCall call, CancellationToken stop) =>
-        ReviewAsync(Bearer(call.Header("authorization")), call.Header("clusterid") ?? "", stop);
-
-    private async Task<(SpiffeId? Identity, string Why)> ReviewAsync(string? token, string clusterId, CancellationToken stop)
+    private async Task<(Caller? Caller, string Why)> ReviewAsync(string? token, string clusterId, CancellationToken stop)
     {
         if (string.IsNullOrEmpty(token)) return (null, "the request has no bearer token");
         if (clientOf(clusterId) is not { } client)
@@ -72,9 +77,10 @@ public sealed partial class CallerCheck(Func<string, KubeClient?> clientOf, Disc
         if (!((bool?)status?["authenticated"] ?? false)) return (null, $"cluster '{clusterId}' rejects the token: {status?["error"]}");
         var user = status?["user"]?["username"]?.ToString() ?? "";
         var groups = (status?["user"]?["groups"] as JsonArray ?? []).Select(group => group?.ToString());
+        var pod = (status?["user"]?["extra"]?[PodExtra] as JsonArray)?.FirstOrDefault()?.ToString() ?? "";
         var parts = user.StartsWith(AccountPrefix, StringComparison.Ordinal) ? user[AccountPrefix.Length..].Split(':') : [];
         return parts is [{ Length: > 0 } ns, { Length: > 0 } account] && groups.Contains("system:serviceaccounts")
-            ? (new SpiffeId(trustDomain(), ns, account), "")
+            ? (new Caller(new SpiffeId(trustDomain(), ns, account), clusterId, pod), "")
             : (null, $"'{user}' is not a service account");
     }
 

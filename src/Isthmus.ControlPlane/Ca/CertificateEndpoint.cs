@@ -26,12 +26,19 @@ public sealed partial class CertificateEndpoint(CaState ca, CallerCheck callers,
     /// <summary>Counts requests and certificates.</summary>
     public ControlMetrics Metrics { get; init; } = new();
 
-    public void Map(IEndpointRouteBuilder endpoints) => endpoints.MapUnary(Method, SignAsync);
+    /// <summary>Whether the owner of a certificate still exists; null: nobody asks.</summary>
+    public AccountCheck? Accounts { get; init; }
+
+    public void Map(IEndpointRouteBuilder endpoints) => endpoints.MapUnary(Method, SignAsync, LongestRequest);
+
+    /// <summary>A request with a key of 4096 bits has less than 4 KiB.</summary>
+    private const int LongestRequest = 64 << 10;
 
     private async Task<IstioCertificateResponse> SignAsync(GrpcCall call, IstioCertificateRequest request)
     {
         Metrics.Count("citadel_server_csr_count");
-        var caller = (await RequireAsync(call)).Identity;
+        var proven = await RequireAsync(call);
+        var caller = proven.Identity;
         if (ca.Current is not { } current)
         {
             Metrics.Count("citadel_server_csr_sign_err_count");
@@ -49,8 +56,8 @@ public sealed partial class CertificateEndpoint(CaState ca, CallerCheck callers,
         var now = time.GetUtcNow();
         var end = now + lifetime;
         // Every peer would silently reject a leaf that outlives its signer.
-        var signerEnd = current.Bundle.Issuer.Certificate.NotAfter.ToUniversalTime();
-        if (end > signerEnd) end = signerEnd;
+        foreach (var signer in current.Bundle.Intermediates.Prepend(current.Bundle.Issuer.Certificate))
+            if (end > signer.NotAfter.ToUniversalTime()) end = signer.NotAfter.ToUniversalTime();
         using var leaf = current.Bundle.Issuer.IssueLeaf(new(key, new([caller.ToString()], [], []), now - Backdate, end));
         var response = new IstioCertificateResponse();
         response.CertChain.Add(CertificateText.Write(leaf));
@@ -65,7 +72,10 @@ public sealed partial class CertificateEndpoint(CaState ca, CallerCheck callers,
     {
         try
         {
-            return await callers.RequireAsync(call, call.Stop);
+            var caller = await callers.RequireAsync(call, call.Stop);
+            // A certificate outlives its account. Only a token says that the account exists now.
+            if (caller.Cluster is null && await callers.WithClusterAsync(caller, call, call.Stop) is null && Accounts is { } accounts) await accounts.RequireAsync(caller, call, call.Stop);
+            return caller;
         }
         catch (GrpcException)
         {
@@ -77,10 +87,12 @@ public sealed partial class CertificateEndpoint(CaState ca, CallerCheck callers,
     private TimeSpan Lifetime(long seconds)
     {
         if (seconds <= 0) return settings.DefaultCertificateLifetime;
-        if (seconds > settings.LongestCertificateLifetime.TotalSeconds)
+        var longest = settings.LongestCertificateLifetime ?? DiscoverySettings.LongestLifetime;
+        if (seconds > longest.TotalSeconds)
             throw new GrpcException(GrpcCode.InvalidArgument,
-                $"CSR signing error (requested TTL {seconds / 3600}h0m0s is greater than the max allowed TTL {(long)settings.LongestCertificateLifetime.TotalHours}h0m0s)");
-        return TimeSpan.FromSeconds(seconds);
+                $"CSR signing error (requested TTL {seconds / 3600}h0m0s is greater than the max allowed TTL {(long)longest.TotalHours}h0m0s)");
+        // The mesh decides how long a workload may outlive its account, not the workload.
+        return settings.LongestCertificateLifetime is null && seconds > settings.DefaultCertificateLifetime.TotalSeconds ? settings.DefaultCertificateLifetime : TimeSpan.FromSeconds(seconds);
     }
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Signed a certificate for {Identity}, valid until {End:u}")]

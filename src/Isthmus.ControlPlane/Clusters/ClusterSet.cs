@@ -46,6 +46,10 @@ public sealed partial class ClusterSet(
     public KubeClient? ClientOf(string clusterId) =>
         clusterId.Length == 0 || clusterId == settings.ClusterId ? config.Client : _watches.GetValueOrDefault(clusterId)?.Client;
 
+    /// <summary>Whether the objects of a cluster have been read, now or by an earlier control plane.</summary>
+    public bool IsKnown(string clusterId) => clusterId == settings.ClusterId ? config.Contact.Synced
+        : _watches.GetValueOrDefault(clusterId) is { } watch && (watch.Contact.Synced || watch.SnapshotOf is not null);
+
     /// <summary>Watches remote secrets until stopped.</summary>
     public async Task RunAsync(CancellationToken stop)
     {

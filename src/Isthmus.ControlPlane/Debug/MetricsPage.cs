@@ -12,8 +12,9 @@ using Microsoft.AspNetCore.Routing;
 namespace Isthmus.ControlPlane.Debug;
 
 /// <summary><c>/metrics</c> in Prometheus' text form: istiod's metric names where they exist, otherwise Isthmus' own.</summary>
+/// <param name="held">The bytes that clients of xDS make it hold.</param>
 /// <param name="root">The root certificate of the CA expires then; null while there is none.</param>
-internal sealed class MetricsPage(PushEngine engine, ClusterReport clusters, LastKnownGood lastKnown, Supervisor tasks, TimeProvider time, Func<DateTimeOffset?> root)
+internal sealed class MetricsPage(PushEngine engine, ClusterReport clusters, LastKnownGood lastKnown, Supervisor tasks, TimeProvider time, Func<long> held, Func<DateTimeOffset?> root)
 {
     private readonly DateTimeOffset _started = time.GetUtcNow();
     private readonly string _version = typeof(MetricsPage).Assembly.GetName().Version?.ToString(3) ?? "";
@@ -61,6 +62,7 @@ internal sealed class MetricsPage(PushEngine engine, ClusterReport clusters, Las
             engine.Proxies.SelectMany(feed => feed.Losses.Select(loss => loss.Kind).Distinct()).CountBy(kind => kind).OrderBy(item => item.Key).Select(item => ($"kind=\"{item.Key.ToString().ToLowerInvariant()}\"", (double)item.Value)));
         MetricText.Family(text, "isthmus_task_failures_total", "counter", "Failures of background tasks, which are restarted.",
             tasks.Failures.OrderBy(task => task.Key, StringComparer.Ordinal).Select(task => ($"task=\"{MetricText.Escape(task.Key)}\"", (double)task.Value)));
+        MetricText.Family(text, "isthmus_xds_held_bytes", "gauge", "Bytes of node messages, of names that no resource has and of requests on their way, which clients of xDS make the control plane hold.", [("", held())]);
         MetricText.Family(text, "isthmus_live_revision", "counter", "Commits of the live graph.", [("", engine.Mesh.Graph.Revision)]);
         MetricText.Family(text, "isthmus_live_failures_total", "counter", "Internal errors: transforms that failed and kept their last output, changes that could not be staged, pushes that failed.", [("", engine.Mesh.Graph.Failures + engine.Failures)]);
         MetricText.Family(text, "isthmus_live_conflicts", "gauge", "Keys of the live graph that several objects make; /debug/live names them.", [("", engine.Mesh.Graph.Conflicts)]);

@@ -18,6 +18,7 @@ public sealed class ControlMetrics
     [
         ("pilot_xds_pushes", "Responses that were sent to proxies, by type."),
         ("pilot_total_xds_rejects", "Responses that proxies rejected, by type."),
+        ("isthmus_xds_refused_total", "Streams of xDS that were refused or ended because they would hold too much, by reason: streams, node or bytes."),
         ("pilot_push_triggers", "Pushes, by what changed: config, service, endpoint, proxy or networks; a push may have several reasons."),
         ("pilot_inbound_updates", "Changes of the mesh, by type: config, svc (hosts) and eds (hosts whose endpoints changed)."),
         ("pilot_k8s_cfg_events", "Changes of configuration that API servers told, by kind and event."),
@@ -95,7 +96,7 @@ public sealed class ControlMetrics
     }
 
     private static bool IsLabelled(string name) =>
-        (name.StartsWith("pilot_", StringComparison.Ordinal) && !name.StartsWith("pilot_jwks_", StringComparison.Ordinal)) || name.StartsWith("galley_", StringComparison.Ordinal);
+        (name.StartsWith("pilot_", StringComparison.Ordinal) && !name.StartsWith("pilot_jwks_", StringComparison.Ordinal)) || name.StartsWith("galley_", StringComparison.Ordinal) || name == "isthmus_xds_refused_total";
 
     private static string ShortName(string typeUrl) => typeUrl switch
     {

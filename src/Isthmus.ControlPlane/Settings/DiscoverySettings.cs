@@ -3,6 +3,7 @@ using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Mesh.Model;
+using Isthmus.Wire.Xds;
 
 namespace Isthmus.ControlPlane.Settings;
 
@@ -39,11 +40,16 @@ public sealed record DiscoverySettings
     /// <summary>More DNS names for the serving certificate.</summary>
     public ValueList<string> CustomHosts { get; init; }
     public TimeSpan DefaultCertificateLifetime { get; init; } = TimeSpan.FromHours(24);
-    public TimeSpan LongestCertificateLifetime { get; init; } = TimeSpan.FromDays(90);
+    /// <summary>The longest lifetime that a workload may ask for (Istio: MAX_WORKLOAD_CERT_TTL); null: the default one.</summary>
+    public TimeSpan? LongestCertificateLifetime { get; init; }
+    /// <summary>What Istio grants if nothing is set: longer requests are refused.</summary>
+    public static readonly TimeSpan LongestLifetime = TimeSpan.FromDays(90);
     public TimeSpan DebounceAfter { get; init; } = TimeSpan.FromMilliseconds(100);
     public TimeSpan DebounceMax { get; init; } = TimeSpan.FromSeconds(10);
     /// <summary>How many proxies get their first state at once (Istio: PILOT_PUSH_THROTTLE).</summary>
     public int PushThrottle { get; init; } = DefaultPushThrottle;
+    /// <summary>What clients of xDS may make it hold (ISTHMUS_XDS_…).</summary>
+    public XdsLimits Xds { get; init; } = new();
     /// <summary>Whether all proxies serve clients of HTTP/1.0 (Istio: PILOT_HTTP10).</summary>
     public bool AcceptHttp10 { get; init; }
     /// <summary>What the control plane leaves alone.</summary>
@@ -103,6 +109,7 @@ public sealed record DiscoverySettings
             DebounceAfter = Span(environment, "PILOT_DEBOUNCE_AFTER", TimeSpan.FromMilliseconds(100)),
             DebounceMax = Span(environment, "PILOT_DEBOUNCE_MAX", TimeSpan.FromSeconds(10)),
             PushThrottle = Count(environment, "PILOT_PUSH_THROTTLE", DefaultPushThrottle),
+            Xds = LimitSettings.Xds(environment),
             MultiCluster = new(
                 Text("ENABLE_MCS_HOST", "true") == "true", Text("ENABLE_MCS_SERVICE_DISCOVERY", "false") == "true",
                 Text("ENABLE_MCS_CLUSTER_LOCAL", "false") == "true", Text("ENABLE_MCS_AUTO_EXPORT", "false") == "true",
@@ -112,7 +119,7 @@ public sealed record DiscoverySettings
             AcceptHttp10 = Flag(environment, "PILOT_HTTP10") ?? false,
             SendsUnready = Flag(environment, "PILOT_AUTO_SEND_UNHEALTHY_ENDPOINTS") ?? true,
             DefaultCertificateLifetime = Span(environment, "DEFAULT_WORKLOAD_CERT_TTL", TimeSpan.FromHours(24)),
-            LongestCertificateLifetime = Span(environment, "MAX_WORKLOAD_CERT_TTL", TimeSpan.FromDays(90)),
+            LongestCertificateLifetime = environment("MAX_WORKLOAD_CERT_TTL") is { Length: > 0 } ? Span(environment, "MAX_WORKLOAD_CERT_TTL", LongestLifetime) : null,
             DomainSuffix = flags.DomainSuffix,
             MonitoringPort = flags.MonitoringPort,
             ControlPort = flags.ControlPort,

@@ -27,5 +27,6 @@ public sealed class GrpcCall
     /// <summary>The first value of a metadata key; names are case-insensitive.</summary>
     public string? Header(string name) => Http.Request.Headers.TryGetValue(name, out var values) && values.Count > 0 ? values[0] : null;
 
-    /// <summary>Adds trailing metadata.</summary>
+    /// <summary>Who calls, as whoever authenticated the call knows.</summary>
+    public object? Caller { get; set; }
 }

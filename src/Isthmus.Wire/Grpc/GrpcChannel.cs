@@ -162,7 +162,7 @@ public sealed class GrpcDuplex<TRequest, TResponse> : IAsyncDisposable
                 if (HeadProblem(response) is { } problem) throw problem;
                 _reader = PipeReader.Create(await response.Content.ReadAsStreamAsync(stop).ConfigureAwait(false));
             }
-            if (await GrpcFraming.ReadAsync(_reader, _parse, _maxMessage, stop).ConfigureAwait(false) is { } message) return message;
+            if (await GrpcFraming.ReadAsync(_reader, _parse, _maxMessage, null, stop).ConfigureAwait(false) is { } message) return message;
             var end = StatusOf(response, response.TrailingHeaders)
                 ?? new GrpcException(GrpcCode.Unknown, "the server ended the call without a status");
             return end.Code == GrpcCode.Ok ? null : throw end;

@@ -31,14 +31,23 @@ internal static class GrpcFraming
     }
 
     /// <summary>The next message; null at a clean end of the stream.</summary>
+    /// <param name="arrives">Called with the length of each message before more than the first part of it is accepted; null: nobody asks.</param>
     /// <exception cref="GrpcException">The bytes are not a message, or it is larger than <paramref name="limit"/>.</exception>
-    public static async ValueTask<T?> ReadAsync<T>(PipeReader input, Func<ReadOnlySequence<byte>, T> parse, int limit, CancellationToken stop)
+    public static async ValueTask<T?> ReadAsync<T>(PipeReader input, Func<ReadOnlySequence<byte>, T> parse, int limit, Func<int, ValueTask>? arrives, CancellationToken stop)
         where T : class, IMessage<T>
     {
         while (true)
         {
             var read = await input.ReadAsync(stop).ConfigureAwait(false);
             var buffer = read.Buffer;
+            if (arrives is not null && LengthOf(buffer, limit) is { } length and > 0)
+            {
+                // What is not examined keeps its place in the window of the sender.
+                input.AdvanceTo(buffer.Start, buffer.GetPosition(HeaderSize));
+                await arrives(length).ConfigureAwait(false);
+                arrives = null;
+                continue;
+            }
             if (TryTake(ref buffer, limit, out var body))
             {
                 try
@@ -67,7 +76,16 @@ internal static class GrpcFraming
     private static bool TryTake(ref ReadOnlySequence<byte> buffer, int limit, out ReadOnlySequence<byte> body)
     {
         body = default;
-        if (buffer.Length < HeaderSize) return false;
+        if (LengthOf(buffer, limit) is not { } length || buffer.Length < HeaderSize + length) return false;
+        body = buffer.Slice(HeaderSize, length);
+        buffer = buffer.Slice(HeaderSize + length);
+        return true;
+    }
+
+    /// <summary>The length of the message; null while its header is not complete.</summary>
+    private static int? LengthOf(in ReadOnlySequence<byte> buffer, int limit)
+    {
+        if (buffer.Length < HeaderSize) return null;
         Span<byte> header = stackalloc byte[HeaderSize];
         buffer.Slice(0, HeaderSize).CopyTo(header);
         if (header[0] != 0)
@@ -75,9 +93,6 @@ internal static class GrpcFraming
         var length = BinaryPrimitives.ReadUInt32BigEndian(header[1..]);
         if (length > limit)
             throw new GrpcException(GrpcCode.ResourceExhausted, $"received message of {length} bytes is larger than the limit of {limit}");
-        if (buffer.Length < HeaderSize + length) return false;
-        body = buffer.Slice(HeaderSize, length);
-        buffer = buffer.Slice(HeaderSize + length);
-        return true;
+        return (int)length;
     }
 }

@@ -114,10 +114,14 @@ public sealed class GrpcReader<T> where T : class, IMessage<T>
     internal GrpcReader(PipeReader input, MessageParser<T> parser, int limit) => (_input, _parse, _limit) = (input, parser.ParseFrom, limit);
 
     /// <summary>The next message; null when the peer has ended its side.</summary>
-    public ValueTask<T?> ReadAsync(CancellationToken stop) => ReadAsync(_parse, stop);
+    public ValueTask<T?> ReadAsync(CancellationToken stop) => ReadAsync(_parse, null, stop);
+
+    /// <summary>The next message; see <see cref="ReadAsync(Func{ReadOnlySequence{byte}, T}, Func{int, ValueTask}, CancellationToken)"/>.</summary>
+    internal ValueTask<T?> ReadAsync(Func<int, ValueTask> arrives, CancellationToken stop) => ReadAsync(_parse, arrives, stop);
 
     /// <summary>The next message, decoded by <paramref name="parse"/>, which throws <see cref="InvalidProtocolBufferException"/>.</summary>
-    internal ValueTask<T?> ReadAsync(Func<ReadOnlySequence<byte>, T> parse, CancellationToken stop) => GrpcFraming.ReadAsync(_input, parse, _limit, stop);
+    /// <param name="arrives">Called with the length of the message before it is accepted; null: nobody asks.</param>
+    internal ValueTask<T?> ReadAsync(Func<ReadOnlySequence<byte>, T> parse, Func<int, ValueTask>? arrives, CancellationToken stop) => GrpcFraming.ReadAsync(_input, parse, _limit, arrives, stop);
 }
 
 /// <summary>Sends the messages of one direction. One writer at a time.</summary>

@@ -13,6 +13,8 @@ public sealed class DeltaStream(string noncePrefix, Action<XdsEvent> observe, Co
 
     public bool IsBeginning => _types.Values.Any(type => type is { Outstanding: true, Confirmed: false });
 
+    public long OwnBytes => _types.Values.Sum(type => type.OwnBytes);
+
     public bool IsUnanswered => _types.Values.Any(type => type.Unanswered);
 
     public bool Begins(DeltaDiscoveryRequest request) => !_types.ContainsKey(request.TypeUrl) && _snapshot.Types.ContainsKey(request.TypeUrl);
@@ -25,7 +27,7 @@ public sealed class DeltaStream(string noncePrefix, Action<XdsEvent> observe, Co
         {
             // A nonce of an earlier stream is ignored: the subscription counts as new.
             _types[request.TypeUrl] = type = new(request.TypeUrl) { Wildcard = request.ResourceNamesSubscribe.Count == 0 };
-            if (request.InitialResourceVersions.Count > 0) type.Earlier = new(request.InitialResourceVersions, StringComparer.Ordinal);
+            if (request.InitialResourceVersions.Count > 0) type.Begin(request.InitialResourceVersions);
         }
         else Acknowledge(type, request);
 
@@ -70,7 +72,7 @@ public sealed class DeltaStream(string noncePrefix, Action<XdsEvent> observe, Co
         foreach (var name in request.ResourceNamesUnsubscribe)
         {
             if (name == "*") type.Wildcard = false;
-            else type.Names.Remove(name);
+            else type.Unsubscribe(name);
         }
         foreach (var asked in request.ResourceNamesSubscribe)
         {
@@ -84,6 +86,7 @@ public sealed class DeltaStream(string noncePrefix, Action<XdsEvent> observe, Co
             var name = _snapshot.Types.GetValueOrDefault(type.Url)?.TryGet(asked, out var known) == true ? known.Name : asked;
             type.Asked.Add(name);
             if (!type.Names.Add(name)) type.Earlier?.Remove(name);
+            else if (ReferenceEquals(name, asked)) type.Own(name);
         }
     }
 
@@ -196,7 +199,7 @@ public sealed class DeltaStream(string noncePrefix, Action<XdsEvent> observe, Co
         /// <summary>Names that must be answered.</summary>
         public HashSet<string> Asked { get; private set; } = new(StringComparer.Ordinal);
         /// <summary>Versions that the client has from an earlier stream, by name, until the first answer.</summary>
-        public Dictionary<string, string>? Earlier { get; set; }
+        public Dictionary<string, string>? Earlier { get; private set; }
         /// <summary>The set behind the last answer.</summary>
         public IXdsResources? Seen { get; private set; }
         public string Nonce { get; set; } = "";
@@ -209,10 +212,37 @@ public sealed class DeltaStream(string noncePrefix, Action<XdsEvent> observe, Co
         public string[] Sent { get; set; } = [];
         /// <summary>Why the client rejected resources, by name. An answer is about the resources of its response only.</summary>
         private readonly Dictionary<string, string> _rejected = new(StringComparer.Ordinal);
+        private long _reasons;
         /// <summary>Something changed while a response was outstanding.</summary>
         public bool Stale { get; set; }
         /// <summary>The first request has not been answered because the type is not served (yet).</summary>
         public bool Unanswered { get; set; }
+
+        private HashSet<string>? _own; // subscribed names that no resource had
+        private long _ownNames, _earlier;
+
+        /// <summary>About how many bytes it holds that no other stream has.</summary>
+        public long OwnBytes => StreamText.Bytes(Url) + _ownNames + _earlier + _reasons;
+
+        /// <summary>The client has versions from an earlier stream.</summary>
+        public void Begin(IDictionary<string, string> versions)
+        {
+            Earlier = new(versions, StringComparer.Ordinal);
+            _earlier = versions.Sum(version => StreamText.Bytes(version.Key) + StreamText.Bytes(version.Value));
+        }
+
+        /// <summary>The subscription has a name of its own.</summary>
+        public void Own(string name)
+        {
+            (_own ??= new(StringComparer.Ordinal)).Add(name);
+            _ownNames += StreamText.Bytes(name);
+        }
+
+        public void Unsubscribe(string name)
+        {
+            Names.Remove(name);
+            if (_own?.Remove(name) == true) _ownNames -= StreamText.Bytes(name);
+        }
 
         public bool Has(string name) => VersionOf(name) is not null;
 
@@ -226,8 +256,10 @@ public sealed class DeltaStream(string noncePrefix, Action<XdsEvent> observe, Co
             if (error is not null)
             {
                 var named = Array.FindAll(Sent, name => error.Contains(name, StringComparison.Ordinal));
-                foreach (var name in named.Length > 0 ? named : Sent) _rejected[name] = error;
+                var kept = StreamText.Shorten(error);
+                foreach (var name in named.Length > 0 ? named : Sent) _rejected[name] = kept;
             }
+            _reasons = _rejected.Count == 0 ? 0 : _rejected.Values.Distinct().Sum(StreamText.Bytes);
             Sent = [];
         }
 
@@ -240,7 +272,7 @@ public sealed class DeltaStream(string noncePrefix, Action<XdsEvent> observe, Co
 
         public void Saw(IXdsResources resources)
         {
-            (Seen, Earlier, Widened) = (resources, null, false);
+            (Seen, Earlier, _earlier, Widened) = (resources, null, 0, false);
             // A set keeps its capacity when it is cleared.
             if (Asked.Count > 0) Asked = new(StringComparer.Ordinal);
         }

@@ -12,6 +12,9 @@ internal interface IXdsStream<in TRequest, out TResponse>
     /// <summary>Whether the answer to this request is the first of its type.</summary>
     bool Begins(TRequest request);
 
+    /// <summary>About how many bytes only this stream holds: names that no resource has, and what the client says of itself.</summary>
+    long OwnBytes { get; }
+
     /// <summary>A type waits for its first answer, which the next update may bring.</summary>
     bool IsUnanswered { get; }
 

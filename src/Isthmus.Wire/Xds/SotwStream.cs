@@ -16,6 +16,8 @@ public sealed class SotwStream(string noncePrefix, ControlPlane? controlPlane, A
 
     public bool IsBeginning => _types.Values.Any(type => type is { Outstanding: true, Confirmed: false });
 
+    public long OwnBytes => _types.Values.Sum(type => StreamText.Bytes(type.Url) + type.OwnNames);
+
     public bool IsUnanswered => _types.Values.Any(type => type.Unanswered);
 
     public bool Begins(DiscoveryRequest request) => !_types.ContainsKey(request.TypeUrl) && _snapshot.Types.ContainsKey(request.TypeUrl);
@@ -71,7 +73,7 @@ public sealed class SotwStream(string noncePrefix, ControlPlane? controlPlane, A
         type.Confirmed = true;
         // A rejected resource is sent again only when it changes.
         observe(request.ErrorDetail is { } error
-            ? new(XdsEventKind.Rejected, type.Url, request.ResponseNonce, type.Version, 0, error.Message)
+            ? new(XdsEventKind.Rejected, type.Url, request.ResponseNonce, type.Version, 0, StreamText.Shorten(error.Message))
             : new(XdsEventKind.Acknowledged, type.Url, request.ResponseNonce, type.Version, 0, ""));
     }
 
@@ -84,11 +86,15 @@ public sealed class SotwStream(string noncePrefix, ControlPlane? controlPlane, A
         // The copies of names in the request would live as long as the stream.
         var served = _snapshot.Types.GetValueOrDefault(type.Url);
         var order = new string[request.ResourceNames.Count];
+        var own = 0L;
         for (var i = 0; i < order.Length; i++)
         {
             var name = request.ResourceNames[i];
-            names.Add(order[i] = served?.TryGet(name, out var known) == true ? known.Name : name);
+            var known = served?.TryGet(name, out var resource) == true ? resource.Name : null;
+            var isNew = names.Add(order[i] = known ?? name);
+            own += known is null ? StreamText.Bytes(name) : isNew ? 0 : IntPtr.Size;
         }
+        type.OwnNames = own;
         _repeated.Remember(type.Url, order);
         var wasWildcard = type.Wildcard;
         type.Wildcard = names.Remove("*") || (names.Count == 0 && (type.Wildcard || TypeUrls.IsWildcard(type.Url)));
@@ -190,6 +196,8 @@ public sealed class SotwStream(string noncePrefix, ControlPlane? controlPlane, A
         /// <summary>The wildcard subscription began after the last answer.</summary>
         public bool Widened { get; set; }
         public HashSet<string> Names { get; set; } = new(StringComparer.Ordinal);
+        /// <summary>About how many bytes of names only this stream holds.</summary>
+        public long OwnNames { get; set; }
         /// <summary>The set behind the last answer; null: the client has nothing of this stream.</summary>
         public IXdsResources? Seen { get; set; }
         public string Nonce { get; set; } = "";

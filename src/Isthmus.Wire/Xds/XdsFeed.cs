@@ -7,6 +7,11 @@ namespace Isthmus.Wire.Xds;
 /// <summary>Where a discovery server gets its resources: one feed for each stream.</summary>
 public interface IXdsFeeds
 {
+    /// <summary>Called before anything is read of a stream.</summary>
+    /// <returns>Who opened it, for the count of what it holds.</returns>
+    /// <exception cref="GrpcException">The client does not prove who it is.</exception>
+    ValueTask<XdsSource> IdentifyAsync(GrpcCall call, CancellationToken stop) => new(default(XdsSource));
+
     /// <summary>Called with the first request of a stream.</summary>
     /// <exception cref="GrpcException">The client is not authorized for this view, or there are too many clients at the moment.</exception>
     ValueTask<IXdsFeed> OpenAsync(XdsClientHello client, CancellationToken stop);

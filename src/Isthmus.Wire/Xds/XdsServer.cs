@@ -26,6 +26,12 @@ public sealed record XdsServerSettings(ControlPlane? ControlPlane = null, int Ma
 {
     /// <summary>Measures how long responses take.</summary>
     public TimeProvider Clock { get; init; } = TimeProvider.System;
+
+    /// <summary>What clients may make the server hold.</summary>
+    public XdsLimits Limits { get; init; } = new();
+
+    /// <summary>Told why a stream was refused: <c>streams</c>, <c>node</c> or <c>bytes</c>.</summary>
+    public Action<string>? Refused { get; init; }
 }
 
 /// <summary>Serves aggregated discovery, delta and state of the world, from <see cref="IXdsFeeds"/>; knows subscriptions,
@@ -34,6 +40,10 @@ public sealed class XdsServer(IXdsFeeds feeds, XdsServerSettings settings, Rando
 {
     /// <summary>Guards <see cref="Random"/>: streams start on many threads.</summary>
     private readonly Lock _randomLock = new();
+    private readonly StreamShares _shares = new(settings.Limits, settings.Refused, settings.Clock);
+
+    /// <summary>What streams hold of <see cref="XdsLimits.Bytes"/>.</summary>
+    public long HeldBytes => _shares.Held;
 
     /// <summary>Answers questions about the server; null: nobody does.</summary>
     public IXdsDebug? Debug { get; init; }
@@ -44,27 +54,50 @@ public sealed class XdsServer(IXdsFeeds feeds, XdsServerSettings settings, Rando
         endpoints.MapDuplex(AdsMethods.StateOfTheWorld, ServeSotwAsync, settings.MaxMessage);
     }
 
-    private Task ServeDeltaAsync(GrpcCall call, GrpcReader<DeltaDiscoveryRequest> requests, GrpcWriter<DeltaDiscoveryResponse> responses) =>
-        ServeAsync(call, null, requests.ReadAsync, request => new(request.Node, call, Delta: true),
+    private async Task ServeDeltaAsync(GrpcCall call, GrpcReader<DeltaDiscoveryRequest> requests, GrpcWriter<DeltaDiscoveryResponse> responses)
+    {
+        using var share = await EnterAsync(call).ConfigureAwait(false);
+        await ServeAsync(call, share, null, stop => requests.ReadAsync(length => share.ArriveAsync(length, stop), stop), request => new(request.Node, call, Delta: true),
             observe => new DeltaStream(NoncePrefix(), observe, settings.ControlPlane),
-            answer => responses.WriteAsync(answer.CalculateSize(), XdsPieces.Of(answer), call.Stop), ReportIn);
+            answer => responses.WriteAsync(answer.CalculateSize(), XdsPieces.Of(answer), call.Stop), ReportIn).ConfigureAwait(false);
+    }
 
     private async Task ServeSotwAsync(GrpcCall call, GrpcReader<DiscoveryRequest> requests, GrpcWriter<DiscoveryResponse> responses)
     {
+        using var share = await EnterAsync(call).ConfigureAwait(false);
         var repeated = new RepeatedNames();
-        if (await requests.ReadAsync(repeated.Parse, call.Stop).ConfigureAwait(false) is not { } first) return;
+        if (await ReadAsync(call.Stop).ConfigureAwait(false) is not { } first) return;
         if (Debug is { } debug && TypeUrls.IsDebug(first.TypeUrl))
         {
             var questions = new XdsDebugStream(debug, settings.ControlPlane, NoncePrefix());
-            for (var request = first; request is not null; request = await requests.ReadAsync(call.Stop).ConfigureAwait(false))
+            for (var request = first; request is not null; request = await ReadAsync(call.Stop).ConfigureAwait(false))
             {
                 if (await questions.AnswerAsync(call, request).ConfigureAwait(false) is { } answer) await responses.WriteAsync(answer.CalculateSize(), XdsPieces.Of(answer), call.Stop).ConfigureAwait(false);
+                share.Answered(share.Arrived);
             }
             return;
         }
-        await ServeAsync(call, first, stop => requests.ReadAsync(repeated.Parse, stop), request => new(request.Node, call, Delta: false),
+        await ServeAsync(call, share, first, ReadAsync, request => new(request.Node, call, Delta: false),
             observe => new SotwStream(NoncePrefix(), settings.ControlPlane, observe, repeated),
             answer => responses.WriteAsync(answer.CalculateSize(), XdsPieces.Of(answer), call.Stop), static _ => null).ConfigureAwait(false);
+
+        ValueTask<DiscoveryRequest?> ReadAsync(CancellationToken stop) => requests.ReadAsync(repeated.Parse, length => share.ArriveAsync(length, stop), stop);
+    }
+
+    /// <summary>A client is known before any of its requests is read.</summary>
+    private async ValueTask<StreamShares.Share> EnterAsync(GrpcCall call)
+    {
+        var share = _shares.Enter($"address {(call.Http.Connection.RemoteIpAddress is { } address ? address.ToString() : "unknown")}");
+        try
+        {
+            share.Know(await feeds.IdentifyAsync(call, call.Stop).ConfigureAwait(false));
+            return share;
+        }
+        catch
+        {
+            share.Dispose();
+            throw;
+        }
     }
 
     private static TelemetryReport? ReportIn(DeltaDiscoveryRequest request)
@@ -82,30 +115,35 @@ public sealed class XdsServer(IXdsFeeds feeds, XdsServerSettings settings, Rando
     /// <param name="first">The first request, if it has been read.</param>
     /// <param name="reportIn">The report that a request is; null when it asks for resources.</param>
     private async Task ServeAsync<TRequest, TResponse>(
-        GrpcCall call, TRequest? first, Func<CancellationToken, ValueTask<TRequest?>> read, Func<TRequest, XdsClientHello> greet,
+        GrpcCall call, StreamShares.Share share, TRequest? first, Func<CancellationToken, ValueTask<TRequest?>> read, Func<TRequest, XdsClientHello> greet,
         Func<Action<XdsEvent>, IXdsStream<TRequest, TResponse>> open, Func<TResponse, ValueTask> write, Func<TRequest, TelemetryReport?> reportIn)
         where TRequest : class, IMessage<TRequest>
     {
         first ??= await read(call.Stop).ConfigureAwait(false);
         if (first is null) return;
-        var client = greet(first);
-        if (string.IsNullOrEmpty(client.Node?.Id))
-            throw new GrpcException(GrpcCode.InvalidArgument, "the first request of a stream must carry the node with its id");
-        await using var feed = await feeds.OpenAsync(client, call.Stop).ConfigureAwait(false);
+        var (feed, node) = await OpenAsync(greet(first), share, call.Stop).ConfigureAwait(false);
+        await using var ending = feed.ConfigureAwait(false);
         var stream = open(feed.Observe);
         using var turn = settings.FirstStates?.Join();
 
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(call.Stop);
-        // Small, so that a flooding client is held back by its own socket. Null: there is a new snapshot.
-        var events = Channel.CreateBounded<TRequest?>(16);
+        // Small, so that a flooding client is held back by its own socket. Without a request: there is a new snapshot.
+        var events = Channel.CreateBounded<(TRequest? Request, long Weight)>(16);
+        events.Writer.TryWrite((first, share.Arrived));
+        // It may be large, and the stream may last for days.
+        first = null;
         var newest = new Newest(feed);
-        var reading = ReadRequestsAsync(read, request => Take(request, feed), events.Writer, ended.Token);
+        var reading = ReadRequestsAsync(read, share, request => Take(request, feed), events.Writer, ended.Token);
         var watching = WatchAsync(newest, events.Writer, ended.Token);
         try
         {
-            await AnswerAsync(stream, first, newest, turn, Timed, call.Stop).ConfigureAwait(false);
-            await foreach (var request in events.Reader.ReadAllAsync(call.Stop).ConfigureAwait(false))
+            await foreach (var (request, weight) in events.Reader.ReadAllAsync(call.Stop).ConfigureAwait(false))
+            {
                 await AnswerAsync(stream, request, newest, turn, Timed, call.Stop).ConfigureAwait(false);
+                if (request is null) continue;
+                share.Answered(weight);
+                share.Keep(node + stream.OwnBytes);
+            }
         }
         finally
         {
@@ -127,6 +165,16 @@ public sealed class XdsServer(IXdsFeeds feeds, XdsServerSettings settings, Rando
             await write(response).ConfigureAwait(false);
             feed.Written(making, settings.Clock.GetElapsedTime(begun));
         }
+    }
+
+    /// <summary>The feed of a client, and the size of its node, which the feed keeps.</summary>
+    private async ValueTask<(IXdsFeed Feed, long Node)> OpenAsync(XdsClientHello client, StreamShares.Share share, CancellationToken stop)
+    {
+        if (string.IsNullOrEmpty(client.Node?.Id))
+            throw new GrpcException(GrpcCode.InvalidArgument, "the first request of a stream must carry the node with its id");
+        var size = share.NodeOf(client.Node.CalculateSize());
+        share.Keep(size);
+        return (await feeds.OpenAsync(client, stop).ConfigureAwait(false), size);
     }
 
     /// <summary>The newest snapshot, until the stream takes it: a client that is slow keeps no older ones in memory.</summary>
@@ -159,13 +207,17 @@ public sealed class XdsServer(IXdsFeeds feeds, XdsServerSettings settings, Rando
     }
 
     private static async Task ReadRequestsAsync<TRequest>(
-        Func<CancellationToken, ValueTask<TRequest?>> read, Predicate<TRequest> take, ChannelWriter<TRequest?> events, CancellationToken stop)
+        Func<CancellationToken, ValueTask<TRequest?>> read, StreamShares.Share share, Predicate<TRequest> take, ChannelWriter<(TRequest?, long)> events, CancellationToken stop)
         where TRequest : class, IMessage<TRequest>
     {
         try
         {
             while (await read(stop).ConfigureAwait(false) is { } request)
-                if (!take(request)) await events.WriteAsync(request, stop).ConfigureAwait(false);
+            {
+                var weight = share.Arrived;
+                if (take(request)) share.Answered(weight);
+                else await events.WriteAsync((request, weight), stop).ConfigureAwait(false);
+            }
             events.TryComplete();
         }
         catch (Exception e)
@@ -176,7 +228,7 @@ public sealed class XdsServer(IXdsFeeds feeds, XdsServerSettings settings, Rando
         }
     }
 
-    private static async Task WatchAsync<TRequest>(Newest newest, ChannelWriter<TRequest?> events, CancellationToken stop)
+    private static async Task WatchAsync<TRequest>(Newest newest, ChannelWriter<(TRequest?, long)> events, CancellationToken stop)
         where TRequest : class
     {
         try
@@ -184,7 +236,7 @@ public sealed class XdsServer(IXdsFeeds feeds, XdsServerSettings settings, Rando
             for (XdsSnapshot? last = null; ;)
             {
                 last = await newest.Feed.NextAsync(last, stop).ConfigureAwait(false);
-                if (newest.Set(last)) await events.WriteAsync(null, stop).ConfigureAwait(false);
+                if (newest.Set(last)) await events.WriteAsync((null, 0), stop).ConfigureAwait(false);
             }
         }
         catch (ChannelClosedException)

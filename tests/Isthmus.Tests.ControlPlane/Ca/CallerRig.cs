@@ -3,11 +3,13 @@ using System.Net.Security;
 using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Ca;
 using Isthmus.ControlPlane.Clusters;
+using Isthmus.ControlPlane.Derive;
 using Isthmus.ControlPlane.Intake;
 using Isthmus.ControlPlane.Running;
 using Isthmus.ControlPlane.Settings;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Model;
 using Isthmus.Tests.ControlPlane.Clusters;
 using Isthmus.Tests.Libraries.Wire.Xds;
 using Isthmus.Wire.Xds;
@@ -35,7 +37,12 @@ public sealed class CallerRig : IAsyncLifetime
     private WebApplication _server = null!;
     private Task _loading = Task.CompletedTask;
 
+    private readonly MeshGraph _mesh = new();
+
     internal KubeClient Client { get; private set; } = null!;
+
+    /// <summary>Whether the control plane has read the cluster.</summary>
+    internal bool IsKnown { get; set; } = true;
 
     internal CaState Ca { get; private set; } = null!;
 
@@ -67,7 +74,11 @@ public sealed class CallerRig : IAsyncLifetime
         }));
         builder.Services.AddRouting();
         _server = builder.Build();
-        new CertificateEndpoint(Ca, callers, _settings, time, NullLogger<CertificateEndpoint>.Instance).Map(_server);
+        new CertificateEndpoint(Ca, callers, _settings, time, NullLogger<CertificateEndpoint>.Instance)
+        {
+            Accounts = new(_clusters.ClientOf, _ => IsKnown, _mesh.Sources, _settings, time, NullLogger<AccountCheck>.Instance),
+        }.Map(_server);
+        PutPod("buyer-1", "buyer");
         new XdsServer(new AuthorizedFeeds(new OneFeed(), callers, DiscoveryPorts.Default.Plain), new(), new Random(1)).Map(_server);
         await _server.StartAsync(Stop);
     }
@@ -81,6 +92,23 @@ public sealed class CallerRig : IAsyncLifetime
         await _clusters.DisposeAsync();
         await _cluster.DisposeAsync();
         _end.Dispose();
+    }
+
+    /// <summary>What the control plane knows of a Pod of the cluster.</summary>
+    /// <param name="account">Null: the Pod is gone.</param>
+    internal void PutPod(string name, string? account)
+    {
+        var source = new ObjectRef("own", "Pod", Namespace, name);
+        var key = new ObjectKey("own", Namespace, name);
+        if (account is null) _mesh.Sources.Pods.Remove(key);
+        else _mesh.Sources.Pods.Put(key, new(source, default, account, "", default, name, "", "", default));
+        _mesh.Graph.Commit();
+    }
+
+    internal void PutEntry(string name, string account)
+    {
+        _mesh.Sources.WorkloadEntries.Put(new("own", Namespace, name), new(new("own", "WorkloadEntry", Namespace, name), new("10.0.0.9", default, default, "", "", 0, account), 0));
+        _mesh.Graph.Commit();
     }
 
     internal Task<JsonObject> MakeAsync(ResourceKind kind, string? ns, string name) =>

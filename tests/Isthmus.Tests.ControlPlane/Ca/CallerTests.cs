@@ -40,6 +40,48 @@ public sealed class CallerTests(CallerRig rig) : IClassFixture<CallerRig>
         Assert.Equal([Buyer], SubjectNames.Of(leaf).Uris);
     }
 
+    /// <summary>A proxy that keeps its certificate, and has no token any more, gets another one only while its account has a workload.</summary>
+    [Fact]
+    public async Task A_certificate_is_renewed_while_its_account_and_a_workload_of_it_exist()
+    {
+        const string Temp = "spiffe://cluster.local/ns/shop/sa/temp";
+        using var own = Certificate(Temp, rig.Ca.Current!.Bundle.Issuer);
+        await rig.MakeAsync(Kinds.ServiceAccount, CallerRig.Namespace, "temp");
+        await RefusedAsync(GrpcCode.PermissionDenied, "no Pod and no WorkloadEntry of ServiceAccount shop/temp");
+        rig.PutPod("temp-1", "temp");
+        (await SignAsync(Temp, "", certificate: own)).Dispose();
+        // A token proves that the account exists, whatever the watches know.
+        rig.PutPod("temp-1", null);
+        (await SignAsync(Temp, await TokenAsync("temp"), certificate: own)).Dispose();
+        await RefusedAsync(GrpcCode.PermissionDenied, "no Pod and no WorkloadEntry");
+        // A virtual machine has no Pod.
+        rig.PutEntry("vm", "temp");
+        (await SignAsync(Temp, "", certificate: own)).Dispose();
+        await RefusedAsync(GrpcCode.PermissionDenied, "cluster 'elsewhere' is unknown here", "elsewhere");
+        await rig.Client.DeleteAsync(Kinds.ServiceAccount, CallerRig.Namespace, "temp", Stop);
+        await RefusedAsync(GrpcCode.PermissionDenied, "has no ServiceAccount shop/temp");
+        // Before a cluster is read for the first time, nobody is refused for good.
+        rig.IsKnown = false;
+        await RefusedAsync(GrpcCode.Unavailable, "not known yet");
+        rig.IsKnown = true;
+
+        async Task RefusedAsync(GrpcCode code, string why, string cluster = "")
+        {
+            var refused = await Assert.ThrowsAsync<GrpcException>(() => SignAsync(Temp, "", cluster, own));
+            Assert.Equal((code, true), (refused.Code, refused.Detail.Contains(why, StringComparison.Ordinal)));
+        }
+    }
+
+    [Fact]
+    public async Task The_mesh_decides_how_long_a_certificate_lives()
+    {
+        using var channel = Channel(null);
+        using var key = Keys.Create(KeyKind.EcP256);
+        var response = await channel.UnaryAsync(CertificateEndpoint.Method, new() { Csr = SigningRequest.Create(key, Id(Buyer)), ValidityDuration = 90L * 24 * 3600 }, Options(await TokenAsync("buyer"), ""), Stop);
+        using var leaf = X509Certificate2.CreateFromPem(response.CertChain[0]);
+        Assert.InRange(leaf.NotAfter - leaf.NotBefore, TimeSpan.FromHours(24), TimeSpan.FromHours(24.1));
+    }
+
     [Theory]
     [InlineData("nothing at all")]
     [InlineData("a word")]

@@ -64,6 +64,7 @@ internal static class IstiodObjects
     [
         Rule("core", "namespaces nodes pods services endpoints", "get list watch"),
         Rule("discovery.k8s.io", "endpointslices", "get list watch"),
+        Rule("core", "serviceaccounts", "get"),
         Rule("apps", "deployments replicasets", "get list watch"),
         Rule("networking.istio.io security.istio.io telemetry.istio.io extensions.istio.io", "*", "get list watch update patch"),
         Rule("networking.k8s.io", "ingresses ingressclasses", "get list watch"),

@@ -26,6 +26,8 @@ public static class ReaderObjects
             Rule(IstioGroups, "*", Read),
             Rule("core", "endpoints pods services nodes replicationcontrollers namespaces", Read),
             Rule("discovery.k8s.io", "endpointslices", Read),
+            // Who has only a certificate gets another one while its account exists.
+            Rule("core", "serviceaccounts", "get"),
             Rule("apps", "replicasets", Read),
             Rule("apiextensions.k8s.io", "customresourcedefinitions", Read),
             Rule("gateway.networking.k8s.io", "gateways", Read),

@@ -57,9 +57,12 @@ public sealed class XdsServer(IXdsFeeds feeds, XdsServerSettings settings, Rando
     private async Task ServeDeltaAsync(GrpcCall call, GrpcReader<DeltaDiscoveryRequest> requests, GrpcWriter<DeltaDiscoveryResponse> responses)
     {
         using var share = await EnterAsync(call).ConfigureAwait(false);
-        await ServeAsync(call, share, null, stop => requests.ReadAsync(length => share.ArriveAsync(length, stop), stop), request => new(request.Node, call, Delta: true),
+        if (await ReadAsync(call.Stop).ConfigureAwait(false) is not { } first) return;
+        await ServeAsync(new(first.Node, call, Delta: true), share, first, ReadAsync,
             observe => new DeltaStream(NoncePrefix(), observe, settings.ControlPlane),
             answer => responses.WriteAsync(answer.CalculateSize(), XdsPieces.Of(answer), call.Stop), ReportIn).ConfigureAwait(false);
+
+        ValueTask<DeltaDiscoveryRequest?> ReadAsync(CancellationToken stop) => requests.ReadAsync(length => share.ArriveAsync(length, stop), stop);
     }
 
     private async Task ServeSotwAsync(GrpcCall call, GrpcReader<DiscoveryRequest> requests, GrpcWriter<DiscoveryResponse> responses)
@@ -77,7 +80,7 @@ public sealed class XdsServer(IXdsFeeds feeds, XdsServerSettings settings, Rando
             }
             return;
         }
-        await ServeAsync(call, share, first, ReadAsync, request => new(request.Node, call, Delta: false),
+        await ServeAsync(new(first.Node, call, Delta: false), share, first, ReadAsync,
             observe => new SotwStream(NoncePrefix(), settings.ControlPlane, observe, repeated),
             answer => responses.WriteAsync(answer.CalculateSize(), XdsPieces.Of(answer), call.Stop), static _ => null).ConfigureAwait(false);
 
@@ -112,16 +115,15 @@ public sealed class XdsServer(IXdsFeeds feeds, XdsServerSettings settings, Rando
         }
     }
 
-    /// <param name="first">The first request, if it has been read.</param>
+    /// <param name="first">The first request.</param>
     /// <param name="reportIn">The report that a request is; null when it asks for resources.</param>
     private async Task ServeAsync<TRequest, TResponse>(
-        GrpcCall call, StreamShares.Share share, TRequest? first, Func<CancellationToken, ValueTask<TRequest?>> read, Func<TRequest, XdsClientHello> greet,
+        XdsClientHello? client, StreamShares.Share share, TRequest? first, Func<CancellationToken, ValueTask<TRequest?>> read,
         Func<Action<XdsEvent>, IXdsStream<TRequest, TResponse>> open, Func<TResponse, ValueTask> write, Func<TRequest, TelemetryReport?> reportIn)
         where TRequest : class, IMessage<TRequest>
     {
-        first ??= await read(call.Stop).ConfigureAwait(false);
-        if (first is null) return;
-        var (feed, node) = await OpenAsync(greet(first), share, call.Stop).ConfigureAwait(false);
+        var call = client!.Call;
+        var (feed, node) = await OpenAsync(client, share, call.Stop).ConfigureAwait(false);
         await using var ending = feed.ConfigureAwait(false);
         var stream = open(feed.Observe);
         using var turn = settings.FirstStates?.Join();
@@ -131,7 +133,7 @@ public sealed class XdsServer(IXdsFeeds feeds, XdsServerSettings settings, Rando
         var events = Channel.CreateBounded<(TRequest? Request, long Weight)>(16);
         events.Writer.TryWrite((first, share.Arrived));
         // It may be large, and the stream may last for days.
-        first = null;
+        (client, first) = (null, null);
         var newest = new Newest(feed);
         var reading = ReadRequestsAsync(read, share, request => Take(request, feed), events.Writer, ended.Token);
         var watching = WatchAsync(newest, events.Writer, ended.Token);

@@ -112,7 +112,8 @@ public sealed partial class IssuerKeys(PushEngine engine, IKeyClient client, Tim
             }
             (entry.Jwks, entry.Error, entry.Retry, entry.Next) = (keys, "", FirstRetry, time.GetUtcNow() + Life);
         }
-        catch (Exception e) when (e is HttpRequestException or JsonException or UriFormatException)
+        // Whatever an issuer answers: an answer that fails in a way of its own must not be asked for again at each tick.
+        catch (Exception e) when (e is not OperationCanceledException)
         {
             engine.Metrics.Count("pilot_jwks_resolver_network_fetch_fail_total");
             if (entry.Error != e.Message) LogFailed(place.Issuer, e.Message, entry.Jwks.Length > 0 ? "its last keys stay in use" : "its tokens are refused");

@@ -40,7 +40,7 @@ public static class AdmissionReview
             await RefuseAsync(http, $"the body is not JSON: {e.Message}");
             return;
         }
-        if (review?["request"] is not JsonObject request)
+        if ((review as JsonObject)?["request"] is not JsonObject request)
         {
             await RefuseAsync(http, "the body is not an AdmissionReview: request is missing");
             return;

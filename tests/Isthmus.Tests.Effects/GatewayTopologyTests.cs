@@ -126,6 +126,49 @@ public sealed class GatewayTopologyTests
         }
     }
 
+    [Theory]
+    [InlineData("/", 0)]
+    [InlineData("/a/b-c_d~e.f/@:!$&'()*+,=?x=;//%2f", 0)]
+    [InlineData("/caf%C3%A9/a%20b/%41%2B", 0)]
+    [InlineData("/admin;x=1", 400)]
+    [InlineData("/a/..;/admin", 400)]
+    [InlineData("/a%3Bx", 400)]
+    [InlineData("/a%3bx", 400)]
+    [InlineData("//admin", 400)]
+    [InlineData("/a//b", 400)]
+    [InlineData("/a/../b", 400)]
+    [InlineData("/a/./b", 400)]
+    [InlineData("/a/..", 400)]
+    [InlineData("/a/%2e%2E/b", 400)]
+    [InlineData("/a%2fb", 400)]
+    [InlineData("/a%2Fb", 400)]
+    [InlineData("/a%5cb", 400)]
+    [InlineData("/a%5Cb", 400)]
+    [InlineData("/a\\b", 400)]
+    [InlineData("/a%252fb", 400)]
+    [InlineData("/a%", 400)]
+    [InlineData("/a%0", 400)]
+    [InlineData("/a%zz", 400)]
+    [InlineData("/a%00", 400)]
+    [InlineData("/a%0d%0a", 400)]
+    [InlineData("/a%3Fb", 400)]
+    [InlineData("/a%23b", 400)]
+    [InlineData("/a%E9", 400)]
+    [InlineData("/a%C0%AF", 400)]
+    [InlineData("/a\u00e9", 400)]
+    [InlineData("/a|b", 400)]
+    [InlineData("/a\"b", 400)]
+    public void Strict_paths_have_one_reading(string path, int status)
+    {
+        const string Settings = "pathNormalization: {normalization: STRICT}";
+        foreach (var action in (HttpAction[])[ActionOf(Settings, null), InboundActionOf(Settings)])
+        {
+            var request = new RequestHead { Method = "GET", Authority = "x" };
+            request.SetTarget(Encoding.Latin1.GetBytes(path));
+            Assert.Equal(status, RequestPreparation.NormalizePath(request, action));
+        }
+    }
+
     [Fact]
     public void An_unknown_normalization_is_reported_and_keeps_the_default()
     {

@@ -176,6 +176,7 @@ public static class MeshConfigReader
         "NONE" => PathNormalization.None,
         "MERGE_SLASHES" => PathNormalization.MergeSlashes,
         "DECODE_AND_MERGE_SLASHES" => PathNormalization.DecodeAndMergeSlashes,
+        "STRICT" => PathNormalization.Strict,
         _ => PathNormalization.Base,
     };
 

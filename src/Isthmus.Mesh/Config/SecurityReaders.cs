@@ -133,6 +133,9 @@ internal static class AuthorizationPolicyReader
             case RuleKeys.ServiceAccount when !IsServiceAccount(value.Text):
                 value.Error($"\"{value.Text}\" is not a service account", "write NAME or NAMESPACE/NAME, without wildcards");
                 break;
+            case RuleKeys.Path when !PathTemplates.IsValid(value.Text):
+                value.Error($"\"{value.Text}\" is not a path template", "write {*} for one whole segment, {**} for the rest of the path as the last operator, as in /a/{*}/b/{**}, and no other braces and asterisks");
+                break;
             default:
                 if (value.Text.Length == 0) value.Error("must not be empty");
                 break;

@@ -62,7 +62,7 @@ public static class ClusterGenerator
     /// <summary>The clusters to the workload's own ports.</summary>
     public static IEnumerable<Cluster> Inbound(InboundScope inbound, MeshConfig mesh)
     {
-        foreach (var port in inbound.Ports.Where(port => !port.IsBlocked))
+        foreach (var port in inbound.Ports.Where(port => !port.IsBlocked && !port.IsUnnamed))
         {
             var name = ResourceNames.Inbound(port.Port);
             var pool = port.Limits?.Pool;

@@ -17,6 +17,8 @@ namespace Isthmus.Mesh.Generate;
 /// <summary>The HTTP connection manager of each direction, with its filters in Istio's order.</summary>
 internal static class HttpConnections
 {
+    private const string StrictPaths = "isthmus.strict_paths";
+
     private const string OwnServer = "istio-envoy";
 
     private static readonly HttpFilter MetadataExchange = new()
@@ -161,6 +163,8 @@ internal static class HttpConnections
             UpgradeConfigs = { new HttpConnectionManager.Types.UpgradeConfig { UpgradeType = "websocket" } },
             RequestIdExtension = new() { TypedConfig = Parts.Pack(new UuidRequestIdConfig { UseRequestIdForTraceSampling = tracing?.UsesRequestId ?? true }) },
         };
+        // No other proxy knows it: it refuses the listener instead of accepting the paths.
+        if (mesh.PathNormalization == PathNormalization.Strict) manager.TypedHeaderValidationConfig = new() { Name = StrictPaths, TypedConfig = Parts.Pack(new Empty()) };
         if (tracing is not null) manager.Tracing = TraceConfigs.Of(tracing);
         if (mesh.AcceptHttp10) manager.HttpProtocolOptions = new() { AcceptHttp10 = true };
         manager.AccessLog.AddRange(AccessLogs.Of(mesh));

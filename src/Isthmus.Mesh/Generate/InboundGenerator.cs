@@ -77,13 +77,13 @@ public static class InboundGenerator
 
     private static FilterChain Http(InboundPort? port, string transport, string[] alpns, TransportSocket? tls, Context context)
     {
-        var prefix = port is null ? ResourceNames.InboundPassthrough : $"inbound_{ResourceNames.Listener(ResourceNames.AnyAddress, port.Port)}";
+        var prefix = port is null or { IsUnnamed: true } ? ResourceNames.InboundPassthrough : $"inbound_{ResourceNames.Listener(ResourceNames.AnyAddress, port.Port)}";
         var filter = HttpConnections.Inbound(prefix, Routes(port), port?.Protocol ?? Protocol.Auto, context.Mesh, context.Security, context.Tracing);
-        return Chain(port, port is null ? ResourceNames.VirtualInbound + "-catchall-http" : null, transport, alpns, tls, [filter]);
+        return Chain(port, port is null or { IsUnnamed: true } ? ResourceNames.VirtualInbound + "-catchall-http" : null, transport, alpns, tls, [filter]);
     }
 
     private static FilterChain Tcp(InboundPort? port, string transport, string[] alpns, TransportSocket? tls, Context context) =>
-        Chain(port, port is null ? ResourceNames.VirtualInbound : null, transport, alpns, tls, TcpFilters(port, exchanges: tls is not null && context.ExchangesMetadata, context));
+        Chain(port, port is null or { IsUnnamed: true } ? ResourceNames.VirtualInbound : null, transport, alpns, tls, TcpFilters(port, exchanges: tls is not null && context.ExchangesMetadata, context));
 
     private static List<Filter> TcpFilters(InboundPort? port, bool exchanges, Context context)
     {
@@ -111,10 +111,11 @@ public static class InboundGenerator
         };
     }
 
-    private static string ClusterOf(InboundPort? port) => port is null ? ResourceNames.InboundPassthrough : ResourceNames.Inbound(port.Port);
+    private static string ClusterOf(InboundPort? port) => port is null or { IsUnnamed: true } ? ResourceNames.InboundPassthrough : ResourceNames.Inbound(port.Port);
 
     private static RouteConfiguration Routes(InboundPort? port)
     {
+        if (port is { IsUnnamed: true }) port = null;
         var host = port is { Hosts.IsEmpty: false } ? ResourceNames.HostPort(port.Hosts[0].Hostname, port.Hosts[0].ServicePort) : $":{port?.Port ?? 0}";
         var cluster = ClusterOf(port);
         return new()

@@ -7,7 +7,7 @@ public enum OutboundPolicy { AllowAny, RegistryOnly }
 
 /// <summary>What proxies do to a path before policies and routes see it, and before it is forwarded. Each step includes those
 /// before it, beginning with <see cref="Base"/>.</summary>
-public enum PathNormalization { None, Base, MergeSlashes, DecodeAndMergeSlashes }
+public enum PathNormalization { None, Base, MergeSlashes, DecodeAndMergeSlashes, Strict }
 
 /// <summary>Mesh-wide settings (the <c>mesh</c> key of ConfigMap <c>istio</c>; Istio's MeshConfig). Defaults are Istio's.</summary>
 public sealed record MeshConfig

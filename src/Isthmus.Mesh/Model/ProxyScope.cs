@@ -63,6 +63,9 @@ public sealed record InboundPort(int Port, Protocol Protocol, MtlsMode Mode, Val
 {
     /// <summary>Connections to the port are closed.</summary>
     public bool IsBlocked { get; init; }
+
+    /// <summary>Neither a Service nor a Sidecar names the port: it differs from other such ports in its mode only.</summary>
+    public bool IsUnnamed { get; init; }
 }
 
 /// <summary>Limits of connections to the application: of its Sidecar, else of the DestinationRule of its host.</summary>

@@ -137,6 +137,7 @@ public static class ScopeResolver
         {
             foreach (var ingress in sidecar.Ingress)
                 ports[ingress.Port] = new(ingress.Port, ingress.Protocol, mtls.ForPort(ingress.Port), default, ingress.DefaultEndpoint, (ingress.Pool ?? sidecar.InboundPool ?? view.Mesh.DefaultPolicy.Pool) is { } pool ? new(null, pool) : null) { IsBlocked = ingress.IsBlocked };
+            AddOthers(ports, mtls);
             return new(ports.Values.ToValueList(), mtls.Mode, view.SecurityOf(scope, labels)) { ExchangesMetadata = scope.ExchangesMetadata, AcceptsHttp10 = scope.AcceptsHttp10, Headers = scope.Headers, Connections = scope.Connections };
         }
         foreach (var service in services)
@@ -150,7 +151,18 @@ public static class ScopeResolver
                     : new(target, port.Protocol, mtls.ForPort(target), [host], "", LimitsOf(host, scope, view));
             }
         }
+        AddOthers(ports, mtls);
         return new(ports.Values.ToValueList(), mtls.Mode, view.SecurityOf(scope, labels)) { ExchangesMetadata = scope.ExchangesMetadata, AcceptsHttp10 = scope.AcceptsHttp10, Headers = scope.Headers, Connections = scope.Connections };
+    }
+
+    /// <summary>Adds the ports that have a mode of their own, and that no Service names.</summary>
+    private static void AddOthers(SortedDictionary<int, InboundPort> ports, MtlsPolicy mtls)
+    {
+        foreach (var (name, _) in mtls.Ports.Items)
+        {
+            if (int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out var port) && mtls.ForPort(port) is var mode && mode != mtls.Mode)
+                ports.TryAdd(port, new(port, Protocol.Auto, mode, default) { IsUnnamed = true });
+        }
     }
 
     private static InboundLimits? LimitsOf(InboundHost host, ProxyScope scope, MeshView view)

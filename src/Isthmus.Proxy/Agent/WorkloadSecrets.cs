@@ -10,7 +10,7 @@ namespace Isthmus.Proxy.Agent;
 internal sealed partial class WorkloadSecrets(
     AgentSettings settings, CertificateClient? authority, FileSecrets files, DiscoveredSecrets discovered, TimeProvider time, Random random, ILogger log) : ISecretSource
 {
-    private const string Default = "default", Root = "ROOTCA";
+    private const string Default = "default", Root = Tls.TlsSettings.MeshRoots;
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(200), LongestPause = TimeSpan.FromSeconds(30), Look = TimeSpan.FromSeconds(15);
 
     private sealed record State(CertificateSecret? Certificate, RootSecret? Roots, string IssuedRoot, DateTimeOffset Updated);

@@ -1,5 +1,6 @@
 using System.Buffers.Text;
 using System.Text;
+using System.Text.Unicode;
 using Isthmus.Proxy.Matching;
 using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Policy;
@@ -58,6 +59,8 @@ internal static class HeaderEditing
         var question = target.IndexOf((byte)'?');
         var path = question < 0 ? target : target[..question];
         var query = question < 0 ? default : target[question..];
+        // Bytes that are not text match no pattern: they stay as they are.
+        if (regex is not null && !Utf8.IsValid(path)) return null;
         if (regex is not null)
             return [.. Encoding.UTF8.GetBytes(regex.Pattern.Replace(Encoding.UTF8.GetString(path), regex.Substitution)), .. query];
         return [.. Encoding.UTF8.GetBytes(prefix!), .. path[Math.Min(path.Length, match.RewrittenLength(path))..], .. query];

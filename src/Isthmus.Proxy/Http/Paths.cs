@@ -1,12 +1,46 @@
+using System.Buffers;
 using System.Text;
+using System.Text.Unicode;
 
 namespace Isthmus.Proxy.Http;
 
 /// <summary>Normalisation of paths (RFC 3986 section 6.2.2), so that a policy and the server behind it see the same path.</summary>
 internal static class Paths
 {
+    private static readonly SearchValues<byte> PathBytes = SearchValues.Create("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~!$&'()*+,=:@/%"u8);
+
     /// <summary>Whether <see cref="Normalize"/> could change the path.</summary>
     public static bool NeedsWork(ReadOnlySpan<byte> path) => path.Contains((byte)'%') || path.Contains((byte)'\\') || path.IndexOf("/."u8) >= 0;
+
+    /// <summary>Whether two servers could read the path differently: it has parameters (<c>;</c>), empty or dot segments, backslashes or bytes
+    /// that no path has, or escapes of such characters, of a slash, an escape, a query or a fragment, or of bytes that are not UTF-8.</summary>
+    public static bool IsAmbiguous(ReadOnlySpan<byte> path)
+    {
+        if (path is [(byte)'*']) return false;
+        if (path.IsEmpty || path[0] != '/' || path.IndexOf("//"u8) >= 0 || path.ContainsAnyExcept(PathBytes)) return true;
+        foreach (var segment in path.Split((byte)'/'))
+            if (path[segment] is [(byte)'.'] or [(byte)'.', (byte)'.']) return true;
+        return path.Contains((byte)'%') && HasAmbiguousEscape(path);
+    }
+
+    private static bool HasAmbiguousEscape(ReadOnlySpan<byte> path)
+    {
+        var decoded = new List<byte>(path.Length);
+        for (var i = 0; i < path.Length; i++)
+        {
+            if (path[i] != '%')
+            {
+                decoded.Add(path[i]);
+                continue;
+            }
+            if (i + 2 >= path.Length || !char.IsAsciiHexDigit((char)path[i + 1]) || !char.IsAsciiHexDigit((char)path[i + 2])) return true;
+            var value = Convert.FromHexString(Encoding.ASCII.GetString(path.Slice(i + 1, 2)))[0];
+            if (value is < 0x20 or 0x7f || "/\\;.%?#"u8.Contains(value)) return true;
+            decoded.Add(value);
+            i += 2;
+        }
+        return !Utf8.IsValid(decoded.ToArray());
+    }
 
     /// <summary>Decodes unreserved characters, converts backslashes, resolves dot segments; null for a malformed path.</summary>
     public static byte[]? Normalize(ReadOnlySpan<byte> path)

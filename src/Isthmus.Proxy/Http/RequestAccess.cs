@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Text;
+using System.Text.Unicode;
 using Isthmus.Proxy.Loops;
 using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Policy;
@@ -108,6 +109,8 @@ internal sealed partial class RequestAccess(HttpParts parts, Downstream connecti
     [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     private async ValueTask<Refusal?> AskAsync(ExternalCheck check, PolicyFacts facts, TrafficRecord record)
     {
+        // The authorizer would decide about another path than the server gets: gRPC has no text for it.
+        if (check.GrpcAuthority is not null && !Utf8.IsValid(stream.Request.Target)) return new(400, "Bad Request"u8.ToArray(), "ext_authz_invalid_path", EndReason.ClientProtocolError);
         // What the answer changes does not change the route, unless the filter says so.
         if (!check.ClearsRoute) _ = route.Decision;
         if (check.Body is { } wanted && stream.Request.Body != BodyKind.None)
@@ -145,11 +148,12 @@ internal sealed partial class RequestAccess(HttpParts parts, Downstream connecti
         }
         HeaderEditing.Request(stream.Request, HeaderEdits.None with { Request = [.. answer.ToUpstream.Where(edit => edit.Name[0] != ':' || edit.Name.AsSpan().SequenceEqual(":authority"u8))] }, record);
         HeaderEditing.Request(stream.Request, HeaderEdits.None with { RequestRemove = answer.Removed }, record);
-        if (answer.QuerySet.Count > 0 || answer.QueryRemoved.Count > 0) stream.Request.SetTarget(Encoding.UTF8.GetBytes(Query(stream.Request.TargetText, answer)));
+        if (answer.QuerySet.Count > 0 || answer.QueryRemoved.Count > 0) stream.Request.SetTarget(Encoding.Latin1.GetBytes(Query(Encoding.Latin1.GetString(stream.Request.Target), answer)));
         if (answer.ToClient.Count > 0) ToClient = [.. ToClient, .. answer.ToClient];
         if (check.ClearsRoute) route.Forget();
     }
 
+    // One character for each byte: what is left must not change.
     private static string Query(string target, ExternalAnswer answer)
     {
         var question = target.IndexOf('?', StringComparison.Ordinal);

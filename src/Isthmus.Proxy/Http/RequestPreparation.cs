@@ -85,6 +85,7 @@ internal static class RequestPreparation
     public static int NormalizePath(RequestHead request, HttpAction action)
     {
         var isRedirect = false;
+        if (action.RefusesAmbiguousPaths && Paths.IsAmbiguous(PathOf(request))) return 400;
         if (action.EscapedSlashes != EscapedSlashes.Keep && HasEscapedSlash(PathOf(request)))
         {
             if (action.EscapedSlashes == EscapedSlashes.Reject) return 400;

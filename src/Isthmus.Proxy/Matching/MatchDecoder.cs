@@ -20,7 +20,7 @@ internal static class MatchDecoder
         var range = matcher.HeaderMatchSpecifierCase == HeaderMatcher.HeaderMatchSpecifierOneofCase.RangeMatch
             ? (matcher.RangeMatch.Start, matcher.RangeMatch.End) : ((long, long)?)null;
         var present = matcher.HeaderMatchSpecifierCase != HeaderMatcher.HeaderMatchSpecifierOneofCase.PresentMatch || matcher.PresentMatch;
-        return new(matcher.Name.ToLowerInvariant(), value, range, present, matcher.InvertMatch, matcher.TreatMissingHeaderAsEmpty);
+        return new(matcher.Name, value, range, present, matcher.InvertMatch, matcher.TreatMissingHeaderAsEmpty);
     }
 
     public static Fraction Fraction(FractionalPercent? percent) => percent is null ? new(1_000_000) : new((int)Math.Min(1_000_000, percent.Denominator switch

@@ -20,67 +20,42 @@ internal sealed class PathMatch(PathMatchKind kind, string text, bool caseSensit
 
     public bool IsMatch(ReadOnlySpan<byte> path) => kind switch
     {
-        PathMatchKind.Exact => caseSensitive ? path.SequenceEqual(_bytes) : Ascii.EqualsIgnoreCase(path, _bytes),
-        PathMatchKind.Regex => regex!.IsMatch(Encoding.UTF8.GetString(path)),
+        PathMatchKind.Exact => caseSensitive ? path.SequenceEqual(_bytes) : AsciiCase.Equal(path, _bytes),
+        PathMatchKind.Regex => TextMatch.IsMatch(regex!, path, Reading.All),
         PathMatchKind.SeparatedPrefix => StartsWith(path) && (path.Length == _bytes.Length || path[_bytes.Length] == '/'),
         _ => StartsWith(path),
     };
 
     private bool StartsWith(ReadOnlySpan<byte> path) =>
-        path.Length >= _bytes.Length && (caseSensitive ? path.StartsWith(_bytes) : Ascii.EqualsIgnoreCase(path[.._bytes.Length], _bytes));
-}
-
-/// <summary>A match of one header field, or of a pseudo header (<c>:method</c>, <c>:path</c>, <c>:authority</c>, <c>:scheme</c>).</summary>
-internal sealed class HeaderMatch(string name, TextMatch? value, (long Start, long End)? range, bool present, bool invert, bool missingIsEmpty)
-{
-    private readonly byte[] _name = Encoding.ASCII.GetBytes(name.ToLowerInvariant());
-
-    public bool IsMatch(RequestHead request, string scheme) => Decide(Read(request, scheme));
-
-    private bool Decide(string? found)
-    {
-        if (found is null)
-        {
-            if (!missingIsEmpty) return value is null && range is null ? present == invert : false;
-            found = "";
-        }
-        var matches = value is not null ? value.IsMatch(found)
-            : range is { } r ? long.TryParse(found, out var number) && number >= r.Start && number < r.End
-            : present;
-        return matches != invert;
-    }
-
-    /// <summary>Whether a response has the field.</summary>
-    public bool IsMatch(ResponseHead response) =>
-        Decide(_name.AsSpan().SequenceEqual(":status"u8) ? response.Status.ToString(System.Globalization.CultureInfo.InvariantCulture) : response.Headers.GetJoined(_name));
-
-    private string? Read(RequestHead request, string scheme) => _name[0] != ':' ? request.Headers.GetJoined(_name) : name switch
-    {
-        ":method" => request.Method,
-        ":path" => request.TargetText,
-        ":authority" => request.Authority,
-        ":scheme" => scheme,
-        _ => null,
-    };
+        path.Length >= _bytes.Length && (caseSensitive ? path.StartsWith(_bytes) : AsciiCase.Equal(path[.._bytes.Length], _bytes));
 }
 
 /// <summary>A match of one query parameter; without a value, presence is enough.</summary>
 internal sealed class QueryMatch(string name, TextMatch? value)
 {
-    public bool IsMatch(ReadOnlySpan<byte> target)
+    private readonly byte[] _name = Encoding.UTF8.GetBytes(name);
+
+    /// <summary>Whether the first parameter of the name matches, as in Envoy's routes.</summary>
+    public bool IsMatch(ReadOnlySpan<byte> target) => IsMatch(target, null);
+
+    /// <param name="target">Path and query.</param>
+    /// <param name="reading">Which of several parameters of the name have to match; null: the first.</param>
+    public bool IsMatch(ReadOnlySpan<byte> target, Reading? reading)
     {
         var question = target.IndexOf((byte)'?');
         if (question < 0) return false;
-        var query = Encoding.UTF8.GetString(target[(question + 1)..]);
-        foreach (var range in query.AsSpan().Split('&'))
+        var query = target[(question + 1)..];
+        var isFound = false;
+        foreach (var range in query.Split((byte)'&'))
         {
-            var pair = query.AsSpan(range);
-            var equals = pair.IndexOf('=');
-            var key = equals < 0 ? pair : pair[..equals];
-            if (!key.SequenceEqual(name)) continue;
-            return value is null || value.IsMatch(equals < 0 ? "" : pair[(equals + 1)..].ToString());
+            var pair = query[range];
+            var equals = pair.IndexOf((byte)'=');
+            if (!(equals < 0 ? pair : pair[..equals]).SequenceEqual(_name)) continue;
+            var matches = value is null || value.IsMatch(equals < 0 ? default : pair[(equals + 1)..], reading ?? Reading.All);
+            if (reading is null || matches == (reading == Reading.Any)) return matches;
+            isFound = true;
         }
-        return false;
+        return isFound && reading == Reading.All;
     }
 }
 

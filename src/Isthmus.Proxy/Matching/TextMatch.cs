@@ -1,23 +1,26 @@
+using System.Text;
 using System.Text.RegularExpressions;
+using System.Text.Unicode;
+using Isthmus.Proxy.Loops;
 using Isthmus.Wire.Envoy;
 
 namespace Isthmus.Proxy.Matching;
 
-/// <summary>A string matcher of a resource, compiled once. Regular expressions match whole values, in time linear to the input.</summary>
+/// <summary>A string matcher of a resource, compiled once. It compares bytes. Regular expressions match whole values, in time linear to the
+/// input.</summary>
 internal sealed class TextMatch
 {
     private enum Kind { Exact, Prefix, Suffix, Contains, Regex }
 
     private readonly Kind _kind;
     private readonly string _text;
-    private readonly StringComparison _comparison;
+    private readonly byte[] _bytes;
+    private readonly bool _ignoresCase;
     private readonly Regex? _regex;
 
     private TextMatch(Kind kind, string text, bool ignoreCase)
     {
-        _kind = kind;
-        _text = text;
-        _comparison = ignoreCase ? StringComparison.OrdinalIgnoreCase : StringComparison.Ordinal;
+        (_kind, _text, _bytes, _ignoresCase) = (kind, text, Encoding.UTF8.GetBytes(text), ignoreCase);
         if (kind == Kind.Regex) _regex = CompileRegex(text, ignoreCase);
     }
 
@@ -39,14 +42,25 @@ internal sealed class TextMatch
         _ => throw new ResourceException("a string matcher without a known kind of match"),
     };
 
-    public bool IsMatch(string value) => _kind switch
+    /// <param name="value">Bytes as they were received.</param>
+    /// <param name="reading">Whether bytes that are not UTF-8, and so not text to a regular expression, match one.</param>
+    public bool IsMatch(ReadOnlySpan<byte> value, Reading reading) => _kind switch
     {
-        Kind.Exact => value.Equals(_text, _comparison),
-        Kind.Prefix => value.StartsWith(_text, _comparison),
-        Kind.Suffix => value.EndsWith(_text, _comparison),
-        Kind.Contains => value.Contains(_text, _comparison),
-        _ => _regex!.IsMatch(value),
+        Kind.Exact => Same(value),
+        Kind.Prefix => value.Length >= _bytes.Length && Same(value[.._bytes.Length]),
+        Kind.Suffix => value.Length >= _bytes.Length && Same(value[^_bytes.Length..]),
+        Kind.Contains => _ignoresCase ? AsciiCase.Contains(value, _bytes) : value.IndexOf(_bytes) >= 0,
+        _ => IsMatch(_regex!, value, reading),
     };
+
+    /// <param name="value">Text that was received as such.</param>
+    public bool IsMatch(string value)
+    {
+        if (_kind == Kind.Regex) return _regex!.IsMatch(value);
+        Span<byte> small = stackalloc byte[512];
+        var bytes = Encoding.UTF8.GetMaxByteCount(value.Length) <= small.Length ? small : new byte[Encoding.UTF8.GetByteCount(value)];
+        return IsMatch(bytes[..Encoding.UTF8.GetBytes(value, bytes)], Reading.All);
+    }
 
     public override string ToString() => $"{_kind} {_text}";
 
@@ -65,4 +79,23 @@ internal sealed class TextMatch
             throw new ResourceException($"regular expression '{pattern}': {e.Message}", e);
         }
     }
+
+    /// <summary>Whether a pattern matches bytes. Replacement characters would make different bytes the same text, so bytes that are not UTF-8 match
+    /// as the reading says.</summary>
+    public static bool IsMatch(Regex pattern, ReadOnlySpan<byte> value, Reading reading)
+    {
+        const int Small = 256;
+        if (!Utf8.IsValid(value)) return reading == Reading.Any;
+        if (value.Length <= Small)
+        {
+            Span<char> small = stackalloc char[Small];
+            return pattern.IsMatch(small[..Encoding.UTF8.GetChars(value, small)]);
+        }
+        var chars = Buffers<char>.Rent(value.Length);
+        var matches = pattern.IsMatch(chars.AsSpan(0, Encoding.UTF8.GetChars(value, chars)));
+        Buffers<char>.Return(chars);
+        return matches;
+    }
+
+    private bool Same(ReadOnlySpan<byte> value) => _ignoresCase ? AsciiCase.Equal(value, _bytes) : value.SequenceEqual(_bytes);
 }

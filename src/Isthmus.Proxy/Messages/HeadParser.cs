@@ -84,6 +84,9 @@ internal static class HeadParser
         }
     }
 
+    /// <summary>Whether the bytes can be a host with or without a port. Servers read others differently, and texts cannot hold all bytes.</summary>
+    public static bool IsAuthority(ReadOnlySpan<byte> bytes) => !bytes.IsEmpty && !bytes.ContainsAnyExceptInRange((byte)'!', (byte)'~') && !bytes.ContainsAny(",/\\@?#"u8);
+
     /// <summary>Whether a comma-separated list contains the token, ignoring case.</summary>
     public static bool HasToken(ReadOnlySpan<byte> list, ReadOnlySpan<byte> lowerToken)
     {
@@ -128,7 +131,7 @@ internal static class HeadParser
         var rest = target[(scheme + 3)..];
         var slash = rest.IndexOfAny((byte)'/', (byte)'?');
         var authority = slash < 0 ? rest : rest[..slash];
-        if (authority.IsEmpty || authority.Contains((byte)'@')) throw Bad("http1.invalid_url");
+        if (!IsAuthority(authority)) throw Bad("http1.invalid_url");
         into.SetAuthority(authority);
         if (slash < 0) into.SetTarget("/"u8);
         else if (rest[slash] == '/') into.SetTarget(rest[slash..]);
@@ -146,7 +149,7 @@ internal static class HeadParser
         var value = into.Headers.Value(host);
         if (into.Authority.Length == 0)
         {
-            if (value.IsEmpty || value.ContainsAny(" ,/\\@?#"u8)) throw Bad("http1.invalid_host");
+            if (!IsAuthority(value)) throw Bad("http1.invalid_host");
             into.SetAuthority(value);
         }
         if (into.Headers.Remove("host"u8) > 1) throw Bad("http1.duplicate_host");

@@ -89,9 +89,11 @@ internal sealed class HeaderBlock
     }
 
     /// <summary>The index of the first field of that lower-case name, or -1.</summary>
-    public int IndexOf(ReadOnlySpan<byte> name)
+    /// <param name="name">In lower case.</param>
+    /// <param name="from">The first index that counts.</param>
+    public int IndexOf(ReadOnlySpan<byte> name, int from = 0)
     {
-        for (var i = 0; i < Count; i++)
+        for (var i = from; i < Count; i++)
             if (_fields[i].NameLength == name.Length && Name(i).SequenceEqual(name)) return i;
         return -1;
     }
@@ -112,6 +114,23 @@ internal sealed class HeaderBlock
             if (!Name(i).SequenceEqual(name)) continue;
             var value = Encoding.UTF8.GetString(Value(i));
             joined = joined is null ? value : $"{joined},{value}";
+        }
+        return joined;
+    }
+
+    /// <summary>All values of that name joined by commas, as bytes; empty when there is none.</summary>
+    public byte[] JoinedBytes(ReadOnlySpan<byte> name)
+    {
+        var length = 0;
+        for (var i = IndexOf(name); i >= 0; i = IndexOf(name, i + 1)) length += Value(i).Length + 1;
+        if (length == 0) return [];
+        var joined = new byte[length - 1];
+        var at = 0;
+        for (var i = IndexOf(name); i >= 0; i = IndexOf(name, i + 1))
+        {
+            if (at > 0) joined[at - 1] = (byte)',';
+            Value(i).CopyTo(joined.AsSpan(at));
+            at += Value(i).Length + 1;
         }
         return joined;
     }

@@ -6,6 +6,7 @@ using Isthmus.Proxy.Tokens;
 using Isthmus.Proxy.Transports;
 using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Envoy.Rbac;
+using Isthmus.Wire.Envoy.Routes;
 
 namespace Isthmus.Proxy.Policy;
 
@@ -42,8 +43,13 @@ internal sealed class RbacPolicy
     /// <summary>Compiles rules; null when there are none.</summary>
     /// <exception cref="ResourceException">A rule that this proxy cannot evaluate: guessing would allow or deny the wrong
     /// requests.</exception>
-    public static RbacPolicy? From(RBAC? rules) =>
-        rules is null ? null : new(rules.Action, [.. rules.Policies.OrderBy(p => p.Key, StringComparer.Ordinal).Select(p => (p.Key, Rule(p.Value)))]);
+    public static RbacPolicy? From(RBAC? rules)
+    {
+        if (rules is null) return null;
+        // What could be read in two ways is denied if one reading is, and allowed only if both are.
+        var reading = rules.Action == RBAC.Types.Action.Allow ? Reading.All : Reading.Any;
+        return new(rules.Action, [.. rules.Policies.OrderBy(p => p.Key, StringComparer.Ordinal).Select(p => (p.Key, Rule(p.Value, reading)))]);
+    }
 
     public Verdict Decide(in PolicyFacts facts)
     {
@@ -52,23 +58,23 @@ internal sealed class RbacPolicy
         return new(_action != RBAC.Types.Action.Allow, "");
     }
 
-    private static Func<PolicyFacts, bool> Rule(Wire.Envoy.Rbac.Policy policy)
+    private static Func<PolicyFacts, bool> Rule(Wire.Envoy.Rbac.Policy policy, Reading reading)
     {
-        var permissions = policy.Permissions.Select(Permission).ToArray();
-        var principals = policy.Principals.Select(Principal).ToArray();
+        var permissions = policy.Permissions.Select(rule => Permission(rule, reading)).ToArray();
+        var principals = policy.Principals.Select(rule => Principal(rule, reading)).ToArray();
         return facts => Array.Exists(permissions, p => p(facts)) && Array.Exists(principals, p => p(facts));
     }
 
-    private static Func<PolicyFacts, bool> Permission(Permission permission)
+    private static Func<PolicyFacts, bool> Permission(Permission permission, Reading reading)
     {
         switch (permission.RuleCase)
         {
-            case Wire.Envoy.Rbac.Permission.RuleOneofCase.AndRules: return All(permission.AndRules.Rules.Select(Permission));
-            case Wire.Envoy.Rbac.Permission.RuleOneofCase.OrRules: return AnyOf(permission.OrRules.Rules.Select(Permission));
-            case Wire.Envoy.Rbac.Permission.RuleOneofCase.NotRule: return Not(Permission(permission.NotRule));
+            case Wire.Envoy.Rbac.Permission.RuleOneofCase.AndRules: return All(permission.AndRules.Rules.Select(rule => Permission(rule, reading)));
+            case Wire.Envoy.Rbac.Permission.RuleOneofCase.OrRules: return OneOf(permission.OrRules.Rules, rule => rule.RuleCase == Wire.Envoy.Rbac.Permission.RuleOneofCase.Header ? rule.Header : null, Permission, reading);
+            case Wire.Envoy.Rbac.Permission.RuleOneofCase.NotRule: return Not(Permission(permission.NotRule, reading.Negated()));
             case Wire.Envoy.Rbac.Permission.RuleOneofCase.Any: return _ => true;
-            case Wire.Envoy.Rbac.Permission.RuleOneofCase.Header: return Header(permission.Header);
-            case Wire.Envoy.Rbac.Permission.RuleOneofCase.UrlPath: return Path(permission.UrlPath);
+            case Wire.Envoy.Rbac.Permission.RuleOneofCase.Header: return Header(permission.Header, reading);
+            case Wire.Envoy.Rbac.Permission.RuleOneofCase.UrlPath: return Path(permission.UrlPath, reading);
             case Wire.Envoy.Rbac.Permission.RuleOneofCase.DestinationIp:
                 var range = Range(permission.DestinationIp);
                 return facts => range.Contains(facts.Destination.Address);
@@ -86,13 +92,13 @@ internal sealed class RbacPolicy
         }
     }
 
-    private static Func<PolicyFacts, bool> Principal(Principal principal)
+    private static Func<PolicyFacts, bool> Principal(Principal principal, Reading reading)
     {
         switch (principal.IdentifierCase)
         {
-            case Wire.Envoy.Rbac.Principal.IdentifierOneofCase.AndIds: return All(principal.AndIds.Ids.Select(Principal));
-            case Wire.Envoy.Rbac.Principal.IdentifierOneofCase.OrIds: return AnyOf(principal.OrIds.Ids.Select(Principal));
-            case Wire.Envoy.Rbac.Principal.IdentifierOneofCase.NotId: return Not(Principal(principal.NotId));
+            case Wire.Envoy.Rbac.Principal.IdentifierOneofCase.AndIds: return All(principal.AndIds.Ids.Select(rule => Principal(rule, reading)));
+            case Wire.Envoy.Rbac.Principal.IdentifierOneofCase.OrIds: return OneOf(principal.OrIds.Ids, rule => rule.IdentifierCase == Wire.Envoy.Rbac.Principal.IdentifierOneofCase.Header ? rule.Header : null, Principal, reading);
+            case Wire.Envoy.Rbac.Principal.IdentifierOneofCase.NotId: return Not(Principal(principal.NotId, reading.Negated()));
             case Wire.Envoy.Rbac.Principal.IdentifierOneofCase.Any: return _ => true;
             case Wire.Envoy.Rbac.Principal.IdentifierOneofCase.Authenticated: return Authenticated(principal.Authenticated.PrincipalName);
             case Wire.Envoy.Rbac.Principal.IdentifierOneofCase.DirectRemoteIp:
@@ -101,8 +107,8 @@ internal sealed class RbacPolicy
             case Wire.Envoy.Rbac.Principal.IdentifierOneofCase.RemoteIp:
                 var remote = Range(principal.RemoteIp);
                 return facts => remote.Contains(facts.RemoteAddress);
-            case Wire.Envoy.Rbac.Principal.IdentifierOneofCase.Header: return Header(principal.Header);
-            case Wire.Envoy.Rbac.Principal.IdentifierOneofCase.UrlPath: return Path(principal.UrlPath);
+            case Wire.Envoy.Rbac.Principal.IdentifierOneofCase.Header: return Header(principal.Header, reading);
+            case Wire.Envoy.Rbac.Principal.IdentifierOneofCase.UrlPath: return Path(principal.UrlPath, reading);
             case Wire.Envoy.Rbac.Principal.IdentifierOneofCase.Metadata: return Metadata(principal.Metadata);
             default: throw new ResourceException($"rbac principal {principal.IdentifierCase} is not supported");
         }
@@ -120,21 +126,21 @@ internal sealed class RbacPolicy
         };
     }
 
-    private static Func<PolicyFacts, bool> Header(Wire.Envoy.Routes.HeaderMatcher matcher)
+    private static Func<PolicyFacts, bool> Header(HeaderMatcher matcher, Reading reading)
     {
         var match = MatchDecoder.Header(matcher);
-        return facts => facts.Request is not null && match.IsMatch(facts.Request, facts.Scheme);
+        return facts => facts.Request is not null && match.IsMatch(facts.Request, facts.Scheme, reading);
     }
 
-    private static Func<PolicyFacts, bool> Path(PathMatcher matcher)
+    private static Func<PolicyFacts, bool> Path(PathMatcher matcher, Reading reading)
     {
         var match = TextMatch.From(matcher.Path);
         return facts =>
         {
             if (facts.Request is not { } request) return false;
-            var target = request.TargetText;
-            var end = target.IndexOfAny(['?', '#']);
-            return match.IsMatch(end < 0 ? target : target[..end]);
+            var target = request.Target;
+            var end = target.IndexOfAny((byte)'?', (byte)'#');
+            return match.IsMatch(end < 0 ? target : target[..end], reading);
         };
     }
 
@@ -153,10 +159,23 @@ internal sealed class RbacPolicy
         return facts => Array.TrueForAll(all, r => r(facts));
     }
 
-    private static Func<PolicyFacts, bool> AnyOf(IEnumerable<Func<PolicyFacts, bool>> rules)
+    /// <summary>One of several rules. Where all readings must match, each value of a field may match another of the rules for that field.</summary>
+    private static Func<PolicyFacts, bool> OneOf<T>(IEnumerable<T> rules, Func<T, HeaderMatcher?> field, Func<T, Reading, Func<PolicyFacts, bool>> compile, Reading reading)
     {
-        var all = rules.ToArray();
-        return facts => Array.Exists(all, r => r(facts));
+        var all = new List<Func<PolicyFacts, bool>>();
+        var fields = new List<HeaderMatch>();
+        foreach (var rule in rules)
+        {
+            if (reading == Reading.All && field(rule) is { InvertMatch: false } matcher) fields.Add(MatchDecoder.Header(matcher));
+            else all.Add(compile(rule, reading));
+        }
+        foreach (var ofOne in fields.GroupBy(match => match.Name, StringComparer.Ordinal))
+        {
+            var options = ofOne.ToArray();
+            all.Add(facts => facts.Request is not null && HeaderMatch.EachMatches(options, facts.Request, facts.Scheme));
+        }
+        var compiled = all.ToArray();
+        return facts => Array.Exists(compiled, r => r(facts));
     }
 
     private static Func<PolicyFacts, bool> Not(Func<PolicyFacts, bool> rule) => facts => !rule(facts);

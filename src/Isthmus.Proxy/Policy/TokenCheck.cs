@@ -55,11 +55,15 @@ internal sealed class TokenCheck
         var attempt = new Attempt(this, request, keys, now);
         var outcome = await requirement(attempt).ConfigureAwait(false);
         if (outcome.Kind != OutcomeKind.Good) return new(outcome.Failure == AudienceRefused ? 403 : 401, outcome.Failure, null);
+        // The server might take another one than the policies.
+        if (outcome.Tokens.GroupBy(item => item.Found.Place).Any(place => place.Select(item => item.Found.Token.Text).Distinct().Skip(1).Any())) return new(401, GivenTwice, null);
         foreach (var (provider, found) in outcome.Tokens) provider.Tell(request, found);
         return new(0, "", RequestMetadata.Of([.. outcome.Tokens.Select(item => new StoredToken(item.Found.Token, item.Provider.MetadataKey, item.Provider.WordClaims))]));
     }
 
     private const string AudienceRefused = "Audiences in Jwt are not allowed";
+
+    private const string GivenTwice = "Jwt is given twice at the same place";
 
     private delegate ValueTask<Outcome> Requirement(Attempt attempt);
 
@@ -150,7 +154,7 @@ internal sealed class TokenCheck
             if (outcome.Kind != OutcomeKind.Good) return outcome;
             tokens.AddRange(outcome.Tokens);
         }
-        return new(OutcomeKind.Good, "", [.. tokens.DistinctBy(item => (item.Item1.Name, item.Item2.Place))]);
+        return new(OutcomeKind.Good, "", [.. tokens.DistinctBy(item => (item.Item1.Name, item.Item2.Place, item.Item2.Token.Text))]);
     };
 
     private const string UnknownIssuer = "Jwt issuer is not configured";
@@ -218,21 +222,27 @@ internal sealed class TokenCheck
             foreach (var header in byDefault ? [new JwtHeader { Name = "authorization", ValuePrefix = "Bearer " }] : _config.FromHeaders.ToArray())
                 AddHeader(found, request, header.Name.ToLowerInvariant(), header.ValuePrefix);
             foreach (var parameter in byDefault ? ["access_token"] : _config.FromParams.ToArray())
-                if (RequestFields.Query(request, parameter) is { } value) Add(found, value, $"?{parameter}", head => RemoveQuery(head, parameter));
+                foreach (var value in RequestFields.Queries(request, parameter)) Add(found, value, $"?{parameter}", head => RemoveQuery(head, parameter));
             foreach (var cookie in _config.FromCookies)
-                if (RequestFields.Cookie(request, cookie) is { } value) Add(found, value, $"cookie {cookie}", _ => { });
+                foreach (var value in RequestFields.Cookies(request, cookie)) Add(found, value, $"cookie {cookie}", _ => { });
             return found;
         }
 
+        // A server may read any line of a field, or any item of a line.
         private static void AddHeader(List<Found> found, RequestHead request, string name, string prefix)
         {
             var bytes = Encoding.ASCII.GetBytes(name);
-            if (request.Headers.GetJoined(bytes) is not { } value) return;
-            var at = value.IndexOf(prefix, name == "authorization" ? StringComparison.OrdinalIgnoreCase : StringComparison.Ordinal);
-            if (at < 0) return;
-            var rest = value[(at + prefix.Length)..].TrimStart();
-            var end = rest.IndexOfAny([' ', ',', ';']);
-            Add(found, end < 0 ? rest : rest[..end], name, head => head.Headers.Remove(bytes));
+            for (var i = request.Headers.IndexOf(bytes); i >= 0; i = request.Headers.IndexOf(bytes, i + 1))
+            {
+                foreach (var item in Encoding.UTF8.GetString(request.Headers.Value(i)).Split(','))
+                {
+                    var at = item.IndexOf(prefix, name == "authorization" ? StringComparison.OrdinalIgnoreCase : StringComparison.Ordinal);
+                    if (at < 0) continue;
+                    var rest = item[(at + prefix.Length)..].TrimStart();
+                    var end = rest.IndexOfAny([' ', ';']);
+                    Add(found, end < 0 ? rest : rest[..end], name, head => head.Headers.Remove(bytes));
+                }
+            }
         }
 
         private static void Add(List<Found> found, string text, string place, Action<RequestHead> remove)
@@ -242,10 +252,13 @@ internal sealed class TokenCheck
 
         private static void RemoveQuery(RequestHead request, string name)
         {
-            var target = request.TargetText;
+            // One character for each byte: what is left must not change.
+            var target = Encoding.Latin1.GetString(request.Target);
+            var begin = Encoding.Latin1.GetString(Encoding.UTF8.GetBytes($"{name}="));
             var question = target.IndexOf('?', StringComparison.Ordinal);
-            var rest = target[(question + 1)..].Split('&').Where(pair => !pair.StartsWith(name + "=", StringComparison.Ordinal)).ToArray();
-            request.SetTarget(Encoding.UTF8.GetBytes(rest.Length == 0 ? target[..question] : $"{target[..question]}?{string.Join('&', rest)}"));
+            if (question < 0) return;
+            var rest = target[(question + 1)..].Split('&').Where(pair => !pair.StartsWith(begin, StringComparison.Ordinal)).ToArray();
+            request.SetTarget(Encoding.Latin1.GetBytes(rest.Length == 0 ? target[..question] : $"{target[..question]}?{string.Join('&', rest)}"));
         }
 
         /// <summary>Only a valid token may set these fields.</summary>

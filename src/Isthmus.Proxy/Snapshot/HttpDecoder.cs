@@ -59,6 +59,8 @@ internal static class HttpDecoder
             AccessLogDecoder.Decode(http.AccessLog, notes))
         {
             Tracing = TracingDecoder.Decode(http, notes),
+            RefusesAmbiguousPaths = http.TypedHeaderValidationConfig is { } validation && (validation.Name == "isthmus.strict_paths"
+                ? true : throw new ResourceException($"typed_header_validation_config '{validation.Name}' is not supported")),
             RequestTimeout = Time(http.RequestTimeout, TimeSpan.Zero),
             HeadTimeout = Time(http.RequestHeadersTimeout, TimeSpan.Zero),
             MaxStreams = (int)Math.Clamp(http.Http2ProtocolOptions?.MaxConcurrentStreams ?? int.MaxValue, 1, int.MaxValue),

@@ -114,14 +114,19 @@ internal static class LimitDecoder
             case RouteLimit.Types.Action.ActionSpecifierOneofCase.DestinationCluster:
                 return facts => facts.Destination.Length == 0 ? LimitStep.End : LimitStep.Of("destination_cluster", facts.Destination);
             case RouteLimit.Types.Action.ActionSpecifierOneofCase.HeaderValueMatch:
+                // One of a field's values is enough to be limited.
                 var fields = action.HeaderValueMatch.Headers.Select(MatchDecoder.Header).ToArray();
+                var limited = action.HeaderValueMatch.ExpectMatch ?? true;
+                var reading = limited ? Reading.Any : Reading.All;
                 return LimitRule.Matching(
-                    facts => Array.TrueForAll(fields, field => field.IsMatch(facts.Request, facts.Scheme)), action.HeaderValueMatch.ExpectMatch ?? true,
+                    facts => Array.TrueForAll(fields, field => field.IsMatch(facts.Request, facts.Scheme, reading)), limited,
                     Key(action.HeaderValueMatch.DescriptorKey, "header_match"), action.HeaderValueMatch.DescriptorValue);
             case RouteLimit.Types.Action.ActionSpecifierOneofCase.QueryParameterValueMatch:
                 var parameters = action.QueryParameterValueMatch.QueryParameters.Select(MatchDecoder.Query).ToArray();
+                var expected = action.QueryParameterValueMatch.ExpectMatch ?? true;
+                var each = expected ? Reading.Any : Reading.All;
                 return LimitRule.Matching(
-                    facts => Array.TrueForAll(parameters, parameter => parameter.IsMatch(facts.Request.Target)), action.QueryParameterValueMatch.ExpectMatch ?? true,
+                    facts => Array.TrueForAll(parameters, parameter => parameter.IsMatch(facts.Request.Target, each)), expected,
                     Key(action.QueryParameterValueMatch.DescriptorKey, "query_match"), action.QueryParameterValueMatch.DescriptorValue);
             default:
                 throw new ResourceException("rate_limits: an action that this proxy does not know");

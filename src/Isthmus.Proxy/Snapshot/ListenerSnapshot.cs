@@ -104,6 +104,9 @@ internal sealed record HttpAction(
     /// <summary>What becomes of header fields whose names have an underscore.</summary>
     public Underscores Underscores { get; init; }
 
+    /// <summary>Paths that two servers could read differently are refused.</summary>
+    public bool RefusesAmbiguousPaths { get; init; }
+
     /// <summary>How requests are traced; null: they are not.</summary>
     public TracingSettings? Tracing { get; init; }
 

@@ -22,6 +22,15 @@ internal sealed record TlsSettings(
     /// <summary>The roots of the operating system: those of a client whose context names none.</summary>
     public const string SystemRoots = "file-root:system";
 
+    /// <summary>The name of the secret with the mesh's roots.</summary>
+    public const string MeshRoots = "ROOTCA";
+
+    /// <summary>The peers are clients.</summary>
+    public bool IsServer { get; init; }
+
+    /// <summary>The peers are workloads of the mesh: each has one SPIFFE ID.</summary>
+    public bool IsOfMesh => Root == MeshRoots;
+
     /// <summary>Client side: send the request's host as server name, unless <see cref="Sni"/> is set.</summary>
     public bool SniFromRequest { get; init; }
 
@@ -55,7 +64,7 @@ internal sealed record TlsSettings(
         var settings = Common(context.CommonTlsContext ?? new(), "");
         // As in Envoy, names and pins can be checked only if there is a certificate.
         var isChecked = (settings.Peers.Count > 0 || !settings.Pins.IsEmpty) && !AcceptsUntrusted(context.CommonTlsContext);
-        settings = settings with { RequirePeer = (context.RequireClientCertificate ?? false) || isChecked };
+        settings = settings with { IsServer = true, RequirePeer = (context.RequireClientCertificate ?? false) || isChecked };
         if (settings is { RequirePeer: true, Root: "", Pins.IsEmpty: true } && !AcceptsUntrusted(context.CommonTlsContext))
             throw new ResourceException("require_client_certificate without roots would accept any certificate: set trusted_ca, or trust_chain_verification ACCEPT_UNTRUSTED");
         return settings;

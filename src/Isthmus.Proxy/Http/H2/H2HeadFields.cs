@@ -72,7 +72,7 @@ internal sealed class H2HeadFields
         var host = _fields.GetString("host"u8);
         if (_fields.Remove("host"u8) > 1 || (host is not null && _authority is not null && !string.Equals(host, _authority, StringComparison.OrdinalIgnoreCase))) Fault("two hosts");
         head.Authority = _authority ?? host ?? "";
-        if (head.Authority.Length == 0 || head.Authority.AsSpan().ContainsAny(" ,/\\@?#")) Fault("invalid :authority");
+        if (!IsAuthority(head.Authority)) Fault("invalid :authority");
         var length = Length();
         Check();
         head.Headers.CopyFrom(_fields);
@@ -184,6 +184,14 @@ internal sealed class H2HeadFields
         foreach (var b in name)
             if (!char.IsAsciiLetterOrDigit((char)b) && "!#$%&'*+-.^_`|~"u8.IndexOf(b) < 0 || (!allowUpper && b is >= (byte)'A' and <= (byte)'Z')) return false;
         return true;
+    }
+
+    private static bool IsAuthority(string text)
+    {
+        Span<byte> bytes = stackalloc byte[512];
+        if (text.Length > bytes.Length) bytes = new byte[text.Length];
+        // Each character that is not ASCII becomes one that no authority has.
+        return HeadParser.IsAuthority(bytes[..Encoding.Latin1.GetBytes(text, bytes)]);
     }
 
     private static bool IsOfOneHop(ReadOnlySpan<byte> name, ReadOnlySpan<byte> value) =>

@@ -144,12 +144,12 @@ public static class IstioCodes
     public static IReadOnlyList<AbsentCode> Differing { get; } =
     [
         new("IST0002", "Deprecated", "a field that is not supported is IST0106 instead; so is a Lightstep provider, and the egressProxy of a Sidecar"),
-        new("IST0101", "ReferencedResourceNotFound", "the selector of a Telemetry that matches nothing is IST0127; Gateways of the Kubernetes Gateway API are not known; Secrets in files are not read, only those in clusters"),
+        new("IST0101", "ReferencedResourceNotFound", "the selector of a Telemetry that matches nothing is IST0127; Gateways of the Kubernetes Gateway API are not known; Secrets in files are not read, only those in clusters; namespaces with a wildcard in an AuthorizationPolicy are not checked"),
         new("IST0102", "NamespaceNotInjected", "a namespace without Pods is not reported, whatever enableNamespacesByDefault says"),
         new("IST0107", "MisplacedAnnotation", "only annotations that the mesh knows are reported so; others are IST0108"),
         new("IST0109", "ConflictingMeshGatewayVirtualServiceHosts", "hosts with wildcards that overlap do not conflict: proxies use the more exact one"),
         new("IST0112", "VirtualServiceDestinationPortSelectorRequired", "only where requests arrive at a port that the destination lacks; otherwise they go to the port of their arrival"),
-        new("IST0126", "UnknownMeshNetworksServiceRegistry", "the object is the ConfigMap that holds meshNetworks"),
+        new("IST0126", "UnknownMeshNetworksServiceRegistry", "the object is the ConfigMap that holds meshNetworks; meshNetworks that are not valid are IST0106 alone"),
         new("IST0127", "NoMatchingWorkloadsFound", "a policy without a selector in an empty namespace is not reported: it is there for Pods to come"),
         new("IST0131", "VirtualServiceIneffectiveMatch", "a route all of whose matches are hidden is IST0130; a match that overlaps another one in part is not reported"),
         new("IST0134", "ServiceEntryAddressesRequired", "only where control planes allocate no address; they do so by default"),
@@ -188,7 +188,7 @@ public static class IstioCodes
         new("IST0171", "NegativeConditionStatus", "what the conditions of objects of Istio say, this analysis reports with the code of the problem itself; objects of the Kubernetes Gateway API are not read"),
         new("IST0172", "FutureUnsupportedGatewayAPIVersion", "the Kubernetes Gateway API is not supported"),
         new("IST0174", "UnknownDestinationRuleHost", "reported as IST0101"),
-        new("IST0175", "JwksUriFetchUnrestricted", "it is about a variable of Istio's control plane, PILOT_JWT_PUB_KEY_BLOCKED_CIDRS"),
+        new("IST0175", "JwksUriFetchUnrestricted", "it is about a variable of Istio's control plane, BLOCKED_CIDRS_IN_JWKS_URIS"),
         new("IST0176", "GatewayAPICRDVersionBelowMinimum", "the Kubernetes Gateway API is not supported"),
     ];
 }

@@ -25,7 +25,7 @@ public sealed class SecurityTests
             - source: {principals: [cluster.local/ns/till/sa/cashier, '*/sa/admin'], notRemoteIpBlocks: [10.0.0.0/8]}
             - source: {namespaces: [audit-*], requestPrincipals: ['*']}
             to:
-            - operation: {methods: [GET], paths: [/orders/*, '/v{*}/orders'], notHosts: ['*.internal'], ports: ['8080']}
+            - operation: {methods: [GET], paths: [/orders/*, '/v1/{*}/orders'], notHosts: ['*.internal'], ports: ['8080']}
             when:
             - {key: 'request.auth.claims[groups]', values: [tellers]}
             - {key: 'request.headers[x-till]', values: ['*']}

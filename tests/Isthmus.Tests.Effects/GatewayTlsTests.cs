@@ -111,8 +111,11 @@ public sealed class GatewayTlsTests
     public async Task The_versions_of_the_mesh_hold_for_servers_with_mesh_TLS(string mesh, string limits, bool takes12)
     {
         using var gateway = Gateway($"mode: ISTIO_MUTUAL, {limits}", mesh);
-        Assert.Equal(takes12, await gateway.CallAsync(certificate: Right, versions: SslProtocols.Tls12) is not null);
-        Assert.NotNull(await gateway.CallAsync(certificate: Right));
+        using var workload = GatewayProxy.Clients.Server("spiffe://cluster.local/ns/shop/sa/web");
+        Assert.Equal(takes12, await gateway.CallAsync(certificate: workload, versions: SslProtocols.Tls12) is not null);
+        Assert.NotNull(await gateway.CallAsync(certificate: workload));
+        // One name of SPIFFE, and no other.
+        Assert.Null(await gateway.CallAsync(certificate: Right));
         Assert.Null(await gateway.CallAsync());
     }
 

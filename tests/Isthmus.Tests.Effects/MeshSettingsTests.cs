@@ -196,7 +196,7 @@ public sealed class MeshSettingsTests
     [InlineData("defaultConfig: {proxyHeaders: {setCurrentClientCertDetails: {chain: true}}}", "defaultConfig.proxyHeaders.setCurrentClientCertDetails.chain", "proxies keep the certificate of a client, and not the chain")]
     [InlineData("defaultConfig: {proxyHeaders: {preserveHttp1HeaderCase: true}}", "defaultConfig.proxyHeaders.preserveHttp1HeaderCase", "proxies send the names of header fields in lower case")]
     [InlineData("defaultConfig: {proxyHeaders: {server: {value: \"a\\nb\"}}}", "defaultConfig.proxyHeaders.server.value", "is not the value of a header field")]
-    [InlineData("defaultConfig: {proxyHeaders: {xForwardedHost: true}}", "defaultConfig.proxyHeaders.xForwardedHost", "unknown field")]
+    [InlineData("defaultConfig: {proxyHeaders: {forwardedHost: true}}", "defaultConfig.proxyHeaders.forwardedHost", "unknown field")]
     [InlineData("defaultConfig: {proxyHeaders: {server: {enabled: false}}}", "defaultConfig.proxyHeaders.server.enabled", "unknown field")]
     [InlineData("defaultConfig: {caCertificatesPem: [x]}", "defaultConfig.caCertificatesPem", "the control plane is the only certificate authority")]
     [InlineData("[]", "", "mesh configuration must be an object")]

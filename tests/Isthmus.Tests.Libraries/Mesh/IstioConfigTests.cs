@@ -2,7 +2,6 @@ using System.Text.Json.Nodes;
 using FsCheck;
 using FsCheck.Fluent;
 using Isthmus.Core.Problems;
-using Isthmus.Core.Time;
 using Isthmus.Kubernetes.Yaml;
 using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
@@ -304,30 +303,6 @@ public sealed class IstioConfigTests
         }
     }
 
-    [Theory]
-    [InlineData("10s", 10)]
-    [InlineData("24h0m0s", 86400)]
-    [InlineData("-5s", -5)]
-    [InlineData("0", 0)]
-    [InlineData("1m30s", 90)]
-    [InlineData("250ms", 0.25)]
-    [InlineData("1.5h", 5400)]
-    [InlineData("0s", 0)]
-    public void Durations_are_read_as_Go_writes_them(string text, double seconds)
-    {
-        Assert.True(Durations.TryParse(text, out var duration));
-        Assert.Equal(seconds, duration.TotalSeconds, 6);
-    }
-
-    [Theory]
-    [InlineData("")]
-    [InlineData("10")]
-    [InlineData("s")]
-    [InlineData("1 s")]
-    [InlineData("1d")]
-    [InlineData("999999999999999999999999h")]
-    public void What_is_no_duration_is_refused(string text) => Assert.False(Durations.TryParse(text, out _));
-
     [Fact]
     public void Mesh_settings_keep_defaults_where_they_are_silent_or_wrong()
     {
@@ -336,35 +311,6 @@ public sealed class IstioConfigTests
         Assert.Equal(TimeSpan.FromSeconds(10), config.ConnectTimeout);
         Assert.True(config.ServiceSettings[0].ClusterLocal);
         Assert.Equal("connectTimeout", Assert.Single(problems).Path);
-    }
-
-    [Theory]
-    [InlineData("envoyExtAuthzHttp: {service: a.example, port: 8000, timeout: 1s, pathPrefix: /a, failOpen: true, statusOnError: '503', includeRequestHeadersInCheck: [x-a, 'x-*', '*-b', '*']}", "", "")]
-    [InlineData("envoyExtAuthzGrpc: {service: ns/a.example, port: 9000, includeRequestBodyInCheck: {maxRequestBytes: 10, packAsBytes: true}}", "", "")]
-    [InlineData("lightstep: {service: a, port: 1}", ".lightstep", "has no effect in Isthmus")]
-    [InlineData("envoyExtAuthzTcp: {}", ".envoyExtAuthzTcp", "unknown field \"envoyExtAuthzTcp\"")]
-    [InlineData("envoyExtAuthzHttp: {service: '*.example', port: 8000}", ".envoyExtAuthzHttp.service", "domain name \"*.example\" invalid")]
-    [InlineData("envoyExtAuthzHttp: {service: a.example}", ".envoyExtAuthzHttp.port", "must be in the range 1..65535")]
-    [InlineData("envoyExtAuthzHttp: {service: a.example, port: 80, pathPrefix: check}", ".envoyExtAuthzHttp.pathPrefix", "\"check\" is not a path")]
-    [InlineData("envoyExtAuthzHttp: {service: a.example, port: 80, statusOnError: '99'}", ".envoyExtAuthzHttp.statusOnError", "\"99\" is not an HTTP status")]
-    [InlineData("envoyExtAuthzHttp: {service: a.example, port: 80, timeout: soon}", ".envoyExtAuthzHttp.timeout", "\"soon\" is not a duration")]
-    [InlineData("envoyExtAuthzHttp: {service: a.example, port: 80, failOpen: maybe}", ".envoyExtAuthzHttp.failOpen", "must be a boolean, not a string")]
-    [InlineData("envoyExtAuthzHttp: {service: a.example, port: 80, failsOpen: true}", ".envoyExtAuthzHttp.failsOpen", "unknown field \"failsOpen\"")]
-    [InlineData("envoyExtAuthzHttp: {service: a.example, port: 80, headersToUpstreamOnAllow: ['a b']}", ".envoyExtAuthzHttp.headersToUpstreamOnAllow[0]", "\"a b\" is not the name of a header")]
-    [InlineData("envoyExtAuthzHttp: {service: a.example, port: 80, includeAdditionalHeadersInCheck: {a: \"b\\nc\"}}", ".envoyExtAuthzHttp.includeAdditionalHeadersInCheck[a]", "contains control characters")]
-    [InlineData("envoyExtAuthzGrpc: {service: a.example, port: 80, pathPrefix: /a}", ".envoyExtAuthzGrpc.pathPrefix", "unknown field \"pathPrefix\"")]
-    [InlineData("envoyExtAuthzGrpc: {service: a.example, port: 80, includeRequestBodyInCheck: {maxRequestBytes: 0}}", ".envoyExtAuthzGrpc.includeRequestBodyInCheck.maxRequestBytes", "must be in the range 1..2147483647")]
-    public void External_authorizers_are_read_or_named(string provider, string path, string message)
-    {
-        var (config, problems) = MeshConfigReader.ReadMesh(YamlText.Parse($"extensionProviders: [{{name: outer, {provider}}}]", "mesh"));
-        if (path.Length == 0) Assert.Empty(problems);
-        else
-        {
-            var problem = Assert.Single(problems);
-            Assert.Equal($"extensionProviders[0]{path}", problem.Path);
-            Assert.StartsWith(message, problem.Message, StringComparison.Ordinal);
-        }
-        Assert.Equal(path.Length == 0, config.Authorizers.ContainsKey("outer"));
     }
 
     [Fact]

@@ -46,9 +46,9 @@ public sealed class SplitHorizonTests
         Assert.Equal(["10.0.0.1:8080=1"], Reach(Client, [.. Pods("c1", "n1", "10.0.0.1"), .. Pods("c2", "n2", "10.0.0.2", mtls: false)], GatewayTable.Of([Gateway("n2", "c2", "192.0.2.2")])));
 
     [Fact]
-    public void A_client_without_a_network_dials_everything_directly_but_weights_stay_scaled() =>
+    public void A_client_without_a_network_reaches_those_of_a_network_through_its_gateways() =>
         Assert.Equal(
-            ["10.0.0.2:8080=2"],
+            ["192.0.2.2:15443=1", "192.0.2.3:15443=1"],
             Reach(Client with { Network = "" }, Pods("c2", "n2", "10.0.0.2"), GatewayTable.Of([Gateway("n2", "c2", "192.0.2.2"), Gateway("n2", "c2", "192.0.2.3")])));
 
     [Fact]

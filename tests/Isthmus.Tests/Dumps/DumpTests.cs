@@ -184,7 +184,18 @@ public sealed class DumpTests : IDisposable
         Directory.Delete(_directory, recursive: true);
     }
 
-    private async Task<string> GetAsync(string path, string method = "GET") => Encoding.UTF8.GetString((await HandleAsync(method, path))!.Body.Span);
+    private async Task<string> GetAsync(string path, string method = "GET")
+    {
+        var reply = (await HandleAsync(method, path))!;
+        if (reply.Stream is not { } stream) return Encoding.UTF8.GetString(reply.Body.Span);
+        var body = new MemoryStream();
+        await stream(piece =>
+        {
+            body.Write(piece.Span);
+            return ValueTask.CompletedTask;
+        }, TestContext.Current.CancellationToken);
+        return Encoding.UTF8.GetString(body.ToArray());
+    }
 
     private async Task<AdminReply?> HandleAsync(string method, string path)
     {

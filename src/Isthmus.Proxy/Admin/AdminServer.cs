@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using Isthmus.Core.Problems;
@@ -144,7 +143,7 @@ internal sealed class AdminServer(IPEndPoint address, ISocketFactory sockets, Ac
         }
         else
         {
-            response.Headers.Add("content-length"u8, reply.Body.Length.ToString(CultureInfo.InvariantCulture));
+            response.ContentLength = reply.Body.Length;
             response.Body = reply.Body.IsEmpty || !hasBody ? BodyKind.None : BodyKind.Length;
             await stream.SendHeadAsync(response).ConfigureAwait(false);
             await stream.SendBodyAsync(reply.Body).ConfigureAwait(false);

@@ -103,8 +103,7 @@ internal static class GrpcAuthorizer
     private static bool AreValid(RepeatedField<HeaderValueOption> options) => options.All(option => GrpcMessages.IsValid(option.Header));
 
     private static List<HeaderEdit> Edits(RepeatedField<HeaderValueOption> options) =>
-        [.. options.Where(option => !ExternalAnswer.IsFraming(option.Header.Key.ToLowerInvariant()))
-            .Select(option => new HeaderEdit(Encoding.ASCII.GetBytes(option.Header.Key.ToLowerInvariant()), GrpcMessages.ValueOf(option.Header), null, ActionOf(option)))];
+        [.. options.Select(option => new HeaderEdit(Encoding.ASCII.GetBytes(option.Header.Key.ToLowerInvariant()), GrpcMessages.ValueOf(option.Header), null, ActionOf(option)))];
 
     // The status has its own field.
     private static List<HeaderEdit> ForClient(RepeatedField<HeaderValueOption> options) => [.. Edits(options).Where(edit => edit.Name[0] != ':')];

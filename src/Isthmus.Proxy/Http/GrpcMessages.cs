@@ -56,8 +56,14 @@ internal static class GrpcMessages
     }
 
     /// <summary>Whether a field from elsewhere is one field: a value with a line break would become another one.</summary>
-    public static bool IsValid(Wire.Envoy.HeaderValue? field) =>
-        field is { Key.Length: > 0 } && field.Key.All(c => char.IsAsciiLetterOrDigit(c) || "!#$%&'*+-.^_`|~:".Contains(c, StringComparison.Ordinal)) && !ValueOf(field).Any(char.IsControl);
+    public static bool IsValid(Wire.Envoy.HeaderValue? field) => field is not null && ValueOf(field) is var value && field.Key.ToLowerInvariant() switch
+    {
+        ":method" => HeadRules.IsToken(value),
+        ":path" => HeadRules.IsPath(value),
+        ":authority" or "host" => HeadRules.IsAuthority(value),
+        [':', .. var name] => HeadRules.IsToken(name) && HeadRules.IsValue(value),
+        var name => HeadRules.IsToken(name) && HeadRules.IsValue(value),
+    };
 
     public static string ValueOf(Wire.Envoy.HeaderValue field) => field.RawValue.Length > 0 ? field.RawValue.ToStringUtf8() : field.Value;
 }

@@ -17,11 +17,11 @@ internal static class HeaderEditing
         if (edits.IsEmpty) return;
         // An enumerator of a list that is only an interface would be an object.
         for (var i = 0; i < edits.RequestRemove.Count; i++)
-            if (!edits.RequestRemove[i].AsSpan().SequenceEqual("host"u8)) request.Headers.Remove(edits.RequestRemove[i]);
+            if (!HeadRules.IsFixed(edits.RequestRemove[i])) request.Headers.Remove(edits.RequestRemove[i]);
         for (var i = 0; i < edits.Request.Count; i++)
         {
             var edit = edits.Request[i];
-            if (edit.Name.AsSpan().SequenceEqual("host"u8) || edit.Name.AsSpan().SequenceEqual(":authority"u8)) request.Authority = Value(edit, record);
+            if (edit.Name.AsSpan().SequenceEqual("host"u8) || edit.Name.AsSpan().SequenceEqual(":authority"u8)) request.Authority = Checked(Value(edit, record));
             else Apply(request.Headers, edit, record);
         }
     }
@@ -29,7 +29,8 @@ internal static class HeaderEditing
     public static void Response(ResponseHead response, HeaderEdits edits, TrafficRecord record)
     {
         if (edits.IsEmpty) return;
-        for (var i = 0; i < edits.ResponseRemove.Count; i++) response.Headers.Remove(edits.ResponseRemove[i]);
+        for (var i = 0; i < edits.ResponseRemove.Count; i++)
+            if (!HeadRules.IsFixed(edits.ResponseRemove[i])) response.Headers.Remove(edits.ResponseRemove[i]);
         for (var i = 0; i < edits.Response.Count; i++) Apply(response.Headers, edits.Response[i], record);
     }
 
@@ -49,7 +50,7 @@ internal static class HeaderEditing
         var host = target.HostRewrite ?? act.HostRewrite ?? (act.HostRewriteHeader is { } name ? request.Headers.GetString(Encoding.ASCII.GetBytes(name)) : null);
         if (host is null) return;
         if (act.AppendForwardedHost) request.Headers.Add("x-forwarded-host"u8, request.Authority);
-        request.Authority = host;
+        request.Authority = Checked(host);
     }
 
     /// <summary>A rewritten target with its query; null when nothing is rewritten.</summary>
@@ -62,12 +63,20 @@ internal static class HeaderEditing
         // Bytes that are not text match no pattern: they stay as they are.
         if (regex is not null && !Utf8.IsValid(path)) return null;
         if (regex is not null)
-            return [.. Encoding.UTF8.GetBytes(regex.Pattern.Replace(Encoding.UTF8.GetString(path), regex.Substitution)), .. query];
+        {
+            // Bytes that are no UTF-8 stay what they are.
+            var encoding = Utf8.IsValid(path) ? Encoding.UTF8 : Encoding.Latin1;
+            return [.. encoding.GetBytes(regex.Pattern.Replace(encoding.GetString(path), regex.Substitution)), .. query];
+        }
         return [.. Encoding.UTF8.GetBytes(prefix!), .. path[Math.Min(path.Length, match.RewrittenLength(path))..], .. query];
     }
 
+    // An outsider may have chosen it.
+    private static string Checked(string authority) => HeadRules.IsAuthority(authority) ? authority : throw new HttpMessageException(400, "invalid_authority");
+
     private static void Apply(HeaderBlock headers, HeaderEdit edit, TrafficRecord record)
     {
+        if (HeadRules.IsFixed(edit.Name)) return;
         var exists = headers.Contains(edit.Name);
         switch (edit.Action)
         {

@@ -73,7 +73,7 @@ internal sealed class HostChecks(ClusterState cluster, Host host, HealthCheckSet
     {
         var head = new RequestHead { Method = probe.Method, Version = probe.IsHttp2 ? HttpVersions.Http2 : HttpVersions.Http11, Authority = Authority(probe.Host), Scheme = Scheme(own) };
         head.SetTarget(Encoding.UTF8.GetBytes(probe.Path));
-        if (probe.Method is "POST" or "PUT" or "PATCH" or "OPTIONS") head.Headers.Set("content-length"u8, probe.Body.Length.ToString(CultureInfo.InvariantCulture));
+        if (probe.Method is "POST" or "PUT" or "PATCH" or "OPTIONS") head.ContentLength = probe.Body.Length;
         Edit(head, probe.Edits);
         var answer = await ways.Exchange.SendAsync(own, head, probe.Body, settings.Timeout, settings.Alpn).ConfigureAwait(false);
         if (answer.Failure != OwnFailure.None) return NoAnswer(answer.Failure);

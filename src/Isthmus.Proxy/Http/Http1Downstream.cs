@@ -11,6 +11,8 @@ internal sealed class Http1Downstream : DownstreamStream, IDisposable
     private const int LargePiece = 8 * 1024;
     private const int FlushAt = 32 * 1024;
 
+    private static readonly byte[] GoOn = [.. "HTTP/1.1 100 Continue\r\n\r\n"u8];
+
     private static readonly TimeSpan LingerTime = TimeSpan.FromSeconds(1);
 
     private readonly Transport _transport;
@@ -19,7 +21,6 @@ internal sealed class Http1Downstream : DownstreamStream, IDisposable
     private readonly BodyReader _body;
     private readonly ByteWriter _writer = new();
     private BodyKind _sending;
-    private bool _owesContinue;
     private int _requests;
     private int _leftIn;
     private volatile TaskCompletionSource? _lateHead;   // while a head has begun and is not complete
@@ -76,7 +77,7 @@ internal sealed class Http1Downstream : DownstreamStream, IDisposable
         }
         _lateHead = null;
         _body.Begin(Request.Body, Request.ContentLength);
-        _owesContinue = Request.ExpectsContinue && Request.Body != BodyKind.None;
+        BeginRequest();
         MustClose = !Request.KeepAlive;
         _requests++;
         return true;
@@ -170,21 +171,19 @@ internal sealed class Http1Downstream : DownstreamStream, IDisposable
     [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     public override async ValueTask<ReadOnlyMemory<byte>> ReadBodyAsync()
     {
-        if (_owesContinue)
-        {
-            _owesContinue = false;
-            await _transport.WriteAsync("HTTP/1.1 100 Continue\r\n\r\n"u8.ToArray()).ConfigureAwait(false);
-        }
+        if (OwesContinue) await PayContinueAsync().ConfigureAwait(false);
         var piece = await _body.ReadAsync().ConfigureAwait(false);
         CountReceived(piece.Span);
         return piece;
     }
 
+    public override ValueTask ContinueAsync() => _transport.WriteAsync(GoOn);
+
     public override ValueTask SendHeadAsync(ResponseHead head)
     {
         IsResponseStarted = true;
         // A client that did not get 100 Continue may or may not send the body: what the next bytes are is unknown.
-        if (_owesContinue || !_body.IsDone) MustClose = true;
+        if (!_body.IsDone) MustClose = true;
         _sending = head.Body switch
         {
             BodyKind.UntilClose or BodyKind.Stream or BodyKind.Chunked => Request.Version == HttpVersions.Http11 ? BodyKind.Chunked : BodyKind.UntilClose,
@@ -196,22 +195,31 @@ internal sealed class Http1Downstream : DownstreamStream, IDisposable
         _writer.Write(" "u8);
         _writer.Write(ReasonPhrases.Get(head.Status));
         _writer.Write("\r\n"u8);
-        head.Headers.WriteTo(_writer);
+        HeadWriter.Response<Http1Fields>(_writer, head, LengthOf(head));
         if (head.Status == 101)
         {
             MustClose = true;
+            _writer.Write("connection: Upgrade\r\nupgrade: "u8);
+            _writer.Write(head.Upgrade);
+            _writer.Write("\r\n"u8);
         }
         else
         {
             if (_sending == BodyKind.Chunked) _writer.Write("transfer-encoding: chunked\r\n"u8);
-            else if (_sending == BodyKind.None && Request.Method != "HEAD" && head.Status is not (204 or 304) && head.Status >= 200 && !head.Headers.Contains("content-length"u8))
-                _writer.Write("content-length: 0\r\n"u8);
             if (MustClose) _writer.Write("connection: close\r\n"u8);
             else if (Request.Version == HttpVersions.Http10) _writer.Write("connection: keep-alive\r\n"u8);
         }
         _writer.Write("\r\n"u8);
         return ValueTask.CompletedTask;
     }
+
+    // Where no other rule ends the response, its length must.
+    private long LengthOf(ResponseHead head) => _sending switch
+    {
+        BodyKind.None when head.ContentLength < 0 => Request.Method != "HEAD" && head.Status != 304 ? 0 : -1,
+        BodyKind.None or BodyKind.Length => head.ContentLength,
+        _ => -1,
+    };
 
     [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
     public override async ValueTask SendBodyAsync(ReadOnlyMemory<byte> piece)
@@ -241,7 +249,7 @@ internal sealed class Http1Downstream : DownstreamStream, IDisposable
         if (_sending == BodyKind.Chunked)
         {
             _writer.Write("0\r\n"u8);
-            trailers?.WriteTo(_writer);
+            if (trailers is not null) HeadWriter.Trailers<Http1Fields>(_writer, trailers);
             _writer.Write("\r\n"u8);
         }
         return FlushAsync();

@@ -28,6 +28,7 @@ internal sealed class Http1Upstream : UpstreamStream, IPooledConnection
     private bool _isRequestDone;
     private bool _hasHead;
     private bool _keepAlive;
+    private bool _expects;
 
     public Http1Upstream(Transport transport, ClusterState cluster, Host host, string key, TimeProvider time, long expiresAt)
     {
@@ -66,15 +67,17 @@ internal sealed class Http1Upstream : UpstreamStream, IPooledConnection
 
     public override ValueTask SendHeadAsync(RequestHead head)
     {
-        _method = head.Method;
+        var (method, authority) = (HeadWriter.Method(head), HeadWriter.Authority(head));
+        _method = method;
         _sending = head.Body is BodyKind.Stream ? BodyKind.Chunked : head.Body;
-        _writer.Write(head.Method);
+        _expects = head.ExpectsContinue;
+        _writer.Write(method);
         _writer.Write(" "u8);
         _writer.Write(head.Target);
         _writer.Write(" HTTP/1.1\r\nhost: "u8);
-        _writer.Write(head.Authority);
+        _writer.Write(authority);
         _writer.Write("\r\n"u8);
-        head.Headers.WriteTo(_writer);
+        HeadWriter.Request<Http1Fields>(_writer, head);
         if (_sending == BodyKind.Chunked) _writer.Write("transfer-encoding: chunked\r\n"u8);
         if (head.Upgrade.Length > 0)
         {
@@ -114,7 +117,7 @@ internal sealed class Http1Upstream : UpstreamStream, IPooledConnection
         if (_sending == BodyKind.Chunked)
         {
             _writer.Write("0\r\n"u8);
-            trailers?.WriteTo(_writer);
+            if (trailers is not null) HeadWriter.Trailers<Http1Fields>(_writer, trailers);
             _writer.Write("\r\n"u8);
         }
         await FlushAsync().ConfigureAwait(false);
@@ -144,8 +147,11 @@ internal sealed class Http1Upstream : UpstreamStream, IPooledConnection
             }
             HeadParser.ParseResponse(_reader.Span[..end], _method, into, HttpLimits.Default);
             _reader.Consume(end);
-            // Interim responses end here: the client already got its 100, and nobody waits for others.
             if (into.Status is >= 200 or 101) break;
+            // Interim responses end here, but for the one that a client waits for.
+            if (into.Status != 100 || !_expects) continue;
+            _expects = false;
+            return;
         }
         _hasHead = true;
         _keepAlive = into.KeepAlive && into.Body != BodyKind.UntilClose && into.Status != 101;

@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text;
 using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Policy;
@@ -19,12 +18,12 @@ internal static class HttpAuthorizer
         for (var i = 0; i < request.Headers.Count; i++)
         {
             var name = Encoding.ASCII.GetString(request.Headers.Name(i));
-            if (name is "content-length" or "expect" or "host" || check.Withheld.Contains(name)) continue;
+            if (check.Withheld.Contains(name)) continue;
             if (name == "authorization" || check.Sent?.Contains(name) == true) head.Headers.Add(request.Headers.Name(i), request.Headers.Value(i));
         }
         if (check.Body is not null) head.Headers.Set("x-envoy-auth-partial-body"u8, call.IsPart ? "true"u8 : "false"u8);
         foreach (var edit in check.Added) head.Headers.Set(edit.Name, edit.Value);
-        head.Headers.Set("content-length"u8, call.Body.Length.ToString(CultureInfo.InvariantCulture));
+        head.ContentLength = call.Body.Length;
         return (head, call.Body);
     }
 
@@ -52,7 +51,7 @@ internal static class HttpAuthorizer
         for (var i = 0; i < fields.Count; i++)
         {
             var name = Encoding.ASCII.GetString(fields.Name(i));
-            if (name is "date" or "server" or RemovedFields || ExternalAnswer.IsFraming(name) || !choose(name)) continue;
+            if (name is "date" or "server" or RemovedFields || !choose(name)) continue;
             chosen.Add(new(fields.Name(i).ToArray(), Encoding.UTF8.GetString(fields.Value(i)), null, seen.Add(name) ? EditAction.Overwrite : EditAction.Append));
         }
         return chosen;

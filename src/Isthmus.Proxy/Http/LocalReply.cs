@@ -40,11 +40,12 @@ internal static class LocalReply
         head.Status = status;
         if (body.Length > 0)
         {
+            head.ContentLength = body.Length;
+            // For logs and matchers: what is sent is the length of the head.
             head.Headers.Add("content-length"u8, body.Length.ToString(CultureInfo.InvariantCulture));
             head.Headers.Add("content-type"u8, "text/plain"u8);
         }
         head.Body = body.Length == 0 || request.Method == "HEAD" ? BodyKind.None : BodyKind.Length;
-        head.ContentLength = body.Length;
         return head.Body == BodyKind.None ? default : body;
     }
 
@@ -67,7 +68,7 @@ internal static class LocalReply
     {
         head.Clear();
         head.Status = 307;
-        head.Headers.Add("location"u8, $"{scheme}://{request.Authority}{request.TargetText}");
+        head.Headers.Add("location"u8, $"{scheme}://{request.Authority}{HeadRules.Ascii(request.Target)}");
         return default;
     }
 
@@ -89,7 +90,7 @@ internal static class LocalReply
         // The port is kept unless host, scheme or the port itself is replaced.
         var port = act.Port > 0 ? $":{act.Port}" : act.Host.Length == 0 && act.Scheme.Length == 0 && hasPort ? request.Authority[colon..] : "";
         if ((newScheme == "http" && port == ":80") || (newScheme == "https" && port == ":443")) port = "";
-        var target = request.TargetText;
+        var target = HeadRules.Ascii(request.Target);
         var question = target.IndexOf('?', StringComparison.Ordinal);
         var path = question < 0 ? target : target[..question];
         var query = question < 0 || act.StripQuery ? "" : target[question..];

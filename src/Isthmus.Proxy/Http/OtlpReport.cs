@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.Globalization;
 using System.Text;
 using Google.Protobuf;
 using Isthmus.Proxy.Messages;
@@ -57,7 +56,7 @@ internal static class OtlpReport
         head.Headers.Add("content-type"u8, "application/x-protobuf"u8);
         foreach (var (name, value) in collector.Headers) head.Headers.Set(Encoding.ASCII.GetBytes(name), value);
         var body = message.ToByteArray();
-        head.Headers.Set("content-length"u8, body.Length.ToString(CultureInfo.InvariantCulture));
+        head.ContentLength = body.Length;
         return (head, body);
     }
 

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Policy;
 using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Envoy.RateLimits;
@@ -44,7 +45,7 @@ internal sealed class RateLimitService(OwnRequests requests)
     }
 
     private static List<HeaderEdit> Edits(IEnumerable<HeaderValue> fields) =>
-        [.. fields.Where(field => !ExternalAnswer.IsFraming(field.Key.ToLowerInvariant()) && field.Key[0] != ':')
+        [.. fields.Where(field => !HeadRules.IsFixed(Encoding.ASCII.GetBytes(field.Key.ToLowerInvariant())))
             .Select(field => new HeaderEdit(Encoding.ASCII.GetBytes(field.Key.ToLowerInvariant()), GrpcMessages.ValueOf(field), null, EditAction.Append))];
 
     /// <summary>The limit that is nearest, and all limits with their windows.</summary>

@@ -77,6 +77,11 @@ internal sealed class RequestAttempts(HttpParts parts, Downstream connection, Do
         upstream.Waiting = mayRepeat ? this : null;
         lock (Record) _mayRepeat = mayRepeat;
         await upstream.ReceiveHeadAsync(Response).ConfigureAwait(false);
+        while (Response.Status == 100)
+        {
+            await ContinueAsync().ConfigureAwait(false);
+            await upstream.ReceiveHeadAsync(Response).ConfigureAwait(false);
+        }
         if (!mayRepeat) return;
         upstream.Waiting = null;
         lock (Record)
@@ -84,6 +89,21 @@ internal sealed class RequestAttempts(HttpParts parts, Downstream connection, Do
             // Aborted just as the response arrived: the rest of it would never come.
             if (!_mayRepeat) throw new TransportException(TransportFailure.Aborted, "given up");
             _mayRepeat = false;
+        }
+    }
+
+    /// <summary>The server wants the body that the client holds back.</summary>
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
+    private async ValueTask ContinueAsync()
+    {
+        try
+        {
+            await stream.ContinueAsync().ConfigureAwait(false);
+        }
+        catch (TransportException)
+        {
+            lock (Record) _clientLeft = true;
+            throw;
         }
     }
 
@@ -154,8 +174,8 @@ internal sealed class RequestAttempts(HttpParts parts, Downstream connection, Do
                 holdsRetry = false;
                 // Every request has one retry, which needs no slot, for a kept connection that closed just as it was reused.
                 fresh = End is AttemptEnd.Reset or AttemptEnd.Refused && _upstream is { IsReused: true };
-                var isRetriable = Limits.Reached is TimeLimit.None or TimeLimit.Try or TimeLimit.UpstreamDuration && !HasClientLeft && CanSendAgain(body) && RetryDecision.IsRetriable(act.Retry, End, stream.Request, Response, fresh);
-                if (!isRetriable || attempt > Math.Max(retries, fresh ? 1 : 0) || !(fresh || (holdsRetry = cluster.TryBeginRetry())))
+                var isRetriable = Limits.Reached is TimeLimit.None or TimeLimit.Try or TimeLimit.UpstreamDuration && !HasClientLeft && body is not { IsIntact: false } && RetryDecision.IsRetriable(act.Retry, End, stream.Request, Response, fresh);
+                if (!isRetriable || attempt > Math.Max(retries, fresh ? 1 : 0) || !(fresh || (holdsRetry = cluster.TryBeginRetry())) || body?.TryTakeBack() == false)
                 {
                     if ((Record.RetriesExhausted = isRetriable && retries > 0) && attempt > retries) Interlocked.Increment(ref cluster.Counters.RetryLimits);
                     if (End == AttemptEnd.Answered)
@@ -197,9 +217,11 @@ internal sealed class RequestAttempts(HttpParts parts, Downstream connection, Do
             await upstream.SendHeadAsync(stream.Request).ConfigureAwait(false);
             if (body is null) await upstream.EndAsync(null).ConfigureAwait(false);
             else await body.SendAsync(upstream).ConfigureAwait(false);
-            var mayRepeat = hasOther && CanSendAgain(body) && RetryDecision.IsRetriable(act.Retry, AttemptEnd.Reset, stream.Request, Response, upstream.IsReused);
+            var mayRepeat = hasOther && body is not { IsStreaming: true } && RetryDecision.IsRetriable(act.Retry, AttemptEnd.Reset, stream.Request, Response, upstream.IsReused);
             await ReceiveHeadAsync(upstream, mayRepeat).ConfigureAwait(false);
             if (Response.Status == 101 && stream.Request.Upgrade.Length == 0) throw new HttpMessageException(502, "http1.upgrade_not_asked_for");
+            // The rest of the body would become a part of the other protocol.
+            if (Response.Status == 101 && body is { IsPumping: true }) throw new HttpMessageException(502, "http1.upgrade_before_end_of_request");
             Record.ResponseAfter = parts.Ports.Time.GetElapsedTime(Record.StartedAt);
             cluster.Answered(host, Response);
             cluster.Counters.Count(Response.Status);
@@ -265,15 +287,12 @@ internal sealed class RequestAttempts(HttpParts parts, Downstream connection, Do
         if (e.Failure is TransportFailure.Reset) Failure = "";
     }
 
-    // A streamed body cannot be sent again once it has started: it is intact only if the host was never reached.
-    private bool CanSendAgain(RequestBody? body) => body is not { IsStreaming: true } || _upstream is null;
-
     [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
     private async ValueTask DropAttemptAsync(RequestBody? body)
     {
         if (_upstream is not { } upstream) return;
         if (End != AttemptEnd.Answered || !await upstream.TryDrainAsync().ConfigureAwait(false)) upstream.Abort();
-        if (body is not null) await body.FinishAsync().ConfigureAwait(false);
+        if (body is not null) await body.StopAsync().ConfigureAwait(false);
         Detach();
     }
 

@@ -13,9 +13,15 @@ internal sealed class RequestBody : IDisposable
 {
     private const int MaxBuffered = 64 * 1024;
 
+    private readonly Lock _lock = new();
     private readonly DownstreamStream _from;
     private readonly ByteWriter _buffer = new();
     private Task _pump = Task.CompletedTask;
+    private UpstreamStream? _to;                // guarded by _lock: who gets a body that waits; null between attempts
+    private TaskCompletionSource? _next;        // guarded by _lock: while the body has come and waits for an attempt
+    private bool _isOver;                       // guarded by _lock
+    private volatile bool _hasBegun;
+    private volatile bool _isStreaming;
 
     private RequestBody(DownstreamStream from, bool isStreaming)
     {
@@ -24,7 +30,17 @@ internal sealed class RequestBody : IDisposable
     }
 
     /// <summary>There is more of it than was read, so it can be sent only once.</summary>
-    public bool IsStreaming { get; private set; }
+    public bool IsStreaming
+    {
+        get => _isStreaming;
+        private set => _isStreaming = value;
+    }
+
+    /// <summary>Another host can get all of it.</summary>
+    public bool IsIntact => !_isStreaming || !_hasBegun;
+
+    /// <summary>The client has not sent any of it: it waits for the word of the server.</summary>
+    private bool IsWaiting => _from.AsksServer && _isStreaming && !_hasBegun;
 
     /// <summary>Why reading the body from the client failed; null if it did not.</summary>
     public Exception? Failure { get; private set; }
@@ -61,7 +77,7 @@ internal sealed class RequestBody : IDisposable
         if (request.Body == BodyKind.None) return null;
         var body = begun ?? new(from, isStreaming: true);
         var length = request.Body == BodyKind.Length ? request.ContentLength : from.ArrivedLength;
-        if (length is >= 0 and <= MaxBuffered) await body.ReadAheadAsync(long.MaxValue).ConfigureAwait(false);
+        if (length is >= 0 and <= MaxBuffered && !from.AsksServer) await body.ReadAheadAsync(long.MaxValue).ConfigureAwait(false);
         return body;
     }
 
@@ -104,46 +120,125 @@ internal sealed class RequestBody : IDisposable
         }
         await to.SendBodyAsync(_buffer.Written).ConfigureAwait(false);
         await to.FlushAsync().ConfigureAwait(false);
+        if (_from.AsksServer)
+        {
+            Offer(to);
+            if (_pump.IsCompleted) _pump = PumpWaitingAsync();
+            return;
+        }
+        _hasBegun = true;
         _pump = PumpAsync(to);
     }
 
+    /// <summary>Takes the body back from an attempt that has ended; false when a part of it is gone.</summary>
+    public bool TryTakeBack()
+    {
+        lock (_lock)
+        {
+            if (!IsIntact) return false;
+            _to = null;
+            return true;
+        }
+    }
+
+    /// <summary>Waits until an attempt that has ended does not copy any more.</summary>
+    public Task StopAsync() => IsWaiting ? Task.CompletedTask : _pump;
+
     /// <summary>Waits until copying has stopped. Both ends must be complete or aborted.</summary>
-    public Task FinishAsync() => _pump;
+    public Task FinishAsync()
+    {
+        lock (_lock)
+        {
+            _isOver = true;
+            _next?.TrySetResult();
+        }
+        return _pump;
+    }
+
+    private void Offer(UpstreamStream to)
+    {
+        lock (_lock)
+        {
+            _to = to;
+            _next?.TrySetResult();
+        }
+    }
 
     public void Dispose() => _buffer.Dispose();
 
     private HeaderBlock? Trailers => _from.RequestTrailers.Count > 0 ? _from.RequestTrailers : null;
 
-    private async Task PumpAsync(UpstreamStream to)
+    // A body that could have been read before it was sent is kept, so that another host can still get it.
+    private bool IsKept => _from.AsksServer && _from.Request.Body == BodyKind.Length && _from.Request.ContentLength <= MaxBuffered;
+
+    // The client sends when it has heard from the server, or when it is tired of waiting.
+    private async Task PumpWaitingAsync()
+    {
+        var first = await ReadAsync().ConfigureAwait(false);
+        if (await BeginAsync().ConfigureAwait(false) is { } to) await CopyAsync(first, to).ConfigureAwait(false);
+    }
+
+    private async Task PumpAsync(UpstreamStream to) => await CopyAsync(await ReadAsync().ConfigureAwait(false), to).ConfigureAwait(false);
+
+    /// <summary>The attempt that gets the body; null: none will.</summary>
+    private async Task<UpstreamStream?> BeginAsync()
     {
         while (true)
         {
-            ReadOnlyMemory<byte> piece;
-            try
+            Task next;
+            lock (_lock)
             {
-                piece = await _from.ReadBodyAsync().ConfigureAwait(false);
-            }
-            catch (Exception e) when (e is TransportException or HttpMessageException)
-            {
-                Failure = e;
-                to.Abort();
-                return;
-            }
-            try
-            {
-                if (piece.IsEmpty)
+                if (_isOver) return null;
+                if (_to is not null)
                 {
-                    await to.EndAsync(Trailers).ConfigureAwait(false);
-                    return;
+                    _hasBegun = true;
+                    // Another host need not be asked any more.
+                    _from.Request.ExpectsContinue = false;
+                    return _to;
                 }
-                await to.SendBodyAsync(piece).ConfigureAwait(false);
+                _next = new(TaskCreationOptions.RunContinuationsAsynchronously);
+                next = _next.Task;
+            }
+            await next.ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>The next piece; null: the client does not send it.</summary>
+    private async Task<ReadOnlyMemory<byte>?> ReadAsync()
+    {
+        try
+        {
+            return await _from.ReadBodyAsync().ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is TransportException or HttpMessageException)
+        {
+            Failure = e;
+            return null;
+        }
+    }
+
+    private async Task CopyAsync(ReadOnlyMemory<byte>? piece, UpstreamStream to)
+    {
+        try
+        {
+            for (; piece is { IsEmpty: false } some; piece = await ReadAsync().ConfigureAwait(false))
+            {
+                if (IsKept) _buffer.Write(some.Span);
+                await to.SendBodyAsync(some).ConfigureAwait(false);
                 await to.FlushAsync().ConfigureAwait(false);
             }
-            catch (TransportException)
+            if (piece is not null)
             {
-                // Code that waits for the response sees the failure too, or an early response.
+                if (IsKept) IsStreaming = false;
+                await to.EndAsync(Trailers).ConfigureAwait(false);
                 return;
             }
         }
+        catch (TransportException)
+        {
+            // Code that waits for the response sees the failure too, or an early response.
+            return;
+        }
+        to.Abort();
     }
 }

@@ -1,6 +1,7 @@
 using System.Buffers.Text;
 using System.Net;
-using System.Text;
+using Isthmus.Core.Collections;
+using Isthmus.Core.Net;
 using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Tls;
@@ -12,23 +13,17 @@ namespace Isthmus.Proxy.Http;
 /// <summary>Prepares every request before routing: sets or removes the mesh's fields and normalises the path.</summary>
 internal static class RequestPreparation
 {
-    private static readonly byte[][] ControlFields =
-    [
-        [.. "x-envoy-retry-on"u8], [.. "x-envoy-max-retries"u8], [.. "x-envoy-upstream-rq-timeout-ms"u8], [.. "x-envoy-upstream-rq-per-try-timeout-ms"u8],
-        [.. "x-envoy-expected-rq-timeout-ms"u8], [.. "x-envoy-upstream-alt-stat-name"u8], [.. "x-envoy-force-trace"u8], [.. "x-envoy-internal"u8],
-        [.. "x-envoy-decorator-operation"u8], [.. "x-envoy-ip-tags"u8], [.. "x-envoy-original-path"u8],
-    ];
-
     public static void Apply(RequestHead request, Downstream connection, HttpAction action, ISecretSource secrets, Random random)
     {
         var headers = request.Headers;
         var isTls = connection.Peer is not null;
         if (action.UseRemoteAddress)
         {
-            foreach (var field in ControlFields) headers.Remove(field);
+            var address = RemoteAddress(headers, connection, action);
+            if (!IsInternal(address, action.InternalRanges)) RemoveEnvoyFields(headers);
             // Only a trusted proxy knows how the client connected to it.
             if (action.TrustedHops == 0) headers.Remove("x-forwarded-proto"u8);
-            if (!action.SkipXffAppend) AppendForwardedFor(headers, connection.Source.Address);
+            if (!action.SkipXffAppend) headers.AppendElement("x-forwarded-for"u8, connection.Source.Address.ToString());
             headers.Set("x-envoy-external-address"u8, RemoteAddress(headers, connection, action).ToString());
         }
         if (!headers.Contains("x-forwarded-proto"u8)) headers.Add("x-forwarded-proto"u8, isTls ? "https"u8 : "http"u8);
@@ -113,11 +108,18 @@ internal static class RequestPreparation
 
     private static void ReplacePath(RequestHead request, byte[] path) => request.SetTarget([.. path, .. request.Target[PathOf(request).Length..]]);
 
-    private static void AppendForwardedFor(HeaderBlock headers, IPAddress address)
+    private static bool IsInternal(IPAddress address, ValueList<Cidr> ranges)
     {
-        var client = address.ToString();
-        var before = headers.GetJoined("x-forwarded-for"u8);
-        headers.Set("x-forwarded-for"u8, before is null ? client : $"{before},{client}");
+        for (var i = 0; i < ranges.Count; i++)
+            if (ranges[i].Contains(address)) return true;
+        return false;
+    }
+
+    // They steer proxies and servers behind this one, which believe them.
+    private static void RemoveEnvoyFields(HeaderBlock headers)
+    {
+        for (var i = headers.Count - 1; i >= 0; i--)
+            if (headers.Name(i).StartsWith("x-envoy-"u8)) headers.RemoveAt(i);
     }
 
     private static void SetRequestId(HeaderBlock headers, HttpAction action, Random random)
@@ -144,21 +146,8 @@ internal static class RequestPreparation
         }
         if (action.ClientCert == ClientCertMode.ForwardOnly) return;
         var own = connection.Chain?.Tls is { } tls ? secrets.FindCertificate(tls.Certificate)?.Self.Identity : null;
-        var element = Element(peer, own, action.ClientCertFields);
-        var before = action.ClientCert == ClientCertMode.AppendForward ? headers.GetJoined("x-forwarded-client-cert"u8) : null;
-        headers.Set("x-forwarded-client-cert"u8, before is null ? element : $"{before},{element}");
-    }
-
-    private static string Element(TlsPeer peer, string? own, ClientCertFields fields)
-    {
-        var element = new StringBuilder();
-        if (!string.IsNullOrEmpty(own)) element.Append("By=").Append(own).Append(';');
-        element.Append("Hash=").Append(peer.Sha256);
-        if (fields.Cert) element.Append(";Cert=\"").Append(Uri.EscapeDataString(peer.Pem + "\n")).Append('"');
-        if (fields.Subject) element.Append(";Subject=\"").Append(peer.Subject.Replace("\"", "\\\"", StringComparison.Ordinal)).Append('"');
-        if (fields.Uri) element.Append(";URI=").Append(peer.Identity);
-        if (fields.Dns)
-            foreach (var name in peer.DnsNames) element.Append(";DNS=").Append(name);
-        return element.ToString();
+        var element = ClientCertificateElement.Of(peer, own, action.ClientCertFields);
+        if (action.ClientCert == ClientCertMode.AppendForward) headers.AppendElement("x-forwarded-client-cert"u8, element);
+        else headers.Set("x-forwarded-client-cert"u8, element);
     }
 }

@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
@@ -28,7 +27,7 @@ internal static class ZipkinReport
             foreach (var span in spans) Write(json, span, address);
             json.WriteEndArray();
         }
-        head.Headers.Set("content-length"u8, body.WrittenCount.ToString(CultureInfo.InvariantCulture));
+        head.ContentLength = body.WrittenCount;
         return (head, body.WrittenMemory);
     }
 

@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Buffers.Text;
 using System.Text;
 
@@ -10,13 +9,6 @@ namespace Isthmus.Proxy.Messages;
 /// </summary>
 internal static class HeadParser
 {
-    private static readonly SearchValues<byte> TokenBytes = SearchValues.Create(
-        "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"u8);
-
-    private static readonly SearchValues<byte> BadInValue = SearchValues.Create(ControlBytes(except: [(byte)'\t']));
-
-    private static readonly SearchValues<byte> BadInTarget = SearchValues.Create([.. ControlBytes(except: []), (byte)' ', (byte)'#']);
-
     /// <summary>The length of the head including its empty line, or -1 while it is incomplete.</summary>
     public static int FindEnd(ReadOnlySpan<byte> bytes)
     {
@@ -31,7 +23,7 @@ internal static class HeadParser
         var method = space < 0 ? bytes : bytes[..space];
         // An empty line may come first, and its end may be missing.
         if (bytes is [(byte)'\r']) return true;
-        if (method.Length > 64 || method.ContainsAnyExcept(TokenBytes)) return false;
+        if (method.Length > 64 || !(method.IsEmpty || HeadRules.IsToken(method))) return false;
         var end = bytes.IndexOf((byte)'\n');
         return end < 0 || (end > 0 && bytes[end - 1] == '\r');
     }
@@ -76,16 +68,13 @@ internal static class HeadParser
             if (into.Count == limits.Fields) throw new HttpMessageException(431, "http1.too_many_headers");
             var line = lines[..end];
             var colon = line.IndexOf((byte)':');
-            if (colon <= 0 || line[..colon].ContainsAnyExcept(TokenBytes)) throw Bad("http1.invalid_header_name");
+            if (colon <= 0 || !HeadRules.IsToken(line[..colon])) throw Bad("http1.invalid_header_name");
             var value = line[(colon + 1)..].Trim(" \t"u8);
-            if (value.ContainsAny(BadInValue)) throw Bad("http1.invalid_characters");
-            into.Add(line[..colon], value);
+            if (!HeadRules.IsValue(value)) throw Bad("http1.invalid_characters");
+            into.AddRead(line[..colon], value);
             lines = lines[(end + 2)..];
         }
     }
-
-    /// <summary>Whether the bytes can be a host with or without a port. Servers read others differently, and texts cannot hold all bytes.</summary>
-    public static bool IsAuthority(ReadOnlySpan<byte> bytes) => !bytes.IsEmpty && !bytes.ContainsAnyExceptInRange((byte)'!', (byte)'~') && !bytes.ContainsAny(",/\\@?#"u8);
 
     /// <summary>Whether a comma-separated list contains the token, ignoring case.</summary>
     public static bool HasToken(ReadOnlySpan<byte> list, ReadOnlySpan<byte> lowerToken)
@@ -102,10 +91,10 @@ internal static class HeadParser
         if (first <= 0 || last <= first) throw Bad("http1.codec_error");
         into.Version = ParseVersion(line[(last + 1)..]);
         var method = line[..first];
-        if (method.Length > 64 || method.ContainsAnyExcept(TokenBytes)) throw Bad("http1.invalid_method");
+        if (method.Length > 64 || !HeadRules.IsToken(method)) throw Bad("http1.invalid_method");
         into.Method = KnownMethod(method);
         var target = line[(first + 1)..last];
-        if (target.IsEmpty || target.ContainsAny(BadInTarget)) throw Bad("http1.invalid_url");
+        if (!HeadRules.IsTarget(target)) throw Bad("http1.invalid_url");
         if (target[0] == '/' || (target.Length == 1 && target[0] == '*' && into.Method == "OPTIONS"))
         {
             into.SetTarget(target);
@@ -131,7 +120,7 @@ internal static class HeadParser
         var rest = target[(scheme + 3)..];
         var slash = rest.IndexOfAny((byte)'/', (byte)'?');
         var authority = slash < 0 ? rest : rest[..slash];
-        if (!IsAuthority(authority)) throw Bad("http1.invalid_url");
+        if (!HeadRules.IsAuthority(authority)) throw Bad("http1.invalid_url");
         into.SetAuthority(authority);
         if (slash < 0) into.SetTarget("/"u8);
         else if (rest[slash] == '/') into.SetTarget(rest[slash..]);
@@ -149,7 +138,7 @@ internal static class HeadParser
         var value = into.Headers.Value(host);
         if (into.Authority.Length == 0)
         {
-            if (!IsAuthority(value)) throw Bad("http1.invalid_host");
+            if (!HeadRules.IsAuthority(value)) throw Bad("http1.invalid_host");
             into.SetAuthority(value);
         }
         if (into.Headers.Remove("host"u8) > 1) throw Bad("http1.duplicate_host");
@@ -159,7 +148,7 @@ internal static class HeadParser
     {
         var (chunked, length) = Framing(into.Headers, into.Version, 400);
         into.Body = chunked ? BodyKind.Chunked : length > 0 ? BodyKind.Length : BodyKind.None;
-        into.ContentLength = Math.Max(0, length);
+        into.ContentLength = length;
         var connection = into.Headers.GetJoined("connection"u8);
         var options = connection is null ? default : Encoding.UTF8.GetBytes(connection).AsSpan();
         into.KeepAlive = into.Version == HttpVersions.Http11 ? !HasToken(options, "close"u8) : HasToken(options, "keep-alive"u8);
@@ -177,8 +166,9 @@ internal static class HeadParser
         into.KeepAlive = into.Version == HttpVersions.Http11 ? !HasToken(options, "close"u8) : HasToken(options, "keep-alive"u8);
         var bodiless = method == "HEAD" || into.Status is < 200 or 204 or 304;
         into.Body = bodiless ? BodyKind.None : chunked ? BodyKind.Chunked : length >= 0 ? length == 0 ? BodyKind.None : BodyKind.Length : BodyKind.UntilClose;
-        into.ContentLength = bodiless ? length : Math.Max(0, length);
-        if (into.Status != 101) RemoveConnectionFields(into.Headers, options);
+        into.ContentLength = length;
+        if (into.Status == 101) into.Upgrade = into.Headers.GetString("upgrade"u8) ?? "";
+        RemoveConnectionFields(into.Headers, options);
     }
 
     private static (bool Chunked, long Length) Framing(HeaderBlock headers, int version, int status)
@@ -238,13 +228,4 @@ internal static class HeadParser
     };
 
     private static HttpMessageException Bad(string detail) => new(400, detail);
-
-    private static byte[] ControlBytes(ReadOnlySpan<byte> except)
-    {
-        var bytes = new List<byte>();
-        for (var b = 0; b < 0x20; b++)
-            if (!except.Contains((byte)b)) bytes.Add((byte)b);
-        bytes.Add(0x7f);
-        return [.. bytes];
-    }
 }

@@ -6,7 +6,8 @@ namespace Isthmus.Proxy.Messages;
 
 /// <summary>
 /// The fields of one message head or trailer section, kept as bytes in one reused buffer so that a keep-alive connection
-/// parses, edits and forwards heads without allocating. Names are lower case, as Envoy writes them.
+/// parses, edits and forwards heads without allocating. Names are lower case, as Envoy writes them. It holds nothing that would become another field where it is
+/// written: readers check what they add with <see cref="AddRead"/>, and whatever else is added is cleaned.
 /// </summary>
 internal sealed class HeaderBlock
 {
@@ -46,8 +47,17 @@ internal sealed class HeaderBlock
         _fields = [];
     }
 
-    /// <summary>Appends a field. The name is stored in lower case.</summary>
+    /// <summary>Appends a field. The name is stored in lower case. In the value, spaces replace what no value may hold.</summary>
+    /// <exception cref="ArgumentException">The name is not one.</exception>
     public void Add(ReadOnlySpan<byte> name, ReadOnlySpan<byte> value)
+    {
+        if (!HeadRules.IsToken(name)) throw new ArgumentException("invalid name of a field", nameof(name));
+        AddRead(name, value);
+        HeadRules.Clean(_bytes.AsSpan(_length - value.Length, value.Length));
+    }
+
+    /// <summary>Appends a field whose name and value a reader has checked.</summary>
+    public void AddRead(ReadOnlySpan<byte> name, ReadOnlySpan<byte> value)
     {
         if (Count == _fields.Length) MakeRoom(Count + 1);
         ref var field = ref _fields[Count++];
@@ -75,10 +85,8 @@ internal sealed class HeaderBlock
             return;
         }
         var start = Append(value);
-        _fields[at].ValueStart = start;
-        _fields[at].ValueLength = value.Length;
-        for (var i = Count - 1; i > at; i--)
-            if (Name(i).SequenceEqual(name)) RemoveAt(i);
+        HeadRules.Clean(_bytes.AsSpan(start, value.Length));
+        Keep(at, start, value.Length);
     }
 
     public void Set(ReadOnlySpan<byte> name, string value)
@@ -86,6 +94,29 @@ internal sealed class HeaderBlock
         Span<byte> small = stackalloc byte[256];
         var bytes = Encoding.UTF8.GetMaxByteCount(value.Length) <= small.Length ? small : new byte[Encoding.UTF8.GetByteCount(value)];
         Set(name, bytes[..Encoding.UTF8.GetBytes(value, bytes)]);
+    }
+
+    /// <summary>Appends an element to the list in the fields of that name, which become one. Their bytes stay as they came.</summary>
+    public void AppendElement(ReadOnlySpan<byte> name, string element)
+    {
+        var at = IndexOf(name);
+        if (at < 0)
+        {
+            Add(name, element);
+            return;
+        }
+        var start = _length;
+        for (var i = at; i < Count; i++)
+        {
+            if (!Name(i).SequenceEqual(name)) continue;
+            Append(Value(i));
+            Append(","u8);
+        }
+        Span<byte> small = stackalloc byte[256];
+        var bytes = Encoding.UTF8.GetMaxByteCount(element.Length) <= small.Length ? small : new byte[Encoding.UTF8.GetByteCount(element)];
+        Append(bytes[..Encoding.UTF8.GetBytes(element, bytes)]);
+        HeadRules.Clean(_bytes.AsSpan(start, _length - start));
+        Keep(at, start, _length - start);
     }
 
     /// <summary>The index of the first field of that lower-case name, or -1.</summary>
@@ -165,21 +196,13 @@ internal sealed class HeaderBlock
         Count = other.Count;
     }
 
-    /// <summary>Writes <c>name: value CRLF</c> for each field.</summary>
-    public void WriteTo(ByteWriter writer)
+    // The field gets the value, and is the only one of its name.
+    private void Keep(int at, int start, int length)
     {
-        for (var i = 0; i < Count; i++)
-        {
-            var field = _fields[i];
-            var span = writer.Reserve(field.NameLength + field.ValueLength + 4);
-            _bytes.AsSpan(field.NameStart, field.NameLength).CopyTo(span);
-            span[field.NameLength] = (byte)':';
-            span[field.NameLength + 1] = (byte)' ';
-            _bytes.AsSpan(field.ValueStart, field.ValueLength).CopyTo(span[(field.NameLength + 2)..]);
-            span[field.NameLength + 2 + field.ValueLength] = (byte)'\r';
-            span[field.NameLength + 3 + field.ValueLength] = (byte)'\n';
-            writer.Commit(field.NameLength + field.ValueLength + 4);
-        }
+        _fields[at].ValueStart = start;
+        _fields[at].ValueLength = length;
+        for (var i = Count - 1; i > at; i--)
+            if (Name(i).SequenceEqual(Name(at))) RemoveAt(i);
     }
 
     // Buffers that are replaced are left to the collector, not given back: callers may still hold a value in them.

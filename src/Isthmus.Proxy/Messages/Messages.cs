@@ -66,8 +66,8 @@ internal sealed class RequestHead
 
     public BodyKind Body { get; set; }
 
-    /// <summary>Bytes of the body when <see cref="Body"/> is <see cref="BodyKind.Length"/>.</summary>
-    public long ContentLength { get; set; }
+    /// <summary>What <c>content-length</c> says; -1: the message has none.</summary>
+    public long ContentLength { get; set; } = -1;
 
     public bool KeepAlive { get; set; }
 
@@ -81,12 +81,16 @@ internal sealed class RequestHead
 
     public bool IsIdempotent => Method is "GET" or "HEAD" or "OPTIONS" or "PUT" or "DELETE" or "TRACE";
 
+    /// <summary>Takes the target. What none may hold is percent-encoded, and a path begins with a slash.</summary>
     public void SetTarget(ReadOnlySpan<byte> target)
     {
+        if (!HeadRules.IsTarget(target) || target is not ([(byte)'/', ..] or [(byte)'*'])) target = Escaped(target);
         if (_target.Length < target.Length) _target = Buffers<byte>.Rent(Math.Max(target.Length, FirstTarget));
         target.CopyTo(_target);
         _targetLength = target.Length;
     }
+
+    private static byte[] Escaped(ReadOnlySpan<byte> target) => target is [(byte)'/', ..] ? HeadRules.Escape(target) : [(byte)'/', .. HeadRules.Escape(target)];
 
     public void Clear()
     {
@@ -95,7 +99,7 @@ internal sealed class RequestHead
         _targetLength = 0;
         Headers.Clear();
         Body = BodyKind.None;
-        ContentLength = 0;
+        ContentLength = -1;
         KeepAlive = ExpectsContinue = false;
     }
 
@@ -112,7 +116,7 @@ internal sealed class RequestHead
     {
         Method = other.Method;
         Version = other.Version;
-        SetTarget(other.Target);
+        if (!other.Target.IsEmpty) SetTarget(other.Target);
         Authority = other.Authority;
         Scheme = other.Scheme;
         Headers.CopyFrom(other.Headers);
@@ -135,17 +139,18 @@ internal sealed class ResponseHead
 
     public BodyKind Body { get; set; }
 
-    public long ContentLength { get; set; }
+    /// <summary>What <c>content-length</c> says; -1: the message has none.</summary>
+    public long ContentLength { get; set; } = -1;
 
     public bool KeepAlive { get; set; }
 
+    /// <summary>The protocol that follows a response with status 101.</summary>
+    public string Upgrade { get; set; } = "";
+
     public void Clear()
     {
-        Status = Version = 0;
+        (Status, Version, Body, ContentLength, KeepAlive, Upgrade) = (0, 0, BodyKind.None, -1, false, "");
         Headers.Clear();
-        Body = BodyKind.None;
-        ContentLength = 0;
-        KeepAlive = false;
     }
 }
 

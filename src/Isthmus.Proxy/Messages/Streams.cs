@@ -41,6 +41,33 @@ internal abstract class DownstreamStream
 
     public long ResponseMessages => _responseMessages.Count;
 
+    /// <summary>The server decides whether the client may send its body, which waits until then.</summary>
+    public bool AsksServer { get; private set; }
+
+    /// <summary>The client waits to be told to send its body, and nobody else tells it.</summary>
+    protected bool OwesContinue { get; private set; }
+
+    /// <summary>Leaves it to the server to tell the client whether to send its body. The request passes on what the client expects.</summary>
+    public void AskServer() => (AsksServer, OwesContinue) = (true, false);
+
+    /// <summary>Tells the client to send its body.</summary>
+    /// <exception cref="TransportException">The client is gone.</exception>
+    public abstract ValueTask ContinueAsync();
+
+    /// <summary>Tells a client that waits to send its body, because it is read now: the next hop is not asked any more.</summary>
+    protected ValueTask PayContinueAsync()
+    {
+        OwesContinue = Request.ExpectsContinue = false;
+        return ContinueAsync();
+    }
+
+    /// <summary>Begins with the request whose head was read.</summary>
+    protected void BeginRequest()
+    {
+        AsksServer = false;
+        OwesContinue = Request.ExpectsContinue && Request.Body != BodyKind.None;
+    }
+
     protected void BeginCounts()
     {
         BytesReceived = BytesSent = 0;
@@ -129,7 +156,7 @@ internal abstract class UpstreamStream
     /// <summary>Sends what was accepted so far, for a slow body.</summary>
     public abstract ValueTask FlushAsync();
 
-    /// <summary>Waits for the head of the final response.</summary>
+    /// <summary>Waits for the head of the final response, or once for <c>100 Continue</c> if the request expects it.</summary>
     /// <exception cref="TransportException">The connection ended first.</exception>
     /// <exception cref="HttpMessageException">The host broke the protocol.</exception>
     public abstract ValueTask ReceiveHeadAsync(ResponseHead into);

@@ -30,9 +30,6 @@ internal sealed record ExternalAnswer(ExternalOutcome Outcome)
 
     /// <summary>For later filters and logs.</summary>
     public JsonObject? Metadata { get; init; }
-
-    /// <summary>Whether a field says how a message is framed: those are of each connection, and no authorizer changes them.</summary>
-    public static bool IsFraming(string name) => name is "content-length" or "transfer-encoding" or "connection" or "keep-alive" or "upgrade" or "te" or "trailer" or "proxy-connection";
 }
 
 /// <summary>A request, or a connection, as an external authorizer sees it.</summary>

@@ -21,7 +21,7 @@ internal static class HealthCheckDecoder
         if (cluster.HealthChecks.Count == 0) return null;
         if (cluster.HealthChecks.Count > 1) throw new ResourceException("Multiple health checks not supported");
         var check = cluster.HealthChecks[0];
-        var probe = Probe(check, cluster, http);
+        var probe = Probe(check, cluster, http, notes);
         Note(check, notes);
         if (check.TransportSocketMatchCriteria is { Fields.Count: > 0 } && cluster.TransportSocketMatches.Count == 0) notes.Add("health_checks.transport_socket_match_criteria has no effect without transport_socket_matches");
         var usual = Needed(check.Interval, "interval");
@@ -49,12 +49,12 @@ internal static class HealthCheckDecoder
         return null;
     }
 
-    private static HealthProbe Probe(HealthCheck check, Cluster cluster, UpstreamHttp http)
+    private static HealthProbe Probe(HealthCheck check, Cluster cluster, UpstreamHttp http, List<string> notes)
     {
         switch (check.HealthCheckerCase)
         {
             case HealthCheck.HealthCheckerOneofCase.HttpHealthCheck:
-                return Http(check.HttpHealthCheck);
+                return Http(check.HttpHealthCheck, notes);
             case HealthCheck.HealthCheckerOneofCase.TcpHealthCheck:
                 var tcp = check.TcpHealthCheck;
                 if (tcp.ProxyProtocolConfig is not null) throw new ResourceException("health_checks: tcp_health_check.proxy_protocol_config is not supported");
@@ -62,13 +62,13 @@ internal static class HealthCheckDecoder
             case HealthCheck.HealthCheckerOneofCase.GrpcHealthCheck:
                 if (http == UpstreamHttp.Http1) throw new ResourceException($"{cluster.Name} cluster must support HTTP/2 for gRPC healthchecking");
                 var grpc = check.GrpcHealthCheck;
-                return new GrpcProbe(grpc.ServiceName, Clean(grpc.Authority, "grpc_health_check.authority"), Edits(grpc.InitialMetadata, []));
+                return new GrpcProbe(grpc.ServiceName, Clean(grpc.Authority, "grpc_health_check.authority"), Edits(grpc.InitialMetadata, [], notes));
             default:
                 throw new ResourceException("health_checks: one of http_health_check, tcp_health_check and grpc_health_check is needed (custom_health_check is not supported)");
         }
     }
 
-    private static HttpProbe Http(HealthCheck.Types.HttpHealthCheck check)
+    private static HttpProbe Http(HealthCheck.Types.HttpHealthCheck check, List<string> notes)
     {
         if (check.Path.Length == 0) throw new ResourceException("health_checks: http_health_check.path is missing");
         var isHttp2 = check.CodecClientType switch
@@ -84,7 +84,7 @@ internal static class HealthCheckDecoder
         var expected = Ranges(check.ExpectedStatuses, "expected");
         return new(
             Clean(check.Host, "http_health_check.host"), Clean(check.Path, "http_health_check.path"), method.ToString().ToUpperInvariant(),
-            Edits(check.RequestHeadersToAdd, check.RequestHeadersToRemove), expected.Count > 0 ? expected : Ok.ToValueList(), Ranges(check.RetriableStatuses, "retriable"))
+            Edits(check.RequestHeadersToAdd, check.RequestHeadersToRemove, notes), expected.Count > 0 ? expected : Ok.ToValueList(), Ranges(check.RetriableStatuses, "retriable"))
         {
             IsHttp2 = isHttp2,
             Body = check.Send is null ? default(ReadOnlyMemory<byte>) : Bytes(check.Send),
@@ -94,7 +94,7 @@ internal static class HealthCheckDecoder
         };
     }
 
-    private static HeaderEdits Edits(IEnumerable<HeaderValueOption> added, IEnumerable<string> removed) => RouteDecoder.Edits(added, removed, [], []);
+    private static HeaderEdits Edits(IEnumerable<HeaderValueOption> added, IEnumerable<string> removed, List<string> notes) => HeadDecoder.Edits(added, removed, [], [], notes);
 
     private static ValueList<StatusRange> Ranges(RepeatedField<Wire.Envoy.Int64Range> ranges, string kind)
     {

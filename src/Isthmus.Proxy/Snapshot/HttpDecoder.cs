@@ -71,6 +71,8 @@ internal static class HttpDecoder
             CountsMessages = filters.CountsMessages,
             AddsEnvoyFields = filters.AddsEnvoyFields,
             TellsMeshOnly = filters.TellsMeshOnly,
+            InternalRanges = (http.InternalAddressConfig?.CidrRanges ?? []).Select(MatchDecoder.Range).ToValueList(),
+            PassesContinue = http.Proxy100Continue,
         };
     }
 
@@ -117,8 +119,8 @@ internal static class HttpDecoder
         else if (config.TryRead(out Wire.Envoy.HttpFilters.RBAC rbac)) into.Add(new RbacFilter(rbac.Rules, rbac.ShadowRules, "envoy.filters.http.rbac", into.Stats, rbac.ShadowRulesStatPrefix));
         else if (config.TryRead(out Wire.Envoy.HttpFilters.ExtAuthz external)) into.Add(ExternalCheckDecoder.Decode(external, into.Stats));
         else if (config.TryRead(out JwtAuthentication tokens)) into.Add(new TokenFilter(new(tokens), into.ClearsRouteLater || tokens.Providers.Values.Any(provider => provider.ClearRouteCache)));
-        else if (config.TryRead(out LocalRateLimit limit)) into.Add(new LocalLimitFilter(filter.Name, LimitDecoder.Local(limit)));
-        else if (config.TryRead(out Wire.Envoy.HttpFilters.RateLimit shared)) into.Add(LimitDecoder.Global(filter.Name, shared));
+        else if (config.TryRead(out LocalRateLimit limit)) into.Add(new LocalLimitFilter(filter.Name, LimitDecoder.Local(limit, notes)));
+        else if (config.TryRead(out Wire.Envoy.HttpFilters.RateLimit shared)) into.Add(LimitDecoder.Global(filter.Name, shared, notes));
         else if (config.TryRead(out Wire.Istio.Authn.FilterConfig _))
         {
             // The token check before it has read what it says.

@@ -18,7 +18,7 @@ internal static class LimitDecoder
     private static readonly TimeSpan ShortestFill = TimeSpan.FromMilliseconds(50);
 
     /// <exception cref="ResourceException">The filter cannot be used.</exception>
-    public static LocalLimit Local(LocalRateLimit filter)
+    public static LocalLimit Local(LocalRateLimit filter, List<string> notes)
     {
         if (filter.StatPrefix.Length == 0) throw new ResourceException("local_ratelimit: stat_prefix is missing");
         var descriptors = filter.Descriptors.Select(item => ((IReadOnlyList<LimitEntry>)[.. item.Entries.Select(entry => new LimitEntry(entry.Key, entry.Value))],
@@ -35,8 +35,8 @@ internal static class LimitDecoder
             Rules = filter.RateLimits.Count == 0 ? null : [.. filter.RateLimits.Select(Rule)],
             PerConnection = filter.LocalRateLimitPerDownstreamConnection,
             TellsClient = filter.EnableXRatelimitHeaders == XRateLimitHeadersRFCVersion.DraftVersion03,
-            ToClient = RouteDecoder.Edits([], [], filter.ResponseHeadersToAdd, []).Response,
-            ToUpstream = RouteDecoder.Edits(filter.RequestHeadersToAddWhenNotEnforced, [], [], []).Request,
+            ToClient = HeadDecoder.Edits([], [], filter.ResponseHeadersToAdd, [], notes).Response,
+            ToUpstream = HeadDecoder.Edits(filter.RequestHeadersToAddWhenNotEnforced, [], [], [], notes).Request,
         };
     }
 
@@ -51,7 +51,7 @@ internal static class LimitDecoder
     }
 
     /// <exception cref="ResourceException">The filter cannot be used.</exception>
-    public static GlobalLimit Global(string name, Wire.Envoy.HttpFilters.RateLimit filter)
+    public static GlobalLimit Global(string name, Wire.Envoy.HttpFilters.RateLimit filter, List<string> notes)
     {
         if (filter.Domain.Length == 0) throw new ResourceException("ratelimit: domain is missing");
         if (filter.RequestType is not ("" or "both")) throw new ResourceException($"ratelimit: request_type '{filter.RequestType}' is not supported");
@@ -66,14 +66,14 @@ internal static class LimitDecoder
             GrpcStatus = filter.RateLimitedAsResourceExhausted ? 8 : null,
             TellsClient = filter.EnableXRatelimitHeaders == Wire.Envoy.HttpFilters.RateLimit.Types.XRateLimitHeadersRFCVersion.DraftVersion03,
             IsSilent = filter.DisableXEnvoyRatelimitedHeader,
-            ToClient = RouteDecoder.Edits([], [], filter.ResponseHeadersToAdd, []).Response,
+            ToClient = HeadDecoder.Edits([], [], filter.ResponseHeadersToAdd, [], notes).Response,
             Stats = filter.StatPrefix.Length > 0 ? $".ratelimit.{filter.StatPrefix}." : ".ratelimit.",
         };
     }
 
     /// <summary>What a route says about rate limits; null: nothing.</summary>
     /// <exception cref="ResourceException">A rule or a filter's configuration cannot be used.</exception>
-    public static RouteLimits? Of(Route route, VirtualHost host, RouteConfiguration table)
+    public static RouteLimits? Of(Route route, VirtualHost host, RouteConfiguration table, List<string> notes)
     {
         var local = new Dictionary<string, LocalLimit?>(StringComparer.Ordinal);
         var global = new Dictionary<string, GlobalRouteLimit>(StringComparer.Ordinal);
@@ -83,7 +83,7 @@ internal static class LimitDecoder
             foreach (var (name, any) in level)
             {
                 if (TypedConfigs.ForRoute(any) is not { } config) local[name] = null;
-                else if (config.TryRead(out LocalRateLimit limit)) local[name] = Local(limit);
+                else if (config.TryRead(out LocalRateLimit limit)) local[name] = Local(limit, notes);
                 else if (config.TryRead(out RateLimitPerRoute settings)) global[name] = new(Host((VhRateLimitsOptions)(int)settings.VhRateLimits), [.. settings.RateLimits.Select(Rule)], settings.Domain);
             }
         }

@@ -45,34 +45,9 @@ internal static class RouteDecoder
         }
         suffixes.Sort((a, b) => b.Item1.Length - a.Item1.Length);
         prefixes.Sort((a, b) => b.Item1.Length - a.Item1.Length);
-        var edits = Edits(table.RequestHeadersToAdd, table.RequestHeadersToRemove, table.ResponseHeadersToAdd, table.ResponseHeadersToRemove);
+        var edits = HeadDecoder.Edits(table.RequestHeadersToAdd, table.RequestHeadersToRemove, table.ResponseHeadersToAdd, table.ResponseHeadersToRemove, notes);
         var domains = new DomainTable(exact.ToFrozenDictionary(StringComparer.Ordinal), [.. suffixes], [.. prefixes], any, table.IgnorePortInHostMatching);
         return new(table.Name, domains, edits, notes.Distinct().ToValueList(), table);
-    }
-
-    public static HeaderEdits Edits(
-        IEnumerable<HeaderValueOption> requestAdd, IEnumerable<string> requestRemove, IEnumerable<HeaderValueOption> responseAdd, IEnumerable<string> responseRemove)
-    {
-        var edits = new HeaderEdits(
-            [.. requestAdd.Select(Edit)], [.. requestRemove.Select(Name)], [.. responseAdd.Select(Edit)], [.. responseRemove.Select(Name)]);
-        return edits.IsEmpty ? HeaderEdits.None : edits;
-    }
-
-    private static byte[] Name(string name) => Encoding.ASCII.GetBytes(name.ToLowerInvariant());
-
-    private static HeaderEdit Edit(HeaderValueOption option)
-    {
-        var value = option.Header.Value.Length > 0 ? option.Header.Value : option.Header.RawValue.ToStringUtf8();
-        var action = option.Append is { } append
-            ? append ? EditAction.Append : EditAction.Overwrite
-            : option.AppendAction switch
-            {
-                HeaderValueOption.Types.HeaderAppendAction.AddIfAbsent => EditAction.AddIfAbsent,
-                HeaderValueOption.Types.HeaderAppendAction.OverwriteIfExistsOrAdd => EditAction.Overwrite,
-                HeaderValueOption.Types.HeaderAppendAction.OverwriteIfExists => EditAction.OverwriteIfExists,
-                _ => EditAction.Append,
-            };
-        return new(Name(option.Header.Key), value, value.Contains('%', StringComparison.Ordinal) ? LogFormat.ParseText(value) : null, action);
     }
 
     private static VirtualHostSnapshot Host(VirtualHost host, RouteConfiguration table, List<string> notes)
@@ -80,10 +55,10 @@ internal static class RouteDecoder
         var retry = host.RetryPolicy is null ? null : Retry(host.RetryPolicy, notes);
         return new(
             host.Name,
-            [.. host.Routes.Select(r => Route(r, host, retry, notes) with { Limits = LimitDecoder.Of(r, host, table) })],
+            [.. host.Routes.Select(r => Route(r, host, retry, notes) with { Limits = LimitDecoder.Of(r, host, table, notes) })],
             host.RequireTls != VirtualHost.Types.TlsRequirementType.None,
             host.IncludeRequestAttemptCount, host.IncludeAttemptCountInResponse,
-            Edits(host.RequestHeadersToAdd, host.RequestHeadersToRemove, host.ResponseHeadersToAdd, host.ResponseHeadersToRemove));
+            HeadDecoder.Edits(host.RequestHeadersToAdd, host.RequestHeadersToRemove, host.ResponseHeadersToAdd, host.ResponseHeadersToRemove, notes));
     }
 
     private static RouteSnapshot Route(Route route, VirtualHost host, RetrySettings? retry, List<string> notes)
@@ -103,7 +78,7 @@ internal static class RouteDecoder
             match.Grpc is not null,
             match.RuntimeFraction is { } runtime ? MatchDecoder.Fraction(runtime.DefaultValue) : null,
             act, route.Decorator?.Operation ?? "",
-            Edits(route.RequestHeadersToAdd, route.RequestHeadersToRemove, route.ResponseHeadersToAdd, route.ResponseHeadersToRemove),
+            HeadDecoder.Edits(route.RequestHeadersToAdd, route.RequestHeadersToRemove, route.ResponseHeadersToAdd, route.ResponseHeadersToRemove, notes),
             Fault(route, host), Cors(route, host)) { Metadata = [.. match.DynamicMetadata.Select(RequestMetadata.Matcher)] };
     }
 
@@ -112,7 +87,7 @@ internal static class RouteDecoder
         ImmutableArray<WeightedTarget> targets = action.ClusterSpecifierCase switch
         {
             RouteAction.ClusterSpecifierOneofCase.Cluster => [new(action.Cluster, 1, null, HeaderEdits.None)],
-            RouteAction.ClusterSpecifierOneofCase.WeightedClusters => [.. action.WeightedClusters.Clusters.Select(Target)],
+            RouteAction.ClusterSpecifierOneofCase.WeightedClusters => [.. action.WeightedClusters.Clusters.Select(weight => Target(weight, notes))],
             RouteAction.ClusterSpecifierOneofCase.ClusterHeader => [],
             _ => throw new ResourceException($"cluster specifier {action.ClusterSpecifierCase} is not supported"),
         };
@@ -127,9 +102,9 @@ internal static class RouteDecoder
             // As in Envoy, max_stream_duration takes the place of the timeout.
             action.MaxStreamDuration is not null ? TimeSpan.Zero : action.Timeout?.ToTimeSpan() ?? TimeSpan.FromSeconds(15),
             action.RetryPolicy is null ? inherited : Retry(action.RetryPolicy, notes),
-            action.PrefixRewrite.Length > 0 ? action.PrefixRewrite : null,
+            HeadDecoder.Path(action.PrefixRewrite, "prefix_rewrite"),
             Rewrite(action.RegexRewrite),
-            action.HostRewriteLiteral.Length > 0 ? action.HostRewriteLiteral : null,
+            HeadDecoder.Authority(action.HostRewriteLiteral, "host_rewrite_literal"),
             action.HostRewriteHeader.Length > 0 ? action.HostRewriteHeader.ToLowerInvariant() : null,
             action.AppendXForwardedHost,
             [.. action.RequestMirrorPolicies.Select(m => new MirrorSettings(m.Cluster, MatchDecoder.Fraction(m.RuntimeFraction?.DefaultValue)))],
@@ -147,10 +122,10 @@ internal static class RouteDecoder
         };
     }
 
-    private static WeightedTarget Target(WeightedCluster.Types.ClusterWeight weight) => new(
+    private static WeightedTarget Target(WeightedCluster.Types.ClusterWeight weight, List<string> notes) => new(
         weight.Name, (int)Math.Min(weight.Weight ?? 0u, int.MaxValue),
-        weight.HostRewriteLiteral.Length > 0 ? weight.HostRewriteLiteral : null,
-        Edits(weight.RequestHeadersToAdd, weight.RequestHeadersToRemove, weight.ResponseHeadersToAdd, weight.ResponseHeadersToRemove));
+        HeadDecoder.Authority(weight.HostRewriteLiteral, "host_rewrite_literal"),
+        HeadDecoder.Edits(weight.RequestHeadersToAdd, weight.RequestHeadersToRemove, weight.ResponseHeadersToAdd, weight.ResponseHeadersToRemove, notes));
 
     private static HashKey? Hash(RouteAction.Types.HashPolicy policy) => policy.PolicySpecifierCase switch
     {
@@ -225,9 +200,8 @@ internal static class RouteDecoder
             RedirectAction.Types.RedirectResponseCode.PermanentRedirect => 308,
             _ => 301,
         },
-        redirect.HttpsRedirect ? "https" : redirect.SchemeRedirect, redirect.HostRedirect, (int)redirect.PortRedirect,
-        redirect.PathRedirect.Length > 0 ? redirect.PathRedirect : null,
-        redirect.PrefixRewrite.Length > 0 ? redirect.PrefixRewrite : null,
+        redirect.HttpsRedirect ? "https" : HeadDecoder.Path(redirect.SchemeRedirect, "scheme_redirect") ?? "", HeadDecoder.Authority(redirect.HostRedirect, "host_redirect") ?? "",
+        (int)redirect.PortRedirect, HeadDecoder.Path(redirect.PathRedirect, "path_redirect"), HeadDecoder.Path(redirect.PrefixRewrite, "prefix_rewrite"),
         Rewrite(redirect.RegexRewrite), redirect.StripQuery);
 
     private static byte[] Text(DataSource? source) => source?.SpecifierCase switch

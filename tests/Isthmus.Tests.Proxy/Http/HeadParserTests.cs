@@ -77,10 +77,10 @@ public sealed class HeadParserTests
                 HeadParser.ParseRequest(all.AsSpan(0, end), head, HttpLimits.Default);
                 // An accepted head is written so that it parses to the same head.
                 using var writer = new ByteWriter();
-                head.Headers.WriteTo(writer);
+                HeadWriter.Request<Http1Fields>(writer, head);
                 var again = new HeaderBlock();
                 HeadParser.ParseFields(writer.Written.Span, again, HttpLimits.Default);
-                return again.Count == head.Headers.Count;
+                return again.Count == head.Headers.Count + (head.ExpectsContinue && head.Body != BodyKind.None ? 1 : 0);
             }
             catch (HttpMessageException)
             {

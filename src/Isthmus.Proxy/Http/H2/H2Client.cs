@@ -184,6 +184,7 @@ internal sealed class H2Client : H2Connection, IPooledConnection, IPinged
         {
             // 101 belongs to HTTP/1.1 (RFC 9113 section 8.6).
             if (isLast || fields.Status == 101) throw new H2StreamException(stream.Id, H2Error.Protocol, "an interim answer that ends the exchange");
+            if (fields.Status == 100) stream.ArriveContinue();
             return;
         }
         var head = RentHead();
@@ -248,6 +249,7 @@ internal sealed class H2UpstreamStream(H2Client connection, bool isReused) : Ups
     private volatile H2ClientStream? _stream;
     private volatile bool _isAborted;
     private bool _hasBody;
+    private bool _expects;
 
     public override EndPoint? Local => connection.Local;
 
@@ -262,16 +264,12 @@ internal sealed class H2UpstreamStream(H2Client connection, bool isReused) : Ups
     public override ValueTask SendHeadAsync(RequestHead head)
     {
         using var block = new ByteWriter();
-        HpackEncoder.Write(block, ":method"u8, head.Method);
+        HpackEncoder.Write(block, ":method"u8, HeadWriter.Method(head));
         HpackEncoder.Write(block, ":scheme"u8, IsHttps(head) ? "https"u8 : "http"u8);
-        HpackEncoder.Write(block, ":authority"u8, head.Authority);
+        HpackEncoder.Write(block, ":authority"u8, HeadWriter.Authority(head));
         HpackEncoder.Write(block, ":path"u8, head.Target);
-        for (var i = 0; i < head.Headers.Count; i++)
-        {
-            var name = head.Headers.Name(i);
-            if (name.SequenceEqual("te"u8)) HpackEncoder.Write(block, name, "trailers"u8);
-            else HpackEncoder.Write(block, name, head.Headers.Value(i));
-        }
+        HeadWriter.Request<HpackFields>(block, head);
+        _expects = head.ExpectsContinue;
         _hasBody = head.Body != BodyKind.None;
         if (_isAborted) throw new TransportException(TransportFailure.Aborted, "given up before it began");
         _stream = connection.Begin(this, head.Method, block.Written.Span, isLast: !_hasBody);
@@ -293,7 +291,7 @@ internal sealed class H2UpstreamStream(H2Client connection, bool isReused) : Ups
             if (trailers is { Count: > 0 })
             {
                 using var block = new ByteWriter();
-                H2DownstreamStream.WriteFields(block, trailers);
+                HeadWriter.Trailers<HpackFields>(block, trailers);
                 connection.SendHeaders(Stream, block.Written.Span, isLast: true);
             }
             else
@@ -313,8 +311,14 @@ internal sealed class H2UpstreamStream(H2Client connection, bool isReused) : Ups
     [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
     public override async ValueTask ReceiveHeadAsync(ResponseHead into)
     {
-        await Stream.ReceiveHeadAsync().ConfigureAwait(false);
-        connection.TakeHead(Stream, into);
+        if (await Stream.ReceiveHeadAsync(_expects).ConfigureAwait(false))
+        {
+            connection.TakeHead(Stream, into);
+            return;
+        }
+        _expects = false;
+        into.Clear();
+        into.Status = 100;
     }
 
     public override ValueTask<ReadOnlyMemory<byte>> ReceiveBodyAsync() => Stream.ReadAsync();

@@ -45,13 +45,13 @@ internal sealed class H2HeadFields
 
     private void Add(ReadOnlySpan<byte> name, ReadOnlySpan<byte> value)
     {
-        if (name.IsEmpty || value.ContainsAny((byte)'\r', (byte)'\n', (byte)0)) Fault("a field with characters that it may not have");
+        if (name.IsEmpty || !HeadRules.IsValue(value)) Fault("a field with characters that it may not have");
         else if (name[0] == ':') AddPseudo(name, value);
         else if (!IsName(name)) Fault("a field name with characters that it may not have");
         else if (IsOfOneHop(name, value)) Fault("a field that only HTTP/1 has");
         else if (name.SequenceEqual("cookie"u8)) AddCookie(value);
         else if (_fields.Count >= HttpLimits.Default.Fields) Fault("more fields than allowed");
-        else _fields.Add(name, value.Trim(" \t"u8));
+        else _fields.AddRead(name, value.Trim(" \t"u8));
     }
 
     /// <summary>Fills in a request.</summary>
@@ -68,17 +68,20 @@ internal sealed class H2HeadFields
         head.Version = HttpVersions.Http2;
         head.Scheme = _scheme is "http" or "https" ? _scheme : "";
         head.SetTarget(path);
-        if (_cookies is not null) _fields.Add("cookie"u8, Encoding.Latin1.GetBytes(_cookies.ToString()));
+        if (_cookies is not null) _fields.AddRead("cookie"u8, Encoding.Latin1.GetBytes(_cookies.ToString()));
         var host = _fields.GetString("host"u8);
         if (_fields.Remove("host"u8) > 1 || (host is not null && _authority is not null && !string.Equals(host, _authority, StringComparison.OrdinalIgnoreCase))) Fault("two hosts");
         head.Authority = _authority ?? host ?? "";
-        if (!IsAuthority(head.Authority)) Fault("invalid :authority");
+        if (!HeadRules.IsAuthority(head.Authority)) Fault("invalid :authority");
         var length = Length();
         Check();
+        var expects = System.Text.Ascii.EqualsIgnoreCase(_fields.Get("expect"u8), "100-continue"u8);
+        _fields.Remove("expect"u8);
         head.Headers.CopyFrom(_fields);
-        head.ContentLength = Math.Max(0, length);
+        head.ContentLength = length;
         head.Body = isLast || length == 0 ? BodyKind.None : length > 0 ? BodyKind.Length : BodyKind.Stream;
         head.KeepAlive = true;
+        head.ExpectsContinue = expects && head.Body != BodyKind.None;
         if (isLast && length > 0) throw new H2StreamException(_stream, H2Error.Protocol, "a length without a body");
     }
 
@@ -125,7 +128,7 @@ internal sealed class H2HeadFields
     {
         var isRepeated = false;
         if (_fields.Count > 0 || _cookies is not null) Fault("a pseudo field after others");
-        else if (name.SequenceEqual(":method"u8)) isRepeated = Set(ref _method, value, IsName(value, allowUpper: true));
+        else if (name.SequenceEqual(":method"u8)) isRepeated = Set(ref _method, value, HeadRules.IsToken(value));
         else if (name.SequenceEqual(":scheme"u8)) isRepeated = Set(ref _scheme, value);
         else if (name.SequenceEqual(":authority"u8)) isRepeated = Set(ref _authority, value);
         else if (name.SequenceEqual(":path"u8))
@@ -134,7 +137,7 @@ internal sealed class H2HeadFields
             _hasPath = true;
             _path.Clear();
             _path.Write(value);
-            if (value.ContainsAnyInRange((byte)0, (byte)0x20) || value.Contains((byte)'#')) Fault("a path with characters that it may not have");
+            if (!HeadRules.IsTarget(value)) Fault("a path with characters that it may not have");
         }
         else if (name.SequenceEqual(":status"u8))
         {
@@ -177,22 +180,7 @@ internal sealed class H2HeadFields
         return length;
     }
 
-    private static bool IsName(ReadOnlySpan<byte> name) => IsName(name, allowUpper: false);
-
-    private static bool IsName(ReadOnlySpan<byte> name, bool allowUpper)
-    {
-        foreach (var b in name)
-            if (!char.IsAsciiLetterOrDigit((char)b) && "!#$%&'*+-.^_`|~"u8.IndexOf(b) < 0 || (!allowUpper && b is >= (byte)'A' and <= (byte)'Z')) return false;
-        return true;
-    }
-
-    private static bool IsAuthority(string text)
-    {
-        Span<byte> bytes = stackalloc byte[512];
-        if (text.Length > bytes.Length) bytes = new byte[text.Length];
-        // Each character that is not ASCII becomes one that no authority has.
-        return HeadParser.IsAuthority(bytes[..Encoding.Latin1.GetBytes(text, bytes)]);
-    }
+    private static bool IsName(ReadOnlySpan<byte> name) => HeadRules.IsToken(name) && !name.ContainsAnyInRange((byte)'A', (byte)'Z');
 
     private static bool IsOfOneHop(ReadOnlySpan<byte> name, ReadOnlySpan<byte> value) =>
         name.SequenceEqual("connection"u8) || name.SequenceEqual("keep-alive"u8) || name.SequenceEqual("proxy-connection"u8) ||

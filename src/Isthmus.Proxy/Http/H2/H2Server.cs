@@ -165,6 +165,7 @@ internal sealed class H2DownstreamStream : DownstreamStream
     {
         _stream = stream;
         _hasBody = IsResponseStarted = MustClose = false;
+        BeginRequest();
         BeginCounts();
     }
 
@@ -190,9 +191,18 @@ internal sealed class H2DownstreamStream : DownstreamStream
     [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     public override async ValueTask<ReadOnlyMemory<byte>> ReadBodyAsync()
     {
+        if (OwesContinue) await PayContinueAsync().ConfigureAwait(false);
         var piece = await _stream.ReadAsync().ConfigureAwait(false);
         CountReceived(piece.Span);
         return piece;
+    }
+
+    public override ValueTask ContinueAsync()
+    {
+        using var block = new ByteWriter();
+        HpackEncoder.Write(block, ":status"u8, "100"u8);
+        _connection.SendHeaders(_stream, block.Written.Span, isLast: false);
+        return FlushAsync();
     }
 
     public override ValueTask SendHeadAsync(ResponseHead head)
@@ -202,7 +212,7 @@ internal sealed class H2DownstreamStream : DownstreamStream
         Span<byte> status = stackalloc byte[3];
         System.Buffers.Text.Utf8Formatter.TryFormat(head.Status, status, out _);
         HpackEncoder.Write(block, ":status"u8, status);
-        WriteFields(block, head.Headers);
+        HeadWriter.Response<HpackFields>(block, head, head.Body is BodyKind.None or BodyKind.Length ? head.ContentLength : -1);
         // A head without a body ends the stream: trailers can follow only a body.
         _hasBody = head.Body != BodyKind.None;
         _connection.SendHeaders(_stream, block.Written.Span, isLast: !_hasBody);
@@ -224,7 +234,7 @@ internal sealed class H2DownstreamStream : DownstreamStream
             if (trailers is { Count: > 0 })
             {
                 using var block = new ByteWriter();
-                WriteFields(block, trailers);
+                HeadWriter.Trailers<HpackFields>(block, trailers);
                 _connection.SendHeaders(_stream, block.Written.Span, isLast: true);
             }
             else
@@ -250,11 +260,6 @@ internal sealed class H2DownstreamStream : DownstreamStream
         // The response is complete: the client may stop sending (RFC 9113 section 8.1).
         _connection.Reset(_stream, H2Error.None);
         return new(reading);
-    }
-
-    internal static void WriteFields(ByteWriter block, HeaderBlock fields)
-    {
-        for (var i = 0; i < fields.Count; i++) HpackEncoder.Write(block, fields.Name(i), fields.Value(i));
     }
 }
 

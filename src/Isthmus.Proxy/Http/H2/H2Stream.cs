@@ -23,6 +23,7 @@ internal class H2Stream(H2Connection connection, int id)
     private byte[]? _lent;
     private int _lentLength;
     private bool _hasHead;
+    private bool _isContinued;
     private volatile bool _hasEnded;
     private volatile bool _isUnheard;
     private volatile Exception? _failure;
@@ -173,16 +174,26 @@ internal class H2Stream(H2Connection connection, int id)
         _arrival.Set();
     }
 
+    /// <summary>The server wants the body of the request.</summary>
+    public void ArriveContinue()
+    {
+        lock (_lock) _isContinued = true;
+        _arrival.Set();
+    }
+
     /// <summary>Waits for the head of the response.</summary>
+    /// <param name="orContinue">Waits only until the server wants the body.</param>
+    /// <returns>False: the server wants the body, and its response is not there.</returns>
     /// <exception cref="TransportException">The stream or its connection ended first.</exception>
-    [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
-    public async ValueTask ReceiveHeadAsync()
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
+    public async ValueTask<bool> ReceiveHeadAsync(bool orContinue)
     {
         while (true)
         {
             lock (_lock)
             {
-                if (_hasHead) return;
+                if (_hasHead) return true;
+                if (orContinue && _isContinued) return false;
                 if (_failure is not null) throw Translate(_failure);
             }
             await _arrival.WaitAsync().ConfigureAwait(false);

@@ -165,6 +165,13 @@ internal sealed class HpackDecoder(int maxTableSize, int maxListBytes)
     private static H2ConnectionException Broken(string what) => new(H2Error.Compression, what);
 }
 
+/// <summary>Fields of HTTP/2: encoded one by one.</summary>
+internal readonly struct HpackFields : IFieldEncoding
+{
+    /// <inheritdoc/>
+    public static void Write(ByteWriter into, ReadOnlySpan<byte> name, ReadOnlySpan<byte> value) => HpackEncoder.Write(into, name, value);
+}
+
 /// <summary>Encodes fields with the static table only: without state, header blocks may be sent in any order.</summary>
 internal static class HpackEncoder
 {

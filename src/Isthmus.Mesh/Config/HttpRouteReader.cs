@@ -102,6 +102,9 @@ internal static class HttpRouteReader
         if (regex.Exists && rewrite["uri"].Exists) rewrite.Error("rewrite may only contain one of URI rewrite or URIRegexRewrite");
         if (regex.Exists && (pattern.Text.Length == 0 || replacement.Text.Length == 0)) regex.Error("UriRegexRewrite requires both Rewrite and Match fields to be specified");
         else if (regex.Exists) CheckRegex(pattern, "uriRegexRewrite");
+        HeadTexts.CheckPath(rewrite["uri"]);
+        HeadTexts.CheckPath(replacement);
+        HeadTexts.CheckAuthority(rewrite["authority"]);
         return new(rewrite["uri"].Text, rewrite["authority"].Text) { Regex = regex.Exists ? new(pattern.Text, replacement.Text) : null };
     }
 
@@ -147,6 +150,9 @@ internal static class HttpRouteReader
         else if (prefix.Text.Length > 0 && matches.Items.Any(match => match["uri"].Exists && !match["uri"]["prefix"].Exists)) prefix.Error("redirect prefixRewrite requires all URI matches to use prefix match type");
         var code = redirect["redirectCode"].Int ?? 301;
         if (redirect["redirectCode"].Exists && code is not (301 or 302 or 303 or 307 or 308)) redirect["redirectCode"].Error($"redirect code {code} is not one of 301, 302, 303, 307, 308");
+        HeadTexts.CheckPath(redirect["uri"]);
+        HeadTexts.CheckAuthority(redirect["authority"]);
+        HeadTexts.CheckPath(redirect["scheme"]);
         if (redirect["port"].Exists && redirect["derivePort"].Exists) redirect["derivePort"].Error("only one of port and derivePort may be set");
         return new(redirect["uri"].Text, redirect["authority"].Text, redirect["scheme"].Text, redirect["port"].Int ?? 0, redirect["derivePort"].Text == "FROM_REQUEST_PORT", code) { PrefixRewrite = prefix.Text };
     }
@@ -241,6 +247,7 @@ internal static class HttpRouteReader
         {
             if (!Methods.Contains(method.Text)) method.Error($"\"{method.Text}\" is not a supported HTTP method");
         }
+        foreach (var name in cors["allowHeaders"].Items.Concat(cors["exposeHeaders"].Items)) HeadTexts.CheckValue(name);
         var age = cors["maxAge"].Duration();
         if (age is { } given && given.Ticks % TimeSpan.TicksPerSecond != 0)
         {
@@ -255,7 +262,12 @@ internal static class HttpRouteReader
         };
     }
 
-    private static HeaderChanges ReadHeaders(Field headers) => new(ReadChange(headers["request"]), ReadChange(headers["response"]));
+    private static HeaderChanges ReadHeaders(Field headers)
+    {
+        HeadTexts.CheckChange(headers["request"], mayMoveHost: true);
+        HeadTexts.CheckChange(headers["response"], mayMoveHost: false);
+        return new(ReadChange(headers["request"]), ReadChange(headers["response"]));
+    }
 
     private static HeaderChange ReadChange(Field change) => new(change["set"].TextMap, change["add"].TextMap, change["remove"].Texts);
 }

@@ -61,6 +61,7 @@ internal static class PatchValueReader
             else if (!ProxyFields.Honours(known)) field.Error($"proxies of Isthmus have no {known.Name} in {type.FullName}", "remove it: a patch applies as a whole or not at all");
             else if (Member(field, known, merges) is { } read) plain[name] = read;
         }
+        PatchValueRules.CheckHead(value, type);
         if (!merges) PatchValueRules.Check(value, type);
         return plain;
     }

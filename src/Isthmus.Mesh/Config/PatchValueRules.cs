@@ -14,6 +14,12 @@ internal static class PatchValueRules
     {
         switch (type.FullName)
         {
+            case "envoy.config.core.v3.HeaderValue":
+                var key = Find(value, type, "key");
+                if (key.Text.Equals("host", StringComparison.OrdinalIgnoreCase)) key.Error(":-prefixed or host headers may not be modified", "use host_rewrite_literal");
+                else HeadTexts.CheckName(key, key.Text);
+                HeadTexts.CheckValue(Find(value, type, "value"));
+                break;
             case "envoy.type.v3.TokenBucket":
                 CheckBucket(value, type);
                 break;
@@ -43,6 +49,24 @@ internal static class PatchValueRules
             case "envoy.config.core.v3.HealthCheck.Payload":
                 if (Find(value, type, "text") is { Exists: true } hex && (hex.Text.Length is 0 || hex.Text.Length % 2 != 0 || !hex.Text.All(char.IsAsciiHexDigit))) hex.Error($"invalid hex string \"{hex.Text}\"", "write two digits for each byte, for example 50494E47 for PING");
                 break;
+        }
+    }
+
+    /// <summary>What becomes a part of a head, whether the message is whole or merged into another one.</summary>
+    public static void CheckHead(Field value, MessageDescriptor type)
+    {
+        foreach (var field in type.Fields.InDeclarationOrder())
+        {
+            if (field.Name is "request_headers_to_remove" or "response_headers_to_remove")
+            {
+                foreach (var name in Find(value, type, field.Name).Items)
+                {
+                    if (name.Text.Equals("host", StringComparison.OrdinalIgnoreCase)) name.Error(":-prefixed or host headers may not be removed", "use host_rewrite_literal");
+                    else HeadTexts.CheckName(name, name.Text);
+                }
+            }
+            else if (field.Name is "host_rewrite_literal" or "host_redirect") HeadTexts.CheckAuthority(Find(value, type, field.Name));
+            else if (field.Name is "prefix_rewrite" or "path_redirect" or "scheme_redirect") HeadTexts.CheckPath(Find(value, type, field.Name));
         }
     }
 

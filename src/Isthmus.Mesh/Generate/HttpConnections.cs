@@ -157,7 +157,6 @@ internal static class HttpConnections
             StreamIdleTimeout = Parts.Zero,
             NormalizePath = mesh.PathNormalization >= PathNormalization.Base,
             MergeSlashes = mesh.PathNormalization >= PathNormalization.MergeSlashes,
-            Proxy100Continue = true,
             PathWithEscapedSlashesAction = mesh.PathNormalization == PathNormalization.DecodeAndMergeSlashes
                 ? HttpConnectionManager.Types.PathWithEscapedSlashesAction.UnescapeAndForward
                 : HttpConnectionManager.Types.PathWithEscapedSlashesAction.KeepUnchanged,

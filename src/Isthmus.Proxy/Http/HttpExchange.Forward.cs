@@ -38,7 +38,7 @@ internal sealed partial class HttpExchange
             PrepareUpstreamRequest(route, act, target, cluster);
             var begun = _access?.TakeBody();
             // A body that is copied to others, or was read for an authorizer, has to come in any case.
-            if (_action.PassesContinue && Request is { ExpectsContinue: true, Upgrade: "" } && begun is null && act.Mirrors.IsEmpty) stream.AskServer();
+            if (Request is { ExpectsContinue: true, Upgrade: "" } && begun is null && act.Mirrors.IsEmpty) stream.AskServer();
             var (taken, late) = await RequestBody.TakeInTimeAsync(stream, attempts.Limits, begun).ConfigureAwait(false);
             using var body = taken;
             if (late is null) MirroredRequest.Start(parts, _snapshot, act, Request, body, connection, _action);

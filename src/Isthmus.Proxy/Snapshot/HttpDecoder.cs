@@ -72,7 +72,6 @@ internal static class HttpDecoder
             AddsEnvoyFields = filters.AddsEnvoyFields,
             TellsMeshOnly = filters.TellsMeshOnly,
             InternalRanges = (http.InternalAddressConfig?.CidrRanges ?? []).Select(MatchDecoder.Range).ToValueList(),
-            PassesContinue = http.Proxy100Continue,
         };
     }
 

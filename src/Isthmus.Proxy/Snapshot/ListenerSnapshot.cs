@@ -122,9 +122,6 @@ internal sealed record HttpAction(
     /// <summary>Clients whose fields of Envoy (<c>x-envoy-*</c>) are kept where a listener otherwise removes them.</summary>
     public ValueList<Cidr> InternalRanges { get; init; }
 
-    /// <summary>The server, not this proxy, tells clients that expect it whether to send their bodies.</summary>
-    public bool PassesContinue { get; init; }
-
     /// <summary>How long a client may take for a whole request; zero: no limit.</summary>
     public TimeSpan RequestTimeout { get; init; }
 

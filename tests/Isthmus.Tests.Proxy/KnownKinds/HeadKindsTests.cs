@@ -1,0 +1,113 @@
+using System.Text;
+using FsCheck;
+using FsCheck.Fluent;
+using Isthmus.Proxy.Http;
+using Isthmus.Proxy.Messages;
+using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Transports;
+using Isthmus.Testing;
+using Isthmus.Tests.Proxy.System;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Xunit;
+
+namespace Isthmus.Tests.Proxy.KnownKinds;
+
+/// <summary>Kinds of faults that other proxies had with heads and messages.</summary>
+public sealed class HeadKindsTests
+{
+    /// <summary>The body must stay the body: framing is the proxy's own.</summary>
+    [Theory]
+    [InlineData(""" "request_headers_to_remove": ["content-length"], """)]
+    [InlineData(""" "request_headers_to_add": [{"header": {"key": "Content-Length", "value": "0"}, "append": false}], """)]
+    [InlineData(""" "request_headers_to_add": [{"header": {"key": "transfer-encoding", "value": "chunked"}}], """)]
+    public async Task An_edit_of_framing_makes_no_second_request(string edits)
+    {
+        var seen = new List<string>();
+        await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1, async context =>
+        {
+            using var body = new StreamReader(context.Request.Body);
+            var text = $"{context.Request.Method} {context.Request.Path} {await body.ReadToEndAsync()}";
+            lock (seen) seen.Add(text);
+            await context.Response.WriteAsync("ok");
+        });
+        using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("up")], $$"""{{edits}} "route": {"cluster": "up", "timeout": "0s"} """);
+        proxy.Endpoints("up", origin.Port);
+        var hidden = "GET /hidden HTTP/1.1\r\nhost: x\r\n\r\n";
+        var text = await proxy.RawAsync($"POST /a HTTP/1.1\r\nhost: x\r\ncontent-length: {hidden.Length}\r\n\r\n{hidden}GET /b HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        Assert.Equal(3, text.Split("HTTP/1.1 200 OK").Length);
+        Assert.Equal([$"POST /a {hidden}", "GET /b "], seen);
+    }
+
+    [Fact]
+    public async Task A_server_decides_before_the_body_of_a_client_that_waits()
+    {
+        await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1, context =>
+        {
+            context.Response.StatusCode = context.Request.Headers.Expect == "100-continue" ? 413 : 500;
+            return Task.CompletedTask;
+        });
+        using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("up")], """ "route": {"cluster": "up", "timeout": "0s"} """);
+        proxy.Endpoints("up", origin.Port);
+        var text = await proxy.RawAsync("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\nexpect: 100-continue\r\n\r\n", closes: false);
+        Assert.StartsWith("HTTP/1.1 413 ", text);
+    }
+
+    [Theory]
+    [InlineData("CONNECT a:80 HTTP/1.1\r\nhost: a\r\n\r\nGET / HTTP/1.1\r\nhost: a\r\n\r\n", "405")]
+    [InlineData("GET / HTTP/1.1\r\nhost: a\r\nhost: a\r\n\r\n", "400")]
+    [InlineData("GET / HTTP/1.1\r\nhost: \x00e4\r\n\r\n", "400")]
+    public async Task One_refusal_answers_what_follows_too(string sent, string status)
+    {
+        using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("up")], """ "direct_response": {"status": 200} """);
+        var text = await proxy.RawAsync(sent);
+        Assert.StartsWith($"HTTP/1.1 {status} ", text);
+        Assert.Equal(2, text.Split("HTTP/1.1 ").Length);
+    }
+
+    [Fact]
+    public void Names_of_a_certificate_make_no_other_element()
+    {
+        var peer = new TlsPeer(["spiffe://a/b;URI=spiffe://c/d"], ["a,By=x", "b\\\"c"], "CN=a\"\\", "00", "", "", "");
+        Assert.Equal(
+            "Hash=00;Subject=\"CN=a\\\"\\5C\";URI=\"spiffe://a/b;URI=spiffe://c/d\";DNS=\"a,By=x\";DNS=\"b%5C\\\"c\"",
+            ClientCertificateElement.Of(peer, null, new ClientCertFields(true, false, true, true)));
+    }
+
+    [Fact]
+    public void A_list_keeps_its_bytes_and_a_value_cannot_become_a_field()
+    {
+        var block = new HeaderBlock();
+        block.AddRead("x-forwarded-for"u8, [0xff, (byte)'a']);
+        block.AppendElement("x-forwarded-for"u8, "1.2.3.4");
+        block.Add("x"u8, "a\r\nb: c");
+        Assert.Equal([0xff, (byte)'a', .. ",1.2.3.4"u8], block.Get("x-forwarded-for"u8).ToArray());
+        Assert.Equal("a  b: c", block.GetString("x"u8));
+    }
+
+    /// <summary>Whatever is put into a head, it is read as one, with its own framing.</summary>
+    [Fact]
+    public void Whatever_a_head_gets_it_is_written_as_one() => Prop.ForAll(Arb.From(Texts()), texts =>
+    {
+        var head = new RequestHead { Method = "POST", Authority = "a", Body = BodyKind.Length, ContentLength = 3 };
+        head.SetTarget(Encoding.Latin1.GetBytes(texts[0]));
+        for (var i = 1; i + 1 < texts.Length; i += 2)
+            if (HeadRules.IsToken(texts[i].AsSpan())) head.Headers.Add(Encoding.ASCII.GetBytes(texts[i]), texts[i + 1]);
+        using var writer = new ByteWriter();
+        writer.Write("POST "u8);
+        writer.Write(head.Target);
+        writer.Write(" HTTP/1.1\r\nhost: a\r\n"u8);
+        HeadWriter.Request<Http1Fields>(writer, head);
+        writer.Write("\r\n"u8);
+        if (HeadParser.FindEnd(writer.Written.Span) != writer.Length) return false;
+        var read = new RequestHead();
+        HeadParser.ParseRequest(writer.Written.Span, read, HttpLimits.Default);
+        return read is { Authority: "a", Body: BodyKind.Length, ContentLength: 3, ExpectsContinue: false, Upgrade: "" };
+    }).MustHold(1000);
+
+    private static Gen<string[]> Texts()
+    {
+        string[] parts = ["content-length", "transfer-encoding", "chunked", "host", "te", "connection", "upgrade", "x", "0", "\r\n", "\n", "\0", " ", ":", "#", "/", "ä", "\x7f", "close"];
+        return Gen.Elements(parts).ListOf().Select(list => string.Concat(list)).ArrayOf(7);
+    }
+}

@@ -36,10 +36,7 @@ internal sealed partial class HttpExchange
         {
             attempts.Arm(_action, act, cluster, _decision.Host!.IncludeAttemptCount);
             PrepareUpstreamRequest(route, act, target, cluster);
-            var begun = _access?.TakeBody();
-            // A body that is copied to others, or was read for an authorizer, has to come in any case.
-            if (Request is { ExpectsContinue: true, Upgrade: "" } && begun is null && act.Mirrors.IsEmpty) stream.AskServer();
-            var (taken, late) = await RequestBody.TakeInTimeAsync(stream, attempts.Limits, begun).ConfigureAwait(false);
+            var (taken, late) = await RequestBody.TakeInTimeAsync(stream, attempts.Limits, _access?.TakeBody(), mayAsk: act.Mirrors.IsEmpty).ConfigureAwait(false);
             using var body = taken;
             if (late is null) MirroredRequest.Start(parts, _snapshot, act, Request, body, connection, _action);
             await (late is null ? ForwardAsync(route, act, target, cluster, body) : RefuseBodyAsync(late)).ConfigureAwait(false);

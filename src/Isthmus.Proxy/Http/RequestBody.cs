@@ -13,13 +13,10 @@ internal sealed class RequestBody : IDisposable
 {
     private const int MaxBuffered = 64 * 1024;
 
-    private readonly Lock _lock = new();
     private readonly DownstreamStream _from;
     private readonly ByteWriter _buffer = new();
     private Task _pump = Task.CompletedTask;
-    private UpstreamStream? _to;                // guarded by _lock: who gets a body that waits; null between attempts
-    private TaskCompletionSource? _next;        // guarded by _lock: while the body has come and waits for an attempt
-    private bool _isOver;                       // guarded by _lock
+    private Handover? _handover;    // of a body that waits for the word of the server
     private volatile bool _hasBegun;
     private volatile bool _isStreaming;
 
@@ -82,11 +79,14 @@ internal sealed class RequestBody : IDisposable
     }
 
     /// <summary>Reads the body when it is small, unless a time limit ends that: then the read goes on until its stream is aborted.</summary>
+    /// <param name="mayAsk">A client that waits may be left to the server.</param>
     /// <exception cref="TransportException">The client is gone.</exception>
     /// <exception cref="HttpMessageException">The client broke the protocol.</exception>
     [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
-    public static async ValueTask<(RequestBody? Body, Task? Late)> TakeInTimeAsync(DownstreamStream from, RequestLimits limits, RequestBody? begun)
+    public static async ValueTask<(RequestBody? Body, Task? Late)> TakeInTimeAsync(DownstreamStream from, RequestLimits limits, RequestBody? begun, bool mayAsk)
     {
+        // A body that is copied to others, or was read for an authorizer, has to come in any case.
+        if (mayAsk && begun is null && from.Request is { ExpectsContinue: true, Upgrade: "" }) from.AskServer();
         var taking = TakeAsync(from, begun);
         if (taking.IsCompleted || !limits.LimitReading) return (await taking.ConfigureAwait(false), null);
         var reading = taking.AsTask();
@@ -122,7 +122,7 @@ internal sealed class RequestBody : IDisposable
         await to.FlushAsync().ConfigureAwait(false);
         if (_from.AsksServer)
         {
-            Offer(to);
+            (_handover ??= new()).Offer(to);
             if (_pump.IsCompleted) _pump = PumpWaitingAsync();
             return;
         }
@@ -131,15 +131,7 @@ internal sealed class RequestBody : IDisposable
     }
 
     /// <summary>Takes the body back from an attempt that has ended; false when a part of it is gone.</summary>
-    public bool TryTakeBack()
-    {
-        lock (_lock)
-        {
-            if (!IsIntact) return false;
-            _to = null;
-            return true;
-        }
-    }
+    public bool TryTakeBack() => IsIntact && (_handover is null || _handover.TryTakeBack() || !_isStreaming);
 
     /// <summary>Waits until an attempt that has ended does not copy any more.</summary>
     public Task StopAsync() => IsWaiting ? Task.CompletedTask : _pump;
@@ -147,21 +139,8 @@ internal sealed class RequestBody : IDisposable
     /// <summary>Waits until copying has stopped. Both ends must be complete or aborted.</summary>
     public Task FinishAsync()
     {
-        lock (_lock)
-        {
-            _isOver = true;
-            _next?.TrySetResult();
-        }
+        _handover?.End();
         return _pump;
-    }
-
-    private void Offer(UpstreamStream to)
-    {
-        lock (_lock)
-        {
-            _to = to;
-            _next?.TrySetResult();
-        }
     }
 
     public void Dispose() => _buffer.Dispose();
@@ -175,33 +154,14 @@ internal sealed class RequestBody : IDisposable
     private async Task PumpWaitingAsync()
     {
         var first = await ReadAsync().ConfigureAwait(false);
-        if (await BeginAsync().ConfigureAwait(false) is { } to) await CopyAsync(first, to).ConfigureAwait(false);
+        if (await _handover!.TakeAsync().ConfigureAwait(false) is not { } to) return;
+        _hasBegun = true;
+        // Another host need not be asked any more.
+        _from.Request.ExpectsContinue = false;
+        await CopyAsync(first, to).ConfigureAwait(false);
     }
 
     private async Task PumpAsync(UpstreamStream to) => await CopyAsync(await ReadAsync().ConfigureAwait(false), to).ConfigureAwait(false);
-
-    /// <summary>The attempt that gets the body; null: none will.</summary>
-    private async Task<UpstreamStream?> BeginAsync()
-    {
-        while (true)
-        {
-            Task next;
-            lock (_lock)
-            {
-                if (_isOver) return null;
-                if (_to is not null)
-                {
-                    _hasBegun = true;
-                    // Another host need not be asked any more.
-                    _from.Request.ExpectsContinue = false;
-                    return _to;
-                }
-                _next = new(TaskCreationOptions.RunContinuationsAsynchronously);
-                next = _next.Task;
-            }
-            await next.ConfigureAwait(false);
-        }
-    }
 
     /// <summary>The next piece; null: the client does not send it.</summary>
     private async Task<ReadOnlyMemory<byte>?> ReadAsync()
@@ -240,5 +200,63 @@ internal sealed class RequestBody : IDisposable
             return;
         }
         to.Abort();
+    }
+
+    /// <summary>Who gets a body that a client holds back: the attempt at the moment when it comes.</summary>
+    private sealed class Handover
+    {
+        private readonly Lock _lock = new();    // guards everything
+        private UpstreamStream? _to;            // null between attempts
+        private TaskCompletionSource? _next;    // while the body has come and waits for an attempt
+        private bool _isTaken;
+        private bool _isOver;
+
+        public void Offer(UpstreamStream to)
+        {
+            lock (_lock)
+            {
+                _to = to;
+                _next?.TrySetResult();
+            }
+        }
+
+        public bool TryTakeBack()
+        {
+            lock (_lock)
+            {
+                _to = null;
+                return !_isTaken;
+            }
+        }
+
+        public void End()
+        {
+            lock (_lock)
+            {
+                _isOver = true;
+                _next?.TrySetResult();
+            }
+        }
+
+        /// <summary>The attempt that gets the body; null: none will.</summary>
+        public async Task<UpstreamStream?> TakeAsync()
+        {
+            while (true)
+            {
+                Task next;
+                lock (_lock)
+                {
+                    if (_isOver) return null;
+                    if (_to is not null)
+                    {
+                        _isTaken = true;
+                        return _to;
+                    }
+                    _next = new(TaskCreationOptions.RunContinuationsAsynchronously);
+                    next = _next.Task;
+                }
+                await next.ConfigureAwait(false);
+            }
+        }
     }
 }

@@ -68,6 +68,8 @@ public sealed class RequestAttemptsTests
 
         public override ValueTask EndAsync(HeaderBlock? trailers) => default;
 
+        public override ValueTask ContinueAsync() => ValueTask.CompletedTask;
+
         public override ValueTask FlushAsync() => default;
 
         public override void Reset() => IsReset = true;

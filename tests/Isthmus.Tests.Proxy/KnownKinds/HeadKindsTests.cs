@@ -60,6 +60,7 @@ public sealed class HeadKindsTests
     public async Task One_refusal_answers_what_follows_too(string sent, string status)
     {
         using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("up")], """ "direct_response": {"status": 200} """);
+        proxy.Endpoints("up");
         var text = await proxy.RawAsync(sent);
         Assert.StartsWith($"HTTP/1.1 {status} ", text);
         Assert.Equal(2, text.Split("HTTP/1.1 ").Length);

@@ -126,17 +126,26 @@ public sealed class HttpProxyTests
         Assert.Equal(0, proxy.Plane.State.Current.Clusters["up"].Counters.Requests);
     }
 
-    [Fact]
-    public async Task A_client_that_waits_for_100_is_told_to_go_on()
+    /// <summary>The server says so, when it reads the body.</summary>
+    [Theory]
+    [InlineData(false, false)]
+    [InlineData(false, true)]
+    [InlineData(true, false)]
+    [InlineData(true, true)]
+    public async Task A_client_that_waits_for_100_is_told_to_go_on(bool http2Down, bool http2Up)
     {
-        await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1, OriginServer.EchoAsync);
-        using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("up")], ToUp);
+        await using var origin = await OriginServer.StartAsync(http2Up ? HttpProtocols.Http2 : HttpProtocols.Http1, async context =>
+        {
+            using var body = new StreamReader(context.Request.Body);
+            await context.Response.WriteAsync($"{context.Request.Headers.Expect} {await body.ReadToEndAsync()}");
+        });
+        using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("up", http2Up)], ToUp);
         proxy.Endpoints("up", origin.Port);
-        using var client = Client(false);
-        using var request = Request(proxy, false, "/");
+        using var client = Client(http2Down);
+        using var request = Request(proxy, http2Down, "/");
         request.Content = new StringContent("waited");
         request.Headers.ExpectContinue = true;
-        Assert.Equal("waited", await (await client.SendAsync(request, Stop)).Content.ReadAsStringAsync(Stop));
+        Assert.Equal("100-continue waited", await (await client.SendAsync(request, Stop)).Content.ReadAsStringAsync(Stop));
     }
 
     [Fact]

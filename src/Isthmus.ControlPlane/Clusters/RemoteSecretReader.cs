@@ -40,7 +40,7 @@ public static class RemoteSecretReader
         var bytes = secret.Bytes(id) ?? throw new ProblemException("", "is not base64");
         if (bytes.Length == 0) throw new ProblemException("", "is empty (expected a kubeconfig)");
         var text = Encoding.UTF8.GetString(bytes);
-        Refuse(text, $"data[{id}]");
+        RequireSelfContained(text, $"data[{id}]");
         var access = KubeConfig.Parse(text, null, $"data[{id}]") with { Name = id };
         try
         {
@@ -54,9 +54,10 @@ public static class RemoteSecretReader
         return access;
     }
 
-    /// <summary>Checked on the tree before anything is resolved, so that no file is opened on behalf of a Secret (Istio's
-    /// sanitising rules).</summary>
-    private static void Refuse(string text, string source)
+    /// <summary>Checked on the tree before anything is resolved, so that no file is opened on behalf of a Secret (Istio's sanitising rules), whether a
+    /// control plane or a command reads it.</summary>
+    /// <exception cref="ProblemException">The kubeconfig names a file or a program of the machine, or trusts any server.</exception>
+    public static void RequireSelfContained(string text, string source)
     {
         var config = YamlText.Parse(text, source) as JsonObject
             ?? throw new ProblemException("", "is not a kubeconfig (expected a YAML mapping with clusters, users and contexts)");
@@ -65,11 +66,11 @@ public static class RemoteSecretReader
             var user = entry["user"] as JsonObject ?? [];
             foreach (var (field, why) in (ReadOnlySpan<(string, string)>)
             [
-                ("exec", "would run a program in the control plane"),
-                ("auth-provider", "would run a credential plugin in the control plane"),
-                ("tokenFile", "would read a file of the control plane"),
-                ("client-certificate", "would read a file of the control plane"),
-                ("client-key", "would read a file of the control plane"),
+                ("exec", "would run a program of the machine that reads it"),
+                ("auth-provider", "would run a credential plugin of the machine that reads it"),
+                ("tokenFile", "would read a file of the machine that reads it"),
+                ("client-certificate", "would read a file of the machine that reads it"),
+                ("client-key", "would read a file of the machine that reads it"),
             ])
             {
                 if (user.ContainsKey(field)) throw new ProblemException(new Problem("", "", $"users[{entry["name"]}].user.{field}", why + " and is rejected"));
@@ -81,7 +82,7 @@ public static class RemoteSecretReader
             if (cluster["insecure-skip-tls-verify"]?.ToString() == "true")
                 throw new ProblemException(new Problem("", "", $"clusters[{entry["name"]}].cluster.insecure-skip-tls-verify", "would send the token to an unverified server and is rejected; use certificate-authority-data"));
             if (cluster.ContainsKey("certificate-authority"))
-                throw new ProblemException(new Problem("", "", $"clusters[{entry["name"]}].cluster.certificate-authority", "would read a file of the control plane and is rejected; use certificate-authority-data"));
+                throw new ProblemException(new Problem("", "", $"clusters[{entry["name"]}].cluster.certificate-authority", "would read a file of the machine that reads it and is rejected; use certificate-authority-data"));
         }
     }
 

@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json.Nodes;
+using Isthmus.ControlPlane.Clusters;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
@@ -44,7 +45,12 @@ internal sealed class RemoteSecretCheck(MeshLinks links)
         var path = $"data.{key}";
         if (live.Bytes(key) is not { Length: > 0 } bytes) return [.. faults, new(path, "a kubeconfig", "")];
         ClusterAccess access;
-        try { access = KubeConfig.Parse(Encoding.UTF8.GetString(bytes), null, Name(watched.Name)); }
+        var text = Encoding.UTF8.GetString(bytes);
+        try
+        {
+            RemoteSecretReader.RequireSelfContained(text, Name(watched.Name));
+            access = KubeConfig.Parse(text, null, Name(watched.Name));
+        }
         catch (ProblemException e) { return [.. faults, new(path, "a kubeconfig", e.Message)]; }
         var server = access.Server.ToString().TrimEnd('/');
         if (server != watched.Server) faults.Add(new($"{path}: server", watched.Server, server));

@@ -67,7 +67,7 @@ internal sealed class AdminRoutes(DataPlane plane)
         ValueTask.FromResult(request.Target.StartsWith("/stats/prometheus"u8) ? Metrics() : null);
 
     /// <summary>The metrics of the proxy, for a scrape that has more.</summary>
-    public AdminBody MetricsBody => Scrape.Of(StatsText.Prometheus(plane), plane.ReportFailure);
+    public AdminBody MetricsBody => (send, stop) => Scrape.Of(StatsText.Prometheus(plane), plane.ReportFailure)(send, stop);
 
     /// <exception cref="ResourceException">The filter is invalid.</exception>
     private AdminReply Metrics(string filter = "") => Scrape.Reply(Scrape.Of(StatsText.Prometheus(plane, filter), plane.ReportFailure));

@@ -141,6 +141,62 @@ public sealed class TestScriptTests : IDisposable
     [Fact]
     public async Task Fast_tests_that_passed_are_repeated_only_if_something_that_they_read_has_changed()
     {
+        WriteProjects();
+        Assert.Equal(Both, await FastAsync("2 passed, 0 failed"));
+        Assert.Equal(None, await FastAsync(
+            "test: not repeated, since they passed with the same inputs: Isthmus.Tests.Proxy Isthmus.Tests.Architecture (to repeat them, remove artifacts/passed)\n0 passed, 0 failed"));
+        await ChangesAsync(
+            ("src/proxy.cs", "other code", Both),
+            ("src/proxy.cs", "other code\n// and a remark", All),
+            ("docs/other.md", "other text", All),
+            ("charts/values", "b", Both),
+            ("charts/more", "b", Both),
+            ("tests/Isthmus.Tests.Proxy/golden/one", "b", Both),
+            ("tests/Isthmus.Tests.Architecture/golden/one", "b", All));
+        File.SetUnixFileMode(Path.Combine(_directory, "charts/more"), UnixFileMode.UserRead);
+        Assert.Equal(Both, await FastAsync(""));
+    }
+
+    [Fact]
+    public async Task Fast_tests_are_repeated_for_pages_and_programs_that_their_code_names()
+    {
+        WriteProjects();
+        Assert.Equal(Both, await FastAsync("2 passed, 0 failed"));
+        await ChangesAsync(
+            ("docs/proxy.md", "other text", Both),
+            ("docs/proxy.md", "text", None),
+            ("tests/Isthmus.Tests.Proxy/Tests.cs", "no pages", Both),
+            ("docs/proxy.md", "new text", All),
+            ("tests/Isthmus.Tests.Proxy/Tests.cs", "Repository.Pages", Both),
+            ("docs/other.md", "new text", Both),
+            ("tests/Isthmus.Tests.Proxy/Tests.cs", "At(\"artifacts/bin/tool/release/tool.dll\")", All),
+            ("artifacts/bin/tool/release/tool.dll", "b", ["proxy"]));
+    }
+
+    [Fact]
+    public async Task Fast_tests_are_repeated_if_one_failed_or_if_you_want_their_cases_or_files()
+    {
+        WriteProjects();
+        Write("failing", "");
+        Assert.Equal(Both, await FastAsync("0 passed, 2 failed", status: 1));
+        Assert.Equal(Both, await FastAsync("0 passed, 2 failed", status: 1));
+        File.Delete(Path.Combine(_directory, "failing"));
+        Assert.Equal(Both, await FastAsync("2 passed, 0 failed"));
+        Assert.Equal(None, await FastAsync("0 passed, 0 failed"));
+        Assert.Equal(Both, await FastAsync("2 passed, 0 failed", "--seed 1"));
+        Assert.Equal(Both, await FastAsync("2 passed, 0 failed", "--accept"));
+        Assert.Equal(Both, await FastAsync("2 passed, 0 failed", "Shop"));
+    }
+
+    private static string[] None => [];
+
+    private static string[] All => ["all"];
+
+    private static string[] Both => ["all", "proxy"];
+
+    /// <summary>Two projects. The tests of one read all files, those of the other what their code names.</summary>
+    private void WriteProjects()
+    {
         // Of sources, the compiler notices only the first line.
         Write("tools/compile", """
             for project in Isthmus.Tests.Proxy Isthmus.Tests.Architecture; do
@@ -161,44 +217,26 @@ public sealed class TestScriptTests : IDisposable
         Write("docs/other.md", "text");
         Write("charts/values", "a");
         Write("tests/Isthmus.Tests.Proxy/golden/one", "a");
-        string[] none = [], all = ["all"], both = ["all", "proxy"];
-        Assert.Equal(both, await RunsAsync("2 passed, 0 failed"));
-        Assert.Equal(none, await RunsAsync("test: not repeated, since they passed with the same inputs: Isthmus.Tests.Proxy Isthmus.Tests.Architecture (to repeat them, remove artifacts/passed)\n0 passed, 0 failed"));
-        foreach (var (file, text, expected) in ((string, string, string[])[])
-        [
-            ("src/proxy.cs", "other code", both), ("src/proxy.cs", "other code\n// and a remark", all), ("tests/Isthmus.Tests.Proxy/Tests.cs", "no pages", both), ("docs/proxy.md", "other text", all),
-            ("tests/Isthmus.Tests.Proxy/Tests.cs", "\"docs/proxy.md\"", both), ("docs/proxy.md", "new text", both), ("docs/proxy.md", "other text", none), ("docs/proxy.md", "new text", none), ("docs/other.md", "other text", all), ("tests/Isthmus.Tests.Proxy/Tests.cs", "Repository.Pages", both), ("docs/other.md", "new text", both), ("charts/values", "b", both), ("charts/more", "b", both),
-            ("tests/Isthmus.Tests.Proxy/golden/one", "b", both), ("tests/Isthmus.Tests.Architecture/golden/one", "b", all),
-            ("tests/Isthmus.Tests.Proxy/Tests.cs", "At(\"artifacts/bin/tool/release/tool.dll\")", both), ("artifacts/bin/tool/release/tool.dll", "b", ["proxy"]), ("artifacts/bin/tool/release/tool.dll", "c", ["proxy"]),
-        ])
+    }
+
+    private async Task ChangesAsync(params (string File, string Text, string[] Repeated)[] changes)
+    {
+        foreach (var (file, text, repeated) in changes)
         {
             Write(file, text);
-            Assert.Equal(expected, await RunsAsync(""));
+            Assert.Equal(repeated, await FastAsync(""));
         }
-        File.SetUnixFileMode(Path.Combine(_directory, "charts/more"), UnixFileMode.UserRead);
-        Assert.Equal(both, await RunsAsync(""));
+    }
 
-        // One that fails is repeated, and so is one whose cases or files you want.
-        File.Delete(Path.Combine(_directory, "charts/more"));
-        Write("failing", "");
-        Assert.Equal(both, await RunsAsync("0 passed, 2 failed", status: 1));
-        Assert.Equal(both, await RunsAsync("0 passed, 2 failed", status: 1));
-        File.Delete(Path.Combine(_directory, "failing"));
-        Assert.Equal(both, await RunsAsync("2 passed, 0 failed"));
-        Assert.Equal(none, await RunsAsync("0 passed, 0 failed"));
-        Assert.Equal(both, await RunsAsync("2 passed, 0 failed", "--seed 1"));
-        Assert.Equal(both, await RunsAsync("2 passed, 0 failed", "--accept"));
-        Assert.Equal(both, await RunsAsync("2 passed, 0 failed", "Shop"));
-
-        // The projects that ran.
-        async Task<string[]> RunsAsync(string end, string option = "", int status = 0)
-        {
-            Write("artifacts/run", "");
-            Assert.Equal(status, await RunAsync("sh", "-c", $"PATH=$PWD/programs:$PATH ./test --fast {option} >printed"));
-            Assert.EndsWith(end + "\n", await File.ReadAllTextAsync(Path.Combine(_directory, "printed"), Stop), StringComparison.Ordinal);
-            File.Delete(Path.Combine(_directory, "printed"));
-            return [.. (await LinesAsync("run")).Skip(2).Order(StringComparer.Ordinal)];
-        }
+    /// <summary>Runs the fast tests, whose last lines are these.</summary>
+    /// <returns>The projects that ran.</returns>
+    private async Task<string[]> FastAsync(string end, string option = "", int status = 0)
+    {
+        Write("artifacts/run", "");
+        Assert.Equal(status, await RunAsync("sh", "-c", $"PATH=$PWD/programs:$PATH ./test --fast {option} >printed"));
+        Assert.EndsWith(end + "\n", await File.ReadAllTextAsync(Path.Combine(_directory, "printed"), Stop), StringComparison.Ordinal);
+        File.Delete(Path.Combine(_directory, "printed"));
+        return [.. (await LinesAsync("run")).Skip(2).Order(StringComparer.Ordinal)];
     }
 
     private async Task StyleAsync(int analyses, int status = 0)

@@ -183,7 +183,7 @@ public sealed class WebhookAdmissionTests : IAsyncLifetime
     }
 
     private static string Failed(string why) =>
-        $"Internal error occurred: failed calling webhook \"a.hook.test\": failed to call webhook: Post \"https://hook.system.svc:443/check?timeout=5s\": {why}";
+        $"Internal error occurred: failed calling webhook \"a.hook.test\": failed to call webhook: Post \"https://hook.system.svc:443/check?timeout=30s\": {why}";
 
     private static JsonObject Patch(string patch) => new()
     {
@@ -201,7 +201,7 @@ public sealed class WebhookAdmissionTests : IAsyncLifetime
         var admission = new WebhookAdmission(_rig.Objects, _rig.Context.Kinds, caller, []);
         await HookAsync(Resources.ValidatingWebhooks, $$$"""{"clientConfig": {"url": "https://127.0.0.1:{{{_port}}}/check", "caBundle": "{{{_ca}}}"}}"""[1..^1]);
         var refused = await Assert.ThrowsAsync<ApiException>(async () => await admission.ValidateAsync(Pod(), default));
-        Assert.Contains($"Post \"https://127.0.0.1:{_port}/check?timeout=5s\": dial tcp 127.0.0.1:{_port}: the lab's supervisor is not reachable", refused.Message);
+        Assert.Contains($"Post \"https://127.0.0.1:{_port}/check?timeout=30s\": dial tcp 127.0.0.1:{_port}: the lab's supervisor is not reachable", refused.Message);
 
         using var sockets = new MachineSockets(MachineSockets.Open());
         using var over = new CancellationTokenSource();
@@ -240,7 +240,7 @@ public sealed class WebhookAdmissionTests : IAsyncLifetime
     private async Task HookAsync(GroupResource resource, string fields)
     {
         var hook = (JsonObject)JsonNode.Parse($$$"""{"name": "a.hook.test", "clientConfig": {"service": {"namespace": "system", "name": "hook", "port": 443, "path": "/check"}, "caBundle": "{{{_ca}}}"}}""")!;
-        var defaults = """{"rules": [{"operations": ["CREATE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"], "scope": "*"}], "failurePolicy": "Fail", "sideEffects": "None", "timeoutSeconds": 5, "admissionReviewVersions": ["v1"]}""";
+        var defaults = """{"rules": [{"operations": ["CREATE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"], "scope": "*"}], "failurePolicy": "Fail", "sideEffects": "None", "timeoutSeconds": 30, "admissionReviewVersions": ["v1"]}""";
         foreach (var (key, value) in JsonNode.Parse($"{{{fields}}}")!.AsObject()) hook[key] = value?.DeepClone();
         foreach (var (key, value) in JsonNode.Parse(defaults)!.AsObject())
             if (!hook.ContainsKey(key)) hook[key] = value?.DeepClone();

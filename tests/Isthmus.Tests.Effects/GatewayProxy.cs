@@ -80,11 +80,15 @@ internal sealed class GatewayProxy : IDisposable
     internal IEnumerable<string> Reported => Rig.Mesh.Sources.Problems.Items.Values.SelectMany(item => item.Problems).Select(problem => problem.Path);
 
     /// <summary>Makes a request; null when the gateway refuses it before its HTTP part.</summary>
-    internal async Task<Handshake?> CallAsync(string host = "a.example.com", X509Certificate2? certificate = null, SslProtocols versions = SslProtocols.None, params TlsCipherSuite[] suites)
+    internal Task<Handshake?> CallAsync(string host = "a.example.com", X509Certificate2? certificate = null, SslProtocols versions = SslProtocols.None, params TlsCipherSuite[] suites) =>
+        CallAsync(stream => stream, host, certificate, versions, suites);
+
+    /// <param name="wire">What carries the bytes of the handshake.</param>
+    internal async Task<Handshake?> CallAsync(Func<Stream, Stream> wire, string host, X509Certificate2? certificate = null, SslProtocols versions = SslProtocols.None, params TlsCipherSuite[] suites)
     {
         using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         await socket.ConnectAsync(IPAddress.Loopback, Port, Stop);
-        await using var tls = new SslStream(new NetworkStream(socket), false, (_, _, _, _) => true);
+        await using var tls = new SslStream(wire(new NetworkStream(socket)), false, (_, _, _, _) => true);
         var options = new SslClientAuthenticationOptions { TargetHost = host, EnabledSslProtocols = versions };
         if (suites.Length > 0) options.CipherSuitesPolicy = new(suites);
         if (certificate is not null) options.ClientCertificateContext = SslStreamCertificateContext.Create(certificate, null, offline: true);

@@ -189,7 +189,8 @@ internal sealed class Http1Downstream : DownstreamStream, IDisposable
             BodyKind.UntilClose or BodyKind.Stream or BodyKind.Chunked => Request.Version == HttpVersions.Http11 ? BodyKind.Chunked : BodyKind.UntilClose,
             _ => head.Body,
         };
-        if (_sending == BodyKind.UntilClose) MustClose = true;
+        // What a client sends for another protocol before it hears that it is refused must not be read as a request.
+        if (_sending == BodyKind.UntilClose || Request.Upgrade.Length > 0) MustClose = true;
         _writer.Write("HTTP/1.1 "u8);
         _writer.WriteNumber(head.Status);
         _writer.Write(" "u8);
@@ -198,7 +199,6 @@ internal sealed class Http1Downstream : DownstreamStream, IDisposable
         HeadWriter.Response<Http1Fields>(_writer, head, LengthOf(head));
         if (head.Status == 101)
         {
-            MustClose = true;
             _writer.Write("connection: Upgrade\r\nupgrade: "u8);
             _writer.Write(head.Upgrade);
             _writer.Write("\r\n"u8);

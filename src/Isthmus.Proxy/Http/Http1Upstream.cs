@@ -29,6 +29,7 @@ internal sealed class Http1Upstream : UpstreamStream, IPooledConnection
     private bool _hasHead;
     private bool _keepAlive;
     private bool _expects;
+    private int _interim;
 
     public Http1Upstream(Transport transport, ClusterState cluster, Host host, string key, TimeProvider time, long expiresAt)
     {
@@ -63,6 +64,7 @@ internal sealed class Http1Upstream : UpstreamStream, IPooledConnection
     {
         _requests++;
         _isRequestDone = _hasHead = _keepAlive = false;
+        _interim = 0;
     }
 
     public override ValueTask SendHeadAsync(RequestHead head)
@@ -148,6 +150,7 @@ internal sealed class Http1Upstream : UpstreamStream, IPooledConnection
             HeadParser.ParseResponse(_reader.Span[..end], _method, into, HttpLimits.Default);
             _reader.Consume(end);
             if (into.Status is >= 200 or 101) break;
+            if (++_interim > HttpLimits.InterimHeads) throw new HttpMessageException(502, "http1.too_many_interim_responses");
             // Interim responses end here, but for the one that a client waits for.
             if (into.Status != 100 || !_expects) continue;
             _expects = false;

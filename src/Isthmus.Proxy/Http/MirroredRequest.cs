@@ -12,6 +12,8 @@ namespace Isthmus.Proxy.Http;
 /// <param name="Authority">The host of the request that it copies, by which the server must be known.</param>
 internal sealed record MirroredRequest(ClusterState Cluster, string Authority, RequestHead Head, byte[]? Body, EndPoint? Destination, ValueMap<ValueList<string>> AlpnOverride)
 {
+    private const long MostRead = 1 << 20;
+
     private static readonly TimeSpan Longest = TimeSpan.FromSeconds(15);
 
     /// <summary>Starts the copies that a route wants of a request.</summary>
@@ -33,7 +35,19 @@ internal sealed record MirroredRequest(ClusterState Cluster, string Authority, R
 
     public async Task SendAsync(HttpUpstreams upstreams, TimeProvider time)
     {
-        if (Cluster.Pick(null, null, Destination) is not { } host) return;
+        if (!Cluster.TryBeginRequest(canQueue: !HttpUpstreams.IsHttp2(Cluster, Head.Version))) return;
+        try
+        {
+            if (Cluster.Pick(null, null, Destination) is { } host) await SendAsync(upstreams, time, host).ConfigureAwait(false);
+        }
+        finally
+        {
+            Cluster.EndRequest();
+        }
+    }
+
+    private async Task SendAsync(HttpUpstreams upstreams, TimeProvider time, Host host)
+    {
         host.Begin();
         UpstreamStream? upstream = null;
         try
@@ -47,10 +61,14 @@ internal sealed record MirroredRequest(ClusterState Cluster, string Authority, R
             var response = new ResponseHead();
             await upstream.ReceiveHeadAsync(response).ConfigureAwait(false);
             Cluster.Answered(host, response.Status);
-            while (!(await upstream.ReceiveBodyAsync().ConfigureAwait(false)).IsEmpty)
+            // Read to the end so that the connection can be kept, unless a new one costs less.
+            for (var read = 0L; read <= MostRead;)
             {
-                // Read to the end so that the connection can be kept.
+                var piece = await upstream.ReceiveBodyAsync().ConfigureAwait(false);
+                if (piece.IsEmpty) return;
+                read += piece.Length;
             }
+            upstream.Abort();
         }
         catch (Exception e) when (e is TransportException or HttpMessageException or OverflowException)
         {

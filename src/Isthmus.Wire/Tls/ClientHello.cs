@@ -173,8 +173,9 @@ public sealed record ClientHello(string? ServerName, ValueList<string> Applicati
             list = list[1..];
             if (!Take(ref list, 2, out var text)) return false;
             if (kind != 0) continue;
-            if (text.Length is 0 or > 255 || text.IndexOfAnyExceptInRange((byte)0x21, (byte)0x7E) >= 0) return false;
-            name ??= Encoding.ASCII.GetString(text).ToLowerInvariant();
+            // Of two names, a gateway could read one, and the server behind it the other (RFC 6066 section 3).
+            if (name is not null || text.Length is 0 or > 255 || text.IndexOfAnyExceptInRange((byte)0x21, (byte)0x7E) >= 0) return false;
+            name = Encoding.ASCII.GetString(text).ToLowerInvariant();
         }
         return true;
     }

@@ -182,6 +182,7 @@ internal sealed class H2Client : H2Connection, IPooledConnection, IPinged
         }
         if (fields.Status is >= 100 and < 200)
         {
+            if (++answered.Interim > HttpLimits.InterimHeads) throw new H2StreamException(stream.Id, H2Error.EnhanceYourCalm, "too many interim answers");
             // 101 belongs to HTTP/1.1 (RFC 9113 section 8.6).
             if (isLast || fields.Status == 101) throw new H2StreamException(stream.Id, H2Error.Protocol, "an interim answer that ends the exchange");
             if (fields.Status == 100) stream.ArriveContinue();
@@ -239,6 +240,9 @@ internal sealed class H2ClientStream(H2Client connection, int id, H2UpstreamStre
 
     /// <summary>Used only by the read loop.</summary>
     public bool HasReceivedHead { get; set; }
+
+    /// <summary>How many interim answers have come. Used only by the read loop.</summary>
+    public int Interim { get; set; }
 }
 
 /// <summary>One request to a host over HTTP/2.</summary>

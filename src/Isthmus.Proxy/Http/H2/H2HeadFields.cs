@@ -22,12 +22,16 @@ internal sealed class H2HeadFields
     private string? _scheme;
     private string? _authority;
     private int _status;
-    private StringBuilder? _cookies;
+    private readonly ByteWriter _cookies = new();
+    private bool _hasCookies;
 
     public H2HeadFields() => Take = Add;
 
     /// <summary>Takes the fields of the block that has begun.</summary>
     public HpackField Take { get; }
+
+    /// <summary>The size of the block's fields as a list (RFC 9113 section 6.5.2).</summary>
+    public int Size { get; private set; }
 
     /// <summary>Forgets the block before.</summary>
     /// <param name="stream">The ID of the stream that the next block belongs to.</param>
@@ -40,11 +44,14 @@ internal sealed class H2HeadFields
         _lastAuthority = _authority ?? _lastAuthority;
         _fault = _method = _scheme = _authority = null;
         _status = 0;
-        _cookies = null;
+        _hasCookies = false;
+        _cookies.Clear();
+        Size = 0;
     }
 
     private void Add(ReadOnlySpan<byte> name, ReadOnlySpan<byte> value)
     {
+        Size += HpackDecoder.EntryOverhead + name.Length + value.Length;
         if (name.IsEmpty || !HeadRules.IsValue(value)) Fault("a field with characters that it may not have");
         else if (name[0] == ':') AddPseudo(name, value);
         else if (!IsName(name)) Fault("a field name with characters that it may not have");
@@ -68,7 +75,7 @@ internal sealed class H2HeadFields
         head.Version = HttpVersions.Http2;
         head.Scheme = _scheme is "http" or "https" ? _scheme : "";
         head.SetTarget(path);
-        if (_cookies is not null) _fields.AddRead("cookie"u8, Encoding.Latin1.GetBytes(_cookies.ToString()));
+        if (_hasCookies) _fields.AddRead("cookie"u8, _cookies.Written.Span);
         var host = _fields.GetString("host"u8);
         if (_fields.Remove("host"u8) > 1 || (host is not null && _authority is not null && !string.Equals(host, _authority, StringComparison.OrdinalIgnoreCase))) Fault("two hosts");
         head.Authority = _authority ?? host ?? "";
@@ -120,14 +127,15 @@ internal sealed class H2HeadFields
     // HTTP/2 clients split the field; other versions have one (RFC 9113 section 8.2.3).
     private void AddCookie(ReadOnlySpan<byte> value)
     {
-        _cookies = _cookies is null ? new StringBuilder() : _cookies.Append("; ");
-        _cookies.Append(Encoding.Latin1.GetString(value));
+        if (_hasCookies) _cookies.Write("; "u8);
+        _hasCookies = true;
+        _cookies.Write(value);
     }
 
     private void AddPseudo(ReadOnlySpan<byte> name, ReadOnlySpan<byte> value)
     {
         var isRepeated = false;
-        if (_fields.Count > 0 || _cookies is not null) Fault("a pseudo field after others");
+        if (_fields.Count > 0 || _hasCookies) Fault("a pseudo field after others");
         else if (name.SequenceEqual(":method"u8)) isRepeated = Set(ref _method, value, HeadRules.IsToken(value));
         else if (name.SequenceEqual(":scheme"u8)) isRepeated = Set(ref _scheme, value);
         else if (name.SequenceEqual(":authority"u8)) isRepeated = Set(ref _authority, value);

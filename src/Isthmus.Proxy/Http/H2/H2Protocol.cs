@@ -59,6 +59,9 @@ internal static class H2
 
     public const int MaxHeaderBlock = 64 * 1024;
 
+    /// <summary>What the heads and trailers of a client's open streams may have together: a few bytes of a connection's table can fill each of them.</summary>
+    public const int HeldHeads = 8 * 1024 * 1024;
+
     public const int HeaderTable = 4096;
 
     public static ReadOnlySpan<byte> Preface => "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"u8;

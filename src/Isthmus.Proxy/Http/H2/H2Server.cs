@@ -71,6 +71,7 @@ internal sealed class H2Server(Transport transport, Func<H2DownstreamStream, Val
 
     protected override void OnHead(int id, H2HeadFields fields, bool isLast)
     {
+        CheckHeads(id, fields, H2Error.RefusedStream);
         var request = Rent();
         try
         {
@@ -82,7 +83,7 @@ internal sealed class H2Server(Transport transport, Func<H2DownstreamStream, Val
             throw;
         }
         var stream = new H2Stream(this, id);
-        AddStream(stream);
+        AddStream(stream, fields.Size);
         if (request.Request.Body == BodyKind.Length) stream.Expect(request.Request.ContentLength);
         else if (request.Request.Body == BodyKind.None) stream.Expect(0);
         if (isLast) stream.End();
@@ -131,7 +132,15 @@ internal sealed class H2Server(Transport transport, Func<H2DownstreamStream, Val
     protected override void OnMoreFields(H2Stream stream, H2HeadFields fields, bool isLast)
     {
         if (!isLast) throw new H2StreamException(stream.Id, H2Error.Protocol, "fields in the middle of a body");
+        CheckHeads(stream.Id, fields, H2Error.EnhanceYourCalm);
+        HoldTrailers(stream, fields.Size);
         stream.End(fields.ToTrailers());
+    }
+
+    // Streams that are over and not yet forgotten count, too: what handles them may still use their heads.
+    private void CheckHeads(int id, H2HeadFields fields, H2Error error)
+    {
+        if (HeldHeads + fields.Size > H2.HeldHeads) throw new H2StreamException(id, error, "more bytes of heads than the connection may hold");
     }
 }
 

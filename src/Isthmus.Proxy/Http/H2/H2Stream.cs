@@ -39,6 +39,9 @@ internal class H2Stream(H2Connection connection, int id)
     /// <summary>What the peer may send; guarded by the connection.</summary>
     public ref H2ReceiveWindow ReceiveWindow => ref _receiveWindow;
 
+    /// <summary>The size of the head and the trailers that it holds; guarded by the connection.</summary>
+    public int HeadSize { get; set; }
+
     public bool HasSentEnd { get; set; }
 
     /// <summary>Its sender waits; guarded by the connection.</summary>

@@ -49,7 +49,8 @@ internal delegate void HpackField(ReadOnlySpan<byte> name, ReadOnlySpan<byte> va
 /// <summary>Decodes header blocks of one connection. Each block depends on those before it: one that fails ends the connection.</summary>
 internal sealed class HpackDecoder(int maxTableSize, int maxListBytes)
 {
-    private const int EntryOverhead = 32;
+    /// <summary>What a field counts beyond its name and value (RFC 7541 section 4.1).</summary>
+    public const int EntryOverhead = 32;
 
     private readonly List<(byte[] Name, byte[] Value)> _table = [];   // the newest is last
     private int _tableSize;

@@ -186,7 +186,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
         var pages = new DebugEndpoints(_report, _lastKnown, _gatewayNames, MeshPages.All(_engine, $"ConfigMap {_settings.Namespace}/{_settings.MeshConfigMap}").Append(SourcePage.For(_engine, _report, _settings.ClusterId))
             .Append(HistoryPage.For(_engine, _history, owner, _ports.Time)).Append(DistributionPage.For(_engine, _clusters.Config)).Concat(ProxyPages.All(_engine, _clusters.Config)).ToDictionary(StringComparer.Ordinal))
         {
-            Preview = new(new(_engine, _settings.MultiCluster, _settings.ClusterId, _ports.Time), owner),
+            Revision = _settings.Revision, Preview = new(new(_engine, _settings.MultiCluster, _settings.ClusterId, _ports.Time), owner),
         };
         pages.Map(_app);
         var debug = new AuthorizedDebug(new XdsDebugAnswers(_engine, pages), callers, _settings.Namespace, _settings.Listen.Plain);

@@ -4,6 +4,7 @@ using System.Text;
 using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Resolve;
 using Isthmus.ControlPlane.Settings;
+using Isthmus.Core.Names;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Config;
@@ -52,7 +53,7 @@ public sealed class DebugRequestsTests : IAsyncLifetime
         foreach (var definition in IstioCrds.All) await _client.CreateAsync(Kinds.CustomResourceDefinition, (JsonObject)definition.DeepClone(), Stop);
         var settings = new DiscoverySettings
         {
-            ClusterId = "c1", MonitoringPort = Monitoring, ControlPort = _ports[5].Number, Listen = new(Http, _ports[1].Number, _ports[2].Number, _ports[3].Number),
+            ClusterId = "c1", Revision = "canary", MonitoringPort = Monitoring, ControlPort = _ports[5].Number, Listen = new(Http, _ports[1].Number, _ports[2].Number, _ports[3].Number),
         };
         _controlPlane = Isthmus.ControlPlane.ControlPlane.Build(settings, new(TimeProvider.System, new Random(1), _client.Access, new NoNames()));
         _running = _controlPlane.RunAsync(_end.Token);
@@ -84,6 +85,19 @@ public sealed class DebugRequestsTests : IAsyncLifetime
         using var client = new HttpClient(new HttpClientHandler { AllowAutoRedirect = false });
         using var elsewhere = await client.GetAsync(new Uri($"http://127.0.0.1:{Http}//evil.example/debug"), Stop);
         Assert.Equal("/evil.example/debug", elsewhere.Headers.Location?.ToString());
+    }
+
+    [Fact]
+    public async Task Remote_clusters_are_listed_with_the_revision_that_watches_them()
+    {
+        await _client.CreateAsync(Kinds.Secret, "istio-system", new JsonObject
+        {
+            ["apiVersion"] = "v1", ["kind"] = "Secret", ["metadata"] = new JsonObject { ["name"] = "remote", ["labels"] = new JsonObject { [Labels.MultiCluster] = "true" } },
+            ["stringData"] = new JsonObject { ["c2"] = "no kubeconfig" },
+        }, Stop);
+        JsonArray lines;
+        while ((lines = JsonNode.Parse((await GetAsync(Http, "/debug/clusterz")).Body)!.AsArray()).Count == 0) await Task.Delay(20, Stop);
+        Assert.Equal(("c2", "istio-system/remote", "canary"), (lines[0]!["id"]!.ToString(), lines[0]!["secretName"]!.ToString(), lines[0]!["revision"]!.ToString()));
     }
 
     [Fact]

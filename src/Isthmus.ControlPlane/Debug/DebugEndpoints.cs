@@ -39,6 +39,9 @@ public sealed class DebugEndpoints
     /// <summary>Answers POST <c>/debug/preview</c>; null: nothing does.</summary>
     internal PreviewPage? Preview { get; init; }
 
+    /// <summary>The revision of this control plane, in each line of <c>/debug/clusterz</c>.</summary>
+    public required string Revision { get; init; }
+
     public void Map(IEndpointRouteBuilder endpoints)
     {
         if (Preview is { } preview) endpoints.MapPost("/debug/preview", (RequestDelegate)(http => AnswerAsync(http, preview.AnswerAsync)));
@@ -93,7 +96,7 @@ public sealed class DebugEndpoints
 
     private JsonArray Clusters() => new([.. _clusters.Lines().Select(cluster =>
     {
-        var line = new JsonObject { ["id"] = cluster.Id, ["secretName"] = cluster.Secret, ["syncStatus"] = cluster.Status };
+        var line = new JsonObject { ["id"] = cluster.Id, ["secretName"] = cluster.Secret, ["syncStatus"] = cluster.Status, ["revision"] = Revision };
         line["source"] = cluster.Source.ToString().ToLowerInvariant();
         if (cluster.LastContact is { } contact) line["lastContact"] = contact.UtcDateTime.ToString("O", CultureInfo.InvariantCulture);
         if (cluster.Confirmed is { } confirmed) line["confirmed"] = confirmed.UtcDateTime.ToString("O", CultureInfo.InvariantCulture);

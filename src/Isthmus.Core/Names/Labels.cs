@@ -76,8 +76,8 @@ public static class WellKnown
 
     public const string SystemNamespace = "istio-system";
 
-    /// <summary>The release of Istio whose behavior proxies claim, to control planes and in dumps.</summary>
-    public const string CompatibleRelease = "1.20.8";
+    /// <summary>The release of Istio whose API and behavior proxies claim, to control planes, in dumps and in <c>version</c>.</summary>
+    public const string CompatibleRelease = "1.31.1";
 
     /// <summary>How the container runtime of Nodes begins that Isthmus runs itself.</summary>
     public const string OwnRuntime = "isthmus://";

@@ -8,6 +8,8 @@ namespace Isthmus.Commands;
 
 internal static class RemoteClustersCommand
 {
+    internal static readonly string[] Header = ["NAME", "SECRET", "STATUS", "ISTIOD", "REVISION", "LAST CONTACT", "SERVED FROM", "MESSAGE"];
+
     internal static Command Build()
     {
         var output = new OutputOption();
@@ -24,14 +26,18 @@ internal static class RemoteClustersCommand
                     copy["istiod"] = row.Pod;
                     return (JsonNode)copy;
                 })]),
-                () => TextTable.Write(["NAME", "SECRET", "STATUS", "ISTIOD", "LAST CONTACT", "SERVED FROM", "MESSAGE"], [.. rows.Select(row => (string[])
-                [
-                    row.Cluster["id"]?.ToString() ?? "", row.Cluster["secretName"]?.ToString() ?? "", WatchedCluster.Read(row.Cluster).Shown, row.Pod,
-                    EndpointSources.Since(row.Cluster["lastContact"]?.ToString(), now), EndpointSources.Freshness(row.Cluster["source"]?.ToString(), row.Cluster["confirmed"]?.ToString(), now),
-                    row.Cluster["message"]?.ToString() ?? row.Cluster["warning"]?.ToString() ?? row.Cluster["snapshot"]?["problem"]?.ToString() ?? "",
-                ])]));
+                () => TextTable.Write(Header, [.. rows.Select(row => Row(row.Pod, row.Cluster, now))]));
             return 0;
         });
         return command;
     }
+
+    internal static string[] Row(string pod, JsonObject cluster, DateTimeOffset now) =>
+    [
+        Text(cluster["id"]), Text(cluster["secretName"]), WatchedCluster.Read(cluster).Shown, pod, Text(cluster["revision"]),
+        EndpointSources.Since(cluster["lastContact"]?.ToString(), now), EndpointSources.Freshness(cluster["source"]?.ToString(), cluster["confirmed"]?.ToString(), now),
+        Text(cluster["message"] ?? cluster["warning"] ?? cluster["snapshot"]?["problem"]),
+    ];
+
+    private static string Text(JsonNode? value) => value?.ToString() ?? "";
 }

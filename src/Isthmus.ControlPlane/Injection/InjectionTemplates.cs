@@ -14,8 +14,6 @@ public sealed class InjectionTemplates
 {
     internal const string Sidecar = "sidecar", Gateway = "gateway";
 
-    private const string Place = "values.sidecarInjectorWebhook";
-
     /// <summary>No templates but our own.</summary>
     public static readonly InjectionTemplates None = new();
 
@@ -37,7 +35,7 @@ public sealed class InjectionTemplates
 
     internal IEnumerable<string> Names => ((string[])[Sidecar, Gateway]).Concat(Custom.Keys);
 
-    /// <exception cref="ProblemException">Something of it cannot be used; the message has its path.</exception>
+    /// <exception cref="ProblemException">Something of it cannot be used; the problem has its path.</exception>
     public static InjectionTemplates Read(JsonObject values)
     {
         if (values["sidecarInjectorWebhook"] is not JsonObject webhook) return None;
@@ -45,8 +43,8 @@ public sealed class InjectionTemplates
         foreach (var (name, text) in Map(webhook, "templates"))
         {
             if (name is Sidecar or Gateway)
-                throw new ProblemException($"{Place}.templates.{name}", "cannot replace the template of the proxy", $"give what you add another name, and Pods the annotation inject.istio.io/templates: {name},NAME");
-            custom[name] = GoTemplate.Parse(name, text);
+                throw Fault($"templates.{name}", "cannot replace the template of the proxy", $"give what you add another name, and Pods the annotation inject.istio.io/templates: {name},NAME");
+            custom[name] = Parse(name, text);
         }
         var known = ((string[])[Sidecar, Gateway]).Concat(custom.Keys).ToList();
         var defaults = webhook["defaultTemplates"] switch
@@ -54,10 +52,10 @@ public sealed class InjectionTemplates
             null => [Sidecar],
             JsonArray { Count: 0 } => [Sidecar],
             JsonArray list => list.Select(item => item?.ToString() ?? "").ToList(),
-            var other => throw new ProblemException($"{Place}.defaultTemplates", $"'{other.ToJsonString()}' is not a list", "give a list of names"),
+            var other => throw Fault("defaultTemplates", $"'{other.ToJsonString()}' is not a list", "give a list of names"),
         };
         if (defaults.Find(name => !known.Contains(name)) is { } unknown)
-            throw new ProblemException($"{Place}.defaultTemplates", $"there is no template '{unknown}' (templates: {string.Join(", ", known)})", "correct the name, or add it to templates");
+            throw Fault("defaultTemplates", $"there is no template '{unknown}' (templates: {string.Join(", ", known)})", "correct the name, or add it to templates");
         return new()
         {
             Custom = custom, Defaults = defaults, Never = Selectors(webhook, "neverInjectSelector"),
@@ -65,12 +63,21 @@ public sealed class InjectionTemplates
         };
     }
 
+    private static GoTemplate Parse(string name, string text)
+    {
+        try { return GoTemplate.Parse(name, text); }
+        catch (ProblemException e) { throw Fault($"templates.{name}", $"{e.Problem.Object}: {e.Problem.Message}", e.Problem.Remedy, e); }
+    }
+
+    private static ProblemException Fault(string field, string message, string remedy, Exception? cause = null) =>
+        new(new Problem("", "", $"values.sidecarInjectorWebhook.{field}", message, remedy), cause);
+
     private static IEnumerable<(string Name, string Text)> Map(JsonObject webhook, string field) => webhook[field] switch
     {
         null => [],
         JsonObject map => map.Select(entry => (entry.Key, entry.Value is JsonValue text && text.TryGetValue(out string? value)
-            ? value : throw new ProblemException($"{Place}.{field}.{entry.Key}", $"'{entry.Value?.ToJsonString()}' is not a text", "give a text, as in '|' blocks of YAML"))),
-        var other => throw new ProblemException($"{Place}.{field}", $"'{other.ToJsonString()}' is not a map", "give a map from names to texts"),
+            ? value : throw Fault($"{field}.{entry.Key}", $"'{entry.Value?.ToJsonString()}' is not a text", "give a text, as in '|' blocks of YAML"))),
+        var other => throw Fault(field, $"'{other.ToJsonString()}' is not a map", "give a map from names to texts"),
     };
 
     private static IReadOnlyList<LabelSelector> Selectors(JsonObject webhook, string field) => webhook[field] switch
@@ -78,6 +85,6 @@ public sealed class InjectionTemplates
         null => [],
         // An empty selector matches everything; as in Istio, it selects nothing here.
         JsonArray list => [.. list.Select(LabelSelector.Read).OfType<LabelSelector>().Where(selector => !selector.IsEmpty)],
-        var other => throw new ProblemException($"{Place}.{field}", $"'{other.ToJsonString()}' is not a list", "give a list of label selectors"),
+        var other => throw Fault(field, $"'{other.ToJsonString()}' is not a list", "give a list of label selectors"),
     };
 }

@@ -30,7 +30,7 @@ internal static class KubeInjectCommand
         var command = new Command("kube-inject", "Add the proxy to the workloads of a file, as the injection webhook of the cluster does. Other objects stay as they are.") { file, output, revision, mesh, values };
         foreach (var (name, remedy) in ((string, string)[])
         [
-            ("--injectConfigFile", "injection is not made by templates: change its values with 'isthmus install --set values…'"), ("--operatorFileName", "give --meshConfigFile and --valuesFile"),
+            ("--injectConfigFile", "the templates sidecar and gateway are built in: give others to the installation as values.sidecarInjectorWebhook.templates, or with --valuesFile"), ("--operatorFileName", "give --meshConfigFile and --valuesFile"),
             ("--meshConfigMapName", "name the revision with --revision"), ("--webhookConfig", "name the revision with --revision"), ("--xds-address", "ConfigMaps of the cluster are read instead of asking a control plane"),
         ]) command.Options.Add(new Option<string?>(name) { Hidden = true }.Refused(remedy));
         HelpExamples.AddTo(command, Examples);

@@ -31,6 +31,7 @@ public sealed partial class CommandLineTests
     [InlineData("analyze --nope", "Error: unknown flag --nope\nRun 'isthmus analyze --help' for usage.")]
     [InlineData("analyze -o xml", "Error: --output: 'xml' is not an output format (use log, table, json, yaml or sarif)\nRun 'isthmus analyze --help' for usage.")]
     [InlineData("analyze --failure-threshold bad", "Error: --failure-threshold: 'bad' is not a level (use Info, Warning or Error)\nRun 'isthmus analyze --help' for usage.")]
+    [InlineData("kube-inject -f a.yaml --injectConfigFile b.yaml", "Error: --injectConfigFile: is not supported (the templates sidecar and gateway are built in: give others to the installation as values.sidecarInjectorWebhook.templates, or with --valuesFile)\nRun 'isthmus kube-inject --help' for usage.")]
     [InlineData("analyze --revision canary", "Error: --revision: is not supported (the objects of all revisions are analyzed: choose clusters with --contexts)\nRun 'isthmus analyze --help' for usage.")]
     [InlineData("lab shell --nope", "Error: unknown flag --nope\nRun 'isthmus lab shell --help' for usage.")]
     [InlineData("proxy-config secrets pod --fqdn x", "Error: unknown flag --fqdn\nRun 'isthmus proxy-config secrets --help' for usage.")]

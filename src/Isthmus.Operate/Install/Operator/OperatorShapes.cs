@@ -158,7 +158,7 @@ internal static partial class OperatorShapes
         }
         catch (ProblemException e)
         {
-            return [new Problem("ISM0206", "", $"spec.values.sidecarInjectorWebhook: {e.Problem.Object}".Replace("spec.values.sidecarInjectorWebhook: values.", "spec.values.", StringComparison.Ordinal), e.Problem.Message, e.Problem.Remedy)];
+            return [e.Problem with { Code = "ISM0206", Path = $"spec.{e.Problem.Path}" }];
         }
     }
 

@@ -104,7 +104,10 @@ internal static class IstiodObjects
         return map;
     }
 
-    /// <summary>For tools of Istio that expect the key. Injection is not made by templates, and whoever tries one gets an error, not a Pod without a proxy.</summary>
+    /// <summary>
+    /// For tools of Istio that expect the key. The templates <c>sidecar</c> and <c>gateway</c> are code here, and those of the installation are among the
+    /// values: a tool that makes Pods from this key gets an error, not a Pod without a proxy.
+    /// </summary>
     private const string InjectorConfig = """
         policy: enabled
         alwaysInjectSelector: []
@@ -113,9 +116,9 @@ internal static class IstiodObjects
         defaultTemplates: [sidecar]
         templates:
           sidecar: |
-            spec: injection by templates is not supported, use the webhook or isthmus kube-inject
+            spec: the template sidecar is built into Isthmus, use the webhook or isthmus kube-inject, and add templates of your own to values.sidecarInjectorWebhook.templates
           gateway: |
-            spec: injection by templates is not supported, use the webhook or isthmus kube-inject
+            spec: the template gateway is built into Isthmus, use the webhook or isthmus kube-inject, and add templates of your own to values.sidecarInjectorWebhook.templates
 
         """;
 

@@ -63,8 +63,36 @@ public sealed class ControlPlaneAddressTests : IAsyncLifetime
         _names.Answer = new(["192.0.2.1"], TimeSpan.FromHours(1), "");
         await InstallAsync("mesh.example.org");
         await UntilAsync(["192.0.2.1"]);
-        var endpoints = await _client.GetAsync(Kinds.Endpoints, "istio-system", "istiod", CancellationToken.None);
-        Assert.Equal(["15012", "15017"], ((JsonArray)endpoints["subsets"]![0]!["ports"]!).Select(port => port!["port"]!.ToString()).Order());
+        var slice = await _client.GetAsync(Kinds.EndpointSlice, "istio-system", "istiod", CancellationToken.None);
+        Assert.Equal(["15012", "15017"], ((JsonArray)slice["ports"]!).Select(port => port!["port"]!.ToString()).Order());
+        Assert.Equal("istiod", slice["metadata"]!["labels"]!["kubernetes.io/service-name"]!.ToString());
+    }
+
+    [Fact]
+    public async Task Each_IP_family_has_a_slice_as_long_as_the_name_has_such_addresses()
+    {
+        _names.Answer = new(["192.0.2.1", "2001:db8::1"], TimeSpan.FromSeconds(1), "");
+        await InstallAsync("mesh.example.org");
+        await UntilAsync(["192.0.2.1", "2001:db8::1"]);
+        Assert.Equal([("istiod", "IPv4"), ("istiod-ipv6", "IPv6")], (await SlicesAsync()).Select(slice => (slice.Metadata.Name, slice.AddressType)).Order());
+        _names.Answer = new(["2001:db8::1"], TimeSpan.FromSeconds(1), "");
+        await UntilAsync(["2001:db8::1"]);
+        Assert.Equal("istiod-ipv6", Assert.Single(await SlicesAsync()).Metadata.Name);
+    }
+
+    [Fact]
+    public async Task Endpoints_of_an_earlier_version_give_way()
+    {
+        await _client.CreateAsync(Kinds.Endpoints, new JsonObject
+        {
+            ["apiVersion"] = "v1", ["kind"] = "Endpoints", ["metadata"] = new JsonObject { ["name"] = "istiod", ["namespace"] = "istio-system" },
+            ["subsets"] = new JsonArray(new JsonObject { ["addresses"] = new JsonArray(new JsonObject { ["ip"] = "192.0.2.9" }), ["ports"] = new JsonArray(new JsonObject { ["port"] = 15012 }) }),
+        }, CancellationToken.None);
+        _names.Answer = new(["192.0.2.1"], TimeSpan.FromHours(1), "");
+        await InstallAsync("mesh.example.org");
+        await UntilAsync(["192.0.2.1"]);
+        using var limit = new CancellationTokenSource(Patience);
+        while (await _client.FindAsync(Kinds.Endpoints, "istio-system", "istiod", limit.Token) is not null) await Task.Delay(20, limit.Token);
     }
 
     private async Task InstallAsync(string host)
@@ -74,11 +102,11 @@ public sealed class ControlPlaneAddressTests : IAsyncLifetime
         await _client.ApplyAsync(Kinds.Service, service, CancellationToken.None);
     }
 
-    private async Task<IReadOnlyList<string>> AddressesAsync()
-    {
-        var endpoints = await _client.FindAsync(Kinds.Endpoints, "istio-system", "istiod", CancellationToken.None);
-        return [.. ((JsonArray?)endpoints?["subsets"]?[0]?["addresses"] ?? []).Select(address => (string)address!["ip"]!).Order(StringComparer.Ordinal)];
-    }
+    private async Task<IReadOnlyList<string>> AddressesAsync() =>
+        [.. (await SlicesAsync()).SelectMany(slice => slice.Endpoints).SelectMany(endpoint => endpoint.Addresses).Order(StringComparer.Ordinal)];
+
+    private Task<IReadOnlyList<EndpointSlice>> SlicesAsync() =>
+        _client.ListAllAsync<EndpointSlice>(Kinds.EndpointSlice, "istio-system", new ListOptions { LabelSelector = "kubernetes.io/service-name=istiod" }, CancellationToken.None);
 
     private async Task UntilAsync(IReadOnlyList<string> wanted)
     {

@@ -31,9 +31,9 @@ public sealed class RemoteInstallTests
     {
         var objects = Render("profile=remote", "values.istiodRemote.injectionURL=https://172.18.201.2:25017/inject/cluster/c9/net/n9");
         Assert.All(Webhooks(objects), webhook => Assert.Equal("/inject/cluster/c9/net/n9", (string?)webhook["clientConfig"]!["service"]!["path"]));
-        var subset = Assert.Single(objects, value => (string?)value["kind"] == "Endpoints")["subsets"]![0]!;
-        Assert.Equal("172.18.201.2", (string?)subset["addresses"]![0]!["ip"]);
-        Assert.Equal(["15012", "25017"], ((JsonArray)subset["ports"]!).Select(port => port!["port"]!.ToString()));
+        var slice = Assert.Single(objects, value => (string?)value["kind"] == "EndpointSlice");
+        Assert.Equal("172.18.201.2", (string?)slice["endpoints"]![0]!["addresses"]![0]);
+        Assert.Equal(["15012", "25017"], ((JsonArray)slice["ports"]!).Select(port => port!["port"]!.ToString()));
         Assert.Throws<ProblemException>(() => Render("profile=remote", "values.istiodRemote.injectionURL=172.18.201.2:15017"));
     }
 
@@ -52,15 +52,15 @@ public sealed class RemoteInstallTests
         Assert.Equal("istiod-blue", (string?)service["metadata"]!["name"]);
         Assert.Null(service["spec"]!["selector"]);
         Assert.Equal(["15012>15012", "443>15017"], ((JsonArray)service["spec"]!["ports"]!).Select(port => $"{port!["port"]}>{port["targetPort"]}"));
-        var endpoints = Assert.Single(objects, value => (string?)value["kind"] == "Endpoints");
-        Assert.Equal("172.18.201.2", (string?)endpoints["subsets"]![0]!["addresses"]![0]!["ip"]);
+        var slice = Assert.Single(objects, value => (string?)value["kind"] == "EndpointSlice");
+        Assert.Equal("172.18.201.2", (string?)slice["endpoints"]![0]!["addresses"]![0]);
     }
 
     [Fact]
     public void Several_primaries_are_several_addresses_behind_one_name()
     {
-        var endpoints = Assert.Single(Render("profile=remote", "values.global.remotePilotAddress=172.18.201.2,172.18.202.1"), value => (string?)value["kind"] == "Endpoints");
-        Assert.Equal(["172.18.201.2", "172.18.202.1"], ((JsonArray)endpoints["subsets"]![0]!["addresses"]!).Select(address => (string?)address!["ip"]));
+        var slice = Assert.Single(Render("profile=remote", "values.global.remotePilotAddress=172.18.201.2,172.18.202.1"), value => (string?)value["kind"] == "EndpointSlice");
+        Assert.Equal(["172.18.201.2", "172.18.202.1"], ((JsonArray)slice["endpoints"]!).Select(endpoint => (string?)endpoint!["addresses"]![0]));
         Assert.Throws<ProblemException>(() => Render("profile=remote", "values.global.remotePilotAddress=172.18.201.2,mesh.example.org"));
     }
 
@@ -71,7 +71,7 @@ public sealed class RemoteInstallTests
         var service = Assert.Single(objects, value => (string?)value["kind"] == "Service");
         Assert.Equal("mesh.example.org", (string?)service["metadata"]!["annotations"]!["isthmus.internal/control-plane-host"]);
         Assert.Null(service["spec"]!["type"]);
-        Assert.DoesNotContain(objects, value => (string?)value["kind"] == "Endpoints");
+        Assert.DoesNotContain(objects, value => (string?)value["kind"] is "EndpointSlice" or "Endpoints");
     }
 
     [Fact]

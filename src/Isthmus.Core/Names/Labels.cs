@@ -25,6 +25,9 @@ public static class Labels
     public const string MultiCluster = "istio/multiCluster";
     public const string IstioConfig = "istio.io/config";
     public const string ServiceName = "kubernetes.io/service-name";
+
+    /// <summary>Who writes an EndpointSlice.</summary>
+    public const string SliceManager = "endpointslice.kubernetes.io/managed-by";
     /// <summary>On objects that a running control plane creates, with the value <see cref="Discovery"/>, so that an
     /// uninstall finds them.</summary>
     public const string MadeBy = WellKnown.OwnDomain + "/made-by";

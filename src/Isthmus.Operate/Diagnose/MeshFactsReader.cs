@@ -146,11 +146,21 @@ public sealed partial class MeshFactsReader(string istioNamespace)
         foreach (var service in await client.ListAllAsync<Service>(Kinds.Service, istioNamespace, new ListOptions { LabelSelector = "app=istiod" }, stop))
         {
             if (service.Spec.Selector.Count > 0) continue;
-            var endpoints = await client.FindAsync(Kinds.Endpoints, istioNamespace, service.Metadata.Name, stop);
-            var at = (endpoints?["subsets"] as JsonArray ?? []).SelectMany(subset => subset?["addresses"] as JsonArray ?? []).Select(address => address?["ip"]?.ToString() ?? "");
-            return (injectors.FirstOrDefault(injector => injector.Namespace == istioNamespace)?.Cluster ?? "", service.Spec.ExternalName.Length > 0 ? [service.Spec.ExternalName] : at.ToValueList());
+            var at = service.Spec.ExternalName.Length > 0 ? [service.Spec.ExternalName] : await AddressesBehindAsync(client, service, stop);
+            return (injectors.FirstOrDefault(injector => injector.Namespace == istioNamespace)?.Cluster ?? "", at);
         }
         return ("", []);
+    }
+
+    /// <summary>Of its EndpointSlices; of its Endpoints, if someone wrote these and they are not mirrored.</summary>
+    private static async Task<ValueList<string>> AddressesBehindAsync(KubeClient client, Service service, CancellationToken stop)
+    {
+        var (ns, name) = (service.Metadata.Namespace, service.Metadata.Name);
+        var slices = await client.ListAllAsync<EndpointSlice>(Kinds.EndpointSlice, ns, new ListOptions { LabelSelector = $"{Labels.ServiceName}={name}" }, stop);
+        var found = slices.SelectMany(slice => slice.Endpoints).SelectMany(endpoint => endpoint.Addresses).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal).ToValueList();
+        if (!found.IsEmpty) return found;
+        var endpoints = await client.FindAsync<Endpoints>(Kinds.Endpoints, ns, name, stop);
+        return (endpoints?.Subsets ?? []).SelectMany(subset => subset.Addresses).Select(address => address.Ip).ToValueList();
     }
 
     private async Task<JsonObject> MeshAsync(KubeClient client, CancellationToken stop)

@@ -23,7 +23,7 @@ public sealed class Applier(KubeClient client, TimeProvider time)
         "ClusterRole" or "Role" => 3,
         "ClusterRoleBinding" or "RoleBinding" => 4,
         "ConfigMap" or "Secret" => 5,
-        // Before Endpoints of the same name: a controller would remove Endpoints whose Service it does not know.
+        // Before its EndpointSlices: a controller would remove those whose Service it does not know.
         "Service" => 6,
         "Deployment" or "DaemonSet" => 8,
         // A webhook that fails closed before its server is up would reject that server's own Pods.

@@ -1,4 +1,6 @@
 using System.Text.Json.Nodes;
+using Isthmus.ControlPlane.Clusters;
+using Isthmus.Core.Names;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Config;
@@ -11,7 +13,7 @@ internal static class Installed
     /// <summary>Every kind that an installation creates; workloads first, so that they create no objects during the removal.</summary>
     internal static readonly IReadOnlyList<ResourceKind> KindsInOrder =
     [
-        Kinds.MutatingWebhookConfiguration, Kinds.ValidatingWebhookConfiguration, Kinds.HorizontalPodAutoscaler, Kinds.PodDisruptionBudget, Kinds.NetworkPolicy, Kinds.Deployment, Kinds.DaemonSet, Kinds.Service, Kinds.Endpoints, Kinds.ConfigMap,
+        Kinds.MutatingWebhookConfiguration, Kinds.ValidatingWebhookConfiguration, Kinds.HorizontalPodAutoscaler, Kinds.PodDisruptionBudget, Kinds.NetworkPolicy, Kinds.Deployment, Kinds.DaemonSet, Kinds.Service, Kinds.Endpoints, Kinds.EndpointSlice, Kinds.ConfigMap,
         Manifests.ResourceOf(IstioKind.Gateway), Manifests.ResourceOf(IstioKind.DestinationRule), Manifests.ResourceOf(IstioKind.EnvoyFilter),
         Kinds.RoleBinding, Kinds.Role, Kinds.ClusterRoleBinding, Kinds.ClusterRole, Kinds.ServiceAccount, Kinds.Secret, Kinds.CustomResourceDefinition,
     ];
@@ -28,7 +30,9 @@ internal static class Installed
     {
         try
         {
-            return await client.ListAllAsync<JsonObject>(kind, null, new ListOptions { LabelSelector = selector }, stop);
+            // Controllers copy the labels of a Service to the EndpointSlices that they write for it.
+            var own = kind == Kinds.EndpointSlice ? $"{selector},{Labels.SliceManager}={ControlPlaneAddress.Manager}" : selector;
+            return await client.ListAllAsync<JsonObject>(kind, null, new ListOptions { LabelSelector = own }, stop);
         }
         catch (KubeException e) when (e.Code == 404)
         {

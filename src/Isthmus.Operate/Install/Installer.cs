@@ -70,7 +70,7 @@ public sealed class Installer(KubeClient client, TimeProvider time, IInstallProg
                 progress.Note($"The control plane's host name {host} cannot be resolved here. The control plane resolves it itself, and follows its changes, once it has a remote secret for this cluster.");
                 continue;
             }
-            await client.ApplyAsync(Kinds.Endpoints, ControlPlaneAddress.Endpoints(service, addresses), stop);
+            await ControlPlaneAddress.WriteAsync(client, service, addresses, stop);
             progress.Note($"The control plane {host} is at {string.Join(", ", addresses)} now; it follows changes of the name itself, once it has a remote secret for this cluster.");
         }
     }
@@ -150,15 +150,19 @@ public sealed class Installer(KubeClient client, TimeProvider time, IInstallProg
     /// <summary>Objects of an earlier install of the same name and revision that this one no longer contains.</summary>
     public async Task<IReadOnlyList<Removal>> ExtraAsync(OperatorSpec spec, IReadOnlyList<Component> components, CancellationToken stop)
     {
-        var wanted = components.SelectMany(component => component.Objects).Select(Identity).ToHashSet(StringComparer.Ordinal);
+        var objects = components.SelectMany(component => component.Objects).ToList();
+        var wanted = objects.Select(Identity).ToHashSet(StringComparer.Ordinal);
+        // Endpoints of a Service with a selector have its labels, but a controller creates them; the slices of a host name are written later.
+        var others = objects.Where(value => value["kind"]?.ToString() == "Service").Where(service => service["spec"]?["selector"] is JsonObject { Count: > 0 })
+            .Select(service => $"Endpoints/{Applier.Name(service)}").ToHashSet(StringComparer.Ordinal);
+        var named = objects.Where(value => value["metadata"]?["annotations"]?[Annotations.ControlPlaneHost] is not null).Select(Applier.Name).ToHashSet(StringComparer.Ordinal);
         var owner = spec.Name.Length == 0 ? "unknown" : spec.Name;
         var selector = $"{ObjectLabels.Owner}={owner},{ObjectLabels.OwnerNamespace}={spec.Namespace},{Labels.Revision}={spec.RevisionOrDefault},{ObjectLabels.Release}=istio";
         var extra =
             from found in await Installed.ListAsync(client, selector, stop)
             // Removing the definitions would remove every Istio object with them.
             where Manifests.IsInScope(spec, found.Kind) && found.Kind != Kinds.CustomResourceDefinition && !wanted.Contains(Identity(found.Item))
-            // Endpoints of a Service with a selector have its labels, but a controller creates them.
-            where found.Kind != Kinds.Endpoints || !wanted.Contains($"Service/{Applier.Name(found.Item)}")
+            where !others.Contains(Identity(found.Item)) && (found.Kind != Kinds.EndpointSlice || !named.Contains(SliceOf(found.Item)))
             select Removal.Of(found.Kind, found.Item);
         return [.. extra];
     }
@@ -171,6 +175,8 @@ public sealed class Installer(KubeClient client, TimeProvider time, IInstallProg
             progress.Note($"Removed {removal}, which is no longer part of the installation.");
         }
     }
+
+    private static string SliceOf(JsonObject slice) => $"{slice["metadata"]!["namespace"]}/{slice["metadata"]!["labels"]?[Labels.ServiceName]}";
 
     private static string Identity(JsonObject value) => $"{value["kind"]}/{Applier.Name(value)}";
 }

@@ -51,7 +51,7 @@ public sealed class RemoteByNameTests
         kubectl --context=cluster1 -n names patch endpoints front --type=merge -p "{\"subsets\":[{\"addresses\":[{\"ip\":\"$MOVED\"}],\"ports\":[{\"port\":15012}]}]}"
         kubectl --context=cluster1 -n istio-system delete service istio-eastwestgateway
         for try in $(seq 150); do
-          [ "$(kubectl --context=cluster2 -n istio-system get endpoints istiod-blue -o jsonpath='{.subsets[*].addresses[*].ip}')" = "$MOVED" ] && echo "the remote follows" && break
+          [ "$(kubectl --context=cluster2 -n istio-system get endpointslice istiod-blue -o jsonpath='{.endpoints[*].addresses[*]}')" = "$MOVED" ] && echo "the remote follows" && break
           sleep 0.2
         done
         kubectl --context=cluster2 -n shop rollout restart deployment tide

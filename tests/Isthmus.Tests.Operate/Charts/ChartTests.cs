@@ -22,6 +22,7 @@ public sealed class ChartTests
         { "the default revision by a name", ["revision=canary", "values.defaultRevision=canary"] },
         { "a remote", ["profile=remote", "values.global.remotePilotAddress=192.0.2.1", "values.global.multiCluster.clusterName=east/2", "values.global.network=network2"] },
         { "a remote of two primaries", ["profile=remote", "values.global.remotePilotAddress=192.0.2.1,192.0.2.2"] },
+        { "a remote of both IP families", ["profile=remote", "values.global.remotePilotAddress=192.0.2.1,2001:db8::1,192.0.2.2"] },
         { "a remote of a host name", ["profile=remote", "values.global.remotePilotAddress=mesh.example.org"] },
         { "a remote of an IPv6 address", ["profile=remote", "values.global.remotePilotAddress=2001:db8::1"] },
         { "a remote of a revision", ["profile=remote", "revision=canary", "values.global.remotePilotAddress=192.0.2.1"] },

@@ -46,8 +46,8 @@ public sealed class MeshDesignTests
     {
         var design = Design("  clusters: [{name: a}, {name: b}, {name: c, primaries: [a, b]}]\n");
         var objects = Manifests.Render(design.Installation(design.Mesh.Cluster("c"), MeshDesign.Discovery(["192.0.2.7", "192.0.2.8"]))).SelectMany(component => component.Objects);
-        var endpoints = Assert.Single(objects, value => value["kind"]!.ToString() == "Endpoints");
-        Assert.Equal(["192.0.2.7", "192.0.2.8"], endpoints["subsets"]![0]!["addresses"]!.AsArray().Select(address => address!["ip"]!.ToString()));
+        var slice = Assert.Single(objects, value => value["kind"]!.ToString() == "EndpointSlice");
+        Assert.Equal(["192.0.2.7", "192.0.2.8"], slice["endpoints"]!.AsArray().Select(endpoint => endpoint!["addresses"]![0]!.ToString()));
         Assert.Equal("gateway.example.com", MeshDesign.Discovery(["gateway.example.com", "192.0.2.8"]));
     }
 

@@ -43,10 +43,13 @@ internal static class IstiodObjects
         yield return ClusterRole(names.ClusterRole, Labelled(), ClusterRules());
         yield return ClusterRoleBinding(names.ClusterRole, Labelled(), names.Account, names.Namespace);
         yield return Role(names.Account, names.Namespace, Labelled(), spec.IsConfigCluster
-            ? [.. NamespaceRules(), Rule("core", "endpoints", "create get update patch")] // for the Endpoints behind its host name
+            ? [.. NamespaceRules(), .. AddressRules]
             : NamespaceRules());
         yield return RoleBinding(names.Account, names.Namespace, Labelled(), names.Account);
     }
+
+    /// <summary>For the addresses behind the host name of a control plane, and to remove those that an earlier version wrote as Endpoints.</summary>
+    internal static JsonObject[] AddressRules => [Rule("discovery.k8s.io", "endpointslices", "create get update patch delete"), Rule("core", "endpoints", "get delete")];
 
     internal sealed class Names(OperatorSpec spec)
     {

@@ -57,7 +57,7 @@ public static class ReaderObjects
         var name = revision.Length == 0 ? Reader : $"{Reader}-{revision}";
         // If its address is a host name, the control plane keeps the resolved addresses up to date.
         yield return externalControlPlane
-            ? Role(name, ns, labels(), roots, Rule("core", "endpoints", "create get update patch"))
+            ? Role(name, ns, labels(), [roots, .. IstiodObjects.AddressRules])
             : Role(name, ns, labels(), roots);
         yield return RoleBinding(name, ns, labels(), WellKnown.ReaderServiceAccount);
     }

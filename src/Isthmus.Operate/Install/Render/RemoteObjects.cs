@@ -65,6 +65,6 @@ internal static class RemoteObjects
             yield break;
         }
         yield return service;
-        yield return ControlPlaneAddress.Endpoints(service, addresses);
+        foreach (var slice in ControlPlaneAddress.Slices(service, addresses)) yield return slice;
     }
 }

@@ -21,4 +21,8 @@ public sealed record ApiServerSettings(string Cluster, string Directory, string 
 
     /// <summary>Without TLS: for tests on a loopback address only.</summary>
     public bool PlainHttp { get; init; }
+
+    /// <summary>Endpoints may have loopback addresses: only for a host of Pods without a network of their own. No flag of the program sets it, since the
+    /// endpoints of a lab's user would then be this machine's own servers.</summary>
+    public bool LoopbackEndpoints { get; init; }
 }

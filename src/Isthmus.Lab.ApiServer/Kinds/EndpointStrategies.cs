@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using System.Text.Json.Nodes;
 using Isthmus.Lab.ApiServer.Registry;
 using Isthmus.Lab.ApiServer.Validation;
@@ -6,7 +7,8 @@ using Isthmus.Lab.ApiServer.Values;
 namespace Isthmus.Lab.ApiServer.Kinds;
 
 /// <summary>Endpoints of a Service in the old form.</summary>
-internal sealed class EndpointsStrategy : ObjectStrategy
+/// <param name="loopback">Addresses may be loopback addresses.</param>
+internal sealed class EndpointsStrategy(bool loopback) : ObjectStrategy
 {
     public override bool CreateOnUpdate => true;
 
@@ -28,7 +30,7 @@ internal sealed class EndpointsStrategy : ObjectStrategy
             {
                 var n = 0;
                 foreach (var address in Json.Objects(subset[list]))
-                    foreach (var error in Check.Ip($"{at}.{list}[{n++}].ip", address["ip"])) yield return error;
+                    foreach (var error in Check.SharedIp($"{at}.{list}[{n++}].ip", address["ip"], loopback)) yield return error;
             }
             var ports = Json.Objects(subset["ports"]).ToList();
             for (var n = 0; n < ports.Count; n++)
@@ -42,7 +44,8 @@ internal sealed class EndpointsStrategy : ObjectStrategy
 }
 
 /// <summary>EndpointSlices.</summary>
-internal sealed class EndpointSliceStrategy : ObjectStrategy
+/// <param name="loopback">Addresses may be loopback addresses.</param>
+internal sealed class EndpointSliceStrategy(bool loopback) : ObjectStrategy
 {
     private const int MaxEndpoints = 1000;
 
@@ -70,9 +73,8 @@ internal sealed class EndpointSliceStrategy : ObjectStrategy
         {
             var addresses = Json.Texts(endpoints[i]["addresses"]);
             if (addresses.IsEmpty) yield return FieldError.Required($"endpoints[{i}].addresses", "must contain at least 1 address");
-            if (Json.Text(o["addressType"]) == "FQDN") continue;
             for (var n = 0; n < addresses.Count; n++)
-                foreach (var error in Check.Ip($"endpoints[{i}].addresses[{n}]", addresses[n])) yield return error;
+                foreach (var error in Address($"endpoints[{i}].addresses[{n}]", Json.Text(o["addressType"]), addresses[n])) yield return error;
         }
         var names = new HashSet<string>(StringComparer.Ordinal);
         var p = 0;
@@ -88,4 +90,13 @@ internal sealed class EndpointSliceStrategy : ObjectStrategy
 
     public override IEnumerable<FieldError> ValidateUpdate(JsonObject old, JsonObject next, WriteContext context) =>
         Check.Unchanged("addressType", old["addressType"], next["addressType"]);
+
+    private IEnumerable<FieldError> Address(string field, string type, string address)
+    {
+        AddressFamily? family = type switch { "IPv4" => AddressFamily.InterNetwork, "IPv6" => AddressFamily.InterNetworkV6, _ => null };
+        if (family is null) return [];
+        return SharedAddress.Parse(address)?.AddressFamily == family
+            ? Check.SharedIp(field, address, loopback)
+            : [FieldError.Invalid(field, address, $"must be a valid {type} address")];
+    }
 }

@@ -107,7 +107,7 @@ internal static class ServiceValidation
             foreach (var error in Check.Ip("spec.clusterIPs[0]", address)) yield return error;
         var i = 0;
         foreach (var ip in Json.Texts(spec["externalIPs"]))
-            foreach (var error in Check.Ip($"spec.externalIPs[{i++}]", ip)) yield return error;
+            foreach (var error in Check.SharedIp($"spec.externalIPs[{i++}]", ip)) yield return error;
     }
 
     private static IEnumerable<FieldError> Policies(JsonObject spec, string type)

@@ -44,7 +44,7 @@ internal sealed class ProxyResource(string plural, string kind, Func<JsonObject,
             http.Response.StatusCode = StatusCodes.Status301MovedPermanently;
             return;
         }
-        using var request = Forwarded(http, new Uri(to, rest), prefix + rest.Split('?')[0]);
+        using var request = Forwarded(http, To(to, rest), prefix + rest.Split('?')[0]);
         HttpResponseMessage response;
         try
         {
@@ -78,6 +78,9 @@ internal sealed class ProxyResource(string plural, string kind, Func<JsonObject,
         end += "proxy".Length;
         return (raw[..end], raw[end..]);
     }
+
+    // Not relative to the target: a path that begins with "//" would name another host.
+    private static Uri To(Uri target, string path) => new($"{target.Scheme}://{target.Authority}{path}");
 
     private static HttpRequestMessage Forwarded(HttpContext http, Uri to, string path)
     {

@@ -5,6 +5,7 @@ using System.Text.Json.Nodes;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Lab.ApiServer.Endpoints;
 using Isthmus.Lab.ApiServer.Errors;
+using Isthmus.Lab.ApiServer.Values;
 using Isthmus.Lab.ApiServer.VirtualResources;
 
 namespace Isthmus.Lab.ApiServer.Streaming;
@@ -12,13 +13,14 @@ namespace Isthmus.Lab.ApiServer.Streaming;
 /// <summary>Where the requests of a proxy go: scheme, host and port, without a path.</summary>
 internal static class ProxyTarget
 {
-    /// <exception cref="ApiException">400: the port is malformed, or the Pod has no address.</exception>
-    internal static Uri OfPod(JsonObject stored, ProxyRequestName request)
+    /// <param name="loopback">The Pod may be at a loopback address.</param>
+    /// <exception cref="ApiException">400: the port is malformed, or the Pod has no address, or one that is not a Pod's.</exception>
+    internal static Uri OfPod(JsonObject stored, ProxyRequestName request, bool loopback)
     {
         var pod = StreamingResources.Parse(stored);
         var port = request.Port.Length > 0 ? request.Port
             : pod.Spec.Containers.SelectMany(container => container.Ports).FirstOrDefault()?.Number.ToString(CultureInfo.InvariantCulture) ?? "";
-        if (!IPAddress.TryParse(pod.Status.PodIP, out var address)) throw ApiException.BadRequest("address not allowed");
+        if (SharedAddress.Parse(pod.Status.PodIP) is not { } address || SharedAddress.Problem(address, loopback) is not null) throw ApiException.BadRequest("address not allowed");
         if (port.Length == 0) return new($"{request.Scheme}://{address}/");
         return Number(port) is { } number ? Address(request.Scheme, new(address, number)) : throw ApiException.BadRequest($"invalid pod request \"{request.Name}:{port}\": \"{port}\" is not a port number");
     }

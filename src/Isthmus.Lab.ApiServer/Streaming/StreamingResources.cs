@@ -19,7 +19,8 @@ public static class StreamingResources
         var nodes = new NodeLookup(context.Settings, context.Store);
         return [
             new LogResource(nodes), new RemoteCommandResource(nodes, "exec", "PodExecOptions"), new RemoteCommandResource(nodes, "attach", "PodAttachOptions"), new PortForwardResource(nodes),
-            new ProxyResource("pods", "PodProxyOptions", ProxyTarget.OfPod), new ProxyResource("services", "ServiceProxyOptions", (service, request) => ProxyTarget.OfService(service, request, endpoints))];
+            new ProxyResource("pods", "PodProxyOptions", (pod, request) => ProxyTarget.OfPod(pod, request, context.Settings.LoopbackEndpoints)),
+            new ProxyResource("services", "ServiceProxyOptions", (service, request) => ProxyTarget.OfService(service, request, endpoints))];
     }
 
     internal static VirtualResourceDescriptor Describe(string subresource, string kind, params ReadOnlySpan<string> verbs) =>

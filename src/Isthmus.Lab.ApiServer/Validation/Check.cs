@@ -1,4 +1,3 @@
-using System.Net;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using Isthmus.Lab.ApiServer.Objects;
@@ -70,8 +69,16 @@ internal static partial class Check
     public static IEnumerable<FieldError> Ip(string field, JsonNode? node)
     {
         var text = Json.Text(node);
-        if (!IPAddress.TryParse(text, out var parsed) || (parsed.ToString() != text && !text.Contains(':', StringComparison.Ordinal)))
-            yield return FieldError.Invalid(field, text, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)");
+        if (SharedAddress.Parse(text) is null) yield return FieldError.Invalid(field, text, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)");
+    }
+
+    /// <summary>An address to which nodes send traffic of others.</summary>
+    /// <param name="loopback">Loopback addresses may pass.</param>
+    public static IEnumerable<FieldError> SharedIp(string field, JsonNode? node, bool loopback = false)
+    {
+        var text = Json.Text(node);
+        if (SharedAddress.Parse(text) is not { } address) return Ip(field, node);
+        return SharedAddress.Problem(address, loopback) is { } problem ? [FieldError.Invalid(field, text, problem)] : [];
     }
 
     public static string? PortNameProblem(string name) =>

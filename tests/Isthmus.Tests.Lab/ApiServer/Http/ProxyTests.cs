@@ -79,6 +79,27 @@ public sealed class ProxyTests(RunningApiServer server) : IClassFixture<RunningA
     }
 
     [Fact]
+    public async Task A_path_leads_to_no_other_host()
+    {
+        using var nobody = new ReservedPort();
+        var path = await PodAsync(_port);
+        var (code, seen) = await server.SendAsync("GET", $"{path}/pods/web:{_port}/proxy//127.0.0.1:{nobody.Number}/x");
+        Assert.Equal((202, $"GET //127.0.0.1:{nobody.Number}/x "), (code, (string?)seen["request"]));
+    }
+
+    [Fact]
+    public async Task Only_addresses_that_are_a_Pods_alone_are_reached()
+    {
+        var path = await PodAsync(_port);
+        foreach (var address in (string[])["169.254.169.254", "0.0.0.0", "::", "fe80::1", "ff02::1", "224.0.0.1"])
+        {
+            var status = new JsonObject { ["status"] = new JsonObject { ["podIP"] = address, ["podIPs"] = new JsonArray(new JsonObject { ["ip"] = address }) } };
+            await server.SendAsync("PATCH", $"{path}/pods/web/status", status.ToJsonString(), "application/merge-patch+json");
+            await RefusedAsync($"{path}/pods/web:{_port}/proxy/", 400, "address not allowed");
+        }
+    }
+
+    [Fact]
     public async Task Redirects_stay_behind_the_proxy()
     {
         var path = await PodAsync(_port);

@@ -39,7 +39,7 @@ public sealed class RunningApiServer : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         _pki = await ClusterPki.EnsureAsync(_directory, "test", IPAddress.Loopback, TimeProvider.System, CancellationToken.None);
-        _host = ApiServerHost.Build(new ApiServerSettings("test", _directory, "127.0.0.1"), _pki.ApiServer, TimeProvider.System, new Random(1), [new(IPAddress.Loopback, 0)]);
+        _host = ApiServerHost.Build(new ApiServerSettings("test", _directory, "127.0.0.1") { LoopbackEndpoints = true }, _pki.ApiServer, TimeProvider.System, new Random(1), [new(IPAddress.Loopback, 0)]);
         await _host.StartAsync(CancellationToken.None);
         var address = new Uri(_host.Addresses.First());
         var (certificate, key) = await _pki.ReadPairAsync("admin", CancellationToken.None);

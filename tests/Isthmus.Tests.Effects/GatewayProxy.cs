@@ -108,6 +108,31 @@ internal sealed class GatewayProxy : IDisposable
         }
     }
 
+    /// <summary>Makes a request to <paramref name="authority"/> over a connection whose handshake names <paramref name="sni"/>; empty: none.</summary>
+    internal async Task<int> StatusAsync(Version version, string sni, string authority, X509Certificate2? certificate)
+    {
+        using var client = new HttpClient(new SocketsHttpHandler { ConnectCallback = ConnectAsync });
+        using var request = new HttpRequestMessage(HttpMethod.Get, "http://gateway/") { Version = version, VersionPolicy = HttpVersionPolicy.RequestVersionExact };
+        request.Headers.Host = authority;
+        using var response = await client.SendAsync(request, Stop);
+        return (int)response.StatusCode;
+
+        // The handler itself would take the name of the handshake from the request.
+        async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken stop)
+        {
+            var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+            await socket.ConnectAsync(IPAddress.Loopback, Port, stop);
+            var tls = new SslStream(new NetworkStream(socket, ownsSocket: true), false, (_, _, _, _) => true);
+            await tls.AuthenticateAsClientAsync(new SslClientAuthenticationOptions
+            {
+                TargetHost = sni,
+                ApplicationProtocols = [version == HttpVersion.Version20 ? SslApplicationProtocol.Http2 : SslApplicationProtocol.Http11],
+                ClientCertificateContext = certificate is null ? null : SslStreamCertificateContext.Create(certificate, null, offline: true),
+            }, stop);
+            return tls;
+        }
+    }
+
     /// <summary>The application protocol that the gateway selects; empty when it selects none.</summary>
     internal async Task<string> NegotiateAsync(string host, params string[] offered)
     {

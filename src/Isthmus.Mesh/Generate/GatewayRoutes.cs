@@ -9,12 +9,28 @@ public static class GatewayRoutes
 {
     public static IEnumerable<RouteConfiguration> Of(GatewayInputs inputs)
     {
-        foreach (var (port, servers) in GatewayListeners.ByTargetPort(inputs.Gateway))
+        var ports = GatewayListeners.ByTargetPort(inputs.Gateway).ToList();
+        foreach (var (port, servers) in ports)
         {
             var plain = servers.Where(server => server.Server.Protocol.IsHttp()).ToList();
             if (plain.Count > 0) yield return Table($"http.{port.Target}", plain, inputs);
-            foreach (var secure in servers.Where(server => server.IsHttps)) yield return Table(HttpsName(secure), [secure], inputs);
+            foreach (var secure in servers.Where(server => server.IsHttps)) yield return Https(secure, [.. ports.Where(other => other.Value.Contains(secure)).SelectMany(other => other.Value)], inputs);
         }
+    }
+
+    /// <param name="beside">All servers of its ports.</param>
+    private static RouteConfiguration Https(BoundServer secure, List<BoundServer> beside, GatewayInputs inputs)
+    {
+        var table = Table(HttpsName(secure), [secure], inputs);
+        var hosts = table.VirtualHosts.ToDictionary(host => host.Domains[0], StringComparer.Ordinal);
+        foreach (var name in MisdirectedHosts.Of(secure, [.. hosts.Keys], beside).Order(StringComparer.Ordinal))
+        {
+            if (!hosts.TryGetValue(name, out var host)) table.VirtualHosts.Add(host = New(name, secure, inputs.Scope.Headers));
+            MisdirectedHosts.Refuse(host);
+            // A port in the authority does not lead past a wildcard.
+            table.IgnorePortInHostMatching = true;
+        }
+        return table;
     }
 
     internal static string HttpsName(BoundServer bound) =>

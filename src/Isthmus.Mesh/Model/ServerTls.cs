@@ -36,6 +36,26 @@ public sealed record ServerTls(ServerTlsMode Mode)
     /// <summary>Whether clients are asked for certificates of a CA that the Gateway names.</summary>
     public bool ChecksClients => Mode is ServerTlsMode.Mutual or ServerTlsMode.OptionalMutual;
 
+    /// <summary>What it asks of clients. Where two servers differ in it, a connection to one is no connection to the other.</summary>
+    public ClientRule Clients => Mode switch
+    {
+        _ when IsBlocked => ClientRule.None with { Mode = Mode, IsBlocked = true },
+        ServerTlsMode.Mutual or ServerTlsMode.OptionalMutual => new(Mode, Credentials.IsEmpty ? CaCertificates : Credentials[0].Name, SubjectAltNames, KeyPins, CertificatePins),
+        ServerTlsMode.IstioMutual => new(Mode, "", SubjectAltNames, KeyPins, CertificatePins),
+        _ => ClientRule.None,
+    };
+
     /// <summary>Whether the credential at a place of the list is also the place of the CA of clients.</summary>
     public bool NeedsCa(int credential) => credential == 0 && ChecksClients;
+}
+
+/// <summary>Which certificates a server asks its clients for.</summary>
+/// <param name="Ca">The Secret or file with the CA; empty: that of the mesh, or none.</param>
+public sealed record ClientRule(ServerTlsMode Mode, string Ca, ValueList<string> SubjectAltNames, ValueList<string> KeyPins, ValueList<string> CertificatePins)
+{
+    /// <summary>Any client is served, and none is asked for a certificate.</summary>
+    public static readonly ClientRule None = new(ServerTlsMode.Simple, "", default, default, default);
+
+    /// <summary>No client is served.</summary>
+    public bool IsBlocked { get; init; }
 }

@@ -31,10 +31,12 @@ public static class Analyzers
         GatewayWorkloads.Analyzer,
         GatewayConflicts.Analyzer,
         GatewayCertificates.Analyzer,
+        ClientRules.Analyzer,
         CredentialReferences.Analyzer,
         IngressObjects.Analyzer,
         // Policies and other objects with selectors
         PolicyCallers.Analyzer,
+        PolicyPaths.Analyzer,
         TokenPorts.Analyzer,
         UnmatchedSelectors.Analyzer,
         SelectorConflicts.Sidecars,

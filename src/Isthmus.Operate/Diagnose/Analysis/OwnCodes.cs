@@ -94,6 +94,14 @@ public static class OwnCodes
     public static readonly AnalysisCode FaultInjected = new("ISM1427", "FaultInjected", Severity.Info,
         "A VirtualService delays or aborts calls on purpose (`fault`). Callers see a slow or broken service.", "Remove the fault, unless it is meant.");
 
+    public static readonly AnalysisCode ClientRulesDiffer = new("ISM1428", "ClientRulesDiffer", Severity.Warning,
+        "Two servers of a gateway ask clients for different certificates, and a connection for one can carry requests for the other: the gateway answers these with 421. Browsers then open a connection of its own; other clients may fail.",
+        "Give each server its own certificate with its own hosts only, or both the same rule for clients.");
+
+    public static readonly AnalysisCode PathSpelledOtherwise = new("ISM1429", "PathSpelledOtherwise", Severity.Warning,
+        "An AuthorizationPolicy keeps requests away by their path, and another spelling of the path gets through: servers that read it as the path serve what the policy denies.",
+        "Set pathNormalization.normalization of MeshConfig to STRICT, unless clients need such paths, or allow what is meant instead of denying the rest.");
+
     public static readonly AnalysisCode AddressOfAnother = new(Mesh.Resolve.HostOwners.AddressCode, "AddressOfAnother", Severity.Warning,
         "A ServiceEntry claims the address of a Service, of a Pod of another namespace, of an older ServiceEntry of another namespace, or one that the mesh allocated. Calls to the address go to its owner.", "Remove the address from the ServiceEntry, or choose one that nothing else has.");
 

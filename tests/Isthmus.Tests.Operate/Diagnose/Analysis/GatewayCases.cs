@@ -13,6 +13,8 @@ internal static class GatewayCases
 
     private const string Other = "port: {number: 443, name: https, protocol: HTTPS}, tls: {mode: SIMPLE, credentialName: other}";
 
+    private const string Asking = "port: {number: 443, name: https, protocol: HTTPS}, tls: {mode: MUTUAL, credentialName: asking}";
+
     private static readonly string Inner = Workload("istio-system", "inner-1", "istio: ingress, tier: inner", "containers: [{name: istio-proxy}]");
 
     private static readonly string Claims = Istio("VirtualService", "shop", "route", "gateways: [front], hosts: [web.example], http: [{match: [{headers: {'@request.auth.claims.group': {exact: admin} } }], route: [{destination: {host: web} }] }]");
@@ -39,6 +41,13 @@ internal static class GatewayCases
             Join(Ingress, Gateway("front", "istio: ingress", Http("web.example")), Claims, Istio("RequestAuthentication", "istio-system", "tokens", "selector: {matchLabels: {istio: ingress} }, jwtRules: [{issuer: a, jwksUri: 'https://a.example/keys'}]")), "Gateway shop/front"),
         new("IST0138", "c1 Gateway shop/other spec.servers[0].tls.credentialName", Join(Ingress, Gateway("front", "istio: ingress", $"{Secure}, hosts: [web.example]"), Gateway("other", "istio: ingress", $"{Secure}, hosts: [other.example]")),
             Join(Ingress, Gateway("front", "istio: ingress", $"{Secure}, hosts: [web.example, other.example]")), "shop/front, shop/other"),
+        // Connections that can be for both servers, which ask for different client certificates.
+        new("ISM1428", "c1 Gateway shop/front spec.servers[0].tls", Join(Ingress, Gateway("front", "istio: ingress", $"{Secure}, hosts: ['*.example']"), Gateway("inner", "istio: ingress", $"{Asking}, hosts: ['shop/web.example']")),
+            Join(Ingress, Gateway("front", "istio: ingress", $"{Secure}, hosts: ['*.example']"), Gateway("inner", "istio: ingress", $"{Other}, hosts: ['shop/web.example']")), "the hosts of one server cover"),
+        new("ISM1428", "c1 Gateway shop/both spec.servers[1].tls", Join(Ingress, Gateway("both", "istio: ingress", $"{Asking}, hosts: [web.example]}}, {{{Secure.Replace("name: https", "name: https-2", StringComparison.Ordinal)}, hosts: ['*']")),
+            Join(Ingress, Gateway("both", "istio: ingress", $"{Asking}, hosts: [web.example]}}, {{{Secure.Replace("name: https", "name: https-2", StringComparison.Ordinal)}, hosts: [other.example]")), "421"),
+        new("ISM1428", "c1 Gateway shop/one spec.servers[0].tls", Join(Ingress, Gateway("one", "istio: ingress", $"{Asking}, hosts: [one.example]}}, {{{Asking.Replace("MUTUAL", "OPTIONAL_MUTUAL", StringComparison.Ordinal).Replace("name: https", "name: https-2", StringComparison.Ordinal)}, hosts: [two.example]")),
+            Join(Ingress, Gateway("one", "istio: ingress", $"{Asking}, hosts: [one.example]}}, {{{Asking.Replace("name: https", "name: https-2", StringComparison.Ordinal)}, hosts: [two.example]")), "both servers have the certificate asking"),
         new("ISM1417", "c1 Service istio-system/gw spec.selector", Labelled.Replace("selector: { istio: ingress }", "selector: { istio: ingres }", StringComparison.Ordinal), Labelled, "istio=ingres"),
     ];
 

@@ -15,6 +15,9 @@ internal static class PolicyCases
         Callers("ISM1415", "spec.rules[0].from[0].source.principals", "principals: [td2/ns/shop/sa/default]", "principals: [td1/ns/shop/sa/default, cluster.local/ns/shop/sa/default, '*/sa/any']", "trust domain td2"),
         Callers("ISM1415", "spec.rules[0].from[1].source.principals", "namespaces: [shop] } }, {source: {principals: [td1/ns/gone/sa/default]", "namespaces: [shop] } }, {source: {principals: [td1/ns/shop/sa/default]", "namespace gone"),
         Callers("ISM1415", "spec.rules[0].from[0].source.serviceAccounts", "serviceAccounts: [shop/defalt]", "serviceAccounts: [shop/default]", "service account defalt"),
+        Paths("BASE", "action: DENY, rules: [{to: [{operation: {paths: [/admin] } }] }]", "paths", "//admin, /%2Fadmin, /x/..;/admin, … pass \"/admin\": pathNormalization BASE"),
+        Paths("DECODE_AND_MERGE_SLASHES", "action: DENY, rules: [{to: [{operation: {paths: ['/admin*'] } }] }]", "paths", "/x/..;/admin pass"),
+        Paths("NONE", "action: ALLOW, rules: [{to: [{operation: {notPaths: ['*/admin', '/admin/{**}'] } }] }]", "notPaths", "/%2Fadmin"),
         Selector("AuthorizationPolicy", "spec.selector", "action: DENY, rules: [{to: [{operation: {methods: [PUT]} }] }], selector: {matchLabels: {app: $} }"),
         Selector("RequestAuthentication", "spec.selector", "jwtRules: [{issuer: me, jwks: '{\"keys\":[]}'}], selector: {matchLabels: {app: $} }"),
         Selector("PeerAuthentication", "spec.selector", "mtls: {mode: STRICT}, selector: {matchLabels: {app: $} }"),
@@ -34,6 +37,12 @@ internal static class PolicyCases
 
     private static AnalyzerCase Callers(string code, string path, string bad, string good, string says) =>
         new(code, $"c1 AuthorizationPolicy shop/policy {path}", Join(Web, Mesh, Policy(bad)), Join(Web, Mesh, Policy(good)), says);
+
+    private static AnalyzerCase Paths(string normalization, string policy, string field, string says) =>
+        new("ISM1429", $"c1 AuthorizationPolicy shop/policy spec.rules[0].to[0].operation.{field}", Join(Web, Normalizing(normalization), Istio("AuthorizationPolicy", "shop", "policy", policy)),
+            Join(Web, Normalizing(normalization), Istio("AuthorizationPolicy", "shop", "policy", policy.Contains("DENY", StringComparison.Ordinal) ? policy.Replace("DENY", "ALLOW", StringComparison.Ordinal) : policy.Replace("notPaths", "paths", StringComparison.Ordinal))), says);
+
+    private static string Normalizing(string name) => $$"""{apiVersion: v1, kind: ConfigMap, metadata: {name: istio, namespace: istio-system}, data: {mesh: 'pathNormalization: {normalization: {{name}} }'} }""";
 
     private static string Policy(string source) => Istio("AuthorizationPolicy", "shop", "policy", $$"""rules: [{from: [{source: { {{source}} } }] }]""");
 

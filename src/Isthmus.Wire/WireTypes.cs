@@ -54,6 +54,7 @@ public static class WireTypes
         Envoy.NetworkFilters.FiltersNetworkSniClusterV3Reflection.Descriptor,
         Envoy.NetworkFilters.FiltersNetworkTcpProxyV3Reflection.Descriptor,
         Envoy.NetworkFilters.FiltersNetworkWasmV3Reflection.Descriptor,
+        Envoy.PathMatchUriTemplateV3Reflection.Descriptor,
         Envoy.RequestIdUuidV3Reflection.Descriptor,
         Envoy.Retries.RetryHostPreviousHostsV3Reflection.Descriptor,
         Envoy.Retries.RetryPriorityPreviousPrioritiesV3Reflection.Descriptor,

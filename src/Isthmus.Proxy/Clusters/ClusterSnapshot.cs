@@ -17,6 +17,9 @@ internal sealed record SocketMatch(string Name, ValueMap<string> Match, TlsSetti
 {
     /// <summary>Connections begin with a header of the PROXY protocol, before TLS; null: they do not.</summary>
     public ProxyProtocolVersion? ProxyHeader { get; init; }
+
+    /// <summary>Why endpoints with these labels cannot be reached; empty: they can.</summary>
+    public string Unsupported { get; init; } = "";
 }
 
 /// <summary>Bounds on simultaneous use of a cluster (circuit breakers).</summary>

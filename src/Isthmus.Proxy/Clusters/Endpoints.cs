@@ -64,4 +64,7 @@ internal sealed record LocalityEndpoints(string Region, string Zone, string Subz
 internal sealed record LoadAssignment(string Cluster, ValueList<LocalityEndpoints> Localities)
 {
     public static readonly LoadAssignment Empty = new("", []);
+
+    /// <summary>What was left out, and why.</summary>
+    public ValueList<string> Notes { get; init; } = [];
 }

@@ -27,8 +27,9 @@ internal sealed class UpstreamConnector(Dialer dialer, ISecretSource secrets, Ba
         SocketTransport? socket = null;
         try
         {
-            socket = await dialer.ConnectAsync(host.Address, config.BindAddress, patience, config.Keepalive).ConfigureAwait(false);
             var match = config.SocketFor(host.Endpoint);
+            if (match?.Unsupported is { Length: > 0 } why) throw new TransportException(TransportFailure.Unreachable, why);
+            socket = await dialer.ConnectAsync(host.Address, config.BindAddress, patience, config.Keepalive).ConfigureAwait(false);
             var tls = match is null ? config.Tls : match.Tls;
             if ((match is null ? config.ProxyHeader : match.ProxyHeader) is { } header) await socket.WriteAsync(ProxyHeader.Write(header, carried)).ConfigureAwait(false);
             Transport transport = tls is null

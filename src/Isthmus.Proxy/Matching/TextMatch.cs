@@ -31,6 +31,9 @@ internal sealed class TextMatch
 
     public static TextMatch Prefix(string text) => new(Kind.Prefix, text, false);
 
+    /// <exception cref="ResourceException">The pattern cannot be matched in linear time.</exception>
+    public static TextMatch Pattern(string regex) => new(Kind.Regex, regex, false);
+
     /// <exception cref="ResourceException">An unknown kind of match, or an invalid pattern.</exception>
     public static TextMatch From(StringMatcher matcher) => matcher.MatchPatternCase switch
     {

@@ -4,6 +4,7 @@ using Isthmus.Proxy.Matching;
 using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Tokens;
 using Isthmus.Proxy.Transports;
+using Isthmus.Wire;
 using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Envoy.Rbac;
 using Isthmus.Wire.Envoy.Routes;
@@ -74,7 +75,7 @@ internal sealed class RbacPolicy
             case Wire.Envoy.Rbac.Permission.RuleOneofCase.NotRule: return Not(Permission(permission.NotRule, reading.Negated()));
             case Wire.Envoy.Rbac.Permission.RuleOneofCase.Any: return _ => true;
             case Wire.Envoy.Rbac.Permission.RuleOneofCase.Header: return Header(permission.Header, reading);
-            case Wire.Envoy.Rbac.Permission.RuleOneofCase.UrlPath: return Path(permission.UrlPath, reading);
+            case Wire.Envoy.Rbac.Permission.RuleOneofCase.UrlPath: return Path(TextMatch.From(permission.UrlPath.Path), reading);
             case Wire.Envoy.Rbac.Permission.RuleOneofCase.DestinationIp:
                 var range = Range(permission.DestinationIp);
                 return facts => range.Contains(facts.Destination.Address);
@@ -88,6 +89,7 @@ internal sealed class RbacPolicy
                 var name = TextMatch.From(permission.RequestedServerName);
                 return facts => name.IsMatch(facts.ServerName);
             case Wire.Envoy.Rbac.Permission.RuleOneofCase.Metadata: return Metadata(permission.Metadata);
+            case Wire.Envoy.Rbac.Permission.RuleOneofCase.UriTemplate: return Path(Template(permission.UriTemplate), reading);
             default: throw new ResourceException($"rbac permission {permission.RuleCase} is not supported");
         }
     }
@@ -108,7 +110,7 @@ internal sealed class RbacPolicy
                 var remote = Range(principal.RemoteIp);
                 return facts => remote.Contains(facts.RemoteAddress);
             case Wire.Envoy.Rbac.Principal.IdentifierOneofCase.Header: return Header(principal.Header, reading);
-            case Wire.Envoy.Rbac.Principal.IdentifierOneofCase.UrlPath: return Path(principal.UrlPath, reading);
+            case Wire.Envoy.Rbac.Principal.IdentifierOneofCase.UrlPath: return Path(TextMatch.From(principal.UrlPath.Path), reading);
             case Wire.Envoy.Rbac.Principal.IdentifierOneofCase.Metadata: return Metadata(principal.Metadata);
             default: throw new ResourceException($"rbac principal {principal.IdentifierCase} is not supported");
         }
@@ -132,17 +134,18 @@ internal sealed class RbacPolicy
         return facts => facts.Request is not null && match.IsMatch(facts.Request, facts.Scheme, reading);
     }
 
-    private static Func<PolicyFacts, bool> Path(PathMatcher matcher, Reading reading)
+    private static Func<PolicyFacts, bool> Path(TextMatch match, Reading reading) => facts =>
     {
-        var match = TextMatch.From(matcher.Path);
-        return facts =>
-        {
-            if (facts.Request is not { } request) return false;
-            var target = request.Target;
-            var end = target.IndexOfAny((byte)'?', (byte)'#');
-            return match.IsMatch(end < 0 ? target : target[..end], reading);
-        };
-    }
+        if (facts.Request is not { } request) return false;
+        var target = request.Target;
+        var end = target.IndexOfAny((byte)'?', (byte)'#');
+        return match.IsMatch(end < 0 ? target : target[..end], reading);
+    };
+
+    private static TextMatch Template(TypedExtensionConfig extension) =>
+        extension.TypedConfig is { } config && config.TryRead(out UriTemplateMatchConfig template)
+            ? UriTemplate.Match(template.PathTemplate)
+            : throw new ResourceException($"rbac permission: the template '{extension.Name}' with {extension.TypedConfig?.TypeUrl} is not supported");
 
     // Without filter results nothing matches.
     private static Func<PolicyFacts, bool> Metadata(MetadataMatcher matcher)

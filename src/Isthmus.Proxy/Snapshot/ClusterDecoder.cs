@@ -37,7 +37,7 @@ internal static class ClusterDecoder
             cluster.CommonLbConfig?.HealthyPanicThreshold?.Value,
             Limits(cluster.CircuitBreakers),
             Outlier(cluster.OutlierDetection),
-            cluster.TransportSocketMatches.Select(match => Match(match, options, cluster)).ToValueList(),
+            cluster.TransportSocketMatches.Select(match => Match(match, options, cluster, notes)).ToValueList(),
             Tls(Inner(cluster.TransportSocket), options, cluster),
             Http(options),
             Bind(cluster),
@@ -165,8 +165,16 @@ internal static class ClusterDecoder
         };
     }
 
-    private static SocketMatch Match(Cluster.Types.TransportSocketMatch match, HttpProtocolOptions? options, Cluster cluster) =>
-        new(match.Name, EndpointDecoder.Labels(match.Match), Tls(Inner(match.TransportSocket), options, cluster)) { ProxyHeader = Header(match.TransportSocket) };
+    /// <summary>A transport that this proxy does not know closes the endpoints that need it, and no others.</summary>
+    private static SocketMatch Match(Cluster.Types.TransportSocketMatch match, HttpProtocolOptions? options, Cluster cluster, List<string> notes)
+    {
+        var labels = EndpointDecoder.Labels(match.Match);
+        if (TlsSettings.IsKnown(Inner(match.TransportSocket), downstream: false))
+            return new(match.Name, labels, Tls(Inner(match.TransportSocket), options, cluster)) { ProxyHeader = Header(match.TransportSocket) };
+        var why = $"transport socket '{match.TransportSocket.Name}' is not supported";
+        notes.Add($"endpoints that match '{match.Name}' are not reachable: {why}");
+        return new(match.Name, labels, null) { Unsupported = why };
+    }
 
     /// <summary>The transport socket in one that writes a header of the PROXY protocol.</summary>
     private static Wire.Envoy.TransportSocket? Inner(Wire.Envoy.TransportSocket? socket) => Wrapper(socket) is { } wrapper ? wrapper.TransportSocket : socket;

@@ -15,10 +15,19 @@ internal static class EndpointDecoder
 {
     private const string SocketMatchMetadata = "envoy.transport_socket_match";
 
+    /// <summary>Decodes endpoints. Those behind an internal listener (tunnels of ambient mode) are left out: the others are reachable all the same.</summary>
     /// <exception cref="ResourceException">An endpoint cannot be used.</exception>
-    public static LoadAssignment Decode(ClusterLoadAssignment assignment) => new(
-        assignment.ClusterName,
-        assignment.Endpoints.Select(group => Locality(group) with { Endpoints = group.LbEndpoints.Select(Decode).ToValueList() }).ToValueList());
+    public static LoadAssignment Decode(ClusterLoadAssignment assignment)
+    {
+        var left = assignment.Endpoints.SelectMany(group => group.LbEndpoints).Where(IsInternal).Select(endpoint => endpoint.Endpoint.Address.EnvoyInternalAddress).ToArray();
+        var localities = assignment.Endpoints.Select(group =>
+            Locality(group) with { Endpoints = group.LbEndpoints.Where(endpoint => !IsInternal(endpoint)).Select(Decode).ToValueList() });
+        return new(assignment.ClusterName, localities.ToValueList())
+        {
+            Notes = left.Select(address => address.ServerListenerName).Distinct(StringComparer.Ordinal)
+                .Select(name => $"endpoints behind the internal listener '{name}' are left out ({left.Count(address => address.ServerListenerName == name)})").ToValueList(),
+        };
+    }
 
     /// <summary>Decodes endpoints that are host names; IP addresses among them resolve to themselves.</summary>
     /// <exception cref="ResourceException">An endpoint cannot be used.</exception>
@@ -49,6 +58,8 @@ internal static class EndpointDecoder
                 throw new ResourceException("an address that is neither a TCP socket nor a pipe");
         }
     }
+
+    private static bool IsInternal(LbEndpoint endpoint) => endpoint.Endpoint?.Address?.AddressCase == Wire.Envoy.Address.AddressOneofCase.EnvoyInternalAddress;
 
     private static Endpoint Decode(LbEndpoint endpoint) => Properties(endpoint, Address(endpoint.Endpoint?.Address));
 

@@ -22,6 +22,7 @@ internal static class ListenerDecoder
     public static ListenerSnapshot Decode(Listener listener)
     {
         if (listener.Name.Length == 0) throw new ResourceException("a listener without a name");
+        if (listener.InternalListener is not null) return Internal(listener);
         var notes = new List<string>();
         if (EndpointDecoder.Address(listener.Address) is not IPEndPoint address)
             throw new ResourceException("address: only TCP sockets are supported");
@@ -57,6 +58,11 @@ internal static class ListenerDecoder
             notes.Distinct().ToValueList(),
             listener) { ProxyHeader = header };
     }
+
+    /// <summary>What only clusters of this proxy can connect to. None does: <see cref="EndpointDecoder"/> leaves such endpoints out.</summary>
+    private static ListenerSnapshot Internal(Listener listener) => new(
+        listener.Name, new(IPAddress.None, 0), BindToPort: false, HandOff: false, RestoreOriginalDestination: false, Direction.Unknown, InspectTls: null, InspectHttp: null,
+        TimeSpan.Zero, ContinueOnTimeout: false, new FilterChainTable([], null), [], ["an internal listener: nothing connects to it"], listener);
 
     private static ProxyHeaderRules Header(ListenerFilter filter)
     {

@@ -76,13 +76,20 @@ internal sealed record TlsSettings(
         return settings is { Root: "", Pins.IsEmpty: true } && !AcceptsUntrusted(context.CommonTlsContext) ? settings with { Root = SystemRoots } : settings;
     }
 
+    /// <summary>Whether this is a kind of transport socket that can be read.</summary>
+    public static bool IsKnown(TransportSocket? socket, bool downstream) =>
+        socket is null || IsPlain(socket)
+        || (downstream ? (socket.TypedConfig ?? new()).TryRead(out DownstreamTlsContext _) : (socket.TypedConfig ?? new()).TryRead(out UpstreamTlsContext _));
+
+    private static bool IsPlain(TransportSocket socket) =>
+        socket.Name == "envoy.transport_sockets.raw_buffer" || socket.TypedConfig?.TypeUrl.EndsWith(".RawBuffer", StringComparison.Ordinal) == true;
+
     /// <summary>Reads a transport socket; null means plain bytes.</summary>
     /// <exception cref="ResourceException">An unknown kind of transport socket: treating it as plain text could leak data.</exception>
     public static TlsSettings? From(TransportSocket? socket, bool downstream)
     {
-        if (socket is null) return null;
+        if (socket is null || IsPlain(socket)) return null;
         var config = socket.TypedConfig ?? new Any();
-        if (socket.Name == "envoy.transport_sockets.raw_buffer" || config.TypeUrl.EndsWith(".RawBuffer", StringComparison.Ordinal)) return null;
         if (downstream && config.TryRead(out DownstreamTlsContext server)) return From(server);
         if (!downstream && config.TryRead(out UpstreamTlsContext client)) return From(client);
         throw new ResourceException($"transport socket '{socket.Name}' with {config.TypeUrl} is not supported");

@@ -27,7 +27,7 @@ internal sealed class SnapshotSink(SnapshotState state, DiscoveredSecrets secret
         {
             [Wire.Xds.TypeUrls.Endpoints] = Set(ref _endpoints, state.WantedEndpoints),
             [Wire.Xds.TypeUrls.Route] = Set(ref _routes, state.WantedRoutes),
-            [Wire.Xds.TypeUrls.Secret] = Set(ref _secrets, state.WantedSecrets),
+            [Wire.Xds.TypeUrls.Secret] = Set(ref _secrets, state.WantedSecrets, DiscoveredSecrets.Wire),
         });
     }
 
@@ -67,9 +67,9 @@ internal sealed class SnapshotSink(SnapshotState state, DiscoveredSecrets secret
         }
     }
 
-    private static IReadOnlySet<string> Set(ref (IReadOnlyList<string> Names, IReadOnlySet<string> Set) last, IReadOnlyList<string> names)
+    private static IReadOnlySet<string> Set(ref (IReadOnlyList<string> Names, IReadOnlySet<string> Set) last, IReadOnlyList<string> names, Func<string, string>? wire = null)
     {
-        if (!ReferenceEquals(last.Names, names)) last = (names, names.ToHashSet(StringComparer.Ordinal));
+        if (!ReferenceEquals(last.Names, names)) last = (names, (wire is null ? names : names.Select(wire)).ToHashSet(StringComparer.Ordinal));
         return last.Set;
     }
 }

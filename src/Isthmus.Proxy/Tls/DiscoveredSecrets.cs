@@ -4,11 +4,12 @@ using Isthmus.Wire.Envoy;
 
 namespace Isthmus.Proxy.Tls;
 
-/// <summary>Certificates and roots from the control plane (<c>kubernetes://NAME</c>). The last good one stays when its
-/// Secret is deleted.</summary>
+/// <summary>Certificates and roots from the control plane: <c>kubernetes://NAME</c>, and whatever else a control plane names with a scheme
+/// (<c>kubernetes-gateway://NAMESPACE/NAME</c>, <c>configmap://…</c>) or says to fetch from itself. The last good one stays when its Secret is
+/// deleted.</summary>
 internal sealed class DiscoveredSecrets(TimeProvider time)
 {
-    private const string Prefix = "kubernetes://";
+    private const string Unlike = "ads:";   // before names that could be those of other sources
 
     private readonly ConcurrentDictionary<string, Entry> _entries = new(StringComparer.Ordinal);
 
@@ -20,7 +21,14 @@ internal sealed class DiscoveredSecrets(TimeProvider time)
     public event Action<string>? Changed;
 
     /// <summary>Whether the control plane provides the secret of that name.</summary>
-    public static bool Has(string name) => name.StartsWith(Prefix, StringComparison.Ordinal);
+    public static bool Has(string name) =>
+        name.StartsWith(Unlike, StringComparison.Ordinal) || (name.Contains("://", StringComparison.Ordinal) && !name.StartsWith("file-", StringComparison.Ordinal));
+
+    /// <summary>The name in this process of what the control plane calls <paramref name="name"/>.</summary>
+    public static string Local(string name) => Has(name) ? name : Unlike + name;
+
+    /// <summary>The control plane's name for it.</summary>
+    public static string Wire(string local) => local.StartsWith(Unlike, StringComparison.Ordinal) ? local[Unlike.Length..] : local;
 
     public CertificateSecret? FindCertificate(string name) => _entries.GetValueOrDefault(name)?.Certificate;
 
@@ -31,24 +39,26 @@ internal sealed class DiscoveredSecrets(TimeProvider time)
     /// <summary>The control plane has no usable secret of that name. The last good one stays.</summary>
     public void MarkAbsent(string name)
     {
-        if (_absent.TryAdd(name, true)) Changed?.Invoke(name);
+        var local = Local(name);
+        if (_absent.TryAdd(local, true)) Changed?.Invoke(local);
     }
 
     /// <exception cref="ProblemException">It cannot be used.</exception>
     public void Put(string version, Secret secret)
     {
-        _entries[secret.Name] = secret.TypeCase switch
+        var name = Local(secret.Name);
+        _entries[name] = secret.TypeCase switch
         {
             Secret.TypeOneofCase.TlsCertificate => new(
                 version, CertificateSecret.Load(secret.Name, Text(secret.TlsCertificate.CertificateChain), Text(secret.TlsCertificate.PrivateKey)), null, time.GetUtcNow()),
             Secret.TypeOneofCase.ValidationContext => new(version, null, RootSecret.Load(secret.Name, Text(secret.ValidationContext.TrustedCa), hasRevocations: secret.ValidationContext.Crl is not null), time.GetUtcNow()),
             _ => throw new ProblemException($"secret {secret.Name}", $"secrets of kind {secret.TypeCase} are not supported"),
         };
-        _absent.TryRemove(secret.Name, out _);
-        Changed?.Invoke(secret.Name);
+        _absent.TryRemove(name, out _);
+        Changed?.Invoke(name);
     }
 
-    public IEnumerable<SecretView> View() => _entries.Select(e => new SecretView(e.Key, e.Value.Version, e.Value.Updated, e.Value.Certificate?.ChainPem ?? "", e.Value.Roots?.Pem ?? ""));
+    public IEnumerable<SecretView> View() => _entries.Select(e => new SecretView(Wire(e.Key), e.Value.Version, e.Value.Updated, e.Value.Certificate?.ChainPem ?? "", e.Value.Roots?.Pem ?? ""));
 
     private static string Text(DataSource? source) => source?.SpecifierCase switch
     {

@@ -131,14 +131,14 @@ internal sealed record TlsSettings(
         var root = AcceptsUntrusted(common) ? "" : common.ValidationContextTypeCase switch
         {
             CommonTlsContext.ValidationContextTypeOneofCase.CombinedValidationContext =>
-                common.CombinedValidationContext.ValidationContextSdsSecretConfig?.Name ?? "",
-            CommonTlsContext.ValidationContextTypeOneofCase.ValidationContextSdsSecretConfig => common.ValidationContextSdsSecretConfig.Name,
+                Name(common.CombinedValidationContext.ValidationContextSdsSecretConfig),
+            CommonTlsContext.ValidationContextTypeOneofCase.ValidationContextSdsSecretConfig => Name(common.ValidationContextSdsSecretConfig),
             _ => FileRoot(validation),
         };
         if (common.TlsCertificates.Any(certificate => certificate.CertificateChain?.Filename is not { Length: > 0 }))
             throw new ResourceException("inline TLS certificates are not supported: name a secret or files");
         var certificates = common.TlsCertificateSdsSecretConfigs.Count > 0
-            ? common.TlsCertificateSdsSecretConfigs.Select(config => config.Name)
+            ? common.TlsCertificateSdsSecretConfigs.Select(Name)
             : common.TlsCertificates.Select(certificate => $"file-cert:{certificate.CertificateChain.Filename}~{certificate.PrivateKey?.Filename}");
         var suites = Offered(common.TlsParams?.CipherSuites ?? []);
         var peers = new List<PeerName>();
@@ -154,6 +154,10 @@ internal sealed record TlsSettings(
             Pins = validation is null ? CertificatePins.None : CertificatePins.From(validation),
         };
     }
+
+    /// <summary>A secret by its name here. Those that the control plane sends itself are not the agent's of the same name.</summary>
+    private static string Name(SdsSecretConfig? secret) =>
+        secret?.SdsConfig?.ConfigSourceSpecifierCase == ConfigSource.ConfigSourceSpecifierOneofCase.Ads ? DiscoveredSecrets.Local(secret.Name) : secret?.Name ?? "";
 
     private static string FileRoot(CertificateValidationContext? validation)
     {

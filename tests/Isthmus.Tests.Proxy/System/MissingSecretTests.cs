@@ -31,6 +31,8 @@ public sealed class MissingSecretTests : IDisposable
     private readonly DataPlane _plane;
     private readonly SnapshotSink _sink;
     private int _version;
+    private string _servers = "";   // more of what names a certificate
+    private IReadOnlySet<string> _wanted = new HashSet<string>();
 
     public MissingSecretTests()
     {
@@ -93,6 +95,27 @@ public sealed class MissingSecretTests : IDisposable
         Assert.Null(await HandshakeAsync("b.example"));
     }
 
+    [Theory]
+    [InlineData("kubernetes-gateway://shop/front")]
+    [InlineData("configmap://shop/front")]
+    [InlineData("sold-by-the-control-plane")]
+    [InlineData("default")]
+    public async Task Whatever_the_control_plane_says_to_ask_it_for_is_asked_for_under_its_name(string secret)
+    {
+        _servers = """, "sds_config": {"ads": {} }""";
+        Listen(("a.example", secret, ""));
+        Assert.Equal([secret], _wanted);
+        Secrets([Made("a", secret)]);
+        Assert.Equal("CN=a", await HandshakeAsync("a.example"));
+    }
+
+    [Fact]
+    public void A_secret_of_the_agent_is_not_asked_for()
+    {
+        Listen(("a.example", "default", "file-root:system"));
+        Assert.Empty(_wanted);
+    }
+
     [Fact]
     public void Without_a_word_from_the_control_plane_a_listener_waits_only_for_a_while_and_for_its_own_identity_always()
     {
@@ -124,7 +147,7 @@ public sealed class MissingSecretTests : IDisposable
              "filters": [{"name": "t", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy", "stat_prefix": "t", "cluster": "none"} }],
              "transport_socket": {"name": "tls", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
                "require_client_certificate": {{{(server.Root.Length > 0 ? "true" : "false")}}},
-               "common_tls_context": {"tls_certificate_sds_secret_configs": [{"name": "{{{server.Certificate}}}"}]
+               "common_tls_context": {"tls_certificate_sds_secret_configs": [{"name": "{{{server.Certificate}}}" {{{_servers}}} }]
                  {{{(server.Root.Length > 0 ? $", \"combined_validation_context\": {{\"default_validation_context\": {{}}, \"validation_context_sds_secret_config\": {{\"name\": \"{server.Root}\"}} }}" : "")}}} } } } }
             """);
         var listener = WireTypes.Strict.Parse<Listener>($$$"""
@@ -142,15 +165,20 @@ public sealed class MissingSecretTests : IDisposable
     private IReadOnlyList<XdsRejection> Apply(string type, (string Name, IMessage Message)[] resources, params string[] removed)
     {
         var version = $"{++_version}";
-        return _sink.Apply(new(type, version, [.. resources.Select(item => new XdsResource(item.Name, version, new Any { TypeUrl = type, Value = item.Message.ToByteString() }))], removed)).Rejected;
+        var items = resources.Select(item => new XdsResource(item.Name, version, new Any { TypeUrl = type, Value = item.Message.ToByteString() }));
+        var verdict = _sink.Apply(new(type, version, [.. items], removed));
+        _wanted = verdict.Wanted[Isthmus.Wire.Xds.TypeUrls.Secret];
+        return verdict.Rejected;
     }
 
-    private static Secret Made(string name)
+    private static Secret Made(string name) => Made(name, $"kubernetes://{name}");
+
+    private static Secret Made(string name, string secret)
     {
         var (certificate, key) = TestCa.SelfSignedPair(name);
         return new()
         {
-            Name = $"kubernetes://{name}",
+            Name = secret,
             TlsCertificate = new() { CertificateChain = new() { InlineBytes = ByteString.CopyFromUtf8(certificate) }, PrivateKey = new() { InlineBytes = ByteString.CopyFromUtf8(key) } },
         };
     }

@@ -21,11 +21,14 @@ public sealed partial class ClusterSet(
     /// <summary>How long proxies wait for a cluster of which only a snapshot is known.</summary>
     private static readonly TimeSpan SnapshotPatience = TimeSpan.FromSeconds(2);
 
+    private static readonly TimeSpan FolderInterval = TimeSpan.FromSeconds(1);
+
     private readonly Dictionary<string, IReadOnlyList<MeshCluster>> _bySecret = new(StringComparer.Ordinal);
     private readonly Dictionary<string, IReadOnlyList<(string Cluster, Problem Problem)>> _problems = new(StringComparer.Ordinal);
     private volatile ImmutableDictionary<string, ClusterWatch> _watches = ImmutableDictionary<string, ClusterWatch>.Empty;
     private readonly Dictionary<string, DateTimeOffset> _since = new(StringComparer.Ordinal);
     private readonly Dictionary<string, ClusterWatch> _next = new(StringComparer.Ordinal);
+    private volatile string _folderProblem = "";
     private readonly Lock _guard = new(); // Guards the fields above, and the order of changes to _watches.
     private readonly TaskCompletionSource _secretsSeen = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private long _watchesBegun;
@@ -50,11 +53,16 @@ public sealed partial class ClusterSet(
     public bool IsKnown(string clusterId) => clusterId == settings.ClusterId ? config.Contact.Synced
         : _watches.GetValueOrDefault(clusterId) is { } watch && (watch.Contact.Synced || watch.SnapshotOf is not null);
 
-    /// <summary>Watches remote secrets until stopped.</summary>
-    public async Task RunAsync(CancellationToken stop)
+    /// <summary>Watches remote secrets, or the files in their place, until stopped.</summary>
+    public Task RunAsync(CancellationToken stop)
     {
         config.Start();
         config.ReportContact();
+        return settings.RemoteKubeconfigs.Length > 0 ? FollowFilesAsync(settings.RemoteKubeconfigs, stop) : FollowSecretsAsync(stop);
+    }
+
+    private async Task FollowSecretsAsync(CancellationToken stop)
+    {
         var informer = new Informer<Secret>(secrets, Kinds.Secret,
             new InformerSettings { Namespace = settings.Namespace, LabelSelector = RemoteSecretReader.Selector, ConsumerFailed = e => mesh.Tasks.Failed("remote secrets", e) }, time);
         await informer.RunAsync(changes =>
@@ -66,7 +74,31 @@ public sealed partial class ClusterSet(
         }, stop);
     }
 
-    /// <summary>Whether a Secret names the cluster, even if the rest of the Secret is currently unreadable.</summary>
+    private async Task FollowFilesAsync(string path, CancellationToken stop)
+    {
+        var folder = new KubeconfigFolder(path, settings.ClusterId);
+        while (!stop.IsCancellationRequested)
+        {
+            try
+            {
+                var changes = folder.Changes();
+                foreach (var (file, content) in changes) Read(file, content);
+                if (changes.Count > 0) Reconcile();
+                _folderProblem = "";
+                _secretsSeen.TrySetResult();
+            }
+            catch (IOException e)
+            {
+                // What is known of the files stays in force.
+                if (_folderProblem != e.Message) FolderUnreadable(log, path, e.Message);
+                _folderProblem = e.Message;
+            }
+            try { await Task.Delay(FolderInterval, time, stop); }
+            catch (OperationCanceledException) when (stop.IsCancellationRequested) { return; }
+        }
+    }
+
+    /// <summary>Whether a Secret or file names the cluster, even if the rest of the Secret is currently unreadable.</summary>
     public bool IsNamed(string cluster)
     {
         lock (_guard)
@@ -96,7 +128,8 @@ public sealed partial class ClusterSet(
     internal IEnumerable<string> Awaited() =>
     [
         .. UnlistedKinds.Describe(config.Id, config.Unlisted),
-        .. _secretsSeen.Task.IsCompleted ? (IEnumerable<string>)[] : ["the remote secrets are not listed yet"],
+        .. _secretsSeen.Task.IsCompleted ? (IEnumerable<string>)[] : settings.RemoteKubeconfigs.Length == 0 ? ["the remote secrets are not listed yet"]
+            : [$"the folder of PILOT_MULTICLUSTER_KUBECONFIG_PATH is not read yet: {_folderProblem}"],
         .. _watches.Values.Where(watch => watch.SnapshotOf is null).SelectMany(watch => UnlistedKinds.Describe(watch.Id, watch.Unlisted)),
     ];
 
@@ -143,13 +176,26 @@ public sealed partial class ClusterSet(
         foreach (var (_, problem) in problems) SecretInvalid(log, problem.ToString());
     }
 
+    private void Read(string path, RemoteFile? file)
+    {
+        lock (_guard)
+        {
+            _bySecret.Remove(path);
+            _problems.Remove(path);
+            if (file?.Cluster is { } cluster) _bySecret[path] = [cluster];
+            if (file?.Problem is not { } problem) return;
+            _problems[path] = [(file.Id, problem)];
+        }
+        SecretInvalid(log, file.Problem.ToString());
+    }
+
     /// <summary>Reconciles the watches with the secrets. The first Secret that names a cluster owns it.</summary>
     private void Reconcile()
     {
         var wanted = new Dictionary<string, MeshCluster>(StringComparer.Ordinal);
         foreach (var cluster in _bySecret.OrderBy(entry => entry.Key, StringComparer.Ordinal).SelectMany(entry => entry.Value))
         {
-            if (!wanted.TryAdd(cluster.Id, cluster)) ClusterNamedTwice(log, cluster.Id, cluster.Secret, wanted[cluster.Id].Secret);
+            if (!wanted.TryAdd(cluster.Id, cluster)) ClusterNamedTwice(log, cluster.Id, MeshCluster.Described(cluster.Secret), MeshCluster.Described(wanted[cluster.Id].Secret));
         }
         // A cluster whose secret became unreadable keeps its last good value: only deleting the secret removes it.
         foreach (var (id, watch) in _watches.Where(watch => !wanted.ContainsKey(watch.Key) && !IsNamed(watch.Key))) Retire(watch);
@@ -169,7 +215,7 @@ public sealed partial class ClusterSet(
             if (current is null || !Serves(current, cluster)) begun = Begin(cluster, current);
         }
         if (given is not null) End(given);
-        if (begun is not null) ClusterBegun(log, cluster.Id, cluster.Secret, cluster.Access.Server);
+        if (begun is not null) ClusterBegun(log, cluster.Id, MeshCluster.Described(cluster.Secret), cluster.Access.Server);
         if (begun is not null && _watches.GetValueOrDefault(cluster.Id) == begun) Changed?.Invoke(cluster.Id, begun);
     }
 
@@ -213,7 +259,7 @@ public sealed partial class ClusterSet(
             _watches = _watches.SetItem(watch.Id, watch);
         }
         watch.ReportContact();
-        CredentialsChanged(log, watch.Id, watch.Secret, watch.Access.Server);
+        CredentialsChanged(log, watch.Id, MeshCluster.Described(watch.Secret), watch.Access.Server);
         Changed?.Invoke(watch.Id, watch);
         if (old is not null) await old.DisposeAsync();
     }
@@ -238,20 +284,23 @@ public sealed partial class ClusterSet(
 
     private void End(ClusterWatch watch) => mesh.Tasks.Start($"end of a watch of {watch.Id}", _ => watch.DisposeAsync().AsTask());
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Watching cluster {Cluster} of Secret {Secret} at {Server}")]
-    private static partial void ClusterBegun(ILogger log, string cluster, string secret, Uri server);
+    [LoggerMessage(Level = LogLevel.Information, Message = "Watching cluster {Cluster} of {Source} at {Server}")]
+    private static partial void ClusterBegun(ILogger log, string cluster, string source, Uri server);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Watching cluster {Cluster} with the changed credentials of Secret {Secret} at {Server}")]
-    private static partial void CredentialsChanged(ILogger log, string cluster, string secret, Uri server);
+    [LoggerMessage(Level = LogLevel.Information, Message = "Watching cluster {Cluster} with the changed credentials of {Source} at {Server}")]
+    private static partial void CredentialsChanged(ILogger log, string cluster, string source, Uri server);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Cluster {Cluster} has left the mesh: its remote secret is gone")]
+    [LoggerMessage(Level = LogLevel.Information, Message = "Cluster {Cluster} has left the mesh: its remote secret or file is gone")]
     private static partial void ClusterLeft(ILogger log, string cluster);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Remote secret ignored: {Problem}")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Remote cluster ignored: {Problem}")]
     private static partial void SecretInvalid(ILogger log, string problem);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Cluster {Cluster} of Secret {Secret} ignored: Secret {First} already names it")]
-    private static partial void ClusterNamedTwice(ILogger log, string cluster, string secret, string first);
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Cluster {Cluster} of {Source} ignored: {First} already names it")]
+    private static partial void ClusterNamedTwice(ILogger log, string cluster, string source, string first);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "Folder {Path} of PILOT_MULTICLUSTER_KUBECONFIG_PATH cannot be read: {Error}")]
+    private static partial void FolderUnreadable(ILogger log, string path, string error);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Remote clusters failed to sync after {Seconds} s; serving without them, and still trying")]
     private static partial void RemotesTimedOut(ILogger log, double seconds);

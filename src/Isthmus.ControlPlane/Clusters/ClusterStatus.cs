@@ -3,6 +3,7 @@ using Isthmus.Kubernetes.Client;
 namespace Isthmus.ControlPlane.Clusters;
 
 /// <summary>One line of <c>remote-clusters</c>.</summary>
+/// <param name="Secret">The remote secret that names the cluster, <c>namespace/name</c>, or the path of its file.</param>
 /// <param name="Status"><c>synced</c>, <c>syncing</c>, <c>timeout</c> (not reached in time; still being tried) or <c>invalid</c>.</param>
 /// <param name="Source">The source of the cluster's served state.</param>
 /// <param name="LastContact">When its API server last responded; null: never since this control plane started.</param>
@@ -13,6 +14,9 @@ namespace Isthmus.ControlPlane.Clusters;
 public sealed record ClusterStatus(
     string Id, string Secret, string Status, ClusterSource Source, DateTimeOffset? LastContact, DateTimeOffset? Confirmed, DateTimeOffset? Expires, string Error, string Warning)
 {
+    /// <summary>Every value of <see cref="Status"/>.</summary>
+    internal static readonly string[] All = ["synced", "syncing", "timeout", "invalid"];
+
     internal static ClusterStatus Invalid(string id, string secret, string error) => new(id, secret, "invalid", ClusterSource.Nothing, null, null, null, error, "");
 
     internal static ClusterStatus Of(ClusterWatch watch, ClusterWatch? next, bool timedOut, string rootDifference, DateTimeOffset now)

@@ -22,7 +22,8 @@ public static class RemoteSecretReader
             if (id == ownCluster) continue;
             try
             {
-                clusters.Add(new(id, secret.Key, Access(secret, id)));
+                var bytes = secret.Bytes(id) ?? throw new ProblemException("", "is not base64");
+                clusters.Add(new(id, secret.Key, Access(Encoding.UTF8.GetString(bytes), id, $"data[{id}]")));
             }
             catch (ProblemException e)
             {
@@ -33,15 +34,16 @@ public static class RemoteSecretReader
         return (clusters, problems);
     }
 
-    private static string Detail(Problem problem) => problem.Path.Length == 0 ? problem.Message : $"{problem.Path}: {problem.Message}";
+    /// <summary>A message with the field that it is about.</summary>
+    internal static string Detail(Problem problem) => problem.Path.Length == 0 ? problem.Message : $"{problem.Path}: {problem.Message}";
 
-    private static ClusterAccess Access(Secret secret, string id)
+    /// <summary>The access to the cluster <paramref name="id"/> by its kubeconfig.</summary>
+    /// <exception cref="ProblemException">It cannot be used.</exception>
+    internal static ClusterAccess Access(string text, string id, string source)
     {
-        var bytes = secret.Bytes(id) ?? throw new ProblemException("", "is not base64");
-        if (bytes.Length == 0) throw new ProblemException("", "is empty (expected a kubeconfig)");
-        var text = Encoding.UTF8.GetString(bytes);
-        RequireSelfContained(text, $"data[{id}]");
-        var access = KubeConfig.Parse(text, null, $"data[{id}]") with { Name = id };
+        if (text.Length == 0) throw new ProblemException("", "is empty (expected a kubeconfig)");
+        RequireSelfContained(text, source);
+        var access = KubeConfig.Parse(text, null, source) with { Name = id };
         try
         {
             // Certificates and keys are otherwise parsed only on connect, and a watch is too late to find out that they are invalid.

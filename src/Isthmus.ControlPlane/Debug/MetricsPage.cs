@@ -38,14 +38,21 @@ internal sealed class MetricsPage(PushEngine engine, ClusterReport clusters, Las
         MetricText.Family(text, "isthmus_threads", "gauge", "Threads of the process.", [("", process.Threads.Count)]);
     }
 
+    /// <summary>Several secrets may name one cluster, and a watched one may have a secret that is broken by now: each cluster has one series for each status.</summary>
+    internal static IEnumerable<(string Labels, double Value)> SyncStates(IEnumerable<ClusterStatus> clusters) =>
+        from cluster in clusters.GroupBy(cluster => cluster.Id, StringComparer.Ordinal)
+        from status in ClusterStatus.All
+        select ($"cluster=\"{MetricText.Escape(cluster.Key)}\",cluster_type=\"remote\",status=\"{status}\"", cluster.Any(line => line.Status == status) ? 1.0 : 0.0);
+
     private string Text()
     {
         var text = new StringBuilder();
         var (now, all) = (time.GetUtcNow(), clusters.Lines());
         MetricText.Family(text, "istiod_managed_clusters", "gauge", "Clusters that are watched.",
             [("cluster_type=\"local\"", 1), ("cluster_type=\"remote\"", all.Count(cluster => cluster.Status != "invalid"))]);
+        MetricText.Family(text, "istiod_remote_cluster_sync_status", "gauge", "1 for the status of a remote cluster, and 0 for the others: synced, syncing, timeout or invalid.", SyncStates(all));
         MetricText.Family(text, "isthmus_remote_cluster_source", "gauge", "The source of a cluster's served state: live, memory, snapshot or nothing.",
-            all.Select(cluster => ($"cluster=\"{MetricText.Escape(cluster.Id)}\",source=\"{cluster.Source.ToString().ToLowerInvariant()}\"", 1.0)));
+            all.Select(cluster => $"cluster=\"{MetricText.Escape(cluster.Id)}\",source=\"{cluster.Source.ToString().ToLowerInvariant()}\"").Distinct(StringComparer.Ordinal).Select(labels => (labels, 1.0)));
         MetricText.Family(text, "isthmus_remote_cluster_age_seconds", "gauge", "Time since the cluster confirmed its served state.",
             all.Where(cluster => cluster.Confirmed is not null).Select(cluster => ($"cluster=\"{MetricText.Escape(cluster.Id)}\"", Math.Max(0, (now - cluster.Confirmed!.Value).TotalSeconds))));
         MetricText.Family(text, "isthmus_remote_cluster_credentials_expire_seconds", "gauge", "When the credentials of a cluster expire, as a Unix time; absent when they do not.",

@@ -32,6 +32,9 @@ public sealed record DiscoverySettings
     /// <summary>Whether remote secrets are next to our Pod instead of in the configuration cluster, if that is another one
     /// (Istio: LOCAL_CLUSTER_SECRET_WATCHER).</summary>
     public bool SecretsAtHome { get; init; }
+    /// <summary>A folder with a kubeconfig for each remote cluster, instead of remote secrets (Istio: PILOT_MULTICLUSTER_KUBECONFIG_PATH);
+    /// empty: remote secrets.</summary>
+    public string RemoteKubeconfigs { get; init; } = "";
     /// <summary>A kubeconfig file of the configuration cluster, used if it exists. Otherwise the Pod's own account is
     /// used.</summary>
     public string KubeconfigFile { get; init; } = "";
@@ -102,6 +105,7 @@ public sealed record DiscoverySettings
             ValidationWebhook = Text("VALIDATION_WEBHOOK_CONFIG_NAME", $"istio-validator-{ns}"),
             ExternalIstiod = Flag(environment, "EXTERNAL_ISTIOD"),
             KubeconfigFile = Text("KUBECONFIG", ""),
+            RemoteKubeconfigs = Text("PILOT_MULTICLUSTER_KUBECONFIG_PATH", ""),
             SecretsAtHome = Flag(environment, "LOCAL_CLUSTER_SECRET_WATCHER") ?? false,
             TokenAudiences = Text("TOKEN_AUDIENCES", WellKnown.TokenAudience).Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).ToValueList(),
             CustomHosts = Text("ISTIOD_CUSTOM_HOST", "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).ToValueList(),

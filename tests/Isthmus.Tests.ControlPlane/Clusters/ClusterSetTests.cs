@@ -28,9 +28,42 @@ public sealed class ClusterSetTests : IAsyncDisposable
     public async Task Credentials_that_never_worked_do_not_hold_up_the_end()
     {
         var client = await _cluster.StartAsync();
-        var (settings, time) = (new DiscoverySettings { ClusterId = "own" }, TimeProvider.System);
-        await client.CreateAsync(Kinds.Namespace, null, new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = new JsonObject { ["name"] = settings.Namespace } }, Stop);
-        await client.CreateAsync(Kinds.Secret, settings.Namespace, Secret(client.Access, client.Access.Server), Stop);
+        await client.CreateAsync(Kinds.Namespace, null, new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = new JsonObject { ["name"] = "istio-system" } }, Stop);
+        await client.CreateAsync(Kinds.Secret, "istio-system", Secret(client.Access, client.Access.Server), Stop);
+        await RunAsync(client, new() { ClusterId = "own" }, async report =>
+        {
+            await Eventually.TrueAsync(() => report.Lines() is [{ Status: "synced" }]);
+            await client.PatchAsync(Kinds.Secret, "istio-system", "remote", Secret(client.Access, new("https://127.0.0.1:1")), PatchType.Merge, Stop);
+            await Eventually.TrueAsync(() => report.Lines() is [{ Status: "synced", Error: var error }] && error.Contains("the previous ones stay in effect: https://127.0.0.1:1/ cannot be reached: connection refused", StringComparison.Ordinal));
+        });
+    }
+
+    [Fact]
+    public async Task Files_name_clusters_in_the_place_of_Secrets()
+    {
+        var client = await _cluster.StartAsync();
+        await client.CreateAsync(Kinds.Namespace, null, new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = new JsonObject { ["name"] = "istio-system" } }, Stop);
+        await client.CreateAsync(Kinds.Secret, "istio-system", Secret(client.Access, client.Access.Server), Stop);
+        var folder = Directory.CreateTempSubdirectory("isthmus-kubeconfigs");
+        try
+        {
+            var file = Path.Combine(folder.FullName, "west.yaml");
+            File.WriteAllText(file, Kubeconfig(client.Access, client.Access.Server));
+            await RunAsync(client, new() { ClusterId = "own", RemoteKubeconfigs = folder.FullName }, async report =>
+            {
+                await Eventually.TrueAsync(() => report.Lines() is [{ Id: "c", Status: "synced", Secret: var secret }] && secret == file);
+                File.WriteAllText(file, "no kubeconfig");
+                await Eventually.TrueAsync(() => report.Lines().Any(line => line is { Id: "c", Status: "synced" }) && report.Lines().Any(line => line is { Id: "c", Status: "invalid" }));
+                File.Delete(file);
+                await Eventually.TrueAsync(() => report.Lines().Count == 0);
+            });
+        }
+        finally { folder.Delete(recursive: true); }
+    }
+
+    private static async Task RunAsync(KubeClient client, DiscoverySettings settings, Func<ClusterReport, Task> use)
+    {
+        var time = TimeProvider.System;
         var ca = new CaState(client, settings.Namespace, () => "cluster.local", time, NullLogger<CaState>.Instance);
         await using var tasks = new Supervisor(time, new Random(1), NullLogger<Supervisor>.Instance);
         var managed = new ManagedRemotes(settings, _ => throw new NotSupportedException(), tasks, time, NullLogger<ManagedRemotes>.Instance);
@@ -39,10 +72,7 @@ public sealed class ClusterSetTests : IAsyncDisposable
         var report = new ClusterReport(clusters, new(ca, settings.Namespace, time), managed, time);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(Stop);
         var run = clusters.RunAsync(stop.Token);
-        await Eventually.TrueAsync(() => report.Lines() is [{ Status: "synced" }]);
-
-        await client.PatchAsync(Kinds.Secret, settings.Namespace, "remote", Secret(client.Access, new("https://127.0.0.1:1")), PatchType.Merge, Stop);
-        await Eventually.TrueAsync(() => report.Lines() is [{ Status: "synced", Error: var error }] && error.Contains("the previous ones stay in effect: https://127.0.0.1:1/ cannot be reached: connection refused", StringComparison.Ordinal));
+        await use(report);
         await stop.CancelAsync();
         await run.WaitAsync(Patience, Stop);
         await clusters.DisposeAsync().AsTask().WaitAsync(Patience, Stop);
@@ -55,14 +85,16 @@ public sealed class ClusterSetTests : IAsyncDisposable
         ["metadata"] = new JsonObject { ["name"] = "remote", ["labels"] = new JsonObject { [Labels.MultiCluster] = "true" } },
         ["data"] = new JsonObject
         {
-            ["remote"] = Base64($$$"""
-                current-context: c
-                contexts: [{name: c, context: {cluster: c, user: c}}]
-                clusters: [{name: c, cluster: {server: "{{{server}}}", certificate-authority-data: {{{Base64(access.CertificateAuthority!)}}} }}]
-                users: [{name: c, user: {client-certificate-data: {{{Base64(access.ClientCertificate!)}}}, client-key-data: {{{Base64(access.ClientKey!)}}} }}]
-                """),
+            ["remote"] = Base64(Kubeconfig(access, server)),
         },
     };
+
+    private static string Kubeconfig(ClusterAccess access, Uri server) => $$$"""
+        current-context: c
+        contexts: [{name: c, context: {cluster: c, user: c}}]
+        clusters: [{name: c, cluster: {server: "{{{server}}}", certificate-authority-data: {{{Base64(access.CertificateAuthority!)}}} }}]
+        users: [{name: c, user: {client-certificate-data: {{{Base64(access.ClientCertificate!)}}}, client-key-data: {{{Base64(access.ClientKey!)}}} }}]
+        """;
 
     private static string Base64(string text) => Convert.ToBase64String(Encoding.UTF8.GetBytes(text));
 }

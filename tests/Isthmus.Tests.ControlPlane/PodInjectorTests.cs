@@ -61,6 +61,10 @@ public sealed class PodInjectorTests
     [Theory]
     [InlineData("prometheus.io/port: '9090', prometheus.io/scrape: 'true', prometheus.io/path: /m", true, """{"scrape":"true","path":"/m","port":"9090"}""", "15020/stats/prometheus")]
     [InlineData("prometheus.io/scrape: 'true'", true, """{"scrape":"true","path":"","port":""}""", "15020/stats/prometheus")]
+    [InlineData("prometheus.istio.io/scrape-targets: ' 8080:/a ,9100 '", true, """{"scrape":"true","path":"/a","port":"8080","targets":[{"port":"8080","path":"/a"},{"port":"9100","path":"/metrics"}]}""", "15020/stats/prometheus")]
+    [InlineData("prometheus.io/port: '9090', prometheus.istio.io/scrape-targets: '8080:'", true, """{"scrape":"true","path":"/metrics","port":"8080","targets":[{"port":"8080","path":"/metrics"}]}""", "15020/stats/prometheus")]
+    [InlineData("prometheus.io/scrape: 'false', prometheus.istio.io/scrape-targets: '8080:/a'", true, null, "")]
+    [InlineData("prometheus.istio.io/scrape-targets: '8080:/a'", false, null, "")]
     [InlineData("prometheus.io/port: '9090', prometheus.io/scrape: 'false'", true, null, "9090")]
     [InlineData("prometheus.io/port: '15020', prometheus.io/scrape: 'true', prometheus.io/path: /stats/prometheus", true, null, "15020/stats/prometheus")]
     [InlineData("prometheus.io/port: '9090', prometheus.io/scrape: 'true', prometheus.io/path: /m", false, null, "9090/m")]
@@ -75,6 +79,23 @@ public sealed class PodInjectorTests
         var pod = PodInjector.Inject(Pod(annotations.Replace(", ", "\n    ", StringComparison.Ordinal), "", ""), "trade", Values with { MergesMetrics = merges }, InjectionPath.Parse("/inject"), NativeSidecars.Off)!;
         Assert.Equal(told, Variable(Proxy(pod), "ISTIO_PROMETHEUS_ANNOTATIONS"));
         Assert.Equal(scraped, Annotation(pod, "prometheus.io/port") + Annotation(pod, "prometheus.io/path"));
+    }
+
+    [Theory]
+    [InlineData(":/metrics", "'' is not a port")]
+    [InlineData("web:/metrics", "'web' is not a port")]
+    [InlineData("8080:/a,70000", "'70000' is not a port")]
+    [InlineData("8080:a", "'a' is not a path")]
+    [InlineData("8080:/a b", "'/a b' is not a path")]
+    [InlineData("15020:/stats/prometheus", "port 15020 belongs to the proxy")]
+    [InlineData("15090", "port 15090 belongs to the proxy")]
+    [InlineData(" , ", "names no target")]
+    [InlineData("1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31,32,33", "names 33 targets, and at most 32 are scraped")]
+    public void Targets_that_cannot_be_scraped_refuse_the_Pod(string targets, string why)
+    {
+        var refused = Assert.Throws<ProblemException>(() => Inject(annotations: $"prometheus.istio.io/scrape-targets: '{targets}'"));
+        Assert.StartsWith("Pod: metadata.annotations[prometheus.istio.io/scrape-targets]: invalid value", refused.Message, StringComparison.Ordinal);
+        Assert.Contains(why, refused.Message, StringComparison.Ordinal);
     }
 
     [Theory]

@@ -87,6 +87,12 @@ internal sealed class InjectionInputs
     {
         get
         {
+            if (ScrapesAgent && Annotation(ScrapeTargets.Annotation) is { } several)
+            {
+                var targets = ScrapeTargets.Read(several, StatusPort);
+                // An agent of an earlier version reads the first one only.
+                return new JsonObject { ["scrape"] = "true", ["path"] = targets[0]!["path"]!.DeepClone(), ["port"] = targets[0]!["port"]!.DeepClone(), ["targets"] = targets };
+            }
             if (!MergesMetrics || !string.Equals(Annotation("prometheus.io/scrape"), "true", StringComparison.OrdinalIgnoreCase)) return null;
             var (port, path) = (Number("prometheus.io/port"), Annotation("prometheus.io/path") ?? "");
             if (port == StatusPort) return null; // the agent's own

@@ -17,7 +17,7 @@ public static class PodAnnotations
     public static IReadOnlyList<PodAnnotation> All { get; } =
     [
         .. Of(FieldEffect.Works, "",
-            Annotations.InjectTemplates, Annotations.PullPolicy, Annotations.ProxyConfig, "prometheus.io/path", "prometheus.io/port", "prometheus.io/scrape", "prometheus.istio.io/merge-metrics",
+            Annotations.InjectTemplates, Annotations.PullPolicy, Annotations.ProxyConfig, "prometheus.io/path", "prometheus.io/port", "prometheus.io/scrape", "prometheus.istio.io/merge-metrics", ScrapeTargets.Annotation,
             Readiness + "failureThreshold", Readiness + "initialDelaySeconds", Readiness + "periodSeconds", "status.sidecar.istio.io/port",
             Sidecar + "agentLogLevel", Sidecar + "componentLogLevel", Sidecar + "discoveryAddress", Sidecar + "inject", Sidecar + "interceptionMode", Sidecar + "logLevel", Sidecar + "nativeSidecar",
             Sidecar + "proxyCPU", Sidecar + "proxyCPULimit", Sidecar + "proxyImage", Sidecar + "proxyMemory", Sidecar + "proxyMemoryLimit", Sidecar + "rewriteAppHTTPProbers",

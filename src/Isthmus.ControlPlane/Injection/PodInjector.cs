@@ -178,7 +178,7 @@ public static class PodInjector
         {
             // The agent of a gateway serves no other metrics.
             if (!inputs.IsGateway && inputs.MergedMetrics is not null)
-                foreach (var name in (string[])["path", "port"]) annotations.Remove($"prometheus.io/{name}");
+                foreach (var name in (string[])["prometheus.io/path", "prometheus.io/port", ScrapeTargets.Annotation]) annotations.Remove(name);
             annotations["prometheus.io/path"] ??= "/stats/prometheus";
             annotations["prometheus.io/port"] ??= inputs.StatusPort.ToString(System.Globalization.CultureInfo.InvariantCulture);
             annotations["prometheus.io/scrape"] ??= "true";

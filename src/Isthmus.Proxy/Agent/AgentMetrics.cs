@@ -6,9 +6,10 @@ namespace Isthmus.Proxy.Agent;
 
 /// <summary>The metrics of the agent, under the names of Istio's.</summary>
 /// <param name="dns">Null: DNS is not captured.</param>
-internal sealed class AgentMetrics(WorkloadSecrets secrets, DnsProxy? dns, TimeProvider time)
+internal sealed class AgentMetrics(WorkloadSecrets secrets, AppMetricsSource application, DnsProxy? dns, TimeProvider time)
 {
     private const string Certificate = "istio_agent_cert_expiry_seconds", Outgoing = "istio_agent_num_outgoing_requests", Failed = "istio_agent_num_failed_outgoing_requests",
+        Scrapes = "istio_agent_scrapes_total", Unscraped = "istio_agent_scrape_failures_total",
         Queries = "istio_agent_dns_requests_total", Forwarded = "istio_agent_dns_upstream_requests_total", Dropped = "istio_agent_dns_upstream_failures_total";
 
     /// <summary>What each of them means, for the documentation.</summary>
@@ -17,6 +18,8 @@ internal sealed class AgentMetrics(WorkloadSecrets secrets, DnsProxy? dns, TimeP
         (Certificate, true, "Seconds until the workload's certificate expires."),
         (Outgoing, false, "Requests to the certificate authority."),
         (Failed, false, "Requests to the certificate authority that failed."),
+        (Scrapes, false, "Scrapes of the merged metrics."),
+        (Unscraped, false, "Paths of the application that gave nothing, or not all: they are away, slow, break off, or have more than 10 MiB."),
         (Queries, false, "DNS queries of the application."),
         (Forwarded, false, "DNS queries that were passed to the Pod's name server."),
         (Dropped, false, "DNS queries dropped because too many waited for the Pod's name server."),
@@ -29,6 +32,8 @@ internal sealed class AgentMetrics(WorkloadSecrets secrets, DnsProxy? dns, TimeP
         if (secrets.CertificateEnd is { } end) Add(Certificate, "{resource_name=\"default\"}", Math.Floor((end - time.GetUtcNow()).TotalSeconds));
         Add(Outgoing, "{request_type=\"csr\"}", secrets.Requests);
         Add(Failed, "{request_type=\"csr\"}", secrets.Failures);
+        Add(Scrapes, "", application.Scrapes);
+        Add(Unscraped, "{type=\"application\"}", application.Failures);
         if (dns?.Counts is { } counts)
         {
             Add(Queries, "", counts.Answered + counts.Forwarded + counts.Dropped);

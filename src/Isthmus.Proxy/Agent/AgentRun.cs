@@ -68,8 +68,9 @@ internal static class AgentRun
 
         using var prober = new AppProber(settings.Address);
         using var quit = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        var application = new AppMetricsSource(AppMetrics.Read(settings.ApplicationMetrics), prober);
         var status = new StatusRoutes(
-            AppProbe.ReadAll(settings.ApplicationProbes), prober, new AgentMetrics(secrets, dns, time).Text, AppMetrics.Read(settings.ApplicationMetrics), admin.MetricsBody, plane.Leave, quit.Cancel);
+            AppProbe.ReadAll(settings.ApplicationProbes), prober, new AgentMetrics(secrets, application, dns, time).Text, application, admin.MetricsBody, plane.Leave, quit.Cancel);
 
         // Configuration and certificates keep updating while connections drain, and stop afterwards.
         using var end = new CancellationTokenSource();

@@ -20,9 +20,6 @@ internal sealed class AppProber : IDisposable
     /// <summary>How long the application may take until its metrics begin, and between two pieces of them.</summary>
     public TimeSpan AnswerTime { get; init; } = TimeSpan.FromSeconds(2);
 
-    /// <summary>No line of its metrics is longer.</summary>
-    private const int PieceBytes = 256 * 1024;
-
     private readonly string _address;
     private readonly HttpMessageInvoker _http;
 
@@ -76,51 +73,20 @@ internal sealed class AppProber : IDisposable
         }
     }
 
-    /// <summary>Copies the complete lines of what a path of the application answers; nothing unless the response is successful. A line that the
-    /// application does not finish would spoil those before it.</summary>
-    public async ValueTask CopyLinesAsync(int port, string path, Func<ReadOnlyMemory<byte>, ValueTask> send, CancellationToken stop)
+    /// <summary>Asks a path of the application for its metrics. Several may be asked at once, and copied one after another.</summary>
+    public AppScrape Scrape(AppMetrics target, CancellationToken stop)
     {
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
         limit.CancelAfter(AnswerTime);
-        using var request = new HttpRequestMessage(HttpMethod.Get, $"http://{Host("")}:{port}{path}");
-        using var response = await OrNullAsync(_http.SendAsync(request, limit.Token), stop).ConfigureAwait(false);
-        if (response is not { IsSuccessStatusCode: true } || await OrNullAsync(response.Content.ReadAsStreamAsync(limit.Token), stop).ConfigureAwait(false) is not { } body) return;
-        var buffer = new byte[PieceBytes];
-        for (var used = 0; used < buffer.Length;)
+        return new(AnswerAsync(), limit, AnswerTime);
+
+        async Task<HttpResponseMessage> AnswerAsync()
         {
-            // The time of the application, not of the one who scrapes.
-            limit.CancelAfter(AnswerTime);
-            var read = await OrNullAsync(ReadAsync(body, buffer.AsMemory(used), limit.Token), stop).ConfigureAwait(false) ?? Failed;
-            if (read.Count == 0)
-            {
-                if (read.IsComplete) await send(buffer.AsMemory(0, used)).ConfigureAwait(false);
-                return;
-            }
-            var lines = buffer.AsSpan(used, read.Count).LastIndexOf((byte)'\n') is >= 0 and var at ? used + at + 1 : 0;
-            used += read.Count;
-            if (lines == 0) continue;
-            await send(buffer.AsMemory(0, lines)).ConfigureAwait(false);
-            buffer.AsSpan(lines, used - lines).CopyTo(buffer);
-            used -= lines;
-        }
-    }
-
-    private sealed record Piece(int Count, bool IsComplete);
-
-    private static readonly Piece Failed = new(0, false);
-
-    private static async Task<Piece> ReadAsync(Stream body, Memory<byte> into, CancellationToken stop) => new(await body.ReadAsync(into, stop).ConfigureAwait(false), true);
-
-    private static async ValueTask<T?> OrNullAsync<T>(Task<T> asked, CancellationToken stop)
-        where T : class
-    {
-        try
-        {
-            return await asked.ConfigureAwait(false);
-        }
-        catch (Exception e) when (e is HttpRequestException or IOException or OperationCanceledException && !stop.IsCancellationRequested)
-        {
-            return null;
+            using var request = new HttpRequestMessage(HttpMethod.Get, $"http://{Host("")}:{target.Port}{target.Path}");
+            var answer = await _http.SendAsync(request, limit.Token).ConfigureAwait(false);
+            // Its body may have to wait until that of another path is copied.
+            limit.CancelAfter(Timeout.InfiniteTimeSpan);
+            return answer;
         }
     }
 

@@ -81,16 +81,16 @@ public sealed class AppProbeTests
     {
         await using var app = await ServeAsync(http => http.Response.WriteAsync("orders_total 1\n"));
         using var prober = new AppProber("127.0.0.1") { AnswerTime = TimeSpan.FromMinutes(1) };
-        var metrics = AppMetrics.Read($$"""{"scrape":"true","port":"{{app.Port}}","path":"/m"}""")!;
+        var metrics = AppMetrics.Read($$"""{"scrape":"true","port":"{{app.Port}}","path":"/m"}""");
 
-        Assert.Equal("orders_total 1\n", await CopyAsync(metrics.Port, metrics.Path));
-        Assert.Equal("", await CopyAsync(1, "/"));
-        Assert.Null(AppMetrics.Read("""{"scrape":"false","port":"80"}"""));
+        Assert.Equal("orders_total 1\n", await CopyAsync(Assert.Single(metrics)));
+        Assert.Equal("", await CopyAsync(new(1, "/")));
+        Assert.Empty(AppMetrics.Read("""{"scrape":"false","port":"80"}"""));
 
-        async Task<string> CopyAsync(int port, string path)
+        async Task<string> CopyAsync(AppMetrics target)
         {
             using var text = new MemoryStream();
-            await prober.CopyLinesAsync(port, path, piece => text.WriteAsync(piece), Stop);
+            await new AppMetricsSource([target], prober).CopyAsync(piece => text.WriteAsync(piece), Stop);
             return Encoding.UTF8.GetString(text.ToArray());
         }
     }

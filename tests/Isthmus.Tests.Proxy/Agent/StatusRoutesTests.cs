@@ -25,7 +25,7 @@ public sealed class StatusRoutesTests
     {
         var seen = "";
         using var prober = new AppProber("127.0.0.1") { AnswerTime = TimeSpan.FromMinutes(1) };
-        var routes = new StatusRoutes(AppProbe.ReadAll(""), prober, () => "", null, (_, _) => ValueTask.CompletedTask, () => seen += "drain", () => seen += "quit");
+        var routes = new StatusRoutes(AppProbe.ReadAll(""), prober, () => "", new([], prober), (_, _) => ValueTask.CompletedTask, () => seen += "drain", () => seen += "quit");
         var request = new RequestHead { Method = method, Peer = IPAddress.Parse(peer) };
         request.SetTarget(Encoding.ASCII.GetBytes(path));
         Assert.Equal(status, (await routes.HandleAsync(request, TestContext.Current.CancellationToken))!.Status);
@@ -37,11 +37,13 @@ public sealed class StatusRoutesTests
     {
         await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1, http => http.Response.WriteAsync("orders_total 1\n"));
         using var prober = new AppProber("127.0.0.1") { AnswerTime = TimeSpan.FromMinutes(1) };
-        var application = new AppMetrics(origin.Port, "/metrics");
+        var application = new AppMetricsSource([new(origin.Port, "/metrics")], prober);
         Assert.Equal("envoy_server_live 1\nistio_agent_up 1\norders_total 1\n", await ScrapeAsync(application));
-        Assert.Equal("envoy_server_live 1\nistio_agent_up 1\n", await ScrapeAsync(null));
+        Assert.Equal("envoy_server_live 1\nistio_agent_up 1\n", await ScrapeAsync(new([], prober)));
         // One that is away costs only its own metrics.
-        Assert.Equal("envoy_server_live 1\nistio_agent_up 1\n", await ScrapeAsync(new(1, "/")));
+        var several = new AppMetricsSource([new(1, "/"), new(origin.Port, "/metrics"), new(1, "/")], prober);
+        Assert.Equal("envoy_server_live 1\nistio_agent_up 1\norders_total 1\n", await ScrapeAsync(several));
+        Assert.Equal((1, 2), (several.Scrapes, several.Failures));
 
         // Nor do the proxy's, when one of their families fails.
         List<string> failures = [];
@@ -52,7 +54,7 @@ public sealed class StatusRoutesTests
 
         static ValueTask Proxy(Func<ReadOnlyMemory<byte>, ValueTask> send, CancellationToken stop) => send("envoy_server_live 1\n"u8.ToArray());
 
-        async Task<string> ScrapeAsync(AppMetrics? from, AdminBody? own = null)
+        async Task<string> ScrapeAsync(AppMetricsSource from, AdminBody? own = null)
         {
             var routes = new StatusRoutes(
                 AppProbe.ReadAll(""), prober, () => "istio_agent_up 1\n", from, own ?? Proxy, () => { }, () => { });
@@ -65,7 +67,7 @@ public sealed class StatusRoutesTests
     /// <summary>Half a line at the end would spoil the scrape.</summary>
     [Theory]
     [InlineData("a 1\nb 2\n", "", "a 1\nb 2\n")]
-    [InlineData("a 1\nb 2", "", "a 1\nb 2")]
+    [InlineData("a 1\nb 2", "", "a 1\nb 2\n")]
     [InlineData("a 1\nb 2\nc{x=\"", "breaks off", "a 1\nb 2\n")]
     public async Task Metrics_of_an_application_are_copied_line_by_line(string text, string end, string expected)
     {
@@ -94,10 +96,49 @@ public sealed class StatusRoutesTests
         Assert.Equal(lines, await CopyAsync(origin.Port, "/long"));
     }
 
+    [Fact]
+    public async Task Several_paths_are_asked_at_once_and_copied_in_their_order()
+    {
+        var asked = new TaskCompletionSource();
+        await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1, async http =>
+        {
+            if (http.Request.Path == "/second") asked.SetResult();
+            await asked.Task;
+            await http.Response.WriteAsync(http.Request.Path == "/first" ? "a 1" : "b 2\n");
+        });
+        using var prober = new AppProber("127.0.0.1") { AnswerTime = TimeSpan.FromMinutes(1) };
+        Assert.Equal("a 1\nb 2\n", await TextAsync(Scrape.Reply(new AppMetricsSource([new(origin.Port, "/first"), new(origin.Port, "/second")], prober).CopyAsync)));
+    }
+
+    [Fact]
+    public async Task A_path_with_more_than_its_part_does_not_keep_the_next_one_out()
+    {
+        var line = $"x{{a=\"{new string('y', 1000)}\"}} 1\n";
+        await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1, async http =>
+        {
+            for (var sent = 0; http.Request.Path == "/endless" && sent < 2 * AppScrape.MostBytes; sent += line.Length) await http.Response.WriteAsync(line);
+            if (http.Request.Path != "/endless") await http.Response.WriteAsync("b 2\n");
+        });
+        using var prober = new AppProber("127.0.0.1") { AnswerTime = TimeSpan.FromMinutes(1) };
+        var source = new AppMetricsSource([new(origin.Port, "/endless"), new(origin.Port, "/b")], prober);
+        var text = await TextAsync(Scrape.Reply(source.CopyAsync));
+        Assert.EndsWith($"{line}b 2\n", text, StringComparison.Ordinal);
+        Assert.InRange(text.Length, AppScrape.MostBytes / 2, AppScrape.MostBytes + 4);
+        Assert.Equal(1, source.Failures);
+    }
+
+    [Theory]
+    [InlineData("", "")]
+    [InlineData("""{"scrape":"true","path":"","port":""}""", "80/metrics")]
+    [InlineData("""{"scrape":"false","port":"81"}""", "")]
+    [InlineData("""{"scrape":"true","path":"/a","port":"81","targets":[{"port":"81","path":"/a"},{"port":"82"}]}""", "81/a 82/metrics")]
+    public void Injection_says_where_metrics_are(string json, string targets) =>
+        Assert.Equal(targets, string.Join(' ', AppMetrics.Read(json).Select(target => $"{target.Port}{target.Path}")));
+
     private static async Task<string> CopyAsync(int port, string path = "/metrics")
     {
         using var prober = new AppProber("127.0.0.1") { AnswerTime = TimeSpan.FromMinutes(1) };
-        return await TextAsync(Scrape.Reply((send, stop) => prober.CopyLinesAsync(port, path, send, stop)));
+        return await TextAsync(Scrape.Reply(new AppMetricsSource([new(port, path)], prober).CopyAsync));
     }
 
     private static async Task<string> TextAsync(AdminReply reply)
@@ -119,7 +160,7 @@ public sealed class StatusRoutesTests
         var routes = new StatusRoutes(AppProbe.ReadAll($$"""
             {"/app-lifecycle/a/poststartz":{"httpGet":{"path":"/start","port":{{origin.Port}} } }, "/app-lifecycle/a/prestopz":{"httpGet":{"path":"/stop","port":{{origin.Port}} } },
              "/app-lifecycle/b/prestopz":{"tcpSocket":{"port":1} } }
-            """), prober, () => "", null, (_, _) => ValueTask.CompletedTask, () => { }, () => { });
+            """), prober, () => "", new([], prober), (_, _) => ValueTask.CompletedTask, () => { }, () => { });
         Assert.Equal(503, (await CallAsync("/app-lifecycle/a/poststartz")).Status); // the kubelet does not care
         Assert.Equal(204, (await CallAsync("/app-lifecycle/a/prestopz")).Status);
         // An application that does not answer: the kubelet must see the hook fail.

@@ -62,7 +62,7 @@ internal sealed class PluginCall
         }
         try
         {
-            var root = JsonDocument.Parse(text.ToArray()).RootElement;
+            var root = JsonDocument.Parse(text.ToArray(), new() { AllowDuplicateProperties = false }).RootElement;
             return root.ValueKind == JsonValueKind.Object ? new(root, environment) : throw new PluginException(PluginException.DecodingFailed, "the network configuration is not a JSON object");
         }
         catch (JsonException e)

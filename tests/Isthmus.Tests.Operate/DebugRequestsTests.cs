@@ -202,6 +202,28 @@ public sealed class DebugRequestsTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_preview_of_what_is_no_object_says_what_is_wrong()
+    {
+        using var http = new HttpClient();
+        foreach (var (body, why) in ((string, string)[])
+        [
+            ("[]", "it is not a JSON object"),
+            ("""{"cluster": "c1", "cluster": "c1", "objects": []}""", "Duplicate"),
+            ("""{"cluster": "c1"}""", "cluster or objects is missing"),
+            ("""{"cluster": [], "objects": []}""", "cluster is not a string"),
+            ("""{"cluster": "c1", "objects": [7]}""", "objects[0] is not a JSON object"),
+            ("""{"cluster": "c1", "objects": [{"metadata": []}]}""", "objects[0].metadata is not a JSON object"),
+            ("""{"cluster": "c1", "objects": [{"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a", "namespace": "b"}, "spec": {"ports": 7}}]}""", "Service b/a: has a value of a wrong type"),
+        ])
+        {
+            using var content = new StringContent(body, Encoding.UTF8, "application/json");
+            using var answer = await http.PostAsync(new Uri($"http://127.0.0.1:{Http}/debug/preview"), content, Stop);
+            Assert.Equal(HttpStatusCode.BadRequest, answer.StatusCode);
+            Assert.Contains(why, await answer.Content.ReadAsStringAsync(Stop), StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
     public async Task ControlZ_shows_and_changes_the_levels_of_the_log()
     {
         using var http = new HttpClient();
@@ -215,6 +237,8 @@ public sealed class DebugRequestsTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.BadRequest, await PutAsync("ca", """{"stack_trace_level": "error"}"""));
         Assert.Equal(HttpStatusCode.BadRequest, await PutAsync("ca", "{"));
         Assert.Equal(HttpStatusCode.NotFound, await PutAsync("nothing", """{"output_level": "info"}"""));
+        Assert.Equal(HttpStatusCode.BadRequest, await PutAsync("ca", """{"output_level": "debug", "output_level": "info"}"""));
+        Assert.Equal(HttpStatusCode.BadRequest, await PutAsync("ca", """{"output_level": "\ud800"}"""));
         using var rebound = new HttpRequestMessage(HttpMethod.Get, $"{ControlZ}/scopej");
         rebound.Headers.Host = "evil.example";
         using var refused = await http.SendAsync(rebound, Stop);

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Isthmus.Core.Json;
 
 namespace Isthmus.Cni.Requests;
 
@@ -12,13 +13,13 @@ internal sealed record PluginRequest(string NetworkNamespace, string Namespace, 
     {
         try
         {
-            using var document = JsonDocument.Parse(line);
+            using var document = StrictJson.Document(line);
             var root = document.RootElement;
             if (root.ValueKind != JsonValueKind.Object) throw new FormatException("expected a JSON object");
             if (!root.TryGetProperty("protocol", out var protocol) || !protocol.TryGetInt32(out var version) || version != 1) throw new FormatException("expected protocol 1: plug-in and agent are of different versions");
             return new(Text(root, "networkNamespace", LongestPath), Text(root, "namespace", LongestName), Text(root, "pod", LongestName), Text(root, "uid", LongestName, optional: true));
         }
-        catch (Exception e) when (e is JsonException or InvalidOperationException)
+        catch (JsonException e)
         {
             throw new FormatException("expected a line of JSON", e);
         }

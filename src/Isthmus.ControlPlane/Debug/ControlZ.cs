@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Running;
+using Isthmus.Core.Json;
 using Isthmus.Core.Net;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
@@ -40,7 +41,7 @@ public sealed class ControlZ(LogLevels levels)
             return;
         }
         JsonNode? change;
-        try { change = await JsonNode.ParseAsync(http.Request.Body, cancellationToken: http.RequestAborted); }
+        try { change = await StrictJson.ReadAsync(http.Request.Body, Longest, http.RequestAborted); }
         catch (JsonException e)
         {
             await RefuseAsync(http, StatusCodes.Status400BadRequest, $"the body is not JSON: {e.Message}");

@@ -1,6 +1,9 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Preview;
+using Isthmus.Core.Json;
+using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Objects;
 using Isthmus.Wire;
 using Isthmus.Wire.Xds;
 using Microsoft.AspNetCore.Http;
@@ -35,6 +38,10 @@ internal sealed class PreviewPage(MeshPreview preview, HistoryOwner owner)
                 ["unused"] = new JsonArray([.. previewed.Unused.Select(name => (JsonNode)JsonValue.Create(name)!)]),
             };
         }
+        catch (ProblemException e)
+        {
+            throw new DebugPageException(StatusCodes.Status400BadRequest, e.Message);
+        }
         finally
         {
             Volatile.Write(ref _isBusy, 0);
@@ -46,14 +53,15 @@ internal sealed class PreviewPage(MeshPreview preview, HistoryOwner owner)
         if (http.Request.ContentLength is null or > Longest) throw new DebugPageException(StatusCodes.Status413PayloadTooLarge, $"the body must be at most {Longest} bytes long");
         try
         {
-            var body = await JsonNode.ParseAsync(http.Request.Body, cancellationToken: http.RequestAborted);
-            if (body?["cluster"]?.ToString() is { Length: > 0 } cluster && body["objects"] is JsonArray objects) return (cluster, [.. objects.OfType<JsonObject>().Select(item => (JsonObject)item.DeepClone())]);
+            var body = await StrictJson.ReadAsync(http.Request.Body, Longest, http.RequestAborted) as JsonObject ?? throw new JsonException("it is not a JSON object");
+            if (ObjectHead.Text(body, "cluster", "") is not { Length: > 0 } cluster || body["objects"] is not JsonArray objects) throw new JsonException("cluster or objects is missing");
+            foreach (var (index, item) in objects.Index()) ObjectHead.Check(item as JsonObject ?? throw new JsonException($"objects[{index}] is not a JSON object"), $"objects[{index}].");
+            return (cluster, [.. objects.Select(item => (JsonObject)item!.DeepClone())]);
         }
-        catch (JsonException)
+        catch (JsonException e)
         {
-            // Said below.
+            throw new DebugPageException(StatusCodes.Status400BadRequest, $"the body must be JSON with the fields cluster and objects: {e.Message}");
         }
-        throw new DebugPageException(StatusCodes.Status400BadRequest, "the body must be JSON with the fields cluster and objects");
     }
 
     private static JsonObject Json(PreviewedProxies group)

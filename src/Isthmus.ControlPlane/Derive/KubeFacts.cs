@@ -4,6 +4,7 @@ using System.Security.Cryptography.X509Certificates;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
+using Isthmus.Core.Json;
 using Isthmus.Core.Names;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Model;
@@ -73,7 +74,7 @@ public static class KubeFacts
         if (!service.Metadata.Annotations.TryGetValue(Annotations.NodeSelector, out var text)) return null;
         try
         {
-            return JsonNode.Parse(text) is JsonObject selector
+            return StrictJson.Parse(text) is JsonObject selector
                 ? selector.Select(pair => KeyValuePair.Create(pair.Key, pair.Value?.ToString() ?? "")).ToValueMap()
                 : null;
         }

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Isthmus.Core.Json;
 
 namespace Isthmus.ControlPlane.Injection;
 
@@ -36,7 +37,7 @@ internal static class HistogramBuckets
     {
         try
         {
-            return JsonNode.Parse(text)!.AsObject().ToDictionary(item => item.Key, item => item.Value!.AsArray().Select(bound => bound!.GetValue<double>()).ToArray());
+            return StrictJson.Parse(text)!.AsObject().ToDictionary(item => item.Key, item => item.Value!.AsArray().Select(bound => bound!.GetValue<double>()).ToArray());
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException or FormatException or NullReferenceException or ArgumentException)
         {

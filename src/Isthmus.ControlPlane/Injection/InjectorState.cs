@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Settings;
+using Isthmus.Core.Json;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
@@ -61,7 +62,7 @@ public sealed partial class InjectorState(KubeClient client, DiscoverySettings s
     }
 
     private static JsonObject Parse(string text) =>
-        JsonNode.Parse(text) as JsonObject ?? throw new ProblemException("data[values]", "is not a JSON object");
+        StrictJson.Parse(text) as JsonObject ?? throw new ProblemException("data[values]", "is not a JSON object");
 
     [LoggerMessage(Level = LogLevel.Error, Message = "ConfigMaps of mesh and injector could not be applied; retrying")]
     private static partial void NotTaken(ILogger log, Exception e);

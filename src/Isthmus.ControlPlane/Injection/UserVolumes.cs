@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Isthmus.Core.Json;
 
 namespace Isthmus.ControlPlane.Injection;
 
@@ -18,7 +19,7 @@ internal static class UserVolumes
     {
         if (inputs.Annotation(annotation) is not { Length: > 0 } text) return [];
         JsonNode? node;
-        try { node = JsonNode.Parse(text); }
+        try { node = StrictJson.Parse(text); }
         catch (JsonException e) { throw InjectionInputs.Bad(annotation, text, $"it is not JSON: {e.Message}"); }
         var items = node switch
         {

@@ -1,7 +1,10 @@
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Derive;
 using Isthmus.ControlPlane.Intake;
 using Isthmus.ControlPlane.Push;
+using Isthmus.Core.Names;
+using Isthmus.Core.Problems;
 using Isthmus.Mesh.Model;
 using Isthmus.Wire.Xds;
 
@@ -33,6 +36,7 @@ internal sealed class MeshPreview(PushEngine engine, MultiClusterSettings multiC
 
     /// <param name="cluster">The cluster that would get the objects.</param>
     /// <param name="objects">Whole objects, as the API server would store them.</param>
+    /// <exception cref="ProblemException">An object is not what its schema says.</exception>
     internal async Task<Previewed> OfAsync(string cluster, IReadOnlyList<JsonObject> objects, CancellationToken stop)
     {
         var writer = await engine.AskAsync(live => live.Copy(multiCluster), stop);
@@ -67,7 +71,19 @@ internal sealed class MeshPreview(PushEngine engine, MultiClusterSettings multiC
     {
         var (group, name) = (item["apiVersion"]?.ToString().Split('/') is [var named, _] ? named : "", item["kind"]?.ToString());
         var kind = writer.Kinds.All.Except(writer.Kinds.Refused).FirstOrDefault(kind => kind.Resource.Group == group && kind.Resource.Kind == name);
-        return kind is not null && (kind.Place == KindPlace.EveryCluster || (kind.Place == KindPlace.ConfigCluster && cluster == config)) && writer.Mesh.Sources.Clusters.Items.ContainsKey(cluster) && kind.StageTree(writer, cluster, item);
+        return kind is not null && (kind.Place == KindPlace.EveryCluster || (kind.Place == KindPlace.ConfigCluster && cluster == config)) && writer.Mesh.Sources.Clusters.Items.ContainsKey(cluster) && Take(kind, writer, cluster, item);
+    }
+
+    private static bool Take(MeshKind kind, MeshWriter writer, string cluster, JsonObject item)
+    {
+        try
+        {
+            return kind.StageTree(writer, cluster, item);
+        }
+        catch (Exception e) when (e is InvalidOperationException or FormatException or JsonException)
+        {
+            throw new ProblemException(Visible.Text(NameOf(item)), $"has a value of a wrong type: {Visible.Text(e.Message)}", "write it as its schema says", e);
+        }
     }
 
     private static string NameOf(JsonObject item) => item["metadata"] is var meta && meta?["namespace"] is { } ns ? $"{item["kind"]} {ns}/{meta["name"]}" : $"{item["kind"]} {meta?["name"]}";

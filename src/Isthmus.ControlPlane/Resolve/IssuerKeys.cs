@@ -1,7 +1,10 @@
 using System.Collections.Concurrent;
+using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Push;
+using Isthmus.Core.Json;
+using Isthmus.Core.Names;
 using Isthmus.Core.Tasks;
 using Isthmus.Mesh.Model;
 using Microsoft.Extensions.Logging;
@@ -132,12 +135,24 @@ public sealed partial class IssuerKeys(PushEngine engine, IKeyClient client, Tim
         var uri = place.Uri;
         if (uri.Length == 0)
         {
-            var document = JsonNode.Parse(await client.GetAsync(place.Discovery!, timeout, stop).ConfigureAwait(false));
+            var document = Parse(await client.GetAsync(place.Discovery!, timeout, stop).ConfigureAwait(false), place.Discovery!);
             uri = (document as JsonObject)?["jwks_uri"] is JsonValue value && value.TryGetValue<string>(out var text) ? text : throw new JsonException($"{place.Discovery} has no jwks_uri");
         }
-        if (!Uri.TryCreate(uri, UriKind.Absolute, out var at) || at.Scheme is not ("http" or "https")) throw new UriFormatException($"the jwks_uri '{uri}' is not an http or https URI");
+        if (!Uri.TryCreate(uri, UriKind.Absolute, out var at) || at.Scheme is not ("http" or "https")) throw new UriFormatException($"the jwks_uri '{Visible.Text(uri)}' is not an http or https URI");
         var keys = await client.GetAsync(at, timeout, stop).ConfigureAwait(false);
-        return JsonNode.Parse(keys) is JsonObject set && set["keys"] is JsonArray ? keys : throw new JsonException($"{uri} is not a JSON object with a list \"keys\" (RFC 7517)");
+        return Parse(keys, at) is JsonObject set && set["keys"] is JsonArray ? Encoding.UTF8.GetString(keys) : throw new JsonException($"{at} is not a JSON object with a list \"keys\" (RFC 7517)");
+    }
+
+    private static JsonNode? Parse(byte[] document, Uri uri)
+    {
+        try
+        {
+            return StrictJson.Parse(document);
+        }
+        catch (JsonException e)
+        {
+            throw new JsonException($"{uri} is not JSON: {e.Message}", e);
+        }
     }
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Fetched the keys of issuer {Issuer}")]

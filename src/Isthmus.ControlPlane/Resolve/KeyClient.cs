@@ -5,11 +5,11 @@ using Isthmus.Core.Trust;
 
 namespace Isthmus.ControlPlane.Resolve;
 
-/// <summary>Fetches a document of an issuer of tokens.</summary>
+/// <summary>Fetches a document of an issuer of tokens: JSON is UTF-8, whatever its content type says.</summary>
 public interface IKeyClient
 {
     /// <exception cref="HttpRequestException">It cannot be had; the message says why.</exception>
-    Task<string> GetAsync(Uri uri, TimeSpan timeout, CancellationToken stop);
+    Task<byte[]> GetAsync(Uri uri, TimeSpan timeout, CancellationToken stop);
 }
 
 /// <summary>
@@ -40,7 +40,7 @@ public sealed class KeyClient : IKeyClient, IDisposable
         }, LazyThreadSafetyMode.PublicationOnly); // Roots that cannot be read are read again for the next request.
     }
 
-    public async Task<string> GetAsync(Uri uri, TimeSpan timeout, CancellationToken stop)
+    public async Task<byte[]> GetAsync(Uri uri, TimeSpan timeout, CancellationToken stop)
     {
         using var either = CancellationTokenSource.CreateLinkedTokenSource(stop);
         either.CancelAfter(timeout);
@@ -48,7 +48,7 @@ public sealed class KeyClient : IKeyClient, IDisposable
         {
             using var response = await _client.Value.GetAsync(uri, either.Token).ConfigureAwait(false);
             if (response.StatusCode != HttpStatusCode.OK) throw new HttpRequestException($"{uri} answers with status {(int)response.StatusCode}");
-            return await response.Content.ReadAsStringAsync(either.Token).ConfigureAwait(false);
+            return await response.Content.ReadAsByteArrayAsync(either.Token).ConfigureAwait(false);
         }
         catch (ProblemException e)
         {

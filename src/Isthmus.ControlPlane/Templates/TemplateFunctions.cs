@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Isthmus.Core.Json;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Yaml;
 
@@ -149,7 +150,7 @@ internal static class TemplateFunctions
 
     private static JsonNode? Json(JsonNode? value) => value is null || TemplateValues.Text(value).Length == 0 ? "{}" : value.ToJsonString(KeepsText);
 
-    private static JsonNode? FromJson(JsonNode? text) => Parsed(() => JsonNode.Parse(TemplateValues.Text(text)));
+    private static JsonNode? FromJson(JsonNode? text) => Parsed(() => StrictJson.Parse(TemplateValues.Text(text)));
 
     private static JsonNode? Parsed(Func<JsonNode?> parse)
     {

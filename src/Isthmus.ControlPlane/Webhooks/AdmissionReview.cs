@@ -1,7 +1,10 @@
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Isthmus.Core.Json;
+using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Objects;
 using Microsoft.AspNetCore.Http;
 
 namespace Isthmus.ControlPlane.Webhooks;
@@ -19,45 +22,76 @@ public sealed record AdmissionQuestion(string Uid, string Namespace, string Oper
 /// <summary>The response: allowed or not, with a patch or a message.</summary>
 public sealed record AdmissionAnswer(bool Allowed, JsonArray? Patch = null, string Message = "", IReadOnlyList<string>? Warnings = null);
 
-/// <summary>Reads and writes AdmissionReviews. The bytes come from the network, so their size is limited.</summary>
+/// <summary>Reads and writes AdmissionReviews. The bytes come from the network, so they are limited and read strictly.</summary>
 public static class AdmissionReview
 {
     /// <summary>The size limit in bytes. An object in etcd is at most 1.5 MiB, and a review contains it at most
     /// twice.</summary>
-    private const int Longest = 8 << 20;
+    internal const int Longest = 8 << 20;
 
-    public static async Task HandleAsync(HttpContext http, Func<AdmissionQuestion, AdmissionAnswer> answer)
+    /// <param name="refused">Told why a body is no review.</param>
+    public static async Task HandleAsync(HttpContext http, Func<AdmissionQuestion, AdmissionAnswer> answer, Action<string> refused)
     {
         if (http.Request.ContentLength is null or > Longest)
         {
-            http.Response.StatusCode = StatusCodes.Status413PayloadTooLarge;
+            await RefuseAsync(http, StatusCodes.Status413PayloadTooLarge, $"the body must have a length of at most {Longest} bytes");
             return;
         }
-        JsonNode? review;
-        try { review = await JsonNode.ParseAsync(http.Request.Body, cancellationToken: http.RequestAborted); }
+        JsonObject written;
+        try
+        {
+            var (question, apiVersion) = Read(await StrictJson.ReadAsync(http.Request.Body, Longest, http.RequestAborted));
+            written = Write(question.Uid, apiVersion, Answer(question, answer));
+        }
         catch (JsonException e)
         {
-            await RefuseAsync(http, $"the body is not JSON: {e.Message}");
+            refused(e.Message);
+            await RefuseAsync(http, StatusCodes.Status400BadRequest, $"the body is not an AdmissionReview: {e.Message}");
             return;
         }
-        if ((review as JsonObject)?["request"] is not JsonObject request)
-        {
-            await RefuseAsync(http, "the body is not an AdmissionReview: request is missing");
-            return;
-        }
-        // API servers always send one; 'istioctl kube-inject' does not.
-        var uid = request["uid"]?.ToString() ?? "";
-        var question = new AdmissionQuestion(uid, request["namespace"]?.ToString() ?? "", request["operation"]?.ToString() ?? "",
-            request["object"] as JsonObject, request["oldObject"] as JsonObject)
-        {
-            User = request["userInfo"]?["username"]?.ToString() ?? "",
-            IsDryRun = request["dryRun"] is JsonValue dry && dry.TryGetValue<bool>(out var isDry) && isDry,
-        };
-        AdmissionAnswer result;
-        try { result = answer(question); }
-        catch (ProblemException e) { result = new(false, Message: e.Message); }
         http.Response.ContentType = "application/json";
-        await http.Response.WriteAsync(Write(uid, review["apiVersion"]?.ToString() ?? "admission.k8s.io/v1", result).ToJsonString(), http.RequestAborted);
+        await http.Response.WriteAsync(written.ToJsonString(), http.RequestAborted);
+    }
+
+    private static AdmissionAnswer Answer(AdmissionQuestion question, Func<AdmissionQuestion, AdmissionAnswer> answer)
+    {
+        try
+        {
+            return answer(question);
+        }
+        catch (ProblemException e)
+        {
+            return new(false, Message: e.Message);
+        }
+        // API servers have read the object by its schema before they ask. This is how values of other types than its schema has show.
+        catch (Exception e) when (e is InvalidOperationException or FormatException)
+        {
+            throw new JsonException($"request.object has a value of a wrong type: {Visible.Text(e.Message)}", e);
+        }
+    }
+
+    /// <exception cref="JsonException">It is not a review.</exception>
+    private static (AdmissionQuestion Question, string ApiVersion) Read(JsonNode? body)
+    {
+        var review = body as JsonObject ?? throw new JsonException("it is not a JSON object");
+        var request = ObjectHead.Object(review, "request", "") ?? throw new JsonException("request is missing");
+        var value = ObjectHead.Object(request, "object", "request.");
+        var old = ObjectHead.Object(request, "oldObject", "request.");
+        if (value is not null) ObjectHead.Check(value, "request.object.");
+        if (old is not null) ObjectHead.Check(old, "request.oldObject.");
+        var user = ObjectHead.Object(request, "userInfo", "request.");
+        // API servers always send a uid; 'istioctl kube-inject' does not.
+        var question = new AdmissionQuestion(ObjectHead.Text(request, "uid", "request."), ObjectHead.Text(request, "namespace", "request."), ObjectHead.Text(request, "operation", "request."), value, old)
+        {
+            User = user is null ? "" : ObjectHead.Text(user, "username", "request.userInfo."),
+            IsDryRun = request["dryRun"] switch
+            {
+                null => false,
+                JsonValue dry when dry.TryGetValue<bool>(out var isDry) => isDry,
+                _ => throw new JsonException("request.dryRun is not true or false"),
+            },
+        };
+        return (question, ObjectHead.Text(review, "apiVersion", "") is { Length: > 0 } version ? version : "admission.k8s.io/v1");
     }
 
     private static JsonObject Write(string uid, string apiVersion, AdmissionAnswer answer)
@@ -73,9 +107,10 @@ public static class AdmissionReview
         return new JsonObject { ["apiVersion"] = apiVersion, ["kind"] = "AdmissionReview", ["response"] = response };
     }
 
-    private static Task RefuseAsync(HttpContext http, string why)
+    internal static Task RefuseAsync(HttpContext http, int status, string why)
     {
-        http.Response.StatusCode = StatusCodes.Status400BadRequest;
+        http.Response.StatusCode = status;
+        http.Response.ContentType = "text/plain; charset=utf-8";
         return http.Response.WriteAsync(why + "\n", http.RequestAborted);
     }
 }

@@ -3,6 +3,7 @@ using Isthmus.ControlPlane.History;
 using Isthmus.ControlPlane.Injection;
 using Isthmus.ControlPlane.Metrics;
 using Isthmus.Core.Collections;
+using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
@@ -33,11 +34,13 @@ public sealed partial class WebhookEndpoints(Func<InjectorValues> values, Func<s
 
     public void Map(IEndpointRouteBuilder endpoints)
     {
-        endpoints.MapPost("/inject/{**path}", (RequestDelegate)(http => AdmissionReview.HandleAsync(http, question => Inject(question, http.Request.Path))));
-        endpoints.MapPost("/validate", (RequestDelegate)(http => AdmissionReview.HandleAsync(http, Validate)));
+        endpoints.MapPost("/inject/{**path}", (RequestDelegate)(http => AdmissionReview.HandleAsync(http, question => Inject(question, http.Request.Path), why => NoReview(log, Peer(http), why))));
+        endpoints.MapPost("/validate", (RequestDelegate)(http => AdmissionReview.HandleAsync(http, Validate, why => NoReview(log, Peer(http), why))));
     }
 
-    private AdmissionAnswer Inject(AdmissionQuestion question, string path)
+    private static string Peer(HttpContext http) => http.Connection.RemoteIpAddress?.ToString() ?? "";
+
+    internal AdmissionAnswer Inject(AdmissionQuestion question, string path)
     {
         Metrics.Count("sidecar_injection_requests_total");
         var answer = Answer(question, path);
@@ -58,7 +61,7 @@ public sealed partial class WebhookEndpoints(Func<InjectorValues> values, Func<s
             var warnings = new List<string>();
             if (PodInjector.Inject(pod, ns, current, place, sidecars, warnings) is not { } injected) return new(true);
             if (sidecars.Notice(pod) is { } notice) warnings.Add(notice);
-            Injected(log, ns, pod["metadata"]?["name"]?.ToString() ?? pod["metadata"]?["generateName"]?.ToString() ?? "");
+            Injected(log, Visible.Text(ns), Visible.Text(pod["metadata"]?["name"]?.ToString() ?? pod["metadata"]?["generateName"]?.ToString() ?? ""));
             return new(true, JsonPatchDiff.Between(pod, injected), Warnings: warnings);
         }
         catch (ProblemException e)
@@ -100,4 +103,7 @@ public sealed partial class WebhookEndpoints(Func<InjectorValues> values, Func<s
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Injected Pod {Namespace}/{Name}")]
     private static partial void Injected(ILogger log, string @namespace, string name);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Peer} sent no AdmissionReview: {Why}")]
+    private static partial void NoReview(ILogger log, string peer, string why);
 }

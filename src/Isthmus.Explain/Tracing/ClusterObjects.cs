@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Isthmus.Core.Json;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Objects;
@@ -127,7 +128,7 @@ internal sealed class ClusterObjects
     /// <summary>The revision that injected a Pod, as the Pod records it; empty when none did.</summary>
     public static string RevisionOf(Pod pod)
     {
-        try { return Text(JsonNode.Parse(pod.Metadata.Annotations.GetValueOrDefault(Annotations.InjectionStatus) ?? "{}")?["revision"]); }
+        try { return Text((StrictJson.Parse(pod.Metadata.Annotations.GetValueOrDefault(Annotations.InjectionStatus) ?? "{}") as JsonObject)?["revision"]); }
         catch (JsonException) { return ""; }
     }
 

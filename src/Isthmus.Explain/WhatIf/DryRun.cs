@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json.Nodes;
+using Isthmus.Core.Json;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Config;
@@ -23,7 +24,7 @@ public static class DryRun
         var (ns, name) = (item["metadata"]?["namespace"]?.ToString(), item["metadata"]?["name"]?.ToString() ?? "");
         var known = await client.FindAsync(kind, ns, name, stop);
         var (method, path, body) = known is null ? (HttpMethod.Post, kind.Path(ns), item) : (HttpMethod.Put, kind.Path(ns, name), Over(known, item));
-        var stored = (JsonObject)JsonNode.Parse(Encoding.UTF8.GetString(await client.RawAsync(method, $"{path}?dryRun=All&fieldManager=isthmus-diff", body, stop)))!;
+        var stored = (JsonObject)StrictJson.Parse(Encoding.UTF8.GetString(await client.RawAsync(method, $"{path}?dryRun=All&fieldManager=isthmus-diff", body, stop)))!;
         (stored["apiVersion"], stored["kind"]) = (kind.ApiVersion, kind.Kind);
         return stored;
     }

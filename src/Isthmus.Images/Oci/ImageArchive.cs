@@ -2,6 +2,7 @@ using System.Formats.Tar;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
+using Isthmus.Core.Json;
 using Isthmus.Core.Problems;
 
 namespace Isthmus.Images.Oci;
@@ -89,7 +90,7 @@ public sealed class ImageArchive : IDisposable
         try
         {
             // A name that occurs twice has different values for different readers.
-            return JsonNode.Parse(Read(blob), documentOptions: new() { AllowDuplicateProperties = false }) ?? throw Malformed($"{blob.Path} is empty");
+            return StrictJson.Parse(Read(blob)) ?? throw Malformed($"{blob.Path} is empty");
         }
         catch (JsonException e)
         {

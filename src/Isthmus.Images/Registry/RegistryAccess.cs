@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Isthmus.Core.Json;
 using Isthmus.Core.Problems;
 
 namespace Isthmus.Images.Registry;
@@ -26,7 +27,7 @@ public sealed record RegistryAccess(bool PlainHttp, string CertificateAuthority,
     {
         try
         {
-            var accounts = JsonNode.Parse(InputFile.Read("registry credentials", file))?["auths"] as JsonObject;
+            var accounts = StrictJson.Parse(InputFile.Read("registry credentials", file))?["auths"] as JsonObject;
             // Docker's own registry has this name in the file.
             string[] keys = host == RegistryName.DockerHost ? ["https://index.docker.io/v1/", "docker.io"] : [host, $"https://{host}", $"https://{host}/v2/"];
             var encoded = keys.Select(key => accounts?[key]?["auth"]?.ToString()).FirstOrDefault(text => !string.IsNullOrEmpty(text));

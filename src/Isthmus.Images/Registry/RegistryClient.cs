@@ -6,6 +6,7 @@ using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Isthmus.Core.Json;
 using Isthmus.Core.Problems;
 using Isthmus.Core.Trust;
 using Isthmus.Images.Oci;
@@ -133,7 +134,7 @@ public sealed class RegistryClient : IDisposable
         {
             using var answer = await _http.SendAsync(request, stop);
             if (answer.StatusCode != HttpStatusCode.OK) throw await RefusedAsync("get a token", answer, stop);
-            var token = JsonNode.Parse(await answer.Content.ReadAsStringAsync(stop)) as JsonObject;
+            var token = StrictJson.Parse(await answer.Content.ReadAsStringAsync(stop)) as JsonObject;
             return (token?["token"] ?? token?["access_token"])?.ToString() is { Length: > 0 } text
                 ? new("Bearer", text)
                 : throw new ProblemException($"registry {_name.Host}", $"{realm.Host} returned no token", "check the registry's settings");
@@ -165,7 +166,7 @@ public sealed class RegistryClient : IDisposable
     {
         try
         {
-            var first = (JsonNode.Parse(body)?["errors"] as JsonArray)?.FirstOrDefault();
+            var first = (StrictJson.Parse(body)?["errors"] as JsonArray)?.FirstOrDefault();
             return string.Join(": ", new[] { first?["code"]?.ToString(), first?["message"]?.ToString() }.Where(text => !string.IsNullOrEmpty(text)));
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)

@@ -4,6 +4,7 @@ using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Isthmus.Core.Json;
 
 namespace Isthmus.Kubernetes.Client;
 
@@ -26,7 +27,7 @@ public readonly record struct CredentialLifetime(DateTimeOffset? Issued, DateTim
         if (token?.Split('.') is not [_, var payload, _]) return null;
         try
         {
-            var claims = JsonNode.Parse(Base64Url.DecodeFromChars(payload)) as JsonObject;
+            var claims = StrictJson.Parse(Base64Url.DecodeFromChars(payload)) as JsonObject;
             return Time(claims?["exp"]) is { } expires ? new(Time(claims?["iat"]), expires) : null;
         }
         catch (Exception e) when (e is FormatException or JsonException or ArgumentException or DecoderFallbackException)

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Isthmus.Core.Json;
 using Isthmus.Core.Problems;
 
 namespace Isthmus.Kubernetes.Client;
@@ -20,7 +21,7 @@ internal static class ExecCredentials
             using var process = Process.Start(start)!;
             var output = await process.StandardOutput.ReadToEndAsync(stop);
             await process.WaitForExitAsync(stop);
-            if (process.ExitCode == 0 && (string?)JsonNode.Parse(output)?["status"]?["token"] is { Length: > 0 } token) return token;
+            if (process.ExitCode == 0 && (string?)StrictJson.Parse(output)?["status"]?["token"] is { Length: > 0 } token) return token;
             throw new ProblemException($"users[].user.exec.command '{exec.Command}'", $"exited with {process.ExitCode} and returned no token", "run it yourself to see why");
         }
         catch (Exception e) when (e is System.ComponentModel.Win32Exception or JsonException)

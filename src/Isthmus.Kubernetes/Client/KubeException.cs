@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text.Json.Nodes;
+using Isthmus.Core.Json;
 
 namespace Isthmus.Kubernetes.Client;
 
@@ -33,7 +34,7 @@ public sealed class KubeException : Exception
     internal static KubeException From(HttpStatusCode code, string body, string request, TimeSpan? retryAfter = null)
     {
         JsonObject? status = null;
-        try { status = JsonNode.Parse(body) as JsonObject; }
+        try { status = StrictJson.Parse(body) as JsonObject; }
         catch (System.Text.Json.JsonException) { /* not a Status: the text itself is the message */ }
         var message = (string?)status?["message"] ?? (body.Length is > 0 and < 500 ? body.Trim() : $"{(int)code} {code}");
         return new(code, (string?)status?["reason"] ?? "", status is null ? $"{request}: {message}" : message) { RetryAfter = retryAfter ?? Detail(status) };

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Isthmus.Core.Json;
 using Isthmus.Kubernetes.Objects;
 
 namespace Isthmus.Kubernetes.Client;
@@ -133,7 +134,7 @@ internal sealed class ListReader<T>(ResourceKind kind, Action<T> each)
         }
         var start = (int)reader.TokenStartIndex;
         if (!reader.TrySkip()) return false;
-        if (isMetadata && JsonNode.Parse(json[start..(int)reader.BytesConsumed]) is JsonObject metadata)
+        if (isMetadata && StrictJson.Parse(json[start..(int)reader.BytesConsumed]) is JsonObject metadata)
             _end = new((string?)metadata["resourceVersion"] ?? "", (string?)metadata["continue"] ?? "");
         return true;
     }

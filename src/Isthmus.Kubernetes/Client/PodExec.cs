@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.WebSockets;
 using System.Text;
 using System.Text.Json.Nodes;
+using Isthmus.Core.Json;
 using Isthmus.Kubernetes.Streaming;
 
 namespace Isthmus.Kubernetes.Client;
@@ -69,7 +70,7 @@ public static class PodExec
 
     private static int ExitCode(byte[] status)
     {
-        if (status.Length == 0 || JsonNode.Parse(status) is not JsonObject result || result["status"]?.ToString() == "Success") return 0;
+        if (status.Length == 0 || StrictJson.Parse(status) is not JsonObject result || result["status"]?.ToString() == "Success") return 0;
         var code = (result["details"]?["causes"] as JsonArray ?? []).FirstOrDefault(cause => cause?["reason"]?.ToString() == "ExitCode")?["message"]?.ToString();
         return int.TryParse(code, out var number) ? number : throw new KubeException(System.Net.HttpStatusCode.InternalServerError, result["reason"]?.ToString() ?? "", result["message"]?.ToString() ?? "the command failed");
     }

@@ -5,6 +5,7 @@ using System.Runtime.CompilerServices;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Isthmus.Core.Json;
 using Isthmus.Kubernetes.Objects;
 
 namespace Isthmus.Kubernetes.Client;
@@ -18,7 +19,7 @@ internal static class WatchReader
         switch (type)
         {
             case "ERROR":
-                var status = JsonNode.Parse(value) as JsonObject;
+                var status = StrictJson.Parse(value) as JsonObject;
                 throw new KubeException((HttpStatusCode)((int?)status?["code"] ?? 500), (string?)status?["reason"] ?? "", (string?)status?["message"] ?? "");
             case "ADDED" or "MODIFIED" or "DELETED" or "BOOKMARK":
                 var parsed = JsonSerializer.Deserialize(value, KubeJson.Of<T>())!;

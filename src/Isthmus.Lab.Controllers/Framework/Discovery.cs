@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Isthmus.Core.Json;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 
@@ -34,7 +35,7 @@ internal static class Discovery
     {
         try
         {
-            return JsonNode.Parse(await client.RawAsync(HttpMethod.Get, path, null, stop));
+            return StrictJson.Parse(await client.RawAsync(HttpMethod.Get, path, null, stop));
         }
         catch (KubeException e) when (e.IsNotFound)
         {

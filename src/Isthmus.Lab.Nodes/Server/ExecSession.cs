@@ -1,6 +1,7 @@
 using System.Net.WebSockets;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Isthmus.Core.Json;
 using Isthmus.Kubernetes.Streaming;
 using Isthmus.Lab.Machine.Linux;
 using Isthmus.Lab.Nodes.Containers;
@@ -96,7 +97,7 @@ internal sealed class ExecSession(Reactor reactor, ContainerExec exec, Task<int>
         (columns, rows) = (0, 0);
         try
         {
-            var size = JsonNode.Parse(json) as JsonObject;
+            var size = StrictJson.Parse(json) as JsonObject;
             return size?["Width"] is JsonValue width && width.TryGetValue(out columns) && size["Height"] is JsonValue height && height.TryGetValue(out rows);
         }
         catch (JsonException)

@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Isthmus.Core.Json;
 using Isthmus.Core.Problems;
 using Isthmus.Lab.Machine.Linux;
 
@@ -62,7 +63,7 @@ internal sealed class ControlRequest : IDisposable
                 var end = buffer.AsSpan(length, read).IndexOf((byte)'\n');
                 if (end >= 0)
                 {
-                    var request = new ControlRequest(JsonNode.Parse(buffer.AsSpan(0, length + end)) ?? throw new JsonException("the request is null"), listener);
+                    var request = new ControlRequest(StrictJson.Parse(buffer.AsSpan(0, length + end)) ?? throw new JsonException("the request is null"), listener);
                     listener = null;
                     return request;
                 }

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Isthmus.Core.Json;
 using Isthmus.Mesh.Model;
 using Isthmus.Wire.Logs;
 
@@ -44,8 +45,8 @@ internal static class LoggerReader
         if (mesh["accessLogEncoding"].Text != "JSON") return new(Checked(format), false);
         try
         {
-            if (format.Text.Length > 0 && JsonNode.Parse(format.Text) is not JsonObject) throw new JsonException();
-            if (format.Text.Length > 0) CheckLabels(format, JsonNode.Parse(format.Text)!, format.Path);
+            if (format.Text.Length > 0 && StrictJson.Parse(format.Text) is not JsonObject) throw new JsonException();
+            if (format.Text.Length > 0) CheckLabels(format, StrictJson.Parse(format.Text)!, format.Path);
         }
         catch (JsonException)
         {

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
+using Isthmus.Core.Json;
 using Isthmus.Core.Net;
 using Isthmus.Core.Time;
 using Isthmus.Mesh.Model;
@@ -204,7 +205,7 @@ internal static class RequestAuthenticationReader
         if (text.Length > MaxJwks) return false;
         try
         {
-            return JsonNode.Parse(text) is JsonObject set && set["keys"] is JsonArray;
+            return StrictJson.Parse(text) is JsonObject set && set["keys"] is JsonArray;
         }
         catch (JsonException)
         {

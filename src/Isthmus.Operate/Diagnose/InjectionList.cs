@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Injection;
+using Isthmus.Core.Json;
 using Isthmus.Core.Names;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
@@ -58,7 +59,7 @@ public sealed record InjectionList(IReadOnlyList<InjectedNamespace> Namespaces, 
         if (!pod.Metadata.Annotations.TryGetValue(Annotations.InjectionStatus, out var status)) return "";
         try
         {
-            return JsonNode.Parse(status)?["revision"]?.ToString() is { Length: > 0 } revision ? revision : Unknown;
+            return StrictJson.Parse(status)?["revision"]?.ToString() is { Length: > 0 } revision ? revision : Unknown;
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
@@ -73,7 +74,7 @@ public sealed record InjectionList(IReadOnlyList<InjectedNamespace> Namespaces, 
         try
         {
             var map = await client.FindAsync<ConfigMap>(Kinds.ConfigMap, ns, revision is "" or "default" ? "istio-sidecar-injector" : $"istio-sidecar-injector-{revision}", stop);
-            return map?.Data.GetValueOrDefault("values") is { } values && JsonNode.Parse(values) is JsonObject read ? (InjectorValues.Empty with { Values = read }).ProxyImage : "";
+            return map?.Data.GetValueOrDefault("values") is { } values && StrictJson.Parse(values) is JsonObject read ? (InjectorValues.Empty with { Values = read }).ProxyImage : "";
         }
         catch (Exception e) when (e is KubeException or JsonException)
         {

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Isthmus.Core.Flags;
+using Isthmus.Core.Json;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 
@@ -29,7 +30,7 @@ public sealed class LogLevels(KubeClient client, string istioNamespace)
     /// <summary>The scopes of a control plane's log with their levels.</summary>
     public async Task<IReadOnlyList<(string Scope, string Level)>> OfControlPlaneAsync(string pod, int port, CancellationToken stop)
     {
-        var scopes = JsonNode.Parse(await ControlZAsync(pod, port, "GET", "scopej/", null, stop)) as JsonArray ?? [];
+        var scopes = StrictJson.Parse(await ControlZAsync(pod, port, "GET", "scopej/", null, stop)) as JsonArray ?? [];
         return [.. scopes.OfType<JsonObject>().Select(scope => (scope["name"]?.ToString() ?? "", scope["output_level"]?.ToString() ?? "")).OrderBy(scope => scope.Item1, StringComparer.Ordinal)];
     }
 

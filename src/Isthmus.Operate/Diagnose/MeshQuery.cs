@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Isthmus.Core.Json;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
@@ -106,7 +107,7 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
         var (what, body) = await AskTextAsync(ns, pod, endpoint, request, stop);
         try
         {
-            return JsonNode.Parse(body) ?? new JsonObject();
+            return StrictJson.Parse(body) ?? new JsonObject();
         }
         catch (JsonException e)
         {

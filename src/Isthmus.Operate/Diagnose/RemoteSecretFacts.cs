@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Clusters;
+using Isthmus.Core.Json;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
@@ -19,7 +20,6 @@ namespace Isthmus.Operate.Diagnose;
 /// <param name="Error">Why the kubeconfig cannot be used; empty when it can.</param>
 public sealed record RemoteSecretFacts(string Secret, string Cluster, string Server, DateTimeOffset? Expires, string Error)
 {
-    private static readonly JsonDocumentOptions Strict = new() { AllowDuplicateProperties = false };
 
     /// <summary>Whether a control plane that runs elsewhere reads its configuration with this entry.</summary>
     public bool IsConfig => Secret.EndsWith($"/{WellKnown.ConfigSecret}", StringComparison.Ordinal);
@@ -54,7 +54,7 @@ public sealed record RemoteSecretFacts(string Secret, string Cluster, string Ser
         if (!Convert.TryFromBase64String(base64.PadRight((base64.Length + 3) / 4 * 4, '='), bytes, out var length)) return null;
         try
         {
-            return JsonNode.Parse(bytes.AsSpan(0, length), documentOptions: Strict) is JsonObject claims && double.TryParse(claims["exp"]?.ToString(), NumberStyles.Float, CultureInfo.InvariantCulture, out var seconds) && seconds is > 0 and < 253402300800
+            return StrictJson.Parse(bytes.AsSpan(0, length)) is JsonObject claims && double.TryParse(claims["exp"]?.ToString(), NumberStyles.Float, CultureInfo.InvariantCulture, out var seconds) && seconds is > 0 and < 253402300800
                 ? DateTimeOffset.FromUnixTimeSeconds((long)seconds) : null;
         }
         catch (JsonException)

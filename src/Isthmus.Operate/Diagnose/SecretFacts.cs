@@ -5,6 +5,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
+using Isthmus.Core.Json;
 using Isthmus.Core.Names;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Operate.Inventory;
@@ -44,8 +45,8 @@ public sealed record SecretFacts(DateTimeOffset? CreatedAt, string KeyPairProble
 
     private static SecretFacts Parse(Secret secret, string text)
     {
-        JsonNode? facts = null;
-        try { facts = JsonNode.Parse(text); }
+        JsonObject? facts = null;
+        try { facts = StrictJson.Parse(text) as JsonObject; }
         catch (JsonException) { /* someone else's annotation: nothing is known */ }
         string Text(string field) => facts?[field]?.ToString() ?? "";
         return new(secret.Metadata.CreationTimestamp, Text("keyPairProblem"), Text("hasClientCa") == "true", Text("clientCaProblem"), new(Text("givenRoot")), new(Text("ownRoot")),

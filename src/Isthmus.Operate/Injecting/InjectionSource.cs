@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Injection;
 using Isthmus.ControlPlane.Settings;
 using Isthmus.Core.Collections;
+using Isthmus.Core.Json;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
@@ -33,7 +34,7 @@ public sealed class InjectionSource(KubeClient client, string istioNamespace, st
 
     private static JsonObject Values(string text)
     {
-        try { return JsonNode.Parse(text) as JsonObject ?? throw new ProblemException("values", "are not a JSON object", "give what 'kubectl -n istio-system get configmap istio-sidecar-injector -o jsonpath={.data.values}' prints"); }
+        try { return StrictJson.Parse(text) as JsonObject ?? throw new ProblemException("values", "are not a JSON object", "give what 'kubectl -n istio-system get configmap istio-sidecar-injector -o jsonpath={.data.values}' prints"); }
         catch (JsonException e) { throw new ProblemException("values", $"are not JSON: {e.Message}", "give what 'kubectl -n istio-system get configmap istio-sidecar-injector -o jsonpath={.data.values}' prints", e); }
     }
 

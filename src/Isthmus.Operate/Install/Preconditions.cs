@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Isthmus.Core.Json;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
@@ -187,7 +188,7 @@ public sealed class Preconditions(KubeClient client, TimeProvider time, Action<s
 
     private static JsonObject? Parse(byte[] text)
     {
-        try { return JsonNode.Parse(text) as JsonObject; }
+        try { return StrictJson.Parse(text) as JsonObject; }
         catch (JsonException) { return null; }
     }
 

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Isthmus.Core.Json;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
@@ -47,7 +48,7 @@ public sealed class Upgrade(KubeClient client, Installer installer)
 
     private static JsonNode? Values(ConfigMap map)
     {
-        try { return map.Data.GetValueOrDefault("values") is { } text ? JsonNode.Parse(text) : null; }
+        try { return map.Data.GetValueOrDefault("values") is { } text ? StrictJson.Parse(text) : null; }
         catch (JsonException) { return null; }
     }
 }

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using System.Text.Json.Nodes;
+using Isthmus.Core.Json;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
@@ -49,7 +50,7 @@ public sealed class AccountTokens(KubeClient client, string ns, string account, 
                 ["boundObjectRef"] = new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Secret", ["name"] = name },
             },
         };
-        var answer = JsonNode.Parse(await client.RawAsync(HttpMethod.Post, Kinds.ServiceAccount.Path(ns, account, "token"), body, stop));
+        var answer = StrictJson.Parse(await client.RawAsync(HttpMethod.Post, Kinds.ServiceAccount.Path(ns, account, "token"), body, stop));
         var token = answer?["status"]?["token"]?.ToString() ?? throw new ProblemException($"ServiceAccount {ns}/{account}", "received no token from the API server");
         var expires = DateTimeOffset.Parse(answer["status"]!["expirationTimestamp"]!.ToString(), CultureInfo.InvariantCulture);
         note($"The token expires at {expires:u}; before then, create the next one with --rotate. To revoke it earlier: kubectl --context={client.Access.Name} -n {ns} delete secret {name}");

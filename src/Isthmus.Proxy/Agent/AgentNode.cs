@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Google.Protobuf.WellKnownTypes;
+using Isthmus.Core.Json;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Proxy.Telemetry;
@@ -28,7 +29,7 @@ internal static class AgentNode
         metadata["ENVOY_PROMETHEUS_PORT"] = Ports.ProxyMetrics;
         metadata["ENVOY_STATUS_PORT"] = Ports.ProxyReady;
         metadata["PILOT_SAN"] = new JsonArray((JsonNode)(settings.ServerName.Length > 0 ? settings.ServerName : settings.Discovery.Host));
-        metadata["PROXY_CONFIG"] = JsonNode.Parse(settings.ProxyConfig);
+        metadata["PROXY_CONFIG"] = StrictJson.Parse(settings.ProxyConfig);
         metadata["LABELS"] = Map(labels);
         metadata["ANNOTATIONS"] = Map(annotations);
         var version = OwnVersion.Split('.').Select(part => uint.TryParse(part, out var n) ? n : 0).Concat([0u, 0u, 0u]).Take(3).ToArray();
@@ -86,7 +87,7 @@ internal static class AgentNode
     {
         try
         {
-            return JsonNode.Parse(text);
+            return StrictJson.Parse(text);
         }
         catch (JsonException e)
         {

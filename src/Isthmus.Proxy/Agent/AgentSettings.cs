@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
+using Isthmus.Core.Json;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Core.Time;
@@ -148,7 +149,7 @@ internal sealed record AgentSettings
         if (text.Trim().Length == 0) return config;
         try
         {
-            if (JsonNode.Parse(text) is not JsonObject given) throw new ProblemException("PROXY_CONFIG", "a JSON object is expected");
+            if (StrictJson.Parse(text) is not JsonObject given) throw new ProblemException("PROXY_CONFIG", "a JSON object is expected");
             foreach (var (name, value) in given) config[name] = value?.DeepClone();
             // Read here, so that a wrong type is reported now and by name.
             _ = config["discoveryAddress"]!.GetValue<string>();

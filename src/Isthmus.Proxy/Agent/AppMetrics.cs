@@ -1,6 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
-using System.Text.Json.Nodes;
+using Isthmus.Core.Json;
 using Isthmus.Core.Problems;
 
 namespace Isthmus.Proxy.Agent;
@@ -16,7 +16,7 @@ internal sealed record AppMetrics(int Port, string Path)
         if (json.Length == 0) return [];
         try
         {
-            var given = JsonNode.Parse(json)!.AsObject();
+            var given = StrictJson.Parse(json)!.AsObject();
             if (given["targets"] is JsonArray { Count: > 0 } targets) return [.. targets.Select(target => Target(target!.AsObject()))];
             return given["scrape"]?.ToString() == "true" ? [Target(given)] : [];
         }

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
+using Isthmus.Core.Json;
 using Isthmus.Core.Problems;
 
 namespace Isthmus.Proxy.Agent;
@@ -22,7 +23,7 @@ internal sealed record AppProbe(AppProbeKind Kind, int Port, string Host, string
         if (json.Length == 0) return probes;
         try
         {
-            foreach (var (path, probe) in JsonNode.Parse(json)!.AsObject())
+            foreach (var (path, probe) in StrictJson.Parse(json)!.AsObject())
                 probes[path] = Read(probe!.AsObject(), IsHook(path)) ?? throw new ProblemException(source, $"the probe of {path} is of no known kind", "httpGet, tcpSocket and grpc are known");
             return probes;
         }

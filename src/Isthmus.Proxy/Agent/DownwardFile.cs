@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Isthmus.Core.Json;
 
 namespace Isthmus.Proxy.Agent;
 
@@ -24,7 +25,7 @@ internal static class DownwardFile
     {
         try
         {
-            return JsonNode.Parse(quoted)?.GetValue<string>();
+            return StrictJson.Parse(quoted)?.GetValue<string>();
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {

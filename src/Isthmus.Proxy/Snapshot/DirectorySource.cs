@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
+using Isthmus.Core.Json;
 using Isthmus.Core.Problems;
 using Isthmus.Wire;
 using Isthmus.Wire.Envoy.Clusters;
@@ -48,7 +49,7 @@ internal static class DirectorySource
         JsonArray array;
         try
         {
-            array = JsonNode.Parse(File.ReadAllText(path)) as JsonArray ?? throw new ProblemException(path, "a JSON array of resources is expected");
+            array = StrictJson.Parse(File.ReadAllText(path)) as JsonArray ?? throw new ProblemException(path, "a JSON array of resources is expected");
         }
         catch (JsonException e)
         {

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Isthmus.Core.Json;
 using Isthmus.Core.Problems;
 
 namespace Isthmus.Proxy.Telemetry;
@@ -26,7 +27,7 @@ internal sealed record HistogramBuckets(double[] Duration, double[] RequestBytes
         if (json.Length == 0) return Default;
         try
         {
-            var all = JsonNode.Parse(json)!.AsObject().OrderBy(item => item.Key, StringComparer.Ordinal)
+            var all = StrictJson.Parse(json)!.AsObject().OrderBy(item => item.Key, StringComparer.Ordinal)
                 .Select(item => (Prefix: item.Key, Bounds: item.Value!.AsArray().Select(bound => bound!.GetValue<double>()).Order().ToArray())).ToList();
             double[] Of(string metric) => all.Find(item => (Namespace + metric).StartsWith(item.Prefix, StringComparison.Ordinal)).Bounds ?? Standard;
             return new(Of("istio_request_duration_milliseconds"), Of("istio_request_bytes"), Of("istio_response_bytes"));

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
+using Isthmus.Core.Json;
 
 namespace Isthmus.Proxy.Tokens;
 
@@ -20,12 +21,11 @@ internal sealed class JsonWebKeys
     {
         try
         {
-            using var document = JsonDocument.Parse(json);
+            using var document = StrictJson.Document(json);
             if (document.RootElement.ValueKind != JsonValueKind.Object || !document.RootElement.TryGetProperty("keys", out var keys) || keys.ValueKind != JsonValueKind.Array) return null;
             return new([.. keys.EnumerateArray().Take(MostKeys).Select(Key.From).OfType<Key>()]);
         }
-        // Text with bytes that are not UTF-8, or half a surrogate pair, fails when it is read.
-        catch (Exception e) when (e is JsonException or InvalidOperationException)
+        catch (JsonException)
         {
             return null;
         }

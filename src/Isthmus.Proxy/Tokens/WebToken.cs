@@ -3,6 +3,7 @@ using System.Buffers.Text;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Isthmus.Core.Json;
 
 namespace Isthmus.Proxy.Tokens;
 
@@ -88,22 +89,11 @@ internal sealed class WebToken
         if (Decode(Encoding.UTF8.GetBytes(part)) is not { } bytes) return null;
         try
         {
-            return Readable(JsonNode.Parse(bytes, documentOptions: new() { AllowDuplicateProperties = false })) as JsonObject;
+            return StrictJson.Parse(bytes) as JsonObject;
         }
-        catch (Exception e) when (e is JsonException or InvalidOperationException)
+        catch (JsonException)
         {
             return null;
         }
-    }
-
-    // Text with bytes that are not UTF-8, or half a surrogate pair, fails only when it is read: here, and not in a policy.
-    private static JsonNode? Readable(JsonNode? node)
-    {
-        if (node is JsonObject fields)
-            foreach (var (_, value) in fields) Readable(value);
-        if (node is JsonArray items)
-            foreach (var item in items) Readable(item);
-        StringOf(node);
-        return node;
     }
 }

@@ -60,7 +60,7 @@ internal sealed class PageAnswers(IReadOnlyList<ClusterAccess> clusters, string 
         using var run = new TraceRun([home, .. clusters.Where(access => access != home)], istioNamespace, time, new Random());
         var sent = SentRequest.Parse(Text(arguments, "method"), Text(arguments, "headers").Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries), arguments["body"]?.ToString() ?? "", Text(arguments, "token"));
         var (caller, ns, target) = (Required(arguments, "pod"), Text(arguments, "namespace"), TraceTarget.Parse(Required(arguments, "target")));
-        var trace = await run.RunAsync(new(caller, ns.Length > 0 ? ns : null, target, (bool?)arguments["call"] == true, CallTimeout) { Sent = sent }, stop);
+        var trace = await run.RunAsync(new(caller, ns.Length > 0 ? ns : null, target, arguments["call"] is JsonValue call && call.TryGetValue<bool>(out var calls) && calls, CallTimeout) { Sent = sent }, stop);
         var tree = TraceText.Tree(trace);
         tree["text"] = TraceText.Write(trace, details: false);
         return tree;

@@ -2,6 +2,7 @@ using System.Net;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Isthmus.Core.Json;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Microsoft.AspNetCore.Builder;
@@ -36,6 +37,8 @@ internal sealed class ConsoleServer : IAsyncDisposable
     internal const string KeyHeader = "X-Isthmus-Key";
 
     private const int LongestBody = 64 * 1024;
+
+    private static readonly Refusal NoArguments = new(StatusCodes.Status400BadRequest, "the body is not a JSON object, or has a member twice");
 
     /// <summary>Nothing from other hosts, and no script or style in the page itself.</summary>
     internal const string ContentSecurityPolicy =
@@ -154,13 +157,18 @@ internal sealed class ConsoleServer : IAsyncDisposable
         }
         else if (name == "events") await EventsAsync(http, visit);
         else if (!visit.Answers.TryGetValue(name, out var answer)) await RefuseAsync(http, new(StatusCodes.Status404NotFound, $"no such call: {name}"));
-        else if (await ArgumentsAsync(http) is not { } arguments) await RefuseAsync(http, new(StatusCodes.Status400BadRequest, "the body is not a JSON object"));
+        else if (await ArgumentsAsync(http) is not { } arguments) await RefuseAsync(http, NoArguments);
         else await AnswerAsync(http, answer, arguments);
     }
 
     private async Task EnterAsync(HttpContext http, string? cookie)
     {
-        var entry = await _entrance.EnterAsync((await ArgumentsAsync(http))?["token"]?.ToString() ?? "", http.RequestAborted);
+        if (await ArgumentsAsync(http) is not { } arguments)
+        {
+            await RefuseAsync(http, NoArguments);
+            return;
+        }
+        var entry = await _entrance.EnterAsync(arguments["token"]?.ToString() ?? "", http.RequestAborted);
         if (entry.Refusal is { } refusal)
         {
             await RefuseAsync(http, refusal);
@@ -177,7 +185,7 @@ internal sealed class ConsoleServer : IAsyncDisposable
     {
         try
         {
-            return await JsonNode.ParseAsync(http.Request.Body, cancellationToken: http.RequestAborted) as JsonObject;
+            return await StrictJson.ReadAsync(http.Request.Body, LongestBody, http.RequestAborted) as JsonObject;
         }
         catch (Exception e) when (e is JsonException or BadHttpRequestException)
         {

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Isthmus.Core.Json;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Operate.RemoteSecrets;
@@ -74,7 +75,7 @@ internal sealed class ViewerSource(ClusterAccess home, string istioNamespace)
 
     private static JsonNode? Parse(byte[] json)
     {
-        try { return JsonNode.Parse(json); }
-        catch (JsonException) { return JsonNode.Parse("{}"); }
+        try { return StrictJson.Parse(json); }
+        catch (JsonException) { return new JsonObject(); }
     }
 }

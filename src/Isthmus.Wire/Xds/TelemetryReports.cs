@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Google.Protobuf.WellKnownTypes;
+using Isthmus.Core.Json;
 using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Reports;
 
@@ -22,7 +23,7 @@ public static class TelemetryReports
         if (controlPlane?.Identifier is not { Length: > 0 } text) return false;
         try
         {
-            return (JsonNode.Parse(text) as JsonObject)?[Announcement] is JsonArray types && types.Any(type => type?.ToString() == TypeUrls.TelemetryReport);
+            return (StrictJson.Parse(text) as JsonObject)?[Announcement] is JsonArray types && types.Any(type => type?.ToString() == TypeUrls.TelemetryReport);
         }
         catch (JsonException)
         {

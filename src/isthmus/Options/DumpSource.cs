@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Flags;
+using Isthmus.Core.Json;
 using Isthmus.Core.Problems;
 using Isthmus.Operate.Diagnose;
 
@@ -48,7 +49,7 @@ internal sealed class DumpSource
         var text = file == "-" ? Console.In.ReadToEnd() : InputFile.Read("--file", file);
         try
         {
-            return JsonNode.Parse(text) ?? new JsonObject();
+            return StrictJson.Parse(text) ?? new JsonObject();
         }
         catch (JsonException e)
         {

@@ -1,14 +1,17 @@
+using System.Collections.Concurrent;
 using System.Globalization;
 using System.Net;
 using System.Text;
 using Isthmus.ControlPlane.Push;
 using Isthmus.ControlPlane.Resolve;
+using Isthmus.Core.Names;
 using Isthmus.Mesh.Model;
 using Isthmus.Testing;
 using Isthmus.Wire.Envoy.HttpFilters;
 using Isthmus.Wire.Envoy.NetworkFilters;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
 
@@ -32,6 +35,8 @@ public sealed class IssuerKeysTests
                 context.Response.StatusCode = 503;
                 Interlocked.Increment(ref refused);
             }
+            // JSON is UTF-8, whatever a server says of it.
+            context.Response.ContentType = "application/json; charset=of-nowhere";
             return context.Response.WriteAsync((string?)context.Request.Path switch
             {
                 "/realm/.well-known/openid-configuration" => $$"""{"issuer": "x", "jwks_uri": "http://{{context.Request.Host}}/keys"}""",
@@ -95,6 +100,44 @@ public sealed class IssuerKeysTests
         }
     }
 
+    /// <summary>What is broken is said once, by the name of the issuer, and asked for again with growing delays.</summary>
+    [Theory]
+    [InlineData("""{"jwks_uri": "http://HOST/keys", "jwks_uri": "http://HOST/keys"}""", """{"keys": []}""", "/realm/.well-known/openid-configuration is not JSON: Duplicate")]
+    [InlineData("""{"jwks_uri": "a\u001b[2J"}""", """{"keys": []}""", "the jwks_uri 'a\\x1b[2J' is not")]
+    [InlineData("""{"jwks_uri": "http://HOST/keys"}""", """{"keys": [], "keys": []}""", "/keys is not JSON: Duplicate")]
+    [InlineData("""{"jwks_uri": "http://HOST/keys"}""", """{"keys": [{"kid": "a", "kid": "b"}]}""", "/keys is not JSON: Duplicate")]
+    [InlineData("""{"jwks_uri": "http://HOST/keys"}""", """{"keys": ["\ud800"]}""", "/keys is not JSON: the text at byte 10 contains half of a surrogate pair")]
+    [InlineData("""{"jwks_uri": "http://HOST/keys"}""", "[]", "/keys is not a JSON object with a list")]
+    public async Task A_document_that_two_readers_understand_differently_is_none(string discovery, string keys, string why)
+    {
+        using var stop = new CancellationTokenSource(Patience);
+        var asked = 0;
+        await using var issuer = await OriginServer.StartAsync(HttpProtocols.Http1, context =>
+        {
+            Interlocked.Increment(ref asked);
+            return context.Response.WriteAsync((context.Request.Path == "/keys" ? keys : discovery).Replace("HOST", $"{context.Request.Host}", StringComparison.Ordinal));
+        });
+        var rig = new MeshRig("c1");
+        rig.App("c1", "orders", "10.96.0.10", "10.244.0.1");
+        rig.Config(Tokens($"issuer: 'http://127.0.0.1:{issuer.Port}/realm/'"));
+        rig.Push();
+        var engine = new PushEngine(rig.Writer, PushSettings.Default, TimeProvider.System, NullLogger<PushEngine>.Instance);
+        using var client = new KeyClient(_ => true);
+        var (clock, log) = (new LeapingClock(), new Lines());
+        var fetching = new IssuerKeys(engine, client, clock, log);
+        var running = Task.WhenAll(engine.RunAsync(stop.Token), fetching.RunAsync(stop.Token));
+        await fetching.SettleAsync(stop.Token);
+        var first = Volatile.Read(ref asked);
+        clock.Leap(TimeSpan.FromSeconds(5));
+        while (Volatile.Read(ref asked) < 2 * first) await Task.Delay(10, stop.Token);
+        await stop.CancelAsync();
+        await running;
+        var line = Assert.Single(log);
+        Assert.Contains(why, line, StringComparison.Ordinal);
+        Assert.Contains($"issuer http://127.0.0.1:{issuer.Port}/realm/", line, StringComparison.Ordinal);
+        Assert.True(Visible.IsWhole(line));
+    }
+
     [Fact]
     public void Proxies_fetch_the_keys_that_a_host_of_the_mesh_serves()
     {
@@ -134,6 +177,15 @@ public sealed class IssuerKeysTests
 
     private static string Keys(ProxyFeed proxy) => MeshRig.Listener(proxy, "virtualInbound")!.FilterChains.First(chain => chain.FilterChainMatch.DestinationPort == 8080)
         .Filters[^1].TypedConfig.Unpack<HttpConnectionManager>().HttpFilters[0].TypedConfig.Unpack<JwtAuthentication>().Providers.Values.Single().LocalJwks.InlineString;
+
+    private sealed class Lines : ConcurrentQueue<string>, ILogger<IssuerKeys>
+    {
+        public IDisposable? BeginScope<TState>(TState state) where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) => Enqueue(formatter(state, exception));
+    }
 
     /// <summary>The time of the machine, and more when a test says so.</summary>
     private sealed class LeapingClock : TimeProvider

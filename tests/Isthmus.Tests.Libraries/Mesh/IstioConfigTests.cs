@@ -204,6 +204,7 @@ public sealed class IstioConfigTests
     [InlineData("RequestAuthentication", "jwtRules: [{issuer: a, jwks: '{\"keys\":[]}', spaceDelimitedClaims: ['']}]", "spec.jwtRules[0].spaceDelimitedClaims[0]", "the name of a claim must not be empty")]
     [InlineData("RequestAuthentication", "jwtRules: [{jwksUri: 'http://a'}]", "spec.jwtRules[0].issuer", "issuer must be set")]
     [InlineData("RequestAuthentication", "jwtRules: [{issuer: a, jwksUri: a.example}]", "spec.jwtRules[0].jwksUri", "\"a.example\" is not an http or https URI")]
+    [InlineData("RequestAuthentication", "jwtRules: [{issuer: a, jwks: '{\"keys\":[],\"keys\":[]}'}]", "spec.jwtRules[0].jwks", "is not a JSON object with a list \"keys\"")]
     [InlineData("RequestAuthentication", "jwtRules: [{issuer: a, jwks: '{}'}]", "spec.jwtRules[0].jwks", "is not a JSON object with a list \"keys\"")]
     [InlineData("RequestAuthentication", "jwtRules: [{issuer: a, jwksUri: 'http://a', timeout: soon}]", "spec.jwtRules[0].timeout", "\"soon\" is not a duration")]
     [InlineData("RequestAuthentication", "jwtRules: [{issuer: a, jwksUri: 'http://a', timeout: 0s}]", "spec.jwtRules[0].timeout", "duration must be greater than 1ms")]

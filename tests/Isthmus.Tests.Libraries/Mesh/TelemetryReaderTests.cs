@@ -72,6 +72,7 @@ public sealed class TelemetryReaderTests
     [InlineData("extensionProviders: [{name: a, envoyOtelAls: {service: a.b}}]", "extensionProviders[0].envoyOtelAls.port", Severity.Error)]
     [InlineData("accessLogFormat: '%DURATIONS%'", "accessLogFormat", Severity.Error)]
     [InlineData("{accessLogEncoding: JSON, accessLogFormat: '%DURATION%'}", "accessLogFormat", Severity.Error)]
+    [InlineData("{accessLogEncoding: JSON, accessLogFormat: '{\"a\": \"%DURATION%\", \"a\": \"\"}'}", "accessLogFormat", Severity.Error)]
     [InlineData("{accessLogEncoding: JSON, accessLogFormat: '{\"a\": [\"%DURATIONS%\"]}'}", "accessLogFormat[a][0]", Severity.Error)]
     [InlineData("extensionProviders: [{name: a, envoyFileAccessLog: {file: a}}]", "extensionProviders[0].envoyFileAccessLog.file", Severity.Error)]
     [InlineData("defaultProviders: {metrics: [nowhere]}", "defaultProviders.metrics[0]", Severity.Warning)]

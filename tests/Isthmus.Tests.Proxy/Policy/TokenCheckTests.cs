@@ -152,6 +152,9 @@ public sealed class TokenCheckTests : IDisposable
     [InlineData("")]
     [InlineData("[]")]
     [InlineData("""{"keys": 3}""")]
+    [InlineData("""{"keys": [], "keys": []}""")]
+    [InlineData("""{"keys": [{"kty": "oct", "k": "a", "k": "b"}]}""")]
+    [InlineData("""{"keys": [{"kid": "\ud800"}]}""")]
     [InlineData("{")]
     public void What_is_no_key_set_is_none(string text) => Assert.Null(JsonWebKeys.Parse(Encoding.UTF8.GetBytes(text)));
 

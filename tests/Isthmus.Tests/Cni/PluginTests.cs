@@ -44,6 +44,7 @@ public sealed class PluginTests : IDisposable
 
     [Theory]
     [InlineData("ADD", "", """{"cniVersion":"1.1.0","code":6,"msg":"istio-cni: the network configuration is not JSON",""")]
+    [InlineData("ADD", """{"cniVersion":"1.0.0","name":"a","name":"b"}""", """{"cniVersion":"1.1.0","code":6,"msg":"istio-cni: the network configuration is not JSON",""")]
     [InlineData("ADD", "[]", """{"cniVersion":"1.1.0","code":6,"msg":"istio-cni: the network configuration is not a JSON object"}""")]
     [InlineData("ADD", """{"cniVersion":"9.0.0"}""", """{"cniVersion":"9.0.0","code":1,"msg":"istio-cni: CNI version 9.0.0 is not supported",""")]
     [InlineData("", """{"cniVersion":"1.0.0"}""", """{"cniVersion":"1.0.0","code":4,"msg":"istio-cni: CNI_COMMAND \u0027\u0027 is not a command",""")]
@@ -113,6 +114,8 @@ public sealed class PluginTests : IDisposable
     [InlineData("""{"protocol":1,"networkNamespace":"/n","namespace":"shop","pod":"../x"}""" + "\n", "malformed request: pod is invalid")]
     [InlineData("""{"protocol":1,"networkNamespace":"/n","namespace":"sh op","pod":"x"}""" + "\n", "malformed request: namespace is invalid")]
     [InlineData("""{"protocol":1,"networkNamespace":7,"namespace":"shop","pod":"x"}""" + "\n", "malformed request: networkNamespace is missing")]
+    [InlineData("""{"protocol":1,"networkNamespace":"/n","namespace":"shop","pod":"x","pod":"y"}""" + "\n", "malformed request: expected a line of JSON")]
+    [InlineData("""{"protocol":1,"networkNamespace":"/n","namespace":"shop","pod":"\ud800"}""" + "\n", "malformed request: expected a line of JSON")]
     [InlineData("""{"protocol":1""", "malformed request: it ends within the line")]
     public async Task A_request_that_is_malformed_is_refused(string request, string error)
     {

@@ -109,6 +109,11 @@ public sealed class ConsoleServerTests : IAsyncLifetime
             // The answer comes before the body, which nobody reads.
             request.Headers.ExpectContinue = true;
         }));
+        foreach (var body in (string[])["""{"say": 1, "say": 2}""", """{"token": "a", "t\u006fken": "b"}""", """{"token": "\ud800"}""", "[]", ""])
+        {
+            foreach (var call in (string[])["echo", "session"])
+                Assert.Equal((HttpStatusCode.BadRequest, "the body is not a JSON object, or has a member twice\n"), await CallAsync(call, body, key));
+        }
         Assert.Equal(HttpStatusCode.NotFound, (await CallAsync("unknown", "{}", key)).Status);
     }
 

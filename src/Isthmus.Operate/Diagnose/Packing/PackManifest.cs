@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Isthmus.Core.Json;
 using Isthmus.Core.Problems;
 
 namespace Isthmus.Operate.Diagnose.Packing;
@@ -21,7 +22,7 @@ public sealed record PackManifest(DateTimeOffset TakenAt, string MadeBy, string 
     internal static PackManifest Read(string text, string file)
     {
         JsonNode? tree = null;
-        try { tree = JsonNode.Parse(text); }
+        try { tree = StrictJson.Parse(text); }
         catch (JsonException) { /* reported below */ }
         if (tree?["version"]?.ToString() != PackLayout.Version.ToString(CultureInfo.InvariantCulture) || !DateTimeOffset.TryParse(tree["takenAt"]?.ToString(), CultureInfo.InvariantCulture, DateTimeStyles.RoundtripKind, out var taken))
             throw new ProblemException($"--snapshot {file}", $"has a manifest of version {tree?["version"]?.ToString() ?? "unknown"}, and this program reads version {PackLayout.Version}", "use the version of isthmus that made it");

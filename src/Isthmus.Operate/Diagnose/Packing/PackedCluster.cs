@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Web;
+using Isthmus.Core.Json;
 using Isthmus.Core.Names;
 using Isthmus.Kubernetes.Client;
 
@@ -66,7 +67,7 @@ internal sealed class PackedCluster(MeshPack pack, PackedClusterEntry entry, str
     private StandInAnswer Inspect(string folder, string host)
     {
         if (pack.FindText($"{folder}/{PackLayout.Pod}") is not { } text) throw Absent("inspect");
-        var pod = JsonNode.Parse(text)!.AsObject();
+        var pod = StrictJson.Parse(text)!.AsObject();
         var (names, search) = (pod["names"] as JsonObject, pod["search"] as JsonArray ?? []);
         pod.Remove("names");
         // Names that the sidecar does not know are those of the cluster's DNS, which is not in the pack.

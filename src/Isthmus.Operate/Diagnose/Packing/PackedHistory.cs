@@ -2,6 +2,7 @@ using System.Collections.Specialized;
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Isthmus.Core.Json;
 using Isthmus.Core.Time;
 using Isthmus.Kubernetes.Objects;
 
@@ -12,7 +13,7 @@ internal sealed class PackedHistory(PackedObjects objects, DateTimeOffset now)
 {
     internal string Answer(string page, NameValueCollection query)
     {
-        var tree = JsonNode.Parse(page)!;
+        var tree = StrictJson.Parse(page)!;
         var since = Durations.TryParse(query["since"] ?? "", out var ago) ? now - ago : DateTimeOffset.MinValue;
         var (host, pod) = (query["host"] ?? "", query["pod"] ?? "");
         var workloads = Workloads(host, pod).ToList();

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Collections.Specialized;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Isthmus.Core.Json;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 
@@ -53,7 +54,7 @@ internal sealed class PackedObjects(MeshPack pack, string context)
 
     private StandInAnswer Unread(string group, string plural)
     {
-        var why = pack.FindText(PackLayout.Unread(context)) is { } text ? JsonNode.Parse(text)?[PackLayout.Key(group, plural)] : null;
+        var why = pack.FindText(PackLayout.Unread(context)) is { } text ? StrictJson.Parse(text)?[PackLayout.Key(group, plural)] : null;
         return why is null ? StandInAnswer.Refused(404, "NotFound", $"{plural} are not in the snapshot")
             : StandInAnswer.Refused(int.Parse(why["code"]!.ToString(), System.Globalization.CultureInfo.InvariantCulture), why["reason"]!.ToString(), why["message"]!.ToString());
     }

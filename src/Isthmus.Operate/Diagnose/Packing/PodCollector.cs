@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using System.Text.Json.Nodes;
+using Isthmus.Core.Json;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
@@ -92,7 +93,7 @@ internal sealed class PodCollector(KubeClient client, PackWriter pack, TimeSpan?
     {
         try
         {
-            var listed = JsonNode.Parse(await AskAsync(pod, "/debug/list", stop)) as JsonArray ?? [];
+            var listed = StrictJson.Parse(await AskAsync(pod, "/debug/list", stop)) as JsonArray ?? [];
             return listed.Select(page => page?.ToString() ?? "").Where(page => page.StartsWith("/debug/", StringComparison.Ordinal) && !Asking.Contains(page)).Union(Needed);
         }
         catch (Exception e) when (e is System.Text.Json.JsonException or ProblemException)
@@ -106,7 +107,7 @@ internal sealed class PodCollector(KubeClient client, PackWriter pack, TimeSpan?
         try
         {
             var answer = await AskAsync(pod, page, stop);
-            await pack.AddAsync($"{folder}{page}.json", JsonNode.Parse(answer) ?? new JsonObject(), stop);
+            await pack.AddAsync($"{folder}{page}.json", StrictJson.Parse(answer) ?? new JsonObject(), stop);
         }
         catch (Exception e) when (e is ProblemException or System.Text.Json.JsonException)
         {

@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
+using Isthmus.Core.Json;
 
 namespace Isthmus.Operate.Diagnose.Packing;
 
@@ -66,7 +67,7 @@ internal static partial class Redaction
     {
         try
         {
-            var set = JsonNode.Parse(text);
+            var set = StrictJson.Parse(text) as JsonObject;
             foreach (var key in (set?["keys"] as JsonArray ?? []).OfType<JsonObject>().Where(key => key["kty"]?.ToString() == "oct")) key["k"] = new string('A', 43);
             return set?.ToJsonString() ?? Redacted;
         }

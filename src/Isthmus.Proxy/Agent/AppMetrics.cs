@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using Isthmus.Core.Json;
 using Isthmus.Core.Problems;
 

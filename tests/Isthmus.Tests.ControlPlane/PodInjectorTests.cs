@@ -81,6 +81,18 @@ public sealed class PodInjectorTests
         Assert.Equal(scraped, Annotation(pod, "prometheus.io/port") + Annotation(pod, "prometheus.io/path"));
     }
 
+    [Fact]
+    public void Ports_with_metrics_behind_mesh_TLS_are_announced_and_not_captured()
+    {
+        var pod = Inject(annotations: "proxy.istio.io/config: 'proxyMetadata: {ENVOY_SECURE_METRICS_PORT: \"15091\", ENVOY_SECURE_MERGED_METRICS_PORT: \"15092\"}'");
+        Assert.Equal("15092", Annotation(pod, "prometheus.istio.io/secure-port"));
+        var arguments = pod["spec"]!["initContainers"]![0]!["args"]!.AsArray().Select(argument => argument!.ToString()).ToList();
+        Assert.Equal("15090,15021,15020,15091,15092", arguments[arguments.IndexOf("-d") + 1]);
+        Assert.Equal("15091", Variable(Proxy(pod), "ENVOY_SECURE_METRICS_PORT"));
+        Assert.Null(Annotation(Inject(annotations: "proxy.istio.io/config: 'proxyMetadata: {ENVOY_SECURE_MERGED_METRICS_PORT: \"0\"}'"), "prometheus.istio.io/secure-port"));
+        Assert.Contains("'x' is not a port", Assert.Throws<ProblemException>(() => Inject(annotations: "proxy.istio.io/config: 'proxyMetadata: {ENVOY_SECURE_METRICS_PORT: x}'")).Message, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData(":/metrics", "'' is not a port")]
     [InlineData("web:/metrics", "'web' is not a port")]

@@ -87,7 +87,7 @@ internal static class InitContainer
     /// <summary>The proxy's own ports are never captured.</summary>
     private static string Excluded(InjectionInputs inputs)
     {
-        var own = $"{Ports.ProxyMetrics},{Ports.ProxyReady},{inputs.StatusPort}";
+        var own = string.Join(',', [Ports.ProxyMetrics, Ports.ProxyReady, inputs.StatusPort, .. SecureMetrics.Ports(inputs)]);
         var more = inputs.PortList(Traffic + "excludeInboundPorts", inputs.Values.ExcludeInboundPorts);
         return more.Length == 0 ? own : $"{own},{more}";
     }

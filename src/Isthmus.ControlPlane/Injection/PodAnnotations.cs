@@ -26,7 +26,7 @@ public static class PodAnnotations
             Traffic + "excludeInboundPorts", Traffic + "excludeInterfaces", Traffic + "excludeOutboundIPRanges", Traffic + "excludeOutboundPorts",
             Traffic + "includeInboundPorts", Traffic + "includeOutboundIPRanges", Traffic + "includeOutboundPorts"),
         // The injector writes them.
-        .. Of(FieldEffect.Works, "", Annotations.InjectionStatus, "proxy.istio.io/overrides"),
+        .. Of(FieldEffect.Works, "", SecureMetrics.Annotation, Annotations.InjectionStatus, "proxy.istio.io/overrides"),
         .. Of(FieldEffect.Warned, "remove it: every tag that a Telemetry adds becomes a label, whether it is listed or not", Sidecar + "extraStatTags"),
         .. Of(FieldEffect.Warned, "remove it: scrapes are not compressed", Sidecar + "statsCompression"),
         .. Of(FieldEffect.Warned, "remove it: metrics are scraped, and not pushed", Sidecar + "statsFlushInterval"),

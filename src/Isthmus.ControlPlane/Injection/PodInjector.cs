@@ -183,6 +183,7 @@ public static class PodInjector
             annotations["prometheus.io/port"] ??= inputs.StatusPort.ToString(System.Globalization.CultureInfo.InvariantCulture);
             annotations["prometheus.io/scrape"] ??= "true";
         }
+        if (SecureMetrics.MergedPort(inputs) is { } secure) annotations[SecureMetrics.Annotation] ??= secure.ToString(System.Globalization.CultureInfo.InvariantCulture);
         if (own is not null)
         {
             if (own["image"]?.ToString() == "auto") own.Remove("image");

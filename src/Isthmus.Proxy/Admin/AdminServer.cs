@@ -19,6 +19,9 @@ internal sealed class AdminServer(IPEndPoint address, ISocketFactory sockets, Ac
 {
     private const int MaxConnections = 64;
 
+    /// <summary>Null: plain text.</summary>
+    public AdminTls? Tls { get; init; }
+
     private readonly BackgroundTasks _serving = new(failed);
     private int _connections;
 
@@ -74,7 +77,14 @@ internal sealed class AdminServer(IPEndPoint address, ISocketFactory sockets, Ac
     {
         try
         {
-            await ServeAsync(new SocketTransport(socket), stop).ConfigureAwait(false);
+            var transport = new SocketTransport(socket);
+            if (Tls is null) await ServeAsync(transport, stop).ConfigureAwait(false);
+            else await ServeAsync(await Tls.AcceptAsync(transport).ConfigureAwait(false), stop).ConfigureAwait(false);
+        }
+        catch (TransportException)
+        {
+            // The client has no certificate of the mesh, or is gone.
+            socket.Dispose();
         }
         catch (SocketException)
         {
@@ -87,9 +97,9 @@ internal sealed class AdminServer(IPEndPoint address, ISocketFactory sockets, Ac
         }
     }
 
-    private async Task ServeAsync(SocketTransport transport, CancellationToken stop)
+    private async Task ServeAsync(Transport transport, CancellationToken stop)
     {
-        using var closing = stop.UnsafeRegister(static t => ((SocketTransport)t!).Abort(), transport);
+        using var closing = stop.UnsafeRegister(static t => ((Transport)t!).Abort(), transport);
         using var stream = new Http1Downstream(transport, HttpLimits.Default);
         var response = new ResponseHead();
         try

@@ -7,9 +7,10 @@ internal static class ProxyEndpoints
 {
     /// <summary>Serves the endpoints of a data plane until <paramref name="stop"/>, then drains it. The configuration
     /// source runs alongside.</summary>
+    /// <param name="secured">What ports with mesh TLS answer.</param>
     /// <param name="statusHandlers">What the status port answers beside metrics and readiness.</param>
     /// <param name="isPodEnding">Called when the drain begins (<see cref="DataPlane.DrainAsync"/>).</param>
-    public static async Task ServeAsync(DataPlane plane, AdminRoutes routes, IReadOnlyList<AdminHandler> statusHandlers, Func<bool> isPodEnding, CancellationToken stop)
+    public static async Task ServeAsync(DataPlane plane, AdminRoutes routes, IReadOnlyList<AdminHandler> statusHandlers, IReadOnlyList<(IPEndPoint Address, AdminTls Tls, AdminHandler Handler)> secured, Func<bool> isPodEnding, CancellationToken stop)
     {
         // The endpoints stay open until the drain is over, so that you can watch it.
         using var end = new CancellationTokenSource();
@@ -22,6 +23,7 @@ internal static class ProxyEndpoints
         Serve(plane.Settings.Metrics, routes.HandleMetricsAsync);
         Serve(plane.Settings.Status, [.. statusHandlers, routes.HandleMetricsAsync, routes.HandleReadyAsync]);
         Serve(plane.Settings.Ready, routes.HandleReadyAsync);
+        servers.AddRange(secured.Select(port => new AdminServer(port.Address, plane.Ports.Sockets, plane.ReportFailure, port.Handler) { Tls = port.Tls }.RunAsync(end.Token)));
         using var quit = CancellationTokenSource.CreateLinkedTokenSource(stop, routes.Quit);
         var stopped = Task.Delay(Timeout.Infinite, quit.Token);
         var first = await Task.WhenAny([stopped, .. servers]).ConfigureAwait(false);

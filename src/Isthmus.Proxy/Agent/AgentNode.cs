@@ -28,6 +28,8 @@ internal static class AgentNode
         metadata[WellKnown.FeaturesOfProxy] = new JsonArray((JsonNode)WellKnown.PeerExchange);
         metadata["ENVOY_PROMETHEUS_PORT"] = Ports.ProxyMetrics;
         metadata["ENVOY_STATUS_PORT"] = Ports.ProxyReady;
+        if (settings.SecureMetricsPort > 0) metadata["ENVOY_SECURE_METRICS_PORT"] = settings.SecureMetricsPort;
+        if (settings.SecureMergedMetricsPort > 0) metadata["ENVOY_SECURE_MERGED_METRICS_PORT"] = settings.SecureMergedMetricsPort;
         metadata["PILOT_SAN"] = new JsonArray((JsonNode)(settings.ServerName.Length > 0 ? settings.ServerName : settings.Discovery.Host));
         metadata["PROXY_CONFIG"] = StrictJson.Parse(settings.ProxyConfig);
         metadata["LABELS"] = Map(labels);

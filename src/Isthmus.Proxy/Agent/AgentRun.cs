@@ -76,7 +76,7 @@ internal static class AgentRun
         using var end = new CancellationTokenSource();
         Task[] beside = [secrets.RunAsync(end.Token), discovery.RunAsync(end.Token), .. dns is null ? [] : new[] { dns.RunAsync(end.Token) }];
         // The kubelet stops an ordinary sidecar together with the application, and runs its hooks meanwhile.
-        var serving = ProxyEndpoints.ServeAsync(plane, admin, [status.HandleAsync], () => stop.IsCancellationRequested, quit.Token);
+        var serving = ProxyEndpoints.ServeAsync(plane, admin, [status.HandleAsync], Secured(settings, admin, status, new(secrets, time)), () => stop.IsCancellationRequested, quit.Token);
         // Each of them ends early only by failing; the process then ends too.
         var first = await Task.WhenAny([serving, .. beside]).ConfigureAwait(false);
         if (first != serving) await first.ConfigureAwait(false);
@@ -84,6 +84,15 @@ internal static class AgentRun
         await end.CancelAsync().ConfigureAwait(false);
         await Task.WhenAll(beside).ConfigureAwait(false);
         return 0;
+    }
+
+    /// <summary>The ports at which clients with a certificate of the mesh read metrics, and nothing else.</summary>
+    private static List<(IPEndPoint, AdminTls, AdminHandler)> Secured(AgentSettings settings, AdminRoutes admin, StatusRoutes status, AdminTls tls)
+    {
+        var ports = new List<(IPEndPoint, AdminTls, AdminHandler)>();
+        if (settings.SecureMetricsPort > 0) ports.Add((new(IPAddress.Any, settings.SecureMetricsPort), tls, admin.HandleMetricsAsync));
+        if (settings.SecureMergedMetricsPort > 0) ports.Add((new(IPAddress.Any, settings.SecureMergedMetricsPort), tls, status.HandleMergedAsync));
+        return ports;
     }
 
     /// <summary>The directory of mounted certificates, which replace those of a CA; empty when there is none.</summary>

@@ -57,6 +57,10 @@ internal sealed record AgentSettings
     public required bool EllipticKeys { get; init; }
     public required bool CaptureDns { get; init; }
     public required int StatusPort { get; init; }
+    /// <summary>The port of the proxy's metrics behind mesh TLS; 0: none.</summary>
+    public int SecureMetricsPort { get; init; }
+    /// <summary>The port of the merged metrics behind mesh TLS; 0: none.</summary>
+    public int SecureMergedMetricsPort { get; init; }
     public required TimeSpan DrainTime { get; init; }
 
     /// <summary>How long connections may continue after the removal of their listener.</summary>
@@ -106,6 +110,8 @@ internal sealed record AgentSettings
             EllipticKeys = NotEmpty(environment, "WORKLOAD_RSA_KEY_SIZE") is null || environment.GetValueOrDefault("ECC_SIGNATURE_ALGORITHM") == "ECDSA",
             CaptureDns = role == "sidecar" && bool.TryParse(environment.GetValueOrDefault("ISTIO_META_DNS_CAPTURE"), out var dns) && dns,
             StatusPort = config["statusPort"]!.GetValue<int>(),
+            SecureMetricsPort = Port(environment, "ENVOY_SECURE_METRICS_PORT"),
+            SecureMergedMetricsPort = Port(environment, "ENVOY_SECURE_MERGED_METRICS_PORT"),
             DrainTime = DurationOf(config, "terminationDrainDuration"),
             ListenerDrainTime = DurationOf(config, "drainDuration"),
             ApplicationProbes = environment.GetValueOrDefault("ISTIO_KUBE_APP_PROBERS", ""),
@@ -185,6 +191,11 @@ internal sealed record AgentSettings
 
     private static string Required(IReadOnlyDictionary<string, string> environment, string name) =>
         NotEmpty(environment, name) ?? throw new ProblemException(name, "the environment variable is missing", "it is set by injection; isthmus proxy runs inside an injected Pod");
+
+    private static int Port(IReadOnlyDictionary<string, string> environment, string name) =>
+        NotEmpty(environment, name) is not { } text ? 0
+        : int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var port) && port <= 65535 ? port
+        : throw new ProblemException(name, $"'{text}' is not a port", "use a number, for example 15091, or 0 for none");
 
     private static string? NotEmpty(IReadOnlyDictionary<string, string> environment, string name) =>
         environment.TryGetValue(name, out var value) && value.Length > 0 ? value : null;

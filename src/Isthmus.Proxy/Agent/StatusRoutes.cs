@@ -29,8 +29,12 @@ internal sealed class StatusRoutes(
         };
     }
 
+    /// <summary>The merged metrics, and nothing else.</summary>
+    public ValueTask<AdminReply?> HandleMergedAsync(RequestHead request, CancellationToken stop) =>
+        ValueTask.FromResult(request.Target.StartsWith("/stats/prometheus"u8) ? Merged() : null);
+
     /// <summary>The metrics of proxy, agent and application in one answer.</summary>
-    public AdminReply Merged() => Scrape.Reply(ownMetrics, AgentAsync, application.CopyAsync);
+    private AdminReply Merged() => Scrape.Reply(ownMetrics, AgentAsync, application.CopyAsync);
 
     /// <summary>The kubelet ignores the status of hooks. Only the lack of an answer is a failure.</summary>
     private async ValueTask<AdminReply> RunHookAsync(AppProbe hook, CancellationToken stop) =>

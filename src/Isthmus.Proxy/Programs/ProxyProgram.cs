@@ -39,7 +39,7 @@ public static class ProxyProgram
         using var plane = DataPlane.Build(settings, ports, secrets, new ProcessLogFiles(), log);
         foreach (var update in DirectorySource.Read(arguments.XdsDirectory, note => FileMessages.Note(logger, note)))
             foreach (var rejection in plane.State.Apply(update)) FileMessages.Rejected(logger, rejection.TypeUrl, rejection.Name, rejection.Message);
-        await ProxyEndpoints.ServeAsync(plane, new(plane) { Log = log }, [], () => false, stop).ConfigureAwait(false);
+        await ProxyEndpoints.ServeAsync(plane, new(plane) { Log = log }, [], [], () => false, stop).ConfigureAwait(false);
         return 0;
     }
 }

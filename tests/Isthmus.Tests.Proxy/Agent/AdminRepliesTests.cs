@@ -1,7 +1,9 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Security.Cryptography.X509Certificates;
 using Isthmus.Proxy.Admin;
 using Isthmus.Proxy.Dumps;
+using Isthmus.Proxy.Tls;
 using Isthmus.Proxy.Transports;
 using Isthmus.Testing;
 using Xunit;
@@ -52,6 +54,68 @@ public sealed class AdminRepliesTests
         Assert.True(Assert.Single(sockets.Created).NoDelay);
         await end.CancelAsync();
         await server.WaitAsync(TimeSpan.FromSeconds(30), Stop);
+    }
+
+    [Fact]
+    public async Task Behind_mesh_TLS_only_clients_with_a_certificate_of_the_mesh_are_answered()
+    {
+        using var mesh = new TestCa("mesh");
+        using var other = new TestCa("other");
+        using var port = new ReservedPort();
+        using var end = new CancellationTokenSource();
+        var server = new AdminServer(new(IPAddress.Loopback, port.Number), new ProcessSockets(), (_, _) => { }, (_, _) => ValueTask.FromResult<AdminReply?>(AdminReply.Text("metrics")))
+        {
+            Tls = new(new MeshSecrets(mesh), TimeProvider.System),
+        }.RunAsync(end.Token);
+        using var collector = mesh.Server("spiffe://cluster.local/ns/monitoring/sa/prometheus");
+        using var stranger = other.Server("spiffe://cluster.local/ns/monitoring/sa/prometheus");
+        Assert.Equal("metrics", await AskAsync(port.Number, collector));
+        await Assert.ThrowsAsync<HttpRequestException>(() => AskAsync(port.Number, stranger));
+        await Assert.ThrowsAsync<HttpRequestException>(() => AskAsync(port.Number, null));
+        using var plain = new HttpClient();
+        await Assert.ThrowsAsync<HttpRequestException>(() => plain.GetStringAsync($"http://127.0.0.1:{port.Number}/stats/prometheus", Stop));
+        // Those who were refused hold nothing up.
+        Assert.Equal("metrics", await AskAsync(port.Number, collector));
+        await end.CancelAsync();
+        await server.WaitAsync(TimeSpan.FromSeconds(30), Stop);
+    }
+
+    private static async Task<string> AskAsync(int port, X509Certificate2? own)
+    {
+        using var client = new HttpClient(new SocketsHttpHandler
+        {
+            SslOptions = new()
+            {
+                RemoteCertificateValidationCallback = (_, _, _, _) => true, ClientCertificates = own is null ? [] : [own],
+                LocalCertificateSelectionCallback = (_, _, _, _, _) => own!,
+            },
+        });
+        return await client.GetStringAsync($"https://127.0.0.1:{port}/stats/prometheus", Stop);
+    }
+
+    private sealed class MeshSecrets(TestCa ca) : ISecretSource
+    {
+        private readonly CertificateSecret _own = Own(ca);
+        private readonly RootSecret _roots = RootSecret.Load("ROOTCA", ca.Pem);
+
+        public event Action<string>? Changed
+        {
+            add { }
+            remove { }
+        }
+
+        public CertificateSecret? FindCertificate(string name) => name == "default" ? _own : null;
+
+        public RootSecret? FindRoots(string name) => name == "ROOTCA" ? _roots : null;
+
+        public IReadOnlyList<SecretView> View() => [];
+
+        private static CertificateSecret Own(TestCa ca)
+        {
+            using var certificate = ca.Server("spiffe://cluster.local/ns/shop/sa/web");
+            using var key = certificate.GetECDsaPrivateKey()!;
+            return CertificateSecret.Load("default", certificate.ExportCertificatePem(), key.ExportPkcs8PrivateKeyPem());
+        }
     }
 
     private sealed class KnownSockets : ISocketFactory

@@ -172,6 +172,8 @@ internal static class ClusterPolicy
         if (policy.Interval is { } interval) outlier.Interval = Parts.Duration(interval);
         if (policy.BaseEjectionTime is { } ejection) outlier.BaseEjectionTime = Parts.Duration(ejection);
         if (policy.MaxEjectionPercent is { } percent) outlier.MaxEjectionPercent = percent;
+        // Envoy ejects none of a few hosts otherwise, since 1.30: ten percent, the default, of nine are less than one.
+        if (policy.MaxEjectionPercent != 0) outlier.AlwaysEjectOneHost = true;
         cluster.OutlierDetection = outlier;
         cluster.CommonLbConfig ??= new();
         cluster.CommonLbConfig.HealthyPanicThreshold = new() { Value = policy.MinHealthPercent };

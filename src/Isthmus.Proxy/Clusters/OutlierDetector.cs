@@ -1,13 +1,16 @@
 namespace Isthmus.Proxy.Clusters;
 
 /// <summary>When a failing host is ejected for a while (Envoy's <c>OutlierDetection</c>; zero counts switch a rule off).</summary>
-/// <param name="MaxPercent">Share of a cluster's hosts that may be ejected at once; one always may.</param>
+/// <param name="MaxPercent">Share of a cluster's hosts that may be ejected at once.</param>
 /// <param name="SplitLocal">Failures to reach a host are counted apart from its answers.</param>
 internal sealed record OutlierSettings(
     int Consecutive5xx, int ConsecutiveGateway, int ConsecutiveLocal, TimeSpan BaseEjection, TimeSpan MaxEjection, int MaxPercent, bool SplitLocal)
 {
     /// <summary>How often ejected hosts are looked at: only then they return.</summary>
     public TimeSpan Interval { get; init; }
+
+    /// <summary>One host may be ejected however small its share is.</summary>
+    public bool AlwaysOne { get; init; }
 
     /// <summary>An active health check that succeeds ends the ejection of its host.</summary>
     public bool ReturnsByCheck { get; init; } = true;
@@ -82,7 +85,7 @@ internal sealed class OutlierDetector(OutlierSettings settings, TimeProvider tim
         var now = time.GetTimestamp();
         if (host.IsEjected(now)) return 0;
         var ejected = all.Count(h => h.IsEjected(now));
-        if (ejected > 0 && ejected * 100 >= settings.MaxPercent * all.Count)
+        if ((ejected > 0 || !settings.AlwaysOne) && (ejected + 1) * 100 > settings.MaxPercent * all.Count)
         {
             Interlocked.Increment(ref _counters.EjectionOverflows);
             return 0;

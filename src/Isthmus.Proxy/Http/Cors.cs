@@ -18,8 +18,9 @@ internal static class Cors
         if (origin is null) return true;
         response.Headers.Add("access-control-allow-origin"u8, origin);
         if (cors.Credentials) response.Headers.Add("access-control-allow-credentials"u8, "true"u8);
-        if (cors.Methods.Length > 0) response.Headers.Add("access-control-allow-methods"u8, cors.Methods);
-        if (cors.Headers.Length > 0) response.Headers.Add("access-control-allow-headers"u8, cors.Headers);
+        Allow(response, "access-control-allow-methods"u8, cors.Methods, cors.Credentials, request.Headers.GetString("access-control-request-method"u8));
+        Allow(response, "access-control-allow-headers"u8, cors.Headers, cors.Credentials, request.Headers.GetJoined("access-control-request-headers"u8));
+        if (cors.Expose.Length > 0) response.Headers.Add("access-control-expose-headers"u8, cors.Expose);
         if (cors.MaxAge.Length > 0) response.Headers.Add("access-control-max-age"u8, cors.MaxAge);
         return true;
     }
@@ -31,6 +32,13 @@ internal static class Cors
         response.Headers.Set("access-control-allow-origin"u8, origin);
         if (cors.Credentials) response.Headers.Set("access-control-allow-credentials"u8, "true"u8);
         if (cors.Expose.Length > 0) response.Headers.Set("access-control-expose-headers"u8, cors.Expose);
+    }
+
+    // For requests with credentials, browsers take an asterisk for a name (Fetch standard): what was asked for is named.
+    private static void Allow(ResponseHead response, ReadOnlySpan<byte> field, string allowed, bool withCredentials, string? asked)
+    {
+        var value = withCredentials && allowed == "*" ? asked ?? "" : allowed;
+        if (value.Length > 0) response.Headers.Add(field, value);
     }
 
     private static string? AllowedOrigin(RequestHead request, CorsSettings cors) =>

@@ -142,6 +142,7 @@ internal sealed class Http1Upstream : UpstreamStream, IPooledConnection
             var end = HeadParser.FindEnd(_reader.Span);
             if (end < 0)
             {
+                if (!HeadParser.CanBeResponse(_reader.Span)) throw new HttpMessageException(502, "http1.invalid_response");
                 if (_reader.Buffered > HttpLimits.Default.HeadBytes) throw new HttpMessageException(502, "http1.headers_too_large");
                 if (await _reader.FillAsync().ConfigureAwait(false) == 0)
                     throw new TransportException(TransportFailure.Reset, "closed before the answer");

@@ -33,7 +33,7 @@ internal static class LocalReply
             head.Status = 200;
             head.Headers.Add("content-type"u8, "application/grpc"u8);
             head.Headers.Add("grpc-status"u8, GrpcStatus(status).ToString(CultureInfo.InvariantCulture));
-            if (body.Length > 0) head.Headers.Add("grpc-message"u8, Uri.EscapeDataString(Encoding.UTF8.GetString(body.Span)).Replace("%20", " ", StringComparison.Ordinal));
+            if (body.Length > 0) head.Headers.Add("grpc-message"u8, GrpcCalls.MessageOf(body.Span));
             head.Body = BodyKind.None;
             return default;
         }

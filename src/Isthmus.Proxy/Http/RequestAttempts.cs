@@ -186,9 +186,11 @@ internal sealed class RequestAttempts(HttpParts parts, Downstream connection, Do
                     return false;
                 }
                 Interlocked.Increment(ref cluster.Counters.Retries);
+                var end = End;
                 await DropAttemptAsync(body).ConfigureAwait(false);
                 if (act.Retry is not { OtherHosts: false }) (tried ??= []).Add(host);
-                if (!fresh && (act.Retry is { AlwaysWaits: true } || tried is null || cluster.Hosts.All.Count <= tried.Count)) await Task.Delay(RetryDecision.Pause(act.Retry, attempt, parts.Ports.Random), parts.Ports.Time).ConfigureAwait(false);
+                var pause = fresh ? TimeSpan.Zero : RetryDecision.Pause(act.Retry, end, attempt, tried is not null && cluster.Hosts.All.Count > tried.Count, parts.Ports.Random);
+                if (pause > TimeSpan.Zero) await Task.Delay(pause, parts.Ports.Time).ConfigureAwait(false);
             }
         }
         finally

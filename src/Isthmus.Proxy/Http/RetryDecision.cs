@@ -59,9 +59,18 @@ internal static class RetryDecision
         _ => RetryOn.None,
     };
 
-    /// <summary>How long to wait before another attempt.</summary>
-    public static TimeSpan Pause(RetrySettings? retry, int attempt, Random random)
+    /// <summary>
+    /// How long to wait before another attempt: a random part of an interval that doubles each time, so that a host in trouble is not flooded.
+    /// A request that no host has seen goes on to another host at once, unless the policy names an interval.
+    /// </summary>
+    /// <param name="retry">The policy.</param>
+    /// <param name="end">How the last attempt ended.</param>
+    /// <param name="attempt">Its number, from 1.</param>
+    /// <param name="isElsewhere">Whether the next attempt goes to a host that was not tried.</param>
+    /// <param name="random">Chooses the part.</param>
+    public static TimeSpan Pause(RetrySettings? retry, AttemptEnd end, int attempt, bool isElsewhere, Random random)
     {
+        if (isElsewhere && end is (AttemptEnd.ConnectFailed or AttemptEnd.Refused) && retry is not { AlwaysWaits: true }) return TimeSpan.Zero;
         var ceiling = (retry?.BackoffBase ?? TimeSpan.FromMilliseconds(25)) * Math.Pow(2, Math.Min(attempt - 1, 10));
         var most = retry?.BackoffMax ?? TimeSpan.FromMilliseconds(250);
         return (ceiling > most ? most : ceiling) * random.NextDouble();

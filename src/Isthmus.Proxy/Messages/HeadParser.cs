@@ -28,6 +28,16 @@ internal static class HeadParser
         return end < 0 || (end > 0 && bytes[end - 1] == '\r');
     }
 
+    /// <summary>Whether an incomplete head can become that of an answer. A line that ends with LF alone never completes one.</summary>
+    public static bool CanBeResponse(ReadOnlySpan<byte> bytes)
+    {
+        var version = "HTTP/1."u8;
+        if (!bytes.StartsWith(version[..Math.Min(bytes.Length, version.Length)])) return false;
+        for (int at = 0, end; (end = bytes[at..].IndexOf((byte)'\n')) >= 0; at += end + 1)
+            if (at + end == 0 || bytes[at + end - 1] != '\r') return false;
+        return true;
+    }
+
     /// <summary>Parses a complete request head (see <see cref="FindEnd"/>).</summary>
     /// <exception cref="HttpMessageException">The head breaks the protocol or a limit.</exception>
     public static void ParseRequest(ReadOnlySpan<byte> head, RequestHead into, HttpLimits limits)
@@ -48,12 +58,13 @@ internal static class HeadParser
         into.Clear();
         var lineEnd = head.IndexOf("\r\n"u8);
         var line = head[..lineEnd];
-        if (line.Length < 12 || !line.StartsWith("HTTP/1."u8) || line[7] is not ((byte)'0' or (byte)'1') || line[8] != ' ' ||
+        if (line.Length < 12 || !line.StartsWith("HTTP/1."u8) || !char.IsAsciiDigit((char)line[7]) || line[8] != ' ' ||
             (line.Length > 12 && line[12] != ' ') ||
             !Utf8Parser.TryParse(line.Slice(9, 3), out int status, out var used) || used != 3 || status is < 100 or > 999)
             throw new HttpMessageException(502, "http1.invalid_status_line");
         into.Status = status;
-        into.Version = line[7] == '1' ? HttpVersions.Http11 : HttpVersions.Http10;
+        // Later minor versions are read as the last that is known (RFC 9110 section 2.5).
+        into.Version = line[7] == '0' ? HttpVersions.Http10 : HttpVersions.Http11;
         ParseFields(head[(lineEnd + 2)..^2], into.Headers, limits);
         TakeResponseFraming(into, method);
     }
@@ -95,6 +106,7 @@ internal static class HeadParser
         into.Method = KnownMethod(method);
         var target = line[(first + 1)..last];
         if (!HeadRules.IsTarget(target)) throw Bad("http1.invalid_url");
+        if (target[0] == '/' && into.Method == "CONNECT") throw Bad("http1.invalid_url");
         if (target[0] == '/' || (target.Length == 1 && target[0] == '*' && into.Method == "OPTIONS"))
         {
             into.SetTarget(target);

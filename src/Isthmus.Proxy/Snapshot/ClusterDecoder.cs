@@ -159,7 +159,9 @@ internal static class ClusterDecoder
             detection.BaseEjectionTime?.ToTimeSpan() ?? TimeSpan.FromSeconds(30),
             detection.MaxEjectionTime?.ToTimeSpan() ?? TimeSpan.FromSeconds(300),
             (int)(detection.MaxEjectionPercent ?? 10u),
-            detection.SplitExternalLocalOriginErrors) {
+            detection.SplitExternalLocalOriginErrors)
+        {
+            AlwaysOne = detection.AlwaysEjectOneHost ?? false,
             Interval = detection.Interval?.ToTimeSpan() ?? TimeSpan.FromSeconds(10),
             ReturnsByCheck = detection.SuccessfulActiveHealthCheckUnejectHost ?? true,
         };

@@ -39,6 +39,7 @@ public sealed class HeadParserTests
     [InlineData("GET / HTTP/2.0\r\nHost: a\r\n\r\n", 505)]
     [InlineData("G\0T / HTTP/1.1\r\nHost: a\r\n\r\n", 400)]
     [InlineData("CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n", 405)]
+    [InlineData("CONNECT /a HTTP/1.1\r\nHost: a\r\n\r\n", 400)]
     [InlineData("GET ftp://a/ HTTP/1.1\r\nHost: a\r\n\r\n", 400)]
     [InlineData("GET http://u@a/ HTTP/1.1\r\nHost: a\r\n\r\n", 400)]
     public void What_two_parsers_could_read_differently_is_refused(string text, int status) =>

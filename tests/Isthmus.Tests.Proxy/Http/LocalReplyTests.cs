@@ -35,6 +35,18 @@ public sealed class LocalReplyTests
         Assert.Equal("no healthy upstream", body);
     }
 
+    [Theory]
+    [InlineData("no healthy upstream: <a> [b] \"c\" d/e?f=g&h", "no healthy upstream: <a> [b] \"c\" d/e?f=g&h")]
+    [InlineData("100%\r\n\u007fé", "100%25%0D%0A%7F%C3%A9")]
+    public void Messages_of_gRPC_escape_only_what_a_field_cannot_hold(string text, string message)
+    {
+        var request = new RequestHead { Method = "POST" };
+        request.Headers.Add("content-type"u8, "application/grpc"u8);
+        var head = new ResponseHead();
+        LocalReply.Prepare(head, request, 503, text);
+        Assert.Equal(message, head.Headers.GetString("grpc-message"u8));
+    }
+
     private static (ResponseHead Head, string Body) Reply(string type)
     {
         var request = new RequestHead { Method = "POST" };

@@ -84,6 +84,28 @@ public sealed class RetryDecisionTests
         foreach (var end in Enum.GetValues<AttemptEnd>()) Assert.False(Decide(null, end, method, status: 503));
     }
 
+    [Theory]
+    [InlineData(AttemptEnd.Answered, true, false, true)]
+    [InlineData(AttemptEnd.Reset, true, false, true)]
+    [InlineData(AttemptEnd.ConnectFailed, true, false, false)]
+    [InlineData(AttemptEnd.Refused, true, false, false)]
+    [InlineData(AttemptEnd.ConnectFailed, false, false, true)]
+    [InlineData(AttemptEnd.ConnectFailed, true, true, true)]
+    public void A_retry_waits_unless_no_host_saw_the_request_and_another_takes_it(AttemptEnd end, bool isElsewhere, bool alwaysWaits, bool waits)
+    {
+        var settings = Settings(RetryOn.None) with { BackoffBase = TimeSpan.FromMilliseconds(25), BackoffMax = TimeSpan.FromMilliseconds(250), AlwaysWaits = alwaysWaits };
+        foreach (var (attempt, most) in ((int, int)[])[(1, 25), (2, 50), (4, 200), (5, 250), (100, 250)])
+        {
+            var pause = RetryDecision.Pause(settings, end, attempt, isElsewhere, new Half());
+            Assert.Equal(waits ? TimeSpan.FromMilliseconds(most / 2.0) : TimeSpan.Zero, pause);
+        }
+    }
+
+    private sealed class Half : Random
+    {
+        public override double NextDouble() => 0.5;
+    }
+
     [Fact]
     public void More_conditions_never_mean_fewer_retries() =>
         Prop.ForAll(Cases().ToArbitrary(), given =>

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Names;
+using Isthmus.Core.Problems;
 using Isthmus.Proxy.Admin;
 using Isthmus.Proxy.Dns;
 using Isthmus.Proxy.Telemetry;
@@ -26,6 +27,8 @@ internal sealed record AgentFiles(string Root, ILogFiles Logs)
 /// the status port.</summary>
 internal static class AgentRun
 {
+    private const string WorkloadSockets = "/var/run/secrets/workload-spiffe-uds";
+
     private const string PodInfo = "/etc/istio/pod", WorkloadCredentials = "/var/run/secrets/workload-spiffe-credentials", MountedCertificates = "/etc/certs";
 
     /// <summary>Runs until <paramref name="stop"/> or a quit request, then drains.</summary>
@@ -40,11 +43,15 @@ internal static class AgentRun
         var names = new NameLookup(resolver, upstream, () => files.Read("/etc/hosts"), random);
         var dial = new ControlPlaneDial(settings, names, time);
 
-        var mounted = Mounted(environment, files);
+        var socket = WorkloadSocket(settings, files);
+        var mounted = socket.Length > 0 ? "" : Mounted(environment, files);
         var mountedSecrets = new FileSecrets(mounted, time, log.CreateLogger("secrets"));
-        var authority = mounted.Length > 0 ? null : new CertificateClient(settings, dial, time);
+        var authority = mounted.Length > 0 || socket.Length > 0 ? null : new CertificateClient(settings, dial, time);
         var discovered = new DiscoveredSecrets(time);
-        var secrets = new WorkloadSecrets(settings, authority, mountedSecrets, discovered, time, random, log.CreateLogger("secrets"));
+        var secrets = new WorkloadSecrets(settings, authority, mountedSecrets, discovered, time, random, log.CreateLogger("secrets"))
+        {
+            Socket = socket.Length > 0 ? new(socket, settings.TrustDomain, node.Id, time, random, log.CreateLogger("secrets")) : null,
+        };
 
         var proxy = ProxySettings.Default(AgentNode.Identity(settings, node, labels), settings.Role) with
         {
@@ -93,6 +100,17 @@ internal static class AgentRun
         if (settings.SecureMetricsPort > 0) ports.Add((new(IPAddress.Any, settings.SecureMetricsPort), tls, admin.HandleMetricsAsync));
         if (settings.SecureMergedMetricsPort > 0) ports.Add((new(IPAddress.Any, settings.SecureMergedMetricsPort), tls, status.HandleMergedAsync));
         return ports;
+    }
+
+    /// <summary>The socket of an SDS server that gives this workload its certificate; empty when there is none. As in Istio, a socket with another name
+    /// than the usual one must exist.</summary>
+    /// <exception cref="ProblemException">It does not.</exception>
+    internal static string WorkloadSocket(AgentSettings settings, AgentFiles files)
+    {
+        var path = $"{files.Root}{WorkloadSockets}/{settings.WorkloadSocket}";
+        if (File.Exists(path)) return path;
+        return settings.WorkloadSocket == AgentSettings.UsualSocket ? ""
+            : throw new ProblemException("WORKLOAD_IDENTITY_SOCKET_FILE", $"there is no socket {path}", $"mount the socket of the SDS server at {WorkloadSockets}, or remove the variable");
     }
 
     /// <summary>The directory of mounted certificates, which replace those of a CA; empty when there is none.</summary>

@@ -32,6 +32,9 @@ internal sealed record AgentSettings
     /// <summary>The Istio release whose proxy this one replaces; control planes adapt to it.</summary>
     public const string CompatibleRelease = WellKnown.CompatibleRelease;
 
+    /// <summary>The name of the socket of an SDS server for this workload, unless a variable says another one.</summary>
+    public const string UsualSocket = "socket";
+
     private const string MetadataPrefix = "ISTIO_META_", JsonMetadataPrefix = "ISTIO_METAJSON_";
 
     public required string Role { get; init; }
@@ -55,6 +58,8 @@ internal sealed record AgentSettings
     public required double RenewalRatio { get; init; }
     /// <summary>P-256 unless Istio's variable asks for RSA: generating it is instant, and a handshake costs a tenth.</summary>
     public required bool EllipticKeys { get; init; }
+    /// <summary>The name of that socket here.</summary>
+    public string WorkloadSocket { get; init; } = UsualSocket;
     public required bool CaptureDns { get; init; }
     public required int StatusPort { get; init; }
     /// <summary>The port of the proxy's metrics behind mesh TLS; 0: none.</summary>
@@ -108,6 +113,7 @@ internal sealed record AgentSettings
             CertificateLifetime = Duration(environment, "SECRET_TTL", TimeSpan.FromHours(24)),
             RenewalRatio = Ratio(environment, "SECRET_GRACE_PERIOD_RATIO", 0.5),
             EllipticKeys = NotEmpty(environment, "WORKLOAD_RSA_KEY_SIZE") is null || environment.GetValueOrDefault("ECC_SIGNATURE_ALGORITHM") == "ECDSA",
+            WorkloadSocket = SocketName(NotEmpty(environment, "WORKLOAD_IDENTITY_SOCKET_FILE") ?? UsualSocket),
             CaptureDns = role == "sidecar" && bool.TryParse(environment.GetValueOrDefault("ISTIO_META_DNS_CAPTURE"), out var dns) && dns,
             StatusPort = config["statusPort"]!.GetValue<int>(),
             SecureMetricsPort = Port(environment, "ENVOY_SECURE_METRICS_PORT"),
@@ -191,6 +197,9 @@ internal sealed record AgentSettings
 
     private static string Required(IReadOnlyDictionary<string, string> environment, string name) =>
         NotEmpty(environment, name) ?? throw new ProblemException(name, "the environment variable is missing", "it is set by injection; isthmus proxy runs inside an injected Pod");
+
+    private static string SocketName(string name) => Path.GetFileName(name) == name && name is not ("." or "..") ? name
+        : throw new ProblemException("WORKLOAD_IDENTITY_SOCKET_FILE", $"'{name}' is not the name of a file", "give the name of the socket, without a directory");
 
     private static int Port(IReadOnlyDictionary<string, string> environment, string name) =>
         NotEmpty(environment, name) is not { } text ? 0

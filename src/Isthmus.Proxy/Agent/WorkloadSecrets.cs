@@ -6,7 +6,7 @@ using Microsoft.Extensions.Logging;
 namespace Isthmus.Proxy.Agent;
 
 /// <summary>The secrets of this workload, in the process: <c>default</c> and <c>ROOTCA</c> from the mesh's CA and renewed
-/// in time, others from mounted files.</summary>
+/// in time, or from a socket; others from mounted files.</summary>
 internal sealed partial class WorkloadSecrets(
     AgentSettings settings, CertificateClient? authority, FileSecrets files, DiscoveredSecrets discovered, TimeProvider time, Random random, ILogger log) : ISecretSource
 {
@@ -16,6 +16,9 @@ internal sealed partial class WorkloadSecrets(
     private sealed record State(CertificateSecret? Certificate, RootSecret? Roots, string IssuedRoot, DateTimeOffset Updated);
 
     private volatile State _state = new(null, null, "", default);
+
+    /// <summary>Provides <c>default</c> and <c>ROOTCA</c> in the place of CA and files; null: there is no socket.</summary>
+    public SocketSecrets? Socket { get; init; }
 
     private Action<string>? _changed;
     private long _requests;
@@ -28,7 +31,7 @@ internal sealed partial class WorkloadSecrets(
     public long Failures => Interlocked.Read(ref _failures);
 
     /// <summary>When the certificate of the CA expires; null while there is none.</summary>
-    public DateTimeOffset? CertificateEnd => _state.Certificate is { } certificate ? new(certificate.Leaf.NotAfter.ToUniversalTime()) : null;
+    public DateTimeOffset? CertificateEnd => (Socket is null ? _state.Certificate : Socket.FindCertificate(Default)) is { } certificate ? new(certificate.Leaf.NotAfter.ToUniversalTime()) : null;
 
     public event Action<string>? Changed
     {
@@ -36,18 +39,22 @@ internal sealed partial class WorkloadSecrets(
         {
             _changed += value;
             discovered.Changed += value;
+            if (Socket is not null) Socket.Changed += value;
         }
         remove
         {
             _changed -= value;
             discovered.Changed -= value;
+            if (Socket is not null) Socket.Changed -= value;
         }
     }
 
     public CertificateSecret? FindCertificate(string name) =>
-        name == Default && authority is not null ? _state.Certificate : DiscoveredSecrets.Has(name) ? discovered.FindCertificate(name) : files.FindCertificate(name);
+        Socket is not null && SocketSecrets.Has(name) ? Socket.FindCertificate(name)
+        : name == Default && authority is not null ? _state.Certificate : DiscoveredSecrets.Has(name) ? discovered.FindCertificate(name) : files.FindCertificate(name);
 
-    public RootSecret? FindRoots(string name) => name == Root && authority is not null ? _state.Roots : DiscoveredSecrets.Has(name) ? discovered.FindRoots(name) : files.FindRoots(name);
+    public RootSecret? FindRoots(string name) =>
+        Socket is not null && SocketSecrets.Has(name) ? Socket.FindRoots(name) : name == Root && authority is not null ? _state.Roots : DiscoveredSecrets.Has(name) ? discovered.FindRoots(name) : files.FindRoots(name);
 
     /// <summary>The CA's certificate comes in time, and the control plane reports which of its secrets do not exist. A file that
     /// is not mounted may never be.</summary>
@@ -57,7 +64,7 @@ internal sealed partial class WorkloadSecrets(
     public IReadOnlyList<SecretView> View()
     {
         var (state, version) = (_state, $"{_state.Updated.ToUnixTimeSeconds()}");
-        var views = new List<SecretView>(files.View().Concat(discovered.View()));
+        var views = new List<SecretView>(files.View().Concat(discovered.View()).Concat(Socket?.View() ?? []));
         if (state.Certificate is { } certificate) views.Add(new(Default, version, state.Updated, certificate.ChainPem, ""));
         if (state.Roots is { } roots) views.Add(new(Root, version, state.Updated, "", roots.Pem));
         return views;
@@ -68,7 +75,7 @@ internal sealed partial class WorkloadSecrets(
     {
         try
         {
-            await Task.WhenAll(RenewAsync(stop), WatchAsync(stop)).ConfigureAwait(false);
+            await Task.WhenAll(RenewAsync(stop), WatchAsync(stop), Socket?.RunAsync(stop) ?? Task.CompletedTask).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {

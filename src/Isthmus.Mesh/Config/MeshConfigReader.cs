@@ -79,6 +79,7 @@ public static class MeshConfigReader
     public static (MeshNetworks Networks, ValueList<Problem> Problems) ReadNetworks(JsonNode? node, string origin = "ConfigMap istio, key meshNetworks")
     {
         var findings = new Findings(origin);
+        node = WithJsonNames(node);
         var root = new Field(node, "", findings);
         if (node is JsonObject written) MeshSchemas.Networks.Check(written, "", findings);
         else if (node is not null) root.Error("meshNetworks must be an object");
@@ -86,6 +87,19 @@ public static class MeshConfigReader
             network.Value["endpoints"].Items.Select(ReadEndpoints).ToValueList(),
             network.Value["gateways"].Items.Select(ReadGateway).ToValueList())));
         return (new(networks.ToValueMap()), findings.Problems);
+    }
+
+    /// <summary>Fields may have their names of protobuf, as in much that is written about them: <c>registry_service_name</c>.</summary>
+    private static JsonNode? WithJsonNames(JsonNode? node)
+    {
+        var renamed = node?.DeepClone();
+        var items = ((renamed as JsonObject)?["networks"] as JsonObject ?? []).SelectMany(network => ((string[])["endpoints", "gateways"]).SelectMany(list => (network.Value as JsonObject)?[list] as JsonArray ?? []));
+        foreach (var item in items.OfType<JsonObject>())
+        {
+            foreach (var (from, to) in ((string, string)[])[("from_registry", "fromRegistry"), ("from_cidr", "fromCidr"), ("registry_service_name", "registryServiceName")])
+                if (item.Remove(from, out var value) && !item.ContainsKey(to)) item[to] = value;
+        }
+        return renamed;
     }
 
     private static NetworkEndpoints ReadEndpoints(Field endpoints)

@@ -33,6 +33,16 @@ public sealed record SecretFacts(DateTimeOffset? CreatedAt, string KeyPairProble
     public static SecretFacts Of(Secret secret) =>
         secret.Data.Count == 0 && secret.Metadata.Annotations.GetValueOrDefault(Annotation) is { } text ? Parse(secret, text) : Examine(secret);
 
+    /// <summary>Why a gateway cannot use a Secret; empty when it can.</summary>
+    /// <param name="own">Null: it does not exist.</param>
+    /// <param name="ca">The Secret of the same name with <see cref="CaSuffix"/>.</param>
+    /// <param name="checksClients">The gateway needs the CA of client certificates as well.</param>
+    internal static string Problem(SecretFacts? own, SecretFacts? ca, bool checksClients)
+    {
+        if (own is null) return Analysis.CredentialReferences.DoesNotExist;
+        return own.KeyPairProblem.Length > 0 || !checksClients ? own.KeyPairProblem : (own.HasClientCa ? own : ca ?? None).ClientCaProblem;
+    }
+
     /// <summary>The text of the annotation.</summary>
     internal string Write() => new JsonObject
     {

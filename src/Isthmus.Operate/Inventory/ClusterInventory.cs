@@ -65,12 +65,18 @@ public sealed class ClusterInventory
     /// <summary>The providers of metrics in MeshConfig; null: no MeshConfig was read.</summary>
     public ValueList<string>? Prometheus { get; private set; }
 
+    /// <summary>The names of providers of Lightstep, which nothing sends spans to.</summary>
+    public ValueList<string> Lightsteps { get; private set; }
+
     /// <summary>Where its proxies' trust comes from.</summary>
     public TrustFacts Trust { get; private set; } = TrustFacts.None;
 
     /// <summary>What is wrong with the Secrets that Gateways name, by NAMESPACE/NAME, and <c>with CA</c> for those that hold the CA of clients; empty when nothing is. Those that could not be read are
     /// missing here.</summary>
     public ValueMap<string> Credentials { get; private set; }
+
+    /// <summary>The clusters of remote secrets in files; those of API servers are not listed.</summary>
+    public ValueList<string> Registries { get; private set; }
 
     /// <summary>What its control planes know of running proxies; empty when nobody asked them.</summary>
     public ValueList<Problem> Reports { get; private set; }
@@ -123,6 +129,14 @@ public sealed class ClusterInventory
         return next;
     }
 
+    /// <summary>The same cluster with the clusters of remote secrets.</summary>
+    public ClusterInventory WithRegistries(ValueList<string> registries)
+    {
+        var next = (ClusterInventory)MemberwiseClone();
+        next.Registries = registries;
+        return next;
+    }
+
     /// <summary>The same cluster with what its control planes report.</summary>
     public ClusterInventory WithReports(ValueList<Problem> reports)
     {
@@ -142,7 +156,7 @@ public sealed class ClusterInventory
     }
 
     /// <summary>A copy with more objects, which replace those of the same names.</summary>
-    public ClusterInventory With(params IEnumerable<JsonObject> values) => From(Context, _objects.Values.Concat(values), Trust, RootNamespace, _unread).WithCredentials(Credentials).WithReports(Reports);
+    public ClusterInventory With(params IEnumerable<JsonObject> values) => From(Context, _objects.Values.Concat(values), Trust, RootNamespace, _unread).WithCredentials(Credentials).WithRegistries(Registries).WithReports(Reports);
 
     /// <summary>A copy whose control planes all have this MeshConfig.</summary>
     public ClusterInventory WithMesh(string text)
@@ -151,7 +165,7 @@ public sealed class ClusterInventory
         {
             ["apiVersion"] = "v1", ["kind"] = "ConfigMap", ["metadata"] = new JsonObject { ["name"] = "istio", ["namespace"] = RootNamespace }, ["data"] = new JsonObject { ["mesh"] = text },
         };
-        return From(Context, _objects.Values.Where(value => value["kind"]?.ToString() != "ConfigMap" || value["data"]?["mesh"] is null).Append(settings), Trust, RootNamespace, _unread).WithCredentials(Credentials).WithReports(Reports);
+        return From(Context, _objects.Values.Where(value => value["kind"]?.ToString() != "ConfigMap" || value["data"]?["mesh"] is null).Append(settings), Trust, RootNamespace, _unread).WithCredentials(Credentials).WithRegistries(Registries).WithReports(Reports);
     }
 
     /// <summary>How findings name an object: <c>Kind namespace/name</c>, or <c>Kind name</c> at cluster scope.</summary>
@@ -203,13 +217,15 @@ public sealed class ClusterInventory
     {
         try
         {
-            var (config, problems) = MeshConfigReader.ReadMesh(YamlText.Parse(mesh, "data[mesh]"), $"{map}, key mesh");
+            var written = YamlText.Parse(mesh, "data[mesh]");
+            var (config, problems) = MeshConfigReader.ReadMesh(written, $"{map}, key mesh");
             var (known, networkProblems) = MeshConfigReader.ReadNetworks(YamlText.Parse(networks, "data[meshNetworks]"), $"{map}, key meshNetworks");
             if (Mesh is null || map.EndsWith("/istio", StringComparison.Ordinal)) (Mesh, Networks) = (config, known);
             Authorizers = config.Authorizers.Concat(Authorizers ?? ValueMap<ExternalAuthorizer>.Empty).DistinctBy(item => item.Key).ToValueMap();
             Tracers = config.Tracers.Concat(Tracers ?? ValueMap<Tracer>.Empty).DistinctBy(item => item.Key).ToValueMap();
             Prometheus = config.Prometheus.Union(Prometheus ?? []).ToValueList();
             Loggers = config.Loggers.Concat(Loggers ?? ValueMap<AccessLogger>.Empty).DistinctBy(item => item.Key).ToValueMap();
+            Lightsteps = (written?["extensionProviders"] as JsonArray ?? []).Where(provider => provider?["lightstep"] is not null).Select(provider => provider!["name"]?.ToString() ?? "").Union(Lightsteps).ToValueList();
             _complaints.AddRange([.. problems, .. networkProblems]);
         }
         catch (ProblemException e)

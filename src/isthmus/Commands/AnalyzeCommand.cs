@@ -98,7 +98,7 @@ internal static class AnalyzeCommand
         if (files.Objects.Count == 0) return (clusters, "");
         var current = source.Load(line.GetValue(GlobalOptions.Context)).Name;
         var changed = contexts.Contains(current) ? current : contexts[0];
-        return ([.. clusters.Select(cluster => cluster.Context == changed && cluster.Error.Length == 0 ? cluster.With(files.Objects) : cluster)], changed);
+        return ([.. clusters.Select(cluster => cluster.Context == changed && cluster.Error.Length == 0 ? files.AppliedTo(cluster) : cluster)], changed);
     }
 
     private static bool IsIn(string ns, Problem problem) =>

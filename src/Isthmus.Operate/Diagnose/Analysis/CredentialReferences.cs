@@ -1,5 +1,9 @@
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Model;
 using Isthmus.Operate.Inventory;
 
@@ -31,6 +35,32 @@ public static class CredentialReferences
         let checksClients = server.Item.Tls!.NeedsCa(credential.Index)
         from ns in cluster.Pods.Where(pod => Selectors.Matches(gateway.Selector, pod.Metadata.Labels.ToValueMap())).Select(pod => pod.Metadata.Namespace).Distinct()
         select new CredentialReference(gateway, $"spec.servers[{server.Index}].tls.{credential.Item.Field}", ns, credential.Item.Name, checksClients);
+
+    /// <summary>The cluster with what Secrets of files say of the references.</summary>
+    /// <param name="files">The objects of the files. Secrets that they lack are those of the cluster.</param>
+    /// <param name="isAll">There is no cluster: a Secret that the files lack does not exist, if they have Secrets at all.</param>
+    public static ClusterInventory WithSecrets(ClusterInventory cluster, IReadOnlyList<JsonObject> files, bool isAll)
+    {
+        var secrets = files.Where(value => value["kind"]?.ToString() == "Secret" && value["apiVersion"]?.ToString() == "v1").ToDictionary(Name, Facts, StringComparer.Ordinal);
+        if (secrets.Count == 0) return cluster;
+        var known = cluster.Credentials.ToDictionary(StringComparer.Ordinal);
+        foreach (var reference in Of(cluster))
+        {
+            var own = secrets.GetValueOrDefault($"{reference.Namespace}/{reference.Name}");
+            if (own is not null || isAll) known[reference.Key] = SecretFacts.Problem(own, secrets.GetValueOrDefault($"{reference.Namespace}/{reference.Name}{SecretFacts.CaSuffix}"), reference.ChecksClients);
+        }
+        return cluster.WithCredentials(known.ToValueMap()).WithRegistries(secrets.Values.SelectMany(secret => secret.Remote).Select(remote => remote.Cluster).Distinct().ToValueList());
+
+        static string Name(JsonObject value) => $"{value["metadata"]?["namespace"]}/{value["metadata"]?["name"]}";
+    }
+
+    private static SecretFacts Facts(JsonObject value)
+    {
+        var secret = value.Deserialize(KubeJson.Of<Secret>())!;
+        // Files may have plain text, of which an API server makes data.
+        foreach (var (key, text) in value["stringData"] as JsonObject ?? []) secret.Data[key] = Convert.ToBase64String(Encoding.UTF8.GetBytes(text?.ToString() ?? ""));
+        return SecretFacts.Of(secret);
+    }
 
     public static IEnumerable<Finding> Check(IReadOnlyList<ClusterInventory> clusters) =>
         from cluster in clusters

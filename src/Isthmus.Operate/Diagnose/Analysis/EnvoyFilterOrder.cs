@@ -19,7 +19,8 @@ public static class EnvoyFilterOrder
 
     public static Analyzer Analyzer { get; } = new("envoyfilter.EnvoyPatchAnalyzer", "Checks that EnvoyFilters apply after those whose filters they refer to", [IstioCodes.RelativePatch, IstioCodes.RelativePatchOfVersion], ["EnvoyFilter"], mesh => mesh.Readable.SelectMany(Check));
 
-    private static IEnumerable<Finding> Check(ClusterInventory cluster)
+    /// <summary>Patches that change nothing, because of the order.</summary>
+    internal static IEnumerable<Finding> Check(ClusterInventory cluster)
     {
         var ordered = cluster.Istio<EnvoyFilter>().OrderBy(filter => filter.Priority).ThenBy(filter => filter.Namespace != cluster.RootNamespace).ThenBy(filter => filter.CreatedAt).ThenBy(filter => filter.Source).ToList();
         var patches = ordered.SelectMany(filter => filter.Patches.Index().Select(patch => new Placed(filter, patch.Index, patch.Item))).ToList();

@@ -10,6 +10,9 @@ internal static class ExportScopes
         return first.Count > 0 && second.Count > 0 && (first.Contains("*") || second.Contains("*") || first.Overlaps(second));
     }
 
+    /// <summary>Whether all namespaces see an object.</summary>
+    internal static bool IsAll(IReadOnlyList<string> exportTo) => exportTo.Count == 0 || exportTo.Contains("*");
+
     /// <summary>The namespaces; <c>*</c> for all.</summary>
     private static HashSet<string> Of(IReadOnlyList<string> exportTo, string ns) =>
         exportTo.Count == 0 ? ["*"] : exportTo.Where(target => target != "~").Select(target => target == "." ? ns : target).ToHashSet(StringComparer.Ordinal);

@@ -11,7 +11,7 @@ public static class InjectionLabels
         [IstioCodes.NamespaceNotInjected, IstioCodes.PodMissingProxy, IstioCodes.MultipleInjectionLabels, OwnCodes.InjectionDiffers], ["Namespace", "Pod"], mesh => mesh.Workloads.Where(HasMesh).SelectMany(area => Check(mesh, area)));
 
     /// <summary>Istio's label for ambient mode.</summary>
-    private const string Mode = "istio.io/dataplane-mode";
+    internal const string Mode = "istio.io/dataplane-mode";
 
     /// <summary>Whether Pods that are created in a namespace get sidecars, unless they say otherwise; null if it does not say.</summary>
     internal static bool? IsInjected(Namespace ns)

@@ -83,12 +83,12 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
         }
     }
 
-    /// <summary>The settings of the mesh, of each revision.</summary>
+    /// <summary>The settings of the mesh and of its injectors, of each revision.</summary>
     private async Task<IEnumerable<JsonObject>> SettingsAsync(KubeClient client, CancellationToken stop)
     {
         var (labelled, plain) = (client.ListAllAsync<JsonObject>(Kinds.ConfigMap, istioNamespace, new ListOptions { LabelSelector = SettingsLabel }, stop), client.FindAsync(Kinds.ConfigMap, istioNamespace, "istio", stop));
         var maps = (await labelled).Append(await plain).OfType<JsonObject>();
-        return maps.Where(map => map["data"]?["mesh"] is not null).DistinctBy(map => map["metadata"]?["name"]?.ToString()).Select(map => Typed(map, Kinds.ConfigMap));
+        return maps.Where(map => map["data"]?["mesh"] is not null || ProxyImages.IsOfInjector(map)).DistinctBy(map => map["metadata"]?["name"]?.ToString()).Select(map => Typed(map, Kinds.ConfigMap));
     }
 
     private static async Task<ValueMap<string>> CredentialsAsync(KubeClient client, ClusterInventory cluster, CancellationToken stop)
@@ -103,9 +103,8 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
         try
         {
             var own = await FindAsync(client, reference.Namespace, reference.Name, stop);
-            var problem = own?.KeyPairProblem ?? CredentialReferences.DoesNotExist;
-            if (problem.Length > 0 || !reference.ChecksClients) return problem;
-            return (own!.HasClientCa ? own : await FindAsync(client, reference.Namespace, $"{reference.Name}{SecretFacts.CaSuffix}", stop) ?? SecretFacts.None).ClientCaProblem;
+            var ca = reference.ChecksClients && own is { HasClientCa: false } ? await FindAsync(client, reference.Namespace, $"{reference.Name}{SecretFacts.CaSuffix}", stop) : null;
+            return SecretFacts.Problem(own, ca, reference.ChecksClients);
         }
         catch (KubeException e) when (e.Code == 403)
         {

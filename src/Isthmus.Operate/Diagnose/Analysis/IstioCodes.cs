@@ -89,6 +89,9 @@ public static class IstioCodes
     public static readonly AnalysisCode InvalidWebhook = new("IST0139", "InvalidWebhook", Severity.Error,
         "An injection webhook calls a Service that does not exist, or overlaps with another one.", "Install the control plane, or delete the webhook.");
 
+    public static readonly AnalysisCode MeshRoutesSkipped = new("IST0140", "IngressRouteRulesNotAffected", Severity.Info,
+        "A gateway routes to a host without a subset, and the host has a VirtualService that chooses subsets for callers in the mesh. Requests from the gateway go to all workloads.", "Name the subset in the VirtualService of the gateway as well, if that is meant.");
+
     public static readonly AnalysisCode ReservedUser = new("IST0144", "InvalidApplicationUID", Severity.Warning,
         "An application runs as user 1337. What this user sends is not captured, because it is the proxy's.", "Use another user.");
 
@@ -105,13 +108,25 @@ public static class IstioCodes
         "A route is for requests with certain claims, and the gateway checks no token, so that the route is never used.", "Add a RequestAuthentication that selects the gateway.");
 
     public static readonly AnalysisCode RelativePatch = new("IST0151", "EnvoyFilterUsesRelativeOperation", Severity.Warning,
-        "A patch of an EnvoyFilter refers to a filter that another EnvoyFilter inserts only later. It changes nothing.", "Set spec.priority, so that the patches apply in the right order.");
+        "A patch of an EnvoyFilter refers to a filter that another EnvoyFilter inserts only later. It changes nothing. Without a priority, the order is that of their creation: where nothing is wrong yet, that is only information.", "Set spec.priority, so that the patches apply in the right order.");
 
     public static readonly AnalysisCode RelativePatchOfVersion = new("IST0155", "EnvoyFilterUsesRelativeOperationWithProxyVersion", Severity.Warning,
-        "As IST0151, for a patch that is for some versions of the proxy only.", "Set spec.priority, so that the patches apply in the right order.");
+        "As IST0151, for a patch that is for some versions of the proxy only, or for a filter of such a patch.", "Set spec.priority, so that the patches apply in the right order.");
+
+    public static readonly AnalysisCode ReplaceWithoutEffect = new("IST0152", "EnvoyFilterUsesReplaceOperationIncorrectly", Severity.Error,
+        "A patch of an EnvoyFilter replaces what cannot be replaced. It changes nothing; admission refuses it (IST0106).", "Use REPLACE with NETWORK_FILTER, HTTP_FILTER or VIRTUAL_HOST only, or another operation.");
+
+    public static readonly AnalysisCode AddWithoutEffect = new("IST0153", "EnvoyFilterUsesAddOperationIncorrectly", Severity.Error,
+        "A patch of an EnvoyFilter adds to what nothing can be added to. It changes nothing; admission refuses it (IST0106).", "Use MERGE.");
+
+    public static readonly AnalysisCode RemoveWithoutEffect = new("IST0154", "EnvoyFilterUsesRemoveOperationIncorrectly", Severity.Error,
+        "A patch of an EnvoyFilter removes what cannot be removed. It changes nothing; admission refuses it (IST0106).", "Remove the patch.");
 
     public static readonly AnalysisCode NoTelemetryProvider = new("IST0157", "InvalidTelemetryProvider", Severity.Warning,
         "A Telemetry names no provider, and MeshConfig has no default one. Nothing is reported.", "Name a provider, or set defaultProviders in MeshConfig.");
+
+    public static readonly AnalysisCode ProxyImagesDiffer = new("IST0158", "PodsIstioProxyImageMismatchInNamespace", Severity.Warning,
+        "Pods have another image of the proxy than their injector gives new Pods: they were created before the control plane was upgraded.", "Restart the workloads.");
 
     public static readonly AnalysisCode ConflictingTelemetries = new("IST0159", "ConflictingTelemetryWorkloadSelectors", Severity.Error,
         "Several Telemetries select one workload. Only the oldest has an effect there.", "Make the selectors disjoint.");
@@ -131,11 +146,20 @@ public static class IstioCodes
     public static readonly AnalysisCode NumericControlPlaneAddress = new("IST0164", "ExternalControlPlaneAddressIsNotAHostname", Severity.Info,
         "A webhook calls a control plane outside of the cluster by an IP address.", "Use a host name, so that the control plane can move.");
 
+    public static readonly AnalysisCode ReferencedInternalGateway = new("IST0165", "ReferencedInternalGateway", Severity.Warning,
+        "A VirtualService names a Gateway that a control plane makes for itself of one of the Kubernetes Gateway API.", "Use routes of the Kubernetes Gateway API, or a Gateway of Istio.");
+
+    public static readonly AnalysisCode IneffectivePolicy = new("IST0167", "IneffectivePolicy", Severity.Warning,
+        "A Sidecar is for workloads in ambient mode, which have no sidecars. It has no effect. There is no ambient mode here: the workloads are not part of the mesh.", "Label the namespace for injection, or delete the Sidecar.");
+
     public static readonly AnalysisCode InconsistentService = new("IST0170", "MultiClusterInconsistentService", Severity.Warning,
         "Services of one name differ between clusters: in ports, in protocols, or in being headless. They are one host all the same.", "Make the Services the same in all clusters.");
 
     public static readonly AnalysisCode SubsetSelectsNothing = new("IST0173", "DestinationRuleSubsetNotSelectPods", Severity.Error,
         "No workload of the host has the labels of a subset, in any cluster. Requests that are routed to it get 503; a subset that no route uses is only information.", "Correct the labels, or deploy the workload.");
+
+    public static readonly AnalysisCode UnknownRuleHost = new("IST0174", "UnknownDestinationRuleHost", Severity.Warning,
+        "The host of a DestinationRule is neither a Service nor in a ServiceEntry, so that the rule has no effect.", "Create the Service, or correct the host.");
 
     public static readonly AnalysisCode EntriesDisagree = new("IST0177", "ConflictingServiceEntryProtocol", Severity.Warning,
         "Several ServiceEntries that a namespace can see declare different protocols for one port of a host. Proxies use one of them.", "Declare the same protocol, or restrict the entries with exportTo.");
@@ -143,8 +167,8 @@ public static class IstioCodes
     /// <summary>Codes that Istio reports in more cases, or elsewhere.</summary>
     public static IReadOnlyList<AbsentCode> Differing { get; } =
     [
-        new("IST0002", "Deprecated", "a field that is not supported is IST0106 instead; so is a Lightstep provider, and the egressProxy of a Sidecar"),
-        new("IST0101", "ReferencedResourceNotFound", "the selector of a Telemetry that matches nothing is IST0127; Gateways of the Kubernetes Gateway API are not known; Secrets in files are not read, only those in clusters; namespaces with a wildcard in an AuthorizationPolicy are not checked"),
+        new("IST0002", "Deprecated", "a field of a kind or version that is not served is IST0106 alone"),
+        new("IST0101", "ReferencedResourceNotFound", "Gateways of the Kubernetes Gateway API are not known; a route without a destination is IST0106; an exportTo that names no namespace is not reported"),
         new("IST0102", "NamespaceNotInjected", "a namespace without Pods is not reported, whatever enableNamespacesByDefault says"),
         new("IST0107", "MisplacedAnnotation", "only annotations that the mesh knows are reported so; others are IST0108"),
         new("IST0109", "ConflictingMeshGatewayVirtualServiceHosts", "hosts with wildcards that overlap do not conflict: proxies use the more exact one"),
@@ -154,9 +178,10 @@ public static class IstioCodes
         new("IST0131", "VirtualServiceIneffectiveMatch", "a route all of whose matches are hidden is IST0130; a match that overlaps another one in part is not reported"),
         new("IST0134", "ServiceEntryAddressesRequired", "only where control planes allocate no address; they do so by default"),
         new("IST0138", "GatewayDuplicateCertificate", "only certificates in Secrets are compared"),
-        new("IST0151", "EnvoyFilterUsesRelativeOperation", "only where another EnvoyFilter does insert the filter later; an EnvoyFilter that is not valid is IST0106 alone"),
-        new("IST0155", "EnvoyFilterUsesRelativeOperationWithProxyVersion", "as IST0151"),
-        new("IST0157", "InvalidTelemetryProvider", "only where a MeshConfig was read"),
+        new("IST0132", "VirtualServiceHostNotFoundInGateway", "a Gateway that does not exist is IST0101 alone"),
+        new("IST0153", "EnvoyFilterUsesAddOperationIncorrectly", "not for HTTP_ROUTE, where ADD and REMOVE have an effect"),
+        new("IST0154", "EnvoyFilterUsesRemoveOperationIncorrectly", "as IST0153"),
+        new("IST0157", "InvalidTelemetryProvider", "only where a MeshConfig was read, and no Telemetry that applies names a provider: rules without one are about those of the others"),
     ];
 
     /// <summary>Codes of Istio that do not make sense here.</summary>
@@ -169,25 +194,17 @@ public static class IstioCodes
         new("IST0128", "NoServerCertificateVerificationDestinationLevel", "without caCertificates, proxies verify servers with the roots of the system, so no certificate goes unverified; insecureSkipVerify is reported as IST0133"),
         new("IST0129", "NoServerCertificateVerificationPortLevel", "as IST0128"),
         new("IST0136", "AlphaAnnotation", "every annotation that works is supported; others are reported as IST0108 or IST0135"),
-        new("IST0140", "IngressRouteRulesNotAffected", "retired in Istio: subsets have an effect at gateways"),
         new("IST0141", "InsufficientPermissions", "`install` reports it"),
         new("IST0142", "UnsupportedKubernetesVersion", "`install` reports it"),
         new("IST0143", "LocalhostListener", "only a call shows where an application listens: `trace` reports it"),
         new("IST0148", "NamespaceInjectionEnabledByDefault", "`enableNamespacesByDefault` is not supported"),
         new("IST0150", "ExternalNameServiceTypeInvalidPortName", "Services of type ExternalName are aliases, for every protocol"),
-        new("IST0152", "EnvoyFilterUsesReplaceOperationIncorrectly", "admission refuses operations without effect, and this analysis reports them as IST0106"),
-        new("IST0153", "EnvoyFilterUsesAddOperationIncorrectly", "as IST0152"),
-        new("IST0154", "EnvoyFilterUsesRemoveOperationIncorrectly", "as IST0152"),
         new("IST0156", "UnsupportedGatewayAPIVersion", "the Kubernetes Gateway API is not supported"),
-        new("IST0158", "PodsIstioProxyImageMismatchInNamespace", "`proxy-status` shows the versions of proxies"),
-        new("IST0165", "ReferencedInternalGateway", "the Kubernetes Gateway API is not supported"),
         new("IST0166", "IneffectiveSelector", "the Kubernetes Gateway API is not supported"),
-        new("IST0167", "IneffectivePolicy", "there is no ambient mode"),
         new("IST0168", "UnknownUpgradeCompatibility", "there are no compatibility versions"),
         new("IST0169", "UpdateIncompatibility", "there are no compatibility versions"),
         new("IST0171", "NegativeConditionStatus", "what the conditions of objects of Istio say, this analysis reports with the code of the problem itself; objects of the Kubernetes Gateway API are not read"),
         new("IST0172", "FutureUnsupportedGatewayAPIVersion", "the Kubernetes Gateway API is not supported"),
-        new("IST0174", "UnknownDestinationRuleHost", "reported as IST0101"),
         new("IST0175", "JwksUriFetchUnrestricted", "it is about a variable of Istio's control plane, BLOCKED_CIDRS_IN_JWKS_URIS"),
         new("IST0176", "GatewayAPICRDVersionBelowMinimum", "the Kubernetes Gateway API is not supported"),
     ];

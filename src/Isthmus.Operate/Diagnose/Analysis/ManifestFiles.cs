@@ -70,8 +70,11 @@ public sealed record ManifestFiles(IReadOnlyList<JsonObject> Objects, IReadOnlyD
     public ClusterInventory Alone(string rootNamespace)
     {
         var unread = Inputs.Except(Objects.Select(value => value["kind"]!.ToString())).ToHashSet(StringComparer.Ordinal);
-        return ClusterInventory.From(ClusterName, Objects, rootNamespace: rootNamespace, unread: unread);
+        return CredentialReferences.WithSecrets(ClusterInventory.From(ClusterName, Objects, rootNamespace: rootNamespace, unread: unread), Objects, isAll: true);
     }
+
+    /// <summary>A cluster as if the files were applied.</summary>
+    public ClusterInventory AppliedTo(ClusterInventory cluster) => CredentialReferences.WithSecrets(cluster.With(Objects), Objects, isAll: false);
 
     /// <summary>The findings with the files of their objects.</summary>
     /// <param name="cluster">The cluster that has the objects of the files.</param>

@@ -7,7 +7,7 @@ public static class MeshNetworkRegistries
 {
     public static Analyzer Analyzer { get; } = new("multicluster.MeshNetworksAnalyzer", "Checks that the clusters in meshNetworks exist", [IstioCodes.UnknownRegistry], ["Pod"], mesh =>
     {
-        var known = mesh.Readable.SelectMany(Ids).ToHashSet(StringComparer.Ordinal);
+        var known = mesh.Readable.SelectMany(cluster => Ids(cluster).Concat(cluster.Registries)).ToHashSet(StringComparer.Ordinal);
         return known.Count == 0 ? [] :
             from cluster in mesh.Readable
             from network in cluster.Networks.Networks

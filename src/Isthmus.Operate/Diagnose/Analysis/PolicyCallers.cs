@@ -31,10 +31,14 @@ public static class PolicyCallers
     private static IEnumerable<Finding> Check(ConfigCluster config, AuthorizationPolicy policy, string path, RuleTerm term, Known known)
     {
         var name = $"AuthorizationPolicy {policy.Namespace}/{policy.Name}";
+        if (term.Key == RuleKeys.Namespace)
+        {
+            foreach (var (field, value) in term.Values.Select(value => (path, value)).Concat(term.NotValues.Select(value => (Negated(path), value))).Where(item => !known.Namespaces.Any(ns => Covers(item.value, ns))))
+                yield return IstioCodes.ReferencedResourceNotFound.At(config.Cluster, name, field, $"Referenced namespace not found: \"{value}\": no cluster has {(value.Contains('*', StringComparison.Ordinal) ? "one that it covers" : "it")}, so it matches no caller", Meant(value, known.Namespaces));
+            yield break;
+        }
         foreach (var value in term.Values.Where(value => !value.Contains('*', StringComparison.Ordinal)))
         {
-            if (term.Key == RuleKeys.Namespace && !known.Namespaces.Contains(value))
-                yield return IstioCodes.ReferencedResourceNotFound.At(config.Cluster, name, path, $"Referenced namespace not found: \"{value}\": no cluster has it, so it matches no caller", Meant(value, known.Namespaces));
             var (what, remedy) = term.Key switch
             {
                 RuleKeys.Principal => Unknown(value, known),
@@ -44,6 +48,11 @@ public static class PolicyCallers
             if (what.Length > 0) yield return OwnCodes.CallerUnknown.At(config.Cluster, name, path, $"\"{value}\" matches no caller: {what}", remedy);
         }
     }
+
+    private static string Negated(string path) => path.Replace(".namespaces", ".notNamespaces", StringComparison.Ordinal).Replace("].values", "].notValues", StringComparison.Ordinal);
+
+    private static bool Covers(string pattern, string ns) =>
+        pattern.StartsWith('*') ? ns.EndsWith(pattern[1..], StringComparison.Ordinal) : pattern.EndsWith('*') ? ns.StartsWith(pattern[..^1], StringComparison.Ordinal) : ns == pattern;
 
     /// <summary>What of a principal does not exist; empty when all does.</summary>
     private static (string What, string? Remedy) Unknown(string principal, Known known)

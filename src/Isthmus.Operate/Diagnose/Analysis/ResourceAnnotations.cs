@@ -11,7 +11,10 @@ namespace Isthmus.Operate.Diagnose.Analysis;
 /// <summary>Annotations of Istio in places where nothing reads them, unknown ones, and values that are not valid. Pure.</summary>
 public static class ResourceAnnotations
 {
-    private const string Traffic = "traffic.sidecar.istio.io/";
+    private const string Traffic = "traffic.sidecar.istio.io/", Readiness = "readiness.status.sidecar.istio.io/";
+
+    /// <summary>They have an effect, and a setting of their own.</summary>
+    private static readonly string[] Replaced = ["sidecar.istio.io/statsInclusionPrefixes", "sidecar.istio.io/statsInclusionRegexps", "sidecar.istio.io/statsInclusionSuffixes"];
 
     private static readonly string[] Domains = ["sidecar.istio.io", "proxy.istio.io", "inject.istio.io", "networking.istio.io", "topology.istio.io", "traffic.istio.io"];
 
@@ -19,7 +22,7 @@ public static class ResourceAnnotations
     private static readonly Dictionary<string, string[]> OfOthers = new(StringComparer.Ordinal)
     {
         [Annotations.ExportTo] = ["Service"], [Annotations.TrafficDistribution] = ["Service", "Namespace", "ServiceEntry"], [Annotations.NodeSelector] = ["Service"], [Annotations.ControlPlaneClusters] = ["Namespace"], [Annotations.ClusterName] = ["Secret"],
-        [Annotations.GatewayWeight] = ["Service"], ["networking.istio.io/service-type"] = ["Gateway"], ["networking.istio.io/address-type"] = ["Gateway"],
+        [Annotations.GatewayWeight] = ["Service"], ["networking.istio.io/service-type"] = ["Gateway"], ["networking.istio.io/address-type"] = ["Gateway"], ["kubernetes.io/ingress.class"] = ["Ingress"],
     };
 
     private static readonly Dictionary<string, PodAnnotation> OfPods = PodAnnotations.All.ToDictionary(known => known.Name, StringComparer.Ordinal);
@@ -45,13 +48,16 @@ public static class ResourceAnnotations
             var path = $"{prefix}metadata.annotations[{key}]";
             if (OfPods.TryGetValue(key, out var known) && !key.StartsWith("prometheus.io/", StringComparison.Ordinal))
             {
+                if (Replaced.Contains(key)) yield return IstioCodes.DeprecatedAnnotation.At(cluster, name, path, "is deprecated: Istio has replaced it", "set proxyStatsMatcher in the annotation proxy.istio.io/config");
                 if (kind != "Pod") yield return IstioCodes.MisplacedAnnotation.At(cluster, name, path, $"has no effect on a {kind}: it is for Pods", kind is "Deployment" or "StatefulSet" or "DaemonSet" ? "move it to spec.template.metadata.annotations" : "remove it, or move it to the Pods");
+                // Others write it on Pods that they capture.
+                else if (key == "ambient.istio.io/redirection") continue;
                 else if (known.Effect != FieldEffect.Works) yield return IstioCodes.DeprecatedAnnotation.At(cluster, name, path, known.Effect == FieldEffect.Refused ? "is not supported: the injector refuses the Pod" : "has no effect", known.Remedy);
                 else if (WhyInvalid(key, value) is { } why) yield return IstioCodes.InvalidAnnotation.At(cluster, name, path, $"\"{value}\" {why}");
             }
             else if (OfOthers.TryGetValue(key, out var owners))
             {
-                if (!owners.Contains(kind)) yield return IstioCodes.MisplacedAnnotation.At(cluster, name, path, $"has no effect on a {kind}: it is for a {string.Join(" or a ", owners)}", "remove it, or move it");
+                if (!owners.Contains(kind)) yield return IstioCodes.MisplacedAnnotation.At(cluster, name, path, $"has no effect on a {kind}: it is for a resource of kind {string.Join(" or ", owners)}", "remove it, or move it");
             }
             else if (Domains.Any(domain => key.StartsWith($"{domain}/", StringComparison.Ordinal) || key.Contains($".{domain}/", StringComparison.Ordinal)))
             {
@@ -64,6 +70,8 @@ public static class ResourceAnnotations
     {
         Labels.Inject => bool.TryParse(value, out _) ? null : "is neither true nor false",
         "sidecar.istio.io/interceptionMode" => value is "REDIRECT" or "TPROXY" or "NONE" ? null : "is not REDIRECT, TPROXY or NONE",
+        "status.sidecar.istio.io/port" => IsPort(value) ? null : "is not a port",
+        _ when key.StartsWith(Readiness, StringComparison.Ordinal) => uint.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out _) ? null : "is not a number",
         _ when key.StartsWith(Traffic, StringComparison.Ordinal) && key.EndsWith("Ports", StringComparison.Ordinal) => Parts(value).All(part => part == "*" || IsPort(part)) ? null : "is not a list of ports, separated by commas",
         _ when key.StartsWith(Traffic, StringComparison.Ordinal) && key.EndsWith("IPRanges", StringComparison.Ordinal) => Parts(value).All(part => part == "*" || IPNetwork.TryParse(part, out _)) ? null : "is not a list of CIDR ranges, separated by commas",
         _ => null,

@@ -7,6 +7,9 @@ namespace Isthmus.Operate.Diagnose.Analysis;
 /// <param name="Path">The field that names it.</param>
 public sealed record PlacedDestination(VirtualService Owner, string Path, Destination Destination)
 {
+    /// <summary>Whether requests go there, and not copies of them or connections.</summary>
+    public bool IsHttpRoute => Path.StartsWith("spec.http[", StringComparison.Ordinal) && Path.Contains(".route[", StringComparison.Ordinal);
+
     /// <summary>How findings name the owner.</summary>
     public string Name => $"VirtualService {Owner.Namespace}/{Owner.Name}";
 }

@@ -12,22 +12,23 @@ public static class SelectorConflicts
     }
 
     public static Analyzer Sidecars { get; } = new("sidecar.SelectorAnalyzer", "Checks that Sidecars select workloads, and each workload only once", [IstioCodes.ReferencedResourceNotFound, IstioCodes.ConflictingSidecars], ["Sidecar", "Pod"], mesh =>
-        mesh.Clusters.SelectMany(config => Unmatched(mesh, config).Concat(Overlapping(config, All<Sidecar>(config), IstioCodes.ConflictingSidecars))));
+        mesh.Clusters.SelectMany(config => Unmatched<Sidecar>(mesh, config, "spec.workloadSelector").Concat(Overlapping(config, All<Sidecar>(config), IstioCodes.ConflictingSidecars))));
 
     public static Analyzer DefaultSidecars { get; } = new("sidecar.DefaultSelectorAnalyzer", "Checks that a namespace has at most one Sidecar without a selector", [IstioCodes.MultipleDefaultSidecars], ["Sidecar"], mesh =>
         mesh.Clusters.SelectMany(config => Defaults(config, All<Sidecar>(config), IstioCodes.MultipleDefaultSidecars)));
 
-    public static Analyzer Telemetries { get; } = new("telemetry.SelectorAnalyzer", "Checks that Telemetries select each workload only once", [IstioCodes.ConflictingTelemetries], ["Telemetry", "Pod"], mesh =>
-        mesh.Clusters.SelectMany(config => Overlapping(config, All<Telemetry>(config), IstioCodes.ConflictingTelemetries)));
+    public static Analyzer Telemetries { get; } = new("telemetry.SelectorAnalyzer", "Checks that Telemetries select workloads, and each workload only once", [IstioCodes.ReferencedResourceNotFound, IstioCodes.ConflictingTelemetries], ["Telemetry", "Pod"], mesh =>
+        mesh.Clusters.SelectMany(config => Unmatched<Telemetry>(mesh, config, "spec.selector").Concat(Overlapping(config, All<Telemetry>(config), IstioCodes.ConflictingTelemetries))));
 
     public static Analyzer DefaultTelemetries { get; } = new("telemetry.DefaultSelectorAnalyzer", "Checks that a namespace has at most one Telemetry without a selector", [IstioCodes.MultipleDefaultTelemetries], ["Telemetry"], mesh =>
         mesh.Clusters.SelectMany(config => Defaults(config, All<Telemetry>(config), IstioCodes.MultipleDefaultTelemetries)));
 
-    private static IEnumerable<Finding> Unmatched(MeshSnapshot mesh, ConfigCluster config) =>
-        from sidecar in All<Sidecar>(config)
-        where sidecar.Selector.Count > 0 && !config.Selected(sidecar.Namespace, sidecar.Selector).Any()
-        select IstioCodes.ReferencedResourceNotFound.At(config.Cluster, sidecar.FullName, "spec.workloadSelector",
-            $"Referenced selector not found: \"{sidecar.Selector}\": no workload of namespace {sidecar.Namespace} has these labels{GatewayWorkloads.Elsewhere(mesh, config, sidecar.Selector, sidecar.Namespace)}");
+    private static IEnumerable<Finding> Unmatched<T>(MeshSnapshot mesh, ConfigCluster config, string path) =>
+        from item in All<T>(config)
+        where item.Selector.Count > 0 && !config.Selected(item.Namespace, item.Selector).Any()
+        let ns = item.Namespace == config.Cluster.RootNamespace ? null : item.Namespace
+        select IstioCodes.ReferencedResourceNotFound.At(config.Cluster, item.FullName, path,
+            $"Referenced selector not found: \"{item.Selector}\": no workload of {(ns is null ? "the mesh" : $"namespace {ns}")} has these labels{GatewayWorkloads.Elsewhere(mesh, config, item.Selector, ns)}");
 
     private static IEnumerable<Finding> Overlapping(ConfigCluster config, IEnumerable<Choice> all, AnalysisCode code) =>
         from same in all.Where(item => item.Selector.Count > 0).GroupBy(item => item.Namespace)

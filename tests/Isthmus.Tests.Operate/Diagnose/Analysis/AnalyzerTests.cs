@@ -35,7 +35,7 @@ public sealed class AnalyzerTests
     public void A_cluster_that_cannot_be_read_is_named_and_the_others_are_analyzed()
     {
         var findings = Isthmus.Operate.Diagnose.Analysis.Analysis.Run([Isthmus.Operate.Inventory.ClusterInventory.Unreadable("c9", "connection refused"), .. MeshText.Clusters(MeshText.Join(MeshText.Web, MeshText.Istio("DestinationRule", "shop", "rule", "host: gone")))]);
-        Assert.Equal([("c9", "ISM1400"), ("c1", "IST0101")], findings.Select(finding => (finding.Cluster, finding.Problem.Code)));
+        Assert.Equal([("c9", "ISM1400"), ("c1", "IST0174")], findings.Select(finding => (finding.Cluster, finding.Problem.Code)));
         Assert.Contains("connection refused", findings[0].Problem.Message, StringComparison.Ordinal);
     }
 

@@ -40,6 +40,34 @@ public sealed class CredentialReferencesTests
         Assert.Equal(("IST0161", "Secret istio-system/front holds a certificate revocation list (ca.crl), which is not supported"), (finding.Problem.Code, finding.Problem.Message));
     }
 
+    [Theory]
+    [InlineData("", false, "")]
+    [InlineData("", true, "")]
+    [InlineData("other", false, "")]
+    [InlineData("other", true, "IST0101 does not exist")]
+    [InlineData("front", true, "IST0161 holds no private key")]
+    [InlineData("front", false, "IST0161 holds no private key")]
+    public void Secrets_of_files_replace_those_of_the_cluster_and_the_rest_is_missing_only_without_one(string secret, bool isAll, string expected)
+    {
+        var files = YamlText.ParseAll(Objects, "c1").Concat(secret.Length == 0 ? [] : YamlText.ParseAll($$"""{apiVersion: v1, kind: Secret, metadata: {name: {{secret}}, namespace: istio-system}, stringData: {tls.crt: a} }""", "file")).OfType<JsonObject>().ToList();
+        var cluster = CredentialReferences.WithSecrets(Cluster(new() { ["istio-system/front"] = "" }), files, isAll);
+        var found = Isthmus.Operate.Diagnose.Analysis.Analysis.Run([cluster]).Select(finding => $"{finding.Problem.Code} {finding.Problem.Message}").ToList();
+        Assert.Equal(expected.Length == 0 ? 0 : 1, found.Count);
+        Assert.All(found, text => Assert.True(text.StartsWith(expected[..7], StringComparison.Ordinal) && text.Contains(expected[8..], StringComparison.Ordinal), text));
+    }
+
+    [Fact]
+    public void The_CA_of_clients_may_be_in_a_file_of_its_own()
+    {
+        var (certificate, key) = Isthmus.Testing.TestCa.SelfSignedPair("shop.example");
+        var pair = new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Secret", ["metadata"] = new JsonObject { ["name"] = "front", ["namespace"] = "istio-system" }, ["stringData"] = new JsonObject { ["tls.crt"] = certificate, ["tls.key"] = key } };
+        var ca = new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Secret", ["metadata"] = new JsonObject { ["name"] = "front-cacert", ["namespace"] = "istio-system" }, ["stringData"] = new JsonObject { ["ca.crt"] = certificate } };
+        var mutual = YamlText.ParseAll(Objects.Replace("SIMPLE", "MUTUAL", StringComparison.Ordinal), "c1").OfType<JsonObject>().ToList();
+        IEnumerable<string> Found(params JsonObject[] secrets) => Isthmus.Operate.Diagnose.Analysis.Analysis.Run([CredentialReferences.WithSecrets(ClusterInventory.From("c1", mutual), secrets, isAll: true)]).Select(finding => finding.Problem.Code);
+        Assert.Equal("IST0161", Assert.Single(Found(pair)));
+        Assert.Empty(Found(pair, ca));
+    }
+
     private static ClusterInventory Cluster(Dictionary<string, string> credentials) =>
         ClusterInventory.From("c1", YamlText.ParseAll(Objects, "c1").OfType<JsonObject>()).WithCredentials(credentials.ToValueMap());
 }

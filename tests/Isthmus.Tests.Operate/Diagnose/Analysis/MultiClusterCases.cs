@@ -32,6 +32,7 @@ internal static class MultiClusterCases
         // Objects apply only to clusters of their own control plane.
         new("IST0127", "c1 PeerAuthentication shop/strict spec.selector", Two(Join(Primary, Strict), Join(Primary, Pod("shop", "api-1", "app: api"))), Two(Join(Primary, Strict), Join(Web, Pod("shop", "api-1", "app: api"))), "c2 has such Pods"),
         new("ISM1415", "c1 AuthorizationPolicy shop/policy spec.rules[0].from[0].source.principals", Two(Join(Primary, Policy("gone")), Primary), Two(Join(Primary, Policy("caller")), Join(Primary, Policy("caller"), Pod("shop", "caller", "app: caller", "serviceAccountName: caller"))), "no cluster has the service account gone"),
+        new("IST0126", "c1 ConfigMap istio-system/istio data[meshNetworks].networks.n2.endpoints", Join(Primary, Networks("cluster8").Replace("fromRegistry", "from_registry", StringComparison.Ordinal)), Join(Primary, Networks("cluster1").Replace("fromRegistry", "from_registry", StringComparison.Ordinal)), "cluster8"),
         new("IST0126", "c1 ConfigMap istio-system/istio data[meshNetworks].networks.n2.endpoints", Join(Primary, Networks("cluster9")), Join(Primary, Networks("cluster1")), "cluster9"),
         new("IST0101", "c1 VirtualService shop/route spec.http[0].route[0].destination.host", Two(Join(Primary, Route("api")), Primary), Two(Join(Primary, Route("api")), Join(Primary, Service("shop", "api", "app: api"), Pod("shop", "api-1", "app: api"))), "no cluster has it"),
     ];

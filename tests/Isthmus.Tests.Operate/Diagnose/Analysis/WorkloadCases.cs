@@ -19,6 +19,13 @@ internal static class WorkloadCases
         Annotated("IST0108", "c1 Deployment shop/web spec.template.metadata.annotations[sidecar.istio.io/proxyCPUs]", "", "sidecar.istio.io/proxyCPUs: 1", ""),
         Annotated("IST0125", "c1 Deployment shop/web spec.template.metadata.annotations[traffic.sidecar.istio.io/excludeOutboundPorts]", "", "traffic.sidecar.istio.io/excludeOutboundPorts: '80,x'", "list of ports"),
         Annotated("IST0135", "c1 Deployment shop/web spec.template.metadata.annotations[sidecar.istio.io/proxyImageType]", "", "sidecar.istio.io/proxyImageType: debug", "no effect"),
+        Annotated("IST0107", "c1 Deployment shop/web spec.template.metadata.annotations[kubernetes.io/ingress.class]", "", "kubernetes.io/ingress.class: istio", "of kind Ingress"),
+        Annotated("IST0125", "c1 Deployment shop/web spec.template.metadata.annotations[readiness.status.sidecar.istio.io/periodSeconds]", "", "readiness.status.sidecar.istio.io/periodSeconds: soon", "is not a number"),
+        Annotated("IST0125", "c1 Deployment shop/web spec.template.metadata.annotations[status.sidecar.istio.io/port]", "", "status.sidecar.istio.io/port: '0'", "is not a port"),
+        Annotated("IST0135", "c1 Deployment shop/web spec.template.metadata.annotations[sidecar.istio.io/statsInclusionPrefixes]", "", "sidecar.istio.io/statsInclusionPrefixes: cluster", "Istio has replaced it"),
+        new("IST0158", "c1 Namespace shop", Join(Root, Namespace("shop"), InjectorMap("", "new"), Proxied("web-1", "hub.example/isthmus:old")), Join(Root, Namespace("shop"), InjectorMap("", "new"), Proxied("web-1", "hub.example/isthmus:new"), Bare("shop", "web-2", "sidecar.istio.io/inject: 'false'")), "hub.example/isthmus:new, and these have another one: web-1"),
+        new("IST0158", "c1 Namespace shop", Join(Root, Namespace("shop", "istio.io/rev: canary"), InjectorMap("", "old"), InjectorMap("-canary", "new"), Proxied("web-1", "hub.example/isthmus:old")),
+            Join(Root, Namespace("shop", "istio.io/rev: canary"), InjectorMap("", "old"), InjectorMap("-canary", "new"), Proxied("web-1", "hub.example/isthmus:new"), Proxied("web-2", "other.example/proxy:1", "sidecar.istio.io/proxyImage: 'other.example/proxy:1'")), "hub.example/isthmus:new"),
         new("IST0144", "c1 Deployment shop/job spec.template.spec.containers[0].securityContext.runAsUser", Join(Root, Namespace("shop"), Deployment("shop", "job", "app: job", "securityContext: {runAsUser: 1337}, containers: [{name: app, image: app}]")),
             Join(Root, Namespace("shop"), Deployment("shop", "job", "app: job", "securityContext: {runAsUser: 1337}, containers: [{name: app, image: app}]", "sidecar.istio.io/inject: 'false'")), "bypasses the proxy"),
         new("IST0163", "c1 MutatingWebhookConfiguration istio-sidecar-injector webhooks[0].clientConfig.url", Join(Web, Injector("{url: ''}")), Join(Web, Injector("{url: 'https://istiod.example/inject'}")), "is empty"),
@@ -45,6 +52,11 @@ internal static class WorkloadCases
         new("IST0139", "c1 MutatingWebhookConfiguration one webhooks[0].clientConfig.service", Join(Web, Webhook("one", "enabled", "istiod")), Join(Web, Webhook("one", "enabled", "istiod"), Service("istio-system", "istiod", "app: istiod", "{name: https, port: 443}")), "istio-system/istiod"),
         new("IST0139", "c1 MutatingWebhookConfiguration two webhooks[0]", Join(Web, Webhook("one", "enabled", "istiod"), Webhook("two", "enabled", "istiod"), Service("istio-system", "istiod", "app: istiod", "{name: https, port: 443}")), Join(Web, Webhook("one", "enabled", "istiod"), Webhook("two", "canary", "istiod"), Service("istio-system", "istiod", "app: istiod", "{name: https, port: 443}")), "the selectors of one"),
     ];
+
+    private static string InjectorMap(string suffix, string tag) => $$$"""{apiVersion: v1, kind: ConfigMap, metadata: {name: istio-sidecar-injector{{{suffix}}}, namespace: istio-system}, data: {values: '{"global": {"hub": "hub.example", "tag": "{{{tag}}}"} }'} }""";
+
+    private static string Proxied(string name, string image, string annotations = "") => Workload("shop", name, "app: web", $"containers: [{{name: app, image: app}}, {{name: istio-proxy, image: '{image}'}}]")
+        .Replace("namespace: shop,", $"namespace: shop, annotations: {{ {annotations} }},", StringComparison.Ordinal);
 
     private static string Closed => Policy("shop", "closed", "podSelector: {}");
 

@@ -44,9 +44,9 @@ public sealed class TokenPolicyTests
     [InlineData("", "request.auth.claims[scope]", "delete", 403)]
     [InlineData(", spaceDelimitedClaims: [roles]", "request.auth.claims[roles]", "clerk", 200)]
     [InlineData(", spaceDelimitedClaims: [roles]", "request.auth.claims[scope]", "read", 200)]
-    [InlineData(", spaceDelimitedClaims: [roles]", "experimental.envoy.filters.http.jwt_authn[bank][roles]", "[teller]", 200)]
-    [InlineData(", spaceDelimitedClaims: [roles]", "experimental.envoy.filters.http.jwt_authn[bank][scope]", "[write]", 200)]
-    [InlineData("", "experimental.envoy.filters.http.jwt_authn[bank][roles]", "[teller]", 403)]
+    [InlineData(", spaceDelimitedClaims: [roles]", "experimental.envoy.filters.http.jwt_authn[payload][roles]", "[teller]", 200)]
+    [InlineData(", spaceDelimitedClaims: [roles]", "experimental.envoy.filters.http.jwt_authn[payload][scope]", "[write]", 200)]
+    [InlineData("", "experimental.envoy.filters.http.jwt_authn[payload][roles]", "[teller]", 403)]
     public async Task Claims_of_words_match_word_by_word(string rule, string key, string value, int status)
     {
         using var mint = new TokenMint();

@@ -148,11 +148,10 @@ internal static class Authorizations
         RuleKeys.TrustDomain => Authenticated(Regex($"spiffe://{Escape(value).Replace("\\*", "[^/]*", StringComparison.Ordinal)}/.*")),
         RuleKeys.SourceIp => new() { DirectRemoteIp = Range(value) },
         RuleKeys.RemoteIp => new() { RemoteIp = Range(value) },
-        RuleKeys.RequestPrincipal or RuleKeys.Audiences or RuleKeys.Presenter => new() { Metadata = TokenMetadata(new() { StringMatch = Text(value) }, key) },
-        _ when key.StartsWith(RuleKeys.Claims, StringComparison.Ordinal) => new()
-        {
-            Metadata = TokenMetadata(new() { ListMatch = new() { OneOf = new() { StringMatch = Text(value) } } }, [RuleKeys.Claims, .. Indexes(key)]),
-        },
+        RuleKeys.RequestPrincipal => TokenClaims.Identity(value),
+        RuleKeys.Audiences => new() { Metadata = TokenClaims.Match(["aud"], Text(value)) },
+        RuleKeys.Presenter => new() { Metadata = TokenClaims.Match(["azp"], Text(value)) },
+        _ when key.StartsWith(RuleKeys.Claims, StringComparison.Ordinal) => new() { Metadata = TokenClaims.Match(Indexes(key), Text(value)) },
         _ => new() { Header = Header(Indexes(key)[0], value) },
     };
 
@@ -169,8 +168,6 @@ internal static class Authorizations
     }
 
     private static Principal Authenticated(StringMatcher name) => new() { Authenticated = new() { PrincipalName = name } };
-
-    private static MetadataMatcher TokenMetadata(ValueMatcher value, params ReadOnlySpan<string> path) => Metadata(TokenChecks.ClaimsFilter, value, path);
 
     /// <summary><c>experimental.envoy.filters.NAME[KEY]</c>; a value in brackets matches any item of a list.</summary>
     private static MetadataMatcher FilterMetadata(string key, string value)

@@ -66,13 +66,8 @@ internal static class RouteMatches
         _ => new StringMatcher { Exact = match.Value },
     };
 
-    /// <summary>A claim is a list of words, of which one has to match. Proxies without a valid token of the request have no claims.</summary>
-    private static MetadataMatcher Claim(string name, StringMatch value)
-    {
-        var matcher = new MetadataMatcher { Filter = TokenChecks.ClaimsFilter, Value = new() { ListMatch = new() { OneOf = new() { StringMatch = Text(value) } } } };
-        foreach (var key in TokenClaim.Path(name).Prepend(RuleKeys.Claims)) matcher.Path.Add(new MetadataMatcher.Types.PathSegment { Key = key });
-        return matcher;
-    }
+    /// <summary>Proxies without a valid token of the request have no claims.</summary>
+    private static MetadataMatcher Claim(string name, StringMatch value) => TokenClaims.Match(TokenClaim.Path(name), Text(value));
 
     private static HeaderMatcher Header(string name, StringMatch value)
     {

@@ -3,12 +3,11 @@ using Google.Protobuf.WellKnownTypes;
 using Isthmus.Core.Collections;
 using Isthmus.Mesh.Model;
 using Isthmus.Wire.Envoy.HttpFilters;
-using Isthmus.Wire.Istio.Authn;
 using HttpFilter = Isthmus.Wire.Envoy.NetworkFilters.HttpFilter;
 
 namespace Isthmus.Mesh.Generate;
 
-/// <summary>RequestAuthentications as filters: one validates tokens, one passes their claims to policies.</summary>
+/// <summary>RequestAuthentications as a filter, which validates tokens and keeps their claims for policies and routes.</summary>
 internal static class TokenChecks
 {
     /// <summary>Always lists of words (RFC 8693 section 4.2), as in Istio.</summary>
@@ -16,8 +15,10 @@ internal static class TokenChecks
 
     private static readonly Duration KeysKept = Parts.Duration(TimeSpan.FromMinutes(20));
 
-    /// <summary>The filter whose metadata has the claims of the token.</summary>
-    public const string ClaimsFilter = "istio_authn";
+    /// <summary>A key set that verifies nothing: Envoy refuses one without keys. Nobody has the private key, since the point's x is a hash:
+    /// SHA-256 of "isthmus: a key that nobody has 1" is the first of these that lies on the curve.</summary>
+    public const string NoKeys =
+        """{"keys":[{"kty":"EC","crv":"P-256","alg":"ES256","kid":"none","x":"ophDOWwKc7LHNKex2iS6bHKXND8RmugZhIM6k3zFJq8","y":"uFhIxGYZQWFKX0QbFrrzZRq_dwLaP81PEdzRsPu9cTI"}]}""";
 
     /// <param name="routes">Routes that match claims are chosen after the check, as at gateways.</param>
     public static IEnumerable<HttpFilter> Http(ValueList<IssuedTokens> tokens, bool routes)
@@ -28,18 +29,11 @@ internal static class TokenChecks
         foreach (var issued in tokens)
         {
             var name = string.Create(CultureInfo.InvariantCulture, $"origins-{names.Count}");
-            check.Providers[name] = Provider(issued);
+            check.Providers[name] = Provider(issued, routes);
             names.Add(name);
         }
         check.Rules.Add(new RequirementRule { Match = new() { Prefix = "/" }, Requires = Requirement(names) });
-        yield return new() { Name = "envoy.filters.http.jwt_authn", TypedConfig = Parts.Pack(check) };
-        var policy = new Policy { OriginIsOptional = true, PrincipalBinding = PrincipalBinding.UseOrigin };
-        policy.Origins.AddRange(tokens.Select(issued => new OriginAuthenticationMethod { Jwt = new() { Issuer = issued.Rule.Issuer } }));
-        yield return new()
-        {
-            Name = ClaimsFilter,
-            TypedConfig = Parts.Pack(new FilterConfig { Policy = policy, SkipValidateTrustDomain = true, DisableClearRouteCache = !routes }),
-        };
+        yield return new() { Name = TokenClaims.Filter, TypedConfig = Parts.Pack(check) };
     }
 
     /// <summary>Requires one valid token, or no token.</summary>
@@ -60,16 +54,19 @@ internal static class TokenChecks
         return new() { RequiresAny = any };
     }
 
-    private static JwtProvider Provider(IssuedTokens issued)
+    private static JwtProvider Provider(IssuedTokens issued, bool routes)
     {
         var rule = issued.Rule;
-        var provider = new JwtProvider { Issuer = rule.Issuer, Forward = rule.Forward, ForwardPayloadHeader = rule.PayloadHeader, PayloadInMetadata = rule.Issuer };
+        var provider = new JwtProvider
+        {
+            Issuer = rule.Issuer, Forward = rule.Forward, ForwardPayloadHeader = rule.PayloadHeader, ClearRouteCache = routes,
+            PayloadInMetadata = TokenClaims.Payload, NormalizePayloadInMetadata = new() { SpaceDelimitedClaims = { WordClaims.Union(rule.SpaceDelimitedClaims) } },
+        };
         provider.Audiences.AddRange(rule.Audiences);
         provider.FromHeaders.AddRange(rule.FromHeaders.Select(header => new JwtHeader { Name = header.Name, ValuePrefix = header.Prefix }));
         provider.FromParams.AddRange(rule.FromParams);
         provider.FromCookies.AddRange(rule.FromCookies);
         provider.ClaimToHeaders.AddRange(rule.ClaimHeaders.Select(claim => new JwtClaimToHeader { HeaderName = claim.Header, ClaimName = claim.Claim }));
-        if (!rule.SpaceDelimitedClaims.IsEmpty) provider.NormalizePayloadInMetadata = new() { SpaceDelimitedClaims = { WordClaims.Union(rule.SpaceDelimitedClaims) } };
         if (issued.Cluster.Length > 0)
         {
             provider.RemoteJwks = new()
@@ -80,7 +77,7 @@ internal static class TokenChecks
             };
         }
         // Without its keys, no token of the issuer can be verified.
-        else provider.LocalJwks = new() { InlineString = rule.Jwks.Length > 0 ? rule.Jwks : "{\"keys\":[]}" };
+        else provider.LocalJwks = new() { InlineString = rule.Jwks.Contains("\"kty\"", StringComparison.Ordinal) ? rule.Jwks : NoKeys };
         return provider;
     }
 }

@@ -24,9 +24,9 @@ internal sealed class RequestMetadata
         var metadata = new RequestMetadata();
         var payloads = new JsonObject();
         foreach (var (token, key, words) in verified)
-            if (key.Length > 0) payloads[key] = Payload(token.Claims, words);
+            if (key.Length > 0) payloads.TryAdd(key, Payload(token.Claims, words));
         metadata._filters["envoy.filters.http.jwt_authn"] = payloads;
-        // One token identifies the caller of the request.
+        // One token identifies the caller of the request: the first, as above. Older control planes of Istio have policies that read what follows.
         if (verified.Count > 0) metadata._filters[AuthFilter] = Authenticated(verified[0].Token);
         return metadata;
     }

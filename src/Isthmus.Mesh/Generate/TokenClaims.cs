@@ -1,0 +1,67 @@
+using Isthmus.Wire.Envoy;
+using Isthmus.Wire.Envoy.Rbac;
+
+namespace Isthmus.Mesh.Generate;
+
+/// <summary>What policies and routes say of a valid token, as matches of what Envoy's filter jwt_authn keeps of it.</summary>
+internal static class TokenClaims
+{
+    /// <summary>The filter whose metadata has the token.</summary>
+    public const string Filter = "envoy.filters.http.jwt_authn";
+
+    /// <summary>The name of the claims in it. Every issuer has the same, as in Istio: policies do not name issuers.</summary>
+    public const string Payload = "payload";
+
+    /// <summary>A claim that has the value, or is a list in which it is.</summary>
+    /// <param name="path">The names that lead to the claim.</param>
+    /// <param name="value">What a text has to be.</param>
+    public static MetadataMatcher Match(IEnumerable<string> path, StringMatcher value)
+    {
+        var text = new ValueMatcher { StringMatch = value };
+        return At(path, new() { OrMatch = new() { ValueMatchers = { new ValueMatcher { ListMatch = new() { OneOf = text } }, text } } });
+    }
+
+    /// <summary>
+    /// Who the token is about: <c>ISSUER/SUBJECT</c>, of which it has both. The value may be <c>*</c>, a prefix with an asterisk after it, or a suffix
+    /// with one before it. Issuers and subjects may have slashes, so the slash between them may be any of the value's.
+    /// </summary>
+    public static Principal Identity(string value)
+    {
+        if (value == "*") return Both(Anything, Anything);
+        var (isSuffix, isPrefix) = (value.StartsWith('*'), !value.StartsWith('*') && value.EndsWith('*'));
+        var text = isSuffix ? value[1..] : isPrefix ? value[..^1] : value;
+        var ways = new List<Principal>();
+        if (isPrefix) ways.Add(Both(new() { Prefix = text }, Anything));
+        if (isSuffix) ways.Add(Both(Anything, new() { Suffix = text }));
+        for (var slash = text.IndexOf('/', StringComparison.Ordinal); slash >= 0; slash = text.IndexOf('/', slash + 1))
+        {
+            var (issuer, subject) = (text[..slash], text[(slash + 1)..]);
+            if ((issuer.Length == 0 && !isSuffix) || (subject.Length == 0 && !isPrefix)) continue;
+            ways.Add(Both(
+                isSuffix ? issuer.Length == 0 ? Anything : new() { Suffix = issuer } : new() { Exact = issuer },
+                isPrefix ? subject.Length == 0 ? Anything : new() { Prefix = subject } : new() { Exact = subject }));
+        }
+        return ways.Count == 1 ? ways[0] : ways.Count > 0 ? new() { OrIds = new() { Ids = { ways } } } : new() { NotId = new() { Any = true } };
+    }
+
+    private static StringMatcher Anything => new() { SafeRegex = RouteMatches.Regex(".+") };
+
+    private static Principal Both(StringMatcher issuer, StringMatcher subject) => new()
+    {
+        AndIds = new()
+        {
+            Ids =
+            {
+                new Principal { Metadata = At(["iss"], new() { StringMatch = issuer }) },
+                new Principal { Metadata = At(["sub"], new() { StringMatch = subject }) },
+            },
+        },
+    };
+
+    private static MetadataMatcher At(IEnumerable<string> path, ValueMatcher value)
+    {
+        var matcher = new MetadataMatcher { Filter = Filter, Value = value };
+        matcher.Path.AddRange(path.Prepend(Payload).Select(key => new MetadataMatcher.Types.PathSegment { Key = key }));
+        return matcher;
+    }
+}

@@ -10,20 +10,26 @@ public static class GatewayRoutes
     public static IEnumerable<RouteConfiguration> Of(GatewayInputs inputs)
     {
         var ports = GatewayListeners.ByTargetPort(inputs.Gateway).ToList();
+        // A server that is behind several ports has one table for all.
+        var placed = ports.SelectMany(port => port.Value.Where(server => server.IsHttps).Select(server => (Name: HttpsName(server), port.Key))).ToLookup(item => item.Name, item => item.Key);
         foreach (var (port, servers) in ports)
         {
             var plain = servers.Where(server => server.Server.Protocol.IsHttp()).ToList();
             if (plain.Count > 0) yield return Table($"http.{port.Target}", plain, inputs);
-            foreach (var secure in servers.Where(server => server.IsHttps)) yield return Https(secure, [.. ports.Where(other => other.Value.Contains(secure)).SelectMany(other => other.Value)], inputs);
+            var own = new MisdirectedHosts(servers);
+            foreach (var secure in servers.Where(server => server.IsHttps))
+            {
+                var beside = ports.Where(other => placed[HttpsName(secure)].Contains(other.Key)).ToList();
+                yield return Https(secure, beside.Count == 1 ? own : new(beside.SelectMany(other => other.Value)), inputs);
+            }
         }
     }
 
-    /// <param name="beside">All servers of its ports.</param>
-    private static RouteConfiguration Https(BoundServer secure, List<BoundServer> beside, GatewayInputs inputs)
+    private static RouteConfiguration Https(BoundServer secure, MisdirectedHosts misdirected, GatewayInputs inputs)
     {
         var table = Table(HttpsName(secure), [secure], inputs);
         var hosts = table.VirtualHosts.ToDictionary(host => host.Domains[0], StringComparer.Ordinal);
-        foreach (var name in MisdirectedHosts.Of(secure, [.. hosts.Keys], beside).Order(StringComparer.Ordinal))
+        foreach (var name in misdirected.Of(secure, hosts.Keys).Order(StringComparer.Ordinal).ToList())
         {
             if (!hosts.TryGetValue(name, out var host)) table.VirtualHosts.Add(host = New(name, secure, inputs.Scope.Headers));
             MisdirectedHosts.Refuse(host);

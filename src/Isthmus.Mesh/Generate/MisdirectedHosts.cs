@@ -8,16 +8,30 @@ namespace Isthmus.Mesh.Generate;
 /// gets its server by the name in the TLS handshake, which a request need not repeat, so without this a client without a certificate
 /// would reach the other server's routes wherever names overlap. 421 tells clients that reuse connections to open one for the name.
 /// </summary>
-internal static class MisdirectedHosts
+internal sealed class MisdirectedHosts
 {
-    /// <param name="known">The names that the server has routes for.</param>
-    /// <param name="beside">All servers of its ports.</param>
-    public static IEnumerable<string> Of(BoundServer server, IEnumerable<string> known, IReadOnlyList<BoundServer> beside)
+    private readonly Dictionary<string, BoundServer> _owners = new(StringComparer.Ordinal);
+    private readonly bool _differ;
+
+    /// <param name="servers">All servers of a port; the first that has a host has it.</param>
+    public MisdirectedHosts(IEnumerable<BoundServer> servers)
     {
-        var secure = beside.Where(other => other.IsHttps).ToList();
-        return from name in known.Concat(secure.SelectMany(other => other.HostNames)).Distinct()
-               where Owner(name, secure) is { } owner && owner.Server.Tls!.Clients != server.Server.Tls!.Clients
-               select name;
+        ClientRule? first = null;
+        foreach (var server in servers.Where(server => server.IsHttps))
+        {
+            var clients = server.Server.Tls!.Clients;
+            _differ |= (first ??= clients) != clients;
+            foreach (var host in server.HostNames) _owners.TryAdd(host, server);
+        }
+    }
+
+    /// <param name="server">One of the servers.</param>
+    /// <param name="known">The names that it has routes for.</param>
+    public IEnumerable<string> Of(BoundServer server, IEnumerable<string> known)
+    {
+        if (!_differ) return [];
+        var own = server.Server.Tls!.Clients;
+        return known.Concat(_owners.Keys).Distinct().Where(name => Owner(name) is { } owner && owner.Server.Tls!.Clients != own);
     }
 
     /// <summary>Lets a host refuse everything.</summary>
@@ -29,7 +43,11 @@ internal static class MisdirectedHosts
     }
 
     /// <summary>The server that the name in a handshake chooses: that of the most exact host. Null when no host covers the name.</summary>
-    private static BoundServer? Owner(string name, IEnumerable<BoundServer> servers) =>
-        servers.SelectMany(server => server.HostNames.Where(host => Hosts.Covers(host, name)).Select(host => (Server: server, Host: host)))
-            .OrderBy(item => item.Host.StartsWith('*')).ThenByDescending(item => item.Host.Length).FirstOrDefault().Server;
+    private BoundServer? Owner(string name)
+    {
+        if (_owners.TryGetValue(name, out var exact)) return exact;
+        for (var dot = name.IndexOf('.', StringComparison.Ordinal); dot >= 0; dot = name.IndexOf('.', dot + 1))
+            if (_owners.TryGetValue($"*{name[dot..]}", out var covering)) return covering;
+        return _owners.GetValueOrDefault("*");
+    }
 }

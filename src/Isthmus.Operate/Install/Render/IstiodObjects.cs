@@ -135,7 +135,10 @@ internal static class IstiodObjects
         if ((spec.Spec["tag"] ?? spec.Value("global", "tag")) is { } tag) global["tag"] = tag.DeepClone();
         else global["tag"] = BuildVersion.Current;
         var values = new JsonObject { ["global"] = global, ["revision"] = spec.Revision };
-        if (spec.Value("sidecarInjectorWebhook") is { } webhook) values["sidecarInjectorWebhook"] = webhook.DeepClone();
+        // istioctl's analyze reads this one without asking whether it is there.
+        var webhook = spec.Value("sidecarInjectorWebhook")?.DeepClone() as JsonObject ?? [];
+        webhook.TryAdd("enableNamespacesByDefault", false);
+        values["sidecarInjectorWebhook"] = webhook;
         if (spec.UsesNodeAgent) values["istio_cni"] = new JsonObject { ["enabled"] = true };
         var map = Object("v1", "ConfigMap", names.InjectorConfigMap, names.Namespace, Make(spec, Component));
         map["data"] = new JsonObject { ["config"] = InjectorConfig, ["values"] = values.ToJsonString(new System.Text.Json.JsonSerializerOptions { WriteIndented = true, TypeInfoResolver = Kubernetes.Objects.KubeJson.Default }) };

@@ -51,6 +51,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
     private readonly GatewayNames _gatewayNames;
     private readonly KeyClient _keyClient = new();
     private readonly IssuerKeys _issuerKeys;
+    private readonly SecretReaders _secretReaders;
     private readonly CaState _ca;
     private readonly RemoteRoots _roots;
     private readonly InjectorState _injector;
@@ -80,8 +81,8 @@ public sealed partial class ControlPlane : IAsyncDisposable
         _ca = new(_home, settings.Namespace, () => _injector.Current.TrustDomain, ports.Time, _logs.CreateLogger<CaState>());
         tlsSource.State = _ca;
         _roots = new(_ca, settings.Namespace, ports.Time);
-        var kinds = new MeshKinds(settings.MultiCluster, settings.MeshConfigMap, settings.Revision is "" ? "default" : settings.Revision, _logs.CreateLogger<MeshKinds>()) { Settings = { AcceptHttp10 = settings.AcceptHttp10, SendsUnready = settings.SendsUnready }, Ignored = settings.Ignored };
-        var writer = new MeshWriter(new MeshGraph(settings.MultiCluster), new(), kinds) { History = _history = new(ports.Time) };
+        var kinds = new MeshKinds(settings.MultiCluster, settings.MeshConfigMap, settings.Revision is "" ? "default" : settings.Revision, _logs.CreateLogger<MeshKinds>()) { Settings = { AcceptHttp10 = settings.AcceptHttp10, SendsUnready = settings.SendsUnready }, Ignored = settings.Ignored, Secrets = settings.Secrets };
+        var writer = new MeshWriter(new MeshGraph(settings.MultiCluster) { SecretNamespaces = settings.Secrets.Namespaces }, new(), kinds) { History = _history = new(ports.Time) };
         writer.HoldAllocation();
         _engine = new(writer, new(settings.DebounceAfter, settings.DebounceMax), ports.Time, _logs.CreateLogger<PushEngine>());
         _addresses = new(_client, settings.Namespace, _engine, ports.Time, _logs.CreateLogger<AddressTable>());
@@ -94,6 +95,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
         _lastKnown = new(new(_client, settings.Namespace, ports.Time), _clusters, objects, _engine, ports.Time, _logs.CreateLogger<LastKnownGood>());
         _gatewayNames = new(_engine, ports.Names, ports.Time, _logs.CreateLogger<GatewayNames>());
         _issuerKeys = new(_engine, _keyClient, ports.Time, _logs.CreateLogger<IssuerKeys>());
+        _secretReaders = new(_engine, _clusters.ClientOf, ports.Time, _logs.CreateLogger<SecretReaders>());
         _readiness = new(Awaited, ports.Time, _logs.CreateLogger<Readiness>());
         MapEndpoints();
     }
@@ -118,6 +120,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
         _tasks.Keep("multi-cluster services", new MultiClusterController(_client, _settings, _engine, _ports.Time, _logs.CreateLogger<MultiClusterController>()).RunAsync);
         _tasks.Keep("gateway host names", _gatewayNames.RunAsync);
         _tasks.Keep("keys of issuers", _issuerKeys.RunAsync);
+        _tasks.Keep("access of gateways to Secrets", _secretReaders.RunAsync);
         _tasks.Keep("events about gateways", new GatewayEvents(_client, _engine, _ports.Time, _logs.CreateLogger<GatewayEvents>()).RunAsync);
         _tasks.Keep("status of Telemetries", new TelemetryStatus(_client, _engine, _ports.Time, _logs.CreateLogger<TelemetryStatus>()).RunAsync);
         _tasks.Keep("status of invalid objects", new InvalidObjects(_client, _settings.ClusterId, _engine, _ports.Time, _logs.CreateLogger<InvalidObjects>()).RunAsync);

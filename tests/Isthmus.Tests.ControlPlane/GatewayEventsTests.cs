@@ -117,7 +117,7 @@ public sealed class GatewayEventsTests(RunningApiServer server) : IClassFixture<
         """;
 
     private static ProxyIdentity EastWest => new(ProxyKind.Router, "eastwest-0", "shop", "shop.svc.cluster.local", "c1", "net-c1", ["net-c1"], ["10.244.0.99"],
-        new Dictionary<string, string> { ["app"] = "eastwest" }.ToValueMap(), "default", "eastwest", "node", "NONE", false, false, "", "", Locality.Unknown);
+        default, "eastwest", "eastwest", "node", "NONE", false, false, "", "", Locality.Unknown) { Proof = new(new("c1", "shop", "eastwest"), "") };
 
     [Fact]
     public async Task A_gateway_reports_which_Gateways_it_serves_with_certificates()

@@ -60,11 +60,13 @@ public sealed class IncrementalPushTests
             var live = new MeshRig();
             var proxies = Connect(live);
             foreach (var step in history) Apply(live, step, publish: true);
+            Stand(live);
             live.Push();
 
             var fresh = new MeshRig();
             foreach (var step in history) Apply(fresh, step, publish: false);
             fresh.Writer.Allocator.Import(live.Writer.Allocator.Export()); // Allocated addresses depend on history by design.
+            Stand(fresh);
             fresh.Push();
             var again = Connect(fresh);
 
@@ -76,6 +78,12 @@ public sealed class IncrementalPushTests
 
     private static List<ProxyFeed> Connect(MeshRig rig) =>
         [rig.Sidecar("c1"), rig.Sidecar("c1", "a-0", "10.1.0.1"), rig.Sidecar("c2", dnsCapture: false), rig.Router("c1", "eastwest"), rig.Router("c3", "eastwest")];
+
+    /// <summary>Gateways have a Pod in the end: without one, they keep what they had.</summary>
+    private static void Stand(MeshRig rig)
+    {
+        foreach (var cluster in (string[])["c1", "c3"]) rig.GatewayPod(cluster, "eastwest");
+    }
 
     private static void Apply(MeshRig rig, Step step, bool publish)
     {

@@ -23,6 +23,8 @@ internal sealed class MeshRig
     public const string Namespace = "shop";
 
     private readonly string _config;
+    private readonly HashSet<(string Cluster, string Namespace, string Name)> _pods = [];
+    private bool _isPushed;
 
     public MeshRig(params string[] clusters) : this(MultiClusterSettings.Default, clusters)
     {
@@ -71,6 +73,7 @@ internal sealed class MeshRig
     public void Pod(string cluster, string app, string name, string ip, bool mtls = true, Dictionary<string, string>? labels = null, bool named = false)
     {
         var all = new Dictionary<string, string>(labels ?? []) { ["app"] = app };
+        _pods.Add((cluster, Namespace, name));
         if (mtls) all["security.istio.io/tlsMode"] = "istio";
         Writer.Put(cluster, new MeshPod
         {
@@ -133,12 +136,28 @@ internal sealed class MeshRig
     public ProxyFeed Sidecar(string cluster, string name = "client", string ip = "10.244.0.7", bool dnsCapture = true, string ns = Namespace) => Connect(new(
         ProxyKind.Sidecar, name, ns, $"{ns}.svc.cluster.local", cluster, $"net-{cluster}", default, [ip], default, "default", name, "node", "REDIRECT", dnsCapture, false, "", "", Locality.Unknown));
 
-    public ProxyFeed Router(string cluster, string app, bool sniDnat = false, GatewayTopology? topology = null, Dictionary<string, string>? labels = null, string ns = Namespace) => Connect(new(
-        ProxyKind.Router, $"{app}-0", ns, $"{ns}.svc.cluster.local", cluster, $"net-{cluster}", [$"net-{cluster}"], ["10.244.0.99"],
-        new Dictionary<string, string>(labels ?? []) { ["app"] = app }.ToValueMap(), "default", app, "node", "NONE", false, false, "", "", Locality.Unknown)
+    /// <summary>A gateway in a Pod of its own, whose account may read the Secrets of its namespace.</summary>
+    public ProxyFeed Router(string cluster, string app, bool sniDnat = false, GatewayTopology? topology = null, Dictionary<string, string>? labels = null, string ns = Namespace)
     {
-        SniDnat = sniDnat,
-        Topology = topology,
+        var account = new AccountKey(cluster, ns, app);
+        if (_pods.Add((cluster, ns, $"{app}-0")) || labels is not null) GatewayPod(cluster, app, labels, ns);
+        Writer.PutSecretAccess(account, SecretAccess.Granted);
+        if (_isPushed) Push();
+        return Connect(new(
+            ProxyKind.Router, $"{app}-0", ns, $"{ns}.svc.cluster.local", cluster, $"net-{cluster}", [$"net-{cluster}"], ["10.244.0.99"],
+            default, app, app, "node", "NONE", false, false, "", "", Locality.Unknown)
+        {
+            SniDnat = sniDnat,
+            Topology = topology,
+            Proof = new(account, ""),
+        });
+    }
+
+    public void GatewayPod(string cluster, string app, Dictionary<string, string>? labels = null, string ns = Namespace) => Writer.Put(cluster, new MeshPod
+    {
+        Metadata = new() { Name = $"{app}-0", Namespace = ns, Labels = new(labels ?? []) { ["app"] = app } },
+        Spec = new() { NodeName = "node", ServiceAccountName = app },
+        Status = new() { PodIP = "10.244.0.99", PodIPs = { new() { Ip = "10.244.0.99" } } },
     });
 
     public ProxyFeed Connect(ProxyIdentity identity)
@@ -151,6 +170,7 @@ internal sealed class MeshRig
     /// <summary>Commits and pushes, as the engine does when no more changes arrive.</summary>
     public MeshChanges Push()
     {
+        _isPushed = true;
         var changes = Writer.Commit();
         Publisher.PublishAll(Mesh.View(), changes);
         return changes;

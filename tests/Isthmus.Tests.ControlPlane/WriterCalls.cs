@@ -19,7 +19,7 @@ internal static class WriterCalls
 
     internal static void Put(this MeshWriter writer, string cluster, Namespace item) => Put(writer, cluster, item, writer.Kinds.Namespaces);
 
-    internal static void Put(this MeshWriter writer, string cluster, Secret item) => Put(writer, cluster, item, writer.Kinds.Credentials);
+    internal static void Put(this MeshWriter writer, string cluster, Secret item) => Put(writer, cluster, item, writer.Kinds.Credentials[0]);
 
     /// <summary>Does nothing for a kind that is not watched.</summary>
     internal static void PutConfig(this MeshWriter writer, string cluster, JsonObject item) =>

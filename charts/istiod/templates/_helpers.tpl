@@ -19,6 +19,57 @@ istio-validator{{ include "istiod.suffix" . }}-{{ .Release.Namespace }}
 {{- if .Values.istiodRemote.enabled }}true{{ end }}
 {{- end }}
 
+{{/* The namespaces whose Secrets the control plane reads for gateways, as JSON: none means all. */}}
+{{- define "istiod.secretNamespaces" -}}
+{{- $names := list }}
+{{- range splitList "," (get .Values.pilot.env "ISTHMUS_SECRET_NAMESPACES" | toString) }}
+{{- if trim . }}
+{{- $names = append $names (trim .) }}
+{{- end }}
+{{- end }}
+{{- $names | uniq | toJson }}
+{{- end }}
+
+{{/* Whether control planes of other clusters read the Secrets of gateways here. */}}
+{{- define "istiod.remoteSecrets" -}}
+{{- if eq (get .Values.pilot.env "PILOT_ENABLE_REMOTE_CREDENTIALS_CONTROLLER" | toString) "true" }}true{{ end }}
+{{- end }}
+
+{{/* A Role that reads the Secrets of a namespace, and its binding. Arguments: root, ns, name, account, app, labels. */}}
+{{- define "istiod.secretRole" -}}
+{{- $name := printf "%s-secrets-%s" .name .root.Release.Namespace }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata:
+  name: {{ $name }}
+  namespace: {{ .ns }}
+  labels:
+    app: {{ .app }}
+    {{- .labels | nindent 4 }}
+rules:
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [get, list, watch]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata:
+  name: {{ $name }}
+  namespace: {{ .ns }}
+  labels:
+    app: {{ .app }}
+    {{- .labels | nindent 4 }}
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: Role
+  name: {{ $name }}
+subjects:
+- kind: ServiceAccount
+  name: {{ .account }}
+  namespace: {{ .root.Release.Namespace }}
+{{- end }}
+
 {{/* Arguments: root, component. */}}
 {{- define "istiod.labels" -}}
 istio.io/rev: {{ .root.Values.revision | default "default" | quote }}

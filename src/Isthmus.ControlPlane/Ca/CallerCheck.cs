@@ -3,6 +3,7 @@ using Isthmus.ControlPlane.Settings;
 using Isthmus.Core.Identity;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Model;
 using Isthmus.Wire.Grpc;
 using Isthmus.Wire.Tls;
 using Microsoft.Extensions.Logging;
@@ -14,6 +15,9 @@ namespace Isthmus.ControlPlane.Ca;
 /// <param name="Pod">The Pod that the token is bound to; empty: unknown.</param>
 public sealed record Caller(SpiffeId Identity, string? Cluster, string Pod = "")
 {
+    /// <summary>The account that it has proven, in the cluster that confirmed it; the cluster is empty for a certificate alone.</summary>
+    internal ProxyProof Proof => new(new(Cluster ?? "", Identity.Namespace, Identity.ServiceAccount), Pod);
+
     /// <summary>The same caller in the cluster that its token proves.</summary>
     internal Caller In(Caller proven) => this with { Cluster = proven.Cluster, Pod = proven.Pod };
 }

@@ -9,13 +9,14 @@ namespace Isthmus.ControlPlane.Clusters;
 
 /// <summary>What to watch of a cluster.</summary>
 /// <param name="Kinds">The table of kinds.</param>
-/// <param name="SystemNamespace">The namespace of settings and credentials.</param>
+/// <param name="SystemNamespace">The namespace of settings.</param>
 /// <param name="Home">The cluster that runs the control plane, if it is not the configuration cluster.</param>
 public sealed record WatchScope(MeshKinds Kinds, string SystemNamespace, KubeClient? Home = null)
 {
-    internal IEnumerable<MeshKind> For(MeshCluster cluster) => Kinds.All.Where(kind => cluster.IsConfig || kind.Place == KindPlace.EveryCluster);
+    internal IEnumerable<MeshKind> For(MeshCluster cluster) =>
+        Kinds.All.Where(kind => cluster.IsConfig || kind.Place == KindPlace.EveryCluster || (kind.Place == KindPlace.CredentialClusters && Kinds.Secrets.InRemotes));
 
-    internal string? NamespaceOf(MeshKind kind) => kind.Place is KindPlace.ConfigNamespace or KindPlace.HomeNamespace ? SystemNamespace : null;
+    internal string? NamespaceOf(MeshKind kind) => kind.Place == KindPlace.HomeNamespace ? SystemNamespace : kind.Namespace;
 
     internal KubeClient ClientOf(MeshKind kind, KubeClient client) => kind.Place == KindPlace.HomeNamespace ? Home ?? client : client;
 }
@@ -49,6 +50,7 @@ public sealed class ClusterWatch : IAsyncDisposable
             new()
             {
                 Namespace = scope.NamespaceOf(item.Kind),
+                FieldSelector = item.Kind.FieldSelector,
                 // Another cluster may hold the control plane's settings.
                 Outage = item.Client == Client ? outage : null,
                 ConsumerFailed = e => tasks.Failed(NameOf(item.Kind), e),
@@ -132,7 +134,7 @@ public sealed class ClusterWatch : IAsyncDisposable
         Client.Dispose();
     }
 
-    private string NameOf(MeshKind kind) => $"watch of {kind.Resource} in {Id}";
+    private string NameOf(MeshKind kind) => kind.Namespace is { } ns ? $"watch of {kind.Resource} in namespace {ns} of {Id}" : $"watch of {kind.Resource} in {Id}";
 
     private void Run(string name, Func<CancellationToken, Task> work)
     {

@@ -101,8 +101,17 @@ public static class KubeFacts
             ips.Where(ip => ip.Length > 0).ToValueList(),
             WorkloadOf(pod),
             pod.Spec.Hostname, pod.Spec.Subdomain,
-            ports.ToValueMap());
+            ports.ToValueMap()) { Runs = ProxyOf(pod) };
     }
+
+    /// <summary>As the arguments of its container say; who starts a proxy in another way leaves it open.</summary>
+    private static ProxyKind? ProxyOf(MeshPod pod)
+    {
+        var arguments = pod.Spec.Containers.Concat(pod.Spec.InitContainers).FirstOrDefault(container => container.Name == ProxyContainer)?.Args ?? [];
+        return arguments is ["proxy", "sidecar", ..] ? ProxyKind.Sidecar : arguments is ["proxy", "router", ..] ? ProxyKind.Router : null;
+    }
+
+    private const string ProxyContainer = "istio-proxy";
 
     /// <summary>A ReplicaSet is named after its Deployment and the template hash.</summary>
     private static string WorkloadOf(MeshPod pod)

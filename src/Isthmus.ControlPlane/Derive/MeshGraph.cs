@@ -95,6 +95,10 @@ public sealed class MeshGraph
         TokensByNamespace = Sources.RequestAuthentications.GroupBy(policy => policy.Namespace, "request authentications by namespace");
         TelemetriesByNamespace = Sources.Telemetries.GroupBy(item => item.Namespace, "telemetries by namespace");
         ServicesByNamespace = Sources.Services.GroupBy(service => (service.Cluster, service.Namespace), "services by namespace");
+        // What changes of an entry most often, its health, is no part of it.
+        Machines = Sources.WorkloadEntries.Derive((_, entry) => entry.Endpoint.ServiceAccount.Length > 0
+            ? One(entry.Source, new Machine(new(entry.Source.Cluster, entry.Namespace, entry.Endpoint.ServiceAccount), entry.Name, entry.Endpoint.Address, entry.Endpoint.Labels)) : [], "machines")
+            .GroupBy(machine => machine.Account, "machines by account");
     }
 
     /// <summary>The gateways of networks: labelled Services while they are ready, and those that meshNetworks lists.</summary>
@@ -113,6 +117,9 @@ public sealed class MeshGraph
     }
 
     public LiveGraph Graph { get; }
+
+    /// <summary>The namespaces whose Secrets are read for gateways; none: all.</summary>
+    public ValueList<string> SecretNamespaces { get; init; }
 
     public MeshSources Sources { get; }
 
@@ -179,6 +186,8 @@ public sealed class MeshGraph
     /// <summary>Hosts for which the locality or Node of their callers matters.</summary>
     internal Live<string, NearHost> NearHosts { get; }
 
+    internal Live<AccountKey, ValueList<Machine>> Machines { get; }
+
     internal Live<string, MeshService> Unaddressed { get; }
 
     /// <summary>Hosts that need an address of the allocator.</summary>
@@ -192,8 +201,11 @@ public sealed class MeshGraph
         new(Services.Items, Endpoints.Items, GatewayTables.Items.GetValueOrDefault("") ?? GatewayTable.Empty),
         new(Routings.Items, RoutingsByHost.Items, RulesByHost.Items),
         new(PeersByNamespace.Items, AuthorizationsByNamespace.Items, TokensByNamespace.Items) { Keys = Sources.IssuerKeys.Items },
-        new(ServicesByNamespace.Items, Sources.Pods.Items, Sources.Nodes.Items),
-        new(SidecarsByNamespace.Items, GatewayObjects.Items, Sources.EnvoyFilters.Items, Sources.Credentials.Items) { Telemetries = TelemetriesByNamespace.Items });
+        new(ServicesByNamespace.Items, Sources.Pods.Items, Sources.Nodes.Items) { Machines = Machines.Items },
+        new(SidecarsByNamespace.Items, GatewayObjects.Items, Sources.EnvoyFilters.Items, Sources.Credentials.Items)
+        {
+            Telemetries = TelemetriesByNamespace.Items, SecretAccess = Sources.SecretAccess.Items, SecretNamespaces = SecretNamespaces,
+        });
 
     /// <summary>The gateways of networks as found, including those that are not ready.</summary>
     public IEnumerable<NetworkGateway> Gateways => GatewaySets.Items.Values.SelectMany(set => set.Gateways);

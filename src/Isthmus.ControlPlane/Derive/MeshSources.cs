@@ -15,8 +15,11 @@ public sealed class MeshSources(LiveGraph graph)
     public Source<ObjectKey, NodeFacts> Nodes { get; } = new(graph, "nodes");
     public Source<ObjectKey, NamespaceFacts> Namespaces { get; } = new(graph, "namespaces");
 
-    /// <summary>Certificates of the system namespace, for gateways there.</summary>
+    /// <summary>Certificates, for the gateways of their namespaces.</summary>
     public Source<ObjectKey, TlsCredential> Credentials { get; } = new(graph, "credentials");
+
+    /// <summary>Whether gateways may read them, as <see cref="Resolve.SecretReaders"/> finds out.</summary>
+    public Source<AccountKey, SecretAccess> SecretAccess { get; } = new(graph, "access to secrets");
 
     /// <summary>One item, under the empty key.</summary>
     public Source<string, MeshSettings> Settings { get; } = new(graph, "settings");

@@ -6,11 +6,16 @@ using Isthmus.Mesh.Model;
 
 namespace Isthmus.ControlPlane.Intake;
 
-/// <summary>TLS Secrets of the system namespace: certificates of gateways. A control plane has no permission to read
-/// Secrets elsewhere.</summary>
-public sealed class CredentialKind() : SourceKind<Secret, TlsCredential>(Kinds.Secret)
+/// <summary>TLS Secrets: certificates of gateways.</summary>
+/// <param name="ns">The namespace in which they are read; null: all.</param>
+public sealed class CredentialKind(string? ns = null) : SourceKind<Secret, TlsCredential>(Kinds.Secret)
 {
-    public override KindPlace Place => KindPlace.ConfigNamespace;
+    public override KindPlace Place => KindPlace.CredentialClusters;
+
+    public override string? Namespace => ns;
+
+    /// <summary>Those that clusters have many of, and that hold no certificate of a gateway.</summary>
+    public override string FieldSelector => "type!=helm.sh/release.v1,type!=kubernetes.io/service-account-token";
 
     public override bool IsOptional => true;
 

@@ -18,8 +18,8 @@ public enum KindPlace
     /// <summary>The configuration cluster only, in all its namespaces.</summary>
     ConfigCluster,
 
-    /// <summary>The system namespace of the configuration cluster only.</summary>
-    ConfigNamespace,
+    /// <summary>The configuration cluster, and the others if the control plane is to read their Secrets.</summary>
+    CredentialClusters,
 
     /// <summary>The system namespace of the cluster that runs the control plane, which may not be the configuration cluster.</summary>
     HomeNamespace,
@@ -34,6 +34,12 @@ public abstract class MeshKind(ResourceKind resource)
     public ResourceKind Resource { get; } = resource;
 
     public virtual KindPlace Place => KindPlace.EveryCluster;
+
+    /// <summary>The only namespace in which it is read; null: all, or as <see cref="Place"/> says.</summary>
+    public virtual string? Namespace => null;
+
+    /// <summary>Null for every object.</summary>
+    public virtual string? FieldSelector => null;
 
     /// <summary>A cluster may lack the kind or deny access to it: neither affects the cluster's health.</summary>
     public virtual bool IsOptional => false;

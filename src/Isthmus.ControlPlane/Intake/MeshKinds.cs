@@ -15,7 +15,9 @@ public sealed class MeshKinds(MultiClusterSettings multiCluster, string settings
     public PodKind Pods { get; } = new();
     public NodeKind Nodes { get; } = new();
     public NamespaceKind Namespaces { get; } = new();
-    public CredentialKind Credentials { get; } = new();
+
+    /// <summary>One for each namespace whose Secrets are read, or one for all.</summary>
+    public IReadOnlyList<CredentialKind> Credentials => field ??= Secrets.Namespaces.IsEmpty ? [new()] : [.. Secrets.Namespaces.Select(ns => new CredentialKind(ns))];
     public SettingsKind Settings { get; } = new(settingsMap, log);
     public IngressKind Ingresses { get; } = new();
     public IngressClassKind IngressClasses { get; } = new();
@@ -47,8 +49,11 @@ public sealed class MeshKinds(MultiClusterSettings multiCluster, string settings
     /// <summary>What is not read, although it has a row here.</summary>
     public IgnoredResources Ignored { get; init; } = IgnoredResources.None;
 
+    /// <summary>Whose Secrets are read.</summary>
+    public SecretScope Secrets { get; init; } = SecretScope.Everywhere;
+
     public IReadOnlyList<MeshKind> All => field ??=
     [
-        Services, Slices, Pods, Nodes, Namespaces, .. ((MeshKind[])[Ingresses, IngressClasses, Exports, Imports, .. Istio, .. Refused]).Where(kind => !Ignored.Has(kind.Resource)), Settings, Credentials,
+        Services, Slices, Pods, Nodes, Namespaces, .. ((MeshKind[])[Ingresses, IngressClasses, Exports, Imports, .. Istio, .. Refused]).Where(kind => !Ignored.Has(kind.Resource)), Settings, .. Credentials,
     ];
 }

@@ -100,7 +100,7 @@ public sealed class MeshObjects(Func<Action<MeshWriter>, ValueTask> post, Contro
         return new(kind.SourceOf(any) with { Cluster = cluster, Kind = kind.Resource.Kind }, verb, isInForce ? reach.With(kind.ReachOf(after!)) : reach, write);
     }
 
-    // Kinds that are read in one namespace are settings of this control plane.
+    // Settings and certificates are no configuration of the mesh.
     private void Count(MeshKind kind, string change)
     {
         if (kind.Place is KindPlace.EveryCluster or KindPlace.ConfigCluster) metrics?.Told(kind.Resource.Kind, kind.Resource.Group.EndsWith(".istio.io", StringComparison.Ordinal), change);

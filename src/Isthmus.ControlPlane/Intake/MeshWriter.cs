@@ -46,7 +46,7 @@ public sealed class MeshWriter
     /// <summary>A writer of a second mesh with the same objects and addresses, for what must not be served.</summary>
     public MeshWriter Copy(MultiClusterSettings multiCluster)
     {
-        var mesh = new MeshGraph(multiCluster);
+        var mesh = new MeshGraph(multiCluster) { SecretNamespaces = Mesh.SecretNamespaces };
         Mesh.Graph.CopyInputsTo(mesh.Graph);
         var allocator = new AddressAllocator();
         allocator.Import(Allocator.Export().ToDictionary(StringComparer.Ordinal));
@@ -88,6 +88,10 @@ public sealed class MeshWriter
     public void PutKeys(KeyPlace place, string jwks) => Sources.IssuerKeys.Put(place, new(jwks));
 
     public void RemoveKeys(KeyPlace place) => Sources.IssuerKeys.Remove(place);
+
+    public void PutSecretAccess(AccountKey account, SecretAccess access) => Sources.SecretAccess.Put(account, access);
+
+    public void RemoveSecretAccess(AccountKey account) => Sources.SecretAccess.Remove(account);
 
     /// <summary>Commits what was staged as one revision, with addresses allocated, and returns the changes.</summary>
     public MeshChanges Commit()
@@ -134,6 +138,7 @@ public sealed class MeshWriter
         _changes.Services.UnionWith(Mesh.Services.Changed);
         _changes.Endpoints.UnionWith(Mesh.Endpoints.Changed);
         _changes.Gateways |= Mesh.GatewayTables.Changed.Count > 0;
+        _changes.Proxies.Places.UnionWith(Mesh.Machines.Changed.Concat(Sources.SecretAccess.Changed).Select(account => (account.Cluster, account.Namespace)));
         foreach (var kind in Kinds.All) kind.Collect(Mesh, _changes);
         Revisions.Collect(Sources);
         if (History is not { } history) return;

@@ -51,6 +51,8 @@ internal sealed class MeshPreview(PushEngine engine, MultiClusterSettings multiC
         var feeds = identities.Select(identity => new ProxyFeed(identity, time, _ => { })).ToList();
         foreach (var feed in feeds) publisher.Join(feed);
         publisher.PublishAll(writer.Mesh.View(), null);
+        // A gateway that has not proven to be one has no configuration.
+        feeds.RemoveAll(feed => feed.Published is null);
         var before = feeds.Select(feed => (feed.Snapshot, feed.Published!.Given)).ToList();
         var unused = objects.Where(item => !Stage(writer, cluster, item)).Select(NameOf).ToList();
         var changes = writer.Commit();

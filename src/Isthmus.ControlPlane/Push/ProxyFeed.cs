@@ -43,6 +43,7 @@ public sealed class ProxyFeed : IXdsFeed
     private DateTimeOffset? _offeredAt; // since when something waits for the stream
     private readonly Queue<string> _unwritten = new(); // the types of responses that are being written
     private (ValueList<string> Gateways, ValueList<Problem> Problems) _served;
+    private Problem? _unproven;
     private ValueList<LostTelemetry> _losses;
     private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
@@ -62,8 +63,8 @@ public sealed class ProxyFeed : IXdsFeed
         get { lock (_guard) return _snapshot; }
     }
 
-    /// <summary>What the proxy asks for and cannot get: certificates of a gateway's servers.</summary>
-    public ValueList<Problem> Problems => Served.Problems;
+    /// <summary>What the proxy asks for and cannot get: certificates of a gateway's servers, or to be a gateway.</summary>
+    public IEnumerable<Problem> Problems => Unproven is { } problem ? [problem] : Served.Problems;
 
     /// <summary>The resources that the proxy refuses, and what that holds back.</summary>
     public IEnumerable<Problem> Refusals => Status.Types.Where(type => type.Error.Length > 0).Select(type => Refusal.Of(Proxy, type));
@@ -76,6 +77,13 @@ public sealed class ProxyFeed : IXdsFeed
     {
         get { lock (_guard) return _served; }
         set { lock (_guard) _served = value; }
+    }
+
+    /// <summary>Why what the proxy says of itself does not count; null: it does.</summary>
+    internal Problem? Unproven
+    {
+        get { lock (_guard) return _unproven; }
+        set { lock (_guard) _unproven = value; }
     }
 
     /// <summary>The telemetry that the proxy loses at present, as it says.</summary>

@@ -16,11 +16,11 @@ internal sealed class PublishedProxy(ResolvedProxy resolved, ScopeView view, Inb
     public ResolvedProxy Resolved { get; } = resolved;
     public ScopeView View { get; } = view;
     public InboundResources? Inbound { get; set; } = inbound;
-    /// <summary>The certificates of a gateway's servers, and those with which it calls other hosts.</summary>
-    public ResourceSet Secrets { get; set; } = ResourceSet.Empty;
-    public (ResourceSet Clusters, ResourceSet Endpoints, ResourceSet Listeners, ResourceSet Routes, ResourceSet Names, InboundResources? Inbound, ResourceSet Secrets) Given { get; set; }
+    /// <summary>The certificates of a gateway's servers, and those with which it calls other hosts; null: nobody knows yet whether it may have any.</summary>
+    public ResourceSet? Secrets { get; set; }
+    public (ResourceSet Clusters, ResourceSet Endpoints, ResourceSet Listeners, ResourceSet Routes, ResourceSet Names, InboundResources? Inbound, ResourceSet? Secrets) Given { get; set; }
     /// <summary>What the proxy was given for its earlier scope; default after its first offer for this one.</summary>
-    public (ResourceSet Clusters, ResourceSet Endpoints, ResourceSet Listeners, ResourceSet Routes, ResourceSet Names, InboundResources? Inbound, ResourceSet Secrets) Earlier { get; set; }
+    public (ResourceSet Clusters, ResourceSet Endpoints, ResourceSet Listeners, ResourceSet Routes, ResourceSet Names, InboundResources? Inbound, ResourceSet? Secrets) Earlier { get; set; }
     public ImmutableDictionary<string, IXdsResources> Types { get; set; } = ImmutableDictionary<string, IXdsResources>.Empty;
 }
 
@@ -145,8 +145,15 @@ public sealed class Publisher(TimeProvider time)
     private void Attach(ProxyFeed proxy, MeshView mesh)
     {
         Resolved++;
-        var resolved = ScopeResolver.Resolve(proxy.Proxy, mesh, _interest);
         _proxies.Watch(proxy, ScopeResolver.NodeOf(proxy.Proxy, mesh));
+        proxy.Unproven = ClaimedWorkload.Of(proxy.Proxy, mesh.Workloads).ProblemOf(proxy.Proxy);
+        if (proxy.Unproven is not null)
+        {
+            // Its Pod may be known in a moment, or be gone already: it keeps what it was given when it was proven, and gets nothing new.
+            proxy.Served = default;
+            return;
+        }
+        var resolved = ScopeResolver.Resolve(proxy.Proxy, mesh, _interest);
         if (resolved.Gateway is { } gateway)
         {
             proxy.Served = (
@@ -167,20 +174,25 @@ public sealed class Publisher(TimeProvider time)
             view.TakeChange(null); // Whoever attaches the first proxy offers it everything.
         }
         view.Proxies.Add(proxy);
-        proxy.Published = new(resolved, view, InboundOf(resolved, mesh)) { Secrets = proxy.Published?.Secrets ?? ResourceSet.Empty, Earlier = proxy.Published?.Given ?? default };
+        proxy.Published = new(resolved, view, InboundOf(resolved, mesh)) { Secrets = proxy.Published?.Secrets ?? (resolved.Gateway is null ? ResourceSet.Empty : null), Earlier = proxy.Published?.Given ?? default };
     }
 
     private void SetSecrets(ProxyFeed proxy)
     {
-        if (proxy.Published is not { } published) return;
-        published.Secrets = published.Resolved.Gateway is not { } gateway
-            ? ResourceSet.Empty
-            : published.Secrets.ReplacedBy([.. GatewayCredentials.Of(gateway, published.View.Rules, name => _certificates.Find(proxy.Proxy, name))
+        if (proxy.Published is not { } published || proxy.Unproven is not null) return;
+        published.Secrets = published.Resolved.Gateway is not { } gateway ? ResourceSet.Empty
+            // Before the answer, it gets no list: one without its certificates would be an answer, too.
+            : AccessOf(proxy.Proxy, _mesh!) is not { } access ? null
+            : !access.IsGranted ? ResourceSet.Empty
+            : (published.Secrets ?? ResourceSet.Empty).ReplacedBy([.. GatewayCredentials.Of(gateway, published.View.Rules, name => _certificates.Find(proxy.Proxy, name))
                 .Select(item => EncodedResource.Of(TypeUrls.Secret, item.Secret.Name, item.Secret))]);
     }
 
+    /// <summary>Null: not known yet. Who has proven no account gets none.</summary>
+    private static SecretAccess? AccessOf(ProxyIdentity proxy, MeshView mesh) => proxy.Proof is { Account: var account } ? mesh.Proxies.SecretAccess.GetValueOrDefault(account) : null;
+
     private ValueList<Problem> ProblemsOf(ProxyIdentity proxy, GatewayScope gateway, MeshView mesh) => GatewayCredentials.Problems(
-        gateway, proxy.Namespace, name => mesh.Proxies.Credentials.GetValueOrDefault(new(proxy.Cluster, proxy.Namespace, name)), (item, server, index) => _certificates.Serves(proxy, item, server, index)).ToValueList();
+        gateway, new(proxy.Namespace, AccessOf(proxy, mesh)?.Denial ?? "", mesh.Proxies.SecretNamespaces is var read && (read.IsEmpty || read.Contains(proxy.Namespace))), name => mesh.Proxies.Credentials.GetValueOrDefault(new(proxy.Cluster, proxy.Namespace, name)), (item, server, index) => _certificates.Serves(proxy, item, server, index)).ToValueList();
 
     private InboundResources? InboundOf(ResolvedProxy resolved, MeshView mesh)
     {
@@ -234,7 +246,7 @@ public sealed class Publisher(TimeProvider time)
         if (!ReferenceEquals(now.Routes, last.Routes)) types = types.SetItem(TypeUrls.Route, view.Routes);
         if (isSidecar && !ReferenceEquals(now.Names, last.Names)) types = types.SetItem(TypeUrls.NameTable, view.Names);
         // A sidecar has none, and must be told so: otherwise it would wait for those that a rule names.
-        if (!ReferenceEquals(now.Secrets, last.Secrets)) types = types.SetItem(TypeUrls.Secret, published.Secrets);
+        if (now.Secrets is not null && !ReferenceEquals(now.Secrets, last.Secrets)) types = types.SetItem(TypeUrls.Secret, published.Secrets!);
         (published.Given, published.Types) = (now, types);
         proxy.Offer(new(version, types), ChangedAt);
     }

@@ -32,8 +32,8 @@ internal sealed class PushEffects
 
     /// <summary>What one proxy is given now.</summary>
     internal void Add(
-        in (ResourceSet Clusters, ResourceSet Endpoints, ResourceSet Listeners, ResourceSet Routes, ResourceSet Names, InboundResources? Inbound, ResourceSet Secrets) last,
-        in (ResourceSet Clusters, ResourceSet Endpoints, ResourceSet Listeners, ResourceSet Routes, ResourceSet Names, InboundResources? Inbound, ResourceSet Secrets) now)
+        in (ResourceSet Clusters, ResourceSet Endpoints, ResourceSet Listeners, ResourceSet Routes, ResourceSet Names, InboundResources? Inbound, ResourceSet? Secrets) last,
+        in (ResourceSet Clusters, ResourceSet Endpoints, ResourceSet Listeners, ResourceSet Routes, ResourceSet Names, InboundResources? Inbound, ResourceSet? Secrets) now)
     {
         if (last.Clusters is null) return; // It has just connected.
         var isInbound = !ReferenceEquals(last.Inbound, now.Inbound);

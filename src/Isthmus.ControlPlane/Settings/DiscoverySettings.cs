@@ -57,6 +57,8 @@ public sealed record DiscoverySettings
     public bool AcceptHttp10 { get; init; }
     /// <summary>What the control plane leaves alone.</summary>
     public IgnoredResources Ignored { get; init; } = IgnoredResources.None;
+    /// <summary>Whose Secrets it reads for gateways.</summary>
+    public SecretScope Secrets { get; init; } = SecretScope.Everywhere;
     /// <summary>Whether proxies know of endpoints that are not ready (Istio: PILOT_AUTO_SEND_UNHEALTHY_ENDPOINTS).</summary>
     public bool SendsUnready { get; init; } = true;
     /// <summary>Istio: ENABLE_NATIVE_SIDECARS.</summary>
@@ -119,6 +121,7 @@ public sealed record DiscoverySettings
                 Text("ENABLE_MCS_CLUSTER_LOCAL", "false") == "true", Text("ENABLE_MCS_AUTO_EXPORT", "false") == "true",
                 Text("MCS_API_GROUP", MultiClusterSettings.Default.ApiGroup), Text("MCS_API_VERSION", MultiClusterSettings.Default.ApiVersion)),
             Ignored = IgnoredResources.Read(environment),
+            Secrets = new(SecretScope.ReadNamespaces(environment), Flag(environment, WellKnown.RemoteCredentials) ?? false),
             NativeSidecars = Sidecars(environment),
             AcceptHttp10 = Flag(environment, "PILOT_HTTP10") ?? false,
             SendsUnready = Flag(environment, "PILOT_AUTO_SEND_UNHEALTHY_ENDPOINTS") ?? true,

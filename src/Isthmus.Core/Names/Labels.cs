@@ -79,6 +79,12 @@ public static class WellKnown
 
     public const string SystemNamespace = "istio-system";
 
+    /// <summary>Variable of a control plane: the namespaces whose Secrets it reads for gateways, with commas between them; unset: all.</summary>
+    public const string SecretNamespaces = "ISTHMUS_SECRET_NAMESPACES";
+
+    /// <summary>Variable of a control plane: whether it reads the Secrets of clusters with a remote secret, too (Istio's).</summary>
+    public const string RemoteCredentials = "PILOT_ENABLE_REMOTE_CREDENTIALS_CONTROLLER";
+
     /// <summary>The release of Istio whose API and behavior proxies claim, to control planes, in dumps and in <c>version</c>.</summary>
     public const string CompatibleRelease = "1.31.1";
 

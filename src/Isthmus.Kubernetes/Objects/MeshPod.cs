@@ -20,6 +20,8 @@ public sealed class MeshPodSpec
 
 public sealed class MeshContainer
 {
+    public string Name { get; set => field = value ?? ""; } = "";
+    public List<string> Args { get; set => field = value ?? []; } = [];
     public List<ContainerPort> Ports { get; set => field = value ?? []; } = [];
 }
 

@@ -1,9 +1,22 @@
 using Google.Protobuf;
+using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Mesh.Model;
 using Isthmus.Wire.Envoy;
 
 namespace Isthmus.Mesh.Generate;
+
+/// <summary>The namespace of a gateway, as the place of its Secrets.</summary>
+/// <param name="Denial">Why the gateway's account may not read them; empty: it may, or it is not known yet.</param>
+/// <param name="IsRead">Whether the control plane reads Secrets there.</param>
+public sealed record SecretPlace(string Namespace, string Denial, bool IsRead)
+{
+    /// <summary>Why none of its Secrets is sent, and what to do about it; null: they are.</summary>
+    internal (string Reason, string Remedy)? Closed =>
+        !IsRead ? ($"is not read: the control plane reads no Secrets of namespace {Namespace}", $"add the namespace to {WellKnown.SecretNamespaces} of the control plane (values.pilot.env)")
+        : Denial.Length > 0 ? ($"is not sent: {Denial}", $"bind the gateway's ServiceAccount to a Role that gets, lists and watches Secrets in namespace {Namespace}, as the chart of gateways does")
+        : null;
+}
 
 /// <summary>SDS of gateways: the certificates that their servers, and the DestinationRules of the hosts that they call, name by
 /// <c>credentialName</c>, and nothing else.</summary>
@@ -44,10 +57,11 @@ public static class GatewayCredentials
     public static TlsCredential? CaOf(string name, Func<string, TlsCredential?> find) => find(name) is { CaCertificates.Length: > 0 } own ? own : find(name + CaSuffix);
 
     /// <summary>The servers that lack their certificate or the CA of their clients, or whose CA has revoked certificates.</summary>
-    /// <param name="ns">The namespace of the gateway's Pods.</param>
+    /// <param name="place">Where the gateway's Secrets are.</param>
     /// <param name="isKept">Whether the gateway gets the last good certificate of the server, at that place of its list, instead.</param>
-    public static IEnumerable<Problem> Problems(GatewayScope gateway, string ns, Func<string, TlsCredential?> find, Func<Gateway, GatewayServer, int, bool> isKept)
+    public static IEnumerable<Problem> Problems(GatewayScope gateway, SecretPlace place, Func<string, TlsCredential?> find, Func<Gateway, GatewayServer, int, bool> isKept)
     {
+        var ns = place.Namespace;
         foreach (var item in gateway.Gateways)
         {
             for (var i = 0; i < item.Servers.Count; i++)
@@ -56,6 +70,11 @@ public static class GatewayCredentials
                 foreach (var (index, credential) in tls.Credentials.Index())
                 {
                     var path = item.Owner is null ? $"spec.servers[{i}].tls.{credential.Field}" : $"spec.{credential.Field}";
+                    if (place.Closed is var (reason, remedy))
+                    {
+                        yield return new("IST0161", item.Author, path, $"Secret {ns}/{credential.Name} {reason}", remedy);
+                        continue;
+                    }
                     if (tls.NeedsCa(index) && CaOf(credential.Name, find) is { Revocations.Length: > 0 } ca)
                     {
                         yield return new("IST0161", item.Author, path,
@@ -67,7 +86,7 @@ public static class GatewayCredentials
                         ? "gateways keep the last good certificate as long as they run; without one, they use the other certificates of the server"
                         : "gateways keep the last good certificate as long as they run; without one, they refuse TLS handshakes";
                     yield return new(find(credential.Name) is null ? "IST0101" : "IST0161", item.Author, path, $"{lack}; {effect}",
-                        $"create or correct the Secret in namespace {ns} of the gateway's cluster, or correct the name (a control plane reads only Secrets of its own namespace and cluster)");
+                        $"create or correct the Secret in namespace {ns} of the gateway's cluster, or correct the name (a control plane reads Secrets of other clusters only if it is set to)");
                 }
             }
         }

@@ -6,6 +6,16 @@ namespace Isthmus.Mesh.Model;
 
 public enum ProxyKind { Sidecar, Router }
 
+/// <summary>A ServiceAccount of one cluster.</summary>
+public readonly record struct AccountKey(string Cluster, string Namespace, string Name)
+{
+    public override string ToString() => $"{Namespace}/{Name}";
+}
+
+/// <summary>What a proxy's credential proves, whatever the proxy claims.</summary>
+/// <param name="Pod">The Pod that its token is bound to; empty: unknown.</param>
+public sealed record ProxyProof(AccountKey Account, string Pod);
+
 /// <summary>The identity that a proxy claims: its node ID <c>type~ip~name.namespace~domain</c> and Istio's node metadata.</summary>
 /// <param name="Domain">The DNS domain of its namespace, <c>NAMESPACE.svc.cluster.local</c>.</param>
 /// <param name="Network">Empty: unknown.</param>
@@ -56,6 +66,9 @@ public sealed record ProxyIdentity(
 
     /// <summary>The texts, numbers and truth values of its node metadata: EnvoyFilters select proxies by them.</summary>
     public ValueMap<string> Metadata { get; init; }
+
+    /// <summary>What it has proven of this; null: nothing.</summary>
+    public ProxyProof? Proof { get; init; }
 
     /// <summary>Its name on debug pages and in the CLI.</summary>
     public string Id => $"{Name}.{Namespace}";

@@ -14,7 +14,11 @@ public sealed record PodFacts(
     string Workload,
     string Hostname,
     string Subdomain,
-    ValueMap<int> Ports);
+    ValueMap<int> Ports)
+{
+    /// <summary>The proxy that its container <c>istio-proxy</c> runs; null: unknown, or none.</summary>
+    public ProxyKind? Runs { get; init; }
+}
 
 /// <summary>A Node, reduced to the fields that a mesh needs.</summary>
 /// <param name="Labels">All: NodePort gateways may select by any.</param>

@@ -34,7 +34,11 @@ public sealed record SecurityPolicies(
 public sealed record WorkloadRegistry(
     ImmutableDictionary<(string Cluster, string Namespace), ValueList<ClusterService>> ClusterServices,
     ImmutableDictionary<ObjectKey, PodFacts> Pods,
-    ImmutableDictionary<ObjectKey, NodeFacts> Nodes);
+    ImmutableDictionary<ObjectKey, NodeFacts> Nodes)
+{
+    /// <summary>Workloads outside of Kubernetes, by the account that they run as.</summary>
+    public ImmutableDictionary<AccountKey, ValueList<Machine>> Machines { get; init; } = ImmutableDictionary<AccountKey, ValueList<Machine>>.Empty;
+}
 
 /// <summary>Objects that configure proxies themselves.</summary>
 /// <param name="Sidecars">By namespace.</param>
@@ -47,6 +51,12 @@ public sealed record ProxyConfigs(
 {
     /// <summary>By namespace.</summary>
     public ImmutableDictionary<string, ValueList<Telemetry>> Telemetries { get; init; } = ImmutableDictionary<string, ValueList<Telemetry>>.Empty;
+
+    /// <summary>The namespaces whose Secrets the control plane reads for gateways; none: all.</summary>
+    public ValueList<string> SecretNamespaces { get; init; }
+
+    /// <summary>Whether the accounts of gateways may read the Secrets of their namespaces; absent: not asked yet.</summary>
+    public ImmutableDictionary<AccountKey, SecretAccess> SecretAccess { get; init; } = ImmutableDictionary<AccountKey, SecretAccess>.Empty;
 }
 
 /// <summary>The mesh at one revision: immutable, safe to read from any thread.</summary>

@@ -57,18 +57,18 @@ public static class ScopeResolver
 {
     public static ResolvedProxy Resolve(ProxyIdentity proxy, MeshView view, PolicyInterest interest)
     {
-        var pod = view.Workloads.Pods.GetValueOrDefault(new ObjectKey(proxy.Cluster, proxy.Namespace, proxy.Name));
-        var labels = pod?.Labels ?? proxy.Labels;
-        var sidecar = SidecarOf(proxy, view);
+        var workload = ClaimedWorkload.Of(proxy, view.Workloads);
+        var (pod, labels) = (workload.Pod, workload.Labels);
+        var sidecar = SidecarOf(proxy, labels, view);
         var patches = EnvoyFilter.PatchesFor(view.Proxies.Filters.Values, proxy, view.Mesh.RootNamespace, labels);
         var context = proxy.Kind == ProxyKind.Sidecar ? PatchContext.SidecarOutbound : PatchContext.Gateway;
         var scope = new ProxyScope(
             proxy.Kind, proxy.Cluster, proxy.Network, proxy.NetworkView, proxy.Namespace, proxy.Domain, proxy.DnsCapture, proxy.DnsAutoAllocate,
-            interest.Localities ? LocalityOf(proxy, pod, view) : Locality.Unknown,
+            interest.Localities ? LocalityOf(proxy, workload, view) : Locality.Unknown,
             interest.LabelKeys.Where(labels.ContainsKey).Select(key => KeyValuePair.Create(key, labels[key])).ToValueMap(),
             sidecar)
         {
-            Node = interest.Nodes ? NodeOf(proxy, view).Name : "",
+            Node = interest.Nodes ? NodeOf(proxy, pod).Name : "",
             Family = FamilyOf(proxy),
             ExchangesMetadata = proxy.ExchangesMetadata,
             AcceptsHttp10 = proxy.AcceptsHttp10,
@@ -89,11 +89,9 @@ public static class ScopeResolver
     }
 
     /// <summary>The Node that a proxy runs on, as its Pod names it, or else the proxy itself.</summary>
-    public static ObjectKey NodeOf(ProxyIdentity proxy, MeshView view)
-    {
-        var pod = view.Workloads.Pods.GetValueOrDefault(new ObjectKey(proxy.Cluster, proxy.Namespace, proxy.Name));
-        return new(proxy.Cluster, "", pod?.Node is { Length: > 0 } named ? named : proxy.NodeName);
-    }
+    public static ObjectKey NodeOf(ProxyIdentity proxy, MeshView view) => NodeOf(proxy, ClaimedWorkload.Of(proxy, view.Workloads).Pod);
+
+    private static ObjectKey NodeOf(ProxyIdentity proxy, PodFacts? pod) => new(proxy.Cluster, "", pod?.Node is { Length: > 0 } named ? named : proxy.NodeName);
 
     private static AddressFamily? FamilyOf(ProxyIdentity proxy)
     {
@@ -101,18 +99,19 @@ public static class ScopeResolver
         return families is [AddressFamily.InterNetwork or AddressFamily.InterNetworkV6] ? families[0] : null;
     }
 
-    private static Locality LocalityOf(ProxyIdentity proxy, PodFacts? pod, MeshView view)
+    private static Locality LocalityOf(ProxyIdentity proxy, ClaimedWorkload workload, MeshView view)
     {
         if (!proxy.Locality.IsUnknown) return proxy.Locality;
-        if (Locality.OfLabels(pod?.Labels ?? proxy.Labels) is { } own) return own;
-        return view.Workloads.Nodes.GetValueOrDefault(NodeOf(proxy, view))?.Locality ?? Locality.Unknown;
+        if (Locality.OfLabels(workload.Labels) is { } own) return own;
+        return view.Workloads.Nodes.GetValueOrDefault(NodeOf(proxy, workload.Pod))?.Locality ?? Locality.Unknown;
     }
 
-    /// <summary>One that selects the workload, then the namespace's default, then the root namespace's; the oldest of each.</summary>
     /// <summary>The Sidecar resource that applies to a proxy; null when none does.</summary>
-    public static Sidecar? SidecarOf(ProxyIdentity proxy, MeshView view) => proxy.Kind == ProxyKind.Sidecar
-        ? SidecarFor(proxy.Namespace, view.Workloads.Pods.GetValueOrDefault(new ObjectKey(proxy.Cluster, proxy.Namespace, proxy.Name))?.Labels ?? proxy.Labels, view) : null;
+    public static Sidecar? SidecarOf(ProxyIdentity proxy, MeshView view) => SidecarOf(proxy, ClaimedWorkload.Of(proxy, view.Workloads).Labels, view);
 
+    private static Sidecar? SidecarOf(ProxyIdentity proxy, ValueMap<string> labels, MeshView view) => proxy.Kind == ProxyKind.Sidecar ? SidecarFor(proxy.Namespace, labels, view) : null;
+
+    /// <summary>One that selects the workload, then the namespace's default, then the root namespace's; the oldest of each.</summary>
     private static Sidecar? SidecarFor(string ns, ValueMap<string> labels, MeshView view)
     {
         var local = view.Proxies.Sidecars.GetValueOrDefault(ns).OrderBy(sidecar => sidecar.CreatedAt).ThenBy(sidecar => sidecar.Source).ToList();

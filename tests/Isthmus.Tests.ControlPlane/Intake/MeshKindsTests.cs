@@ -38,7 +38,19 @@ public sealed class MeshKindsTests
         Assert.Equal(
             ["EndpointSlice", "Namespace", "Node", "Pod", "Service", "ServiceExport", "ServiceImport", "WorkloadEntry"],
             scope.For(new("other", "istio-system/other", Access)).Select(kind => kind.Resource.Kind).Order());
-        Assert.Equal(["ConfigMap", "Secret"], Kinds.All.Where(kind => scope.NamespaceOf(kind) is not null).Select(kind => kind.Resource.Kind).Order());
+        Assert.Equal(["ConfigMap"], Kinds.All.Where(kind => scope.NamespaceOf(kind) is not null).Select(kind => kind.Resource.Kind).Order());
+    }
+
+    [Fact]
+    public void Secrets_are_read_where_the_installation_says_and_not_those_that_cannot_be_certificates()
+    {
+        var some = new MeshKinds(MultiClusterSettings.Default, "istio", "default", NullLogger<MeshKinds>.Instance) { Secrets = new(["edge", "istio-system"], InRemotes: true) };
+        foreach (var cluster in (MeshCluster[])[new("own", "", Access), new("other", "istio-system/other", Access)])
+        {
+            var scope = new WatchScope(some, "istio-system");
+            Assert.Equal(["edge", "istio-system"], scope.For(cluster).Where(kind => kind.Resource == Kubernetes.Objects.Kinds.Secret).Select(scope.NamespaceOf));
+        }
+        Assert.All(some.Credentials.Concat(Kinds.Credentials), kind => Assert.Equal((true, "type!=helm.sh/release.v1,type!=kubernetes.io/service-account-token"), (kind.IsOptional, kind.FieldSelector)));
     }
 
     [Fact]

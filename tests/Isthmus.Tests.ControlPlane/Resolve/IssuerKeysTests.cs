@@ -186,14 +186,4 @@ public sealed class IssuerKeysTests
 
         public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) => Enqueue(formatter(state, exception));
     }
-
-    /// <summary>The time of the machine, and more when a test says so.</summary>
-    private sealed class LeapingClock : TimeProvider
-    {
-        private long _ahead;
-
-        public void Leap(TimeSpan by) => Interlocked.Add(ref _ahead, by.Ticks);
-
-        public override DateTimeOffset GetUtcNow() => base.GetUtcNow() + TimeSpan.FromTicks(Interlocked.Read(ref _ahead));
-    }
 }

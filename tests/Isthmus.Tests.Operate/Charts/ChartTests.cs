@@ -60,6 +60,10 @@ public sealed class ChartTests
         },
         { "a console beside a remote", ["profile=remote", "values.global.remotePilotAddress=192.0.2.1", "values.console.enabled=true", "values.console.image=registry.example.com/other:1"] },
         { "an image with its registry", ["values.pilot.image=registry.example.com/other:1"] },
+        { "Secrets of some namespaces", ["values.global.externalIstiod=true", "values.pilot.env.ISTHMUS_SECRET_NAMESPACES=edge", "values.pilot.env.PILOT_ENABLE_REMOTE_CREDENTIALS_CONTROLLER=true", "revision=canary"] },
+        { "no more Secrets than its own", ["values.pilot.env.ISTHMUS_SECRET_NAMESPACES=istio-system"] },
+        { "a remote whose Secrets are read", ["profile=remote", "values.global.remotePilotAddress=192.0.2.1", "values.pilot.env.PILOT_ENABLE_REMOTE_CREDENTIALS_CONTROLLER=true"] },
+        { "a remote whose Secrets are read in part", ["profile=remote", "values.global.remotePilotAddress=192.0.2.1", "values.pilot.env.ISTHMUS_SECRET_NAMESPACES=edge", "values.pilot.env.PILOT_ENABLE_REMOTE_CREDENTIALS_CONTROLLER=true"] },
         { "node agents", ["components.cni.enabled=true", "values.istio_cni.enabled=true"] },
         { "node agents by their newer name", ["components.cni.enabled=true", "values.pilot.cni.enabled=true", "values.global.imagePullPolicy=Never", "values.global.imagePullSecrets[0]=regcred"] },
         {

@@ -40,12 +40,13 @@ internal static class IstiodObjects
         var names = new Names(spec);
         JsonObject Labelled() => Make(spec, Component, ("app", "istiod"));
         yield return WithPullSecrets(spec, ServiceAccount(names.Account, names.Namespace, Labelled()));
-        yield return ClusterRole(names.ClusterRole, Labelled(), ClusterRules());
+        yield return ClusterRole(names.ClusterRole, Labelled(), [.. ClusterRules(), .. SecretRights.ClusterRules(spec)]);
         yield return ClusterRoleBinding(names.ClusterRole, Labelled(), names.Account, names.Namespace);
         yield return Role(names.Account, names.Namespace, Labelled(), spec.IsConfigCluster
             ? [.. NamespaceRules(), .. AddressRules]
             : NamespaceRules());
         yield return RoleBinding(names.Account, names.Namespace, Labelled(), names.Account);
+        foreach (var right in SecretRights.Of(spec, names.Account, Labelled)) yield return right;
     }
 
     /// <summary>For the addresses behind the host name of a control plane, and to remove those that an earlier version wrote as Endpoints.</summary>

@@ -35,8 +35,9 @@ internal static class Rbac
     internal static JsonObject ClusterRoleBinding(string name, JsonObject labels, string account, string accountNs) =>
         Binding("ClusterRoleBinding", "ClusterRole", name, null, labels, account, accountNs);
 
-    internal static JsonObject RoleBinding(string name, string ns, JsonObject labels, string account) =>
-        Binding("RoleBinding", "Role", name, ns, labels, account, ns);
+    /// <param name="accountNs">Null: that of the binding.</param>
+    internal static JsonObject RoleBinding(string name, string ns, JsonObject labels, string account, string? accountNs = null) =>
+        Binding("RoleBinding", "Role", name, ns, labels, account, accountNs ?? ns);
 
     private static JsonObject Role(string kind, string name, string? ns, JsonObject labels, ReadOnlySpan<JsonObject> rules)
     {

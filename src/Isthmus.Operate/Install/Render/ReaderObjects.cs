@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Isthmus.Core.Names;
+using Isthmus.Operate.Install.Operator;
 using static Isthmus.Operate.Install.Render.Rbac;
 
 namespace Isthmus.Operate.Install.Render;
@@ -12,18 +13,20 @@ public static class ReaderObjects
     private const string IstioGroups = "networking.istio.io security.istio.io telemetry.istio.io extensions.istio.io";
 
     /// <summary>Whether an object belongs to a named revision only. The account itself, and the permissions of the default revision, are part of the base and stay.</summary>
-    public static bool IsOf(string revision, string name) => name == $"{Reader}-{revision}" || name.StartsWith($"{Reader}-clusterrole-{revision}-", StringComparison.Ordinal);
+    public static bool IsOf(string revision, string name) => name == $"{Reader}-{revision}" || name.StartsWith($"{Reader}-{revision}-secrets-", StringComparison.Ordinal) || name.StartsWith($"{Reader}-clusterrole-{revision}-", StringComparison.Ordinal);
 
     /// <param name="revision">Empty for the default revision.</param>
     /// <param name="externalControlPlane">A control plane in another cluster also writes root certificates and patches webhooks here.</param>
-    public static IEnumerable<JsonObject> Build(string ns, string revision, bool externalControlPlane, Func<JsonObject> labels)
+    /// <param name="spec">Says whether control planes of other clusters read the Secrets of gateways here; null: they do not.</param>
+    public static IEnumerable<JsonObject> Build(string ns, string revision, bool externalControlPlane, Func<JsonObject> labels, OperatorSpec? spec = null)
     {
         var role = revision.Length == 0 ? $"{Reader}-clusterrole-{ns}" : $"{Reader}-clusterrole-{revision}-{ns}";
         yield return ServiceAccount(WellKnown.ReaderServiceAccount, ns, labels());
-        // Istio's role reads every Secret of the cluster. Discovery does not need them, so ours does not.
+        // Istio's role reads every Secret of the cluster. Discovery does not need them, so ours does only where it is asked to.
         JsonObject[] rules =
         [
             Rule(IstioGroups, "*", Read),
+            .. spec is null ? [] : SecretRights.ReaderRules(spec),
             Rule("core", "endpoints pods services nodes replicationcontrollers namespaces", Read),
             Rule("discovery.k8s.io", "endpointslices", Read),
             // Who has only a certificate gets another one while its account exists.
@@ -60,5 +63,7 @@ public static class ReaderObjects
             ? Role(name, ns, labels(), [roots, .. IstiodObjects.AddressRules])
             : Role(name, ns, labels(), roots);
         yield return RoleBinding(name, ns, labels(), WellKnown.ReaderServiceAccount);
+        if (spec is null) yield break;
+        foreach (var right in SecretRights.OfReader(spec, name, labels)) yield return right;
     }
 }

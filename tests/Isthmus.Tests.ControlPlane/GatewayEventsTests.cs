@@ -76,6 +76,7 @@ public sealed class GatewayEventsTests(RunningApiServer server) : IClassFixture<
         var definition = IstioCrds.Of(IstioKind.Gateway);
         var versions = definition["spec"]!["versions"]!.AsArray();
         versions.Remove(versions.Single(version => version!["name"]?.ToString() == "v1"));
+        versions[0]!["storage"] = true;
         await client.CreateAsync(Kinds.CustomResourceDefinition, definition, Stop);
         await client.CreateAsync(Kinds.Namespace, new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = new JsonObject { ["name"] = "shop" } }, Stop);
         while ((await older.SendAsync("POST", "/apis/networking.istio.io/v1beta1/namespaces/shop/gateways", """{"apiVersion": "networking.istio.io/v1beta1", "kind": "Gateway", "metadata": {"name": "front"}, "spec": {} }""")).Code == 404)

@@ -42,7 +42,7 @@ public sealed class InvalidObjectsTests(RunningApiServer server) : IClassFixture
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(Stop);
         using var client = new KubeClient(server.Access);
         var known = IstioKind.All.Single(kind => kind.Kind == kindName);
-        var kind = new ResourceKind(known.Group, known.StoredVersion, known.Kind, known.Plural, true);
+        var kind = new ResourceKind(known.Group, known.ReadVersion, known.Kind, known.Plural, true);
         await StoreAsync(client, known, kind);
         var rig = new MeshRig("c1");
         rig.Config(Object(known, bad));
@@ -83,7 +83,7 @@ public sealed class InvalidObjectsTests(RunningApiServer server) : IClassFixture
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(Stop);
         using var client = new KubeClient(server.Access);
-        var kind = new ResourceKind(IstioKind.WorkloadEntry.Group, IstioKind.WorkloadEntry.StoredVersion, IstioKind.WorkloadEntry.Kind, IstioKind.WorkloadEntry.Plural, true);
+        var kind = new ResourceKind(IstioKind.WorkloadEntry.Group, IstioKind.WorkloadEntry.ReadVersion, IstioKind.WorkloadEntry.Kind, IstioKind.WorkloadEntry.Plural, true);
         await StoreAsync(client, IstioKind.WorkloadEntry, kind);
         var rig = new MeshRig("c1", "c2");
         rig.Config("c2", Object(IstioKind.WorkloadEntry, "labels: {a: b}"));
@@ -99,7 +99,7 @@ public sealed class InvalidObjectsTests(RunningApiServer server) : IClassFixture
     }
 
     private static string Object(IstioKind kind, string spec) => $$"""
-        apiVersion: {{kind.Group}}/{{kind.StoredVersion}}
+        apiVersion: {{kind.Group}}/{{kind.ReadVersion}}
         kind: {{kind.Kind}}
         metadata: {name: x, namespace: shop}
         spec: { {{spec}} }
@@ -115,7 +115,7 @@ public sealed class InvalidObjectsTests(RunningApiServer server) : IClassFixture
         {
             if (await client.FindAsync(type, null, item["metadata"]!["name"]!.ToString(), Stop) is null) await client.CreateAsync(type, item, Stop);
         }
-        var path = $"/apis/{known.Group}/{known.StoredVersion}/namespaces/shop/{known.Plural}";
+        var path = $"/apis/{known.Group}/{known.ReadVersion}/namespaces/shop/{known.Plural}";
         await server.SendAsync("DELETE", $"{path}/x");
         // The kind is served a moment later.
         while ((await server.SendAsync("POST", path, $$"""{"apiVersion": "{{kind.ApiVersion}}", "kind": "{{known.Kind}}", "metadata": {"name": "x"}, "spec": {} }""")).Code == 404)

@@ -17,7 +17,7 @@ public sealed class OwnerStatusTests(RunningApiServer server) : IClassFixture<Ru
 {
     private const string Message = "ISM1440 spec.addresses[0]: 10.96.0.20 is the address of Service shop/db in c1: calls to it do not go to this entry (remove the address, or choose one that nothing else has)";
 
-    private static readonly ResourceKind Kind = new(IstioKind.ServiceEntry.Group, IstioKind.ServiceEntry.StoredVersion, IstioKind.ServiceEntry.Kind, IstioKind.ServiceEntry.Plural, true);
+    private static readonly ResourceKind Kind = new(IstioKind.ServiceEntry.Group, IstioKind.ServiceEntry.ReadVersion, IstioKind.ServiceEntry.Kind, IstioKind.ServiceEntry.Plural, true);
 
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
 

@@ -133,13 +133,13 @@ public sealed class RunningControlPlaneTests : IAsyncLifetime
     {
         foreach (var definition in IstioCrds.All) await _client.CreateAsync(Kinds.CustomResourceDefinition, (JsonObject)definition.DeepClone(), Stop);
         await _client.CreateAsync(Kinds.Namespace, new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = new JsonObject { ["name"] = "shop" } }, Stop);
-        var kind = new ResourceKind(IstioKind.VirtualService.Group, IstioKind.VirtualService.StoredVersion, IstioKind.VirtualService.Kind, IstioKind.VirtualService.Plural, true);
+        var kind = new ResourceKind(IstioKind.VirtualService.Group, IstioKind.VirtualService.ReadVersion, IstioKind.VirtualService.Kind, IstioKind.VirtualService.Plural, true);
         await UntilAsync("/ready", answer => answer.Status == HttpStatusCode.OK);
         await _client.CreateAsync(kind, JsonNode.Parse($$"""
             {"apiVersion": "{{kind.ApiVersion}}", "kind": "VirtualService", "metadata": {"name": "web", "namespace": "shop"},
-             "spec": {"hosts": ["web"], "http": [{"timeout": "soon", "route": [{"destination": {"host": "web"} }]}]} }
+             "spec": {"hosts": ["web"], "http": [{"rewrite": {"uriRegexRewrite": {"match": "(", "rewrite": "/"} }, "route": [{"destination": {"host": "web"} }]}]} }
             """)!.AsObject(), Stop);
-        while (!(await SaidAsync()).StartsWith("IST0106 spec.http[0].timeout: \"soon\" is not a duration", StringComparison.Ordinal)) await Task.Delay(20, Stop);
+        while (!(await SaidAsync()).StartsWith("IST0106 spec.http[0].rewrite.uriRegexRewrite", StringComparison.Ordinal)) await Task.Delay(20, Stop);
         await _client.PatchAsync(kind, "shop", "web", JsonNode.Parse("""{"spec": {"http": [{"timeout": "1s", "route": [{"destination": {"host": "web"} }]}]} }""")!.AsObject(), PatchType.Merge, Stop);
         while ((await SaidAsync()).Length > 0) await Task.Delay(20, Stop);
 
@@ -151,7 +151,7 @@ public sealed class RunningControlPlaneTests : IAsyncLifetime
     {
         foreach (var definition in IstioCrds.All) await _client.CreateAsync(Kinds.CustomResourceDefinition, (JsonObject)definition.DeepClone(), Stop);
         await _client.CreateAsync(Kinds.Namespace, new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = new JsonObject { ["name"] = "shop" } }, Stop);
-        var kind = new ResourceKind(IstioKind.WasmPlugin.Group, IstioKind.WasmPlugin.StoredVersion, IstioKind.WasmPlugin.Kind, IstioKind.WasmPlugin.Plural, true);
+        var kind = new ResourceKind(IstioKind.WasmPlugin.Group, IstioKind.WasmPlugin.ReadVersion, IstioKind.WasmPlugin.Kind, IstioKind.WasmPlugin.Plural, true);
         while (!await TryCreateAsync()) await Task.Delay(20, Stop);
         while (!(await SaidAsync()).StartsWith("IST0106 kind: WasmPlugins are not supported", StringComparison.Ordinal)) await Task.Delay(20, Stop);
         await _client.PatchAsync(kind, "shop", "auth", JsonNode.Parse("""{"metadata": {"labels": {"istio.io/rev": "other"} } }""")!.AsObject(), PatchType.Merge, Stop);

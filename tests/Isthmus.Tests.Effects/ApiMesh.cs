@@ -103,7 +103,7 @@ internal sealed class ApiMesh
 
     internal static JsonObject Object(IstioKind kind, JsonNode spec) => new()
     {
-        ["apiVersion"] = $"{kind.Group}/{kind.StoredVersion}", ["kind"] = kind.Kind,
+        ["apiVersion"] = $"{kind.Group}/{kind.ReadVersion}", ["kind"] = kind.Kind,
         ["metadata"] = new JsonObject { ["name"] = NameOf(kind), ["namespace"] = "shop" }, ["spec"] = spec.DeepClone(),
     };
 

@@ -89,6 +89,27 @@ public sealed class EnvoyFilterTests
     }
 
     [Theory]
+    [InlineData("MERGE", "one", "two")]
+    [InlineData("MERGE_AND_REPLACE_LIST", "", "two")]
+    public async Task Lists_grow_or_are_replaced(string operation, string first, string second)
+    {
+        await using var origin = await OriginAsync();
+        using var gateway = new GuardedGateway("", Filter($$"""
+            - applyTo: HTTP_ROUTE
+              match: {context: GATEWAY}
+              patch: {operation: MERGE, value: {response_headers_to_add: [{header: {key: x-first, value: one} }]} }
+            - applyTo: HTTP_ROUTE
+              match: {context: GATEWAY}
+              patch: {operation: {{operation}}, value: {response_headers_to_add: [{header: {key: x-second, value: two} }]} }
+            """), origin.Port, 1);
+        Assert.Empty(gateway.Rig.Mesh.Sources.Problems.Items);
+        using var response = await gateway.SendAsync();
+        Assert.Equal((first, second), (Header("x-first"), Header("x-second")));
+
+        string Header(string name) => string.Join(',', response.Headers.TryGetValues(name, out var values) ? values : []);
+    }
+
+    [Theory]
     [InlineData("server_name: mine", "/", "", 200, "server", "mine")]
     [InlineData("server_header_transformation: PASS_THROUGH", "/", "", 200, "server", "Kestrel")]
     [InlineData("max_request_headers_kb: 1", "/", "x-long: LONG", 431, "server", "istio-envoy")]

@@ -21,7 +21,7 @@ public sealed record IstioState<T>(ObjectRef Source, T? Value, ValueList<Problem
 /// meaning only changes the problems: the last good version stays.
 /// </summary>
 public abstract class IstioObjectKind<T>(IstioKind kind)
-    : MeshKind<JsonObject, IstioState<T>>(new ResourceKind(kind.Group, kind.StoredVersion, kind.Kind, kind.Plural, true)) where T : class, IEquatable<T>
+    : MeshKind<JsonObject, IstioState<T>>(new ResourceKind(kind.Group, kind.ReadVersion, kind.Kind, kind.Plural, true)) where T : class, IEquatable<T>
 {
     public override KindPlace Place => KindPlace.ConfigCluster;
 

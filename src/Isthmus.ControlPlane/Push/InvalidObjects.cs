@@ -15,7 +15,7 @@ public sealed class InvalidObjects(KubeClient client, string cluster, PushEngine
     internal const string Reason = "Invalid";
 
     private readonly Dictionary<string, ObjectCondition> _conditions = IstioKind.Effective.Concat(IstioKind.Refused).ToDictionary(
-        kind => kind.Kind, kind => new ObjectCondition(client, new(kind.Group, kind.StoredVersion, kind.Kind, kind.Plural, true), (ObjectProblems.Condition, Reason), time, log), StringComparer.Ordinal);
+        kind => kind.Kind, kind => new ObjectCondition(client, new(kind.Group, kind.ReadVersion, kind.Kind, kind.Plural, true), (ObjectProblems.Condition, Reason), time, log), StringComparer.Ordinal);
 
     public async Task RunAsync(CancellationToken stop)
     {

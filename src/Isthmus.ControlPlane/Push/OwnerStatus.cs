@@ -14,7 +14,7 @@ public sealed class OwnerStatus(KubeClient client, string cluster, PushEngine en
     internal const string Reason = "OwnedByAnother";
 
     private readonly Dictionary<string, ObjectCondition> _conditions = ((IstioKind[])[IstioKind.ServiceEntry, IstioKind.VirtualService, IstioKind.DestinationRule]).ToDictionary(
-        kind => kind.Kind, kind => new ObjectCondition(client, new(kind.Group, kind.StoredVersion, kind.Kind, kind.Plural, true), (ObjectProblems.Ownership, Reason), time, log), StringComparer.Ordinal);
+        kind => kind.Kind, kind => new ObjectCondition(client, new(kind.Group, kind.ReadVersion, kind.Kind, kind.Plural, true), (ObjectProblems.Ownership, Reason), time, log), StringComparer.Ordinal);
 
     private sealed record Found(List<ObjectRef> Known, List<(ObjectRef Source, ObjectProblems Problems)> Claims);
 

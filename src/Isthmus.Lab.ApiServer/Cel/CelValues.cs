@@ -54,6 +54,10 @@ internal static class CelValues
         ("int", 1) => Whole,
         ("double", 1) => arguments => Number(arguments[0]) ?? throw NoOverload(),
         ("string", 1) => Print,
+        ("duration", 1) => Text(text => CelDuration.Parse(text) ?? throw new CelFailureException($"invalid duration: {text}")),
+        ("isURL", 1) => Text(text => CelUrl.Parse(text) is not null),
+        ("url", 1) => Text(text => CelUrl.Parse(text) ?? throw new CelFailureException($"URL parse error during conversion from string: {text}")),
+        ("getScheme", 1) => arguments => arguments[0] is CelUrl url ? url.Scheme : throw NoOverload(),
         ("isSorted", 1) => IsSorted,
         ("min" or "max", 1) => arguments => Extreme(arguments, name == "max"),
         _ => null,
@@ -81,6 +85,7 @@ internal static class CelValues
         (long or double, long or double) => Number(left)!.Value.CompareTo(Number(right)!.Value),
         (string a, string b) => string.CompareOrdinal(a, b),
         (bool a, bool b) => a.CompareTo(b),
+        (CelDuration a, CelDuration b) => a.Nanoseconds.CompareTo(b.Nanoseconds),
         _ => throw NoOverload(),
     };
 

@@ -14,18 +14,20 @@ internal static class EnvoyPatchReader
 {
     private const int LongestPattern = 1024;
 
+    private static readonly string[] Merges = ["MERGE", "MERGE_AND_REPLACE_LIST"];
+
     /// <summary>The operations that change something, as Istio defines them.</summary>
     private static readonly Dictionary<string, (PatchTarget Target, MessageDescriptor Type, string[] Operations, string Match)> Targets = new(StringComparer.Ordinal)
     {
-        ["LISTENER"] = (PatchTarget.Listener, Listeners.Listener.Descriptor, ["MERGE", "ADD", "REMOVE"], "listener"),
+        ["LISTENER"] = (PatchTarget.Listener, Listeners.Listener.Descriptor, [.. Merges, "ADD", "REMOVE"], "listener"),
         ["LISTENER_FILTER"] = (PatchTarget.ListenerFilter, Listeners.ListenerFilter.Descriptor, ["ADD", "REMOVE", "INSERT_FIRST", "INSERT_BEFORE", "INSERT_AFTER", "REPLACE"], "listener"),
-        ["FILTER_CHAIN"] = (PatchTarget.FilterChain, Listeners.FilterChain.Descriptor, ["MERGE", "ADD", "REMOVE"], "listener"),
-        ["NETWORK_FILTER"] = (PatchTarget.NetworkFilter, Listeners.Filter.Descriptor, ["MERGE", "ADD", "REMOVE", "INSERT_FIRST", "INSERT_BEFORE", "INSERT_AFTER", "REPLACE"], "listener"),
-        ["HTTP_FILTER"] = (PatchTarget.HttpFilter, HttpFilter.Descriptor, ["MERGE", "REMOVE", "INSERT_FIRST", "INSERT_BEFORE", "INSERT_AFTER", "REPLACE"], "listener"),
-        ["ROUTE_CONFIGURATION"] = (PatchTarget.RouteConfiguration, RouteConfiguration.Descriptor, ["MERGE"], "routeConfiguration"),
-        ["VIRTUAL_HOST"] = (PatchTarget.VirtualHost, VirtualHost.Descriptor, ["MERGE", "ADD", "REMOVE", "REPLACE"], "routeConfiguration"),
-        ["HTTP_ROUTE"] = (PatchTarget.HttpRoute, Route.Descriptor, ["MERGE", "ADD", "REMOVE", "INSERT_FIRST", "INSERT_BEFORE", "INSERT_AFTER"], "routeConfiguration"),
-        ["CLUSTER"] = (PatchTarget.Cluster, Cluster.Descriptor, ["MERGE", "ADD", "REMOVE"], "cluster"),
+        ["FILTER_CHAIN"] = (PatchTarget.FilterChain, Listeners.FilterChain.Descriptor, [.. Merges, "ADD", "REMOVE"], "listener"),
+        ["NETWORK_FILTER"] = (PatchTarget.NetworkFilter, Listeners.Filter.Descriptor, [.. Merges, "ADD", "REMOVE", "INSERT_FIRST", "INSERT_BEFORE", "INSERT_AFTER", "REPLACE"], "listener"),
+        ["HTTP_FILTER"] = (PatchTarget.HttpFilter, HttpFilter.Descriptor, [.. Merges, "REMOVE", "INSERT_FIRST", "INSERT_BEFORE", "INSERT_AFTER", "REPLACE"], "listener"),
+        ["ROUTE_CONFIGURATION"] = (PatchTarget.RouteConfiguration, RouteConfiguration.Descriptor, Merges, "routeConfiguration"),
+        ["VIRTUAL_HOST"] = (PatchTarget.VirtualHost, VirtualHost.Descriptor, [.. Merges, "ADD", "REMOVE", "REPLACE"], "routeConfiguration"),
+        ["HTTP_ROUTE"] = (PatchTarget.HttpRoute, Route.Descriptor, [.. Merges, "ADD", "REMOVE", "INSERT_FIRST", "INSERT_BEFORE", "INSERT_AFTER"], "routeConfiguration"),
+        ["CLUSTER"] = (PatchTarget.Cluster, Cluster.Descriptor, [.. Merges, "ADD", "REMOVE"], "cluster"),
     };
 
     /// <summary>The types of the filters that the control plane generates, by name.</summary>
@@ -57,11 +59,12 @@ internal static class EnvoyPatchReader
             return null;
         }
         var kind = Enum.Parse<PatchOperation>(operation.Replace("_", "", StringComparison.Ordinal), ignoreCase: true);
+        var isMerge = Merges.Contains(operation);
         var proxy = Proxy(match["proxy"]);
-        var json = kind == PatchOperation.Remove ? "" : PatchValueReader.Read(change["value"], known.Type, kind == PatchOperation.Merge);
-        if (kind == PatchOperation.Merge && (known.Target is PatchTarget.Listener or PatchTarget.RouteConfiguration or PatchTarget.Cluster) && change["value"]["name"].Exists)
+        var json = kind == PatchOperation.Remove ? "" : PatchValueReader.Read(change["value"], known.Type, isMerge);
+        if (isMerge && (known.Target is PatchTarget.Listener or PatchTarget.RouteConfiguration or PatchTarget.Cluster) && change["value"]["name"].Exists)
             change["value"]["name"].Error("cannot be changed: proxies know the resource by its name", "remove it");
-        if (kind == PatchOperation.Merge) CheckType(match["listener"]["filterChain"]["filter"], change["value"]["typed_config"], known.Target);
+        if (isMerge) CheckType(match["listener"]["filterChain"]["filter"], change["value"]["typed_config"], known.Target);
         return json is null || proxy is null ? null : new(known.Target, Context(match["context"].Text), kind, proxy, json.Length == 0 ? null : new(known.Type.FullName, json))
         {
             Listener = match["listener"].Exists ? OfListeners(match["listener"]) : null,

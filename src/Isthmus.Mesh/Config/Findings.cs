@@ -20,6 +20,7 @@ internal sealed class Findings(string @object)
     private readonly List<Problem> _problems = [];
     private readonly List<string> _errors = [];
     private readonly List<string> _closed = [];
+    private readonly List<(string Path, string Message)> _limits = [];
 
     /// <summary>Whether the object has errors that prevent it from applying: all except those in closed fields.</summary>
     public bool HasErrors => _errors.Count > MaxErrors || _errors.Exists(error => !_closed.Exists(closed => IsWithin(error, closed)));
@@ -37,6 +38,26 @@ internal sealed class Findings(string @object)
     {
         if (_errors.Count <= MaxErrors) _errors.Add(path);
         Add(new(SchemaValidation, @object, path, message, remedy));
+    }
+
+    /// <summary>A limit or rule of API servers that a value breaks. What readers say of the same field tells more, so it counts only if they say nothing
+    /// (<see cref="SettleLimits"/>).</summary>
+    public void Limit(string path, string message)
+    {
+        if (_limits.Count < MaxProblems) _limits.Add((path, message));
+    }
+
+    /// <summary>Reports the limits that are broken where nothing else is wrong. Such errors refuse the object at admission; one that is stored applies as it
+    /// is read, as it did before there was a limit.</summary>
+    public void SettleLimits()
+    {
+        foreach (var (path, message) in _limits)
+        {
+            if (HasErrorsAt(path)) continue;
+            Error(path, message);
+            Close(path);
+        }
+        _limits.Clear();
     }
 
     public void Warn(string path, string message, string remedy = "") =>

@@ -22,6 +22,8 @@ public sealed record IstioObject(ObjectRef Source, IstioKind? Kind, object? Valu
 /// <summary>Reads Istio objects.</summary>
 public static class IstioConfig
 {
+    private const string InsteadOfFilters = "decide in an external authorizer (AuthorizationPolicy with action CUSTOM), or change headers by the routes of a VirtualService";
+
     /// <param name="cluster">The cluster that the object is in.</param>
     public static IstioObject Read(JsonObject @object, string cluster)
     {
@@ -37,17 +39,24 @@ public static class IstioConfig
             return new(source, null, null, findings.Problems);
         }
         // A plugin may decide who may call, and what the answer is.
-        if (kind == IstioKind.WasmPlugin) findings.Error("kind", "WasmPlugins are not supported: proxies of Isthmus run no Wasm", "decide in an external authorizer (AuthorizationPolicy with action CUSTOM), or change headers by the routes of a VirtualService");
+        if (kind == IstioKind.WasmPlugin) findings.Error("kind", "WasmPlugins are not supported: proxies of Isthmus run no Wasm", InsteadOfFilters);
+        else if (kind == IstioKind.TrafficExtension) findings.Error(
+                "kind", "TrafficExtensions are not supported: proxies of Isthmus run neither Wasm nor Lua", InsteadOfFilters);
         // The command line reads IstioOperators. They have no effect in a cluster, and nobody expects one.
         else if (!IstioKind.Effective.Contains(kind) && kind != IstioKind.IstioOperator) findings.Warn("kind", $"{kindName} is accepted but has no effect");
         var spec = new Field(@object["spec"], "spec", findings);
-        if (spec.Node is { } node) kind.Spec?.Check(node, "spec", findings);
+        if (spec.Node is { } node && !IstioKind.Refused.Contains(kind)) kind.Spec?.Check(node, "spec", findings);
         if (!spec.Exists && kind.NeedsSpec) spec.Error("must be set");
         if (kind.IsPolicy) RefuseBesideSpec(@object, findings);
         var isMalformed = findings.HasErrors;
-        if (isMalformed && !kind.IsPolicy) return new(source, kind, null, findings.Problems);
+        if (isMalformed)
+        {
+            findings.SettleLimits();
+            if (!kind.IsPolicy) return new(source, kind, null, findings.Problems);
+        }
         var malformed = findings.Problems;
         var value = ReadSpec(kind, source, spec.Exists ? spec : spec with { Node = new JsonObject() }, @object, CreatedAt(@object));
+        findings.SettleLimits();
         // What a reader says about malformed fields would only repeat what is wrong with them.
         return new(source, kind, findings.HasErrors ? null : value, isMalformed ? malformed : findings.Problems) { Draft = value };
     }

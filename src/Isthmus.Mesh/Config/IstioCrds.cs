@@ -62,8 +62,9 @@ public static class IstioCrds
         var shape = new JsonObject
         {
             ["type"] = "object",
-            ["properties"] = new JsonObject { ["spec"] = (kind.Spec as Schema ?? Schema.Anything).ToOpenApi(), ["status"] = Schema.Anything.ToOpenApi() },
+            ["properties"] = new JsonObject { ["spec"] = (kind.Spec ?? (Schema)Schema.Anything).ToOpenApi(), ["status"] = Schema.Anything.ToOpenApi() },
         };
+        if (kind.NeedsSpec) shape["required"] = new JsonArray("spec");
         // A selector that is indented too little: without it, the policy would apply to its whole namespace.
         if (kind.IsPolicy) shape["x-kubernetes-preserve-unknown-fields"] = true;
         return shape;

@@ -1,9 +1,11 @@
 namespace Isthmus.Mesh.Config;
 
 /// <summary>A kind of Istio's API groups, as its CustomResourceDefinition declares it.</summary>
-/// <param name="Versions">Served versions; the first is stored.</param>
+/// <param name="Versions">Served versions; every Istio serves the first.</param>
+/// <param name="StoredVersion">The version in which API servers store objects.</param>
 /// <param name="Columns">Printer columns: name, JSON path, description.</param>
-public sealed record IstioKind(string Group, string Kind, string Plural, string[] ShortNames, string[] Versions, (string Name, string Path, string Text)[] Columns)
+public sealed record IstioKind(string Group, string Kind, string Plural, string[] ShortNames, string[] Versions, string StoredVersion,
+    (string Name, string Path, string Text)[] Columns)
 {
     private static readonly string[] Networking = ["v1alpha3", "v1beta1", "v1"];
     private static readonly string[] Security = ["v1beta1", "v1"];
@@ -30,6 +32,7 @@ public sealed record IstioKind(string Group, string Kind, string Plural, string[
     public static readonly IstioKind RequestAuthentication = New("security", "RequestAuthentication", "requestauthentications", ["ra"], Security);
     public static readonly IstioKind Telemetry = New("telemetry", "Telemetry", "telemetries", ["telemetry"], ["v1alpha1", "v1"], Age);
     public static readonly IstioKind WasmPlugin = New("extensions", "WasmPlugin", "wasmplugins", [], ["v1alpha1"], Age);
+    public static readonly IstioKind TrafficExtension = New("extensions", "TrafficExtension", "trafficextensions", [], ["v1alpha1"], Age);
     public static readonly IstioKind IstioOperator = New("install", "IstioOperator", "istiooperators", ["iop", "io"], ["v1alpha1"],
         ("Revision", ".spec.revision", "The control plane's revision."), ("Status", ".status.status", "The state of the installation."), Age);
 
@@ -37,7 +40,7 @@ public sealed record IstioKind(string Group, string Kind, string Plural, string[
     public static readonly IReadOnlyList<IstioKind> All =
     [
         Gateway, VirtualService, DestinationRule, ServiceEntry, WorkloadEntry, WorkloadGroup, Sidecar, EnvoyFilter, ProxyConfig,
-        PeerAuthentication, AuthorizationPolicy, RequestAuthentication, Telemetry, WasmPlugin, IstioOperator,
+        PeerAuthentication, AuthorizationPolicy, RequestAuthentication, Telemetry, WasmPlugin, TrafficExtension, IstioOperator,
     ];
 
     /// <summary>The kinds that affect proxies today: the control plane watches them in the config cluster.</summary>
@@ -45,9 +48,10 @@ public sealed record IstioKind(string Group, string Kind, string Plural, string[
         [Gateway, VirtualService, DestinationRule, ServiceEntry, WorkloadEntry, Sidecar, EnvoyFilter, ProxyConfig, PeerAuthentication, AuthorizationPolicy, RequestAuthentication, Telemetry];
 
     /// <summary>The kinds that admission refuses. The control plane watches them as well: a stored object says that it has no effect.</summary>
-    public static readonly IReadOnlyList<IstioKind> Refused = [WasmPlugin];
+    public static readonly IReadOnlyList<IstioKind> Refused = [WasmPlugin, TrafficExtension];
 
-    public string StoredVersion => Versions[0];
+    /// <summary>The version that a control plane reads and writes: also servers with the definitions of an older Istio have it.</summary>
+    public string ReadVersion => Versions[0];
 
     public string CrdName => $"{Plural}.{Group}";
 
@@ -68,7 +72,7 @@ public sealed record IstioKind(string Group, string Kind, string Plural, string[
     internal bool IsPolicy => this == PeerAuthentication || this == AuthorizationPolicy || this == RequestAuthentication;
 
     /// <summary>Whether API servers demand a spec.</summary>
-    internal bool NeedsSpec => this == ServiceEntry || this == WorkloadEntry || this == WorkloadGroup || this == WasmPlugin;
+    internal bool NeedsSpec => this == ServiceEntry || this == WorkloadEntry || this == WorkloadGroup || this == WasmPlugin || this == TrafficExtension;
 
     internal ObjectSchema? Spec => Kind switch
     {
@@ -85,9 +89,12 @@ public sealed record IstioKind(string Group, string Kind, string Plural, string[
         "AuthorizationPolicy" => SecuritySchemas.AuthorizationPolicy,
         "RequestAuthentication" => SecuritySchemas.RequestAuthentication,
         "Telemetry" => TelemetrySchemas.Telemetry,
+        "WasmPlugin" => ExtensionSchemas.WasmPlugin,
+        "TrafficExtension" => ExtensionSchemas.TrafficExtension,
         _ => null,
     };
 
     private static IstioKind New(string group, string kind, string plural, string[] shortNames, string[] versions, params (string, string, string)[] columns) =>
-        new($"{group}.istio.io", kind, plural, shortNames, versions, columns);
+        // Telemetry has a v1, too, which Istio does not store.
+        new($"{group}.istio.io", kind, plural, shortNames, versions, group is "telemetry" ? versions[0] : versions[^1], columns);
 }

@@ -102,7 +102,8 @@ internal static class MeshSchemas
         ("statsCompression", Idle(Flag)), ("statsdUdpAddress", Idle(Text)), ("tracing", Tracing), ("tracingServiceName", Idle(Text)), ("zipkinAddress", Idle(Text)));
 
     public static readonly ObjectSchema ProxyConfig = Object(
-        ("selector", Object(("matchLabels", TextMap))), ("concurrency", Unsigned), ("environmentVariables", TextMap), ("image", Idle(Object(("imageType", Text)))));
+        ("selector", Object(("matchLabels", SecuritySchemas.SelectedLabels))), ("concurrency", Integer.AtLeast(0).OrNull()),
+            ("environmentVariables", Map(Text.AtMost(2048))), ("image", Idle(Object(("imageType", Text)))));
 
     public static readonly ObjectSchema MeshConfig = Object(
         ("accessLogEncoding", OneOf("TEXT", "JSON")), ("accessLogFile", Text), ("accessLogFormat", Text), ("connectTimeout", Duration), ("defaultConfig", DefaultConfig),

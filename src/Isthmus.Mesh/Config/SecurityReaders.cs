@@ -34,7 +34,7 @@ internal static class AuthorizationPolicyReader
 {
     private static readonly string[] SimpleKeys =
     [
-        RuleKeys.Principal, RuleKeys.Namespace, RuleKeys.ServiceAccount, RuleKeys.SourceIp, RuleKeys.RemoteIp, RuleKeys.RequestPrincipal, RuleKeys.Audiences, RuleKeys.Presenter,
+        RuleKeys.Principal, RuleKeys.TrustDomain, RuleKeys.Namespace, RuleKeys.ServiceAccount, RuleKeys.SourceIp, RuleKeys.RemoteIp, RuleKeys.RequestPrincipal, RuleKeys.Audiences, RuleKeys.Presenter,
         RuleKeys.DestinationIp, RuleKeys.DestinationPort, RuleKeys.Sni,
     ];
 
@@ -134,6 +134,9 @@ internal static class AuthorizationPolicyReader
             case RuleKeys.ServiceAccount when !IsServiceAccount(value.Text):
                 value.Error($"\"{value.Text}\" is not a service account", "write NAME or NAMESPACE/NAME, without wildcards");
                 break;
+            case RuleKeys.TrustDomain when !IsTrustDomain(value.Text):
+                value.Error($"\"{value.Text}\" is not a trust domain", "write its name, with at most one * at the start or the end");
+                break;
             case RuleKeys.Path when !PathTemplates.IsValid(value.Text):
                 value.Error($"\"{value.Text}\" is not a path template", "write {*} for one whole segment, {**} for the rest of the path as the last operator, as in /a/{*}/b/{**}, and no other braces and asterisks");
                 break;
@@ -142,6 +145,10 @@ internal static class AuthorizationPolicyReader
                 break;
         }
     }
+
+    private static bool IsTrustDomain(string text) =>
+        text.Length > 0 && !text.Contains('/', StringComparison.Ordinal) && text.IndexOf('*', StringComparison.Ordinal) is var star
+        && (star < 0 || star == text.LastIndexOf('*') && (star == 0 || star == text.Length - 1));
 
     private static bool IsServiceAccount(string text) =>
         text.Split('/') is { Length: 1 or 2 } parts && Array.TrueForAll(parts, part => part.Length > 0 && part.All(c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c is '-' or '.'));

@@ -27,7 +27,7 @@ internal sealed class ListenerPatches(ILookup<PatchTarget, ReadPatch> patches, P
         foreach (var patch in For(PatchTarget.Listener, listener))
         {
             if (patch.Operation == PatchOperation.Remove) return null;
-            if (patch.Operation == PatchOperation.Merge) MessageMerge.Into(listener, patch.Copy<Listener>());
+            if (patch.IsMerge) patch.MergeInto(listener);
         }
         var chains = listener.FilterChains.Where(chain => Apply(chain, listener, routes)).ToList();
         listener.FilterChains.Clear();
@@ -56,14 +56,14 @@ internal sealed class ListenerPatches(ILookup<PatchTarget, ReadPatch> patches, P
         foreach (var patch in For(PatchTarget.FilterChain, listener, chain))
         {
             if (patch.Operation == PatchOperation.Remove) return false;
-            if (patch.Operation != PatchOperation.Merge) continue;
+            if (!patch.IsMerge) continue;
             var value = patch.Copy<FilterChain>();
             if (value.TransportSocket?.TypedConfig is { } given && chain.TransportSocket?.TypedConfig is { } known && MessageMerge.Merged(known, given) is { } merged)
             {
                 chain.TransportSocket = new() { Name = chain.TransportSocket.Name, TypedConfig = merged };
                 value.TransportSocket = null;
             }
-            MessageMerge.Into(chain, value);
+            patch.MergeInto(chain, value);
         }
         foreach (var patch in For(PatchTarget.NetworkFilter, listener, chain)) patch.Place(chain.Filters, Named<Filter>(patch.Patch.Listener?.Filter, filter => filter.Name));
         var filters = chain.Filters.Where(filter => Apply(filter, listener, chain, routes)).ToList();
@@ -81,7 +81,7 @@ internal sealed class ListenerPatches(ILookup<PatchTarget, ReadPatch> patches, P
         foreach (var patch in For(PatchTarget.NetworkFilter, listener, chain).Where(patch => patch.Patch.Listener is not { Filter.Length: > 0 } match || match.Filter == filter.Name))
         {
             if (patch.Operation == PatchOperation.Remove) return false;
-            if (patch.Operation != PatchOperation.Merge || filter.TypedConfig is null) continue;
+            if (!patch.IsMerge || filter.TypedConfig is null) continue;
             var value = patch.Copy<Filter>();
             filter.TypedConfig = Merged(filter.TypedConfig, value.TypedConfig);
             if (value.Name.Length > 0) filter.Name = value.Name;
@@ -106,10 +106,10 @@ internal sealed class ListenerPatches(ILookup<PatchTarget, ReadPatch> patches, P
             foreach (var item in manager.HttpFilters.Where(item => patch.Patch.Listener is not { SubFilter.Length: > 0 } match || match.SubFilter == item.Name).ToList())
             {
                 if (patch.Operation == PatchOperation.Remove) manager.HttpFilters.Remove(item);
-                if (patch.Operation != PatchOperation.Merge) continue;
+                if (!patch.IsMerge) continue;
                 var value = patch.Copy<HttpFilter>();
                 if (value.TypedConfig is not null && item.TypedConfig is not null) (item.TypedConfig, value.TypedConfig) = (Merged(item.TypedConfig, value.TypedConfig), null);
-                MessageMerge.Into(item, value);
+                patch.MergeInto(item, value);
             }
         }
         return own.Count > 0;

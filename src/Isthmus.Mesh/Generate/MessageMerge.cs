@@ -13,7 +13,8 @@ internal static class MessageMerge
     public static T Clone<T>(T message) where T : IMessage => (T)message.Descriptor.Parser.ParseFrom(message.ToByteString());
 
     /// <summary>Merges into <paramref name="target"/>. Parts of <paramref name="source"/> become parts of it.</summary>
-    public static void Into(IMessage target, IMessage source)
+    /// <param name="replaceLists">Lists that have items replace, also in messages that merge.</param>
+    public static void Into(IMessage target, IMessage source, bool replaceLists = false)
     {
         foreach (var field in source.Descriptor.Fields.InDeclarationOrder())
         {
@@ -26,11 +27,12 @@ internal static class MessageMerge
             else if (field.IsRepeated)
             {
                 var items = (IList)field.Accessor.GetValue(target);
+                if (replaceLists && ((IList)value).Count > 0) items.Clear();
                 foreach (var item in (IList)value) items.Add(item);
             }
             else if (IsSet(field, source, value))
             {
-                if (value is IMessage message and not (Duration or Any) && field.Accessor.GetValue(target) is IMessage known) Into(known, message);
+                if (value is IMessage message and not (Duration or Any) && field.Accessor.GetValue(target) is IMessage known) Into(known, message, replaceLists);
                 else field.Accessor.SetValue(target, value);
             }
         }

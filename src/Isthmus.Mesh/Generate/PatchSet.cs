@@ -16,6 +16,13 @@ internal sealed record ReadPatch(EnvoyPatch Patch, IMessage? Value)
 {
     public PatchOperation Operation => Patch.Operation;
 
+    public bool IsMerge => Patch.IsMerge;
+
+    /// <summary>Merges the value, or what is left of a copy of it, into a part. Typed configuration is merged apart
+    /// (<see cref="MessageMerge.Merged"/>): its lists always grow.</summary>
+    public void MergeInto(IMessage target, IMessage? rest = null) =>
+        MessageMerge.Into(target, rest ?? MessageMerge.Clone(Value!), Operation == PatchOperation.MergeAndReplaceList);
+
     /// <summary>Whether the patch adds a resource to that part of a proxy. What a patch for every part adds, a sidecar has once.</summary>
     public bool AddsIn(PatchContext context) => Operation == PatchOperation.Add && (Patch.Context == context || context != PatchContext.SidecarInbound);
 
@@ -98,7 +105,7 @@ public sealed class PatchSet
             var value = patch.Copy<Cluster>();
             if (value.TransportSocket is { TypedConfig: { } given } && cluster.TransportSocket?.TypedConfig is { } known && MessageMerge.Merged(known, given) is { } merged)
                 (cluster.TransportSocket.TypedConfig, value.TransportSocket) = (merged, null);
-            MessageMerge.Into(cluster, value);
+            patch.MergeInto(cluster, value);
         }
         return cluster;
     }

@@ -14,7 +14,7 @@ internal sealed class RoutePatches(ILookup<PatchTarget, ReadPatch> patches, Patc
 
     public void Apply(RouteConfiguration table)
     {
-        foreach (var patch in For(PatchTarget.RouteConfiguration, table)) MessageMerge.Into(table, patch.Copy<RouteConfiguration>());
+        foreach (var patch in For(PatchTarget.RouteConfiguration, table)) patch.MergeInto(table);
         var hosts = table.VirtualHosts.Select(host => Apply(host, table)).OfType<VirtualHost>().ToList();
         table.VirtualHosts.Clear();
         table.VirtualHosts.AddRange(hosts);
@@ -28,7 +28,7 @@ internal sealed class RoutePatches(ILookup<PatchTarget, ReadPatch> patches, Patc
         foreach (var patch in For(PatchTarget.VirtualHost, table).Where(patch => Matches(patch.Patch.RouteTable, host)))
         {
             if (patch.Operation == PatchOperation.Remove) return null;
-            if (patch.Operation == PatchOperation.Merge) MessageMerge.Into(host, patch.Copy<VirtualHost>());
+            if (patch.IsMerge) patch.MergeInto(host);
             if (patch.Operation == PatchOperation.Replace) host = patch.Copy<VirtualHost>();
         }
         foreach (var patch in For(PatchTarget.HttpRoute, table).Where(patch => Matches(patch.Patch.RouteTable, host)).ToList()) Apply(patch, host.Routes);
@@ -43,7 +43,7 @@ internal sealed class RoutePatches(ILookup<PatchTarget, ReadPatch> patches, Patc
         foreach (var route in routes.Where(route => match is null || Matches(match, route)).ToList())
         {
             if (patch.Operation == PatchOperation.Remove) routes.Remove(route);
-            if (patch.Operation == PatchOperation.Merge) MessageMerge.Into(route, patch.Copy<Route>());
+            if (patch.IsMerge) patch.MergeInto(route);
         }
     }
 

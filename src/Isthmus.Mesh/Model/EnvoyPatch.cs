@@ -7,7 +7,8 @@ public enum PatchTarget { Listener, ListenerFilter, FilterChain, NetworkFilter, 
 
 public enum PatchContext { Any, SidecarInbound, SidecarOutbound, Gateway }
 
-public enum PatchOperation { Merge, Add, Remove, InsertBefore, InsertAfter, InsertFirst, Replace }
+/// <summary>How a patch changes a part. Of two ways to merge, one adds the items of lists, and the other replaces the lists.</summary>
+public enum PatchOperation { Merge, MergeAndReplaceList, Add, Remove, InsertBefore, InsertAfter, InsertFirst, Replace }
 
 /// <summary>One patch of an EnvoyFilter: which parts of which proxies' resources it changes, and how.</summary>
 public sealed record EnvoyPatch(PatchTarget Target, PatchContext Context, PatchOperation Operation, PatchProxy Proxy, PatchValue? Value)
@@ -17,6 +18,8 @@ public sealed record EnvoyPatch(PatchTarget Target, PatchContext Context, PatchO
     public RouteTableMatch? RouteTable { get; init; }
 
     public ClusterMatch? Cluster { get; init; }
+
+    public bool IsMerge => Operation is PatchOperation.Merge or PatchOperation.MergeAndReplaceList;
 
     /// <summary>Whether the patch is for one of these parts of a proxy's configuration.</summary>
     public bool IsFor(PatchContext context) => Context == PatchContext.Any || Context == context;

@@ -62,8 +62,8 @@ public static class Manifests
     }
 
     /// <summary>One of Istio's kinds as a resource.</summary>
-    /// <param name="version">The storage version if omitted.</param>
-    public static ResourceKind ResourceOf(IstioKind kind, string? version = null) => new(kind.Group, version ?? kind.StoredVersion, kind.Kind, kind.Plural, true);
+    /// <param name="version">The version that every Istio serves if omitted.</param>
+    public static ResourceKind ResourceOf(IstioKind kind, string? version = null) => new(kind.Group, version ?? kind.ReadVersion, kind.Kind, kind.Plural, true);
 
     /// <summary>Definitions belong to no revision: all revisions share one set.</summary>
     private static JsonObject Labelled(JsonObject crd)

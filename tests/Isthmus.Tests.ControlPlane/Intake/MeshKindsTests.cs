@@ -19,7 +19,7 @@ public sealed class MeshKindsTests
     public void Every_kind_of_Istio_that_shapes_proxies_is_in_the_table_as_its_CRD_declares_it()
     {
         Assert.Equal(
-            IstioKind.Effective.Select(kind => (kind.Group, kind.StoredVersion, kind.Kind, kind.Plural)).Order(),
+            IstioKind.Effective.Select(kind => (kind.Group, kind.ReadVersion, kind.Kind, kind.Plural)).Order(),
             Kinds.Istio.Select(kind => (kind.Resource.Group, kind.Resource.Version, kind.Resource.Kind, kind.Resource.Plural)).Order());
         Assert.All(Kinds.Istio, kind => Assert.Contains(IstioKind.All, crd => $"{kind.Resource.Plural}.{kind.Resource.Group}" == crd.CrdName));
         Assert.Equal(IstioKind.Refused.Select(kind => kind.CrdName), Kinds.Refused.Select(kind => $"{kind.Resource.Plural}.{kind.Resource.Group}"));
@@ -81,7 +81,7 @@ public sealed class MeshKindsTests
         foreach (var kind in kinds)
         {
             rig.Config($$"""
-                apiVersion: {{kind.Group}}/{{kind.StoredVersion}}
+                apiVersion: {{kind.Group}}/{{kind.ReadVersion}}
                 kind: {{kind.Kind}}
                 metadata: {name: one, namespace: shop, labels: { {{label}} } }
                 spec: {wrong: true}

@@ -197,6 +197,9 @@ public sealed class IstioConfigTests
     [InlineData("PeerAuthentication", "mtls: {modes: STRICT}", "spec.mtls.modes", "unknown field \"modes\"")]
     [InlineData("AuthorizationPolicy", "selector: {matchExpressions: []}", "spec.selector.matchExpressions", "unknown field \"matchExpressions\"")]
     [InlineData("AuthorizationPolicy", "rules: [{from: [{source: {namespace: [a]}}]}]", "spec.rules[0].from[0].source.namespace", "unknown field \"namespace\"")]
+    [InlineData("AuthorizationPolicy", "rules: [{from: [{source: {trustDomains: ['a*b']}}]}]", "spec.rules[0].from[0].source.trustDomains[0]", "\"a*b\" is not a trust domain")]
+    [InlineData("AuthorizationPolicy", "rules: [{from: [{source: {trustDomains: ['**']}}]}]", "spec.rules[0].from[0].source.trustDomains[0]", "\"**\" is not a trust domain")]
+    [InlineData("AuthorizationPolicy", "rules: [{when: [{key: source.trustDomain, values: [a/b]}]}]", "spec.rules[0].when[0].values[0]", "\"a/b\" is not a trust domain")]
     [InlineData("AuthorizationPolicy", "rules: [{from: [{source: {serviceAccounts: [a/b/c]}}]}]", "spec.rules[0].from[0].source.serviceAccounts[0]", "\"a/b/c\" is not a service account")]
     [InlineData("AuthorizationPolicy", "rules: [{from: [{source: {serviceAccounts: ['a/*']}}]}]", "spec.rules[0].from[0].source.serviceAccounts[0]", "\"a/*\" is not a service account")]
     [InlineData("AuthorizationPolicy", "rules: [{from: [{source: {notServiceAccounts: [a], namespaces: [b]}}]}]", "spec.rules[0].from[0].source.namespaces", "cannot be set together with serviceAccounts")]
@@ -272,10 +275,11 @@ public sealed class IstioConfigTests
     [Theory]
     [InlineData("WorkloadGroup", Severity.Warning, "WorkloadGroup is accepted but has no effect")]
     [InlineData("WasmPlugin", Severity.Error, "WasmPlugins are not supported: proxies of Isthmus run no Wasm")]
+    [InlineData("TrafficExtension", Severity.Error, "TrafficExtensions are not supported: proxies of Isthmus run neither Wasm nor Lua")]
     public void A_kind_without_effect_is_named(string name, Severity severity, string message)
     {
         var kind = IstioKind.All.Single(known => known.Kind == name);
-        var item = new JsonObject { ["apiVersion"] = $"{kind.Group}/{kind.StoredVersion}", ["kind"] = kind.Kind, ["metadata"] = new JsonObject { ["name"] = "x", ["namespace"] = "shop" }, ["spec"] = new JsonObject() };
+        var item = new JsonObject { ["apiVersion"] = $"{kind.Group}/{kind.ReadVersion}", ["kind"] = kind.Kind, ["metadata"] = new JsonObject { ["name"] = "x", ["namespace"] = "shop" }, ["spec"] = new JsonObject { ["template"] = new JsonObject() } };
         var problem = Assert.Single(Validation.Check(item));
         Assert.Equal(("kind", message, severity), (problem.Path, problem.Message, problem.Severity));
     }
@@ -302,7 +306,7 @@ public sealed class IstioConfigTests
     [Fact]
     public void Every_kind_of_the_base_chart_has_a_CRD_with_one_stored_version()
     {
-        Assert.Equal(15, IstioCrds.All.Count);
+        Assert.Equal(16, IstioCrds.All.Count);
         foreach (var crd in IstioCrds.All)
         {
             var versions = crd["spec"]!["versions"]!.AsArray();
@@ -342,7 +346,7 @@ public sealed class IstioConfigTests
         var objects = Gen.Zip(Gen.Elements(IstioKind.All.Select(kind => kind).ToArray()), Tree(4));
         Prop.ForAll(Arb.From(objects), item =>
         {
-            var @object = new JsonObject { ["apiVersion"] = $"{item.Item1.Group}/{item.Item1.StoredVersion}", ["kind"] = item.Item1.Kind, ["metadata"] = new JsonObject { ["name"] = "x", ["namespace"] = "shop" }, ["spec"] = item.Item2?.DeepClone() };
+            var @object = new JsonObject { ["apiVersion"] = $"{item.Item1.Group}/{item.Item1.ReadVersion}", ["kind"] = item.Item1.Kind, ["metadata"] = new JsonObject { ["name"] = "x", ["namespace"] = "shop" }, ["spec"] = item.Item2?.DeepClone() };
             var read = IstioConfig.Read(@object, "c1");
             // An object whose absence would open something still applies, with its strictest meaning (PolicyScopeTests, ClosedWayTests).
             Assert.True(read.IsValid || read.Value is null or AuthorizationPolicy or PeerAuthentication or RequestAuthentication or DestinationRule or Sidecar);

@@ -21,7 +21,7 @@ public sealed class TaskTests(PlacedMeshRig mesh)
         [
             IstioKind.Gateway, IstioKind.VirtualService, IstioKind.DestinationRule, IstioKind.ServiceEntry, IstioKind.Sidecar, IstioKind.EnvoyFilter,
             IstioKind.PeerAuthentication, IstioKind.RequestAuthentication, IstioKind.AuthorizationPolicy, IstioKind.Telemetry,
-        ]).Select(kind => new ResourceKind(kind.Group, kind.StoredVersion, kind.Kind, kind.Plural, true)),
+        ]).Select(kind => new ResourceKind(kind.Group, kind.ReadVersion, kind.Kind, kind.Plural, true)),
     ];
 
     private static CancellationToken Stop => TestContext.Current.CancellationToken;

@@ -137,7 +137,7 @@ public sealed class DefinitionJoinTests
     [InlineData("DestinationRule", "{host: a, trafficPolicy: {loadBalancer: {simple: ROUND_ROBIN, warmup: {duration: 30s, minimumPercent: 10, aggression: 1.5}}, proxyProtocol: {version: V2}, retryBudget: {percent: 20, minRetryConcurrency: 3}}}")]
     [InlineData("VirtualService", "{hosts: [a], http: [{match: [{statPrefix: x}], route: [{destination: {host: a}}], corsPolicy: {unmatchedPreflights: FORWARD}, retries: {attempts: 1, backoff: 10ms, retryIgnorePreviousHosts: true}}]}", "spec.http[0].match[0].statPrefix")]
     [InlineData("Sidecar", "{inboundConnectionPool: {tcp: {maxConnections: 1}}, ingress: [{port: {number: 80, protocol: HTTP, name: http}, connectionPool: {http: {http2MaxRequests: 1}}}]}")]
-    [InlineData("EnvoyFilter", "{configPatches: [{applyTo: HTTP_FILTER, match: {context: WAYPOINT}, patch: {operation: REMOVE}}]}", "spec.configPatches[0].match.context")]
+    [InlineData("EnvoyFilter", "{configPatches: [{applyTo: HTTP_FILTER, match: {context: WAYPOINT, waypoint: {}}, patch: {operation: REMOVE}}]}", "spec.configPatches[0].match.waypoint")]
     [InlineData("RequestAuthentication", "{jwtRules: [{issuer: a, jwks: '{\"keys\":[]}', spaceDelimitedClaims: [x]}]}")]
     [InlineData("AuthorizationPolicy", "{rules: [{from: [{source: {serviceAccounts: [a/b], trustDomains: [td]}}]}]}")]
     public async Task Fields_of_Istio_are_stored_and_named_where_they_have_no_effect(string kind, string spec, params string[] idle)
@@ -161,7 +161,7 @@ public sealed class DefinitionJoinTests
     [InlineData("VirtualService", "{http: [{route: [{}], mirror: {subset: a}}], tls: [{match: [{}]}]}", "spec.http[0].route[0].destination: Required value", "spec.http[0].mirror.host: Required value", "spec.tls[0].match[0].sniHosts: Required value")]
     [InlineData("WorkloadGroup", "{}", "spec.template: Required value")]
     [InlineData("AuthorizationPolicy", "{rules: [{when: [{values: [a]}]}]}", "spec.rules[0].when[0].key: Required value")]
-    [InlineData("RequestAuthentication", "{jwtRules: [{fromHeaders: [{prefix: a}]}]}", "spec.jwtRules[0].issuer: Required value", "spec.jwtRules[0].fromHeaders[0].name: Required value")]
+    [InlineData("RequestAuthentication", "{jwtRules: [{fromHeaders: [{prefix: a}]}]}", "spec.jwtRules[0].fromHeaders[0].name: Required value")]
     public async Task Fields_that_Istio_requires_are_required(string kind, string spec, params string[] messages)
     {
         await using var cluster = new LoopbackCluster();

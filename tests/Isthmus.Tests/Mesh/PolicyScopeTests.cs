@@ -53,6 +53,20 @@ public sealed class PolicyScopeTests
     }
 
     [Theory]
+    [InlineData("values: [cluster.local]", Foreigner)]
+    [InlineData("values: ['*.example']", Cashier, Cleaner)]
+    [InlineData("notValues: [cluster.local]", Cashier, Cleaner)]
+    public void A_condition_names_trust_domains(string values, params string[] allowed)
+    {
+        var (rig, orders) = Shop();
+        rig.Config(Policy("DENY", $"rules: [{{when: [{{key: source.trustDomain, {values}}}]}}]"));
+        rig.Push();
+        Assert.Empty(rig.Mesh.Sources.Problems.Items);
+        Assert.Equal(allowed, Allowed(orders, http: true));
+        Assert.Equal(allowed, Allowed(orders, http: false));
+    }
+
+    [Theory]
     [InlineData("targetRef: {group: gateway.networking.k8s.io, kind: Gateway, name: front}")]
     [InlineData("targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: front}]")]
     [InlineData("selector: {matchExpressions: [{key: app, operator: Exists}]}")]

@@ -14,7 +14,7 @@ public static class EnvoyFilterOrder
         public string Refers => Patch.Operation is PatchOperation.Add or PatchOperation.InsertFirst || Patch.Listener is not { } listener ? "" : Patch.Target == PatchTarget.HttpFilter ? listener.SubFilter : Patch.Target == PatchTarget.NetworkFilter ? listener.Filter : "";
 
         /// <summary>The filter that it inserts; empty if it inserts none.</summary>
-        public string Inserts => Patch.Operation is PatchOperation.Merge or PatchOperation.Remove || Patch.Value is null ? "" : StrictJson.Parse(Patch.Value.Json)?["name"]?.ToString() ?? "";
+        public string Inserts => Patch.IsMerge || Patch.Operation == PatchOperation.Remove || Patch.Value is null ? "" : StrictJson.Parse(Patch.Value.Json)?["name"]?.ToString() ?? "";
     }
 
     public static Analyzer Analyzer { get; } = new("envoyfilter.EnvoyPatchAnalyzer", "Checks that EnvoyFilters apply after those whose filters they refer to", [IstioCodes.RelativePatch, IstioCodes.RelativePatchOfVersion], ["EnvoyFilter"], mesh => mesh.Readable.SelectMany(Check));

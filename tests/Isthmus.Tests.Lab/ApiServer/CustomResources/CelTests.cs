@@ -33,6 +33,9 @@ public sealed class CelTests
     [InlineData(@"self.mode == '\x4c\141\u0078' && '\U0001F600'.size() == 1 && r'\d' == '\\d'", true)]
     [InlineData("\"\"\"a\n'b'\"\"\" == 'a\\n\\'b\\'' && 0x1F == 31 && 1e3 == 1000.0 && .5 < 1.0 // a comment", true)]
     [InlineData("self.__namespace__ == 'n'", true)]
+    [InlineData("duration('1h30m') == duration('5400s') && duration('-1.5ms') < duration('0') && duration('1us') > duration('999ns')", true)]
+    [InlineData("url('HTTPS://a.example/x?y').getScheme() == 'https' && url('/a').getScheme() == ''", true)]
+    [InlineData("isURL('oci://a.example/b:1') && isURL('file:///x') && !isURL('a.example/b') && !isURL('http://a b') && !isURL('')", true)]
     public void Rules_are_answered_as_CEL_says(string rule, bool answer) => Assert.Equal(answer, Evaluate(rule));
 
     [Theory]
@@ -40,13 +43,17 @@ public sealed class CelTests
     [InlineData("self.replicas / 0 == 1", "division by zero")]
     [InlineData("self.mode + 1 == 2", "no such overload")]
     [InlineData("self.hosts[5] == 'x'", "index out of bounds: 5")]
+    [InlineData("duration('5') > duration('1s')", "invalid duration: 5")]
+    [InlineData("duration('9999999h') > duration('1s')", "invalid duration: 9999999h")]
+    [InlineData("url('x') == url('y')", "URL parse error during conversion from string: x")]
+    [InlineData("self.mode.getScheme() == ''", "no such overload")]
     [InlineData("nobody == 1", "undeclared reference to 'nobody'")]
     public void What_has_no_answer_says_why(string rule, string why) =>
         Assert.Equal(why, Assert.Throws<CelFailureException>(() => Evaluate(rule)).Message);
 
     [Theory]
-    [InlineData("isURL(self.x)")]
-    [InlineData("duration(self.x) < duration('5s')")]
+    [InlineData("isQuantity(self.x)")]
+    [InlineData("timestamp(self.x) < timestamp('2026-01-01T00:00:00Z')")]
     [InlineData("b'x' == b\"x\" || br'x' == bytes('x')")]
     [InlineData("{'a': 1, ?'b': self.?b,}.a == 1 && {} == {}")]
     [InlineData("self[?0].orValue(1) == 1 && [?self.?x, 1,] == []")]
@@ -69,7 +76,7 @@ public sealed class CelTests
     [InlineData("has(self)", "1:5: invalid argument to has() macro\n | has(self)\n | ....^")]
     [InlineData("self.all(1, true)", "1:10: argument must be a simple name\n | self.all(1, true)\n | .........^")]
     [InlineData("while == 1", "1:1: reserved identifier: while\n | while == 1\n | ^")]
-    [InlineData("isURL(self.x) && self.all(", null)]
+    [InlineData("isQuantity(self.x) && self.all(", null)]
     [InlineData("{'a': }", null)]
     [InlineData("[1,,2]", null)]
     [InlineData("f(1,)", null)]

@@ -37,7 +37,7 @@ internal static class MeshText
     internal static string Istio(string kind, string ns, string name, string spec, string created = "2026-01-01T00:00:00Z")
     {
         var known = IstioKind.All.Single(known => known.Kind == kind);
-        return $$"""{apiVersion: {{known.Group}}/{{known.StoredVersion}}, kind: {{kind}}, metadata: {name: {{name}}, namespace: {{ns}}, creationTimestamp: '{{created}}'}, spec: { {{spec}} } }""";
+        return $$"""{apiVersion: {{known.Group}}/{{known.ReadVersion}}, kind: {{kind}}, metadata: {name: {{name}}, namespace: {{ns}}, creationTimestamp: '{{created}}'}, spec: { {{spec}} } }""";
     }
 
     /// <summary>The Service <c>web</c> with a Pod.</summary>

@@ -49,7 +49,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
     private readonly ChangeHistory _history;
     private readonly LastKnownGood _lastKnown;
     private readonly GatewayNames _gatewayNames;
-    private readonly KeyClient _keyClient = new();
+    private readonly KeyClient _keyClient;
     private readonly IssuerKeys _issuerKeys;
     private readonly SecretReaders _secretReaders;
     private readonly CaState _ca;
@@ -66,7 +66,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
 
     private ControlPlane(DiscoverySettings settings, ControlPlanePorts ports)
     {
-        (_settings, _ports) = (settings, ports);
+        (_settings, _ports, _keyClient) = (settings, ports, new(settings.BlockedKeyRanges));
         _client = new KubeClient(ports.ConfigCluster, "isthmus-discovery");
         _home = ports.Home is { } home ? new KubeClient(home, "isthmus-discovery") : _client;
         var tlsSource = new CaHolder();

@@ -28,10 +28,13 @@ public sealed class TokenMint : IDisposable
             new JsonObject { ["kty"] = "oct", ["kid"] = "o", ["k"] = Text(_secret) }),
     }.ToJsonString();
 
-    public string Sign(JsonObject claims, string algorithm = "RS256", string? kid = null)
+    public string Sign(JsonObject claims, string algorithm = "RS256", string? kid = null) => SignText(claims.ToJsonString(), algorithm, kid);
+
+    /// <summary>Signs any text as claims.</summary>
+    public string SignText(string claims, string algorithm = "RS256", string? kid = null)
     {
         kid ??= algorithm[0] switch { 'E' => "e", 'H' => "o", _ => "r" };
-        var signed = $"{Text(new JsonObject { ["alg"] = algorithm, ["kid"] = kid })}.{Text(claims)}";
+        var signed = $"{Text(new JsonObject { ["alg"] = algorithm, ["kid"] = kid })}.{Text(Encoding.UTF8.GetBytes(claims))}";
         var bytes = Encoding.ASCII.GetBytes(signed);
         var signature = algorithm[..2] switch
         {

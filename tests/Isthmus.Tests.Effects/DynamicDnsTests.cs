@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
+using Isthmus.Core.Net;
 using Isthmus.Proxy;
 using Isthmus.Proxy.Telemetry;
 using Isthmus.Proxy.Transports;
@@ -76,6 +77,12 @@ public sealed class DynamicDnsTests
     [InlineData("ff02::1", true)]
     [InlineData("::ffff:127.0.0.1", true)]
     [InlineData("::ffff:169.254.1.1", true)]
+    [InlineData("::127.0.0.1", true)]
+    [InlineData("64:ff9b::169.254.169.254", true)]
+    [InlineData("2002:7f00:1::", true)]
+    [InlineData("fe80::1%3", true)]
+    [InlineData("64:ff9b::203.0.113.9", false)]
+    [InlineData("2002:cb00:7109::", false)]
     [InlineData("10.96.0.1", false)]
     [InlineData("203.0.113.9", false)]
     [InlineData("::ffff:203.0.113.9", false)]

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using Isthmus.Core.Net;
 using Isthmus.Core.Problems;
 using Isthmus.Core.Trust;
 
@@ -13,8 +14,9 @@ public interface IKeyClient
 }
 
 /// <summary>
-/// Fetches over HTTP. Whoever may create RequestAuthentications chooses the address, so servers on the loopback interface and link-local
-/// addresses (metadata of cloud machines) are out of reach, and redirections are not followed.
+/// Fetches over HTTP. Whoever may create RequestAuthentications chooses the address, so servers on the loopback interface, link-local addresses (metadata
+/// of cloud machines) and the ranges of BLOCKED_CIDRS_IN_JWKS_URIS are out of reach, and redirections are not followed. What counts is the address
+/// that is called, not the name.
 /// </summary>
 public sealed class KeyClient : IKeyClient, IDisposable
 {
@@ -24,8 +26,9 @@ public sealed class KeyClient : IKeyClient, IDisposable
     private readonly Lazy<HttpClient> _client;
     private readonly Func<IPAddress, bool> _mayCall;
 
-    public KeyClient()
-        : this(address => !IPAddress.IsLoopback(address) && !IsLinkLocal(address))
+    /// <param name="blocked">More ranges that are out of reach.</param>
+    public KeyClient(IReadOnlyList<Cidr> blocked)
+        : this(address => !LocalAddresses.Contain(address) && !blocked.Any(range => range.Contains(address)))
     {
     }
 
@@ -69,7 +72,7 @@ public sealed class KeyClient : IKeyClient, IDisposable
     {
         var addresses = await System.Net.Dns.GetHostAddressesAsync(context.DnsEndPoint.Host, stop).ConfigureAwait(false);
         var allowed = Array.FindAll(addresses, address => _mayCall(address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address));
-        if (allowed.Length == 0) throw new HttpRequestException($"{context.DnsEndPoint.Host} is on the loopback interface or has a link-local address");
+        if (allowed.Length == 0) throw new HttpRequestException($"{context.DnsEndPoint.Host} is on the loopback interface, has a link-local address, or one in BLOCKED_CIDRS_IN_JWKS_URIS");
         var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         try
         {
@@ -82,8 +85,4 @@ public sealed class KeyClient : IKeyClient, IDisposable
             throw;
         }
     }
-
-    private static bool IsLinkLocal(IPAddress address) =>
-        address.IsIPv6LinkLocal || address.Equals(IPAddress.Any) || address.Equals(IPAddress.IPv6Any)
-        || (address.AddressFamily == AddressFamily.InterNetwork && address.GetAddressBytes() is [169, 254, ..]);
 }

@@ -1,6 +1,7 @@
 using System.Globalization;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
+using Isthmus.Core.Net;
 using Isthmus.Core.Problems;
 using Isthmus.Mesh.Model;
 using Isthmus.Wire.Xds;
@@ -55,6 +56,8 @@ public sealed record DiscoverySettings
     public XdsLimits Xds { get; init; } = new();
     /// <summary>Whether all proxies serve clients of HTTP/1.0 (Istio: PILOT_HTTP10).</summary>
     public bool AcceptHttp10 { get; init; }
+    /// <summary>Where keys of issuers are not fetched (Istio: BLOCKED_CIDRS_IN_JWKS_URIS).</summary>
+    public ValueList<Cidr> BlockedKeyRanges { get; init; }
     /// <summary>What the control plane leaves alone.</summary>
     public IgnoredResources Ignored { get; init; } = IgnoredResources.None;
     /// <summary>Whose Secrets it reads for gateways.</summary>
@@ -120,6 +123,7 @@ public sealed record DiscoverySettings
                 Text("ENABLE_MCS_HOST", "true") == "true", Text("ENABLE_MCS_SERVICE_DISCOVERY", "false") == "true",
                 Text("ENABLE_MCS_CLUSTER_LOCAL", "false") == "true", Text("ENABLE_MCS_AUTO_EXPORT", "false") == "true",
                 Text("MCS_API_GROUP", MultiClusterSettings.Default.ApiGroup), Text("MCS_API_VERSION", MultiClusterSettings.Default.ApiVersion)),
+            BlockedKeyRanges = Ranges(environment, "BLOCKED_CIDRS_IN_JWKS_URIS"),
             Ignored = IgnoredResources.Read(environment),
             Secrets = new(SecretScope.ReadNamespaces(environment), Flag(environment, WellKnown.RemoteCredentials) ?? false),
             NativeSidecars = Sidecars(environment),
@@ -152,6 +156,11 @@ public sealed record DiscoverySettings
         "0" or "f" or "F" or "false" or "FALSE" or "False" => false,
         var other => throw new ProblemException(name, $"'{other}' is not true{others}", $"write true{others}"),
     };
+
+    /// <summary>A list of addresses and ranges. One that cannot be read is an error: left out, it would not be blocked.</summary>
+    private static ValueList<Cidr> Ranges(Func<string, string?> environment, string name) =>
+        [.. (environment(name) ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
+            .Select(text => Cidr.TryParse(text, out var range) ? range : throw new ProblemException(name, $"'{text}' is not a range of addresses", "use for example 10.0.0.0/8"))];
 
     /// <summary>A positive number; 0 means the default, as in Istio.</summary>
     private static int Count(Func<string, string?> environment, string name, int fallback) => environment(name) switch

@@ -89,11 +89,13 @@ internal readonly record struct ProxyHeader(ProxyProtocolVersion Version, int Le
 
     private static IPEndPoint? End(string address, string port, AddressFamily family)
     {
-        // Forms such as 0x7f000001 are addresses to the parser, but not here.
-        var isPlain = family == AddressFamily.InterNetworkV6 || address.Count(c => c == '.') == 3 && address.All(c => c == '.' || char.IsAsciiDigit(c));
-        return isPlain && IPAddress.TryParse(address, out var parsed) && parsed.AddressFamily == family && ushort.TryParse(port, NumberStyles.None, CultureInfo.InvariantCulture, out var number)
+        // Forms such as 0x7f000001, 010.0.0.1, [::1] and ::1%lo are addresses to the parser, but not here.
+        return IPAddress.TryParse(address, out var parsed) && parsed.AddressFamily == family && IsPlain(address, parsed) && ushort.TryParse(port, NumberStyles.None, CultureInfo.InvariantCulture, out var number)
             ? new(parsed, number) : null;
     }
+
+    private static bool IsPlain(string address, IPAddress parsed) => parsed.AddressFamily == AddressFamily.InterNetwork
+        ? address == parsed.ToString() : address.All(c => char.IsAsciiHexDigit(c) || c is ':' or '.');
 
     private static ProxyHeaderStatus ReadBinary(ReadOnlySpan<byte> bytes, out ProxyHeader header)
     {

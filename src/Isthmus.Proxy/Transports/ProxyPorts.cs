@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using Isthmus.Core.Net;
 
 namespace Isthmus.Proxy.Transports;
 
@@ -8,19 +9,6 @@ internal sealed record ProxyPorts(TimeProvider Time, Random Random, ISocketFacto
 {
     /// <summary>Addresses to which names that clients choose must not lead: what listens there trusts its own machine.</summary>
     public Func<IPAddress, bool> IsForbidden { get; init; } = LocalAddresses.Contain;
-}
-
-/// <summary>Addresses that mean something else on each machine, or nothing.</summary>
-internal static class LocalAddresses
-{
-    public static bool Contain(IPAddress address)
-    {
-        if (address.IsIPv4MappedToIPv6) address = address.MapToIPv4();
-        if (IPAddress.IsLoopback(address) || address.IsIPv6LinkLocal || address.IsIPv6SiteLocal || address.IsIPv6Multicast || address.Equals(IPAddress.IPv6Any)) return true;
-        Span<byte> bytes = stackalloc byte[16];
-        // "This" network, the loopback network, link-local addresses (with the metadata services of clouds), multicast and broadcast.
-        return address.TryWriteBytes(bytes, out var length) && length == 4 && (bytes[0] is 0 or 127 or >= 224 || (bytes[0] == 169 && bytes[1] == 254));
-    }
 }
 
 /// <summary>The part of the kernel that differs between Pods; a test gives each of its Pods a network namespace or a

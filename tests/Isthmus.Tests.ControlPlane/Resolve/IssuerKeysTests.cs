@@ -4,7 +4,10 @@ using System.Net;
 using System.Text;
 using Isthmus.ControlPlane.Push;
 using Isthmus.ControlPlane.Resolve;
+using Isthmus.ControlPlane.Settings;
 using Isthmus.Core.Names;
+using Isthmus.Core.Problems;
+using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
 using Isthmus.Testing;
 using Isthmus.Wire.Envoy.HttpFilters;
@@ -19,6 +22,8 @@ namespace Isthmus.Tests.ControlPlane.Resolve;
 
 public sealed class IssuerKeysTests
 {
+    private const string First = """{"keys": [{"kty": "oct", "k": "Zmlyc3Qgc2VjcmV0IGZpcnN0IHNlY3JldA"}]}""";
+
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
 
     [Theory]
@@ -27,7 +32,7 @@ public sealed class IssuerKeysTests
     public async Task Keys_are_fetched_from_where_the_rule_or_the_issuer_says_and_stay_while_it_is_away(string rule)
     {
         using var stop = new CancellationTokenSource(Patience);
-        var (keys, isAway, refused) = ("""{"keys": []}""", false, 0);
+        var (keys, isAway, refused) = (First, false, 0);
         await using var issuer = await OriginServer.StartAsync(HttpProtocols.Http1, context =>
         {
             if (Volatile.Read(ref isAway))
@@ -50,7 +55,7 @@ public sealed class IssuerKeysTests
         var orders = rig.Sidecar("c1", "orders-10.244.0.1", "10.244.0.1");
         rig.Push();
         Assert.Empty(rig.Mesh.Sources.Problems.Items);
-        Assert.Equal("""{"keys":[]}""", Keys(orders));
+        Assert.Equal(TokenChecks.NoKeys, Keys(orders));
 
         var engine = new PushEngine(rig.Writer, PushSettings.Default, TimeProvider.System, NullLogger<PushEngine>.Instance);
         using var client = new KeyClient(_ => true);
@@ -67,7 +72,7 @@ public sealed class IssuerKeysTests
         while (Volatile.Read(ref refused) < 2) await Task.Delay(10, stop.Token);
         Assert.Equal(1, Counted("success"));
         Assert.InRange(Counted("fail"), 1, Volatile.Read(ref refused));
-        await UntilAsync("""{"keys": []}""");
+        await UntilAsync(First);
         Volatile.Write(ref keys, """{"keys": [{"kty": "oct", "k": "c2VjcmV0IHNlY3JldCBzZWNyZXQ"}]}""");
         // Time first: keys that were fetched before it would be old at once.
         clock.Leap(TimeSpan.FromMinutes(21));
@@ -157,15 +162,69 @@ public sealed class IssuerKeysTests
             context.Response.Redirect("http://169.254.169.254/");
             return Task.CompletedTask;
         });
-        using var strict = new KeyClient();
-        foreach (var host in (string[])["localhost", "127.0.0.1", "169.254.169.254", "[::1]", "[::ffff:127.0.0.1]"])
+        using var strict = new KeyClient(DiscoverySettings.Read([], name => name == "BLOCKED_CIDRS_IN_JWKS_URIS" ? "192.0.2.0/24, 2001:db8::/32" : null).BlockedKeyRanges);
+        string[] hosts = ["localhost", "127.0.0.1", "2130706433", "0x7f.1", "169.254.169.254", "192.0.2.7", "[::1]", "[::ffff:127.0.0.1]", "[::ffff:192.0.2.7]", "[::127.0.0.1]",
+            "[64:ff9b::a9fe:a9fe]", "[fe80::1]", "[fe80::1%251]", "[2001:db8::7]"];
+        foreach (var host in hosts)
         {
             var refused = await Assert.ThrowsAsync<HttpRequestException>(() => strict.GetAsync(new($"http://{host}:{server.Port}/"), Patience, stop));
-            Assert.Contains("is on the loopback interface or has a link-local address", refused.Message, StringComparison.Ordinal);
+            Assert.Contains("is on the loopback interface, has a link-local address, or one in BLOCKED_CIDRS_IN_JWKS_URIS", refused.Message, StringComparison.Ordinal);
         }
         using var any = new KeyClient(_ => true);
         var moved = await Assert.ThrowsAsync<HttpRequestException>(() => any.GetAsync(new($"http://127.0.0.1:{server.Port}/"), Patience, stop));
         Assert.Contains("answers with status 302", moved.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("10.0.0.0/33")]
+    [InlineData("10.0.0.0/8;192.0.2.0/24")]
+    [InlineData("10.0.0.0/8,internal.example")]
+    public void A_range_that_cannot_be_read_is_not_left_out(string ranges)
+    {
+        var error = Assert.Throws<ProblemException>(() => DiscoverySettings.Read([], name => name == "BLOCKED_CIDRS_IN_JWKS_URIS" ? ranges : null));
+        Assert.Contains("BLOCKED_CIDRS_IN_JWKS_URIS", error.Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>An issuer that is away when the control plane starts opens nothing, and holds nobody up: its tokens are refused until its keys are there.</summary>
+    [Fact]
+    public async Task An_issuer_that_is_away_at_the_start_has_no_keys_and_gets_them_later()
+    {
+        using var stop = new CancellationTokenSource(Patience);
+        var isAway = true;
+        await using var issuer = await OriginServer.StartAsync(HttpProtocols.Http1, context =>
+        {
+            if (!Volatile.Read(ref isAway)) return context.Response.WriteAsync("{\"keys\": [{\"kty\": \"RSA\", \"kid\": \"real\"}]}");
+            context.Abort();
+            return Task.CompletedTask;
+        });
+        var rig = new MeshRig("c1");
+        rig.App("c1", "orders", "10.96.0.10", "10.244.0.1");
+        rig.Config(Tokens($"issuer: bank, jwksUri: 'http://127.0.0.1:{issuer.Port}/keys'"));
+        var orders = rig.Sidecar("c1", "orders-10.244.0.1", "10.244.0.1");
+        rig.Push();
+        var engine = new PushEngine(rig.Writer, PushSettings.Default, TimeProvider.System, NullLogger<PushEngine>.Instance);
+        using var client = new KeyClient(_ => true);
+        var clock = new LeapingClock();
+        var fetching = new IssuerKeys(engine, client, clock, NullLogger<IssuerKeys>.Instance);
+        var running = Task.WhenAll(engine.RunAsync(stop.Token), fetching.RunAsync(stop.Token));
+        await fetching.SettleAsync(stop.Token);
+        // There is a filter, and it knows no key that anybody has.
+        Assert.Equal(TokenChecks.NoKeys, await KeysNowAsync());
+        Volatile.Write(ref isAway, false);
+        while (!(await KeysNowAsync()).Contains("real", StringComparison.Ordinal))
+        {
+            clock.Leap(TimeSpan.FromMinutes(2));
+            await Task.Delay(10, stop.Token);
+        }
+        await stop.CancelAsync();
+        await running;
+
+        async Task<string> KeysNowAsync()
+        {
+            await engine.PostAsync(writer => rig.Publisher.PublishAll(writer.Mesh.View(), new() { Proxies = { All = true } }), stop.Token);
+            await engine.AskAsync(_ => 0, stop.Token);
+            return Keys(orders);
+        }
     }
 
     private static string Tokens(string rules) => $$"""

@@ -205,7 +205,7 @@ public static class IstioCodes
         new("IST0169", "UpdateIncompatibility", "there are no compatibility versions"),
         new("IST0171", "NegativeConditionStatus", "what the conditions of objects of Istio say, this analysis reports with the code of the problem itself; objects of the Kubernetes Gateway API are not read"),
         new("IST0172", "FutureUnsupportedGatewayAPIVersion", "the Kubernetes Gateway API is not supported"),
-        new("IST0175", "JwksUriFetchUnrestricted", "it is about a variable of Istio's control plane, BLOCKED_CIDRS_IN_JWKS_URIS"),
+        new("IST0175", "JwksUriFetchUnrestricted", "control planes never fetch keys from loopback and link-local addresses; BLOCKED_CIDRS_IN_JWKS_URIS adds ranges ([security](../security.md#keys-of-issuers))"),
         new("IST0176", "GatewayAPICRDVersionBelowMinimum", "the Kubernetes Gateway API is not supported"),
     ];
 }

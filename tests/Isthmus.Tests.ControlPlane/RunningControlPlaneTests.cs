@@ -301,6 +301,12 @@ public sealed class RunningControlPlaneTests : IAsyncLifetime
         if (origin is not null) request.Headers.Add("Origin", origin);
         if (site is not null) request.Headers.Add("Sec-Fetch-Site", site);
         using var response = await client.SendAsync(request, Stop);
+        // What a page says of objects is never markup, whatever their names are.
+        if (path.StartsWith("/debug/", StringComparison.Ordinal) && response.StatusCode != HttpStatusCode.NotFound)
+        {
+            Assert.Equal(["nosniff"], response.Headers.GetValues("x-content-type-options"));
+            Assert.Contains(response.Content.Headers.ContentType!.MediaType, (string[])["application/json", "text/plain"]);
+        }
         return (response.StatusCode, await response.Content.ReadAsStringAsync(Stop));
     }
 

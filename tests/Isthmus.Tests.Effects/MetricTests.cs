@@ -317,6 +317,21 @@ public sealed class MetricTests
         Assert.InRange(gateway.Plane.MeshMetrics.Http.Count(), MeshMetrics.MostToldSeries, MeshMetrics.MostToldSeries + 10);
     }
 
+    /// <summary>A client chooses the value: it is cut, between characters.</summary>
+    [Fact]
+    public async Task Values_of_tags_are_cut()
+    {
+        await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1, context => context.Response.WriteAsync("ok"));
+        using var gateway = new GuardedGateway("", Telemetry("{tagOverrides: {user: {value: \"request.headers['x-user']\"} } }"), origin.Port, origin.Port);
+        await gateway.CallAsync("/", $"x-user: {new string('u', 5000)}");
+        await gateway.CallAsync("/", $"x-user: {new string('u', 5000)}v");
+        await Eventually.TrueAsync(() => Sum(gateway, "istio_requests_total{") == 2);
+        // Both are the same series.
+        var line = Assert.Single(ScrapedText.Of(gateway.Plane).Split('\n'), line => line.StartsWith("istio_requests_total{", StringComparison.Ordinal));
+        var user = line[(line.IndexOf("user=\"", StringComparison.Ordinal) + 6)..].Split('"')[0];
+        Assert.Equal(new string('u', MetricRules.MostOfTag), user);
+    }
+
     [Fact]
     public void Requests_that_are_alike_create_no_objects()
     {

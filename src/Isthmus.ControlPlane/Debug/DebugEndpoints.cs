@@ -76,6 +76,8 @@ public sealed class DebugEndpoints
 
     private static async Task AnswerAsync(HttpContext http, Func<HttpContext, Task<JsonNode>> page)
     {
+        // Names of strangers are on these pages: no browser may take them for markup.
+        (http.Response.ContentType, http.Response.Headers.XContentTypeOptions) = ("text/plain; charset=utf-8", "nosniff");
         // Loopback only: 'kubectl exec' and port-forward connect from there, and no other caller needs these pages.
         if (http.Connection.RemoteIpAddress is not { } caller || !IPAddress.IsLoopback(caller))
         {

@@ -41,6 +41,9 @@ public sealed class CallerRig : IAsyncLifetime
 
     internal KubeClient Client { get; private set; } = null!;
 
+    /// <summary>Makes the Secret of the CA in a namespace.</summary>
+    internal Func<KubeClient, string, Task> MakeCa { get; init; } = MadeRoot.CreateAsync;
+
     /// <summary>Whether the control plane has read the cluster.</summary>
     internal bool IsKnown { get; set; } = true;
 
@@ -55,7 +58,7 @@ public sealed class CallerRig : IAsyncLifetime
         Client = await _cluster.StartAsync();
         foreach (var ns in (string[])[_settings.Namespace, Namespace]) await MakeAsync(Kinds.Namespace, null, ns);
         foreach (var account in (string[])["buyer", "seller"]) await MakeAsync(Kinds.ServiceAccount, Namespace, account);
-        await MadeRoot.CreateAsync(Client, _settings.Namespace);
+        await MakeCa(Client, _settings.Namespace);
         var time = TimeProvider.System;
         Ca = new(Client, _settings.Namespace, () => "cluster.local", time, NullLogger<CaState>.Instance);
         _loading = Ca.RunAsync(_end.Token);

@@ -82,6 +82,19 @@ public sealed class CallerTests(CallerRig rig) : IClassFixture<CallerRig>
         Assert.InRange(leaf.NotAfter - leaf.NotBefore, TimeSpan.FromHours(24), TimeSpan.FromHours(24.1));
     }
 
+    /// <summary>Peers refuse a chain as soon as one of its certificates has expired.</summary>
+    [Fact]
+    public async Task A_certificate_ends_with_the_first_of_those_above_it()
+    {
+        var first = DateTimeOffset.UtcNow.AddHours(2);
+        await using var chained = new CallerRig { MakeCa = (client, ns) => ChainedCa.CreateAsync(client, ns, first, signing: first.AddHours(4)) };
+        await chained.InitializeAsync();
+        var callers = new CallerTests(chained);
+        using var leaf = await callers.SignAsync(Buyer, await callers.TokenAsync("buyer"));
+        Assert.InRange(leaf.NotAfter.ToUniversalTime(), first.UtcDateTime.AddSeconds(-1), first.UtcDateTime);
+        Assert.Null(chained.Ca.Current!.Bundle.Trust.Reject(leaf, chained.Ca.Current.Bundle.Chain, CertificateUse.Client, DateTimeOffset.UtcNow));
+    }
+
     [Theory]
     [InlineData("nothing at all")]
     [InlineData("a word")]

@@ -47,6 +47,8 @@ public sealed class IstioConfigTests
     [InlineData("VirtualService", "hosts: [a]\nhttp: [{route: [{destination: {host: a}}], timeout: 0.5ms}]", "spec.http[0].timeout", "duration must be greater than 1ms")]
     [InlineData("VirtualService", "hosts: [a]\nhttp: [{route: [{destination: {host: a}}], retries: {attempts: -1}}]", "spec.http[0].retries.attempts", "attempts cannot be negative")]
     [InlineData("VirtualService", "hosts: [a]\nhttp: [{route: [{destination: {host: a}}], match: [{headers: {x: {regex: '[a'}}}]}]", "spec.http[0].match[0].headers[x].regex", "\"headers\": error parsing regexp")]
+    [InlineData("VirtualService", "hosts: [a]\nhttp: [{route: [{destination: {host: a}}], match: [{headers: {x: {regex: '(a{1000}){1000}'}}}]}]", "spec.http[0].match[0].headers[x].regex", "\"headers\": error parsing regexp")]
+    [InlineData("VirtualService", "hosts: [a]\nhttp: [{route: [{destination: {host: a}}], match: [{headers: {x: {regex: '(a+)+\\1'}}}]}]", "spec.http[0].match[0].headers[x].regex", "\"headers\": error parsing regexp")]
     [InlineData("VirtualService", "hosts: [a.com]\ntls: [{match: [{sniHosts: [b.com]}], route: [{destination: {host: a}}]}]", "spec.tls[0].match[0].sniHosts[0]", "SNI host \"b.com\" is not a compatible subset")]
     [InlineData("VirtualService", "hosts: [a]\nhttp: [{route: [{destination: {host: a}}], rewrite: {uri: /, uriRegexRewrite: {match: a, rewrite: b}}}]", "spec.http[0].rewrite", "rewrite may only contain one of URI rewrite or URIRegexRewrite")]
     [InlineData("VirtualService", "hosts: [a]\nhttp: [{route: [{destination: {host: a}}], rewrite: {uriRegexRewrite: {match: a}}}]", "spec.http[0].rewrite.uriRegexRewrite", "UriRegexRewrite requires both Rewrite and Match fields to be specified")]

@@ -2,6 +2,7 @@ using System.Text;
 using FsCheck;
 using FsCheck.Fluent;
 using Isthmus.Proxy.Http;
+using Isthmus.Proxy.Http.H2;
 using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Transports;
@@ -64,6 +65,24 @@ public sealed class HeadKindsTests
         var text = await proxy.RawAsync(sent);
         Assert.StartsWith($"HTTP/1.1 {status} ", text);
         Assert.Equal(2, text.Split("HTTP/1.1 ").Length);
+    }
+
+    /// <summary>A path that one version refuses, the other refuses too.</summary>
+    [Theory]
+    [InlineData("/a\u007f")]
+    [InlineData("/a\u0001")]
+    [InlineData("/a\0")]
+    [InlineData("/a b")]
+    [InlineData("/a#b")]
+    public void Both_versions_refuse_the_same_paths(string path)
+    {
+        var line = Encoding.Latin1.GetBytes($"GET {path} HTTP/1.1\r\nhost: a\r\n\r\n");
+        Assert.Equal(400, Assert.Throws<HttpMessageException>(() => HeadParser.ParseRequest(line, new(), HttpLimits.Default)).Status);
+        var fields = new H2HeadFields();
+        fields.Begin(1);
+        foreach (var (name, value) in ((string, string)[])[(":method", "GET"), (":scheme", "http"), (":path", path), (":authority", "a")])
+            fields.Take(Encoding.ASCII.GetBytes(name), Encoding.Latin1.GetBytes(value));
+        Assert.Throws<H2StreamException>(() => fields.ToRequest(new(), isLast: true));
     }
 
     [Fact]

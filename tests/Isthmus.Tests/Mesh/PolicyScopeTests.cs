@@ -4,6 +4,7 @@ using Isthmus.ControlPlane.Push;
 using Isthmus.Kubernetes.Yaml;
 using Isthmus.Lab.ApiServer.CustomResources;
 using Isthmus.Mesh.Config;
+using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
 using Isthmus.Proxy.Policy;
 using Isthmus.Proxy.Transports;
@@ -39,6 +40,32 @@ public sealed class PolicyScopeTests
         rig.Config(Policy("ALLOW", $"rules: [{{from: [{{source: {{{source}}}}}]}}]"));
         rig.Push();
         Assert.Empty(rig.Mesh.Sources.Problems.Items);
+        Assert.Equal(allowed, Allowed(orders, http: true));
+        Assert.Equal(allowed, Allowed(orders, http: false));
+    }
+
+    /// <summary>Names become parts of patterns: what has a meaning there stands for itself.</summary>
+    [Theory]
+    [InlineData("namespaces: [t.ll]")]
+    [InlineData("namespaces: ['till|shop']")]
+    [InlineData("namespaces: ['.*']")]
+    [InlineData("namespaces: ['*.ll']")]
+    [InlineData("namespaces: ['ti(ll']")]
+    [InlineData("namespaces: ['[a-z]+']")]
+    [InlineData("namespaces: ['ti*']", Cashier, Foreigner)]
+    [InlineData("principals: [cluster.local/ns/till/sa/c.shier]")]
+    [InlineData("principals: ['cluster.local/ns/till/sa/(cashier)']")]
+    [InlineData("principals: ['*/sa/c.shier']")]
+    [InlineData("principals: ['cluster.local/ns/t.ll/*']")]
+    [InlineData("principals: ['*/sa/cashier']", Cashier, Foreigner)]
+    [InlineData("serviceAccounts: [c.eaner]")]
+    [InlineData("trustDomains: [cluster+local]")]
+    [InlineData("trustDomains: ['*.l.cal']")]
+    public void Metacharacters_in_names_of_callers_stand_for_themselves(string source, params string[] allowed)
+    {
+        var (rig, orders) = Shop();
+        rig.Config(Policy("ALLOW", $"rules: [{{from: [{{source: {{{source}}}}}]}}]"));
+        rig.Push();
         Assert.Equal(allowed, Allowed(orders, http: true));
         Assert.Equal(allowed, Allowed(orders, http: false));
     }
@@ -152,7 +179,7 @@ public sealed class PolicyScopeTests
             """);
         rig.Push();
         var provider = Http(orders).HttpFilters[0].TypedConfig.Unpack<JwtAuthentication>().Providers.Values.Single();
-        Assert.Equal(("bank", """{"keys":[]}"""), (provider.Issuer, provider.LocalJwks.InlineString));
+        Assert.Equal(("bank", TokenChecks.NoKeys), (provider.Issuer, provider.LocalJwks.InlineString));
     }
 
     [Fact]

@@ -114,19 +114,22 @@ public sealed partial class SecretReaders(PushEngine engine, Func<string, KubeCl
         if (clientOf(account.Cluster) is not { } client) throw new InvalidOperationException("it is unknown here");
         using var patience = new CancellationTokenSource(Patience, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, stop);
-        var review = await client.CreateAsync(Kinds.SubjectAccessReview, new JsonObject
-        {
-            ["apiVersion"] = Kinds.SubjectAccessReview.ApiVersion, ["kind"] = Kinds.SubjectAccessReview.Kind,
-            ["spec"] = new JsonObject
-            {
-                ["user"] = $"system:serviceaccount:{account.Namespace}:{account.Name}",
-                ["groups"] = new JsonArray("system:serviceaccounts", $"system:serviceaccounts:{account.Namespace}", "system:authenticated"),
-                ["resourceAttributes"] = new JsonObject { ["namespace"] = account.Namespace, ["verb"] = "list", ["resource"] = Kinds.Secret.Plural },
-            },
-        }, either.Token).ConfigureAwait(false);
+        var review = await client.CreateAsync(Kinds.SubjectAccessReview, Review(account), either.Token).ConfigureAwait(false);
         return review["status"]?["allowed"] is JsonValue value && value.TryGetValue<bool>(out var isAllowed) && isAllowed
             ? SecretAccess.Granted : new($"ServiceAccount {account} of the gateway may not list Secrets in namespace {account.Namespace}");
     }
+
+    /// <summary>The question whether an account may list the Secrets of its namespace.</summary>
+    public static JsonObject Review(AccountKey account) => new()
+    {
+        ["apiVersion"] = Kinds.SubjectAccessReview.ApiVersion, ["kind"] = Kinds.SubjectAccessReview.Kind,
+        ["spec"] = new JsonObject
+        {
+            ["user"] = $"system:serviceaccount:{account.Namespace}:{account.Name}",
+            ["groups"] = new JsonArray("system:serviceaccounts", $"system:serviceaccounts:{account.Namespace}", "system:authenticated"),
+            ["resourceAttributes"] = new JsonObject { ["namespace"] = account.Namespace, ["verb"] = "list", ["resource"] = Kinds.Secret.Plural },
+        },
+    };
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Gateways of ServiceAccount {Account} get no certificates of Secrets: {Why}")]
     private partial void LogDenied(AccountKey account, string why);

@@ -16,6 +16,12 @@ public sealed record CredentialReference(Gateway Gateway, string Path, string Na
 {
     /// <summary>Where <see cref="ClusterInventory.Credentials"/> says what is wrong with it.</summary>
     public string Key => $"{Namespace}/{Name}{(ChecksClients ? " with CA" : "")}";
+
+    /// <summary>The ServiceAccounts of the Pods that serve it: each must be allowed to list Secrets there.</summary>
+    public ValueList<string> Accounts { get; init; }
+
+    /// <summary>Where <see cref="ClusterInventory.Credentials"/> says why an account may not.</summary>
+    public string KeyOf(string account) => $"access of {Namespace}/{account}";
 }
 
 /// <summary>Gateways whose <c>credentialName</c> names no usable Secret. Pure.</summary>
@@ -33,8 +39,11 @@ public static class CredentialReferences
         from server in gateway.Servers.Index()
         from credential in (server.Item.Tls?.Credentials ?? []).Index()
         let checksClients = server.Item.Tls!.NeedsCa(credential.Index)
-        from ns in cluster.Pods.Where(pod => Selectors.Matches(gateway.Selector, pod.Metadata.Labels.ToValueMap())).Select(pod => pod.Metadata.Namespace).Distinct()
-        select new CredentialReference(gateway, $"spec.servers[{server.Index}].tls.{credential.Item.Field}", ns, credential.Item.Name, checksClients);
+        from pods in cluster.Pods.Where(pod => Selectors.Matches(gateway.Selector, pod.Metadata.Labels.ToValueMap())).GroupBy(pod => pod.Metadata.Namespace, StringComparer.Ordinal)
+        select new CredentialReference(gateway, $"spec.servers[{server.Index}].tls.{credential.Item.Field}", pods.Key, credential.Item.Name, checksClients)
+        {
+            Accounts = pods.Select(pod => pod.Spec.ServiceAccountName is { Length: > 0 } name ? name : "default").Distinct().Order(StringComparer.Ordinal).ToValueList(),
+        };
 
     /// <summary>The cluster with what Secrets of files say of the references.</summary>
     /// <param name="files">The objects of the files. Secrets that they lack are those of the cluster.</param>
@@ -62,7 +71,18 @@ public static class CredentialReferences
         return SecretFacts.Of(secret);
     }
 
-    public static IEnumerable<Finding> Check(IReadOnlyList<ClusterInventory> clusters) =>
+    public static IEnumerable<Finding> Check(IReadOnlyList<ClusterInventory> clusters) => Unusable(clusters).Concat(Denied(clusters));
+
+    private static IEnumerable<Finding> Denied(IReadOnlyList<ClusterInventory> clusters) =>
+        from cluster in clusters
+        from reference in Of(cluster)
+        from account in reference.Accounts
+        let problem = cluster.Credentials.GetValueOrDefault(reference.KeyOf(account), "")
+        where problem.Length > 0
+        select IstioCodes.InvalidGatewayCredential.At(cluster, $"Gateway {reference.Gateway.FullName}", reference.Path, $"Secret {reference.Namespace}/{reference.Name} is not sent to gateways of ServiceAccount {reference.Namespace}/{account}: {problem}",
+            $"bind the ServiceAccount to a Role that gets, lists and watches Secrets in namespace {reference.Namespace}");
+
+    private static IEnumerable<Finding> Unusable(IReadOnlyList<ClusterInventory> clusters) =>
         from cluster in clusters
         from reference in Of(cluster)
         let problem = cluster.Credentials.GetValueOrDefault(reference.Key, "")

@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Isthmus.ControlPlane.Resolve;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
@@ -93,7 +94,13 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
 
     private static async Task<ValueMap<string>> CredentialsAsync(KubeClient client, ClusterInventory cluster, CancellationToken stop)
     {
-        var found = await Task.WhenAll(CredentialReferences.Of(cluster).DistinctBy(reference => reference.Key).Select(async reference => (reference.Key, Problem: await ProblemAsync(client, reference, stop))));
+        var references = CredentialReferences.Of(cluster).ToList();
+        var found = await Task.WhenAll(
+        [
+            .. references.DistinctBy(reference => reference.Key).Select(async reference => (reference.Key, Problem: await ProblemAsync(client, reference, stop))),
+            .. references.SelectMany(reference => reference.Accounts, (reference, account) => (Key: reference.KeyOf(account), reference.Namespace, Account: account)).DistinctBy(one => one.Key)
+                .Select(async one => (one.Key, Problem: await DenialAsync(client, one.Namespace, one.Account, stop))),
+        ]);
         return found.Where(one => one.Problem is not null).ToDictionary(one => one.Key, one => one.Problem!, StringComparer.Ordinal).ToValueMap();
     }
 
@@ -107,6 +114,20 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
             return SecretFacts.Problem(own, ca, reference.ChecksClients);
         }
         catch (KubeException e) when (e.Code == 403)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>Why an account may not list the Secrets of its namespace; empty when it may. Null: nobody tells the user.</summary>
+    private static async Task<string?> DenialAsync(KubeClient client, string ns, string account, CancellationToken stop)
+    {
+        try
+        {
+            var review = await client.CreateAsync(Kinds.SubjectAccessReview, SecretReaders.Review(new("", ns, account)), stop);
+            return review["status"]?["allowed"]?.ToString() == "true" ? "" : "it may not list Secrets there";
+        }
+        catch (KubeException)
         {
             return null;
         }

@@ -30,6 +30,16 @@ public sealed class CredentialReferencesTests
     }
 
     [Fact]
+    public void A_gateway_whose_account_may_not_list_Secrets_is_named_with_the_account()
+    {
+        var reference = Assert.Single(CredentialReferences.Of(Cluster([])));
+        Assert.Equal(["default"], reference.Accounts);
+        var finding = Assert.Single(CredentialReferences.Check([Cluster(new() { ["istio-system/front"] = "", [reference.KeyOf("default")] = "it may not list Secrets there" })]));
+        Assert.Equal(("IST0161", "spec.servers[1].tls.credentialName", "Secret istio-system/front is not sent to gateways of ServiceAccount istio-system/default: it may not list Secrets there"),
+            (finding.Problem.Code, finding.Problem.Path, finding.Problem.Message));
+    }
+
+    [Fact]
     public void The_CA_of_clients_is_part_of_what_a_server_that_asks_for_certificates_needs()
     {
         var mutual = Objects.Replace("SIMPLE", "MUTUAL", StringComparison.Ordinal);

@@ -58,6 +58,7 @@ public static class WireTypes
         Envoy.RequestIdUuidV3Reflection.Descriptor,
         Envoy.Retries.RetryHostPreviousHostsV3Reflection.Descriptor,
         Envoy.Retries.RetryPriorityPreviousPrioritiesV3Reflection.Descriptor,
+        Envoy.Trace.TracersOpentelemetryResourceDetectorsV3Reflection.Descriptor,
         Envoy.TransportSocketsProxyProtocolV3Reflection.Descriptor,
         Envoy.TransportSocketsRawBufferV3Reflection.Descriptor,
         Envoy.TransportSocketsTlsV3Reflection.Descriptor,

@@ -96,7 +96,8 @@ internal sealed class ApiMesh
     {
         var pod = (JsonObject)Pod.DeepClone();
         pod["metadata"]!["annotations"] = annotations.DeepClone();
-        var injected = Injected(InjectorValues.Empty, pod);
+        var mesh = JsonNode.Parse("""{"extensionProviders": [{"name": "spans", "opentelemetry": {"serviceAttributeEnrichment": "OTEL_SEMANTIC_CONVENTIONS"}}]}""")!;
+        var injected = Injected(InjectorValues.Empty.WithMesh((JsonObject)mesh), pod);
         // That the Pod has the annotation does not count as an effect.
         return annotations.Aggregate(injected, (text, entry) => text.Replace($"\"{entry.Key}\":{entry.Value!.ToJsonString()}", "", StringComparison.Ordinal));
     }

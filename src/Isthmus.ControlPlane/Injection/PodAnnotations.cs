@@ -25,6 +25,7 @@ public static class PodAnnotations
             Sidecar + "userVolume", Sidecar + "userVolumeMount",
             Traffic + "excludeInboundPorts", Traffic + "excludeInterfaces", Traffic + "excludeOutboundIPRanges", Traffic + "excludeOutboundPorts",
             Traffic + "includeInboundPorts", Traffic + "includeOutboundIPRanges", Traffic + "includeOutboundPorts"),
+        .. Of(FieldEffect.Works, "", SpanResources.Annotations),
         // The injector writes them.
         .. Of(FieldEffect.Works, "", SecureMetrics.Annotation, Annotations.InjectionStatus, "proxy.istio.io/overrides"),
         .. Of(FieldEffect.Warned, "remove it: every tag that a Telemetry adds becomes a label, whether it is listed or not", Sidecar + "extraStatTags"),

@@ -141,6 +141,7 @@ internal static class ProxyContainer
             Value("ISTIO_META_MESH_ID", values.MeshId),
             Value("TRUST_DOMAIN", values.TrustDomain));
         if (inputs is { IsGateway: false, MergedMetrics: { } metrics }) env.Add((JsonNode)Value("ISTIO_PROMETHEUS_ANNOTATIONS", metrics.ToJsonString()));
+        if (SpanResources.Of(inputs) is { } resource) env.Add((JsonNode)Value(SpanResources.Variable, resource));
         if (inputs.Buckets is { } buckets) env.Add((JsonNode)Value("ISTIO_HISTOGRAM_BUCKETS", buckets.ToJsonString()));
         // What Envoy does with its flag --concurrency: the number of CPUs for which the proxy has threads.
         if ((int?)inputs.ProxyConfig["concurrency"] is > 0 and var cpus) env.Add((JsonNode)Value("DOTNET_PROCESSOR_COUNT", Text(cpus)));

@@ -82,6 +82,8 @@ internal static class ExtensionProviderReader
             Headers = ReadHeaders(isZipkin ? tracer["headers"] : http.Exists ? http["headers"] : grpc["initialMetadata"]),
             MaxTagLength = tracer["maxTagLength"].UInt is > 0 and var most ? most : null,
             HasShortIds = tracer["enable64bitTraceId"].Flag ?? false,
+            // The attributes that follow from the conventions reach proxies by their environment, where injection puts them.
+            ReadsEnvironment = tracer["resourceDetectors"]["environment"].Exists || tracer["serviceAttributeEnrichment"].Text == "OTEL_SEMANTIC_CONVENTIONS",
             AlsoW3C = tracer["traceContextOption"].Text == "USE_B3_WITH_W3C_PROPAGATION",
         };
     }

@@ -61,7 +61,8 @@ internal static class MeshSchemas
         ("opentelemetry", Strict(
             ("service", Text), ("port", Unsigned), ("maxTagLength", Unsigned),
             ("http", Strict(("path", Text), ("timeout", Duration), ("headers", Fields))), ("grpc", Strict(("timeout", Duration), ("initialMetadata", Fields))),
-            ("resourceDetectors", Idle(Anything)), ("serviceAttributeEnrichment", Idle(Text)), ("dynatraceSampler", Idle(Anything)))),
+            ("resourceDetectors", Strict(("environment", Object()), ("dynatrace", Idle(Anything)))),
+            ("serviceAttributeEnrichment", OneOf("ISTIO_CANONICAL", "OTEL_SEMANTIC_CONVENTIONS")), ("dynatraceSampler", Idle(Anything)))),
         ("envoyFileAccessLog", Strict(("path", Text), ("logFormat", Strict(("text", Text), ("labels", Map(Anything)))), ("omitEmptyValues", Idle(Flag)))),
         ("lightstep", Idle(Anything)), ("datadog", Idle(Anything)), ("stackdriver", Idle(Anything)), ("opencensus", Idle(Anything)), ("skywalking", Idle(Anything)),
         ("prometheus", Strict()),

@@ -73,6 +73,8 @@ internal static class TraceConfigs
         {
             config.HttpService = Service(plan, $"http://{plan.Host}:{tracer.Port}{tracer.Path}", TimeSpan.FromSeconds(3));
         }
+        if (tracer.ReadsEnvironment)
+            config.ResourceDetectors.Add(new TypedExtensionConfig { Name = "envoy.tracers.opentelemetry.resource_detectors.environment", TypedConfig = Parts.Pack(new EnvironmentResourceDetectorConfig()) });
         return new() { Name = tracer.Name, TypedConfig = Parts.Pack(config) };
     }
 

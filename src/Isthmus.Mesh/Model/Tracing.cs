@@ -27,6 +27,9 @@ public sealed record Tracer(string Name, TraceProtocol Protocol, string Service,
     /// <summary>Trace IDs have 64 bits.</summary>
     public bool HasShortIds { get; init; }
 
+    /// <summary>Proxies describe their workload to an OpenTelemetry collector by their environment (<c>OTEL_RESOURCE_ATTRIBUTES</c>).</summary>
+    public bool ReadsEnvironment { get; init; }
+
     /// <summary>Zipkin's proxies read and write <c>traceparent</c>, too.</summary>
     public bool AlsoW3C { get; init; }
 }

@@ -63,11 +63,12 @@ internal static class OtlpReport
     private static ExportTraceServiceRequest Message(IReadOnlyList<FinishedSpan> spans)
     {
         var request = new ExportTraceServiceRequest();
-        foreach (var service in spans.GroupBy(span => span.Service, StringComparer.Ordinal))
+        foreach (var workload in spans.GroupBy(span => (span.Service, span.Resource)))
         {
             var of = new ScopeSpans { Scope = new() { Name = "isthmus" } };
-            of.Spans.AddRange(service.Select(Span));
-            request.ResourceSpans.Add(new ResourceSpans { Resource = new() { Attributes = { Pair("service.name", service.Key) } }, ScopeSpans = { of } });
+            of.Spans.AddRange(workload.Select(Span));
+            var attributes = workload.Key.Resource.Others.Select(attribute => Pair(attribute.Key, attribute.Value)).Prepend(Pair("service.name", workload.Key.Service));
+            request.ResourceSpans.Add(new ResourceSpans { Resource = new() { Attributes = { attributes } }, ScopeSpans = { of } });
         }
         return request;
     }

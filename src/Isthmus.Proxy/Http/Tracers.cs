@@ -20,6 +20,8 @@ internal sealed class Tracers(ExportParts parts, ProxyPorts ports, ProxyIdentity
     private readonly CancellationTokenSource _stop = new();
     private readonly string _service = $"{identity.CanonicalName}.{identity.Namespace}";
 
+    private readonly ResourceAttributes _environment = ResourceAttributes.Read(Environment.GetEnvironmentVariable);
+
     /// <summary>Decides whether the request is traced, and tells the next hop. A request that is not sampled costs no memory.</summary>
     /// <param name="settings">Null: requests are not traced.</param>
     public OpenSpan Begin(TracingSettings? settings, HeaderBlock headers, Direction direction)
@@ -48,9 +50,11 @@ internal sealed class Tracers(ExportParts parts, ProxyPorts ports, ProxyIdentity
     {
         if (!open.Context.IsSampled) return;
         var name = open.Operation.Length > 0 ? open.Operation : operation.Length > 0 ? operation : record.Request?.Authority ?? "";
+        var resource = settings.ReadsEnvironment ? _environment : ResourceAttributes.None;
+        var service = resource.Service.Length > 0 ? resource.Service : settings.ServiceName.Length > 0 ? settings.ServiceName : _service;
         var span = new FinishedSpan(
-            open.Context, name, settings.ServiceName.Length > 0 ? settings.ServiceName : _service, direction == Direction.Inbound, record.Start, record.Duration,
-            SpanTags.Of(settings, record, identity, ValueOf)) { IsError = record.Status is 0 or >= 500, State = record.Request?.Headers.GetJoined("tracestate"u8) ?? "" };
+            open.Context, name, service, direction == Direction.Inbound, record.Start, record.Duration,
+            SpanTags.Of(settings, record, identity, ValueOf)) { IsError = record.Status is 0 or >= 500, Resource = resource, State = record.Request?.Headers.GetJoined("tracestate"u8) ?? "" };
         if (!_exporters.TryGetValue(settings.Collector, out var exporter))
             exporter = _exporters.GetOrAdd(settings.Collector, collector => new(ExportTo(collector), parts, _stop.Token));
         exporter.Add(span);

@@ -30,9 +30,21 @@ internal static class TracingDecoder
         {
             HidesContext = tracing.NoContextPropagation,
             ServiceName = provider.TypedConfig.TryRead(out OpenTelemetryConfig otlp) ? otlp.ServiceName : "",
+            ReadsEnvironment = ReadsEnvironment(otlp, notes),
             HasShortIds = provider.TypedConfig.TryRead(out ZipkinConfig zipkin) && !zipkin.TraceId128Bit,
             WritesBoth = zipkin?.TraceContextOption == ZipkinConfig.Types.TraceContextOption.UseB3WithW3CPropagation,
         };
+    }
+
+    private static bool ReadsEnvironment(OpenTelemetryConfig? config, List<string> notes)
+    {
+        var reads = false;
+        foreach (var detector in config?.ResourceDetectors ?? [])
+        {
+            if (detector.TypedConfig?.TryRead(out EnvironmentResourceDetectorConfig _) == true) reads = true;
+            else notes.Add($"the resource detector '{detector.Name}' of a tracing provider is ignored: its type is not supported");
+        }
+        return reads;
     }
 
     private static Collector? CollectorOf(Tracing.Types.Http provider)

@@ -16,6 +16,9 @@ internal sealed record FinishedSpan(
 {
     public bool IsError { get; init; }
 
+    /// <summary>What else describes the workload.</summary>
+    public ResourceAttributes Resource { get; init; } = ResourceAttributes.None;
+
     /// <summary>The <c>tracestate</c> of the request.</summary>
     public string State { get; init; } = "";
 }

@@ -31,6 +31,9 @@ internal sealed record TracingSettings(
     /// <summary>The name of the service; empty: the proxy's own.</summary>
     public string ServiceName { get; init; } = "";
 
+    /// <summary>The environment describes the workload to collectors, and its name of the service wins.</summary>
+    public bool ReadsEnvironment { get; init; }
+
     /// <summary>Forwarded requests do not say to which trace they belong.</summary>
     public bool HidesContext { get; init; }
 

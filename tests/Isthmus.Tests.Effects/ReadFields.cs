@@ -40,6 +40,8 @@ internal static class ReadFields
         "envoy.config.cluster.v3.Cluster.RingHashLbConfig.hash_function",
         "envoy.config.core.v3.UpstreamHttpProtocolOptions.override_auto_sni_header",
         "envoy.extensions.transport_sockets.tls.v3.CertificateValidationContext.crl",
+        // Secrets of an SDS server on a socket have one; TLS contexts with one are refused.
+        "envoy.extensions.transport_sockets.tls.v3.CertificateValidationContext.custom_validator_config",
         "envoy.extensions.filters.http.ext_authz.v3.ExtAuthz.filter_enabled",
         "envoy.extensions.filters.http.ext_authz.v3.ExtAuthz.deny_at_disable",
         "envoy.extensions.filters.http.ratelimit.v3.RateLimit.request_type",

@@ -127,6 +127,7 @@ internal sealed record TlsSettings(
     private static TlsSettings Common(CommonTlsContext common, string sni)
     {
         var validation = Validation(common);
+        if (validation?.CustomValidatorConfig is not null) throw new ResourceException("custom_validator_config is not supported: peers would not be verified as it says");
         if (validation?.Crl is not null) throw new ResourceException("crl is not supported: revoked certificates would be accepted");
         var root = AcceptsUntrusted(common) ? "" : common.ValidationContextTypeCase switch
         {

@@ -28,6 +28,7 @@ public sealed class TlsSettingsTests
     [InlineData("""{"common_tls_context": {"tls_params": {"tls_minimum_protocol_version": "TLSv1_3", "tls_maximum_protocol_version": "TLSv1_2"}}}""", "tls_maximum_protocol_version is below")]
     [InlineData("""{"common_tls_context": {"tls_params": {"cipher_suites": ["AES128-SHA", "[AES256-SHA|RC4-SHA]"]}}}""", "Failed to initialize cipher suites: RC4-SHA is not supported")]
     [InlineData("""{"common_tls_context": {"validation_context": {"crl": {"filename": "/crl.pem"}}}}""", "crl is not supported")]
+    [InlineData("""{"common_tls_context": {"validation_context": {"custom_validator_config": {"name": "v"}}}}""", "custom_validator_config is not supported")]
     public void A_server_that_would_accept_more_than_it_says_is_refused(string context, string reason) =>
         Assert.StartsWith(reason, Assert.Throws<ResourceException>(() => TlsSettings.From(WireTypes.Strict.Parse<DownstreamTlsContext>(context))).Message, StringComparison.Ordinal);
 

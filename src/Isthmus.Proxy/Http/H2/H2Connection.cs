@@ -16,7 +16,6 @@ internal abstract partial class H2Connection
     private readonly H2Sender _sender;
     private readonly bool _isClient;
     private H2ReceiveWindow _receiveWindow = new(H2.ConnectionWindow);
-    private int _heldHeads;  // guarded by _lock
     private bool _hasSettings;
     private volatile bool _isTellingWhy;
 
@@ -60,9 +59,6 @@ internal abstract partial class H2Connection
     /// <summary>A number that changes with each frame from the peer.</summary>
     public int FramesRead => _floods.Frames;
 
-    /// <summary>The size of what all open streams hold of heads and trailers.</summary>
-    protected int HeldHeads => Volatile.Read(ref _heldHeads);
-
     /// <summary>Sends the local settings and opens the connection's window.</summary>
     protected void Greet()
     {
@@ -100,28 +96,13 @@ internal abstract partial class H2Connection
     {
     }
 
-    /// <param name="stream">A stream that has begun.</param>
-    /// <param name="head">The size of the head that it holds.</param>
-    protected void AddStream(H2Stream stream, int head = 0)
+    protected void AddStream(H2Stream stream)
     {
         lock (_lock)
         {
-            stream.HeadSize = head;
-            _heldHeads += head;
             stream.SendWindow = _peer.InitialWindow;
             _streams.Add(stream.Id, stream);
             if (_sender.Failure is { } failure) stream.Fail(failure);
-        }
-    }
-
-    /// <summary>A stream holds more: its trailers.</summary>
-    protected void HoldTrailers(H2Stream stream, int size)
-    {
-        lock (_lock)
-        {
-            if (!_streams.ContainsKey(stream.Id)) return;
-            stream.HeadSize += size;
-            _heldHeads += size;
         }
     }
 
@@ -137,7 +118,6 @@ internal abstract partial class H2Connection
         lock (_lock)
         {
             if (!_streams.Remove(stream.Id)) return;
-            _heldHeads -= stream.HeadSize;
             if (!stream.IsReset && _sender.Failure is null && (!stream.HasSentEnd || !stream.HasReceivedEnd))
             {
                 _out.WriteReset(stream.Id, error);

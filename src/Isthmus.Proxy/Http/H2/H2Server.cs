@@ -18,6 +18,7 @@ internal sealed class H2Server(Transport transport, Func<H2DownstreamStream, Val
     private readonly LoopSignal _settled = new();
     private long _headSince;
     private int _running;
+    private int _held;          // what all requests hold of heads and trailers; guarded by Guard, increased by the read loop only
     private Exception? _fault;  // guarded by Guard
 
     /// <summary>Reads until the client closes or breaks the protocol, then waits for requests in progress.</summary>
@@ -83,7 +84,8 @@ internal sealed class H2Server(Transport transport, Func<H2DownstreamStream, Val
             throw;
         }
         var stream = new H2Stream(this, id);
-        AddStream(stream, fields.Size);
+        AddStream(stream);
+        Hold(stream, fields.Size);
         if (request.Request.Body == BodyKind.Length) stream.Expect(request.Request.ContentLength);
         else if (request.Request.Body == BodyKind.None) stream.Expect(0);
         if (isLast) stream.End();
@@ -106,6 +108,7 @@ internal sealed class H2Server(Transport transport, Func<H2DownstreamStream, Val
             lock (Guard) _fault ??= e;
         }
         request.End();
+        lock (Guard) _held -= request.LetGo();
         Return(request);
         Interlocked.Decrement(ref _running);
         _settled.Set();
@@ -133,14 +136,25 @@ internal sealed class H2Server(Transport transport, Func<H2DownstreamStream, Val
     {
         if (!isLast) throw new H2StreamException(stream.Id, H2Error.Protocol, "fields in the middle of a body");
         CheckHeads(stream.Id, fields, H2Error.EnhanceYourCalm);
-        HoldTrailers(stream, fields.Size);
+        Hold(stream, fields.Size);
         stream.End(fields.ToTrailers());
     }
 
-    // Streams that are over and not yet forgotten count, too: what handles them may still use their heads.
+    private void Hold(H2Stream stream, int size)
+    {
+        lock (Guard)
+        {
+            // Trailers may come when the answer is complete.
+            if (stream.HeadSize < 0) return;
+            stream.HeadSize += size;
+            _held += size;
+        }
+    }
+
+    // Streams that are over count until their requests are handled.
     private void CheckHeads(int id, H2HeadFields fields, H2Error error)
     {
-        if (HeldHeads + fields.Size > H2.HeldHeads) throw new H2StreamException(id, error, "more bytes of heads than the connection may hold");
+        if (Volatile.Read(ref _held) + fields.Size > H2.HeldHeads) throw new H2StreamException(id, error, "more bytes of heads than the connection may hold");
     }
 }
 
@@ -186,6 +200,14 @@ internal sealed class H2DownstreamStream : DownstreamStream
     }
 
     public void End() => _connection.Close(_stream, _stream.HasSentEnd ? H2Error.None : H2Error.Internal);
+
+    /// <summary>The request is handled. The size of what it held; call it with the connection's lock.</summary>
+    public int LetGo()
+    {
+        var size = _stream.HeadSize;
+        _stream.HeadSize = -1;
+        return size;
+    }
 
     public override bool HasClientLeft => _stream.Failure is not null;
 

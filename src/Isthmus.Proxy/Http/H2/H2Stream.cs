@@ -39,7 +39,7 @@ internal class H2Stream(H2Connection connection, int id)
     /// <summary>What the peer may send; guarded by the connection.</summary>
     public ref H2ReceiveWindow ReceiveWindow => ref _receiveWindow;
 
-    /// <summary>The size of the head and the trailers that it holds; guarded by the connection.</summary>
+    /// <summary>The size of the head and the trailers that it holds; -1: it holds them no more. Guarded by the connection.</summary>
     public int HeadSize { get; set; }
 
     public bool HasSentEnd { get; set; }

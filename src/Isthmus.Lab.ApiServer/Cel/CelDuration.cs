@@ -29,6 +29,7 @@ internal sealed partial record CelDuration(long Nanoseconds)
         _ => 1_000,
     };
 
-    [GeneratedRegex(@"^(?<sign>[-+])?((?<zero>0)|((?<number>[0-9]+\.?[0-9]*|\.[0-9]+)(?<unit>ns|us|µs|μs|ms|s|m|h))+)\z", RegexOptions.ExplicitCapture | RegexOptions.NonBacktracking)]
+    // Each text has one reading, so that nothing is tried twice.
+    [GeneratedRegex(@"^(?<sign>[-+])?((?<zero>0)|((?<number>[0-9]+(\.[0-9]*)?|\.[0-9]+)(?<unit>ns|us|µs|μs|ms|s|m|h))+)\z", RegexOptions.ExplicitCapture)]
     private static partial Regex Whole();
 }

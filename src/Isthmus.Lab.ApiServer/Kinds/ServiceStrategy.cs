@@ -17,7 +17,8 @@ internal sealed class ServiceStrategy(ServiceAllocator allocator) : ObjectStrate
 
     public override bool DeleteReturnsObject => true;
 
-    public override string? NameProblem(string name) => ObjectNames.Label1035Problem(name);
+    /// <summary>As in Kubernetes since 1.37, names may begin with a digit.</summary>
+    public override string? NameProblem(string name) => ObjectNames.LabelProblem(name);
 
     public static bool NeedsAddress(JsonNode? spec) => spec.TextAt("type") is "" or "ClusterIP" or "NodePort" or "LoadBalancer";
 

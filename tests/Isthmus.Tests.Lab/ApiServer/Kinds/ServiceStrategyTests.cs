@@ -14,6 +14,15 @@ public sealed class ServiceStrategyTests : IDisposable
 
     private KindDescriptor Kind => _rig.Kind("", "v1", "services");
 
+    [Theory]
+    [InlineData("web", true)]
+    [InlineData("3scale", true)]
+    [InlineData("10", true)]
+    [InlineData("-web", false)]
+    [InlineData("Web", false)]
+    [InlineData("a.b", false)]
+    public void A_name_is_a_label_that_may_begin_with_a_digit(string name, bool isValid) => Assert.Equal(isValid, Kind.Strategy.NameProblem(name) is null);
+
     [Fact]
     public void A_minimal_Service_gets_an_address_and_its_defaults()
     {

@@ -1,3 +1,4 @@
+using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Model;
 
 namespace Isthmus.Operate.Diagnose.Analysis;
@@ -7,13 +8,18 @@ public static class AmbientSidecars
 {
     private const string Redirection = "ambient.istio.io/redirection";
 
-    public static Analyzer Analyzer { get; } = new("sidecar.AmbientAnalyzer", "Checks for Sidecars whose workloads are in ambient mode", [IstioCodes.IneffectivePolicy], ["Sidecar", "Namespace", "Pod"], mesh =>
+    public static Analyzer Analyzer { get; } = new("sidecar.AmbientAnalyzer", "Checks for Sidecars whose workloads are in ambient mode",
+        [IstioCodes.IneffectivePolicy], ["Sidecar", "Namespace", "Pod"], mesh =>
         from config in mesh.Clusters
         from sidecar in config.Cluster.Written<Sidecar>()
         let selected = config.Selected(sidecar.Namespace, sidecar.Selector).Where(workload => workload.Pod is not null).ToList()
         where sidecar.Selector.Count > 0
             ? selected.Count > 0 && selected.TrueForAll(workload => workload.Pod!.Metadata.Annotations.GetValueOrDefault(Redirection) == "enabled")
-            : config.Cluster.Namespaces.Any(ns => ns.Metadata.Name == sidecar.Namespace && InjectionLabels.IsInjected(ns) is null && ns.Metadata.Labels.GetValueOrDefault(InjectionLabels.Mode) == "ambient")
-        select IstioCodes.IneffectivePolicy.At(config.Cluster, $"Sidecar {sidecar.Namespace}/{sidecar.Name}", sidecar.Selector.Count > 0 ? "spec.workloadSelector" : "",
-            $"has no effect: {(sidecar.Selector.Count > 0 ? "the workloads that it selects are" : $"namespace {sidecar.Namespace} is")} in ambient mode, and without sidecars"));
+            : config.Cluster.Namespaces.Any(ns => ns.Metadata.Name == sidecar.Namespace && IsAmbient(ns))
+        let isOfSome = sidecar.Selector.Count > 0
+        let what = isOfSome ? "the workloads that it selects are" : $"namespace {sidecar.Namespace} is"
+        select IstioCodes.IneffectivePolicy.At(config.Cluster, $"Sidecar {sidecar.Namespace}/{sidecar.Name}", isOfSome ? "spec.workloadSelector" : "",
+            $"has no effect: {what} in ambient mode, and without sidecars"));
+
+    private static bool IsAmbient(Namespace ns) => InjectionLabels.IsInjected(ns) is null && ns.Metadata.Labels.GetValueOrDefault(InjectionLabels.Mode) == "ambient";
 }

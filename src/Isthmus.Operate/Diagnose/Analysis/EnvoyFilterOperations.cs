@@ -17,21 +17,25 @@ public static class EnvoyFilterOperations
         public string Version => Text(Patch["match"]?["proxy"]?["proxyVersion"]);
 
         /// <summary>The filter that it is about: that of its value, or that of its match.</summary>
-        public string About => Text(Patch["patch"]?["value"]?["name"]) is { Length: > 0 } name ? name : Text(Patch["match"]?["listener"]?["filterChain"]?["filter"]?["name"]);
+        public string About => Text(Patch["patch"]?["value"]?["name"]) is { Length: > 0 } name ? name
+            : Text(Patch["match"]?["listener"]?["filterChain"]?["filter"]?["name"]);
 
         public bool HasPriority => Text(Filter["spec"]?["priority"]) is not ("" or "0");
     }
 
     public static Analyzer Analyzer { get; } = new("envoyfilter.OperationAnalyzer", "Checks the operations of EnvoyFilters",
-        [IstioCodes.ReplaceWithoutEffect, IstioCodes.AddWithoutEffect, IstioCodes.RemoveWithoutEffect, IstioCodes.RelativePatch, IstioCodes.RelativePatchOfVersion], ["EnvoyFilter"], mesh => mesh.Readable.SelectMany(Check));
+        [IstioCodes.ReplaceWithoutEffect, IstioCodes.AddWithoutEffect, IstioCodes.RemoveWithoutEffect, IstioCodes.RelativePatch, IstioCodes.RelativePatchOfVersion],
+        ["EnvoyFilter"], mesh => mesh.Readable.SelectMany(Check));
 
     private static IEnumerable<Finding> Check(ClusterInventory cluster)
     {
         var patches = cluster.Objects("EnvoyFilter").OrderBy(ClusterInventory.NameOf, StringComparer.Ordinal)
-            .SelectMany(filter => (filter["spec"]?["configPatches"] as JsonArray ?? []).Index().Where(patch => patch.Item is JsonObject).Select(patch => new Written(cluster, filter, patch.Index, patch.Item!))).ToList();
+            .SelectMany(filter => (filter["spec"]?["configPatches"] as JsonArray ?? []).Index().Where(patch => patch.Item is JsonObject)
+                .Select(patch => new Written(cluster, filter, patch.Index, patch.Item!))).ToList();
         // One that changes nothing is named with the other one already.
         var known = EnvoyFilterOrder.Check(cluster).Select(finding => (finding.Problem.Object, finding.Problem.Path)).ToHashSet();
-        return patches.Select(patch => Check(patch, patches)).OfType<Finding>().Where(finding => !known.Contains((finding.Problem.Object, finding.Problem.Path)));
+        return patches.Select(patch => Check(patch, patches)).OfType<Finding>()
+            .Where(finding => !known.Contains((finding.Problem.Object, finding.Problem.Path)));
     }
 
     private static Finding? Check(Written patch, List<Written> all) => (patch.Operation, patch.Target) switch
@@ -43,18 +47,23 @@ public static class EnvoyFilterOperations
         _ => null,
     };
 
-    private static Finding Idle(Written patch, AnalysisCode code) => code.At(patch.Cluster, patch.Name, $"spec.configPatches[{patch.Index}].patch.operation", $"{patch.Operation} changes nothing of a {patch.Target}");
+    private static Finding Idle(Written patch, AnalysisCode code) =>
+        code.At(patch.Cluster, patch.Name, $"spec.configPatches[{patch.Index}].patch.operation", $"{patch.Operation} changes nothing of a {patch.Target}");
 
     private static Finding? Relative(Written patch, List<Written> all)
     {
-        var others = all.Where(other => other.Name != patch.Name && other.Target == patch.Target && CanMeet(patch, other)).Select(other => other.Name).Distinct().ToList();
+        var others = all.Where(other => other.Name != patch.Name && other.Target == patch.Target && CanMeet(patch, other))
+            .Select(other => other.Name).Distinct().ToList();
         if (others.Count == 0) return null;
         var ofVersion = all.TakeWhile(other => other != patch).Any(other => other.Version.Length > 0 && other.About == patch.About);
-        return (ofVersion ? IstioCodes.RelativePatchOfVersion : IstioCodes.RelativePatch).At(patch.Cluster, patch.Name, $"spec.configPatches[{patch.Index}].patch.operation",
-            $"{patch.Operation} depends on what is there before, and without a priority on the age of {string.Join(", ", others)}, which also change{(others.Count == 1 ? "s" : "")} a {patch.Target}", severity: Severity.Info);
+        var code = ofVersion ? IstioCodes.RelativePatchOfVersion : IstioCodes.RelativePatch;
+        return code.At(patch.Cluster, patch.Name, $"spec.configPatches[{patch.Index}].patch.operation",
+            $"{patch.Operation} depends on what is there before, and without a priority on the age of {string.Join(", ", others)}, "
+            + $"which also change{(others.Count == 1 ? "s" : "")} a {patch.Target}", severity: Severity.Info);
     }
 
-    private static bool CanMeet(Written one, Written two) => one.Namespace == two.Namespace || one.Namespace == one.Cluster.RootNamespace || two.Namespace == one.Cluster.RootNamespace;
+    private static bool CanMeet(Written one, Written two) =>
+        one.Namespace == two.Namespace || one.Namespace == one.Cluster.RootNamespace || two.Namespace == one.Cluster.RootNamespace;
 
     private static string Text(JsonNode? node) => node is JsonValue ? node.ToString() : "";
 }

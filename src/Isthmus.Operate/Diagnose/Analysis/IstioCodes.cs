@@ -161,6 +161,10 @@ public static class IstioCodes
     public static readonly AnalysisCode UnknownRuleHost = new("IST0174", "UnknownDestinationRuleHost", Severity.Warning,
         "The host of a DestinationRule is neither a Service nor in a ServiceEntry, so that the rule has no effect.", "Create the Service, or correct the host.");
 
+    public static readonly AnalysisCode KeysFromAnywhere = new("IST0175", "JwksUriFetchUnrestricted", Severity.Info,
+        "Whoever may create RequestAuthentications chooses addresses that the control plane fetches keys from. Its own loopback interface and link-local addresses are out of reach; others, as those of Services, are not.",
+        "Set BLOCKED_CIDRS_IN_JWKS_URIS of the control plane (values.pilot.env) to the ranges that hold no issuers.");
+
     public static readonly AnalysisCode EntriesDisagree = new("IST0177", "ConflictingServiceEntryProtocol", Severity.Warning,
         "Several ServiceEntries that a namespace can see declare different protocols for one port of a host. Proxies use one of them.", "Declare the same protocol, or restrict the entries with exportTo.");
 
@@ -168,11 +172,11 @@ public static class IstioCodes
     public static IReadOnlyList<AbsentCode> Differing { get; } =
     [
         new("IST0002", "Deprecated", "a field of a kind or version that is not served is IST0106 alone"),
-        new("IST0101", "ReferencedResourceNotFound", "Gateways of the Kubernetes Gateway API are not known; a route without a destination is IST0106; an exportTo that names no namespace is not reported"),
+        new("IST0101", "ReferencedResourceNotFound", "Gateways of the Kubernetes Gateway API are not known; a route without a destination is IST0106"),
         new("IST0102", "NamespaceNotInjected", "a namespace without Pods is not reported, whatever enableNamespacesByDefault says"),
         new("IST0107", "MisplacedAnnotation", "only annotations that the mesh knows are reported so; others are IST0108"),
         new("IST0109", "ConflictingMeshGatewayVirtualServiceHosts", "hosts with wildcards that overlap do not conflict: proxies use the more exact one"),
-        new("IST0112", "VirtualServiceDestinationPortSelectorRequired", "only where requests arrive at a port that the destination lacks; otherwise they go to the port of their arrival"),
+        new("IST0112", "VirtualServiceDestinationPortSelectorRequired", "only where requests arrive at a port that the destination lacks, or where nothing says at which port they arrive (Info); otherwise they go to the port of their arrival"),
         new("IST0126", "UnknownMeshNetworksServiceRegistry", "the object is the ConfigMap that holds meshNetworks; meshNetworks that are not valid are IST0106 alone"),
         new("IST0127", "NoMatchingWorkloadsFound", "a policy without a selector in an empty namespace is not reported: it is there for Pods to come"),
         new("IST0131", "VirtualServiceIneffectiveMatch", "a route all of whose matches are hidden is IST0130; a match that overlaps another one in part is not reported"),
@@ -205,7 +209,6 @@ public static class IstioCodes
         new("IST0169", "UpdateIncompatibility", "there are no compatibility versions"),
         new("IST0171", "NegativeConditionStatus", "what the conditions of objects of Istio say, this analysis reports with the code of the problem itself; objects of the Kubernetes Gateway API are not read"),
         new("IST0172", "FutureUnsupportedGatewayAPIVersion", "the Kubernetes Gateway API is not supported"),
-        new("IST0175", "JwksUriFetchUnrestricted", "control planes never fetch keys from loopback and link-local addresses; BLOCKED_CIDRS_IN_JWKS_URIS adds ranges ([security](../security.md#keys-of-issuers))"),
         new("IST0176", "GatewayAPICRDVersionBelowMinimum", "the Kubernetes Gateway API is not supported"),
     ];
 }

@@ -21,7 +21,8 @@ public static class PathSpellings
 
     /// <summary>Spellings that a normalization leaves as they are, and that servers with another one read as one of the paths.</summary>
     /// <param name="paths">As an AuthorizationPolicy has them: with <c>*</c> at an end, or templates.</param>
-    public static IReadOnlyList<string> Passing(ValueList<string> paths, PathNormalization normalization) => Passing(paths, Ambiguous.Where(way => normalization <= way.Last).Select(way => way.Spell));
+    public static IReadOnlyList<string> Passing(ValueList<string> paths, PathNormalization normalization) =>
+        Passing(paths, Ambiguous.Where(way => normalization <= way.Last).Select(way => way.Spell));
 
     /// <summary>Spellings that are other paths, by every normalization, but not for servers that ignore case or a slash at the end.</summary>
     public static IReadOnlyList<string> PassingAsOthers(ValueList<string> paths) => Passing(paths, Lenient);
@@ -40,8 +41,11 @@ public static class PathSpellings
 
     private static bool Matches(string path, string spelling) =>
         path == "*" ? true
-        : path.Contains("{*", StringComparison.Ordinal) ? Regex.IsMatch(spelling, $"^{Regex.Escape(path).Replace(@"\{\*\*}", ".*", StringComparison.Ordinal).Replace(@"\{\*}", "[^/]+", StringComparison.Ordinal)}$", RegexOptions.None, TimeSpan.FromSeconds(1))
+        : path.Contains("{*", StringComparison.Ordinal) ? Regex.IsMatch(spelling, Template(path), RegexOptions.None, TimeSpan.FromSeconds(1))
         : path.StartsWith('*') ? spelling.EndsWith(path[1..], StringComparison.Ordinal)
         : path.EndsWith('*') ? spelling.StartsWith(path[..^1], StringComparison.Ordinal)
         : spelling == path;
+
+    private static string Template(string path) =>
+        $"^{Regex.Escape(path).Replace(@"\{\*\*}", ".*", StringComparison.Ordinal).Replace(@"\{\*}", "[^/]+", StringComparison.Ordinal)}$";
 }

@@ -8,8 +8,13 @@ public static class PolicyPaths
 {
     private const int Named = 3;
 
-    public static Analyzer Analyzer { get; } = new("authz.PathSpellingAnalyzer", "Checks for paths of AuthorizationPolicies that another spelling passes", [OwnCodes.PathSpelledOtherwise], ["AuthorizationPolicy"], mesh =>
-        mesh.Clusters.Where(config => config.Cluster.Mesh is not null).SelectMany(config => config.Cluster.Istio<AuthorizationPolicy>().SelectMany(policy => Check(config, policy, config.Cluster.Mesh!.PathNormalization))));
+    public static Analyzer Analyzer { get; } = new("authz.PathSpellingAnalyzer", "Checks for paths of AuthorizationPolicies that another spelling passes",
+        [OwnCodes.PathSpelledOtherwise], ["AuthorizationPolicy"], mesh =>
+        from config in mesh.Clusters
+        where config.Cluster.Mesh is not null
+        from policy in config.Cluster.Istio<AuthorizationPolicy>()
+        from finding in Check(config, policy, config.Cluster.Mesh!.PathNormalization)
+        select finding);
 
     private static IEnumerable<Finding> Check(ConfigCluster config, AuthorizationPolicy policy, PathNormalization normalization) =>
         from rule in policy.Rules.Index()
@@ -23,10 +28,13 @@ public static class PolicyPaths
         let ambiguous = PathSpellings.Passing(paths, normalization)
         let passing = ambiguous.Count > 0 ? ambiguous : PathSpellings.PassingAsOthers(paths)
         where passing.Count > 0
-        select OwnCodes.PathSpelledOtherwise.At(config.Cluster, $"AuthorizationPolicy {policy.Namespace}/{policy.Name}", $"spec.rules[{rule.Index}].to[{to.Index}].operation.{(isNegation ? "notPaths" : "paths")}",
-            $"{string.Join(", ", passing.Take(Named))}{(passing.Count > Named ? ", …" : "")} pass {string.Join(", ", paths.Take(Named).Select(path => $"\"{path}\""))}{(paths.Count > Named ? ", …" : "")}: "
-            + (ambiguous.Count > 0 ? $"pathNormalization {NameOf(normalization)} leaves such spellings as they are, and some servers read them as the path" : "they are other paths, except for servers that ignore case or a slash at the end"),
+        let why = ambiguous.Count > 0 ? $"pathNormalization {NameOf(normalization)} leaves such spellings as they are, and some servers read them as the path"
+            : "they are other paths, except for servers that ignore case or a slash at the end"
+        select OwnCodes.PathSpelledOtherwise.At(config.Cluster, $"AuthorizationPolicy {policy.Namespace}/{policy.Name}",
+            $"spec.rules[{rule.Index}].to[{to.Index}].operation.{(isNegation ? "notPaths" : "paths")}", $"{Some(passing)} pass {Some([.. paths.Select(path => $"\"{path}\"")])}: {why}",
             ambiguous.Count > 0 ? null : "allow what is meant instead, if the server does so", ambiguous.Count > 0 ? null : Severity.Info);
+
+    private static string Some(IReadOnlyList<string> texts) => string.Join(", ", texts.Take(Named)) + (texts.Count > Named ? ", …" : "");
 
     private static string NameOf(PathNormalization normalization) => normalization switch
     {

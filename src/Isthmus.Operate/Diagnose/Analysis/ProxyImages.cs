@@ -16,16 +16,19 @@ public static class ProxyImages
     /// <summary>What Istio appends to the image for another flavour of it.</summary>
     private static readonly string[] Variants = ["", "-debug", "-distroless"];
 
-    public static Analyzer Analyzer { get; } = new("injection.ImageAnalyzer", "Checks that the proxies of Pods have the image that their injector gives new Pods", [IstioCodes.ProxyImagesDiffer], ["Namespace", "Pod"], mesh =>
+    public static Analyzer Analyzer { get; } = new("injection.ImageAnalyzer", "Checks that the proxies of Pods have the image that their injector gives new Pods",
+        [IstioCodes.ProxyImagesDiffer], ["Namespace", "Pod"], mesh =>
         from area in mesh.Workloads
         let images = ByRevision(area.Cluster)
         where images.Count > 0
         from ns in area.Cluster.Namespaces
         where InjectionLabels.IsInjected(ns) == true && images.ContainsKey(Revision(ns.Metadata.Labels))
         let image = images[Revision(ns.Metadata.Labels)]
-        let others = area.In(ns.Metadata.Name).Where(workload => workload.Pod is not null && HasOther(workload, image)).Select(workload => workload.Pod!.Metadata.Name).Order(StringComparer.Ordinal).ToList()
+        let others = area.In(ns.Metadata.Name).Where(workload => workload.Pod is not null && HasOther(workload, image))
+            .Select(workload => workload.Pod!.Metadata.Name).Order(StringComparer.Ordinal).ToList()
         where others.Count > 0
-        select IstioCodes.ProxyImagesDiffer.At(area.Cluster, $"Namespace {ns.Metadata.Name}", "", $"new Pods get the proxy {image}, and these have another one: {string.Join(", ", others.Take(Named))}{(others.Count > Named ? $" and {others.Count - Named} more" : "")}",
+        let named = string.Join(", ", others.Take(Named)) + (others.Count > Named ? $" and {others.Count - Named} more" : "")
+        select IstioCodes.ProxyImagesDiffer.At(area.Cluster, $"Namespace {ns.Metadata.Name}", "", $"new Pods get the proxy {image}, and these have another one: {named}",
             $"kubectl --context={area.Cluster.Context} -n {ns.Metadata.Name} rollout restart deployment"));
 
     private static bool HasOther(Workload workload, string image) =>
@@ -43,13 +46,15 @@ public static class ProxyImages
         {
             if (!IsOfInjector(map)) continue;
             var name = map["metadata"]!["name"]!.ToString();
-            if (Values(map["data"]?["values"]?.ToString() ?? "") is { } values) images[name == Map ? "" : name[(Map.Length + 1)..]] = (InjectorValues.Empty with { Values = values }).ProxyImage;
+            if (Values(map["data"]?["values"]?.ToString() ?? "") is { } values)
+                images[name == Map ? "" : name[(Map.Length + 1)..]] = (InjectorValues.Empty with { Values = values }).ProxyImage;
         }
         return images;
     }
 
     /// <summary>Whether a ConfigMap has the settings of an injector.</summary>
-    internal static bool IsOfInjector(JsonObject map) => map["metadata"]?["name"]?.ToString() is { } name && (name == Map || name.StartsWith(Map + "-", StringComparison.Ordinal));
+    internal static bool IsOfInjector(JsonObject map) =>
+        map["metadata"]?["name"]?.ToString() is { } name && (name == Map || name.StartsWith(Map + "-", StringComparison.Ordinal));
 
     private static JsonObject? Values(string text)
     {

@@ -27,7 +27,11 @@ public static class VirtualServiceDestinations
                 : IstioCodes.ReferencedResourceNotFound.At(config.Cluster, placed.Name, $"{placed.Path}.port.number", $"Referenced host:port not found: \"{to.Host}:{to.Port}\": it has {(ports.Count == 0 ? "no ports" : string.Join(", ", ports))}, so requests get 503", "correct the port, or add it to the Service");
         }
         // Without a port, requests go to the port at which they arrived.
-        var missing = ports.Count < 2 ? [] : ArrivalPorts(mesh, config, placed.Owner).Except(ports).ToList();
+        if (ports.Count < 2) return null;
+        var arrival = ArrivalPorts(mesh, config, placed.Owner).ToList();
+        if (arrival.Count == 0)
+            return IstioCodes.DestinationPortRequired.At(config.Cluster, placed.Name, placed.Path, $"{to.Host} has several ports ({string.Join(", ", ports)}), and nothing says at which one requests arrive", severity: Severity.Info);
+        var missing = arrival.Except(ports).ToList();
         return missing.Count == 0 ? null
             : IstioCodes.DestinationPortRequired.At(config.Cluster, placed.Name, placed.Path, $"{to.Host} has several ports ({string.Join(", ", ports)}), but not {string.Join(", ", missing)}, at which requests arrive");
     }

@@ -26,6 +26,7 @@ internal static class PolicyCases
         Selector("RequestAuthentication", "spec.selector", "jwtRules: [{issuer: me, jwks: '{\"keys\":[]}'}], selector: {matchLabels: {app: $} }"),
         Selector("PeerAuthentication", "spec.selector", "mtls: {mode: STRICT}, selector: {matchLabels: {app: $} }"),
         Selector("EnvoyFilter", "spec.workloadSelector", $$"""configPatches: [{ {{Inserting}} }], workloadSelector: {labels: {app: $} }"""),
+        new("IST0175", "c1 Deployment istio-system/istiod spec.template.spec.containers[0].env", Join(Web, Fetching, Istiod("")), Join(Web, Fetching, Istiod("env: [{name: BLOCKED_CIDRS_IN_JWKS_URIS, value: 10.0.0.0/8}]")), "where keys are: shop/fetching"),
         new("IST0119", "c1 Service shop/web spec.ports[0]", Join(Root, Namespace("shop"), Service("shop", "web", "app: web", "{name: tcp-web, port: 80}"), Pod("shop", "web-1", "app: web"), Tokens()),
             Join(Root, Namespace("shop"), Service("shop", "web", "app: web", "{name: tcp-web, port: 81}, {name: http, port: 80}"), Pod("shop", "web-1", "app: web"), Tokens()), "RequestAuthentication shop/tokens"),
         new("IST0101", "c1 Sidecar shop/own spec.workloadSelector", Join(Web, Sidecar("own", "app: wev")), Join(Web, Sidecar("own", "app: web")), "\"app=wev\""),
@@ -71,6 +72,10 @@ internal static class PolicyCases
 
     private static AnalyzerCase Selector(string kind, string path, string spec) => new("IST0127", $"c1 {kind} shop/own {path}",
         Join(Web, Istio(kind, "shop", "own", spec.Replace("$", "wev", StringComparison.Ordinal))), Join(Web, Istio(kind, "shop", "own", spec.Replace("$", "web", StringComparison.Ordinal))), "app=wev");
+
+    private static string Fetching => Istio("RequestAuthentication", "shop", "fetching", "jwtRules: [{issuer: me, jwksUri: 'https://issuer.example/keys'}]");
+
+    private static string Istiod(string env) => Deployment("istio-system", "istiod", "app: istiod", $"containers: [{{name: discovery, image: proxy{(env.Length > 0 ? ", " : "")}{env}}}]");
 
     private static string Tokens() => Istio("RequestAuthentication", "shop", "tokens", "jwtRules: [{issuer: me, jwks: '{\"keys\":[]}'}], selector: {matchLabels: {app: web} }");
 

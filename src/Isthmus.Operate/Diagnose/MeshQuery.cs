@@ -38,15 +38,38 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
             (pod.Metadata.Name, await AskAsync(pod.Metadata.Namespace, pod.Metadata.Name, new("discovery", "pilot-discovery", Ports.DiscoveryHttp), request, stop))));
     }
 
+    /// <summary>Each control plane's response to a path that only those of Isthmus have; null for others, and for those that are older.</summary>
+    public async Task<IReadOnlyList<(string Pod, JsonNode? Answer)>> AskOwnControlPlanesAsync(string path, CancellationToken stop)
+    {
+        var pods = await ControlPlanesAsync(stop);
+        return await Task.WhenAll(pods.Select(async pod =>
+        {
+            try
+            {
+                return (pod.Metadata.Name, await AskAsync(pod.Metadata.Namespace, pod.Metadata.Name, new("discovery", "pilot-discovery", Ports.DiscoveryHttp), new("GET", path), stop));
+            }
+            catch (NoSuchPageException)
+            {
+                return (pod.Metadata.Name, (JsonNode?)null);
+            }
+        }));
+    }
+
+    /// <summary>Says that a control plane cannot tell something.</summary>
+    public Problem Unknown(string pod, string what) => new("", $"control plane {pod} in {client.Access.Name}", "",
+        $"is not one of Isthmus, or an older one: {what} is not known", "ask it with the command of its own release", Severity.Info);
+
     /// <summary>What control planes find wrong with objects and proxies.</summary>
     public async Task<IEnumerable<Problem>> ProblemsAsync(CancellationToken stop)
     {
-        var answers = await AskControlPlanesAsync("/debug/problemz", stop);
-        return answers.SelectMany(answer => (answer.Answer as JsonArray ?? []).OfType<JsonObject>())
-            .Select(line => new Problem(line["code"]?.ToString() ?? "", line["object"]?.ToString() ?? "", line["path"]?.ToString() ?? "", line["message"]?.ToString() ?? "",
-                line["remedy"]?.ToString() ?? "", Enum.TryParse<Severity>(line["severity"]?.ToString(), out var severity) ? severity : Severity.Error))
-            .Distinct();
+        var answers = await AskOwnControlPlanesAsync("/debug/problemz", stop);
+        return answers.Where(answer => answer.Answer is null).Select(answer => Unknown(answer.Pod, "what it finds wrong with objects and proxies"))
+            .Concat(answers.SelectMany(answer => (answer.Answer as JsonArray ?? []).OfType<JsonObject>()).Select(Read)).Distinct();
     }
+
+    private static Problem Read(JsonObject line) =>
+        new Problem(line["code"]?.ToString() ?? "", line["object"]?.ToString() ?? "", line["path"]?.ToString() ?? "", line["message"]?.ToString() ?? "",
+                line["remedy"]?.ToString() ?? "", Enum.TryParse<Severity>(line["severity"]?.ToString(), out var severity) ? severity : Severity.Error);
 
     /// <summary>
     /// Where the control plane that a proxy is connected to got its addresses. Null when no control plane can be queried
@@ -125,6 +148,7 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
         try
         {
             var (status, body) = await client.Pods.SendAsync(ns, pod, endpoint.Port, request, stop);
+            if (status == 404) throw new NoSuchPageException($"Pod {ns}/{pod}", what);
             if (status is < 200 or > 299) throw new ProblemException($"Pod {ns}/{pod}", $"responded to {what} with status {status}: {body.Trim()}");
             return (what, body);
         }
@@ -149,3 +173,6 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
     /// <summary>Where a container answers on its loopback address, and the program in it that can ask.</summary>
     private sealed record Endpoint(string Container, string Program, int Port);
 }
+
+/// <summary>A program has no page of that name.</summary>
+internal sealed class NoSuchPageException(string pod, string what) : ProblemException(pod, $"responded to {what} with status 404");

@@ -4,6 +4,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using System.Text.Json.Nodes;
+using Isthmus.Core.Names;
 using Isthmus.Core.Tasks;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
@@ -92,7 +93,7 @@ internal sealed class LoopbackNode(KubeClient client, string folder, Func<int, I
         {
             var started = new LoopbackPod(pod, addressOf(++_last), this);
             _pods[uid] = started;
-            if (pod.Metadata.Labels.GetValueOrDefault("app") == "istiod") File.WriteAllText(Hosts, $"{started.Address} istiod.{pod.Metadata.Namespace}.svc\n");
+            if (pod.Metadata.Namespace == WellKnown.SystemNamespace && pod.Metadata.Labels.GetValueOrDefault("app") == WellKnown.Istiod) File.WriteAllText(Hosts, $"{started.Address} istiod.{pod.Metadata.Namespace}.svc\n");
             started.Start();
         }
     }

@@ -28,6 +28,8 @@ internal static class SampleApplications
         {
             "httpbin" => [new(Number(container.Args[0]), Http(path => path.StartsWith("/status/", StringComparison.Ordinal) ? (Number(path["/status/".Length..]), "") : path.StartsWith("/delay/", StringComparison.Ordinal) ? (Never, "") : (200, "httpbin")))],
             "tcp-echo-server" => container.Args[0].Split(',').Select(port => new Application(Number(port), Greet(container.Args[1]))),
+            // The pages of a control plane of Istio, of which it has not those of Isthmus.
+            "pilot" => [new(Number(container.Args[0]), Http(path => path switch { "/debug/list" => (200, """["/debug/clusterz"]"""), "/debug/clusterz" => (200, "[]"), _ => (404, "404 page not found") }))],
             "own-tls" => [new(Number(container.Args[0]), Tls)],
             "inward" => [new(Number(container.Args[0]), Http(_ => (200, "inward")), IsInward: true)],
             _ => [],

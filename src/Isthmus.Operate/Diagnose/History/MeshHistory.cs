@@ -46,7 +46,9 @@ public sealed record MeshHistory(IReadOnlyList<MeshChange> Changes, IReadOnlyLis
             var query = new MeshQuery(client, ns);
             // A remote cluster has no control plane of its own.
             if (!await query.HasControlPlaneAsync(stop)) return ([], null);
-            return ([.. (await query.AskControlPlanesAsync(path, stop)).Select(answer => (context, answer.Pod, answer.Answer))], null);
+            var answers = await query.AskOwnControlPlanesAsync(path, stop);
+            var silent = answers.Where(answer => answer.Answer is null).Select(answer => query.Unknown(answer.Pod, "which changes it saw")).FirstOrDefault();
+            return ([.. answers.Where(answer => answer.Answer is not null).Select(answer => (context, answer.Pod, answer.Answer!))], silent);
         }
         catch (ProblemException e)
         {

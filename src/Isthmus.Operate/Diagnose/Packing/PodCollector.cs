@@ -19,7 +19,7 @@ internal sealed class PodCollector(KubeClient client, PackWriter pack, TimeSpan?
     /// <summary>Pages that need a question, or repeat what others say.</summary>
     private static readonly HashSet<string> Asking = new(StringComparer.Ordinal) { "/debug/config_dump", "/debug/sourcez", "/debug/distribution", "/debug/preview", "/debug/edsz", "/debug/ndsz", "/debug/sidecarz", "/debug/config_distribution", "/debug/adsz", "/debug/endpointz", "/debug/list", "/debug/metricsz" };
 
-    /// <summary>What every control plane has that can be asked by trace and verify.</summary>
+    /// <summary>What trace and verify ask. Of a control plane that does not tell its pages, these are read.</summary>
     private static readonly string[] Needed = ["/debug/clusterz", "/debug/problemz", "/debug/history", "/debug/syncz"];
 
     private readonly List<string> _missing = [];
@@ -94,7 +94,9 @@ internal sealed class PodCollector(KubeClient client, PackWriter pack, TimeSpan?
         try
         {
             var listed = StrictJson.Parse(await AskAsync(pod, "/debug/list", stop)) as JsonArray ?? [];
-            return listed.Select(page => page?.ToString() ?? "").Where(page => page.StartsWith("/debug/", StringComparison.Ordinal) && !Asking.Contains(page)).Union(Needed);
+            var pages = listed.Select(page => page?.ToString() ?? "").Where(page => page.StartsWith("/debug/", StringComparison.Ordinal) && !Asking.Contains(page)).ToList();
+            // One that tells its pages has no others: those of Istio lack some of Isthmus.
+            return pages.Count > 0 ? pages : Needed;
         }
         catch (Exception e) when (e is System.Text.Json.JsonException or ProblemException)
         {

@@ -254,6 +254,83 @@ public sealed class EdgesTests(PlacedMeshRig mesh)
         await mesh.KubectlAsync("cluster1", "delete namespace work");
     }
 
+    [Fact]
+    public async Task A_gateway_in_a_namespace_of_its_own_serves_TLS_with_the_Secret_there_if_its_account_may_read_it()
+    {
+        await EdgeAsync();
+        var (certificate, key) = Isthmus.Testing.TestCa.SelfSignedPair("door.example");
+        await mesh.WithFileAsync(Door + Secret(certificate, key) + Front("front", "front") + Front("bare", "default"), path => mesh.KubectlAsync("cluster1", $"apply -f {path}"));
+        foreach (var name in (string[])["front", "bare"]) await mesh.KubectlAsync("cluster1", $"-n door rollout status deployment/{name} --timeout=90s");
+        await HearsAsync("curl -sSvk -m 5 --connect-to ::front.door:443 https://door.example/hello 2>&1", text => text.Contains("Hello version: ", StringComparison.Ordinal) && text.Contains("CN=door.example", StringComparison.Ordinal), "the certificate and the answer");
+        await MeshRig.UntilAsync(() => mesh.KubectlAsync("cluster1", "-n door get gateway bare -o jsonpath={.status}"),
+            text => text.Contains("Secret door/front is not sent: ServiceAccount door/default of the gateway may not list Secrets in namespace door", StringComparison.Ordinal), "the status of the Gateway without the Role");
+        Assert.DoesNotContain("Hello version", await AskAsync("curl -sSk -m 5 --connect-to ::bare.door:443 https://door.example/hello 2>&1"), StringComparison.Ordinal);
+        Assert.DoesNotContain("Secret", await mesh.KubectlAsync("cluster1", "-n door get gateway front -o jsonpath={.status}"), StringComparison.Ordinal);
+        await mesh.KubectlAsync("cluster1", "delete namespace door");
+
+        static string Secret(string certificate, string key) => $$"""
+            apiVersion: v1
+            kind: Secret
+            metadata: {name: front, namespace: door}
+            type: kubernetes.io/tls
+            data: {tls.crt: {{Base64(certificate)}}, tls.key: {{Base64(key)}} }
+
+            """;
+
+        static string Base64(string text) => Convert.ToBase64String(System.Text.Encoding.ASCII.GetBytes(text));
+
+        static string Front(string name, string account) => $$$"""
+            ---
+            apiVersion: apps/v1
+            kind: Deployment
+            metadata: {name: {{{name}}}, namespace: door}
+            spec:
+              selector: {matchLabels: {app: {{{name}}} } }
+              template:
+                metadata: {labels: {app: {{{name}}}, sidecar.istio.io/inject: "true"}, annotations: {inject.istio.io/templates: gateway} }
+                spec: {serviceAccountName: {{{account}}}, terminationGracePeriodSeconds: 1, containers: [{name: istio-proxy, image: auto}]}
+            ---
+            apiVersion: v1
+            kind: Service
+            metadata: {name: {{{name}}}, namespace: door}
+            spec: {selector: {app: {{{name}}} }, ports: [{name: https, port: 443, targetPort: 8443}]}
+            ---
+            apiVersion: networking.istio.io/v1
+            kind: Gateway
+            metadata: {name: {{{name}}}, namespace: door}
+            spec: {selector: {app: {{{name}}} }, servers: [{port: {number: 443, name: https, protocol: HTTPS}, hosts: [door.example], tls: {mode: SIMPLE, credentialName: front} }]}
+
+            """;
+    }
+
+    private const string Door = """
+        apiVersion: v1
+        kind: Namespace
+        metadata: {name: door}
+        ---
+        apiVersion: v1
+        kind: ServiceAccount
+        metadata: {name: front, namespace: door}
+        ---
+        apiVersion: rbac.authorization.k8s.io/v1
+        kind: Role
+        metadata: {name: sds, namespace: door}
+        rules: [{apiGroups: [""], resources: [secrets], verbs: [get, watch, list]}]
+        ---
+        apiVersion: rbac.authorization.k8s.io/v1
+        kind: RoleBinding
+        metadata: {name: sds, namespace: door}
+        roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: sds}
+        subjects: [{kind: ServiceAccount, name: front, namespace: door}]
+        ---
+        apiVersion: networking.istio.io/v1
+        kind: VirtualService
+        metadata: {name: door, namespace: door}
+        spec: {hosts: [door.example], gateways: [front, bare], http: [{route: [{destination: {host: desk.edge.svc.cluster.local, port: {number: 8085} } }]}]}
+        ---
+
+        """;
+
     private const string Work = """
         apiVersion: v1
         kind: Namespace

@@ -6,6 +6,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Console;
 
 namespace Isthmus.Cni;
 
@@ -39,6 +40,7 @@ public static class CniProgram
         builder.Logging.AddSimpleConsole(options =>
         {
             options.SingleLine = true;
+            options.ColorBehavior = LoggerColorBehavior.Disabled;
             options.TimestampFormat = "yyyy-MM-ddTHH:mm:ss.fffZ ";
             options.UseUtcTimestamp = true;
         });

@@ -18,6 +18,7 @@ using Isthmus.Lab.Nodes.ServiceProxy;
 using Isthmus.Lab.Nodes.Volumes;
 using Isthmus.Lab.Supervisor;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Console;
 
 namespace Isthmus.Lab;
 
@@ -41,6 +42,7 @@ public static class NodeProgram
         using var logs = LoggerFactory.Create(builder => builder.AddSimpleConsole(console =>
         {
             console.SingleLine = true;
+            console.ColorBehavior = LoggerColorBehavior.Disabled;
             console.TimestampFormat = "yyyy-MM-dd'T'HH:mm:ss.fff'Z' ";
             console.UseUtcTimestamp = true;
         }).SetMinimumLevel(LogLevel.Information));

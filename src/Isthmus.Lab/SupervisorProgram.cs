@@ -10,6 +10,7 @@ using Isthmus.Lab.Machine.Linux;
 using Isthmus.Lab.Machine.Network;
 using Isthmus.Lab.Supervisor;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Console;
 
 namespace Isthmus.Lab;
 
@@ -41,6 +42,7 @@ public static class SupervisorProgram
         using var logging = LoggerFactory.Create(builder => builder.AddSimpleConsole(options =>
         {
             options.SingleLine = true;
+            options.ColorBehavior = LoggerColorBehavior.Disabled;
             options.TimestampFormat = "yyyy-MM-ddTHH:mm:ss.fffZ ";
             options.UseUtcTimestamp = true;
         }));

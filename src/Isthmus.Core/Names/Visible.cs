@@ -15,10 +15,13 @@ public static class Visible
     private static readonly SearchValues<char> SuspectsInLines = SearchValues.Create([.. Enumerable.Range(0, char.MaxValue + 1).Select(c => (char)c).Where(c => IsSuspect(c) && c is not ('\n' or '\t'))]);
 
     /// <summary>A text that is part of a line: breaks of lines are written out, too. A text without such characters is returned as it is.</summary>
-    public static string Text(string text) => Write(text, Suspects);
+    public static string Text(string text) => Write(text, Suspects, Name);
 
     /// <summary>A text of lines, whose breaks and tabs are kept.</summary>
-    public static string Lines(string text) => Write(text, SuspectsInLines);
+    public static string Lines(string text) => Write(text, SuspectsInLines, Name);
+
+    /// <summary>JSON or double-quoted YAML whose value stays the same: what is suspect in it is in its strings, beside breaks of lines and tabs.</summary>
+    public static string Json(string json) => Write(json, SuspectsInLines, suspect => $"\\u{((int)suspect).ToString("x4", CultureInfo.InvariantCulture)}");
 
     /// <summary>Whether a text of one line shows all that it has.</summary>
     public static bool IsWhole(ReadOnlySpan<char> text) => Next(text, Suspects) < 0;
@@ -33,7 +36,7 @@ public static class Visible
         _ => $"\\u{((int)suspect).ToString("x4", CultureInfo.InvariantCulture)}",
     };
 
-    private static string Write(string text, SearchValues<char> suspects)
+    private static string Write(string text, SearchValues<char> suspects, Func<char, string> name)
     {
         var at = Next(text, suspects);
         if (at < 0) return text;
@@ -41,7 +44,7 @@ public static class Visible
         var rest = text.AsSpan();
         for (; at >= 0; at = Next(rest, suspects))
         {
-            whole.Append(rest[..at]).Append(Name(rest[at]));
+            whole.Append(rest[..at]).Append(name(rest[at]));
             rest = rest[(at + 1)..];
         }
         return whole.Append(rest).ToString();

@@ -1,3 +1,5 @@
+using Isthmus.Core.Names;
+
 namespace Isthmus.Core.Problems;
 
 /// <summary>How much a <see cref="Problem"/> matters. An <see cref="Error"/> rejects the object that has it, never others.</summary>
@@ -12,11 +14,12 @@ public enum Severity { Info, Warning, Error }
 /// <param name="Remedy">What to do about it; empty when there is nothing to do.</param>
 public sealed record Problem(string Code, string Object, string Path, string Message, string Remedy = "", Severity Severity = Severity.Error)
 {
+    /// <summary>One line for people: names and values may be of others, and are written so that they change nothing of it.</summary>
     public override string ToString()
     {
         var where = Path.Length == 0 ? Object : Object.Length == 0 ? Path : $"{Object}: {Path}";
         var remedy = Remedy.Length == 0 ? "" : $" ({Remedy})";
-        return where.Length == 0 ? $"{Message}{remedy}" : $"{where}: {Message}{remedy}";
+        return Visible.Text(where.Length == 0 ? $"{Message}{remedy}" : $"{where}: {Message}{remedy}");
     }
 }
 

@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Isthmus.Core.Names;
 using static Isthmus.Kubernetes.Yaml.YamlScalar;
 
 namespace Isthmus.Kubernetes.Yaml;
@@ -84,7 +85,7 @@ internal static class YamlPrinter
     /// <summary>A literal block keeps certificates and scripts readable. It is used only for text that it can represent
     /// exactly.</summary>
     private static bool IsBlock(string text) =>
-        text.Contains('\n', StringComparison.Ordinal) && text[0] is not (' ' or '\n') && !text.Any(c => c is '\r' or '\t' or '\u0085' or '\u2028' or '\u2029' || (char.IsControl(c) && c != '\n'))
+        text.Contains('\n', StringComparison.Ordinal) && text[0] is not (' ' or '\n') && Visible.IsWhole(text.Replace("\n", "", StringComparison.Ordinal))
         && !text.Contains(" \n", StringComparison.Ordinal);
 
     private static void Block(StringBuilder text, string value, int indent)
@@ -114,10 +115,10 @@ internal static class YamlPrinter
             && text[0] is not ('-' or '?' or ':' or ',' or '[' or ']' or '{' or '}' or '#' or '&' or '*' or '!' or '|' or '>' or '\'' or '"' or '%' or '@' or '`' or ' ' or '=' or '<')
             && text[^1] is not (' ' or ':')
             && !text.Contains(": ", StringComparison.Ordinal) && !text.Contains(" #", StringComparison.Ordinal)
-            && !text.Any(c => char.IsControl(c) || c is '\u0085' or '\u2028' or '\u2029' or '\ufeff');
+            && Visible.IsWhole(text);
         if (plain) return text;
-        return text.Any(c => char.IsControl(c) || c is '\u0085' or '\u2028' or '\u2029' or '\ufeff')
-            ? $"\"{JsonEncodedText.Encode(text, System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping)}\""
+        return !Visible.IsWhole(text)
+            ? Visible.Json($"\"{JsonEncodedText.Encode(text, System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping)}\"")
             : $"'{text.Replace("'", "''", StringComparison.Ordinal)}'";
     }
 }

@@ -57,6 +57,7 @@ public static class IstioConfig
         var malformed = findings.Problems;
         var value = ReadSpec(kind, source, spec.Exists ? spec : spec with { Node = new JsonObject() }, @object, CreatedAt(@object));
         findings.SettleLimits();
+        ControlCharacters.Check(spec);
         // What a reader says about malformed fields would only repeat what is wrong with them.
         return new(source, kind, findings.HasErrors ? null : value, isMalformed ? malformed : findings.Problems) { Draft = value };
     }

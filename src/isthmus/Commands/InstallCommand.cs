@@ -69,13 +69,13 @@ internal static class InstallCommand
 
         public void Finished(string component, TimeSpan took)
         {
-            if (!Console.IsOutputRedirected) Console.Write("\r\e[K");
+            if (!Console.IsOutputRedirected) Terminal.Painted.Write(Terminal.EraseLine);
             Console.WriteLine($"✔ {component} installed ({took.TotalSeconds:0.0} s)");
         }
 
         public void Note(string text)
         {
-            if (!Console.IsOutputRedirected) Console.Write("\r\e[K");
+            if (!Console.IsOutputRedirected) Terminal.Painted.Write(Terminal.EraseLine);
             Console.WriteLine($"  {text}");
         }
     }

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Runtime.Versioning;
 using Isthmus.Core.Flags;
+using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Lab.Supervisor;
 using Isthmus.Output;
@@ -31,7 +32,7 @@ internal static class LabCommand
         // Without a terminal no answer is possible: go ahead.
         Func<string, CancellationToken, Task<bool>>? ask = yes || Console.IsInputRedirected ? null : Question.AskAsync;
         return new(LabHome.Locate(Environment.GetEnvironmentVariable), Environment.GetEnvironmentVariable, ask,
-            text => Console.Error.WriteLine($"{(Terminal.CanErase && !Console.IsErrorRedirected ? Terminal.EraseLine : "")}isthmus lab: {text}"), TimeProvider.System);
+            text => Terminal.PaintedError.WriteLine($"{(Terminal.CanErase && !Console.IsErrorRedirected ? Terminal.EraseLine : "")}isthmus lab: {Visible.Lines(text)}"), TimeProvider.System);
     }
 
     /// <summary>Reads <c>cluster1=A,cluster2=B</c>.</summary>

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Isthmus.Core.Names;
 using Isthmus.Explain.Tracing;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Options;
@@ -41,8 +42,8 @@ internal static class TraceCommand
             var trace = await run.RunAsync(request, stop);
             output.Write(line, () => TraceText.Tree(trace), () =>
             {
-                var text = TraceText.Write(trace, line.GetValue(verbose));
-                Console.Write(color.Of(line) ? Paint.Marks(text) : text);
+                var text = Visible.Lines(TraceText.Write(trace, line.GetValue(verbose)));
+                Terminal.Painted.Write(color.Of(line) ? Paint.Marks(text) : text);
             });
             return trace.Succeeds ? 0 : 1;
         });

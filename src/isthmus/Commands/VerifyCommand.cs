@@ -55,7 +55,7 @@ internal static class VerifyCommand
             [check.Cluster, check.What, check.Found, check.Problem is null ? check.IsKnown ? "ok" : "unknown" : Fails(check) ? check.Problem.Code : $"{check.Problem.Code} (warning)"])], paint: Painter(colors, 3));
         var problems = checks.Select(check => check.Problem).OfType<Problem>().ToList();
         Console.WriteLine();
-        foreach (var problem in problems) Console.WriteLine($"{(!colors ? problem.Code : problem.Severity == Severity.Error ? Paint.Failed(problem.Code) : Paint.Warned(problem.Code))} {problem}");
+        foreach (var problem in problems) Terminal.Painted.WriteLine($"{(!colors ? problem.Code : problem.Severity == Severity.Error ? Paint.Failed(problem.Code) : Paint.Warned(problem.Code))} {problem}");
         var failed = checks.Count(Fails);
         var warned = problems.Count - failed;
         var unknown = checks.Count(check => !check.IsKnown);
@@ -73,7 +73,7 @@ internal static class VerifyCommand
         Say(failed == 0 ? $"✔ All {calls.Count} calls were answered." : $"✘ {failed} of {calls.Count} calls failed. For the cause of each, let 'isthmus trace' follow a call of your own between these clusters.", colors);
     }
 
-    private static void Say(string text, bool colors) => Console.WriteLine(colors ? Paint.Marks(text) : text);
+    private static void Say(string text, bool colors) => Terminal.Painted.WriteLine(colors ? Paint.Marks(text) : text);
 
     /// <summary>Colors one column, by its words.</summary>
     private static Func<int, string, string>? Painter(bool colors, int result) => !colors ? null : (column, cell) => column != result ? cell

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Isthmus.Core.Names;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Yaml;
 
@@ -38,6 +39,6 @@ internal sealed class OutputOption
     internal static void Print(string format, JsonNode tree)
     {
         if (format == "yaml") Console.Write(YamlText.Print(tree));
-        else Console.WriteLine(tree.ToJsonString(Indented));
+        else Console.WriteLine(Visible.Json(tree.ToJsonString(Indented)));
     }
 }

@@ -1,6 +1,7 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Yaml;
@@ -40,13 +41,13 @@ internal sealed class AnalysisReport(IReadOnlyList<Finding> findings, IReadOnlyL
         switch (format)
         {
             case "json":
-                Console.WriteLine(Tree().ToJsonString(Indented));
+                Console.WriteLine(Visible.Json(Tree().ToJsonString(Indented)));
                 break;
             case "yaml":
                 Console.Write(YamlText.Print(Tree()));
                 break;
             case "sarif":
-                Console.WriteLine(SarifLog.Of(findings, BuildVersion.Current).ToJsonString(Indented));
+                Console.WriteLine(Visible.Json(SarifLog.Of(findings, BuildVersion.Current).ToJsonString(Indented)));
                 break;
             case "log":
                 foreach (var finding in findings) Log(finding);
@@ -69,8 +70,8 @@ internal sealed class AnalysisReport(IReadOnlyList<Finding> findings, IReadOnlyL
     {
         var problem = finding.Problem;
         var level = !colors ? problem.Severity.ToString() : problem.Severity switch { Severity.Error => "\e[1;31mError\e[0m", Severity.Warning => "\e[33mWarning\e[0m", _ => "\e[36mInfo\e[0m" };
-        Console.WriteLine($"{level} [{problem.Code}] ({problem.Object} {Place(finding)}) {Message(problem)}");
-        if (problem.Remedy.Length > 0) Console.WriteLine($"  → {problem.Remedy}");
+        Terminal.Painted.WriteLine($"{level} {Visible.Text($"[{problem.Code}] ({problem.Object} {Place(finding)}) {Message(problem)}")}");
+        if (problem.Remedy.Length > 0) Console.WriteLine($"  → {Visible.Text(problem.Remedy)}");
         if (finding.Missing is { } missing)
             Console.WriteLine($"  Missing in {missing.Cluster}:\n{string.Concat(YamlText.Print(missing.Object).Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(text => $"    {text}\n"))}");
     }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Isthmus.Core.Names;
 
 namespace Isthmus.Output;
 
@@ -17,7 +18,7 @@ internal sealed class StepDisplay(TextWriter output, string whole, Func<int>? wi
 
     internal static async Task RunAsync(Func<Action<Step>, Task> work, string whole)
     {
-        var progress = new StepDisplay(Console.Out, whole, Terminal.CanErase ? () => Terminal.Width : null);
+        var progress = new StepDisplay(Terminal.Painted, whole, Terminal.CanErase ? () => Terminal.Width : null);
         try
         {
             await work(progress.Show);
@@ -31,6 +32,7 @@ internal sealed class StepDisplay(TextWriter output, string whole, Func<int>? wi
     /// <summary>Must not be called concurrently: steps of several clusters arrive one after the other.</summary>
     internal void Show(Step step)
     {
+        step = step with { Cluster = Visible.Text(step.Cluster), Text = Visible.Text(step.Text) };
         _underWay.RemoveAll(other => (other.Cluster, other.Text) == (step.Cluster, step.Text));
         if (!step.IsDone) _underWay.Add(step);
         var done = step.IsDone ? $"{Place(step),-12} {step.Text,-34} {Seconds(step)}\n" : "";

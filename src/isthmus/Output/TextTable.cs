@@ -1,3 +1,5 @@
+using Isthmus.Core.Names;
+
 namespace Isthmus.Output;
 
 /// <summary>
@@ -16,10 +18,11 @@ internal static class TextTable
 
     /// <param name="mayCut">A column that may lose its end, where that makes rows fit.</param>
     /// <param name="paint">Colors a cell of a column.</param>
-    internal static void Write(string[] header, IReadOnlyList<string[]> rows, int? mayCut = null, Func<int, string, string>? paint = null) => Write(Console.Out, Terminal.Width, header, rows, mayCut, paint);
+    internal static void Write(string[] header, IReadOnlyList<string[]> rows, int? mayCut = null, Func<int, string, string>? paint = null) => Write(Terminal.Painted, Terminal.Width, header, rows, mayCut, paint);
 
     internal static void Write(TextWriter output, int terminal, string[] header, IReadOnlyList<string[]> rows, int? mayCut = null, Func<int, string, string>? paint = null)
     {
+        rows = [.. rows.Select(row => Array.ConvertAll(row, Visible.Text))];
         var widths = header.Select((title, column) => rows.Select(row => row[column].Length).Append(title.Length).Max()).ToArray();
         var gap = Total(Gap) <= terminal ? Gap : NarrowGap;
         if (mayCut is { } cut && Total(gap) > terminal)

@@ -53,6 +53,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
     private readonly IssuerKeys _issuerKeys;
     private readonly SecretReaders _secretReaders;
     private readonly CaState _ca;
+    private readonly ReviewCredentials? _reviewers;
     private readonly RemoteRoots _roots;
     private readonly InjectorState _injector;
     private readonly DiscoverySettings _settings;
@@ -80,6 +81,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
         _injector = new(_home, settings, ports.Time, _logs.CreateLogger<InjectorState>());
         _ca = new(_home, settings.Namespace, () => _injector.Current.TrustDomain, ports.Time, _logs.CreateLogger<CaState>());
         tlsSource.State = _ca;
+        if (settings.Webhook.CallersSecret.Length > 0) _reviewers = new(_home, settings, ports.Time, _logs.CreateLogger<ReviewCredentials>());
         _roots = new(_ca, settings.Namespace, ports.Time);
         var kinds = new MeshKinds(settings.MultiCluster, settings.MeshConfigMap, settings.Revision is "" ? "default" : settings.Revision, _logs.CreateLogger<MeshKinds>()) { Settings = { AcceptHttp10 = settings.AcceptHttp10, SendsUnready = settings.SendsUnready }, Ignored = settings.Ignored, Secrets = settings.Secrets };
         var writer = new MeshWriter(new MeshGraph(settings.MultiCluster) { SecretNamespaces = settings.Secrets.Namespaces }, new(), kinds) { History = _history = new(ports.Time) };
@@ -111,6 +113,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
         _tasks.Keep("injector settings", _injector.RunAsync);
         _tasks.Keep("remote secrets", _clusters.RunAsync);
         _tasks.Keep("CA", LoadCaAsync);
+        if (_reviewers is { } reviewers) _tasks.Keep("credentials of API servers", reviewers.RunAsync);
         _tasks.Start("readiness", BecomeReadyAsync);
         _tasks.Start("log of what readiness waits for", _readiness.LogAsync);
         _tasks.Keep("duties for the own cluster", new ClusterDuties(_client, _settings, validating: true, _ports.Home is null ? null : _ports.Names, _ca, _ports.Time, _logs).RunAsync);
@@ -198,7 +201,8 @@ public sealed partial class ControlPlane : IAsyncDisposable
             Clock = _ports.Time, Limits = _settings.Xds, Refused = reason => _engine.Metrics.Count("isthmus_xds_refused_total", $"reason=\"{reason}\""),
         }, _ports.Random) { Debug = debug };
         xds.Map(_app);
-        new WebhookEndpoints(() => _injector.Current, SidecarsIn, () => _engine.Mesh.Sources.ProxyConfigs.Items.Values, _logs.CreateLogger<WebhookEndpoints>()) { Metrics = _engine.Metrics, Admitted = _history.Admitted, ForeignClaims = value => _engine.Mesh.ForeignClaimsOf(value), Mesh = () => _engine.Mesh.Sources.Settings.Items.GetValueOrDefault("")?.Mesh }.Map(_app);
+        var reviews = new ReviewCallers(_settings.Webhook, _reviewers, PodAt, _engine.Metrics, _ports.Time, _logs.CreateLogger<ReviewCallers>());
+        new WebhookEndpoints(() => _injector.Current, SidecarsIn, () => _engine.Mesh.Sources.ProxyConfigs.Items.Values, reviews, _logs.CreateLogger<WebhookEndpoints>()) { Metrics = _engine.Metrics, Admitted = _history.Admitted, ForeignClaims = value => _engine.Mesh.ForeignClaimsOf(value), Mesh = () => _engine.Mesh.Sources.Settings.Items.GetValueOrDefault("")?.Mesh }.Map(_app);
         new ControlZ(_levels).Map(_app);
         new MetricsPage(_engine, _report, _lastKnown, _tasks, _ports.Time, () => xds.HeldBytes, () => _ca.Current?.Bundle.Trust.Roots.Select(root => root.NotAfter.ToUniversalTime()).DefaultIfEmpty().Min()).Map(_app);
         // Version, revision and build status: istioctl takes the last two off.
@@ -208,6 +212,19 @@ public sealed partial class ControlPlane : IAsyncDisposable
 
     private NativeSidecars SidecarsIn(string? cluster) => new(_settings.NativeSidecars,
         _engine.Mesh.Sources.Nodes.Items.Where(node => node.Key.Cluster == (cluster ?? _settings.ClusterId)).Select(node => KeyValuePair.Create(node.Key.Name, node.Value.Kubelet)).ToValueMap());
+
+    /// <summary>The Pod of the own cluster that has an address. Those of its system may be the way of API servers to us (konnectivity, gateways before
+    /// an external control plane), those in a Node's network have its address, and the addresses of other networks say nothing.</summary>
+    private string? PodAt(IPAddress address)
+    {
+        if (_ports.Home is not null) return null;
+        var (text, sources, root) = (address.ToString(), _engine.Mesh.Sources, _injector.Current.RootNamespace);
+        var found = sources.Pods.Items.Values.Where(pod => pod.Source.Cluster == _settings.ClusterId && pod.Addresses.Contains(text)).ToList();
+        // A Pod that has ended keeps the address that another one has now.
+        if (found.Count == 0 || found.Exists(pod => pod.Source.Namespace is "kube-system" || pod.Source.Namespace == _settings.Namespace || pod.Source.Namespace == root)) return null;
+        var isNode = sources.Nodes.Items.Values.Any(node => node.Source.Cluster == _settings.ClusterId && node.InternalAddresses.Concat(node.ExternalAddresses).Contains(text));
+        return isNode ? null : $"{found[0].Source.Namespace}/{found[0].Source.Name}";
+    }
 
     private IEnumerable<string> Awaited()
     {

@@ -9,6 +9,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Console;
 
 namespace Isthmus.ControlPlane;
 
@@ -29,6 +30,7 @@ internal static class Listening
             builder.Logging.AddSimpleConsole(options =>
             {
                 options.SingleLine = true;
+                options.ColorBehavior = LoggerColorBehavior.Disabled;
                 options.TimestampFormat = "yyyy-MM-ddTHH:mm:ss.fffZ ";
                 options.UseUtcTimestamp = true;
             });
@@ -61,7 +63,8 @@ internal static class Listening
             Listen(settings.Listen.Webhook, listen =>
             {
                 listen.Protocols = HttpProtocols.Http1AndHttp2;
-                listen.UseHttps(tls.Options(clients: false, [SslApplicationProtocol.Http2, SslApplicationProtocol.Http11]));
+                // API servers that have a certificate prove themselves with it.
+                listen.UseHttps(tls.Options(clients: settings.Webhook.CallersSecret.Length > 0, [SslApplicationProtocol.Http2, SslApplicationProtocol.Http11], judged: true));
             });
         });
         return builder;

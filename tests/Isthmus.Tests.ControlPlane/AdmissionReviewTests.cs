@@ -151,7 +151,7 @@ public sealed class AdmissionReviewTests
 
     private static async Task<(int Status, string Body, List<string> Lines)> SendAsync(string path, byte[] body, long? length)
     {
-        var endpoints = new WebhookEndpoints(() => InjectorValues.Empty, _ => new(default, default), () => [], NullLogger<WebhookEndpoints>.Instance) { Mesh = () => MeshConfig.Default, Admitted = new AdmittedWrites() };
+        var endpoints = new WebhookEndpoints(() => InjectorValues.Empty, _ => new(default, default), () => [], new(new(), null, _ => null, new(), TimeProvider.System, NullLogger<ReviewCallers>.Instance), NullLogger<WebhookEndpoints>.Instance) { Mesh = () => MeshConfig.Default, Admitted = new AdmittedWrites() };
         var http = new DefaultHttpContext { Request = { Path = path, Body = new MemoryStream(body), ContentLength = length }, Response = { Body = new MemoryStream() } };
         var lines = new List<string>();
         await AdmissionReview.HandleAsync(http, question => path == "/validate" ? endpoints.Validate(question) : endpoints.Inject(question, path), lines.Add);

@@ -52,7 +52,7 @@ public sealed class OwnerStatusTests(RunningApiServer server) : IClassFixture<Ru
     public void Admission_warns_of_what_is_known_already()
     {
         var rig = Mesh();
-        var webhooks = new WebhookEndpoints(() => throw new InvalidOperationException(), _ => throw new InvalidOperationException(), () => [], NullLogger<WebhookEndpoints>.Instance) { ForeignClaims = rig.Mesh.ForeignClaimsOf };
+        var webhooks = new WebhookEndpoints(() => throw new InvalidOperationException(), _ => throw new InvalidOperationException(), () => [], new(new(), null, _ => null, new(), TimeProvider.System, NullLogger<ReviewCallers>.Instance), NullLogger<WebhookEndpoints>.Instance) { ForeignClaims = rig.Mesh.ForeignClaimsOf };
         var answer = webhooks.Validate(new("1", "tenant", "CREATE", YamlText.Parse(Entry, "entry")!.AsObject(), null));
         Assert.True(answer.Allowed, answer.Message);
         Assert.Equal(Message["ISM1440 ".Length..], Assert.Single(answer.Warnings!));

@@ -58,7 +58,7 @@ public sealed class ValidationWebhookTests
     private static AdmissionAnswer Ask(string operation, string text) => Validate(new("1", "shop", operation, Object(text), null));
 
     private static AdmissionAnswer Validate(AdmissionQuestion question, MeshConfig? mesh = null) =>
-        new WebhookEndpoints(() => InjectorValues.Empty, _ => new(default, default), () => [], NullLogger<WebhookEndpoints>.Instance) { Mesh = () => mesh ?? MeshConfig.Default }.Validate(question);
+        new WebhookEndpoints(() => InjectorValues.Empty, _ => new(default, default), () => [], new(new(), null, _ => null, new(), TimeProvider.System, NullLogger<ReviewCallers>.Instance), NullLogger<WebhookEndpoints>.Instance) { Mesh = () => mesh ?? MeshConfig.Default }.Validate(question);
 
     private static JsonObject Object(string text) => (JsonObject)YamlText.Parse(text, "test")!;
 }

@@ -30,7 +30,8 @@ public sealed class ServingTls(Func<CaSnapshot?> ca, DiscoverySettings settings,
 
     /// <param name="clients">Whether to ask clients for a certificate. A certificate that does not chain to our root ends
     /// the handshake.</param>
-    public TlsHandshakeCallbackOptions Options(bool clients, IEnumerable<SslApplicationProtocol> protocols) => new()
+    /// <param name="judged">Whether the certificates of clients are judged by whoever answers their requests.</param>
+    public TlsHandshakeCallbackOptions Options(bool clients, IEnumerable<SslApplicationProtocol> protocols, bool judged = false) => new()
     {
         OnConnection = _ => ValueTask.FromResult(new SslServerAuthenticationOptions
         {
@@ -39,7 +40,7 @@ public sealed class ServingTls(Func<CaSnapshot?> ca, DiscoverySettings settings,
             ApplicationProtocols = [.. protocols],
             ClientCertificateRequired = clients,
             CertificateChainPolicy = PeerChain.Unjudged(),
-            RemoteCertificateValidationCallback = (_, certificate, chain, _) => certificate is null || Trusted((X509Certificate2)certificate, chain),
+            RemoteCertificateValidationCallback = (_, certificate, chain, _) => certificate is null || judged || Trusted((X509Certificate2)certificate, chain),
         }),
     };
 

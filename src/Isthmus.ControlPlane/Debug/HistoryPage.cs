@@ -57,7 +57,7 @@ internal static class HistoryPage
             if (write.Manager.Length > 0) line["fieldManager"] = write.Manager;
             if (write.At is { } at) line["written"] = Text(at);
         }
-        if (remembered.Change.User.Length > 0) line["user"] = remembered.Change.User;
+        if (remembered.Change.User is { Name.Length: > 0 } user) (line["user"], line["userProven"]) = (user.Name, user.IsProven);
         Concerns(line, remembered.Change.Reach);
         if (remembered.Change.Departure is { } departure) (line["secret"], line["services"]) = (departure.Secret, departure.Services);
         if (remembered.Endpoints is { } counts)

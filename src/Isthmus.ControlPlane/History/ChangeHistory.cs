@@ -59,7 +59,7 @@ public sealed class ChangeHistory(TimeProvider time)
         lock (_guard)
         {
             if (_since is null) return;
-            if (change.User.Length == 0 && change.Write is { } write) change = change with { User = Admitted.UserOf(write) };
+            if (change.User.Name.Length == 0 && change.Write is { } write) change = change with { User = Admitted.UserOf(write) };
             var now = time.GetUtcNow();
             if (_objects.Newest(change.Source) is { } newest && newest.Change.IsLike(change) && now - newest.First < Together)
             {

@@ -28,9 +28,11 @@ public enum ChangeVerb
 
 /// <summary>One change, as it is noted.</summary>
 /// <param name="Write">Null: nothing is known about who made it.</param>
-/// <param name="User">Empty: unknown.</param>
-public sealed record NotedChange(ObjectRef Source, ChangeVerb Verb, Reach Reach, ObjectWrite? Write = null, string User = "")
+public sealed record NotedChange(ObjectRef Source, ChangeVerb Verb, Reach Reach, ObjectWrite? Write = null)
 {
+    /// <summary>Who made it.</summary>
+    public Writer User { get; init; } = Writer.Unknown;
+
     /// <summary>Only of a cluster that left.</summary>
     public Departure? Departure { get; init; }
 

@@ -34,6 +34,7 @@ public sealed class ControlMetrics
         ("sidecar_injection_success_total", "Pods that got a sidecar."),
         ("sidecar_injection_skip_total", "Pods that get no sidecar."),
         ("sidecar_injection_failure_total", "Pods that could not get a sidecar, and were refused."),
+        ("isthmus_webhook_refused_total", "Reviews of admission that were not answered, by reason: caller (no API server), busy (too many at once) or review (not a review)."),
         ("galley_validation_passed", "Objects that were accepted at admission."),
         ("galley_validation_failed", "Objects that were refused at admission."),
     ];
@@ -96,7 +97,7 @@ public sealed class ControlMetrics
     }
 
     private static bool IsLabelled(string name) =>
-        (name.StartsWith("pilot_", StringComparison.Ordinal) && !name.StartsWith("pilot_jwks_", StringComparison.Ordinal)) || name.StartsWith("galley_", StringComparison.Ordinal) || name == "isthmus_xds_refused_total";
+        (name.StartsWith("pilot_", StringComparison.Ordinal) && !name.StartsWith("pilot_jwks_", StringComparison.Ordinal)) || name.StartsWith("galley_", StringComparison.Ordinal) || name is "isthmus_xds_refused_total" or "isthmus_webhook_refused_total";
 
     private static string ShortName(string typeUrl) => typeUrl switch
     {

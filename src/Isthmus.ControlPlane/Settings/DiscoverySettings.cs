@@ -54,6 +54,8 @@ public sealed record DiscoverySettings
     public int PushThrottle { get; init; } = DefaultPushThrottle;
     /// <summary>What clients of xDS may make it hold (ISTHMUS_XDS_…).</summary>
     public XdsLimits Xds { get; init; } = new();
+    /// <summary>From whom reviews of admission are taken (ISTHMUS_WEBHOOK_…).</summary>
+    public WebhookSettings Webhook { get; init; } = new();
     /// <summary>Whether all proxies serve clients of HTTP/1.0 (Istio: PILOT_HTTP10).</summary>
     public bool AcceptHttp10 { get; init; }
     /// <summary>Where keys of issuers are not fetched (Istio: BLOCKED_CIDRS_IN_JWKS_URIS).</summary>
@@ -119,6 +121,7 @@ public sealed record DiscoverySettings
             DebounceMax = Span(environment, "PILOT_DEBOUNCE_MAX", TimeSpan.FromSeconds(10)),
             PushThrottle = Count(environment, "PILOT_PUSH_THROTTLE", DefaultPushThrottle),
             Xds = LimitSettings.Xds(environment),
+            Webhook = WebhookSettings.Read(environment),
             MultiCluster = new(
                 Text("ENABLE_MCS_HOST", "true") == "true", Text("ENABLE_MCS_SERVICE_DISCOVERY", "false") == "true",
                 Text("ENABLE_MCS_CLUSTER_LOCAL", "false") == "true", Text("ENABLE_MCS_AUTO_EXPORT", "false") == "true",

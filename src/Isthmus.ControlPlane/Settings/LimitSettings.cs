@@ -24,7 +24,7 @@ internal static class LimitSettings
     }
 
     /// <summary>A whole quantity as Kubernetes writes it (<c>64Mi</c>), at least 1.</summary>
-    private static long Read(Func<string, string?> environment, string name, long fallback, long most)
+    internal static long Read(Func<string, string?> environment, string name, long fallback, long most)
     {
         if (environment(name) is not { Length: > 0 } text) return fallback;
         return Quantity.TryParse(text, out var value) && value >= 1 && value <= most && decimal.IsInteger(value) ? (long)value

@@ -15,6 +15,9 @@ public sealed record AdmissionQuestion(string Uid, string Namespace, string Oper
     /// <summary>The name of the user who writes; empty when the API server does not say.</summary>
     public string User { get; init; } = "";
 
+    /// <summary>Whether who asks has proven to be an API server: only then is the user who it says it is.</summary>
+    public bool IsProven { get; init; }
+
     /// <summary>Nothing will be written.</summary>
     public bool IsDryRun { get; init; }
 }

@@ -18,7 +18,8 @@ namespace Isthmus.ControlPlane.Webhooks;
 /// <summary>Injection (<c>/inject/…</c>) and validation (<c>/validate</c>), as API servers call them.</summary>
 /// <param name="natives">Which Pods of a cluster get native sidecars; null for the control plane's own cluster.</param>
 /// <param name="configs">The ProxyConfigs of the mesh.</param>
-public sealed partial class WebhookEndpoints(Func<InjectorValues> values, Func<string?, NativeSidecars> natives, Func<IEnumerable<ProxyConfig>> configs, ILogger<WebhookEndpoints> log)
+/// <param name="callers">Who may ask.</param>
+public sealed partial class WebhookEndpoints(Func<InjectorValues> values, Func<string?, NativeSidecars> natives, Func<IEnumerable<ProxyConfig>> configs, ReviewCallers callers, ILogger<WebhookEndpoints> log)
 {
     /// <summary>Counts questions and answers.</summary>
     public ControlMetrics Metrics { get; init; } = new();
@@ -34,11 +35,12 @@ public sealed partial class WebhookEndpoints(Func<InjectorValues> values, Func<s
 
     public void Map(IEndpointRouteBuilder endpoints)
     {
-        endpoints.MapPost("/inject/{**path}", (RequestDelegate)(http => AdmissionReview.HandleAsync(http, question => Inject(question, http.Request.Path), why => NoReview(log, Peer(http), why))));
-        endpoints.MapPost("/validate", (RequestDelegate)(http => AdmissionReview.HandleAsync(http, Validate, why => NoReview(log, Peer(http), why))));
+        endpoints.MapPost("/inject/{**path}", (RequestDelegate)(http => AnswerAsync(http, question => Inject(question, http.Request.Path))));
+        endpoints.MapPost("/validate", (RequestDelegate)(http => AnswerAsync(http, Validate)));
     }
 
-    private static string Peer(HttpContext http) => http.Connection.RemoteIpAddress?.ToString() ?? "";
+    private Task AnswerAsync(HttpContext http, Func<AdmissionQuestion, AdmissionAnswer> answer) => callers.TakeAsync(http, isProven =>
+        AdmissionReview.HandleAsync(http, question => answer(question with { IsProven = isProven }), why => callers.Refused(http, "review", $"it is no AdmissionReview: {why}")));
 
     internal AdmissionAnswer Inject(AdmissionQuestion question, string path)
     {
@@ -81,7 +83,7 @@ public sealed partial class WebhookEndpoints(Func<InjectorValues> values, Func<s
             .Concat(read.Problems.Where(IsError).Select(Text).Where(stored.Contains).Select(text => $"the stored object is invalid, and remains so: {text}")).ToList();
         var errors = read.Problems.Where(IsError).Select(Text).Where(text => !stored.Contains(text)).ToList();
         Metrics.Count(errors.Count == 0 ? "galley_validation_passed" : "galley_validation_failed", $"{Labels(value)}{(errors.Count == 0 ? "" : ",reason=\"invalid_resource\"")}");
-        if (errors.Count == 0 && !question.IsDryRun) Admitted?.Add(value, question.User);
+        if (errors.Count == 0 && !question.IsDryRun) Admitted?.Add(value, new(question.User, question.IsProven));
         return errors.Count == 0 ? new(true, Warnings: warnings) : new(false, Message: $"configuration is invalid: {string.Join("; ", errors)}", Warnings: warnings);
     }
 
@@ -98,12 +100,9 @@ public sealed partial class WebhookEndpoints(Func<InjectorValues> values, Func<s
     private static string Text(Problem problem)
     {
         var where = problem.Path.Length == 0 ? "" : $"{problem.Path}: ";
-        return problem.Remedy.Length == 0 ? where + problem.Message : $"{where}{problem.Message} ({problem.Remedy})";
+        return Visible.Text(problem.Remedy.Length == 0 ? where + problem.Message : $"{where}{problem.Message} ({problem.Remedy})");
     }
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Injected Pod {Namespace}/{Name}")]
     private static partial void Injected(ILogger log, string @namespace, string name);
-
-    [LoggerMessage(Level = LogLevel.Warning, Message = "{Peer} sent no AdmissionReview: {Why}")]
-    private static partial void NoReview(ILogger log, string peer, string why);
 }

@@ -50,7 +50,7 @@ internal static class HistoryCommand
         {
             TextTable.Write(["AGE", "VERB", "OBJECT", "CLUSTER", "FIELD MANAGER", "USER", "CONCERNS", "EFFECT"], [.. history.Changes.Select(change => (string[])
             [
-                Age(change, now), change.Verb, change.Object, Or(change.Cluster), Or(change.FieldManager), Or(change.User), Or(change.Concerns), Or(change.Effect),
+                Age(change, now), change.Verb, change.Object, Or(change.Cluster), Or(change.FieldManager), Or(change.WrittenBy), Or(change.Concerns), Or(change.Effect),
             ])]);
         }
         Console.WriteLine();

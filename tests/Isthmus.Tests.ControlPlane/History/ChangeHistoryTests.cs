@@ -116,13 +116,13 @@ public sealed class ChangeHistoryTests
     public void The_user_is_the_one_who_wrote_the_same_content()
     {
         var item = Item("""{"a": 1, "b": [true, "x"]}""");
-        _history.Admitted.Add(item, "alice");
+        _history.Admitted.Add(item, new("alice", true));
         // Another writer was refused later, or by another webhook: the object that is stored is alice's.
-        _history.Admitted.Add(Item("""{"a": 2}"""), "mallory");
+        _history.Admitted.Add(Item("""{"a": 2}"""), new("mallory", true));
         _history.Start([]);
         _history.Note(Change("rule") with { Write = ObjectWrite.Of(Item("""{"b": [true, "x"], "a": 1}""")) });
         _history.Note(Change("other") with { Write = ObjectWrite.Of(Item("""{"a": 1, "b": ["x", true]}""")) });
-        Assert.Equal(["alice", ""], _history.After(default).Select(change => change.Change.User));
+        Assert.Equal([new Writer("alice", true), Writer.Unknown], _history.After(default).Select(change => change.Change.User));
 
         static System.Text.Json.Nodes.JsonObject Item(string spec) =>
             (System.Text.Json.Nodes.JsonObject)System.Text.Json.Nodes.JsonNode.Parse($$"""{"metadata": {"uid": "u1", "generation": 3}, "spec": {{spec}}}""")!;

@@ -58,7 +58,7 @@ function TimeLine({ changes, now, seconds, title }) {
 
 function Change({ change, now }) {
   const [isOpen, setOpen] = useState(false);
-  const who = [change.fieldManager, change.user && `user ${change.user}`].filter(Boolean).join(', ');
+  const who = [change.fieldManager, change.user && `user ${change.user}${change.userProven ? '' : ' (not proven)'}`].filter(Boolean).join(', ');
   return <li class={`change ${kinds[change.verb] ?? 'info'}`}>
     <button type="button" class="head" aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
       <time dateTime={change.last} title={new Date(change.last).toLocaleString()}>{ago(change.last, now)}{change.count > 1 && ` (× ${change.count})`}</time>
@@ -67,7 +67,7 @@ function Change({ change, now }) {
     </button>
     {isOpen && <div class="more">
       <Facts items={[['Time', change.count > 1 ? `${new Date(change.first).toLocaleString()} – ${new Date(change.last).toLocaleString()}` : new Date(change.last).toLocaleString()],
-        ['Field manager', change.fieldManager ?? 'not known'], ['User', change.user ?? 'not known: no webhook of the mesh saw the write'], ['Concerns', change.concerns],
+        ['Field manager', change.fieldManager ?? 'not known'], ['User', change.user ? `${change.user}${change.userProven ? '' : ' (not proven: the API server has no credentials for the webhook)'}` : 'not known: no webhook of the mesh saw the write'], ['Concerns', change.concerns],
         ['Effect', change.effect || 'not known'], ...(change.resources ?? []).map(type => [type.type, `at ${type.proxies} ${type.proxies === 1 ? 'proxy' : 'proxies'}${type.names.length > 0 ? `: ${type.names.join(', ')}` : ''}${type.names.length > 0 && type.count > type.names.length ? ` and ${type.count - type.names.length} more` : ''}`]),
         ['Seen by', change.istiods.join(', ')]]} />
     </div>}

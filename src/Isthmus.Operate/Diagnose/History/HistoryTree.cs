@@ -26,6 +26,7 @@ public static class HistoryTree
             // Null says that nobody knows, which is not the same as nobody.
             ["fieldManager"] = change.FieldManager.Length > 0 ? change.FieldManager : null, ["user"] = change.User.Length > 0 ? change.User : null,
         };
+        if (change.User.Length > 0) line["userProven"] = change.IsUserProven;
         if (change.ResourceVersion.Length > 0) line["resourceVersion"] = change.ResourceVersion;
         if (change.IsEverything) line["everything"] = true;
         if (change.IsAtGateways) line["gateways"] = true;

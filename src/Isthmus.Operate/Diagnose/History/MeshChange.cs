@@ -24,6 +24,9 @@ public sealed record MeshChange(string Cluster, string Kind, string Namespace, s
     /// <summary>Empty: no webhook of the mesh saw the write.</summary>
     public string User { get; init; } = "";
 
+    /// <summary>Whether an API server that has proven itself named the user.</summary>
+    public bool IsUserProven { get; init; }
+
     /// <summary>How many proxies got something new; null: unknown.</summary>
     public int? Proxies { get; init; }
 
@@ -63,13 +66,16 @@ public sealed record MeshChange(string Cluster, string Kind, string Namespace, s
     /// <summary>As kubectl names it: <c>KIND NAMESPACE/NAME</c>.</summary>
     public string Object => Kind == "Cluster" ? $"connection to {Name}" : Namespace.Length == 0 ? $"{Kind} {Name}" : $"{Kind} {Namespace}/{Name}";
 
+    /// <summary>The user, and whether that is only what somebody says who may be no API server; empty: unknown.</summary>
+    public string WrittenBy => User.Length == 0 || IsUserProven ? User : $"{User}, not proven";
+
     /// <summary>Who made it, as far as known; empty: unknown.</summary>
     public string By => (FieldManager.Length, User.Length) switch
     {
         (0, 0) => "",
-        (0, _) => $"user {User}",
+        (0, _) => $"user {WrittenBy}",
         (_, 0) => FieldManager,
-        _ => $"{FieldManager} (user {User})",
+        _ => $"{FieldManager} (user {WrittenBy})",
     };
 
     /// <summary>The calls that it concerns, in a few words; empty: unknown.</summary>
@@ -110,7 +116,7 @@ public sealed record MeshChange(string Cluster, string Kind, string Namespace, s
         var workloads = Text(line, "workloads", "namespace") is { Length: > 0 } ns ? $"{ns}/{(labels.Count == 0 ? "*" : string.Join(',', labels))}" : "";
         return new(Text(line, "kind") == "Cluster" && cluster.Length > 0 ? cluster : Text(line, "cluster"), Text(line, "kind"), Text(line, "namespace"), Text(line, "name"), Text(line, "verb"))
         {
-            First = Time(line, "first"), Last = Time(line, "last"), Count = Math.Max(1, Number(At(line, "count"))), FieldManager = Text(line, "fieldManager"), User = Text(line, "user"),
+            First = Time(line, "first"), Last = Time(line, "last"), Count = Math.Max(1, Number(At(line, "count"))), FieldManager = Text(line, "fieldManager"), User = Text(line, "user"), IsUserProven = Text(line, "userProven") == "true",
             Proxies = At(line, "proxies") is { } proxies ? Number(proxies) : null, ControlPlanes = [controlPlane],
             Hosts = Texts(At(line, "hosts")), Workloads = workloads, IsEverything = At(line, "everything") is not null, IsAtGateways = At(line, "gateways") is not null,
             Resources = (At(line, "resources") as JsonObject ?? []).Select(type => new ChangedResources(type.Key, Number(At(type.Value, "proxies")), Number(At(type.Value, "count")), Texts(At(type.Value, "names")))).ToValueList(),

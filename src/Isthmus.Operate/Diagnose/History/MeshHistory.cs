@@ -83,11 +83,15 @@ public sealed record MeshHistory(IReadOnlyList<MeshChange> Changes, IReadOnlyLis
         !a.ControlPlanes.Intersect(b.ControlPlanes).Any() && ((a.ResourceVersion.Length > 0 && a.ResourceVersion == b.ResourceVersion)
             || (a.ResourceVersion.Length == 0 && b.ResourceVersion.Length == 0 && a.ReadyEndpoints == b.ReadyEndpoints && (b.Last - a.Last).Duration() < AtOnce));
 
+    /// <summary>A proven user counts before one who is not, and of two that are not proven and differ, none does.</summary>
+    private static (string User, bool IsUserProven) UserOf(MeshChange a, MeshChange b) =>
+        a.IsUserProven || b.User.Length == 0 ? (a.User, a.IsUserProven) : b.IsUserProven || a.User.Length == 0 ? (b.User, b.IsUserProven) : (a.User == b.User ? a.User : "", false);
+
     /// <summary>Each control plane knows its own proxies, and the webhook of only one was asked.</summary>
     private static MeshChange Join(MeshChange a, MeshChange b) => a with
     {
         First = a.First < b.First ? a.First : b.First, Last = a.Last > b.Last ? a.Last : b.Last, Count = Math.Max(a.Count, b.Count),
-        FieldManager = a.FieldManager.Length > 0 ? a.FieldManager : b.FieldManager, User = a.User.Length > 0 ? a.User : b.User,
+        FieldManager = a.FieldManager.Length > 0 ? a.FieldManager : b.FieldManager, User = UserOf(a, b).User, IsUserProven = UserOf(a, b).IsUserProven,
         Proxies = a.Proxies is { } one && b.Proxies is { } two ? one + two : a.Proxies ?? b.Proxies,
         ControlPlanes = a.ControlPlanes.Concat(b.ControlPlanes).ToValueList(),
         ChangesInPush = Math.Max(a.ChangesInPush, b.ChangesInPush),

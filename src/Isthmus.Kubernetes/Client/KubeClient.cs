@@ -39,6 +39,9 @@ public sealed class KubeClient : IDisposable
 
     private const int LongestError = 1 << 20;
 
+    /// <summary>How often a request is sent to a server that is busy, within <see cref="RequestTimeout"/>.</summary>
+    private const int MostAttempts = 10;
+
     private readonly HttpClient _http;
     private readonly bool _sharesConnections;
     private volatile Rotated? _rotated;
@@ -222,18 +225,28 @@ public sealed class KubeClient : IDisposable
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
         limit.CancelAfter(RequestTimeout);
-        using var request = await RequestAsync(method, path, stop);
-        if (body is not null)
-        {
-            request.Content = new ByteArrayContent(Encoding.UTF8.GetBytes(body.ToJsonString()));
-            request.Content.Headers.ContentType = new MediaTypeHeaderValue(contentType!);
-        }
+        var end = Environment.TickCount64 + (long)RequestTimeout.TotalMilliseconds;
         try
         {
-            using var response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, limit.Token);
-            await ThrowIfFailedAsync(response, request, limit.Token);
-            await using var content = await response.Content.ReadAsStreamAsync(limit.Token);
-            return await read(content, limit.Token);
+            for (var attempt = 1; ; attempt++)
+            {
+                using var request = await RequestAsync(method, path, stop);
+                if (body is not null)
+                {
+                    request.Content = new ByteArrayContent(Encoding.UTF8.GetBytes(body.ToJsonString()));
+                    request.Content.Headers.ContentType = new MediaTypeHeaderValue(contentType!);
+                }
+                using var response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, limit.Token);
+                // A busy server has done nothing (API Priority and Fairness), and says when to come again.
+                if (response is { StatusCode: HttpStatusCode.TooManyRequests, Headers.RetryAfter.Delta: { } pause } && attempt < MostAttempts && pause.TotalMilliseconds < end - Environment.TickCount64)
+                {
+                    await Task.Delay(pause, limit.Token);
+                    continue;
+                }
+                await ThrowIfFailedAsync(response, request, limit.Token);
+                await using var content = await response.Content.ReadAsStreamAsync(limit.Token);
+                return await read(content, limit.Token);
+            }
         }
         catch (IOException e)
         {

@@ -115,6 +115,7 @@ internal static class DestinationRuleReader
         if (hash["httpCookie"] is { Exists: true } cookie)
         {
             if (cookie["name"].Text.Length == 0) cookie["name"].Error("name required for HttpCookie");
+            HeadTexts.CheckCookie(cookie["name"], cookie["path"]);
             foreach (var attribute in cookie["attributes"].Items)
             {
                 if (attribute["name"].Text.Length == 0) attribute["name"].Error("an attribute of a cookie needs a name");

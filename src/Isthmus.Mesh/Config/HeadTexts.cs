@@ -39,6 +39,21 @@ internal static class HeadTexts
         else if (Framing.Contains(name.ToLowerInvariant())) field.Error($"header \"{name}\" cannot be changed: it says where a message ends, or belongs to one connection", "remove it: proxies write it themselves");
     }
 
+    /// <summary>A header that gets a value of its own, whatever it had.</summary>
+    public static void CheckOutput(Field name)
+    {
+        if (name.Text.Length == 0) return;
+        if (IsHost(name.Text)) RefuseHost(name, name.Text);
+        else CheckName(name, name.Text);
+    }
+
+    /// <summary>A cookie that a proxy sets: its name, and the path for which clients keep it (RFC 6265 section 4.1.1).</summary>
+    public static void CheckCookie(Field name, Field path)
+    {
+        if (name.Text.Length > 0 && !IsName(name.Text)) name.Error($"\"{Shown(name.Text)}\" is not the name of a cookie", "use letters, digits, - and _");
+        if (path.Text.Any(c => c is ';' or < ' ' or > '~')) path.Error($"\"{Shown(path.Text)}\" is not the path of a cookie", "write it without semicolons and percent-encoded");
+    }
+
     /// <summary>The value of a header.</summary>
     public static void CheckValue(Field value)
     {

@@ -188,9 +188,11 @@ internal static class RequestAuthenticationReader
             foreach (var item in rule[name].Items)
                 if (item.Text.Length == 0) item.Error("must not be empty");
         }
+        HeadTexts.CheckOutput(rule["outputPayloadToHeader"]);
         foreach (var claim in rule["outputClaimToHeaders"].Items)
         {
             if (claim["header"].Text.Length > 0 && !HeaderNames.IsSimple(claim["header"].Text)) claim["header"].Error($"\"{claim["header"].Text}\" is not the name of a header", "use letters, digits, - and _");
+            else HeadTexts.CheckOutput(claim["header"]);
             if (claim["header"].Text.Length == 0 || claim["claim"].Text.Length == 0) claim.Error("header and claim must be set");
         }
         foreach (var claim in rule["spaceDelimitedClaims"].Items)

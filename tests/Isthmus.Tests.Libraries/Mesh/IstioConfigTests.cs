@@ -111,6 +111,14 @@ public sealed class IstioConfigTests
     [InlineData("RequestAuthentication", "jwtRules: [{issuer: a, jwksUri: 'http://a', audiences: ['']}]", "spec.jwtRules[0].audiences[0]", "must not be empty")]
     [InlineData("RequestAuthentication", "jwtRules: [{issuer: a, jwksUri: 'http://a', fromParams: ['']}]", "spec.jwtRules[0].fromParams[0]", "must not be empty")]
     [InlineData("RequestAuthentication", "jwtRules: [{issuer: a, jwksUri: 'http://a', fromCookies: ['']}]", "spec.jwtRules[0].fromCookies[0]", "must not be empty")]
+    [InlineData("RequestAuthentication", "jwtRules: [{issuer: a, jwksUri: 'http://a', outputClaimToHeaders: [{header: Content-Length, claim: c}]}]",
+        "spec.jwtRules[0].outputClaimToHeaders[0].header", "header \"Content-Length\" cannot be changed: it says where a message ends, or belongs to one connection")]
+    [InlineData("RequestAuthentication", "jwtRules: [{issuer: a, jwksUri: 'http://a', outputPayloadToHeader: host}]", "spec.jwtRules[0].outputPayloadToHeader",
+        "invalid header \"host\": the host cannot be changed here")]
+    [InlineData("DestinationRule", "host: a\ntrafficPolicy: {loadBalancer: {consistentHash: {httpCookie: {name: 'a;b', ttl: 0s} } } }",
+        "spec.trafficPolicy.loadBalancer.consistentHash.httpCookie.name", "\"a;b\" is not the name of a cookie")]
+    [InlineData("DestinationRule", "host: a\ntrafficPolicy: {loadBalancer: {consistentHash: {httpCookie: {name: a, path: '/;HttpOnly', ttl: 0s} } } }",
+        "spec.trafficPolicy.loadBalancer.consistentHash.httpCookie.path", "\"/;HttpOnly\" is not the path of a cookie")]
     [InlineData("RequestAuthentication", "jwtRules: [{issuer: a, jwksUri: 'http://a', outputClaimToHeaders: [{header: 'x:y', claim: c}]}]", "spec.jwtRules[0].outputClaimToHeaders[0].header", "\"x:y\" is not the name of a header")]
     [InlineData("Sidecar", "{}", "spec", "sidecar: empty configuration provided")]
     [InlineData("Sidecar", "egress: [{hosts: [a.com]}]", "spec.egress[0].hosts[0]", "host must be of form namespace/dnsName")]

@@ -128,10 +128,11 @@ internal sealed record ObjectSchema(Dictionary<string, Schema> Fields) : Schema
     /// <summary>None of the fields, or exactly one: no rule by an expression, since those cost too much in lists without a limit.</summary>
     private static JsonArray OneAtMost(string[] names)
     {
-        var none = new JsonObject { ["not"] = new JsonObject { ["anyOf"] = new JsonArray([.. names.Select(Has)]) } };
-        return [none, .. names.Select(Has)];
+        JsonNode none = new JsonObject { ["not"] = new JsonObject { ["anyOf"] = new JsonArray([.. names.Select(Has)]) } };
+        return new JsonArray([none, .. names.Select(Has)]);
 
-        static JsonObject Has(string name) => new() { ["required"] = new JsonArray(name) };
+        // A node: lists of objects need code that native programs cannot make.
+        static JsonNode Has(string name) => new JsonObject { ["required"] = new JsonArray(name) };
     }
 
     private protected override void CheckShape(JsonNode value, string path, Findings findings)

@@ -56,8 +56,8 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
     }
 
     /// <summary>Says that a control plane cannot tell something.</summary>
-    public Problem Unknown(string pod, string what) => new("", $"control plane {pod} in {client.Access.Name}", "",
-        $"is not one of Isthmus, or an older one: {what} is not known", "ask it with the command of its own release", Severity.Info);
+    public Problem Unknown(string pod, string what) => new("", $"Pod {istioNamespace}/{pod}", "",
+        $"is a control plane that is not of Isthmus, or an older one: {what} is not known", "ask it with the command of its own release", Severity.Info);
 
     /// <summary>What control planes find wrong with objects and proxies.</summary>
     public async Task<IEnumerable<Problem>> ProblemsAsync(CancellationToken stop)

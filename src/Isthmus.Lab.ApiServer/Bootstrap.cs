@@ -1,3 +1,4 @@
+using System.Net;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
 using Isthmus.Lab.ApiServer.Auth;
@@ -6,6 +7,7 @@ using Isthmus.Lab.ApiServer.Hosting;
 using Isthmus.Lab.ApiServer.Identity;
 using Isthmus.Lab.ApiServer.Objects;
 using Isthmus.Lab.ApiServer.Registry;
+using Isthmus.Lab.ApiServer.Values;
 using Isthmus.Lab.ApiServer.Writes;
 using Isthmus.Lab.Machine.Storage;
 
@@ -33,6 +35,8 @@ internal sealed class Bootstrap(ApiServerContext context, ObjectRegistry registr
         foreach (var definition in LoadBalancerDefinitions.All())
             await EnsureAsync("apiextensions.k8s.io", "v1", "customresourcedefinitions", "", definition, stop);
         await EnsureAsync("", "v1", "services", "default", Service(), stop);
+        // A server on the loopback has no address that Pods could call.
+        if (!IPAddress.TryParse(context.Settings.Address, out var address) || SharedAddress.Problem(address, context.Settings.LoopbackEndpoints) is not null) return;
         await EnsureAsync("", "v1", "endpoints", "default", Endpoints(), stop);
         await EnsureAsync("discovery.k8s.io", "v1", "endpointslices", "default", Slice(), stop);
     }

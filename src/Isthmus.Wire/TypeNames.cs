@@ -62,6 +62,8 @@ public static class TypeNames
         [typeof(Envoy.HttpFilters.GrpcStats.FilterConfig)] = "envoy.extensions.filters.http.grpc_stats.v3.FilterConfig",
         [typeof(Istio.Stats.PluginConfig)] = "stats.PluginConfig",
         [typeof(GrpcWeb)] = "envoy.extensions.filters.http.grpc_web.v3.GrpcWeb",
+        [typeof(Envoy.Trace.EnvironmentResourceDetectorConfig)] = "envoy.extensions.tracers.opentelemetry.resource_detectors.v3.EnvironmentResourceDetectorConfig",
+        [typeof(UriTemplateMatchConfig)] = "envoy.extensions.path.match.uri_template.v3.UriTemplateMatchConfig",
         [typeof(UuidRequestIdConfig)] = "envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig",
         [typeof(Envoy.ListenerFilters.TlsInspector)] = "envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector",
         [typeof(Envoy.ListenerFilters.HttpInspector)] = "envoy.extensions.filters.listener.http_inspector.v3.HttpInspector",

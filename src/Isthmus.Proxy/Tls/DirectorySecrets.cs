@@ -37,7 +37,8 @@ internal sealed class DirectorySecrets(string directory, TimeProvider time) : IS
 
     private CertificateSecret? LoadCertificate(string name)
     {
-        var (chain, key) = name switch
+        // There is no other source: what resources would ask a control plane for is read from files, too.
+        var (chain, key) = DiscoveredSecrets.Wire(name) switch
         {
             "default" => (Path.Combine(directory, "cert-chain.pem"), Path.Combine(directory, "key.pem")),
             _ when name.StartsWith("file-cert:", StringComparison.Ordinal) && name.Split('~') is [var first, var second] => (first["file-cert:".Length..], second),
@@ -48,7 +49,7 @@ internal sealed class DirectorySecrets(string directory, TimeProvider time) : IS
 
     private RootSecret? LoadRoots(string name)
     {
-        var file = name switch
+        var file = DiscoveredSecrets.Wire(name) switch
         {
             "ROOTCA" => Path.Combine(directory, "root-cert.pem"),
             _ when name.StartsWith("file-root:", StringComparison.Ordinal) => SystemRoots.FileOf(name["file-root:".Length..]),

@@ -32,11 +32,14 @@ internal static class TestResources
           "upgrade_configs": [{"upgrade_type": "websocket"}], "normalize_path": true, "stream_idle_timeout": "0s"}}
         """;
 
+    /// <summary>The agent of the workload, as Istio's resources name it.</summary>
+    private const string Agent = """{"api_config_source": {"api_type": "GRPC", "grpc_services": [{"envoy_grpc": {"cluster_name": "sds-grpc"} }] } }""";
+
     internal static string Secrets(string sans) =>
         $$$"""
-        "tls_certificate_sds_secret_configs": [{"name": "default", "sds_config": {"ads": {}} }],
+        "tls_certificate_sds_secret_configs": [{"name": "default", "sds_config": {{{Agent}}} }],
         "combined_validation_context": {"default_validation_context": {"match_subject_alt_names": [{{{sans}}}]},
-          "validation_context_sds_secret_config": {"name": "ROOTCA", "sds_config": {"ads": {}} }}
+          "validation_context_sds_secret_config": {"name": "ROOTCA", "sds_config": {{{Agent}}} }}
         """;
 
     internal static string ServerTls(params string[] alpn) =>

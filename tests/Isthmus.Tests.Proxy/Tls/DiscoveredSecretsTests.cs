@@ -36,6 +36,21 @@ public sealed class DiscoveredSecretsTests
         Assert.Equal("CN=roots", Assert.Single(secrets.FindRoots("kubernetes://front-cacert")!.Roots).Subject);
     }
 
+    /// <summary>Without a control plane, files stand for what resources would ask one for.</summary>
+    [Fact]
+    public void Files_serve_the_names_that_a_control_plane_would()
+    {
+        var directory = Directory.CreateTempSubdirectory("isthmus-secrets-").FullName;
+        var (certificate, key) = TestCa.SelfSignedPair("own");
+        File.WriteAllText(Path.Combine(directory, "cert-chain.pem"), certificate);
+        File.WriteAllText(Path.Combine(directory, "key.pem"), key);
+        File.WriteAllText(Path.Combine(directory, "root-cert.pem"), certificate);
+        var secrets = new DirectorySecrets(directory, TimeProvider.System);
+        foreach (var name in (string[])["default", DiscoveredSecrets.Local("default")]) Assert.Equal("CN=own", secrets.FindCertificate(name)!.Leaf.Subject);
+        Assert.NotNull(secrets.FindRoots(DiscoveredSecrets.Local("ROOTCA")));
+        Directory.Delete(directory, recursive: true);
+    }
+
     private static Secret Made(string certificate, string key) => new()
     {
         Name = "kubernetes://front",

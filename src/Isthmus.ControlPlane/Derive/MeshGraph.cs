@@ -95,7 +95,7 @@ public sealed class MeshGraph
         TokensByNamespace = Sources.RequestAuthentications.GroupBy(policy => policy.Namespace, "request authentications by namespace");
         TelemetriesByNamespace = Sources.Telemetries.GroupBy(item => item.Namespace, "telemetries by namespace");
         ServicesByNamespace = Sources.Services.GroupBy(service => (service.Cluster, service.Namespace), "services by namespace");
-        // What changes of an entry most often, its health, is no part of it.
+        // The health of an entry, which changes most often, is not part of it.
         Machines = Sources.WorkloadEntries.Derive((_, entry) => entry.Endpoint.ServiceAccount.Length > 0
             ? One(entry.Source, new Machine(new(entry.Source.Cluster, entry.Namespace, entry.Endpoint.ServiceAccount), entry.Name, entry.Endpoint.Address, entry.Endpoint.Labels)) : [], "machines")
             .GroupBy(machine => machine.Account, "machines by account");

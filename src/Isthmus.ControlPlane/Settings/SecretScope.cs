@@ -13,7 +13,7 @@ public sealed record SecretScope(ValueList<string> Namespaces, bool InRemotes)
     /// <summary>In all namespaces of the configuration cluster.</summary>
     public static readonly SecretScope Everywhere = new([], false);
 
-    /// <exception cref="ProblemException">An entry is no name of a namespace.</exception>
+    /// <exception cref="ProblemException">An entry is not the name of a namespace.</exception>
     internal static ValueList<string> ReadNamespaces(Func<string, string?> environment)
     {
         var names = (environment(WellKnown.SecretNamespaces) ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).Distinct().ToValueList();

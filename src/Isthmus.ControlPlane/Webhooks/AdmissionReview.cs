@@ -32,7 +32,7 @@ public static class AdmissionReview
     /// twice.</summary>
     internal const int Longest = 8 << 20;
 
-    /// <param name="refused">Told why a body is no review.</param>
+    /// <param name="refused">Receives the reason why a body is not a review.</param>
     public static async Task HandleAsync(HttpContext http, Func<AdmissionQuestion, AdmissionAnswer> answer, Action<string> refused)
     {
         if (http.Request.ContentLength is null or > Longest)

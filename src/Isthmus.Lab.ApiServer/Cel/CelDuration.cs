@@ -6,7 +6,7 @@ namespace Isthmus.Lab.ApiServer.Cel;
 /// <summary>A span of time, as Go's <c>time.ParseDuration</c> reads it: numbers with units, such as <c>1h30m</c> or <c>-1.5ms</c>.</summary>
 internal sealed partial record CelDuration(long Nanoseconds)
 {
-    /// <summary>Null for a text that is none, or too long for 64 bits.</summary>
+    /// <summary>Null for text that is not a duration, or one too long for 64 bits.</summary>
     public static CelDuration? Parse(string duration)
     {
         var match = Whole().Match(duration);

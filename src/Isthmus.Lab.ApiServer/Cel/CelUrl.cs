@@ -4,7 +4,7 @@ namespace Isthmus.Lab.ApiServer.Cel;
 /// <param name="Scheme">In lower case; empty for a path.</param>
 internal sealed record CelUrl(string Scheme)
 {
-    /// <summary>Null for a text that is none.</summary>
+    /// <summary>Null for text that is not a URL.</summary>
     public static CelUrl? Parse(string text)
     {
         if (text.Length == 0 || text.Any(c => c is <= ' ' or '\x7f')) return null;

@@ -25,6 +25,8 @@ public sealed class PodSpec
     public PodDnsConfig? DnsConfig { get; set; }
     public string Hostname { get; set => field = value ?? ""; } = "";
     public string Subdomain { get; set => field = value ?? ""; } = "";
+    public bool? SetHostnameAsFQDN { get; set; }
+    public string? HostnameOverride { get; set; }
     public List<HostAlias> HostAliases { get; set => field = value ?? []; } = [];
     public long? TerminationGracePeriodSeconds { get; set; }
     public long? ActiveDeadlineSeconds { get; set; }

@@ -48,6 +48,7 @@ internal static class BodyReader
         var json = ToJson(body, mediaType, kind);
         CheckKind(json, kind);
         var o = Typed(json, kind, problems);
+        GroupVersion.Normalize(o);
         if (kind.IsCustom) kind.Strategy.Prune(o, problems);
         if (problems.Count > 0 && fieldValidation == "Strict")
             throw ApiException.BadRequest($"{kind.Kind} in version \"{kind.Version}\" cannot be handled as a {kind.Kind}: strict decoding error: {string.Join(", ", problems)}");
@@ -107,7 +108,7 @@ internal static class BodyReader
             throw Unrecognized(kind, $"Object 'Kind' is missing in '{Shorten(json, 200)}'", json);
         if (name.Length > 0 && name != kind.Kind && !kind.IsCustom)
             throw ApiException.BadRequest($"{name} in version \"{GroupVersion.Parse(apiVersion).Version}\" cannot be handled as a {kind.Kind}: converting ({GroupVersion.Parse(apiVersion).Version}.{name}) to (core.{kind.Kind}): unknown conversion");
-        if (apiVersion.Length > 0 && apiVersion != kind.ApiVersion && apiVersion != kind.OlderApiVersion)
+        if (apiVersion.Length > 0 && GroupVersion.Parse(apiVersion).ToString() != kind.ApiVersion && apiVersion != kind.OlderApiVersion)
             throw ApiException.BadRequest(kind.IsCustom
                 ? $"the API version in the data ({apiVersion}) does not match the expected API version ({kind.ApiVersion})"
                 : $"{name} in version \"{apiVersion}\" cannot be handled as a {kind.Kind}: no kind \"{name}\" is registered for version \"{apiVersion}\" in scheme \"k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30\"");

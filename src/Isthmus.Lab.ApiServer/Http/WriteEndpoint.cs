@@ -104,6 +104,7 @@ internal sealed class WriteEndpoint(ApiServerContext context, ObjectRegistry reg
         {
             throw Invalid(bytes, e.Message);
         }
+        GroupVersion.Normalize(o);
         if (kind.IsCustom) kind.Strategy.Prune(o, problems);
         if (problems.Count > 0 && validation == "Strict") throw Invalid(bytes, $"strict decoding error: {string.Join(", ", problems)}");
         if (validation == "Warn")

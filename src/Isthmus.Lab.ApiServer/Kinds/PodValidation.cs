@@ -8,6 +8,9 @@ namespace Isthmus.Lab.ApiServer.Kinds;
 /// <summary>Validates Pod specs, on their own and inside templates.</summary>
 internal static class PodValidation
 {
+    /// <summary>The kernel's limit for a host name, in bytes.</summary>
+    private const int MaxKernelName = 64;
+
     /// <param name="path">Where the spec is: <c>spec</c> or <c>spec.template.spec</c>.</param>
     public static IEnumerable<FieldError> Spec(JsonObject spec, string path)
     {
@@ -22,6 +25,7 @@ internal static class PodValidation
             Optional($"{path}.nodeName", spec["nodeName"], ObjectNames.SubdomainProblem),
             Optional($"{path}.hostname", spec["hostname"], ObjectNames.LabelProblem),
             Optional($"{path}.subdomain", spec["subdomain"], ObjectNames.LabelProblem),
+            HostnameOverride(spec, $"{path}.hostnameOverride"),
             ContainerValidation.Security(spec["securityContext"], $"{path}.securityContext"),
             Tolerations(spec, $"{path}.tolerations"),
         ];
@@ -56,6 +60,15 @@ internal static class PodValidation
 
     private static IEnumerable<FieldError> Optional(string field, JsonNode? node, Func<string, string?> problemOf) =>
         Json.Text(node) is { Length: > 0 } name && problemOf(name) is { } problem ? [FieldError.Invalid(field, name, problem)] : [];
+
+    private static IEnumerable<FieldError> HostnameOverride(JsonObject spec, string field)
+    {
+        if (Json.TextOrNull(spec["hostnameOverride"]) is not { } name) yield break;
+        if (ObjectNames.SubdomainProblem(name) is { } problem) yield return FieldError.Invalid(field, name, problem);
+        if (name.Length > MaxKernelName) yield return FieldError.TooLong(field, MaxKernelName);
+        if (Json.Truth(spec["hostNetwork"]) == true) yield return FieldError.Forbidden(field, "may not be set when hostNetwork is true");
+        if (Json.Truth(spec["setHostnameAsFQDN"]) == true) yield return FieldError.Forbidden(field, "may not be set when setHostnameAsFQDN is true");
+    }
 
     private static IEnumerable<FieldError> Volumes(JsonObject spec, string path)
     {

@@ -1,9 +1,18 @@
+using System.Text.Json.Nodes;
+using Isthmus.Lab.ApiServer.Values;
+
 namespace Isthmus.Lab.ApiServer.Objects;
 
 /// <summary>Group and version, as in `apiVersion`.</summary>
 public readonly record struct GroupVersion(string Group, string Version)
 {
     public override string ToString() => Group.Length == 0 ? Version : $"{Group}/{Version}";
+
+    /// <summary>Writes an object's <c>apiVersion</c> in its usual form: <c>/v1</c> is core <c>v1</c> for Kubernetes.</summary>
+    public static void Normalize(JsonObject o)
+    {
+        if (Json.Text(o["apiVersion"]) is { Length: > 0 } given && given[0] == '/') o["apiVersion"] = Parse(given).ToString();
+    }
 
     public static GroupVersion Parse(string apiVersion)
     {

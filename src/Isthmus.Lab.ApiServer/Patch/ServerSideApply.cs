@@ -23,6 +23,7 @@ internal static class ServerSideApply
     internal static JsonObject Decode(byte[] body, KindDescriptor kind, string name, string ns)
     {
         var tree = Parse(body);
+        GroupVersion.Normalize(tree);
         var (apiVersion, kindName) = (Json.Text(tree["apiVersion"]), Json.Text(tree["kind"]));
         if (apiVersion.Length == 0 || kindName.Length == 0) throw ApiException.BadRequest($"invalid object type: {apiVersion}/, Kind={kindName}");
         if (apiVersion != kind.ApiVersion || kindName != kind.Kind)

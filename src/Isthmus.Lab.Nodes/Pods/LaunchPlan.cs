@@ -25,7 +25,8 @@ internal sealed class LaunchPlan(NodeContext node)
         var (pod, container, image, identity) = (resources.Facts.Pod, run.Spec, run.Image, run.Identity);
         try
         {
-            var environment = new EnvironmentBuilder(resources.Facts, node.Api).Build(container, ImageEnvironment(pod, container, image, identity));
+            var hostName = PodFiles.HostName(pod, node.Settings.Domain, node.Settings.NodeName);
+            var environment = new EnvironmentBuilder(resources.Facts, node.Api).Build(container, ImageEnvironment(hostName, container, image, identity));
             var mounts = resources.Volumes.Mounts(pod.Spec, container, environment).Concat(OwnMounts(pod, run)).ToValueList();
             var readOnly = container.SecurityContext?.ReadOnlyRootFilesystem == true;
             var root = new RootSpec(
@@ -34,7 +35,7 @@ internal sealed class LaunchPlan(NodeContext node)
             return new(
                 root, Command(container, image, environment), environment.ToValueMap(),
                 container.WorkingDir.Length > 0 ? container.WorkingDir : image.WorkingDirectory, identity, node.CanSetGroups,
-                pod.Spec.HostNetwork ? node.Settings.NodeName : PodFiles.HostName(pod), resources.Sandbox.Network, run.Files, container.Tty, container.Stdin);
+                hostName, resources.Sandbox.Network, run.Files, container.Tty, container.Stdin);
         }
         catch (Exception e) when (e is ConfigurationException or VolumeException)
         {
@@ -51,12 +52,12 @@ internal sealed class LaunchPlan(NodeContext node)
         return words.IsEmpty ? throw new StartException("CreateContainerError", "no command specified") : words;
     }
 
-    private static Dictionary<string, string> ImageEnvironment(Pod pod, Container container, Image image, ContainerIdentity identity)
+    private static Dictionary<string, string> ImageEnvironment(string hostName, Container container, Image image, ContainerIdentity identity)
     {
         var values = new Dictionary<string, string>(StringComparer.Ordinal)
         {
             ["PATH"] = ProgramLayout.SearchPath,
-            ["HOSTNAME"] = PodFiles.HostName(pod),
+            ["HOSTNAME"] = hostName,
             ["HOME"] = identity.Home,
         };
         if (container.Tty) values["TERM"] = "xterm";

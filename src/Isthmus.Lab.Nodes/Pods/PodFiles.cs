@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 using Isthmus.Kubernetes.Objects;
 
@@ -6,12 +7,16 @@ namespace Isthmus.Lab.Nodes.Pods;
 /// <summary>The texts of /etc/hosts and /etc/resolv.conf of a Pod.</summary>
 internal static class PodFiles
 {
+    /// <summary>What the kernel takes, in bytes.</summary>
+    private const int MaxKernelName = 64;
+
+    private const int MaxLabel = 63;
+
     internal static string Hosts(Pod pod, string podIp, string domain)
     {
         var text = new StringBuilder("# Managed by the lab's node.\n127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n");
-        var name = HostName(pod);
-        var full = pod.Spec.Subdomain.Length > 0 ? $"{name}.{pod.Spec.Subdomain}.{pod.Metadata.Namespace}.svc.{domain}\t" : "";
-        text.Append(podIp).Append('\t').Append(full).Append(name).Append('\n');
+        var (name, full) = (ShortName(pod), FullName(pod, domain));
+        text.Append(podIp).Append('\t').Append(full).Append(full.Length > 0 ? "\t" : "").Append(name).Append('\n');
         foreach (var alias in pod.Spec.HostAliases) text.Append(alias.Ip).Append('\t').AppendJoin('\t', alias.Hostnames).Append('\n');
         return text.ToString();
     }
@@ -46,11 +51,26 @@ internal static class PodFiles
         return text.ToString();
     }
 
-    internal static string HostName(Pod pod)
+    /// <summary>The host name that the kernel shows the Pod, also in <c>HOSTNAME</c> and /etc/hostname. On the host's network it is the node's.</summary>
+    /// <exception cref="SandboxException">The Pod asks for its full name, which is too long.</exception>
+    internal static string HostName(Pod pod, string domain, string nodeName)
     {
-        var name = pod.Spec.Hostname.Length > 0 ? pod.Spec.Hostname : pod.Metadata.Name;
-        // The kernel's limit for a host name is 64 bytes.
-        return name.Length <= 63 ? name : name[..63].TrimEnd('-', '.');
+        if (pod.Spec.HostNetwork) return nodeName;
+        var full = pod.Spec.SetHostnameAsFQDN == true ? FullName(pod, domain) : "";
+        if (full.Length <= MaxKernelName) return full.Length > 0 ? full : ShortName(pod);
+        throw new SandboxException(string.Create(CultureInfo.InvariantCulture,
+            $"failed to construct FQDN from pod hostname and cluster domain, FQDN {full} is too long ({MaxKernelName} characters is the max, {full.Length} characters requested)"));
+    }
+
+    /// <summary>With a subdomain, the Pod's name in the cluster's DNS; else empty.</summary>
+    private static string FullName(Pod pod, string domain) =>
+        pod.Spec.HostnameOverride is null && pod.Spec.Subdomain.Length > 0 ? $"{ShortName(pod)}.{pod.Spec.Subdomain}.{pod.Metadata.Namespace}.svc.{domain}" : "";
+
+    private static string ShortName(Pod pod)
+    {
+        if (pod.Spec.HostnameOverride is { } name) return name;
+        name = pod.Spec.Hostname.Length > 0 ? pod.Spec.Hostname : pod.Metadata.Name;
+        return name.Length <= MaxLabel ? name : name[..MaxLabel].TrimEnd('-', '.');
     }
 
     private static void Read(string machine, List<string> servers, List<string> searches, List<string> options)

@@ -205,6 +205,7 @@ internal sealed partial class PodWorker
         if (_sandbox is not null) return true;
         try
         {
+            _ = HostName();
             _sandbox = await _node.Sandboxes.CreateAsync(Pod, stop);
             WriteEtc(_sandbox);
             return true;
@@ -216,6 +217,8 @@ internal sealed partial class PodWorker
         }
     }
 
+    private string HostName() => PodFiles.HostName(Pod, _node.Settings.Domain, _node.Settings.NodeName);
+
     private void WriteEtc(PodSandbox sandbox)
     {
         var etc = Path.Combine(_directory, "etc");
@@ -223,7 +226,7 @@ internal sealed partial class PodWorker
         var machine = File.Exists("/etc/resolv.conf") ? File.ReadAllText("/etc/resolv.conf") : "";
         File.WriteAllText(Path.Combine(etc, "hosts"), PodFiles.Hosts(Pod, sandbox.Record.Address, _node.Settings.Domain));
         File.WriteAllText(Path.Combine(etc, "resolv.conf"), PodFiles.ResolvConf(Pod, _node.Settings.DnsAddress.ToString(), _node.Settings.Domain, machine));
-        File.WriteAllText(Path.Combine(etc, "hostname"), PodFiles.HostName(Pod) + "\n");
+        File.WriteAllText(Path.Combine(etc, "hostname"), HostName() + "\n");
     }
 
     private async Task<DateTimeOffset?> RunContainersAsync(PodResources resources)

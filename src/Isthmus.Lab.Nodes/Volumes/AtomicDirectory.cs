@@ -20,7 +20,7 @@ internal static partial class AtomicDirectory
 {
     private const string Current = "..data";
 
-    /// <param name="files">Relative paths to contents.</param>
+    /// <param name="files">Relative paths to contents. Directories that are none of them stay: they are mount points of other volumes.</param>
     /// <param name="group">The group of the files, or null to keep it.</param>
     /// <returns>False when everything was already up to date.</returns>
     internal static bool Write(string directory, IReadOnlyDictionary<string, ProjectedFile> files, long? group)
@@ -83,7 +83,7 @@ internal static partial class AtomicDirectory
         var wanted = paths.Select(path => path.Split('/')[0]).ToHashSet(StringComparer.Ordinal);
         foreach (var entry in new DirectoryInfo(directory).EnumerateFileSystemInfos())
         {
-            if (!entry.Name.StartsWith("..", StringComparison.Ordinal) && !wanted.Remove(entry.Name)) entry.Delete();
+            if (!entry.Name.StartsWith("..", StringComparison.Ordinal) && !wanted.Remove(entry.Name) && entry.LinkTarget is not null) entry.Delete();
         }
         foreach (var name in wanted) File.CreateSymbolicLink(Path.Combine(directory, name), $"{Current}/{name}");
     }

@@ -31,7 +31,11 @@ internal sealed class PodVolumes(string directory, string claims, INodeApi api, 
             var renew = await ObtainTokensAsync(facts.Pod, volume, stop);
             if (renew is { } at && (next is null || at < next)) next = at;
             var path = PathOf(volume.Name);
-            if (content.Files(volume, account => _tokens[(volume.Name, account.Path)].Text) is { } files) AtomicDirectory.Write(path, files, group);
+            if (content.Files(volume, account => _tokens[(volume.Name, account.Path)].Text) is { } files)
+            {
+                AtomicDirectory.Write(path, files, group);
+                NestedMounts.Make(path, NestedMounts.In(facts.Pod.Spec, volume.Name));
+            }
             else if (volume.PersistentVolumeClaim?["claimName"]?.ToString() is { } claim)
             {
                 if (!_claimed.ContainsKey(volume.Name))

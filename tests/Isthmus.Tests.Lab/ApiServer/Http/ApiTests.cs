@@ -46,6 +46,22 @@ public class ApiTests(RunningApiServer server) : IClassFixture<RunningApiServer>
     }
 
     [Fact]
+    public async Task A_version_with_an_empty_group_is_of_the_core()
+    {
+        var maps = await MapsAsync();
+        const string map = """{"apiVersion":"/v1","kind":"ConfigMap","metadata":{"name":"a"},"data":{"k":"1"}}""";
+        var answers = new[]
+        {
+            await server.SendAsync("POST", maps, map), await server.SendAsync("PUT", $"{maps}/a", map),
+            await server.SendAsync("PATCH", $"{maps}/a", map, "application/merge-patch+json"),
+            await server.SendAsync("PATCH", $"{maps}/a?fieldManager=m&force=true", map, "application/apply-patch+yaml"),
+        };
+        Assert.Equal([201, 200, 200, 200], answers.Select(answer => answer.Code));
+        Assert.All(answers, answer => Assert.Equal("v1", (string?)answer.Body["apiVersion"]));
+        Assert.Equal(400, (await server.SendAsync("PUT", $"{maps}/a", map.Replace("/v1", "/v2", StringComparison.Ordinal))).Code);
+    }
+
+    [Fact]
     public async Task A_NetworkPolicy_is_stored_with_the_warning_that_a_lab_does_not_enforce_it()
     {
         var policies = (await MapsAsync()).Replace("/api/v1/", "/apis/networking.k8s.io/v1/", StringComparison.Ordinal).Replace("/configmaps", "/networkpolicies", StringComparison.Ordinal);

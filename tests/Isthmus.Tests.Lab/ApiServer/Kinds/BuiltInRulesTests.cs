@@ -46,6 +46,12 @@ public sealed class BuiltInRulesTests : IDisposable
         "spec.containers[0].resources.requests: Invalid value: \"2\": must be less than or equal to cpu limit of 1",
         "spec.containers[1].name: Required value",
         "spec.restartPolicy: Unsupported value: \"Maybe\": supported values: \"Always\", \"OnFailure\", \"Never\"")]
+    [InlineData("", "pods", """{"spec": {"hostnameOverride": "A", "hostNetwork": true, "setHostnameAsFQDN": true, "containers": [{"name": "c", "image": "x"}]}}""",
+        "spec.hostnameOverride: Invalid value: \"A\": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')",
+        "spec.hostnameOverride: Forbidden: may not be set when hostNetwork is true",
+        "spec.hostnameOverride: Forbidden: may not be set when setHostnameAsFQDN is true")]
+    [InlineData("", "pods", """{"spec": {"hostnameOverride": "a2345678901234567890123456789012.a23456789012345678901234567890123", "containers": [{"name": "c", "image": "x"}]}}""",
+        "spec.hostnameOverride: Too long: may not be more than 64 bytes")]
     [InlineData("", "pods", """{"spec": {"containers": [{"name": "c", "image": "x", "volumeMounts": [{"name": "nosuch", "mountPath": "/x"}]}]}}""",
         "spec.containers[0].volumeMounts[0].name: Not found: \"nosuch\"")]
     [InlineData("", "pods", """{"spec": {"containers": [{"name": "c", "image": "x", "restartPolicy": "Always"}], "initContainers": [{"name": "i", "image": "x", "restartPolicy": "Never"}]}}""",

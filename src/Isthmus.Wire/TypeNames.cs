@@ -92,6 +92,9 @@ public static class TypeNames
     /// <summary>The message with its type.</summary>
     public static Any Pack(IMessage message) => new() { TypeUrl = $"type.googleapis.com/{Of(message)}", Value = message.ToByteString() };
 
+    /// <summary>The full name of the type.</summary>
+    public static string Of<T>() where T : IMessage<T>, new() => Name<T>.Text;
+
     private static string Of(IMessage message) => Known.TryGetValue(message.GetType(), out var name) ? name : message.Descriptor.FullName;
 
     private static class Name<T> where T : IMessage<T>, new()

@@ -1,4 +1,4 @@
-using Google.Protobuf.WellKnownTypes;
+using Isthmus.ControlPlane.Push;
 using Isthmus.ControlPlane.Settings;
 using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
@@ -17,6 +17,7 @@ public sealed class ProxyFeatureTests
     [Theory]
     [InlineData("of this version", true)]
     [InlineData("of an older version", false)]
+    [InlineData("of a version without a list", true)]
     [InlineData("Envoy of Istio", true)]
     public void Only_proxies_that_speak_it_are_asked_to_exchange_metadata(string proxy, bool exchanges)
     {
@@ -84,8 +85,9 @@ public sealed class ProxyFeatureTests
         foreach (var (name, value) in more) environment[name] = value;
         var settings = AgentSettings.Read("sidecar", "shop.svc.cluster.local", environment);
         var node = AgentNode.Build(settings, new Dictionary<string, string> { ["app"] = "client" }, new Dictionary<string, string>());
-        if (proxy != "of this version") Assert.True(node.Metadata.Fields.Remove("ISTHMUS_FEATURES"));
+        if (proxy != "of this version") node.Extensions.Clear();
+        if (proxy is "of an older version" or "Envoy of Istio") Assert.True(node.Metadata.Fields.Remove("ISTHMUS_FEATURES"));
         if (proxy == "Envoy of Istio") Assert.True(node.Metadata.Fields.Remove("ISTHMUS_VERSION"));
-        return ProxyIdentity.TryRead(node.Id, node.Metadata, default, out var error) ?? throw new ArgumentException(error);
+        return MeshFeeds.Read(node, out var error) ?? throw new ArgumentException(error);
     }
 }

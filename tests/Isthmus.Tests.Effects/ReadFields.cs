@@ -4,6 +4,7 @@ using System.Reflection.PortableExecutable;
 using System.Text;
 using Google.Protobuf.Reflection;
 using Isthmus.Proxy;
+using Isthmus.Proxy.Snapshot;
 using Isthmus.Wire;
 using Isthmus.Wire.Envoy.Clusters;
 using Isthmus.Wire.Envoy.Listeners;
@@ -78,18 +79,17 @@ internal static class ReadFields
     ];
 
     /// <summary>Types of typed configuration that the proxy knows by name. They have no fields that it reads.</summary>
-    private static readonly MessageDescriptor[] Named =
-    [
-        Isthmus.Wire.Envoy.ListenerFilters.TlsInspector.Descriptor, Isthmus.Wire.Envoy.ListenerFilters.HttpInspector.Descriptor, Isthmus.Wire.Envoy.ListenerFilters.OriginalDst.Descriptor,
-        SniCluster.Descriptor, Isthmus.Wire.Envoy.Retries.PreviousHostsPredicate.Descriptor,
-    ];
+    private static readonly MessageDescriptor[] Named = [Isthmus.Wire.Envoy.Retries.PreviousHostsPredicate.Descriptor];
+
+    /// <summary>Types of filters that the proxy takes from a control plane, and that change nothing where people write them.</summary>
+    private static readonly MessageDescriptor[] Ignored = [Isthmus.Wire.Envoy.HttpFilters.GrpcWeb.Descriptor, MongoProxy.Descriptor, Isthmus.Wire.Istio.MetadataExchange.Descriptor];
 
     internal static string Print()
     {
         using var file = new PEReader(File.OpenRead(typeof(DataPlane).Assembly.Location));
         var code = file.GetMetadataReader();
         var read = Getters(code);
-        HashSet<MessageDescriptor> typed = [.. Unpacked(code), .. Named];
+        HashSet<MessageDescriptor> typed = [.. Unpacked(code).Except(Ignored), .. Named];
         var page = new StringBuilder("# Fields of Envoy's messages that the proxy honours; @ marks types of typed configuration, and ? fields that have no effect. A test writes this file: ./test --accept\n");
         foreach (var type in Reachable([.. Roots, .. typed]).OrderBy(type => type.FullName, StringComparer.Ordinal))
         {
@@ -137,7 +137,7 @@ internal static class ReadFields
             var method = code.GetMethodSpecification(MetadataTokens.MethodSpecificationHandle(row));
             if (method.Method.Kind != HandleKind.MemberReference) continue;
             var member = code.GetMemberReference((MemberReferenceHandle)method.Method);
-            if (code.GetString(member.Name) != nameof(TypeNames.TryRead)) continue;
+            if (code.GetString(member.Name) is not (nameof(TypeNames.TryRead) or nameof(FilterKind<object>.Of))) continue;
             var signature = code.GetBlobReader(method.Signature);
             // An instantiation of a method with one class as its argument.
             if (signature.ReadByte() != 0x0A || signature.ReadCompressedInteger() != 1 || signature.ReadByte() != 0x12) continue;

@@ -27,27 +27,27 @@ internal sealed class GatewayPart(ProxyScope scope, GatewayScope gateway)
     public void Update(MeshView view, IEnumerable<ClusterInputs> hosts)
     {
         var routings = view.RoutingsOf(gateway, scope);
-        var inputs = new GatewayInputs(scope, view.Mesh.With(scope.AcceptsHttp10, scope.Headers, scope.Connections, scope.Logs, scope.Metrics), gateway, routings, view.ShapesOf(routings, null, scope)) { IdleTimeouts = view.IdleTimeoutsOf(null, routings, scope) };
+        var inputs = new GatewayInputs(scope, view.Mesh.For(scope), gateway, routings, view.ShapesOf(routings, null, scope)) { IdleTimeouts = view.IdleTimeoutsOf(null, routings, scope) };
         var visible = hosts.OrderBy(host => host.Service.Hostname, StringComparer.Ordinal).ToList();
-        var listeners = GatewayListeners.Of(inputs).Select(listener => Encode(listener, visible, view.Mesh)).ToList();
+        var listeners = GatewayListeners.Of(inputs).Select(listener => Encode(listener, visible, (view.Mesh, inputs.Mesh))).ToList();
         Listeners = Listeners.ReplacedBy(listeners);
         Routes = Routes.ReplacedBy([.. GatewayRoutes.Of(inputs).Select(table => EncodedResource.Of(TypeUrls.Route, table.Name, table))]);
         foreach (var gone in _chains.Keys.Except(visible.Select(host => host.Service.Hostname)).ToList()) _chains.Remove(gone);
     }
 
-    private XdsResource Encode(GatewayListener listener, List<ClusterInputs> visible, MeshConfig mesh)
+    private XdsResource Encode(GatewayListener listener, List<ClusterInputs> visible, (MeshConfig Shared, MeshConfig Own) mesh)
     {
         if (listener.SniHosts.IsEmpty) return EncodedResource.Of(TypeUrls.Listener, listener.Listener.Name, listener.Listener);
         var chains = visible.Where(host => GatewayListeners.Exposes(listener.SniHosts, host.Service)).SelectMany(host => ChainsOf(host, mesh)).ToList();
         return EncodedResource.Of(TypeUrls.Listener, listener.Listener.Name, GatewayListeners.Assemble(listener, chains));
     }
 
-    private List<ByteString> ChainsOf(ClusterInputs host, MeshConfig mesh)
+    private List<ByteString> ChainsOf(ClusterInputs host, (MeshConfig Shared, MeshConfig Own) mesh)
     {
         var name = host.Service.Hostname;
-        if (_chains.TryGetValue(name, out var known) && ReferenceEquals(known.Service, host.Service) && ReferenceEquals(known.Rule, host.Rule) && ReferenceEquals(known.Mesh, mesh)) return known.Chains;
-        List<ByteString> chains = [.. GatewayListeners.SniChains(host.Service, host.Rule, mesh, gateway.Security).Select(chain => chain.ToByteString())];
-        _chains[name] = (host.Service, host.Rule, mesh, chains);
+        if (_chains.TryGetValue(name, out var known) && ReferenceEquals(known.Service, host.Service) && ReferenceEquals(known.Rule, host.Rule) && ReferenceEquals(known.Mesh, mesh.Shared)) return known.Chains;
+        List<ByteString> chains = [.. GatewayListeners.SniChains(host.Service, host.Rule, mesh.Own, gateway.Security).Select(chain => chain.ToByteString())];
+        _chains[name] = (host.Service, host.Rule, mesh.Shared, chains);
         return chains;
     }
 }

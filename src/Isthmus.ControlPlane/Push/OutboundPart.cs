@@ -25,7 +25,7 @@ internal sealed class OutboundPart(ProxyScope scope)
         var hosts = services.Select(service => Visible(view, service)).ToList();
         var policy = scope.Sidecar?.OutboundTrafficPolicy ?? view.Mesh.OutboundTrafficPolicy;
         var plans = OutboundPlan.Of(scope, hosts);
-        UpdateListeners(plans, view.Mesh.With(scope.AcceptsHttp10, scope.Headers, scope.Connections, scope.Logs, scope.Metrics), policy);
+        UpdateListeners(plans, view.Mesh.For(scope), policy);
         UpdateRoutes(plans, hosts, view, policy);
         var names = NameTableGenerator.Build(scope, hosts);
         Names = Names.ReplacedBy([EncodedResource.Of(TypeUrls.NameTable, "", names)]);

@@ -206,7 +206,7 @@ public sealed class Publisher(TimeProvider time)
     private static InboundResources MakeInbound(InboundScope scope, MeshConfig mesh)
     {
         var clusters = ResourceSet.Empty.With([], InboundClusters(scope, mesh));
-        var listener = InboundGenerator.Listener(scope, mesh.With(scope.AcceptsHttp10, scope.Headers, scope.Connections, scope.Logs, scope.Metrics));
+        var listener = InboundGenerator.Listener(scope, mesh.For(scope));
         var listeners = ResourceSet.Empty.With([], [EncodedResource.Of(TypeUrls.Listener, listener.Name, listener)]);
         return ScopePatches.Of(scope) is { } patches ? new(patches.Clusters(clusters), patches.Listeners(listeners)) : new(clusters, listeners);
     }

@@ -64,7 +64,7 @@ public static class GatewayListeners
     {
         FilterChainMatch = new() { ServerNames = { name }, ApplicationProtocols = { TlsContexts.MeshAlpns } },
         // Proxies keep connections open for hours: without an entry at the start, successful calls would be missing from the log.
-        Filters = { Authorizations.Tcp(security, mesh), MetricConfigs.Tcp(mesh), Parts.TcpProxy(name, mesh, logConnected: true) },
+        Filters = { Authorizations.Tcp(security, mesh), MetricConfigs.Tcp(Traffic.Gateway, mesh), Parts.TcpProxy(name, mesh, logConnected: true) },
     };
 
     /// <summary>Servers by the target port of their Service port; a port that no Service of the gateway has is not served.</summary>

@@ -3,11 +3,7 @@ using Isthmus.Mesh.Model;
 using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Envoy.HttpFilters;
 using Isthmus.Wire.Envoy.NetworkFilters;
-using Wasm = Isthmus.Wire.Envoy.HttpFilters.Wasm;
 using Isthmus.Wire.Envoy.Routes;
-using Isthmus.Wire.Envoy.Udpa;
-using Isthmus.Wire.Envoy.WasmPlugins;
-using Isthmus.Wire.Istio;
 using Alpn = Isthmus.Wire.Istio.Alpn;
 using GrpcStats = Isthmus.Wire.Envoy.HttpFilters.GrpcStats;
 using Listeners = Isthmus.Wire.Envoy.Listeners;
@@ -20,36 +16,6 @@ internal static class HttpConnections
     private const string StrictPaths = "isthmus.strict_paths";
 
     private const string OwnServer = "istio-envoy";
-
-    private static readonly HttpFilter MetadataExchange = new()
-    {
-        Name = "istio.metadata_exchange",
-        TypedConfig = Parts.Pack(new Wasm
-        {
-            Config = new()
-            {
-                VmConfig = new()
-                {
-                    Runtime = "envoy.wasm.runtime.null",
-                    Code = new() { Local = new() { InlineString = "envoy.wasm.metadata_exchange" } },
-                },
-                Configuration = Parts.Pack(new MetadataExchange()),
-            },
-        }),
-    };
-
-    /// <summary>As <see cref="MetadataExchange"/>, but hosts outside of the mesh are told nothing.</summary>
-    private static readonly HttpFilter MetadataInMesh = new()
-    {
-        Name = "istio.metadata_exchange",
-        TypedConfig = Parts.Pack(new TypedStruct
-        {
-            TypeUrl = "type.googleapis.com/io.istio.http.peer_metadata.Config",
-            Value = Parts.Fields(
-                ("upstream_discovery", Value.ForList(Of(("istio_headers", Of())), Of(("workload_discovery", Of())))),
-                ("upstream_propagation", Value.ForList(Of(("istio_headers", Of(("skip_external_clusters", Value.ForBool(true)))))))),
-        }),
-    };
 
     private static readonly HttpFilter AlpnOverride = new()
     {
@@ -77,8 +43,6 @@ internal static class HttpConnections
     private static readonly HttpFilter RouterFilter = new() { Name = "envoy.filters.http.router", TypedConfig = Parts.Pack(new Router()) };
     private static readonly HttpFilter SilentRouter = new() { Name = "envoy.filters.http.router", TypedConfig = Parts.Pack(new Router { SuppressEnvoyHeaders = true }) };
 
-    private static Value Of(params ReadOnlySpan<(string Name, Value Value)> fields) => Value.ForStruct(Parts.Fields(fields));
-
     private static Alpn.FilterConfig.Types.AlpnOverride Override(Alpn.FilterConfig.Types.Protocol protocol, params string[] alpns) =>
         new() { UpstreamProtocol = protocol, AlpnOverride_ = { alpns } };
 
@@ -88,8 +52,8 @@ internal static class HttpConnections
         manager.Rds = new() { ConfigSource = Parts.Ads, RouteConfigName = routeName };
         manager.UseRemoteAddress = false;
         SetFields(manager, mesh.ProxyHeaders, "");
-        // As in Istio, only sidecars keep it to the mesh.
-        AddFilters(manager, protocol, true, mesh, mesh.ProxyHeaders.TellsMeshOnly ? MetadataInMesh : null);
+        // As in Istio, only sidecars keep metadata to the mesh.
+        AddFilters(manager, protocol, mesh.ProxyHeaders.TellsMeshOnly ? Traffic.OutboundInMesh : Traffic.Outbound, mesh);
         return Filter(manager);
     }
 
@@ -104,7 +68,7 @@ internal static class HttpConnections
         manager.SetCurrentClientCertDetails = new() { Subject = parts.Subject, Cert = parts.Cert, Dns = parts.Dns, Uri = parts.Uri };
         if (protocol.IsHttp2()) manager.Http2ProtocolOptions ??= new();
         AddSecurity(manager, security, mesh, routes: false);
-        AddFilters(manager, protocol, false, mesh);
+        AddFilters(manager, protocol, Traffic.Inbound, mesh);
         return Filter(manager);
     }
 
@@ -120,7 +84,7 @@ internal static class HttpConnections
         if (gateway.Topology.ClientCert is ClientCertForwarding.SanitizeSet or ClientCertForwarding.AppendForward)
             manager.SetCurrentClientCertDetails = new() { Subject = true, Cert = true, Dns = true, Uri = true };
         AddSecurity(manager, gateway.Security, mesh, routes: true);
-        AddFilters(manager, Protocol.Http, true, mesh);
+        AddFilters(manager, Protocol.Http, Traffic.Gateway, mesh);
         return Filter(manager);
     }
 
@@ -198,15 +162,15 @@ internal static class HttpConnections
         if (settings.Underscores is { } underscores) common.HeadersWithUnderscoresAction = (HttpProtocolOptions.Types.HeadersWithUnderscoresAction)underscores;
     }
 
-    private static void AddFilters(HttpConnectionManager manager, Protocol protocol, bool client, MeshConfig mesh, HttpFilter? exchange = null)
+    private static void AddFilters(HttpConnectionManager manager, Protocol protocol, Traffic traffic, MeshConfig mesh)
     {
-        manager.HttpFilters.Add(exchange ?? MetadataExchange);
+        if (PeerMetadata.Http(traffic, mesh.Software) is { } exchange) manager.HttpFilters.Add(exchange);
         if (protocol == Protocol.GrpcWeb) manager.HttpFilters.Add(GrpcWebFilter);
         if (protocol is Protocol.Grpc or Protocol.GrpcWeb) manager.HttpFilters.Add(GrpcStatsFilter);
-        if (client) manager.HttpFilters.Add(AlpnOverride);
+        if (traffic != Traffic.Inbound && mesh.Software.Has(IstioFilters.Alpn)) manager.HttpFilters.Add(AlpnOverride);
         manager.HttpFilters.Add(Fault);
         manager.HttpFilters.Add(Cors);
-        manager.HttpFilters.AddRange(MetricConfigs.Http(mesh));
+        manager.HttpFilters.AddRange(MetricConfigs.Http(traffic, mesh));
         manager.HttpFilters.Add(mesh.ProxyHeaders.HasEnvoyFields ? RouterFilter : SilentRouter);
     }
 

@@ -29,7 +29,7 @@ public static class InboundGenerator
             FilterChainMatch = new() { DestinationPort = Port },
             Filters = { Parts.TcpProxy(ResourceNames.BlackHole, mesh, log: false) },
         });
-        var context = new Context(mesh, inbound.Security, inbound.ExchangesMetadata, inbound.Tracing);
+        var context = new Context(mesh, inbound.Security, inbound.Software.Has(IstioFilters.ServerExchange), inbound.Tracing);
         listener.FilterChains.AddRange(Chains(null, inbound.CatchAll, context));
         foreach (var port in inbound.Ports) listener.FilterChains.AddRange(port.IsBlocked ? [Blocked(port, mesh)] : Chains(port, port.Mode, context));
         AddInspectors(listener, inbound);
@@ -91,7 +91,7 @@ public static class InboundGenerator
         if (exchanges) filters.Add(Parts.ServerExchange);
         if (context.Security is { } security) filters.AddRange(Authorizations.Tcp(security, context.Mesh));
         if (port?.Protocol == Protocol.Mongo) filters.Add(Parts.Mongo(ClusterOf(port)));
-        filters.AddRange(MetricConfigs.Tcp(context.Mesh));
+        filters.AddRange(MetricConfigs.Tcp(Traffic.Inbound, context.Mesh));
         filters.Add(Parts.TcpProxy(ClusterOf(port), context.Mesh, idleTimeout: port?.Limits?.Pool?.TcpIdleTimeout));
         return filters;
     }

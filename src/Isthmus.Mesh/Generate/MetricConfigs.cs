@@ -8,26 +8,40 @@ using Listeners = Isthmus.Wire.Envoy.Listeners;
 
 namespace Isthmus.Mesh.Generate;
 
-/// <summary>The filter that configures metrics. Where they are the standard ones, there is none.</summary>
+/// <summary>
+/// The filter that keeps metrics. Proxies of Isthmus keep the standard ones without it, and Envoys of Istio none: without changes, only these get it.
+/// </summary>
 internal static class MetricConfigs
 {
     private const string Name = "istio.stats";
 
-    public static IEnumerable<HttpFilter> Http(MeshConfig mesh)
+    public static IEnumerable<HttpFilter> Http(Traffic traffic, MeshConfig mesh)
     {
-        if (mesh.ChosenMetrics != MetricChanges.None) yield return new() { Name = Name, TypedConfig = Config(mesh.ChosenMetrics) };
+        if (Config(traffic, mesh, IstioFilters.HttpMetrics) is { } config) yield return new() { Name = Name, TypedConfig = config };
     }
 
-    public static IEnumerable<Listeners.Filter> Tcp(MeshConfig mesh)
+    public static IEnumerable<Listeners.Filter> Tcp(Traffic traffic, MeshConfig mesh)
     {
-        if (mesh.ChosenMetrics != MetricChanges.None) yield return new() { Name = Name, TypedConfig = Config(mesh.ChosenMetrics) };
+        if (Config(traffic, mesh, IstioFilters.TcpMetrics) is { } config) yield return new() { Name = Name, TypedConfig = config };
     }
 
-    private static Any Config(MetricChanges changes)
+    private static Any? Config(Traffic traffic, MeshConfig mesh, IstioFilters filter)
     {
-        var fields = Parts.Fields(("metrics", Value.ForList([.. changes.Plans.Select(Metric)])));
-        if (changes.ReportingInterval is { } interval) fields.Fields["tcp_reporting_duration"] = Value.ForString(string.Create(CultureInfo.InvariantCulture, $"{Math.Ceiling(interval.TotalSeconds)}s"));
+        if (!mesh.Software.Has(filter)) return null;
+        var isOfIstio = mesh.Software is { IsEnvoy: true, Declares: true };
+        if (mesh.ChosenMetrics == MetricChanges.None && !isOfIstio) return null;
+        var fields = Fields(mesh.ChosenMetrics);
+        // The host that a client names is no name of a service that a server of the mesh serves.
+        if (isOfIstio && traffic is (Traffic.Inbound or Traffic.Gateway)) fields.Fields["disable_host_header_fallback"] = Value.ForBool(true);
         return Parts.Pack(new TypedStruct { TypeUrl = "type.googleapis.com/stats.PluginConfig", Value = fields });
+    }
+
+    private static Struct Fields(MetricChanges changes)
+    {
+        var fields = Parts.Fields();
+        if (!changes.Plans.IsEmpty) fields.Fields["metrics"] = Value.ForList([.. changes.Plans.Select(Metric)]);
+        if (changes.ReportingInterval is { } interval) fields.Fields["tcp_reporting_duration"] = Value.ForString(string.Create(CultureInfo.InvariantCulture, $"{Math.Ceiling(interval.TotalSeconds)}s"));
+        return fields;
     }
 
     private static Value Metric(MetricPlan plan)

@@ -25,7 +25,7 @@ public static class OutboundListeners
         listener.FilterChains.Add(new FilterChain
         {
             Name = ResourceNames.VirtualOutbound + "-catchall-tcp",
-            Filters = { MetricConfigs.Tcp(mesh), Parts.TcpProxy(Fallback(policy), mesh) },
+            Filters = { MetricConfigs.Tcp(Traffic.Outbound, mesh), Parts.TcpProxy(Fallback(policy), mesh) },
         });
         return listener;
     }
@@ -56,7 +56,7 @@ public static class OutboundListeners
             {
                 Name = "PassthroughFilterChain",
                 FilterChainMatch = new(),
-                Filters = { MetricConfigs.Tcp(mesh), Parts.TcpProxy(Fallback(policy), mesh) },
+                Filters = { MetricConfigs.Tcp(Traffic.Outbound, mesh), Parts.TcpProxy(Fallback(policy), mesh) },
             };
         }
         AddInspectors(listener, hasHttp, ordered.Any(chain => !chain.ServerNames.IsEmpty));
@@ -89,7 +89,7 @@ public static class OutboundListeners
         {
             built.Filters.Add(Parts.Mongo(chain.Target.StatPrefix));
         }
-        built.Filters.AddRange(MetricConfigs.Tcp(mesh));
+        built.Filters.AddRange(MetricConfigs.Tcp(Traffic.Outbound, mesh));
         built.Filters.Add(Proxy(chain.Target, mesh));
         return built;
     }

@@ -19,7 +19,8 @@ internal static class SniDnat
         var names = bound.HostNames.Distinct().ToList();
         if (!names.Contains("*")) chain.FilterChainMatch = new() { ServerNames = { names } };
         chain.Filters.Add(new Filter { Name = "envoy.filters.network.sni_cluster", TypedConfig = Parts.Pack(new SniCluster()) });
-        foreach (var rewrite in inputs.Gateway.Rewrites.Where(rewrite => rewrite.AppliesTo(port)))
+        // Without the rewrite, a name that needs it leads to no cluster: its connections are closed.
+        foreach (var rewrite in inputs.Gateway.Rewrites.Where(rewrite => rewrite.AppliesTo(port) && inputs.Mesh.Software.Has(IstioFilters.ClusterRewrite)))
         {
             chain.Filters.Add(new Filter
             {

@@ -77,6 +77,8 @@ public sealed record MeshConfig
     public ValueList<string> Prometheus { get; init; } = [StandardMetrics.Prometheus];
     /// <summary>The providers of metrics of proxies without a Telemetry.</summary>
     public ValueList<string> DefaultMetrics { get; init; } = [StandardMetrics.Prometheus];
+    /// <summary>What the proxies are made of that get resources by these settings.</summary>
+    public ProxySoftware Software { get; init; } = ProxySoftware.Unknown;
     /// <summary>How Telemetries change the metrics of one kind of traffic.</summary>
     public MetricChanges ChosenMetrics { get; init; } = MetricChanges.None;
     /// <summary>The access logs that Telemetries may name.</summary>
@@ -90,9 +92,19 @@ public sealed record MeshConfig
     /// <summary>defaultConfig as written, for the injector: JSON text with sorted keys.</summary>
     public string DefaultProxyConfig { get; init; } = "{}";
 
-    /// <summary>The settings for one kind of proxy, and one direction of its traffic.</summary>
-    public MeshConfig With(bool acceptsHttp10, ProxyHeaders headers, ConnectionSettings connections, ValueList<LogPlan>? logs, MetricChanges metrics) =>
-        this with { Connections = connections, AcceptHttp10 = AcceptHttp10 || acceptsHttp10, ProxyHeaders = headers, ChosenLogs = logs, ChosenMetrics = metrics };
+    /// <summary>The settings for the outbound traffic of sidecars, or for gateways.</summary>
+    public MeshConfig For(ProxyScope scope) => this with
+    {
+        Software = scope.Software, Connections = scope.Connections, AcceptHttp10 = AcceptHttp10 || scope.AcceptsHttp10, ProxyHeaders = scope.Headers,
+        ChosenLogs = scope.Logs, ChosenMetrics = scope.Metrics,
+    };
+
+    /// <summary>The settings for the inbound traffic of sidecars.</summary>
+    public MeshConfig For(InboundScope scope) => this with
+    {
+        Software = scope.Software, Connections = scope.Connections, AcceptHttp10 = AcceptHttp10 || scope.AcceptsHttp10, ProxyHeaders = scope.Headers,
+        ChosenLogs = scope.Logs, ChosenMetrics = scope.Metrics,
+    };
 
     /// <summary>The access logs to write.</summary>
     public ValueList<LogPlan> Logs => ChosenLogs ?? (AccessLogFile.Length > 0 ? [new(new("", AccessLogFile, null), "")] : default(ValueList<LogPlan>));

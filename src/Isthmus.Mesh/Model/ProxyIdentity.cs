@@ -58,8 +58,8 @@ public sealed record ProxyIdentity(
     /// <summary>Limits of clients' connections; null: those of the mesh.</summary>
     public ConnectionSettings? Connections { get; init; }
 
-    /// <summary>It speaks <c>istio-peer-exchange</c>: every Envoy of Istio does, and those proxies of Isthmus that say so.</summary>
-    public bool ExchangesMetadata { get; init; } = true;
+    /// <summary>What it is made of. Before they listed their extensions, proxies of Isthmus said in their metadata if they speak <c>istio-peer-exchange</c>.</summary>
+    public ProxySoftware Software { get; init; } = ProxySoftware.Unknown;
 
     /// <summary>It serves clients of HTTP/1.0 (HTTP10 in its metadata).</summary>
     public bool AcceptsHttp10 { get; init; }
@@ -74,8 +74,10 @@ public sealed record ProxyIdentity(
     public string Id => $"{Name}.{Namespace}";
 
     /// <summary>Reads a node message. On failure <paramref name="error"/> says what is wrong with it.</summary>
-    public static ProxyIdentity? TryRead(string nodeId, Struct? metadata, Locality locality, out string error)
+    /// <param name="software">What its list of extensions says; null: it has none.</param>
+    public static ProxyIdentity? TryRead(string nodeId, Struct? metadata, Locality locality, out string error, ProxySoftware? software = null)
     {
+        software ??= ProxySoftware.Unknown;
         var parts = nodeId.Split('~');
         if (parts.Length != 4)
         {
@@ -118,7 +120,8 @@ public sealed record ProxyIdentity(
             Text(fields, "ISTIO_VERSION"),
             locality)
         {
-            ExchangesMetadata = Text(fields, "ISTHMUS_VERSION").Length == 0 || List(fields, WellKnown.FeaturesOfProxy).Contains(WellKnown.PeerExchange),
+            Software = !software.Declares && Text(fields, "ISTHMUS_VERSION").Length > 0 && !List(fields, WellKnown.FeaturesOfProxy).Contains(WellKnown.PeerExchange)
+                ? software with { Filters = software.Filters & ~(IstioFilters.ServerExchange | IstioFilters.ClientExchange) } : software,
             AcceptsHttp10 = Text(fields, "HTTP10") == "1",
             SniDnat = known == ProxyKind.Router && Text(fields, "ROUTER_MODE") == "sni-dnat",
             Metadata = fields.Keys.Select(key => KeyValuePair.Create(key, Text(fields, key))).Where(field => field.Value.Length is > 0 and <= LongestMetadata).ToValueMap(),

@@ -41,8 +41,8 @@ public sealed record ProxyScope(
     /// <summary>The patches of EnvoyFilters for outbound traffic, or for a gateway.</summary>
     public ValueList<EnvoyPatch> Patches { get; init; }
 
-    /// <summary>The proxy speaks <c>istio-peer-exchange</c>.</summary>
-    public bool ExchangesMetadata { get; init; } = true;
+    /// <summary>What the proxy is made of.</summary>
+    public ProxySoftware Software { get; init; } = ProxySoftware.Unknown;
 
     /// <summary>The proxy serves clients of HTTP/1.0.</summary>
     public bool AcceptsHttp10 { get; init; }
@@ -97,8 +97,8 @@ public sealed record InboundScope(ValueList<InboundPort> Ports, MtlsMode CatchAl
     /// <summary>How the metrics of calls to the workload differ from the standard ones.</summary>
     public MetricChanges Metrics { get; init; } = MetricChanges.None;
 
-    /// <summary>The proxy speaks <c>istio-peer-exchange</c>.</summary>
-    public bool ExchangesMetadata { get; init; } = true;
+    /// <summary>What the proxy is made of.</summary>
+    public ProxySoftware Software { get; init; } = ProxySoftware.Unknown;
 
     /// <summary>The proxy serves clients of HTTP/1.0.</summary>
     public bool AcceptsHttp10 { get; init; }

@@ -5,6 +5,7 @@ using Google.Protobuf.WellKnownTypes;
 using Isthmus.Core.Json;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
+using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Telemetry;
 using Isthmus.Wire.Envoy;
 
@@ -42,6 +43,7 @@ internal static class AgentNode
             Metadata = ToStruct(metadata),
             UserAgentName = "isthmus",
             UserAgentBuildVersion = new() { Version = new() { MajorNumber = version[0], MinorNumber = version[1], Patch = version[2] } },
+            Extensions = { ProxyExtensions.All },
         };
     }
 

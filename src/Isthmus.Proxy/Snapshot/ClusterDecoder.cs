@@ -255,6 +255,6 @@ internal static class ClusterDecoder
     {
         if (cluster.LoadBalancingPolicy is not null) notes.Add("load_balancing_policy is ignored");
         foreach (var filter in cluster.Filters)
-            if (filter.Name is not "istio.metadata_exchange") notes.Add($"network filter '{filter.Name}' is ignored");
+            if (filter.Name is not ProxyExtensions.ClientExchange) notes.Add($"network filter '{filter.Name}' is ignored");
     }
 }

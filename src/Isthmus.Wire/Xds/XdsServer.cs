@@ -169,12 +169,13 @@ public sealed class XdsServer(IXdsFeeds feeds, XdsServerSettings settings, Rando
         }
     }
 
-    /// <summary>The feed of a client, and the size of its node, which the feed keeps.</summary>
+    /// <summary>The feed of a client, and the size of what the feed keeps of its node.</summary>
     private async ValueTask<(IXdsFeed Feed, long Node)> OpenAsync(XdsClientHello client, StreamShares.Share share, CancellationToken stop)
     {
         if (string.IsNullOrEmpty(client.Node?.Id))
             throw new GrpcException(GrpcCode.InvalidArgument, "the first request of a stream must carry the node with its id");
-        var size = share.NodeOf(client.Node.CalculateSize());
+        // The list of an Envoy's extensions is ten times as large as the rest, and nobody keeps it.
+        var size = share.NodeOf(client.Node.CalculateSize()) - client.Node.Extensions.Sum(static extension => extension.CalculateSize());
         share.Keep(size);
         return (await feeds.OpenAsync(client, stop).ConfigureAwait(false), size);
     }

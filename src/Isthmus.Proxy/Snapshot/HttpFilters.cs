@@ -1,0 +1,105 @@
+using Google.Protobuf;
+using Google.Protobuf.WellKnownTypes;
+using Isthmus.Core.Collections;
+using Isthmus.Proxy.Matching;
+using Isthmus.Proxy.Policy;
+using Isthmus.Proxy.Telemetry;
+using Isthmus.Wire;
+using Isthmus.Wire.Envoy.HttpFilters;
+using Isthmus.Wire.Envoy.NetworkFilters;
+using Isthmus.Wire.Istio.Stats;
+using Alpn = Isthmus.Wire.Istio.Alpn.FilterConfig;
+using Authn = Isthmus.Wire.Istio.Authn.FilterConfig;
+using GrpcStats = Isthmus.Wire.Envoy.HttpFilters.GrpcStats.FilterConfig;
+
+namespace Isthmus.Proxy.Snapshot;
+
+/// <summary>The HTTP filters of a connection manager, as they are decoded.</summary>
+/// <param name="stats">What the names of the counters of filters begin with.</param>
+/// <param name="all">All filters, in their order.</param>
+internal sealed class HttpFilters(string stats, IReadOnlyList<HttpFilter> all, List<string> notes)
+{
+    /// <summary>The filters that this proxy has.</summary>
+    public static readonly FilterKinds<HttpFilters> Kinds = new("envoy.filters.http",
+        FilterKind<HttpFilters>.Of<Router>("envoy.filters.http.router", (router, _, into) => (into.HasRouter, into.AddsEnvoyFields) = (true, !router.SuppressEnvoyHeaders)),
+        FilterKind<HttpFilters>.Of<Alpn>("istio.alpn", (alpn, _, into) => into.Alpn = Overrides(alpn)),
+        FilterKind<HttpFilters>.Of<HTTPFault>("envoy.filters.http.fault", (fault, _, into) => (into.Fault, into._isLate) = (RouteDecoder.Fault(fault), true)),
+        FilterKind<HttpFilters>.Of<Cors>("envoy.filters.http.cors", (_, _, into) => into.HasCors = into._isLate = true),
+        FilterKind<HttpFilters>.Of<Wire.Envoy.HttpFilters.RBAC>("envoy.filters.http.rbac",
+            (rbac, _, into) => into.Add(new RbacFilter(rbac.Rules, rbac.ShadowRules, "envoy.filters.http.rbac", into.Stats, rbac.ShadowRulesStatPrefix))),
+        FilterKind<HttpFilters>.Of<Wire.Envoy.HttpFilters.ExtAuthz>("envoy.filters.http.ext_authz", (external, _, into) => into.Add(ExternalCheckDecoder.Decode(external, into.Stats))),
+        FilterKind<HttpFilters>.Of<JwtAuthentication>("envoy.filters.http.jwt_authn",
+            (tokens, _, into) => into.Add(new TokenFilter(new(tokens), into.ClearsRouteLater || tokens.Providers.Values.Any(provider => provider.ClearRouteCache)))),
+        FilterKind<HttpFilters>.Of<LocalRateLimit>("envoy.filters.http.local_ratelimit", (limit, name, into) => into.Add(new LocalLimitFilter(name, LimitDecoder.Local(limit, into.Notes)))),
+        FilterKind<HttpFilters>.Of<Wire.Envoy.HttpFilters.RateLimit>("envoy.filters.http.ratelimit", (shared, name, into) => into.Add(LimitDecoder.Global(name, shared, into.Notes))),
+        // The token check before it has read what it says.
+        FilterKind<HttpFilters>.Of<Authn>("istio_authn", static (_, _, _) => { }),
+        FilterKind<HttpFilters>.Of<Wire.Istio.Peers.Config>("istio.metadata_exchange", (peers, _, into) =>
+        {
+            into.ExchangesMetadata = true;
+            into.TellsMeshOnly = peers.UpstreamPropagation.Any(way => way.IstioHeaders is { SkipExternalClusters: true });
+        }),
+        FilterKind<HttpFilters>.Of<PluginConfig>("istio.stats", (metrics, _, into) => into.Metrics = MetricRules.Of(metrics, into.Notes)),
+        FilterKind<HttpFilters>.Of<GrpcStats>("envoy.filters.http.grpc_stats", (messages, _, into) => into.CountsMessages = messages.EmitFilterState),
+        FilterKind<HttpFilters>.Of<GrpcWeb>("envoy.filters.http.grpc_web", (_, name, into) => into.Notes.Add($"http filter '{name}' is ignored")));
+
+    public bool HasRouter { get; private set; }
+    public bool HasCors { get; private set; }
+    public bool ExchangesMetadata { get; private set; }
+    public bool TellsMeshOnly { get; private set; }
+    public bool AddsEnvoyFields { get; private set; } = true;
+    public bool CountsMessages { get; private set; }
+    public FaultSettings? Fault { get; private set; }
+    public MetricRules? Metrics { get; private set; }
+    public ValueMap<ValueList<string>> Alpn { get; private set; } = new([]);
+    public List<AccessFilter> Access { get; } = [];
+    public List<AccessFilter> Late { get; } = [];
+
+    private string Stats => stats;
+    private List<string> Notes => notes;
+
+    private int _taken;
+    private bool _isLate; // What follows comes after the filters for CORS and faults.
+
+    /// <exception cref="ResourceException">A filter is unknown, or cannot be used.</exception>
+    public void TakeAll()
+    {
+        foreach (var filter in all)
+        {
+            _taken++;
+            if (!filter.Disabled) Take(filter);
+        }
+    }
+
+    private void Take(HttpFilter filter)
+    {
+        if (filter.ConfigTypeCase == HttpFilter.ConfigTypeOneofCase.ConfigDiscovery)
+            throw new ResourceException($"http filter '{filter.Name}': configuration by discovery is not supported");
+        var config = TypedConfigs.Plain(filter.TypedConfig ?? new());
+        if (Kinds.Take(config, filter.Name, this)) return;
+        switch (filter.Name)
+        {
+            // In their older forms these two are programs. Metrics are kept without one.
+            case "istio.metadata_exchange":
+                ExchangesMetadata = true;
+                return;
+            case "istio.stats":
+                return;
+            case "envoy.filters.http.grpc_web":
+            case var _ when filter.IsOptional:
+                notes.Add($"http filter '{filter.Name}' is ignored");
+                return;
+            default:
+                throw new ResourceException($"http filter '{filter.Name}' with {config.TypeUrl} is not supported");
+        }
+    }
+
+    private void Add(AccessFilter filter) => (_isLate ? Late : Access).Add(filter);
+
+    /// <summary>A later filter passes the claims of tokens to routes, which are then chosen again. The token check itself does both.</summary>
+    private bool ClearsRouteLater => all.Skip(_taken).Any(filter => !filter.Disabled
+        && TypedConfigs.Plain(filter.TypedConfig ?? new()).TryRead(out Authn claims) && !claims.DisableClearRouteCache);
+
+    private static ValueMap<ValueList<string>> Overrides(Alpn config) => new(config.AlpnOverride.Select(o =>
+        KeyValuePair.Create(o.UpstreamProtocol.ToString().ToUpperInvariant(), o.AlpnOverride_.ToValueList())));
+}

@@ -1,0 +1,74 @@
+using Google.Protobuf;
+using Google.Protobuf.WellKnownTypes;
+using Isthmus.Proxy.Matching;
+using Isthmus.Wire.Envoy;
+using Isthmus.Wire.Envoy.ListenerFilters;
+using Isthmus.Wire.Envoy.Listeners;
+
+namespace Isthmus.Proxy.Snapshot;
+
+/// <summary>The filters of a listener, as they are decoded.</summary>
+internal sealed class ListenerFilters
+{
+    private const string Prefix = "envoy.filters.listener.";
+
+    /// <summary>The filters that this proxy has.</summary>
+    public static readonly FilterKinds<ListenerFilters> Kinds = new("envoy.filters.listener",
+        FilterKind<ListenerFilters>.Of<TlsInspector>(Prefix + "tls_inspector", (_, _, into) => into.Tls = Enabled(into._disabled)),
+        FilterKind<ListenerFilters>.Of<HttpInspector>(Prefix + "http_inspector", (_, _, into) => into.Http = Enabled(into._disabled)),
+        FilterKind<ListenerFilters>.Of<OriginalDst>(Prefix + "original_dst", (_, _, into) => into.RestoresDestination = true),
+        FilterKind<ListenerFilters>.Of<ProxyProtocol>(Prefix + "proxy_protocol", (config, name, into) => into.ProxyHeader = Header(config, name, into._disabled)));
+
+    private ListenerFilterChainMatchPredicate? _disabled; // of the filter that is taken
+
+    public PortPredicate? Tls { get; private set; }
+    public PortPredicate? Http { get; private set; }
+    public ProxyHeaderRules? ProxyHeader { get; private set; }
+    public bool RestoresDestination { get; private set; }
+
+    /// <exception cref="ResourceException">The filter is unknown, or cannot be used.</exception>
+    public void Take(ListenerFilter filter)
+    {
+        _disabled = filter.FilterDisabled;
+        // The name counts where there is no configuration.
+        if (filter.TypedConfig is { TypeUrl.Length: > 0 } config ? Kinds.Take(config, filter.Name, this) : Kinds.TakeBare(Prefix + filter.Name[(filter.Name.LastIndexOf('.') + 1)..], this)) return;
+        throw new ResourceException($"listener filter '{filter.Name}' is not supported");
+    }
+
+    private static ProxyHeaderRules Header(ProxyProtocol config, string name, ListenerFilterChainMatchPredicate? disabled)
+    {
+        if (disabled is not null) throw new ResourceException($"listener filter '{name}': filter_disabled is not supported");
+        var disallowed = config.DisallowedVersions;
+        return new(config.AllowRequestsWithoutProxyProtocol, !disallowed.Contains(ProxyProtocolConfig.Types.Version.V1), !disallowed.Contains(ProxyProtocolConfig.Types.Version.V2));
+    }
+
+    private static PortPredicate Enabled(ListenerFilterChainMatchPredicate? disabled)
+    {
+        if (disabled is null) return PortPredicate.All;
+        var predicate = Predicate(disabled);
+        return new(port => !predicate(port));
+    }
+
+    private static Func<int, bool> Predicate(ListenerFilterChainMatchPredicate predicate)
+    {
+        switch (predicate.RuleCase)
+        {
+            case ListenerFilterChainMatchPredicate.RuleOneofCase.OrMatch:
+                var any = predicate.OrMatch.Rules.Select(Predicate).ToArray();
+                return port => Array.Exists(any, p => p(port));
+            case ListenerFilterChainMatchPredicate.RuleOneofCase.AndMatch:
+                var all = predicate.AndMatch.Rules.Select(Predicate).ToArray();
+                return port => Array.TrueForAll(all, p => p(port));
+            case ListenerFilterChainMatchPredicate.RuleOneofCase.NotMatch:
+                var not = Predicate(predicate.NotMatch);
+                return port => !not(port);
+            case ListenerFilterChainMatchPredicate.RuleOneofCase.AnyMatch:
+                return _ => true;
+            case ListenerFilterChainMatchPredicate.RuleOneofCase.DestinationPortRange:
+                var range = predicate.DestinationPortRange;
+                return port => port >= range.Start && port < range.End;
+            default:
+                throw new ResourceException("filter_disabled: an empty predicate");
+        }
+    }
+}

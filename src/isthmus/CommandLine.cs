@@ -53,6 +53,7 @@ internal static class CommandLine
         ("verify", VerifyCommand.Build),
         ("trace", TraceCommand.Build),
         ("analyze", AnalyzeCommand.Build),
+        ("migrate", MigrateCommand.Build),
         ("diff", DiffCommand.Build),
         ("history", HistoryCommand.Build),
         ("bug-report", BugReportCommand.Build),

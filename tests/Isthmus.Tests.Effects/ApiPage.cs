@@ -1,6 +1,5 @@
 using System.Text;
 using System.Text.Json.Nodes;
-using System.Text.RegularExpressions;
 using Isthmus.ControlPlane.Injection;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
@@ -15,13 +14,13 @@ namespace Isthmus.Tests.Effects;
 internal sealed record ApiAnswer(string Kind, string Path, FieldEffect Effect, string At, JsonNode Spec);
 
 /// <summary>docs/api.md: every field that the schemas declare, and what it does here.</summary>
-internal static partial class ApiPage
+internal static class ApiPage
 {
     /// <summary>What <c>since.tsv</c> says: the kind, a part of the path, and the version of Istio whose change notes name the field first.</summary>
     internal static IReadOnlyList<(string Kind, string Path, string Version)> Since { get; } =
         [.. File.ReadLines(Repository.At(SinceFile)).Where(line => !line.StartsWith('#')).Select(line => line.Split('\t')).Select(cells => (cells[0], cells[1], cells[2]))];
 
-    internal const string SinceFile = "tests/Isthmus.Tests.Effects/since.tsv", Annotated = "Annotations of Pods";
+    internal const string SinceFile = "tests/Isthmus.Tests.Effects/since.tsv", Annotated = MigrationLevels.Annotations;
 
     /// <summary>Of fields of which no change notes since speak.</summary>
     private const string Oldest = "≤ 1.6";
@@ -42,25 +41,27 @@ internal static partial class ApiPage
         var page = new StringBuilder("""
             # Fields of the APIs
 
-            Every field of Istio's kinds, of MeshConfig and MeshNetworks, of IstioOperator with its values, and of the annotations of Pods, as Isthmus knows it. In paths, `[]` is any item of a list, and `{}` any key of a mapping. A field *works* if proxies get something else without it, or, for IstioOperator, if other objects are installed or Pods are injected differently: a test shows that for each, with the samples in `tests/Isthmus.Tests.Effects/samples`. An object with a *refused* field is rejected; the table has the message, with the remedy in parentheses. A field that is *warned of* has no effect. Fields that are not listed are unknown: policies with one are refused, others are warned of, with the name of the most similar field. *since Istio* is the version whose change notes name the field first, or in whose time the field came into the API; `≤ 1.6` stands for fields that no notes of a later version add, and `unknown` for newer ones of which the notes do not say when they came. The keys of IstioOperator are those of Istio 1.31.
+            Every field of Istio's kinds, of MeshConfig and MeshNetworks, of IstioOperator with its values, and of the annotations of Pods, as Isthmus knows it. In paths, `[]` is any item of a list, and `{}` any key of a mapping. A field *works* if proxies get something else without it, or, for IstioOperator, if other objects are installed or Pods are injected differently: a test shows that for each, with the samples in `tests/Isthmus.Tests.Effects/samples`. An object with a *refused* field is rejected; the table has the message, with the remedy in parentheses. A field that is *warned of* has no effect. *moving* is what a mesh of Istio loses of it, as `isthmus migrate check` reports it: *lost* changes where calls go, how they are answered or who is allowed; *differs* is about telemetry, limits, times or the installation; *note* changes none of these. Fields that are not listed are unknown: policies with one are refused, others are warned of, with the name of the most similar field. *since Istio* is the version whose change notes name the field first, or in whose time the field came into the API; `≤ 1.6` stands for fields that no notes of a later version add, and `unknown` for newer ones of which the notes do not say when they came. The keys of IstioOperator are those of Istio 1.31.
 
             This page is generated from the schemas. `./test --accept` writes it, and a test fails if it is out of date, or if a field of a schema has no sample. [limits.md](limits.md) says how what works differs from Istio.
 
             """);
-        foreach (var kind in ApiFields.All.GroupBy(field => field.Kind)) Table(page, kind.Key, "field", kind.Select(field => (Row(field), Word(field), SinceOf(field.Kind, Row(field)))).Distinct());
-        Table(page, OperatorFields.Kind, "field", OperatorFields.All.Select(field => (field.Path, OperatorMesh.ProblemOf(field) is { } problem ? Word(field.Effect, problem.Message.Replace("'x' ", "", StringComparison.Ordinal), problem.Remedy) : "works", "")), hasVersions: false);
-        Table(page, Annotated, "annotation", PodAnnotations.All.OrderBy(known => known.Name, StringComparer.Ordinal).Select(known => (known.Name, Word(known.Effect, null, known.Remedy), SinceOf(Annotated, known.Name))));
+        foreach (var kind in ApiFields.All.GroupBy(field => field.Kind)) Table(page, kind.Key, "field", kind.Select(field => (Row(field), Word(field), LevelOf(field.Kind, field.Path, EffectOf(field)), SinceOf(field.Kind, Row(field)))).Distinct());
+        Table(page, OperatorFields.Kind, "field", OperatorFields.All.Select(field => (field.Path, OperatorMesh.ProblemOf(field) is { } problem ? Word(field.Effect, problem.Message.Replace("'x' ", "", StringComparison.Ordinal), problem.Remedy) : "works", LevelOf(OperatorFields.Kind, field.Path, field.Effect), "")), hasVersions: false);
+        Table(page, Annotated, "annotation", PodAnnotations.All.OrderBy(known => known.Name, StringComparer.Ordinal).Select(known => (known.Name, Word(known.Effect, null, known.Remedy), LevelOf(Annotated, known.Name, known.Effect), SinceOf(Annotated, known.Name))));
         return page.ToString();
     }
 
     /// <summary>A path without numbers and names of items.</summary>
-    internal static string Plain(string path) => Item().Replace(path, "[]");
+    internal static string Plain(string path) => ApiFields.WithoutItems(path);
 
-    private static void Table(StringBuilder page, string title, string head, IEnumerable<(string Name, string Effect, string Since)> rows, bool hasVersions = true)
+    private static void Table(StringBuilder page, string title, string head, IEnumerable<(string Name, string Effect, string Moving, string Since)> rows, bool hasVersions = true)
     {
-        page.Append("\n## ").Append(title).Append("\n\n| ").Append(head).Append(hasVersions ? " | here | since Istio |\n|---|---|---|\n" : " | here |\n|---|---|\n");
-        foreach (var (name, effect, since) in rows) page.Append("| `").Append(name).Append("` | ").Append(effect.Replace("|", "\\|", StringComparison.Ordinal)).Append(hasVersions ? $" | {since}" : "").Append(" |\n");
+        page.Append("\n## ").Append(title).Append("\n\n| ").Append(head).Append(hasVersions ? " | here | moving | since Istio |\n|---|---|---|---|\n" : " | here | moving |\n|---|---|---|\n");
+        foreach (var (name, effect, moving, since) in rows) page.Append("| `").Append(name).Append("` | ").Append(effect.Replace("|", "\\|", StringComparison.Ordinal)).Append($" | {moving}").Append(hasVersions ? $" | {since}" : "").Append(" |\n");
     }
+
+    private static string LevelOf(string kind, string path, FieldEffect effect) => effect == FieldEffect.Works ? "" : MigrationLevels.Of(kind, path, effect).ToString().ToLowerInvariant();
 
     internal static FieldEffect EffectOf(ApiField field) => AnswerTo(field)?.Effect ?? field.Effect;
 
@@ -73,13 +74,14 @@ internal static partial class ApiPage
         return ProblemsOf(field).First(problem => Plain(problem.Path) == path.Replace("{}", "[]", StringComparison.Ordinal));
     }
 
-    private static IEnumerable<Problem> ProblemsOf(ApiField field)
-    {
-        if (AnswerTo(field) is { } answer) return Check(answer.Kind, answer.Spec);
-        if (field.Path.Length == 0) return Check(field.Kind, new JsonObject());
-        // One of these has the type of the field.
-        return ((JsonNode[])["x", 1, true, "1s", new JsonObject(), new JsonArray(), "DEFAULT", "STATS"]).SelectMany(value => Check(field.Kind, Nested(field.Path, value))).OrderBy(problem => problem.Message == Idle ? 0 : 1);
-    }
+    private static IEnumerable<Problem> ProblemsOf(ApiField field) =>
+        SpecsWith(field).SelectMany(spec => Check(field.Kind, spec)).OrderBy(problem => problem.Message == Idle ? 0 : 1);
+
+    /// <summary>Specs with the field, of which one has a value of its type.</summary>
+    internal static IEnumerable<JsonNode> SpecsWith(ApiField field) =>
+        AnswerTo(field) is { } answer ? [answer.Spec]
+        : field.Path.Length == 0 ? [new JsonObject()]
+        : ((JsonNode[])["x", 1, true, "1s", new JsonObject(), new JsonArray(), "DEFAULT", "STATS"]).Select(value => Nested(field.Path, value));
 
     /// <summary>Whether it is a document of the ConfigMap, not an object.</summary>
     internal static bool IsDocument(string kind) => kind is ApiFields.MeshConfig or ApiFields.MeshNetworks;
@@ -122,7 +124,4 @@ internal static partial class ApiPage
 
     private static ApiAnswer Answer(JsonObject entry) => new(entry["kind"]!.ToString(), entry["field"]!.ToString(),
         entry["is"]!.ToString() == "refused" ? FieldEffect.Refused : FieldEffect.Warned, entry["at"]?.ToString() ?? entry["field"]!.ToString(), entry["spec"]!);
-
-    [GeneratedRegex(@"\[[^\]]*\]")]
-    private static partial Regex Item();
 }

@@ -62,9 +62,12 @@ internal static class OperatorMesh
     {
         if (field.Effect == FieldEffect.Works) return null;
         var path = field.Path.Replace("{}", ".istio-ingressgateway", StringComparison.Ordinal).Replace("[]", "", StringComparison.Ordinal);
-        return ((JsonNode[])["x", false, new JsonObject()]).SelectMany(value => OperatorFields.Check(Nested(field.Path, value)))
+        return SpecsWith(field).SelectMany(OperatorFields.Check)
             .First(problem => problem.Path.Replace("[0]", "", StringComparison.Ordinal) is var at && (at == path || at == $"spec.{path}"));
     }
+
+    /// <summary>Specs with the field, of which one has a value of its type.</summary>
+    internal static IEnumerable<JsonObject> SpecsWith(ApiField field) => ((JsonNode[])["x", false, new JsonObject()]).Select(value => Nested(field.Path, value));
 
     /// <summary>The same spec with another text at a path; null if there is none.</summary>
     internal static JsonNode? Changed(JsonNode sample, string path)

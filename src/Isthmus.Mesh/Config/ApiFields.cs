@@ -1,3 +1,5 @@
+using System.Text.RegularExpressions;
+
 namespace Isthmus.Mesh.Config;
 
 /// <summary>What a field does here.</summary>
@@ -18,7 +20,7 @@ public enum FieldEffect
 public sealed record ApiField(string Kind, string Path, FieldEffect Effect);
 
 /// <summary>Every field that the schemas declare.</summary>
-public static class ApiFields
+public static partial class ApiFields
 {
     public const string MeshConfig = "MeshConfig", MeshNetworks = "MeshNetworks";
 
@@ -30,6 +32,12 @@ public static class ApiFields
     ];
 
     public static IEnumerable<ApiField> Of(string kind) => All.Where(field => field.Kind == kind);
+
+    /// <summary>A path without numbers of items, and names of items and keys: <c>http[].match[].headers[].exact</c>.</summary>
+    public static string WithoutItems(string path) => Item().Replace(path.Replace("{}", "[]", StringComparison.Ordinal), "[]");
+
+    [GeneratedRegex(@"\[[^\]]*\]")]
+    private static partial Regex Item();
 
     /// <summary>Fields below one that is warned of or refused are not listed.</summary>
     private static IEnumerable<ApiField> Of(string kind, Schema schema, string path) => schema switch

@@ -24,6 +24,7 @@ internal static class CommandExamples
             "trace deployment/buyer.shop orders/health --context=cluster1", "trace buyer-6c9d-x2x7p.shop -v -H 'x-user: ann' -d '{}' http://orders.shop/new", "trace deployment/buyer.shop tcp://redis.data:6379 --no-call",
             "trace gateway/istio-ingressgateway.istio-system https://shop.example.com/", "trace --snapshot bug-report.tar.gz deployment/buyer.shop orders",
         ],
+        ["migrate"] = ["migrate check", "migrate check --contexts cluster1,cluster2 -o json", "migrate check -f config/ --level lost"],
         ["history"] = ["history", "history orders.shop --since 15m", "history --since 24h -o json"],
         ["console"] = ["console", "console --contexts cluster1,cluster2 --port 8090 --browser=false"],
         ["global"] = ["global export shop/orders", "global list", "global remove shop/orders"],

@@ -1,0 +1,119 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Isthmus.ControlPlane.Injection;
+using Isthmus.Core.Names;
+using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Yaml;
+using Isthmus.Mesh.Config;
+using Isthmus.Operate.Inventory;
+
+namespace Isthmus.Operate.Migration;
+
+/// <summary>What the fields of objects, settings and annotations lose: exactly what admission, the control plane and the injector say of them. Pure.</summary>
+internal static class FieldFindings
+{
+    private const int Longest = 60;
+
+    /// <summary>What admission says of an Istio object.</summary>
+    internal static IEnumerable<MigrationFinding> OfObject(string cluster, JsonObject value)
+    {
+        var (kind, name) = (value["kind"]!.ToString(), ClusterInventory.NameOf(value));
+        return from problem in Validation.Check(value)
+               let field = problem.Path.StartsWith("spec.", StringComparison.Ordinal) ? problem.Path["spec.".Length..] : ""
+               select new MigrationFinding(LevelOf(kind, field, problem), cluster, name, problem.Path, ValueAt(value, problem.Path), problem.Message, problem.Remedy);
+    }
+
+    /// <summary>What the control plane says of the settings of a mesh.</summary>
+    /// <param name="map">A ConfigMap with the keys <c>mesh</c> and <c>meshNetworks</c>.</param>
+    internal static IEnumerable<MigrationFinding> OfSettings(string cluster, JsonObject map)
+    {
+        foreach (var (key, kind) in ((string, string)[])[("mesh", ApiFields.MeshConfig), ("meshNetworks", ApiFields.MeshNetworks)])
+        {
+            if (map["data"]?[key]?.ToString() is not { Length: > 0 } text) continue;
+            foreach (var finding in OfDocument(cluster, ClusterInventory.NameOf(map), $"data[{key}]", kind, text)) yield return finding;
+        }
+    }
+
+    /// <summary>What the injector says of the annotations of Pods.</summary>
+    /// <param name="name">The object that has them: a Pod, or what makes Pods.</param>
+    internal static IEnumerable<MigrationFinding> OfAnnotations(string cluster, string name, IReadOnlyDictionary<string, string> annotations)
+    {
+        foreach (var (key, value) in annotations)
+        {
+            if (key == Annotations.ProxyConfig)
+            {
+                foreach (var finding in OfProxyConfig(cluster, name, value)) yield return finding;
+            }
+            else if (PodAnnotations.All.FirstOrDefault(known => known.Name == key && known.Effect != FieldEffect.Works) is { } idle)
+            {
+                yield return new(MigrationLevels.Of(MigrationLevels.Annotations, key, idle.Effect), cluster, name, $"metadata.annotations[{key}]", Shown(value),
+                    idle.Effect == FieldEffect.Refused ? "is not supported: Pods with it are refused" : "has no effect", idle.Remedy);
+            }
+        }
+    }
+
+    /// <summary>The annotation has what MeshConfig has in <c>defaultConfig</c>.</summary>
+    private static IEnumerable<MigrationFinding> OfProxyConfig(string cluster, string name, string text)
+    {
+        var field = $"metadata.annotations[{Annotations.ProxyConfig}]";
+        if (Parse(text, out var document) is { } error) return [new(MigrationLevel.Lost, cluster, name, field, Shown(text), error.Message, error.Remedy)];
+        var mesh = new JsonObject { ["defaultConfig"] = document };
+        return MeshConfigReader.ReadMesh(mesh).Problems.Select(problem => new MigrationFinding(LevelOf(ApiFields.MeshConfig, problem.Path, problem), cluster, name,
+            field + problem.Path["defaultConfig".Length..], ValueAt(mesh, problem.Path), problem.Message, problem.Remedy));
+    }
+
+    private static IEnumerable<MigrationFinding> OfDocument(string cluster, string name, string at, string kind, string text)
+    {
+        if (Parse(text, out var document) is { } error) return [new(MigrationLevel.Lost, cluster, name, at, "", error.Message, error.Remedy)];
+        var problems = kind == ApiFields.MeshConfig ? MeshConfigReader.ReadMesh(document).Problems : MeshConfigReader.ReadNetworks(document).Problems;
+        return problems.Select(problem => new MigrationFinding(LevelOf(kind, problem.Path, problem), cluster, name, $"{at}.{problem.Path}", ValueAt(document, problem.Path), problem.Message, problem.Remedy));
+    }
+
+    /// <summary>An unknown field of a policy is refused; elsewhere API servers of Istio drop it, too.</summary>
+    internal static MigrationLevel LevelOf(string kind, string path, Problem problem)
+    {
+        if (problem.Severity == Severity.Error) return MigrationLevels.Of(kind, path, FieldEffect.Refused);
+        if (problem.Message.StartsWith("unknown field", StringComparison.Ordinal)) return MigrationLevel.Note;
+        var plain = ApiFields.WithoutItems(path);
+        // A field that its schema declares idle, and a whole kind without effect; of others, the reader warns in some cases only.
+        return path.Length == 0 && problem.Path != "kind" ? MigrationLevel.Differs
+            : ApiFields.Of(kind).Any(field => field.Effect == FieldEffect.Warned && ApiFields.WithoutItems(field.Path) == plain) ? MigrationLevels.Of(kind, path, FieldEffect.Warned)
+            : problem.Message.StartsWith("has no effect", StringComparison.Ordinal) ? MigrationLevels.Of(kind, path, FieldEffect.Warned) : MigrationLevel.Differs;
+    }
+
+    private static Problem? Parse(string text, out JsonNode? document)
+    {
+        try
+        {
+            document = YamlText.Parse(text, "");
+            return null;
+        }
+        catch (ProblemException e)
+        {
+            document = null;
+            return e.Problem;
+        }
+    }
+
+    /// <summary>The value at a path such as <c>spec.http[0].headers[x-a].exact</c>; empty where it is no scalar, or somewhere else.</summary>
+    internal static string ValueAt(JsonNode? node, string path)
+    {
+        foreach (var step in path.Replace("[", ".[", StringComparison.Ordinal).Split('.', StringSplitOptions.RemoveEmptyEntries))
+        {
+            var name = step.Trim('[', ']');
+            node = node switch
+            {
+                JsonArray list when int.TryParse(name, out var index) && index >= 0 && index < list.Count => list[index],
+                JsonObject fields => fields[name],
+                _ => null,
+            };
+        }
+        return node is JsonValue value && value.GetValueKind() is not JsonValueKind.Null ? Shown(value.ToString()) : "";
+    }
+
+    internal static string Shown(string value)
+    {
+        var line = value.ReplaceLineEndings(" ");
+        return Visible.Text(line.Length <= Longest ? line : line[..(Longest - 1)] + "…");
+    }
+}

@@ -1,0 +1,94 @@
+using System.Text.Json.Nodes;
+using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Config;
+using Isthmus.Operate.Diagnose.Analysis;
+using Isthmus.Operate.Inventory;
+
+namespace Isthmus.Operate.Migration;
+
+/// <summary>Reads what a check needs from API servers and files. It changes nothing, and asks no control plane and no proxy.</summary>
+public sealed class MigrationReader(string istioNamespace)
+{
+    private const string GatewayGroup = "gateway.networking.k8s.io";
+
+    /// <summary>The kinds of the Gateway API that Istio acts on, and the versions in which clusters serve them, newest first.</summary>
+    private static readonly (string Kind, string Plural)[] GatewayKinds =
+        [("GatewayClass", "gatewayclasses"), ("Gateway", "gateways"), ("HTTPRoute", "httproutes"), ("GRPCRoute", "grpcroutes"), ("TLSRoute", "tlsroutes"), ("TCPRoute", "tcproutes")];
+
+    private static readonly string[] GatewayVersions = ["v1", "v1beta1", "v1alpha3", "v1alpha2"];
+
+    private static readonly ResourceKind Operator = new("install.istio.io", "v1alpha1", "IstioOperator", "istiooperators", true);
+
+    /// <summary>Reads a cluster.</summary>
+    public async Task<MigrationInput> ReadAsync(string context, ClusterAccess access, CancellationToken stop)
+    {
+        using var client = new KubeClient(access, "isthmus-migrate") { RequestTimeout = TimeSpan.FromSeconds(10) };
+        var cluster = await new InventoryReader(istioNamespace, proxies: 0).ReadAsync(context, client, stop);
+        if (cluster.Error.Length > 0) return new(cluster, [], [], [], []);
+        var unknown = cluster.Unread.Select(kind => Unread(context, kind)).ToList();
+        var gateways = new List<JsonObject>();
+        foreach (var (kind, plural) in GatewayKinds) gateways.AddRange(await GatewaysAsync(client, context, kind, plural, unknown, stop));
+        var operators = await ListAsync(client, context, Operator, new(), unknown, stop) ?? [];
+        var secrets = await ListAsync(client, context, Kinds.Secret, new ListOptions { LabelSelector = HelmRelease.Selector }, unknown, stop) ?? [];
+        return new(cluster, gateways, operators, Releases(secrets, unknown), unknown);
+    }
+
+    /// <summary>What files hold.</summary>
+    public static MigrationInput Read(ManifestFiles files, string istioNamespace)
+    {
+        var unknown = files.Problems.ToList();
+        var releases = Releases(Of("Secret"), unknown);
+        return new(files.Alone(istioNamespace), [.. files.Objects.Where(value => value["apiVersion"]!.ToString().StartsWith(GatewayGroup + "/", StringComparison.Ordinal))], Of("IstioOperator"), releases, unknown);
+
+        IReadOnlyList<JsonObject> Of(string kind) => [.. files.Objects.Where(value => value["kind"]!.ToString() == kind)];
+    }
+
+    /// <summary>The last release of each name.</summary>
+    private static IReadOnlyList<HelmRelease> Releases(IReadOnlyList<JsonObject> secrets, List<Problem> unknown)
+    {
+        var found = new List<HelmRelease>();
+        foreach (var secret in secrets)
+        {
+            try
+            {
+                if (HelmRelease.Read(secret) is { IsDeployed: true } release) found.Add(release);
+            }
+            catch (ProblemException e)
+            {
+                unknown.Add(e.Problem);
+            }
+        }
+        return [.. found.GroupBy(release => release.Name).Select(one => one.MaxBy(release => release.Number)!)];
+    }
+
+    private static async Task<IReadOnlyList<JsonObject>> GatewaysAsync(KubeClient client, string context, string kind, string plural, List<Problem> unknown, CancellationToken stop)
+    {
+        foreach (var version in GatewayVersions)
+            if (await ListAsync(client, context, new(GatewayGroup, version, kind, plural, kind != "GatewayClass"), new(), unknown, stop) is { } list) return list;
+        return [];
+    }
+
+    /// <summary>Null for a kind that the cluster does not define, or not in this version.</summary>
+    private static async Task<IReadOnlyList<JsonObject>?> ListAsync(KubeClient client, string context, ResourceKind kind, ListOptions options, List<Problem> unknown, CancellationToken stop)
+    {
+        try
+        {
+            var list = await client.ListAllAsync<JsonObject>(kind, null, options, stop);
+            foreach (var value in list) (value["apiVersion"], value["kind"]) = (kind.ApiVersion, kind.Kind);
+            return list;
+        }
+        catch (KubeException e) when (e.IsNotFound)
+        {
+            return null;
+        }
+        catch (KubeException e) when (e.Code == 403)
+        {
+            unknown.Add(Unread(context, kind.Kind));
+            return [];
+        }
+    }
+
+    private static Problem Unread(string context, string kind) => new("", $"cluster {context}", "", $"{kind} may not be listed: what they lose is not known", "use a kubeconfig user who may list them", Severity.Warning);
+}

@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
+using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Model;
@@ -71,7 +72,27 @@ public static class CredentialReferences
         return SecretFacts.Of(secret);
     }
 
-    public static IEnumerable<Finding> Check(IReadOnlyList<ClusterInventory> clusters) => Unusable(clusters).Concat(Denied(clusters));
+    public static IEnumerable<Finding> Check(IReadOnlyList<ClusterInventory> clusters) => LeftOut(clusters).Concat(Unusable(clusters)).Concat(Denied(clusters));
+
+    /// <summary>Secrets that no control plane of the cluster reads, because its setting names other namespaces.</summary>
+    private static IEnumerable<Finding> LeftOut(IReadOnlyList<ClusterInventory> clusters) =>
+        from cluster in clusters
+        let read = Scopes(cluster).ToList()
+        where read.Count > 0
+        from reference in Of(cluster)
+        where read.TrueForAll(names => names.Count > 0 && !names.Contains(reference.Namespace))
+        select IstioCodes.InvalidGatewayCredential.At(cluster, $"Gateway {reference.Gateway.FullName}", reference.Path,
+            $"Secret {reference.Namespace}/{reference.Name} is not read: {WellKnown.SecretNamespaces} of the control plane ({string.Join(',', read.SelectMany(names => names).Distinct())}) leaves out namespace {reference.Namespace}",
+            $"add the namespace to values.pilot.env.{WellKnown.SecretNamespaces} of the installation");
+
+    /// <summary>The namespaces whose Secrets each control plane of the cluster reads; none: all.</summary>
+    private static IEnumerable<IReadOnlyCollection<string>> Scopes(ClusterInventory cluster) =>
+        cluster.Pods.Where(pod => IsControlPlane(pod.Metadata.Labels)).Select(pod => pod.Spec)
+            .Concat(cluster.Templates.Where(template => IsControlPlane(template.Labels)).Select(template => template.Spec))
+            .Select(spec => spec.Containers.SelectMany(container => container.Env).LastOrDefault(variable => variable.Name == WellKnown.SecretNamespaces)?.Value ?? "")
+            .Select(text => text.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries));
+
+    private static bool IsControlPlane(IReadOnlyDictionary<string, string> labels) => labels.GetValueOrDefault("app") == WellKnown.Istiod;
 
     private static IEnumerable<Finding> Denied(IReadOnlyList<ClusterInventory> clusters) =>
         from cluster in clusters

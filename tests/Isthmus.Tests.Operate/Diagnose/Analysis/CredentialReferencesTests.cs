@@ -39,6 +39,25 @@ public sealed class CredentialReferencesTests
             (finding.Problem.Code, finding.Problem.Path, finding.Problem.Message));
     }
 
+    [Theory]
+    [InlineData(1, "edge, shop")]
+    [InlineData(0, "edge", "")] // another revision reads all
+    [InlineData(0, "edge", "istio-system")]
+    [InlineData(1, "edge", "shop")]
+    [InlineData(0, "")]
+    public void A_namespace_whose_Secrets_no_control_plane_reads_is_named(int findings, params string[] scopes)
+    {
+        var planes = scopes.Select((scope, index) => $$$"""
+            {apiVersion: v1, kind: Pod, metadata: {name: istiod-{{{index}}}, namespace: istio-system, labels: {app: istiod} },
+             spec: {containers: [{name: discovery, env: [{name: ISTHMUS_SECRET_NAMESPACES, value: "{{{scope}}}"}]}]} }
+            """);
+        var cluster = ClusterInventory.From("c1", YamlText.ParseAll(string.Join("\n---\n", planes.Prepend(Objects)), "c1").OfType<JsonObject>());
+        var found = CredentialReferences.Check([cluster]).Select(finding => finding.Problem).ToList();
+        Assert.Equal(findings, found.Count);
+        Assert.All(found, problem => Assert.Equal(("IST0161", "Gateway shop/front", "spec.servers[1].tls.credentialName",
+            "Secret istio-system/front is not read: ISTHMUS_SECRET_NAMESPACES of the control plane (edge,shop) leaves out namespace istio-system"), (problem.Code, problem.Object, problem.Path, problem.Message)));
+    }
+
     [Fact]
     public void The_CA_of_clients_is_part_of_what_a_server_that_asks_for_certificates_needs()
     {

@@ -34,7 +34,7 @@ public sealed record Reach(ValueList<string> Hosts, string? Namespace = null, Va
     {
         foreach (var pattern in Hosts)
         {
-            if (pattern == host || pattern == "*" || (pattern.StartsWith("*.", StringComparison.Ordinal) && host.EndsWith(pattern[1..], StringComparison.Ordinal))) return true;
+            if (pattern == host || (pattern.StartsWith('*') && host.EndsWith(pattern[1..], StringComparison.Ordinal))) return true;
         }
         return false;
     }

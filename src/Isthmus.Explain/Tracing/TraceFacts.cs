@@ -172,7 +172,7 @@ internal sealed class TraceFacts(IReadOnlyList<ClusterObjects> clusters, PodRef 
     private static bool IsHeadless(MeshHost host) => host.Services.Any(service => service.Service.Spec.ClusterIP == "None");
 
     private static bool Covers(string pattern, string host) =>
-        pattern == host || (pattern.StartsWith("*.", StringComparison.Ordinal) && host.EndsWith(pattern[1..], StringComparison.Ordinal)) || pattern == "*";
+        pattern == host || (pattern.StartsWith('*') && host.EndsWith(pattern[1..], StringComparison.Ordinal));
 }
 
 /// <summary>What proxies recorded about a traced call.</summary>

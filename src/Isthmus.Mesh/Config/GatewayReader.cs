@@ -34,6 +34,8 @@ internal static class GatewayReader
         foreach (var host in server["hosts"].Items) CheckHost(host);
         var tls = server["tls"].Exists ? ServerTlsReader.Read(server["tls"]) : null;
         var known = protocol ?? Protocol.Tcp;
+        if (known.IsTls() && tls?.Mode is not ServerTlsMode.AutoPassthrough)
+            foreach (var host in server["hosts"].Items) HostNames.CheckServerName(host, host.Text[(host.Text.IndexOf('/', StringComparison.Ordinal) + 1)..]);
         if (known.IsTls() && tls is null) server["tls"].Error("server must have TLS settings for HTTPS/TLS protocols");
         if (known.IsHttp() && tls is { HttpsRedirect: false }) server["tls"].Error("server cannot have TLS settings for plain text HTTP ports");
         if (known == Protocol.Https && tls?.Mode is ServerTlsMode.AutoPassthrough) server["tls"]["mode"].Error("AUTO_PASSTHROUGH needs protocol TLS");

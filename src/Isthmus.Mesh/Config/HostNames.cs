@@ -8,14 +8,15 @@ internal static class HostNames
 {
     private const int MaxName = 253;
 
-    /// <summary>Why a name, with an optional leading <c>*.</c> or a lone <c>*</c>, is not a valid domain name; null when it is.</summary>
+    /// <summary>Why a name is not a valid domain name; null when it is. An asterisk may stand for all of it, or for its beginning: <c>*.a.example</c>,
+    /// <c>*-a.example</c> and <c>*a.example</c>.</summary>
     public static string? WhyInvalid(string name, bool allowWildcard = true)
     {
         if (name.Length == 0) return "empty domain name not allowed";
         if (name.Length > MaxName) return $"domain name \"{name[..40]}…\" too long (max {MaxName})";
         if (name == "*" && allowWildcard) return null;
-        var rest = allowWildcard && name.StartsWith("*.", StringComparison.Ordinal) ? name[2..]
-            : allowWildcard && name.StartsWith("*-", StringComparison.Ordinal) ? name[2..] : name;
+        var rest = allowWildcard && name[0] == '*' ? name[1..] : name;
+        if (rest.Length > 1 && rest.Length < name.Length && rest[0] is '.' or '-') rest = rest[1..];
         if (rest.EndsWith('.')) rest = rest[..^1];
         var labels = rest.Split('.');
         for (var i = 0; i < labels.Length; i++)
@@ -23,6 +24,13 @@ internal static class HostNames
             if (!IsLabel(labels[i])) return $"domain name \"{string.Join('.', labels[i..])}\" invalid (label \"{labels[i]}\" invalid)";
         }
         return null;
+    }
+
+    /// <summary>Names of TLS handshakes are compared label by label, as in Envoy: an asterisk stands for whole labels.</summary>
+    public static void CheckServerName(Field field, string name)
+    {
+        if (name is ['*', not '.', ..])
+            field.Error($"\"{name}\" cannot be matched by the server name (SNI) of TLS handshakes: an asterisk stands for whole labels there", "write *.DOMAIN, or each name");
     }
 
     public static bool IsLabel(string label)

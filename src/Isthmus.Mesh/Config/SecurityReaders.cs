@@ -171,13 +171,13 @@ internal static class RequestAuthenticationReader
 
     private static TokenRule ReadRule(Field rule)
     {
-        if (rule["issuer"].Text.Length == 0) rule["issuer"].Error("issuer must be set");
         var uri = rule["jwksUri"].Exists ? rule["jwksUri"] : rule["jwks_uri"];
+        if (rule["issuer"].Text.Length == 0 && uri.Text.Length == 0) rule["issuer"].Error("issuer or jwksUri must be set");
         var keys = rule["jwks"];
         if (uri.Text.Length > 0 && keys.Text.Length > 0) rule.Error("only one of jwksUri and jwks may be set");
         if (uri.Text.Length > 0 && !(Uri.TryCreate(uri.Text, UriKind.Absolute, out var parsed) && parsed.Scheme is "http" or "https")) uri.Error($"\"{uri.Text}\" is not an http or https URI");
         if (keys.Text.Length > 0 && !IsKeySet(keys.Text)) keys.Error("is not a JSON object with a list \"keys\" (RFC 7517)");
-        if (uri.Text.Length == 0 && keys.Text.Length == 0 && new KeyPlace(rule["issuer"].Text, "", default).Discovery is null)
+        if (rule["issuer"].Text.Length > 0 && uri.Text.Length == 0 && keys.Text.Length == 0 && new KeyPlace(rule["issuer"].Text, "", default).Discovery is null)
             rule.Warn("neither jwks nor jwksUri, and the issuer is not an http or https URI at which its keys could be discovered: every token is refused", "set jwks or jwksUri");
         foreach (var header in rule["fromHeaders"].Items)
         {
@@ -200,7 +200,7 @@ internal static class RequestAuthenticationReader
             if (claim.Text.Length == 0) claim.Error("the name of a claim must not be empty");
         }
         var timeout = rule["timeout"].Duration(Durations.OneMillisecond);
-        var isClosed = rule["issuer"].Text.Length > 0 && rule.CloseIfWrong();
+        var isClosed = rule.CloseIfWrong();
         return new(
             rule["issuer"].Text, rule["audiences"].Texts, isClosed ? "" : uri.Text, isClosed ? NoKeys : keys.Text,
             rule["fromHeaders"].Items.Select(header => new TokenHeader(header["name"].Text, header["prefix"].Text)).ToValueList(),

@@ -37,8 +37,10 @@ internal static class ServiceEntryReader
     private static void CheckHosts(Field spec, EntryResolution resolution, int endpoints)
     {
         if (!spec["hosts"].Items.Any()) spec["hosts"].Error("service entry must have at least one host");
+        var isTls = spec["ports"].Items.Any(port => Protocols.Parse(port["protocol"].Text)?.IsTls() == true);
         foreach (var host in spec["hosts"].Items)
         {
+            if (isTls) HostNames.CheckServerName(host, host.Text);
             if (host.Text == "*") host.Error("invalid host *", "name the domain, such as *.example.com");
             else HostNames.Check(host, host.Text);
             if (resolution is EntryResolution.Dns or EntryResolution.DnsRoundRobin && endpoints == 0 && host.Text.StartsWith('*'))

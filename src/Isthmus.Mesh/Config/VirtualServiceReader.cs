@@ -77,6 +77,7 @@ internal static class VirtualServiceReader
         foreach (var sni in match["sniHosts"].Items)
         {
             HostNames.Check(sni, sni.Text);
+            HostNames.CheckServerName(sni, sni.Text);
             if (!hosts.Any(host => HostNames.Covers(host, sni.Text)))
             {
                 sni.Error($"SNI host \"{sni.Text}\" is not a compatible subset of any of the virtual service hosts: [{string.Join(' ', hosts)}]");

@@ -97,7 +97,9 @@ internal sealed class TokenCheck
             {
                 foreach (var item in provider.FindIn(request))
                 {
-                    var owner = check._providers.Values.FirstOrDefault(other => other.Issues(item.Token) && other.FindIn(request).Any(found => found.Place == item.Place));
+                    // One for all issuers is for those that have no other.
+                    var owner = check._providers.Values.OrderBy(other => other.IsForAll)
+                        .FirstOrDefault(other => other.Issues(item.Token) && other.FindIn(request).Any(found => found.Place == item.Place));
                     if (owner is null) return Outcome.Bad("Jwt issuer is not configured");
                     if (await owner.WhyNotAsync(item.Token, owner.Audiences, keys, now).ConfigureAwait(false) is { Length: > 0 } failure) return Outcome.Bad(failure);
                     if (ReferenceEquals(owner, provider)) good.Add((owner, item));
@@ -198,7 +200,9 @@ internal sealed class TokenCheck
 
         public IReadOnlyCollection<string> WordClaims => _config.NormalizePayloadInMetadata?.SpaceDelimitedClaims ?? [];
 
-        public bool Issues(WebToken token) => _config.Issuer.Length == 0 || token.Issuer == _config.Issuer;
+        public bool IsForAll => _config.Issuer.Length == 0;
+
+        public bool Issues(WebToken token) => IsForAll || token.Issuer == _config.Issuer;
 
         /// <summary>Why a token is invalid; empty when it is valid.</summary>
         public async ValueTask<string> WhyNotAsync(WebToken token, ValueList<string> audiences, KeySource keys, DateTimeOffset now)

@@ -15,8 +15,8 @@ internal sealed record RuleSubject(string Namespace, string Name, IReadOnlyList<
     public string Host => $"{Name}.{Namespace}.svc.{WellKnown.DefaultDomainSuffix}";
 
     /// <summary>Whether a host of an object in a namespace means the service.</summary>
-    public bool IsMeantBy(string host, string ns) => host == "*" || host == Host || host == $"{Name}.{Namespace}" || host == $"{Name}.{Namespace}.svc" || (host == Name && ns == Namespace)
-        || (host.StartsWith("*.", StringComparison.Ordinal) && Host.EndsWith(host[1..], StringComparison.Ordinal));
+    public bool IsMeantBy(string host, string ns) => host == Host || host == $"{Name}.{Namespace}" || host == $"{Name}.{Namespace}.svc" || (host == Name && ns == Namespace)
+        || (host.StartsWith('*') && Host.EndsWith(host[1..], StringComparison.Ordinal));
 }
 
 /// <summary>Which Istio objects decide what happens to calls of a service, as a pure function.</summary>

@@ -215,7 +215,12 @@ public sealed class IstioConfigTests
     [InlineData("AuthorizationPolicy", "rules: [{from: [{source: {notServiceAccounts: [a], namespaces: [b]}}]}]", "spec.rules[0].from[0].source.namespaces", "cannot be set together with serviceAccounts")]
     [InlineData("RequestAuthentication", "jwtRules: [{issuer: a, jwks: '{\"keys\":[]}', spaceDelimitedClaim: [x]}]", "spec.jwtRules[0].spaceDelimitedClaim", "unknown field \"spaceDelimitedClaim\"")]
     [InlineData("RequestAuthentication", "jwtRules: [{issuer: a, jwks: '{\"keys\":[]}', spaceDelimitedClaims: ['']}]", "spec.jwtRules[0].spaceDelimitedClaims[0]", "the name of a claim must not be empty")]
-    [InlineData("RequestAuthentication", "jwtRules: [{jwksUri: 'http://a'}]", "spec.jwtRules[0].issuer", "issuer must be set")]
+    [InlineData("RequestAuthentication", "jwtRules: [{jwks: '{\"keys\":[]}'}]", "spec.jwtRules[0].issuer", "issuer or jwksUri must be set")]
+    [InlineData("VirtualService", "hosts: ['fo*.example']\nhttp: [{route: [{destination: {host: a}}]}]", "spec.hosts[0]", "domain name \"fo*.example\" invalid (label \"fo*\" invalid)")]
+    [InlineData("VirtualService", "hosts: ['*-.example']\nhttp: [{route: [{destination: {host: a}}]}]", "spec.hosts[0]", "domain name \".example\" invalid (label \"\" invalid)")]
+    [InlineData("VirtualService", "hosts: ['*foo.example']\ntls: [{match: [{sniHosts: ['*foo.example']}], route: [{destination: {host: a}}]}]", "spec.tls[0].match[0].sniHosts[0]", "\"*foo.example\" cannot be matched by the server name (SNI)")]
+    [InlineData("ServiceEntry", "hosts: ['*-foo.example']\nports: [{number: 443, name: tls, protocol: TLS}]\nresolution: NONE", "spec.hosts[0]", "\"*-foo.example\" cannot be matched by the server name (SNI)")]
+    [InlineData("Gateway", "servers: [{port: {number: 443, name: a, protocol: HTTPS}, hosts: ['x/*-foo.example'], tls: {mode: SIMPLE, credentialName: a}}]", "spec.servers[0].hosts[0]", "\"*-foo.example\" cannot be matched by the server name (SNI)")]
     [InlineData("RequestAuthentication", "jwtRules: [{issuer: a, jwksUri: a.example}]", "spec.jwtRules[0].jwksUri", "\"a.example\" is not an http or https URI")]
     [InlineData("RequestAuthentication", "jwtRules: [{issuer: a, jwks: '{\"keys\":[],\"keys\":[]}'}]", "spec.jwtRules[0].jwks", "is not a JSON object with a list \"keys\"")]
     [InlineData("RequestAuthentication", "jwtRules: [{issuer: a, jwks: '{}'}]", "spec.jwtRules[0].jwks", "is not a JSON object with a list \"keys\"")]
@@ -293,6 +298,15 @@ public sealed class IstioConfigTests
         var problem = Assert.Single(Validation.Check(item));
         Assert.Equal(("kind", message, severity), (problem.Path, problem.Message, problem.Severity));
     }
+
+    [Theory]
+    [InlineData("VirtualService", "hosts: ['*foo.example', '*-foo.example', '*.foo.example', '*foo']\nhttp: [{route: [{destination: {host: a}}]}]")]
+    [InlineData("Gateway", "servers: [{port: {number: 80, name: a, protocol: HTTP}, hosts: ['*foo.example', 'x/*-foo.example']}]")]
+    [InlineData("ServiceEntry", "hosts: ['*foo.example']\nports: [{number: 80, name: http, protocol: HTTP}]\nresolution: NONE")]
+    [InlineData("Sidecar", "egress: [{hosts: ['*/*foo.example', './*-foo.example']}]")]
+    [InlineData("DestinationRule", "host: '*foo.example'")]
+    [InlineData("RequestAuthentication", "jwtRules: [{jwksUri: 'http://a.example/keys'}]")]
+    public void What_Istio_accepts_is_accepted(string kind, string spec) => Assert.Empty(Validation.Check(Object(kind, spec)));
 
     [Fact]
     public void A_gateway_reads_as_it_is_meant()

@@ -176,6 +176,23 @@ public sealed class TokenCheckTests : IDisposable
         return claims;
     }
 
+    [Fact]
+    public async Task Without_an_issuer_the_keys_alone_decide_and_other_issuers_keep_their_own()
+    {
+        using var other = new TokenMint();
+        var check = new TokenCheck(WireTypes.Strict.Parse<JwtAuthentication>($$$"""
+            {"providers": {
+               "all": {"local_jwks": {"inline_string": {{{JsonValue.Create(other.Keys).ToJsonString()}}} } },
+               "p": {"issuer": "{{{Issuer}}}", "local_jwks": {"inline_string": {{{JsonValue.Create(_mint.Keys).ToJsonString()}}} } } },
+             "rules": [{"match": {"prefix": "/"}, "requires": {"requires_any": {"requirements": [{"provider_name": "p"}, {"provider_name": "all"}, {"allow_missing": {} }] } } }]}
+            """));
+        var elsewhere = Claims(c => c["iss"] = "https://elsewhere.example");
+        Assert.Equal(0, (await DecideAsync(check, Request(other.Sign(elsewhere)))).Status);
+        Assert.Equal(0, (await DecideAsync(check, Request(_mint.Sign(Claims())))).Status);
+        Assert.Equal(401, (await DecideAsync(check, Request(other.Forge(elsewhere)))).Status);
+        Assert.Equal(0, (await DecideAsync(check, Request(null))).Status);
+    }
+
     private TokenCheck Check(string more = "", string requires = """{"requires_any": {"requirements": [{"provider_name": "p"}, {"allow_missing": {} }] } }""") => new(WireTypes.Strict.Parse<JwtAuthentication>($$$"""
         {"providers": {"p": {"issuer": "{{{Issuer}}}", "audiences": ["shop"], {{{more}}} "payload_in_metadata": "{{{Issuer}}}",
            "local_jwks": {"inline_string": {{{JsonValue.Create(_mint.Keys).ToJsonString()}}} } } },

@@ -25,7 +25,7 @@ internal sealed class PackedHistory(PackedObjects objects, DateTimeOffset now)
     {
         if (change["everything"] is not null) return true;
         var hosts = (change["hosts"] as JsonArray ?? []).Select(name => name?.ToString() ?? "");
-        if (host.Length > 0 && hosts.Any(known => known == host || known.StartsWith($"{host}.", StringComparison.Ordinal) || (known.StartsWith("*.", StringComparison.Ordinal) && host.EndsWith(known[1..], StringComparison.Ordinal)))) return true;
+        if (host.Length > 0 && hosts.Any(known => known == host || known.StartsWith($"{host}.", StringComparison.Ordinal) || (known.StartsWith('*') && host.EndsWith(known[1..], StringComparison.Ordinal)))) return true;
         if (change["workloads"] is not JsonObject selected) return false;
         var (ns, labels) = (selected["namespace"]?.ToString() ?? "", LabelSelector.OfLabels(selected["labels"] as JsonObject));
         return workloads.Any(workload => ns == PackedObjects.Text(workload, "metadata", "namespace") && labels.Matches(PackedObjects.Labels(workload)));

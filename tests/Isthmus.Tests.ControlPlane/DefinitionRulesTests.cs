@@ -136,7 +136,7 @@ public sealed class DefinitionRulesTests(RunningApiServer server) : IClassFixtur
             if (await client.FindAsync(kind, null, item["metadata"]!["name"]!.ToString(), Stop) is null) await client.CreateAsync(kind, (JsonObject)item.DeepClone(), Stop);
         }
         foreach (var kind in IstioKind.All)
-            while ((await server.SendAsync("GET", PathOf(kind))).Code == 404) await Task.Delay(20, Stop);
+            await Eventually.TrueAsync(async () => (await server.SendAsync("GET", PathOf(kind))).Code != 404);
     }
 
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;

@@ -46,8 +46,7 @@ public sealed class GatewayEventsTests(RunningApiServer server) : IClassFixture<
         var ns = await server.NamespaceAsync();
         await client.CreateAsync(Kinds.CustomResourceDefinition, IstioCrds.Of(IstioKind.Gateway), Stop);
         // The kind is served a moment later.
-        while ((await server.SendAsync("POST", $"/apis/networking.istio.io/v1/namespaces/{ns}/gateways", """{"apiVersion": "networking.istio.io/v1", "kind": "Gateway", "metadata": {"name": "front"}, "spec": {} }""")).Code == 404)
-            await Task.Delay(20, Stop);
+        await Eventually.TrueAsync(async () => (await server.SendAsync("POST", $"/apis/networking.istio.io/v1/namespaces/{ns}/gateways", """{"apiVersion": "networking.istio.io/v1", "kind": "Gateway", "metadata": {"name": "front"}, "spec": {} }""")).Code != 404);
         var other = new JsonObject { ["type"] = "Reconciled", ["status"] = "True" };
         await client.PatchAsync(GatewayEvents.Gateway, ns, "front", new JsonObject { ["status"] = new JsonObject { ["conditions"] = new JsonArray(other) } }, PatchType.Merge, Stop, "status");
         var problem = new Problem("IST0101", $"Gateway {ns}/front", "spec.servers[0].tls.credentialName", "Referenced credentialName not found: \"front\"", "create it");
@@ -79,8 +78,7 @@ public sealed class GatewayEventsTests(RunningApiServer server) : IClassFixture<
         versions[0]!["storage"] = true;
         await client.CreateAsync(Kinds.CustomResourceDefinition, definition, Stop);
         await client.CreateAsync(Kinds.Namespace, new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = new JsonObject { ["name"] = "shop" } }, Stop);
-        while ((await older.SendAsync("POST", "/apis/networking.istio.io/v1beta1/namespaces/shop/gateways", """{"apiVersion": "networking.istio.io/v1beta1", "kind": "Gateway", "metadata": {"name": "front"}, "spec": {} }""")).Code == 404)
-            await Task.Delay(20, Stop);
+        await Eventually.TrueAsync(async () => (await older.SendAsync("POST", "/apis/networking.istio.io/v1beta1/namespaces/shop/gateways", """{"apiVersion": "networking.istio.io/v1beta1", "kind": "Gateway", "metadata": {"name": "front"}, "spec": {} }""")).Code != 404);
         Assert.Equal(404, (await older.SendAsync("GET", "/apis/networking.istio.io/v1/namespaces/shop/gateways/front", "")).Code);
 
         var rig = new MeshRig("c1");
@@ -90,7 +88,7 @@ public sealed class GatewayEventsTests(RunningApiServer server) : IClassFixture<
         var running = Task.WhenAll(engine.RunAsync(stop.Token), new GatewayEvents(client, engine, TimeProvider.System, NullLogger.Instance).RunAsync(stop.Token));
         await engine.MarkReadyAsync(Stop);
         await using var proxy = engine.Connect(EastWest);
-        while (await ConditionAsync() is not "ResolvedRefs False InvalidCertificateRef") await Task.Delay(20, Stop);
+        await Eventually.TrueAsync(async () => await ConditionAsync() is "ResolvedRefs False InvalidCertificateRef");
         var told = Assert.Single(await client.ListAllAsync<JsonObject>(Kinds.Event, "shop", new ListOptions(), Stop));
         Assert.Equal((string?)(await client.FindAsync(GatewayEvents.Gateway, "shop", "front", Stop))!["metadata"]!["uid"], (string?)told["involvedObject"]!["uid"]);
         await engine.ChangeAsync(_ =>
@@ -103,7 +101,7 @@ public sealed class GatewayEventsTests(RunningApiServer server) : IClassFixture<
             });
             return true;
         }, Stop);
-        while (await ConditionAsync() is not null) await Task.Delay(20, Stop);
+        await Eventually.TrueAsync(async () => await ConditionAsync() is null);
         await stop.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => running);
 
@@ -160,10 +158,7 @@ public sealed class GatewayEventsTests(RunningApiServer server) : IClassFixture<
         await running;
     }
 
-    private static async Task UntilAsync(Recorder log, string line)
-    {
-        while (!log.Lines.Any(found => found.StartsWith(line, StringComparison.Ordinal))) await Task.Delay(5, Stop);
-    }
+    private static Task UntilAsync(Recorder log, string line) => Eventually.TrueAsync(() => log.Lines.Any(found => found.StartsWith(line, StringComparison.Ordinal)));
 
     private sealed class Recorder : ILogger<PushEngine>
     {

@@ -147,13 +147,13 @@ public static class IstioCodes
         "A webhook calls a control plane outside of the cluster by an IP address.", "Use a host name, so that the control plane can move.");
 
     public static readonly AnalysisCode ReferencedInternalGateway = new("IST0165", "ReferencedInternalGateway", Severity.Warning,
-        "A VirtualService names a Gateway that a control plane makes for itself of one of the Kubernetes Gateway API.", "Use routes of the Kubernetes Gateway API, or a Gateway of Istio.");
+        "A VirtualService refers to a Gateway that a control plane generated from a Gateway of the Kubernetes Gateway API.", "Use routes of the Kubernetes Gateway API, or refer to a Gateway of Istio.");
 
     public static readonly AnalysisCode IneffectivePolicy = new("IST0167", "IneffectivePolicy", Severity.Warning,
-        "A Sidecar is for workloads in ambient mode, which have no sidecars. It has no effect. There is no ambient mode here: the workloads are not part of the mesh.", "Label the namespace for injection, or delete the Sidecar.");
+        "A Sidecar selects workloads that are labelled for ambient mode. It has no effect: such workloads have no sidecar proxy. Isthmus has no ambient mode, so they are not part of the mesh.", "Label the namespace for injection, or delete the Sidecar.");
 
     public static readonly AnalysisCode InconsistentService = new("IST0170", "MultiClusterInconsistentService", Severity.Warning,
-        "Services of one name differ between clusters: in ports, in protocols, or in being headless. They are one host all the same.", "Make the Services the same in all clusters.");
+        "Services with the same name differ between clusters: in their ports or protocols, or in whether they are headless. The mesh treats them as one host all the same.", "Make the Services the same in all clusters.");
 
     public static readonly AnalysisCode SubsetSelectsNothing = new("IST0173", "DestinationRuleSubsetNotSelectPods", Severity.Error,
         "No workload of the host has the labels of a subset, in any cluster. Requests that are routed to it get 503; a subset that no route uses is only information.", "Correct the labels, or deploy the workload.");

@@ -32,6 +32,34 @@ public sealed class XdsLimitsTests
         await EmptyAsync(rig);
     }
 
+    [Fact]
+    public async Task Forty_streams_with_large_nodes_at_once_are_held_to_the_limit_of_their_Pod()
+    {
+        const int node = 510_000;
+        var limits = new XdsLimits { Patience = TimeSpan.FromMilliseconds(100) };
+        await using var rig = new Rig(limits) { Source = new("spiffe://a", "p") };
+        var server = await rig.StartAsync();
+        var asked = await Task.WhenAll(Enumerable.Range(0, 40).Select(async _ =>
+        {
+            var call = server.Channel.Open(AdsMethods.Delta, new(), Stop);
+            try
+            {
+                await call.WriteAsync(new() { Node = Node(new string('x', node)), TypeUrl = C }, Stop);
+                return (Stream: call, Code: await call.ReadAsync(Stop) is null ? GrpcCode.Ok : (GrpcCode?)null);
+            }
+            catch (GrpcException e)
+            {
+                return (Stream: call, Code: (GrpcCode?)e.Code);
+            }
+        }));
+        Assert.InRange(rig.Server.HeldBytes, 1, limits.BytesPerPod);
+        Assert.InRange(asked.Count(one => one.Code is null), 1, (int)limits.BytesPerPod / node);
+        // Whoever still sends when the answer comes may see only that the stream is over.
+        Assert.All(asked.Where(one => one.Code is not null), one => Assert.True(one.Code is GrpcCode.ResourceExhausted or GrpcCode.Unavailable, $"{one.Code}"));
+        foreach (var one in asked) await one.Stream.DisposeAsync();
+        await EmptyAsync(rig);
+    }
+
     [Theory]
     [InlineData(false)]
     [InlineData(true)]

@@ -20,12 +20,16 @@ public class ClusterNamesTests
         Put("web", "10.96.1.1", ports: [new() { Name = "http", Port = 80 }]);
         Put("db", "None", ports: [new() { Name = "sql", Port = 5432 }]);
         Put("empty", "None");
+        Put("1web", "10.96.1.9", ports: [new() { Name = "http", Port = 80 }]);
         _directory.Put(new Service { Metadata = new() { Name = "out", Namespace = "shop" }, Spec = new() { Type = "ExternalName", ExternalName = "example.com." } }, "shop/out");
         _directory.Put(Slice("db", ("10.244.0.5", "db-0", true), ("10.244.0.6", "", true), ("10.244.0.7", "", false)), null);
     }
 
     [Theory]
     [InlineData("web.shop.svc.cluster.local", "A", "10.96.1.1")]
+    [InlineData("1web.shop.svc.cluster.local", "A", "10.96.1.9")]
+    [InlineData("_http._tcp.1web.shop.svc.cluster.local", "SRV", "0 100 80 1web.shop.svc.cluster.local")]
+    [InlineData("9.1.96.10.in-addr.arpa", "PTR", "1web.shop.svc.cluster.local")]
     [InlineData("WEB.Shop.svc.cluster.local", "A", "10.96.1.1")]
     [InlineData("web.shop.svc.cluster.local", "AAAA", "")]
     [InlineData("db.shop.svc.cluster.local", "A", "10.244.0.5 10.244.0.6")]

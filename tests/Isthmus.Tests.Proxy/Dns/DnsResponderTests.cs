@@ -20,6 +20,7 @@ public sealed class DnsResponderTests
                 ["db.other.svc.cluster.local"] = Info("Kubernetes", "db", "other", "10.96.0.8", "fd00::8"),
                 ["many.sample.svc.cluster.local"] = Info("Kubernetes", "many", "sample", "10.1.0.1", "10.1.0.2", "10.1.0.3"),
                 ["many-0.many.sample.svc.cluster.local"] = Info("Kubernetes", "many", "sample", "10.1.0.1"),
+                ["1web.sample.svc.cluster.local"] = Info("Kubernetes", "1web", "sample", "10.96.0.9"),
                 ["shop.bar.global"] = Info("External", "", "", "240.0.0.2"),
                 ["*.wild.example"] = Info("External", "", "", "240.0.0.3"),
             },
@@ -32,6 +33,8 @@ public sealed class DnsResponderTests
     [InlineData("shop.sample.svc", "10.96.0.7")]
     [InlineData("shop.sample", "10.96.0.7")]
     [InlineData("shop", "10.96.0.7")]
+    [InlineData("1web", "10.96.0.9")]
+    [InlineData("1web.sample.svc", "10.96.0.9")]
     [InlineData("db.other", "10.96.0.8")]
     [InlineData("many-0.many", "10.1.0.1")]
     [InlineData("shop.bar.global", "240.0.0.2")]

@@ -37,6 +37,7 @@ public static class TypeNames
         [typeof(CorsPolicy)] = "envoy.extensions.filters.http.cors.v3.CorsPolicy",
         [typeof(Router)] = "envoy.extensions.filters.http.router.v3.Router",
         [typeof(SniCluster)] = "envoy.extensions.filters.network.sni_cluster.v3.SniCluster",
+        [typeof(Envoy.Clusters.DnsCluster)] = "envoy.extensions.clusters.dns.v3.DnsCluster",
         [typeof(Envoy.Clusters.ClusterConfig)] = "envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig",
         [typeof(Istio.TcpClusterRewrite)] = "istio.envoy.config.filter.network.tcp_cluster_rewrite.v2alpha1.TcpClusterRewrite",
         [typeof(Istio.Alpn.FilterConfig)] = "istio.envoy.config.filter.http.alpn.v2alpha1.FilterConfig",

@@ -27,6 +27,8 @@ public static class WireTypes
         Envoy.AccessLoggers.AccessLoggersGrpcV3Reflection.Descriptor,
         Envoy.AccessLoggers.AccessLoggersOpenTelemetryV3Reflection.Descriptor,
         Envoy.AccessLoggers.AccessLoggersStreamV3Reflection.Descriptor,
+        Envoy.Clusters.ClustersCommonDnsV3Reflection.Descriptor,
+        Envoy.Clusters.ClustersDnsV3Reflection.Descriptor,
         Envoy.Clusters.ClustersDynamicForwardProxyV3Reflection.Descriptor,
         Envoy.Clusters.CommonDynamicForwardProxyV3Reflection.Descriptor,
         Envoy.RateLimits.CommonRatelimitV3Reflection.Descriptor,

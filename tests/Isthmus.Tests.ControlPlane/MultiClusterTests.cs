@@ -191,7 +191,7 @@ public sealed class MultiClusterTests
         var tls = Cluster(client, OutboundName("orders"))!.TransportSocketMatches[0].TransportSocket.TypedConfig.Unpack<Isthmus.Wire.Envoy.UpstreamTlsContext>();
         Assert.Equal(
             ["spiffe://cluster.local/ns/shop/sa/orders", "spiffe://cluster.local/ns/shop/sa/other"],
-            tls.CommonTlsContext.CombinedValidationContext.DefaultValidationContext.MatchSubjectAltNames.Select(name => name.Exact));
+            tls.CommonTlsContext.CombinedValidationContext.DefaultValidationContext.MatchTypedSubjectAltNames.Select(name => name.Matcher.Exact));
     }
 
     [Fact]

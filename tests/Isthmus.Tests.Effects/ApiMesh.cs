@@ -77,18 +77,28 @@ internal sealed class ApiMesh
     /// stand in for one of the base.</summary>
     private SortedDictionary<string, string> Apply(string kind, JsonNode spec)
     {
-        var istio = IstioKind.All.FirstOrDefault(known => known.Kind == kind);
-        var settings = kind == ApiFields.MeshConfig ? spec : Settings;
-        _rig.Writer.PutSettings("c1", settings, kind == ApiFields.MeshNetworks ? spec : null);
-        if (istio is not null) _rig.Writer.PutConfig("c1", Object(istio, spec));
+        Put(_rig, kind, spec);
         _rig.Push();
         var all = _feeds.Versions();
         var configs = ProxyConfig.For(_rig.Mesh.Sources.ProxyConfigs.Items.Values, "istio-system", "shop", new Dictionary<string, string> { ["app"] = "web" }.ToValueMap());
-        all["injected"] = Injected(InjectorValues.Empty.WithMesh((JsonObject)settings).With(configs), Pod);
-        if (istio is not null) _rig.Writer.RemoveConfig("c1", kind, "shop", NameOf(istio));
-        foreach (var item in ApiSamples.Read("base").Where(item => item["kind"]!.ToString() == kind)) _rig.Writer.PutConfig("c1", (JsonObject)item.DeepClone());
-        _rig.Writer.PutSettings("c1", Settings, null);
+        all["injected"] = Injected(InjectorValues.Empty.WithMesh((JsonObject)(kind == ApiFields.MeshConfig ? spec : Settings)).With(configs), Pod);
+        Remove(_rig, kind);
         return all;
+    }
+
+    /// <summary>Adds a sample to the mesh.</summary>
+    internal static void Put(MeshRig rig, string kind, JsonNode spec)
+    {
+        rig.Writer.PutSettings("c1", kind == ApiFields.MeshConfig ? spec : Settings, kind == ApiFields.MeshNetworks ? spec : null);
+        if (IstioKind.All.FirstOrDefault(known => known.Kind == kind) is { } istio) rig.Writer.PutConfig("c1", Object(istio, spec));
+    }
+
+    /// <summary>Takes it away again.</summary>
+    internal static void Remove(MeshRig rig, string kind)
+    {
+        if (IstioKind.All.FirstOrDefault(known => known.Kind == kind) is { } istio) rig.Writer.RemoveConfig("c1", kind, "shop", NameOf(istio));
+        foreach (var item in ApiSamples.Read("base").Where(item => item["kind"]!.ToString() == kind)) rig.Writer.PutConfig("c1", (JsonObject)item.DeepClone());
+        rig.Writer.PutSettings("c1", Settings, null);
     }
 
     /// <summary>A Pod with these annotations only, as the injector changes it.</summary>
@@ -130,7 +140,7 @@ internal sealed class ApiMesh
         return string.Join(' ', typeof(StatsSelection).GetFields(BindingFlags.Instance | BindingFlags.NonPublic).SelectMany(field => ((IEnumerable)field.GetValue(names)!).Cast<object>()));
     }
 
-    private static MeshRig Rig()
+    internal static MeshRig Rig()
     {
         var rig = new MeshRig(Clusters);
         foreach (var (ns, team) in (ReadOnlySpan<(string, string)>)[("shop", "a"), ("other", "b")]) rig.Writer.Put("c1", new Namespace { Metadata = new() { Name = ns, Labels = { ["team"] = team } } });

@@ -20,6 +20,7 @@ public sealed class MeshFeeds(PushEngine engine) : IXdsFeeds
     {
         var locality = node.Locality is { } given ? new Locality(given.Region, given.Zone, given.SubZone) : Locality.Unknown;
         var extensions = node.Extensions.Where(extension => !extension.Disabled).Select(extension => new ProxyExtension(extension.Name, extension.Category, extension.TypeUrls.ToValueList()));
-        return ProxyIdentity.TryRead(node.Id, node.Metadata, locality, out error, ProxySoftware.Of(node.UserAgentName, extensions));
+        var version = node.UserAgentBuildVersion?.Version is { } built ? new Version((int)Math.Min(built.MajorNumber, int.MaxValue), (int)Math.Min(built.MinorNumber, int.MaxValue)) : null;
+        return ProxyIdentity.TryRead(node.Id, node.Metadata, locality, out error, ProxySoftware.Of(node.UserAgentName, extensions, version));
     }
 }

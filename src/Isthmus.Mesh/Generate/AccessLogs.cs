@@ -45,12 +45,12 @@ internal static class AccessLogs
         {
             ExtensionFilter = new() { Name = "envoy.access_loggers.extension_filters.cel", TypedConfig = Parts.Pack(new ExpressionFilter { Expression = plan.Filter }) },
         },
-        TypedConfig = plan.Logger.Service is { } service ? Parts.Pack(Service(plan, service)) : Parts.Pack(new FileAccessLog { Path = plan.Logger.Path, LogFormat = Format(plan.Logger.Template ?? mesh.AccessLogTemplate) }),
+        TypedConfig = plan.Logger.Service is { } service ? Parts.Pack(Service(plan, service, mesh.Software)) : Parts.Pack(new FileAccessLog { Path = plan.Logger.Path, LogFormat = Format(plan.Logger.Template ?? mesh.AccessLogTemplate) }),
     };
 
-    private static IMessage Service(LogPlan plan, LogService service) => service.Protocol switch
+    private static IMessage Service(LogPlan plan, LogService service, ProxySoftware software) => service.Protocol switch
     {
-        LogProtocol.OpenTelemetry => OpenTelemetry(plan, service),
+        LogProtocol.OpenTelemetry => OpenTelemetry(plan, service, software),
         LogProtocol.Http => new HttpGrpcAccessLogConfig
         {
             CommonConfig = Common(plan, service, "http_envoy_accesslog"),
@@ -68,14 +68,16 @@ internal static class AccessLogs
         TransportApiVersion = ApiVersion.V3,
     };
 
-    private static OpenTelemetryAccessLogConfig OpenTelemetry(LogPlan plan, LogService service)
+    private static OpenTelemetryAccessLogConfig OpenTelemetry(LogPlan plan, LogService service, ProxySoftware software)
     {
+        var common = Common(plan, service, "otel_envoy_accesslog");
         var config = new OpenTelemetryAccessLogConfig
         {
-            CommonConfig = Common(plan, service, "otel_envoy_accesslog"),
             DisableBuiltinLabels = true,
             Body = new() { StringValue = plan.Logger.Template is { Text.Length: > 0 } template ? template.Text : DefaultLogFormat },
         };
+        if (software.IsRecent) (config.GrpcService, config.LogName) = (common.GrpcService, common.LogName);
+        else config.CommonConfig = common;
         if (service.Attributes.Count == 0) return config;
         config.Attributes = new();
         config.Attributes.Values.AddRange(service.Attributes.OrderBy(item => item.Key, StringComparer.Ordinal).Select(item => new Wire.OpenTelemetry.KeyValue { Key = item.Key, Value = new() { StringValue = item.Value } }));

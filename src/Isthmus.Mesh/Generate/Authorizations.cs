@@ -197,8 +197,8 @@ internal static class Authorizations
             header.StringMatch = Text(value);
             header.StringMatch.IgnoreCase = ignoreCase;
         }
-        else if (value.EndsWith('*')) header.PrefixMatch = value[..^1];
-        else header.ExactMatch = value;
+        else if (value.EndsWith('*')) header.StringMatch = new() { Prefix = value[..^1] };
+        else header.StringMatch = new() { Exact = value };
         return header;
     }
 

@@ -123,10 +123,7 @@ public static class ClusterGenerator
                 cluster.LbPolicy = Cluster.Types.LbPolicy.ClusterProvided;
                 break;
             case Resolution.Dns or Resolution.DnsRoundRobin:
-                cluster.Type = inputs.Service.Resolution == Resolution.Dns ? DiscoveryType.StrictDns : DiscoveryType.LogicalDns;
-                cluster.DnsLookupFamily = Cluster.Types.DnsLookupFamily.V4Only;
-                cluster.DnsRefreshRate = Parts.Duration(inputs.Mesh.DnsRefreshRate);
-                cluster.RespectDnsTtl = true;
+                SetNames(cluster, inputs);
                 cluster.LoadAssignment = EndpointGenerator.Inline(inputs, port.Number, subset, cluster.Name);
                 break;
             case Resolution.DynamicDns:
@@ -145,6 +142,24 @@ public static class ClusterGenerator
                 cluster.EdsClusterConfig = new() { EdsConfig = Parts.Ads, ServiceName = cluster.Name };
                 break;
         }
+    }
+
+    private static void SetNames(Cluster cluster, ClusterInputs inputs)
+    {
+        var (isLogical, refresh) = (inputs.Service.Resolution == Resolution.DnsRoundRobin, Parts.Duration(inputs.Mesh.DnsRefreshRate));
+        if (inputs.Scope.Software.IsRecent)
+        {
+            cluster.ClusterType = new()
+            {
+                Name = "envoy.cluster.dns",
+                TypedConfig = Parts.Pack(new DnsCluster { DnsLookupFamily = DnsLookupFamily.V4Only, DnsRefreshRate = refresh, RespectDnsTtl = true, AllAddressesInSingleEndpoint = isLogical }),
+            };
+            return;
+        }
+        cluster.Type = isLogical ? DiscoveryType.LogicalDns : DiscoveryType.StrictDns;
+        cluster.DnsLookupFamily = Cluster.Types.DnsLookupFamily.V4Only;
+        cluster.DnsRefreshRate = refresh;
+        cluster.RespectDnsTtl = true;
     }
 
     internal static void SetProtocol(Cluster cluster, Protocol protocol)

@@ -65,7 +65,11 @@ internal static class HttpRoutes
         };
         if (http.Redirect is { } redirect) route.Redirect = RouteActions.Redirect(redirect, context.Port);
         else if (http.Direct is { } direct) route.DirectResponse = RouteActions.Direct(direct);
-        else route.Route_ = Forward(http, match, context);
+        else
+        {
+            route.Route_ = Forward(http, match, context);
+            if (http.Cors is { } cors) route.TypedPerFilterConfig["envoy.filters.http.cors"] = Parts.Pack(RouteActions.Cors(cors));
+        }
         RouteActions.AddHeaders(route, http.Headers);
         if (http.Fault is { } fault) route.TypedPerFilterConfig["envoy.filters.http.fault"] = Parts.Pack(RouteActions.Fault(fault));
         return route;
@@ -87,7 +91,7 @@ internal static class HttpRoutes
     private static RouteAction Forward(HttpRoute http, HttpMatch? match, Context context)
     {
         var timeout = http.Timeout is { } given ? Parts.Duration(given) : Parts.Zero;
-        var action = new RouteAction { Timeout = timeout, MaxGrpcTimeout = timeout, RetryPolicy = Retry(http.Retries, context.Mesh) };
+        var action = new RouteAction { Timeout = timeout, RetryPolicy = Retry(http.Retries, context.Mesh) };
         var used = http.Destinations.Where(destination => destination.Weight > 0 || http.Destinations.Count == 1).ToList();
         if (used.Count == 1)
         {
@@ -110,7 +114,6 @@ internal static class HttpRoutes
                 TraceSampled = false,
             });
         }
-        if (http.Cors is { } cors) action.Cors = RouteActions.Cors(cors);
         foreach (var destination in used) AddHash(action, destination.Destination, context);
         return action;
     }

@@ -5,7 +5,7 @@ using Isthmus.Mesh.Model;
 using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Envoy.HttpFilters;
 using Isthmus.Wire.Envoy.Routes;
-using CorsPolicy = Isthmus.Wire.Envoy.Routes.CorsPolicy;
+using CorsPolicy = Isthmus.Wire.Envoy.HttpFilters.CorsPolicy;
 
 namespace Isthmus.Mesh.Generate;
 
@@ -92,8 +92,8 @@ internal static class RouteActions
 
     private static IEnumerable<HeaderValueOption> Added(HeaderChange change) =>
         change.Set.Where(header => !header.Key.Equals("host", StringComparison.OrdinalIgnoreCase) && header.Key != ":authority")
-            .Select(header => new HeaderValueOption { Header = new() { Key = header.Key, Value = header.Value }, Append = false })
-            .Concat(change.Add.Select(header => new HeaderValueOption { Header = new() { Key = header.Key, Value = header.Value }, Append = true }));
+            .Select(header => new HeaderValueOption { Header = new() { Key = header.Key, Value = header.Value }, AppendAction = HeaderValueOption.Types.HeaderAppendAction.OverwriteIfExistsOrAdd })
+            .Concat(change.Add.Select(header => new HeaderValueOption { Header = new() { Key = header.Key, Value = header.Value } }));
 
     public static HTTPFault Fault(HttpFault fault)
     {
@@ -118,7 +118,6 @@ internal static class RouteActions
             MaxAge = cors.MaxAge is { } age ? ((long)age.TotalSeconds).ToString(CultureInfo.InvariantCulture) : "",
             AllowCredentials = cors.Credentials,
             ForwardNotMatchingPreflights = cors.ForwardsUnmatched ? null : false,
-            FilterEnabled = new() { DefaultValue = new() { Numerator = 100 } },
         };
         made.AllowOriginStringMatch.AddRange(cors.Origins.Select(RouteMatches.Text));
         return made;

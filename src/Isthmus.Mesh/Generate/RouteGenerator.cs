@@ -60,7 +60,7 @@ public static class RouteGenerator
     {
         var open = policy == OutboundPolicy.AllowAny;
         var route = new Route { Name = open ? "allow_any" : "block_all", Match = new() { Prefix = "/" } };
-        if (open) route.Route_ = new() { Cluster = ResourceNames.Passthrough, Timeout = Parts.Zero, MaxGrpcTimeout = Parts.Zero };
+        if (open) route.Route_ = new() { Cluster = ResourceNames.Passthrough, Timeout = Parts.Zero };
         else route.DirectResponse = new() { Status = 502 };
         return new() { Name = route.Name, Domains = { "*" }, Routes = { route }, IncludeRequestAttemptCount = headers.HasAttemptCount };
     }

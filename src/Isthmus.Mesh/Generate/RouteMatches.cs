@@ -56,7 +56,7 @@ internal static class RouteMatches
         return built;
     }
 
-    public static RegexMatcher Regex(string regex) => new() { GoogleRe2 = new(), Regex = regex };
+    public static RegexMatcher Regex(string regex) => new() { Regex = regex };
 
     public static StringMatcher Text(StringMatch match) => match.Kind switch
     {

@@ -1,3 +1,4 @@
+using System.Net;
 using Isthmus.Core.Collections;
 using Isthmus.Mesh.Model;
 using Isthmus.Wire.Envoy;
@@ -40,7 +41,7 @@ internal static class TlsContexts
     /// <param name="exchanges">The cluster has the filter that speaks <c>istio-peer-exchange</c>.</param>
     public static TransportSocket Mesh(string sni, IEnumerable<string> identities, bool http2, bool exchanges)
     {
-        var context = new UpstreamTlsContext { CommonTlsContext = MeshCommon(identities.Select(id => new StringMatcher { Exact = id }), []), Sni = sni };
+        var context = new UpstreamTlsContext { CommonTlsContext = MeshCommon(identities.Select(Name), []), Sni = sni };
         context.CommonTlsContext.TlsParams = Between12And13(TlsLimits.None);
         context.CommonTlsContext.AlpnProtocols.AddRange(exchanges ? MeshTcpAlpns : MeshTcpAlpns[1..]);
         if (http2) context.CommonTlsContext.AlpnProtocols.Add("h2");
@@ -83,10 +84,10 @@ internal static class TlsContexts
     private static Validation ServerNames(ClientTls tls, IReadOnlyCollection<string> names)
     {
         var validation = new Validation();
-        validation.MatchSubjectAltNames.AddRange(names.Select(name => new StringMatcher { Exact = name }));
+        validation.MatchTypedSubjectAltNames.AddRange(names.Select(Name));
         if (names.Count == 0 && tls.Sni.Length > 0)
         {
-            validation.MatchTypedSubjectAltNames.Add(new SubjectAltNameMatcher { SanType = SubjectAltNameMatcher.Types.SanType.Dns, Matcher = new() { Exact = tls.Sni } });
+            validation.MatchTypedSubjectAltNames.Add(Name(tls.Sni, SubjectAltNameMatcher.Types.SanType.Dns));
         }
         return validation;
     }
@@ -95,7 +96,7 @@ internal static class TlsContexts
     /// <param name="exchanges">The filter chain has the filter that speaks <c>istio-peer-exchange</c>.</param>
     public static TransportSocket MeshServer(MeshConfig mesh, bool exchanges)
     {
-        var prefixes = mesh.TrustDomains.Select(domain => new StringMatcher { Prefix = $"spiffe://{domain}/" });
+        var prefixes = mesh.TrustDomains.Select(domain => new SubjectAltNameMatcher { SanType = SubjectAltNameMatcher.Types.SanType.Uri, Matcher = new() { Prefix = $"spiffe://{domain}/" } });
         var context = new DownstreamTlsContext { CommonTlsContext = MeshCommon(prefixes, exchanges ? [Wire.Tls.Alpn.IstioPeerExchange, "h2", "http/1.1"] : ["h2", "http/1.1"]), RequireClientCertificate = true };
         context.CommonTlsContext.TlsParams = Between12And13(mesh.MeshTls.CipherSuites.IsEmpty ? mesh.MeshTls with { CipherSuites = Ciphers.ToValueList() } : mesh.MeshTls);
         return Socket(context);
@@ -136,16 +137,22 @@ internal static class TlsContexts
     private static Validation ClientChecks(ServerTls tls)
     {
         var checks = new Validation();
-        checks.MatchSubjectAltNames.AddRange(tls.SubjectAltNames.Select(name => new StringMatcher { Exact = name }));
+        checks.MatchTypedSubjectAltNames.AddRange(tls.SubjectAltNames.Select(Name));
         checks.VerifyCertificateSpki.AddRange(tls.KeyPins);
         checks.VerifyCertificateHash.AddRange(tls.CertificatePins);
         return checks;
     }
 
-    private static CommonTlsContext MeshCommon(IEnumerable<StringMatcher> names, IEnumerable<string> alpn)
+    /// <summary>A name that a certificate must have, of the type of its form: users write names without types.</summary>
+    private static SubjectAltNameMatcher Name(string name) => Name(
+        name, IPAddress.TryParse(name, out _) ? SubjectAltNameMatcher.Types.SanType.IpAddress : name.Contains(':', StringComparison.Ordinal) ? SubjectAltNameMatcher.Types.SanType.Uri : SubjectAltNameMatcher.Types.SanType.Dns);
+
+    private static SubjectAltNameMatcher Name(string name, SubjectAltNameMatcher.Types.SanType type) => new() { SanType = type, Matcher = new() { Exact = name } };
+
+    private static CommonTlsContext MeshCommon(IEnumerable<SubjectAltNameMatcher> names, IEnumerable<string> alpn)
     {
         var expected = new Validation();
-        expected.MatchSubjectAltNames.AddRange(names);
+        expected.MatchTypedSubjectAltNames.AddRange(names);
         var common = new CommonTlsContext
         {
             TlsCertificateSdsSecretConfigs = { new SdsSecretConfig { Name = "default", SdsConfig = Parts.Agent } },

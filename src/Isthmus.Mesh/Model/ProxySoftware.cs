@@ -45,10 +45,15 @@ public sealed record ProxySoftware(bool IsEnvoy, bool Declares, IstioFilters Fil
     /// <summary>A client that tells nothing of itself.</summary>
     public static readonly ProxySoftware Unknown = new(false, false, IstioFilters.All);
 
+    /// <summary>It is an Envoy of release 1.38 or later, which has other fields for what it warns of in their older ones.</summary>
+    public bool IsRecent { get; init; }
+
     private const string Http = "envoy.filters.http";
     private const string Network = "envoy.filters.network";
     private const string Upstream = "envoy.filters.upstream_network";
     private const string Exchange = "envoy.tcp.metadataexchange.config.MetadataExchange";
+
+    private static readonly Version Recent = new(1, 38);
 
     /// <summary>By category: the message that configures the filter, and the name under which proxies list it that list no messages.</summary>
     private static readonly (string Category, string Type, string Name, IstioFilters Filter)[] Known =
@@ -64,7 +69,8 @@ public sealed record ProxySoftware(bool IsEnvoy, bool Declares, IstioFilters Fil
 
     /// <param name="agent">The <c>user_agent_name</c> of its node.</param>
     /// <param name="extensions">Those that are not disabled.</param>
-    public static ProxySoftware Of(string agent, IEnumerable<ProxyExtension> extensions)
+    /// <param name="version">Its <c>user_agent_build_version</c>; null: unknown.</param>
+    public static ProxySoftware Of(string agent, IEnumerable<ProxyExtension> extensions, Version? version = null)
     {
         var (filters, declares) = (IstioFilters.None, false);
         foreach (var extension in extensions)
@@ -76,7 +82,7 @@ public sealed record ProxySoftware(bool IsEnvoy, bool Declares, IstioFilters Fil
             }
         }
         var isEnvoy = agent == "envoy";
-        return declares ? new(isEnvoy, true, filters) : Unknown with { IsEnvoy = isEnvoy };
+        return (declares ? new(isEnvoy, true, filters) : Unknown with { IsEnvoy = isEnvoy }) with { IsRecent = isEnvoy && version >= Recent };
     }
 
     public bool Has(IstioFilters filter) => (Filters & filter) == filter;

@@ -49,7 +49,9 @@ internal static class AccessLogDecoder
     private static OtlpLog Lines(OpenTelemetryAccessLogConfig config)
     {
         var attributes = (config.Attributes?.Values ?? []).Select(item => KeyValuePair.Create(item.Key, LogFormat.ParseText(item.Value?.StringValue ?? ""))).ToList();
-        return new(Service(config.CommonConfig, ReportFormat.OtlpGrpc, LinesPath), config.CommonConfig.LogName, LogFormat.ParseText(config.Body?.StringValue ?? ""), attributes);
+        // Envoy has moved both out of common_config.
+        var (service, name) = (config.GrpcService ?? config.CommonConfig?.GrpcService, config.LogName.Length > 0 ? config.LogName : config.CommonConfig?.LogName ?? "");
+        return new(Service(new() { GrpcService = service }, ReportFormat.OtlpGrpc, LinesPath), name, LogFormat.ParseText(config.Body?.StringValue ?? ""), attributes);
     }
 
     private static Collector Service(CommonGrpcAccessLogConfig? config, ReportFormat format, string path)

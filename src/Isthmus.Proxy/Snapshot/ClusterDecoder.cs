@@ -42,7 +42,7 @@ internal static class ClusterDecoder
             Http(options),
             Bind(cluster),
             inline, targets,
-            cluster.DnsRefreshRate?.ToTimeSpan() ?? TimeSpan.FromSeconds(5),
+            (Names(cluster)?.DnsRefreshRate ?? cluster.DnsRefreshRate)?.ToTimeSpan() ?? TimeSpan.FromSeconds(5),
             (int)(options?.CommonHttpProtocolOptions?.MaxRequestsPerConnection ?? 0u),
             options?.CommonHttpProtocolOptions?.IdleTimeout?.ToTimeSpan() ?? TimeSpan.FromHours(1),
             Keepalive(cluster),
@@ -68,7 +68,9 @@ internal static class ClusterDecoder
     {
         if (cluster.ClusterDiscoveryTypeCase == Cluster.ClusterDiscoveryTypeOneofCase.ClusterType)
         {
-            return cluster.ClusterType.TypedConfig is { } type && type.TryRead(out ClusterConfig _) ? ClusterKind.Dynamic
+            return cluster.ClusterType.TypedConfig is not { } type ? throw new ResourceException($"cluster type '{cluster.ClusterType.Name}' has no configuration")
+                : type.TryRead(out ClusterConfig _) ? ClusterKind.Dynamic
+                : Names(cluster) is { } names ? names.AllAddressesInSingleEndpoint ? ClusterKind.LogicalDns : ClusterKind.StrictDns
                 : throw new ResourceException($"cluster type '{cluster.ClusterType.Name}' is not supported");
         }
         return cluster.Type switch
@@ -81,6 +83,9 @@ internal static class ClusterDecoder
             _ => throw new ResourceException($"discovery type {(int)cluster.Type} is not supported"),
         };
     }
+
+    /// <summary>The form that DNS clusters have in newer control planes; null: it is no such cluster.</summary>
+    private static DnsCluster? Names(Cluster cluster) => cluster.ClusterType?.TypedConfig is { } type && type.TryRead(out DnsCluster names) ? names : null;
 
     /// <summary>Envoy takes the port of the request. Here it is that of the cluster: who chooses the name must not choose the port as well.</summary>
     private static DynamicSettings Dynamic(Cluster cluster)

@@ -41,7 +41,7 @@ public sealed class InboundGeneratorTests
         var mesh = MeshConfig.Default with { TrustDomain = "new.example", TrustDomainAliases = ["old.example"] };
         var listener = InboundGenerator.Listener(new([new(8080, Protocol.Tcp, MtlsMode.Strict, default)], MtlsMode.Strict), mesh);
         var tls = listener.FilterChains[^1].TransportSocket.TypedConfig.Unpack<DownstreamTlsContext>();
-        Assert.Equal(["spiffe://new.example/", "spiffe://old.example/"], tls.CommonTlsContext.CombinedValidationContext.DefaultValidationContext.MatchSubjectAltNames.Select(name => name.Prefix));
+        Assert.Equal(["spiffe://new.example/", "spiffe://old.example/"], tls.CommonTlsContext.CombinedValidationContext.DefaultValidationContext.MatchTypedSubjectAltNames.Select(name => name.Matcher.Prefix));
         Assert.True(tls.RequireClientCertificate);
     }
 

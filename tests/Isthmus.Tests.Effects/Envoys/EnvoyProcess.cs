@@ -1,0 +1,104 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Net.Sockets;
+using System.Text.Json.Nodes;
+using Google.Protobuf;
+using Isthmus.Wire;
+using Isthmus.Wire.Envoy;
+using Xunit;
+
+namespace Isthmus.Tests.Effects.Envoys;
+
+/// <summary>
+/// A real Envoy with its own bootstrap, that gets everything else over discovery. It has a network namespace of its own: its listeners take no port
+/// of the machine, and it reaches its servers over Unix sockets.
+/// </summary>
+internal sealed class EnvoyProcess : IDisposable
+{
+    private readonly Process _process;
+    private readonly string _admin;
+    private readonly ConcurrentQueue<string> _log = [];
+
+    /// <param name="node">What it says of itself, but for its software and extensions.</param>
+    /// <param name="discovery">The socket of the discovery server.</param>
+    /// <param name="folder">For its files.</param>
+    public EnvoyProcess(Node node, string discovery, string folder)
+    {
+        var name = node.Id.Split('~')[2];
+        _admin = Path.Combine(folder, name + ".admin");
+        var bootstrap = Path.Combine(folder, name + ".json");
+        File.WriteAllText(bootstrap, Bootstrap(node, discovery).ToJsonString());
+        string[] namespaces = Environment.IsPrivilegedProcess ? ["--net"] : ["--user", "--map-root-user", "--net"];
+        var start = new ProcessStartInfo("unshare", [.. namespaces, "--fork", "--kill-child", "--", Program, "-c", bootstrap, "--log-level", "warning", "--log-format", "%l %n %v", "--disable-hot-restart", "--concurrency", "1"])
+        {
+            RedirectStandardError = true,
+            Environment = { ["OTEL_RESOURCE_ATTRIBUTES"] = "k8s.pod.name=envoy" }, // as the injector sets it
+        };
+        _process = Process.Start(start)!;
+        _process.ErrorDataReceived += (_, line) =>
+        {
+            if (line.Data is { Length: > 0 } text) _log.Enqueue(text);
+        };
+        _process.BeginErrorReadLine();
+    }
+
+    /// <summary>Where the program is. A test without it is left out.</summary>
+    public static string Program
+    {
+        get
+        {
+            var program = Environment.GetEnvironmentVariable("ENVOY") ?? "";
+            Assert.SkipUnless(File.Exists(program), "needs Envoy: set ENVOY to its program");
+            return program;
+        }
+    }
+
+    /// <summary>The lines of its log since the last call: warnings and errors.</summary>
+    public IReadOnlyList<string> NewLines()
+    {
+        var lines = new List<string>();
+        while (_log.TryDequeue(out var line)) lines.Add(line);
+        return lines;
+    }
+
+    public bool HasEnded => _process.HasExited;
+
+    /// <summary>An answer of its admin interface.</summary>
+    public async Task<string> AskAsync(string path)
+    {
+        using var client = new HttpClient(new SocketsHttpHandler
+        {
+            ConnectCallback = async (_, stop) =>
+            {
+                var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+                await socket.ConnectAsync(new UnixDomainSocketEndPoint(_admin), stop);
+                return new NetworkStream(socket, ownsSocket: true);
+            },
+        });
+        return await client.GetStringAsync(new Uri("http://envoy" + path), TestContext.Current.CancellationToken);
+    }
+
+    public void Dispose()
+    {
+        _process.Kill();
+        _process.WaitForExit();
+        _process.Dispose();
+    }
+
+    private JsonObject Bootstrap(Node node, string discovery) => (JsonObject)JsonNode.Parse($$$$$"""
+        {"node": {"id": "{{{{{node.Id}}}}}", "cluster": "{{{{{node.Cluster}}}}}", "metadata": {{{{{WireTypes.Json.Format(node.Metadata)}}}}}},
+         "admin": {"address": {"pipe": {"path": "{{{{{_admin}}}}}"}}},
+         "dynamic_resources": {
+           "ads_config": {"api_type": "DELTA_GRPC", "transport_api_version": "V3", "grpc_services": [{"envoy_grpc": {"cluster_name": "xds-grpc"}}]},
+           "cds_config": {"ads": {}, "resource_api_version": "V3"}, "lds_config": {"ads": {}, "resource_api_version": "V3"}},
+         "static_resources": {"clusters": [{{{{{Cluster("xds-grpc")}}}}}, {{{{{Cluster("sds-grpc")}}}}}]},
+         "overload_manager": {"resource_monitors": [{"name": "envoy.resource_monitors.global_downstream_max_connections",
+           "typed_config": {"@type": "type.googleapis.com/envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig", "max_active_downstream_connections": 1000}}]}}
+        """.Replace("DISCOVERY", discovery, StringComparison.Ordinal))!;
+
+    private static string Cluster(string name) => """
+        {"name": "NAME", "type": "STATIC", "load_assignment": {"cluster_name": "NAME", "endpoints": [{"lb_endpoints": [{"endpoint": {"address": {"pipe": {"path": "DISCOVERY"}}}}]}]},
+         "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+           "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions", "explicit_http_config": {"http2_protocol_options": {}}}}}
+        """.Replace("NAME", name, StringComparison.Ordinal);
+}

@@ -19,6 +19,9 @@ public sealed record DiffGroup(IReadOnlyList<DiffedProxy> Proxies, IReadOnlyList
 /// <param name="Unused">Objects that no control plane reads.</param>
 public sealed record MeshDiff(IReadOnlyList<DiffGroup> Groups, int Connected, IReadOnlyList<string> Unused)
 {
+    /// <summary>The control planes that cannot tell, because they are Istio's or older.</summary>
+    public IReadOnlyList<Problem> Silent { get; init; } = [];
+
     /// <summary>Asks the control planes of all clusters what objects would change.</summary>
     /// <param name="target">The cluster that would get the objects.</param>
     /// <param name="all">The clusters of the mesh.</param>
@@ -29,17 +32,21 @@ public sealed record MeshDiff(IReadOnlyList<DiffGroup> Groups, int Connected, IR
         var cluster = await ClusterObjectsReader.WorkloadsAsync(target.Access.Name, target, istioNamespace, stop);
         if (cluster.Error.Length > 0) throw new ProblemException($"cluster {target.Access.Name}", cluster.Error);
         var body = new JsonObject { ["cluster"] = cluster.Id, ["objects"] = new JsonArray([.. objects.Select(item => item.DeepClone())]) };
-        var answers = (await Task.WhenAll(all.Select(client => AskAsync(client, istioNamespace, body, stop)))).SelectMany(answer => answer).ToList();
+        var asked = (await Task.WhenAll(all.Select(client => AskAsync(client, istioNamespace, body, stop)))).SelectMany(answer => answer).ToList();
+        var (answers, silent) = (asked.Select(answer => answer.Answer).OfType<JsonNode>().ToList(), asked.Select(answer => answer.Unknown).OfType<Problem>().ToList());
+        if (answers.Count == 0 && silent.Count > 0) throw new ProblemException(silent[0] with { Remedy = "check the files with 'isthmus analyze', and with 'isthmus migrate check -f' before a move" });
         if (answers.Count == 0) throw new ProblemException("mesh", $"none of the clusters has a control plane in namespace {istioNamespace}", "list the contexts of the mesh with --contexts");
         var groups = answers.SelectMany(answer => (answer["groups"] as JsonArray ?? []).OfType<JsonObject>()).Select(Read).Where(group => group.Changes.Count > 0 || group.More > 0);
         var unused = answers.Select(answer => (answer["unused"] as JsonArray ?? []).Select(name => name!.ToString())).Aggregate((one, other) => one.Intersect(other));
-        return new([.. groups], answers.Sum(answer => (int?)answer["connected"] ?? 0), [.. unused]);
+        return new([.. groups], answers.Sum(answer => (int?)answer["connected"] ?? 0), [.. unused]) { Silent = silent };
     }
 
-    private static async Task<IReadOnlyList<JsonNode>> AskAsync(KubeClient client, string ns, JsonObject body, CancellationToken stop)
+    private static async Task<IReadOnlyList<(JsonNode? Answer, Problem? Unknown)>> AskAsync(KubeClient client, string ns, JsonObject body, CancellationToken stop)
     {
         var query = new MeshQuery(client, ns);
-        return await query.HasControlPlaneAsync(stop) ? [.. (await query.AskControlPlanesAsync(new PodRequest("POST", "/debug/preview", body), stop)).Select(answer => answer.Answer)] : [];
+        if (!await query.HasControlPlaneAsync(stop)) return [];
+        var answers = await query.AskOwnControlPlanesAsync(new PodRequest("POST", "/debug/preview", body), stop);
+        return [.. answers.Select(answer => (answer.Answer, answer.Answer is null ? query.Unknown(answer.Pod, "what the files would change for its proxies") : null))];
     }
 
     private static DiffGroup Read(JsonObject group) => new(

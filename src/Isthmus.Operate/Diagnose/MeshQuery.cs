@@ -39,14 +39,17 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
     }
 
     /// <summary>Each control plane's response to a path that only those of Isthmus have; null for others, and for those that are older.</summary>
-    public async Task<IReadOnlyList<(string Pod, JsonNode? Answer)>> AskOwnControlPlanesAsync(string path, CancellationToken stop)
+    public Task<IReadOnlyList<(string Pod, JsonNode? Answer)>> AskOwnControlPlanesAsync(string path, CancellationToken stop) => AskOwnControlPlanesAsync(new PodRequest("GET", path), stop);
+
+    /// <summary>The same for any request.</summary>
+    public async Task<IReadOnlyList<(string Pod, JsonNode? Answer)>> AskOwnControlPlanesAsync(PodRequest request, CancellationToken stop)
     {
         var pods = await ControlPlanesAsync(stop);
         return await Task.WhenAll(pods.Select(async pod =>
         {
             try
             {
-                return (pod.Metadata.Name, await AskAsync(pod.Metadata.Namespace, pod.Metadata.Name, new("discovery", "pilot-discovery", Ports.DiscoveryHttp), new("GET", path), stop));
+                return (pod.Metadata.Name, await AskAsync(pod.Metadata.Namespace, pod.Metadata.Name, new("discovery", "pilot-discovery", Ports.DiscoveryHttp), request, stop));
             }
             catch (NoSuchPageException)
             {

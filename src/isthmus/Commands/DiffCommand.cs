@@ -80,6 +80,7 @@ internal static class DiffCommand
 
     private static void Show(MeshDiff diff)
     {
+        foreach (var problem in diff.Silent) Console.Error.WriteLine($"Note: {problem}");
         foreach (var name in diff.Unused) Console.Error.WriteLine($"Note: {name} is not read by control planes: what it changes is not known before it is applied.");
         foreach (var group in diff.Groups)
         {
@@ -107,6 +108,7 @@ internal static class DiffCommand
             ["more"] = group.More,
         })]),
         ["connected"] = diff.Connected,
+        ["silent"] = new JsonArray([.. diff.Silent.Select(problem => (JsonNode)JsonValue.Create(problem.ToString())!)]),
         ["unknown"] = new JsonArray([.. diff.Unused.Select(name => (JsonNode)JsonValue.Create(name)!)]),
     };
 }

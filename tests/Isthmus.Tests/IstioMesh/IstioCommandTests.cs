@@ -1,0 +1,143 @@
+using System.Text.Json.Nodes;
+using Xunit;
+
+namespace Isthmus.Tests.IstioMesh;
+
+/// <summary>One mesh of Istio for all classes that only read it.</summary>
+[Trait("shard", "LoopbackMesh")]
+[CollectionDefinition(nameof(SharedIstioMesh))]
+public sealed class SharedIstioMesh : ICollectionFixture<IstioMeshRig>;
+
+/// <summary>The commands that read, on a mesh that is Istio's alone: they say what is so, and name what only a control plane of
+/// Isthmus could tell.</summary>
+[Collection(nameof(SharedIstioMesh))]
+public sealed class IstioCommandTests(IstioMeshRig mesh) : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("isthmus-istio-commands-").FullName;
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [Fact]
+    public async Task Verify_finds_one_mesh_and_names_what_istiod_cannot_tell()
+    {
+        EnvoyProcess.IsNeeded();
+        var (code, output, error) = await mesh.RunAsync("verify");
+        Assert.True(code == 0, output + error);
+        Has(output, "The clusters form one mesh", "is a control plane that is not of Isthmus", "is not known");
+        Lacks(output + error, "404", "✘");
+    }
+
+    [Fact]
+    public async Task Analyze_and_migrate_check_find_nothing_wrong()
+    {
+        var (code, output, _) = await mesh.RunAsync("analyze");
+        Assert.Equal(0, code);
+        Has(output, "No validation issues found");
+        (code, output, var error) = await mesh.RunAsync("migrate", "check");
+        Assert.True(code == 0, output + error);
+        Has(output, "0 lost, 0 differs, 0 note");
+        Assert.Equal("", error);
+    }
+
+    /// <summary>What is lost is found in the cluster as in the file that made it.</summary>
+    [Fact]
+    public async Task Migrate_check_names_what_would_be_lost_and_exits_with_79()
+    {
+        const string Objects = """
+            apiVersion: networking.istio.io/v1
+            kind: VirtualService
+            metadata: {name: slow, namespace: other}
+            spec: {hosts: [slow.example], http: [{fault: {delay: {exponentialDelay: 1s, percentage: {value: 10}}}, route: [{destination: {host: slow.example}}]}]}
+            """;
+        var file = Path.Combine(_folder, "lost.yaml");
+        await File.WriteAllTextAsync(file, Objects, TestContext.Current.CancellationToken);
+        var (code, output, error) = await mesh.RunAsync("migrate", "check", "-f", file, "-o", "json");
+        Assert.True(code == 79, output + error);
+        var found = Assert.Single(JsonNode.Parse(output)!.AsArray(), line => line!["level"]!.ToString() == "lost")!;
+        Assert.Equal(("VirtualService other/slow", "spec.http[0].fault.delay.exponentialDelay", "1s"), (found["object"]!.ToString(), found["field"]!.ToString(), found["value"]!.ToString()));
+        Has(found["remedy"]!.ToString(), "fixedDelay");
+    }
+
+    [Fact]
+    public async Task Proxy_status_says_what_istiod_says()
+    {
+        var (code, output, _) = await mesh.RunAsync("proxy-status");
+        Assert.Equal(0, code);
+        Assert.Matches($@"{IstioMeshRig.Sleep}\.shop +cluster1 +SYNCED +STALE +SYNCED +SYNCED +NOT SENT +{IstioMeshRig.Istiod} +1\.31\.0", output);
+        Assert.Matches($@"{IstioMeshRig.Gateway}\.istio-system +cluster1 +SYNCED +SYNCED +SYNCED +NOT SENT", output);
+        Has((await mesh.RunAsync("version")).Output, "control plane version: 1.31.0");
+        Assert.Matches("cluster1 +synced", (await mesh.RunAsync("remote-clusters")).Output);
+        Has((await mesh.RunAsync("experimental", "injector", "list")).Output, "docker.io/istio/proxyv2:1.31.0");
+    }
+
+    public static TheoryData<string, string> Tables => new()
+    {
+        { "listener", "127.* 15006 +Trans: tls; App: istio,istio-peer-exchange.*Cluster: inbound\\|8080\\|\\|" },
+        { "cluster", "web.shop.svc.cluster.local +80 +- +outbound +EDS" }, { "route", "80 +web.shop.svc.cluster.local:80 +web.shop.svc.cluster.local" },
+        { "endpoint", @":8080 +HEALTHY +OK +outbound\|80\|\|web.shop.svc.cluster.local" }, { "secret", "default +Cert Chain +ACTIVE +true +[0-9a-f]+" }, { "bootstrap", "\"ISTIO_VERSION\": \"1.31.0\"" },
+        { "all", "web.shop.svc.cluster.local" }, { "log", "http: warning" }, { "ecds", "ECDS NAME" },
+    };
+
+    [Theory]
+    [MemberData(nameof(Tables))]
+    public async Task Proxy_config_reads_Envoy(string part, string line)
+    {
+        EnvoyProcess.IsNeeded();
+        var (code, output, error) = await mesh.RunAsync("proxy-config", part, $"{IstioMeshRig.Web}.shop");
+        Assert.True(code == 0, error);
+        Assert.Matches(line, output);
+    }
+
+    [Fact]
+    public async Task Trace_follows_a_call_through_Envoys_and_names_the_policy_that_denies_it()
+    {
+        EnvoyProcess.IsNeeded();
+        var (code, output, error) = await mesh.RunAsync("trace", $"{IstioMeshRig.Sleep}.shop", "web.shop/");
+        Assert.True(code == 0, output + error);
+        Has(output, "route         web.shop.svc.cluster.local:80, route default", "✔ TLS           mutual TLS of the mesh", "✔ inbound       0.0.0.0_8080 → inbound|8080||", "The configuration shows no failure, but 1 hop is not known");
+        (code, output, _) = await mesh.RunAsync("trace", $"{IstioMeshRig.Sleep}.shop", "web.shop/closed");
+        Assert.Equal(1, code);
+        Has(output, "AuthorizationPolicy shop/closed in cluster1", "ISM2064");
+    }
+
+    [Fact]
+    public async Task Policies_and_objects_of_a_Pod_are_shown()
+    {
+        EnvoyProcess.IsNeeded();
+        Assert.Matches("DENY +closed.shop +1", (await mesh.RunAsync("authz", "check", $"{IstioMeshRig.Web}.shop")).Output);
+        var (code, output, error) = await mesh.RunAsync("describe", "pod", $"{IstioMeshRig.Web}.shop");
+        Assert.True(code == 0, error);
+        Has(output, "Service: shop/web", "Workload mTLS mode: PERMISSIVE");
+    }
+
+    [Fact]
+    public async Task A_bug_report_has_the_mesh_and_answers_as_the_clusters()
+    {
+        EnvoyProcess.IsNeeded();
+        var (code, output, error) = await mesh.RunAsync("bug-report", "--dir", _folder);
+        Assert.True(code == 0, output + error);
+        Lacks(output + error, "/debug/");
+        var pack = Path.Combine(_folder, "bug-report.tar.gz");
+        (code, output, error) = await mesh.RunAsync("trace", "--snapshot", pack, $"{IstioMeshRig.Sleep}.shop", "web.shop/closed");
+        Assert.True(code == 1, output + error);
+        Has(output, "AuthorizationPolicy shop/closed in cluster1");
+        (code, output, error) = await mesh.RunAsync("migrate", "check", "--snapshot", pack);
+        Assert.True(code == 0, output + error);
+        Has(output, "0 lost");
+    }
+
+    [Fact]
+    public async Task Diff_says_that_istiod_cannot_tell()
+    {
+        var file = Path.Combine(_folder, "web.yaml");
+        await File.WriteAllTextAsync(file, "{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: web, namespace: shop}, spec: {hosts: [web], http: [{route: [{destination: {host: web}}]}]}}", TestContext.Current.CancellationToken);
+        var (code, _, error) = await mesh.RunAsync("diff", "-f", file);
+        Assert.Equal(2, code);
+        Has(error, "what the files would change for its proxies is not known", "isthmus migrate check -f");
+        Lacks(error, "404");
+    }
+
+    private static void Has(string text, params string[] parts) => Assert.All(parts, part => Assert.Contains(part, text, StringComparison.Ordinal));
+
+    private static void Lacks(string text, params string[] parts) => Assert.All(parts, part => Assert.DoesNotContain(part, text, StringComparison.Ordinal));
+}

@@ -43,6 +43,24 @@ public sealed class PodInjectorTests
         Assert.Equal(["JWT_POLICY", "PILOT_CERT_PROVIDER", "CA_ADDR", "POD_NAME", "POD_NAMESPACE", "INSTANCE_IP", "SERVICE_ACCOUNT", "HOST_IP", "PROXY_CONFIG"], names.Take(9));
     }
 
+    /// <summary>The agents of Istio 1.24 to 1.31 refuse flags that they do not know.</summary>
+    [Theory]
+    [InlineData("docker.io/istio/proxyv2:1.24.0", "NET_ADMIN,NET_RAW", false)]
+    [InlineData("docker.io/istio/proxyv2@sha256:00", "NET_ADMIN,NET_RAW", false)]
+    [InlineData("isthmus.internal/isthmus:other", "NET_ADMIN", true)]
+    public void The_image_of_a_Pod_may_be_that_of_Istio(string image, string capabilities, bool isReadOnly)
+    {
+        var pod = Inject(annotations: $"sidecar.istio.io/proxyImage: '{image}'");
+        var (proxy, init) = (Proxy(pod), pod["spec"]!["initContainers"]!.AsArray().Single()!);
+        Assert.Equal((image, image), (proxy["image"]!.ToString(), init["image"]!.ToString()));
+        string[] known = ["--domain", "--proxyLogLevel", "--proxyComponentLogLevel", "--log_output_level", "--concurrency"];
+        Assert.Empty(proxy["args"]!.AsArray().Select(argument => argument!.ToString().Split('=')[0]).Where(argument => argument.StartsWith('-')).Except(known));
+        string[] rules = ["-p", "-z", "-u", "-m", "-i", "-x", "-b", "-d", "-o", "-q", "-c"];
+        Assert.Empty(init["args"]!.AsArray().Select(argument => argument!.ToString()).Where(argument => argument.StartsWith('-')).Except(rules));
+        var security = init["securityContext"]!;
+        Assert.Equal((capabilities, isReadOnly), (string.Join(',', security["capabilities"]!["add"]!.AsArray().Select(name => name!.ToString())), (bool)security["readOnlyRootFilesystem"]!));
+    }
+
     [Fact]
     public void The_path_changes_cluster_and_network_alone()
     {

@@ -67,8 +67,9 @@ internal static class InitContainer
     {
         var checks = inputs.Values.HasNodeAgent;
         var capabilities = new JsonObject { ["drop"] = new JsonArray("ALL") };
-        // nft needs no raw sockets.
-        if (!checks) capabilities = new JsonObject { ["add"] = new JsonArray("NET_ADMIN"), ["drop"] = new JsonArray("ALL") };
+        // Our own image writes the rules with nft. The iptables of Istio's opens a raw socket, and locks a file.
+        var isForeign = !checks && IsForeign(inputs);
+        if (!checks) capabilities = new JsonObject { ["add"] = isForeign ? new JsonArray("NET_ADMIN", "NET_RAW") : new JsonArray("NET_ADMIN"), ["drop"] = new JsonArray("ALL") };
         var user = checks ? ProxyUser.Id : 0;
         var security = new JsonObject
         {
@@ -77,11 +78,22 @@ internal static class InitContainer
             ["runAsUser"] = user,
             ["runAsGroup"] = user,
             ["runAsNonRoot"] = checks,
-            ["readOnlyRootFilesystem"] = true,
+            ["readOnlyRootFilesystem"] = !isForeign,
             ["allowPrivilegeEscalation"] = false,
         };
         if (inputs.SeccompProfile is { } profile) security["seccompProfile"] = profile;
         return security;
+    }
+
+    /// <summary>The Pod names an image of another repository than the installation does: Istio's, for instance.</summary>
+    private static bool IsForeign(InjectionInputs inputs) => inputs.Annotation("sidecar.istio.io/proxyImage") is { } image && Repository(image) != Repository(inputs.Values.InitImage);
+
+    /// <summary>The image without its tag and digest.</summary>
+    private static string Repository(string image)
+    {
+        var name = image.Split('@')[0];
+        var colon = name.LastIndexOf(':');
+        return colon > name.LastIndexOf('/') ? name[..colon] : name;
     }
 
     /// <summary>The proxy's own ports are never captured.</summary>

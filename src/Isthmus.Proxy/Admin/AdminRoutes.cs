@@ -109,18 +109,18 @@ internal sealed class AdminRoutes(DataPlane plane)
         if (query.Count > 0)
         {
             if (!IsPost(request)) return AdminReply.Text("Method Not Allowed\n", 405);
-            // The level is process-wide: setting it for one logger sets it for all.
             foreach (var (name, value) in query)
             {
-                foreach (var part in name == "paths" ? value.Split(',') : [value])
+                foreach (var part in name == "paths" ? value.Split(',') : [$"{name}:{value}"])
                 {
-                    var colon = part.IndexOf(':', StringComparison.Ordinal);
-                    if (ProcessLog.ParseLevel(colon < 0 ? part : part[(colon + 1)..]) is not { } level) return AdminReply.Text($"error: unknown logger level {part}\n", 400);
-                    Log.Level = level;
+                    var (logger, text) = part.IndexOf(':', StringComparison.Ordinal) is >= 0 and var colon ? (part[..colon], part[(colon + 1)..]) : ("level", part);
+                    if (ProcessLog.ParseLevel(text) is not { } level) return AdminReply.Text($"error: unknown logger level {text}\n", 400);
+                    if (logger == "level") Log.Level = level;
+                    else if (!Log.TrySet(logger, level)) return AdminReply.Text($"error: unknown logger name {logger}\n", 400);
                 }
             }
         }
-        return AdminReply.Text("active loggers:\n" + string.Concat(Log.Categories.Select(c => $"  {c}: {ProcessLog.Name(Log.Level)}\n")));
+        return AdminReply.Text("active loggers:\n" + string.Concat(Log.Loggers.Select(logger => $"  {logger.Name}: {ProcessLog.Name(logger.Level)}\n")));
     }
 
     private async ValueTask<AdminReply> QuitAsync()

@@ -9,15 +9,27 @@ internal sealed class ProcessLog(TextWriter writer, TimeProvider time) : ILogger
 {
     private readonly ConcurrentDictionary<string, Category> _categories = new(StringComparer.Ordinal);
     private readonly Lock _lock = new();   // guards the writer
-    private volatile int _level = (int)LogLevel.Warning;
+    private readonly int[] _levels = Enumerable.Repeat((int)LogLevel.Warning, EnvoyLoggers.All.Length).ToArray(); // in the order of the names
 
+    /// <summary>Sets the level of all loggers.</summary>
     public LogLevel Level
     {
-        get => (LogLevel)_level;
-        set => _level = (int)value;
+        set
+        {
+            for (var i = 0; i < _levels.Length; i++) Volatile.Write(ref _levels[i], (int)value);
+        }
     }
 
-    public IEnumerable<string> Categories => _categories.Keys.Order(StringComparer.Ordinal);
+    /// <summary>Envoy's names of loggers, with their levels.</summary>
+    public IEnumerable<(string Name, LogLevel Level)> Loggers => EnvoyLoggers.All.Select((name, i) => (name, (LogLevel)Volatile.Read(ref _levels[i])));
+
+    /// <returns>False when there is no such logger.</returns>
+    public bool TrySet(string logger, LogLevel level)
+    {
+        var at = Array.IndexOf(EnvoyLoggers.All, logger);
+        if (at >= 0) Volatile.Write(ref _levels[at], (int)level);
+        return at >= 0;
+    }
 
     /// <summary>Parses a level by Envoy's or Istio's name.</summary>
     public static LogLevel? ParseLevel(string name) => name.ToLowerInvariant() switch
@@ -63,10 +75,18 @@ internal sealed class ProcessLog(TextWriter writer, TimeProvider time) : ILogger
 
     private sealed class Category(ProcessLog log, string name) : ILogger
     {
+        private readonly int[] _loggers = [.. EnvoyLoggers.Of(name).Select(logger => Array.IndexOf(EnvoyLoggers.All, logger))];
+
         public IDisposable? BeginScope<TState>(TState state)
             where TState : notnull => null;
 
-        public bool IsEnabled(LogLevel logLevel) => logLevel >= log.Level && logLevel != LogLevel.None;
+        public bool IsEnabled(LogLevel logLevel)
+        {
+            if (logLevel == LogLevel.None) return false;
+            foreach (var logger in _loggers)
+                if ((int)logLevel >= Volatile.Read(ref log._levels[logger])) return true;
+            return false;
+        }
 
         public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
         {

@@ -64,7 +64,7 @@ internal sealed class EnvoyProcess : IDisposable
     public bool HasEnded => _process.HasExited;
 
     /// <summary>An answer of its admin interface.</summary>
-    public async Task<string> AskAsync(string path)
+    public async Task<string> AskAsync(string path, HttpMethod? method = null)
     {
         using var client = new HttpClient(new SocketsHttpHandler
         {
@@ -75,7 +75,9 @@ internal sealed class EnvoyProcess : IDisposable
                 return new NetworkStream(socket, ownsSocket: true);
             },
         });
-        return await client.GetStringAsync(new Uri("http://envoy" + path), TestContext.Current.CancellationToken);
+        using var request = new HttpRequestMessage(method ?? HttpMethod.Get, new Uri("http://envoy" + path));
+        using var response = await client.SendAsync(request, TestContext.Current.CancellationToken);
+        return await response.EnsureSuccessStatusCode().Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
     }
 
     public void Dispose()

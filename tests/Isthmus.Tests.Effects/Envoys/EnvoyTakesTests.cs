@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Push;
 using Isthmus.Mesh.Model;
 using Isthmus.Proxy.Agent;
+using Isthmus.Proxy.Telemetry;
 using Isthmus.Testing;
 using Isthmus.Tests.ControlPlane;
 using Isthmus.Wire.Envoy;
@@ -45,6 +46,10 @@ public sealed class EnvoyTakesTests
                 }
             }
             Assert.Equal([], found);
+            // istioctl sets levels of these loggers at any proxy.
+            var loggers = (await client.AskAsync("/logging", HttpMethod.Post)).Split('\n', StringSplitOptions.RemoveEmptyEntries)[1..];
+            Assert.NotEmpty(loggers);
+            Assert.Empty(loggers.Select(line => line.Trim().Split(':')[0]).Except(EnvoyLoggers.All));
             foreach (var envoy in envoys)
             {
                 Assert.All(await RejectedAsync(envoy), counter => Assert.EndsWith(": 0", counter, StringComparison.Ordinal));

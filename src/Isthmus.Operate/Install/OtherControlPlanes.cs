@@ -99,7 +99,7 @@ public sealed class OtherControlPlanes(KubeClient client)
     private static bool IsControlPlane(JsonObject deployment) => deployment["metadata"]?["labels"]?["app"]?.ToString() == WellKnown.Istiod;
 
     /// <summary>Istio has no such setting.</summary>
-    private static bool IsOurs(JsonObject deployment) =>
+    internal static bool IsOurs(JsonObject deployment) =>
         Containers(deployment).Any(container => (container["env"] as JsonArray ?? []).Any(entry => entry?["name"]?.ToString() == IstiodObjects.InjectorMapVariable));
 
     /// <summary>Ours get their image by injection.</summary>

@@ -20,7 +20,10 @@ internal static class InstallationFindings
 
     /// <summary>Variables that Istio's charts always set, or that only say where a control plane runs.</summary>
     private static readonly HashSet<string> Usual = [.. ("REVISION POD_NAME POD_NAMESPACE SERVICE_ACCOUNT KUBECONFIG CLUSTER_ID PLATFORM GOMEMLIMIT GOMAXPROCS PILOT_CERT_PROVIDER"
-        + " PILOT_ENABLE_ANALYSIS PILOT_TRACE_SAMPLING CA_TRUSTED_NODE_ACCOUNTS EXTERNAL_ISTIOD").Split(' ')];
+        + " PILOT_ENABLE_ANALYSIS PILOT_TRACE_SAMPLING CA_TRUSTED_NODE_ACCOUNTS EXTERNAL_ISTIOD JWT_POLICY ISTIOD_ADDR GODEBUG").Split(' ')];
+
+    /// <summary>Variables that decide about the security of all connections: without them, versions and ciphers would be others.</summary>
+    private static readonly HashSet<string> Securing = ["COMPLIANCE_POLICY"];
 
     /// <summary>An IstioOperator, as <c>install</c> reads it.</summary>
     internal static IEnumerable<MigrationFinding> OfOperator(string cluster, JsonObject value) =>
@@ -42,7 +45,7 @@ internal static class InstallationFindings
         where container.Name == "discovery"
         from variable in container.Env
         where !Usual.Contains(variable.Name) && !DiscoverySettings.Variables.Contains(variable.Name)
-        select new MigrationFinding(MigrationLevel.Differs, cluster, template.FullName, $"env[{variable.Name}]", FieldFindings.Shown(variable.Value ?? ""), $"a control plane of Isthmus does not read {variable.Name}", "find the setting in docs/api.md, or do without it");
+        select new MigrationFinding(Securing.Contains(variable.Name) ? MigrationLevel.Lost : MigrationLevel.Differs, cluster, template.FullName, $"env[{variable.Name}]", FieldFindings.Shown(variable.Value ?? ""), $"a control plane of Isthmus does not read {variable.Name}", "find the setting in docs/api.md, or do without it");
 
     /// <summary>Templates of injection that Isthmus does not have.</summary>
     internal static IEnumerable<MigrationFinding> OfInjector(string cluster, JsonObject map)

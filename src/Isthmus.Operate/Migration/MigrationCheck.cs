@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Config;
+using Isthmus.Operate.Install;
 using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Operate.Migration;
@@ -44,7 +45,7 @@ public static class MigrationCheck
             .. maps.SelectMany(map => FieldFindings.OfSettings(cluster.Context, map)),
             .. maps.SelectMany(map => InstallationFindings.OfInjector(cluster.Context, map)),
             .. annotated.SelectMany(one => FieldFindings.OfAnnotations(cluster.Context, one.Name, one.Annotations).Concat(InstallationFindings.OfTemplates(cluster.Context, one.Name, one.Annotations))),
-            .. cluster.Templates.SelectMany(template => InstallationFindings.OfControlPlane(cluster.Context, template)),
+            .. cluster.Templates.Where(template => cluster.Find(template.FullName) is { } whole && !OtherControlPlanes.IsOurs(whole)).SelectMany(template => InstallationFindings.OfControlPlane(cluster.Context, template)),
             .. input.Operators.SelectMany(value => InstallationFindings.OfOperator(cluster.Context, value)),
             .. input.Releases.SelectMany(release => InstallationFindings.OfRelease(cluster.Context, release)),
             .. MeshFindings.OfAmbient(cluster),

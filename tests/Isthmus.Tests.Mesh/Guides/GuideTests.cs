@@ -19,7 +19,7 @@ public sealed class GuideTests
         ],
     };
 
-    private static readonly string[] OwnLabs = ["clusters.md", "revisions.md"];
+    private static readonly string[] OwnLabs = ["clusters.md", "revisions.md", "from-istio.md"];
 
     /// <summary>They need real nodes (<c>./test --kubelet</c>).</summary>
     private static readonly string[] RealNodes = ["cni.md"];

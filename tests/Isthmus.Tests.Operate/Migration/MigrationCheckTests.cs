@@ -5,6 +5,9 @@ using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Mesh.Config;
 using Isthmus.Operate.Diagnose.Analysis;
+using Isthmus.Operate.Install;
+using Isthmus.Operate.Install.Operator;
+using Isthmus.Operate.Inventory;
 using Isthmus.Operate.Migration;
 using Xunit;
 
@@ -77,6 +80,15 @@ public sealed class MigrationCheckTests : IDisposable
         Assert.Contains(report.Findings, finding => finding is { Level: MigrationLevel.Differs, Field: "values.pilot.env.PILOT_ENABLE_STATUS", Value: "true" });
         Assert.Contains(report.Findings, finding => finding is { Level: MigrationLevel.Differs, Field: "data[config].templates[house]" });
         Assert.DoesNotContain(report.Findings, finding => finding.Field.Contains("accessLogFile", StringComparison.Ordinal) || finding.Field.Contains("sidecar]", StringComparison.Ordinal));
+    }
+
+    /// <summary>It joins the mesh, and is not part of what moves.</summary>
+    [Fact]
+    public void An_installation_of_Isthmus_loses_nothing()
+    {
+        var objects = Manifests.Render(OperatorSpec.Build([], [], null)).SelectMany(component => component.Objects).ToList();
+        Assert.Contains(objects, value => value["kind"]!.ToString() == "Deployment" && value["metadata"]!["name"]!.ToString() == WellKnown.Istiod);
+        Assert.Empty(MigrationCheck.Of([new(ClusterInventory.From("isthmus", objects), [], [], [], [])]).Findings);
     }
 
     [Fact]
@@ -155,11 +167,11 @@ public sealed class MigrationCheckTests : IDisposable
             apiVersion: apps/v1
             kind: Deployment
             metadata: {name: istiod, namespace: istio-system}
-            spec: {selector: {matchLabels: {app: istiod}}, template: {metadata: {labels: {app: istiod}}, spec: {containers: [{name: discovery, image: "docker.io/istio/pilot:1.31.0", env: [{name: REVISION, value: x}, {name: PILOT_SEND_UNHEALTHY_ENDPOINTS, value: "true"}]}]} } }
+            spec: {selector: {matchLabels: {app: istiod}}, template: {metadata: {labels: {app: istiod}}, spec: {containers: [{name: discovery, image: "docker.io/istio/pilot:1.31.0", env: [{name: REVISION, value: x}, {name: PILOT_SEND_UNHEALTHY_ENDPOINTS, value: "true"}, {name: COMPLIANCE_POLICY, value: fips-140-2}]}]} } }
             """);
         Assert.Equal(
         [
-            "Lost Deployment shop/web metadata.annotations[proxy.istio.io/config].runtimeValues", "Lost Deployment shop/web metadata.annotations[sidecar.istio.io/bootstrapOverride]", "Lost Pod shop/job-1 metadata.annotations[inject.istio.io/templates]",
+            "Lost Deployment istio-system/istiod env[COMPLIANCE_POLICY]", "Lost Deployment shop/web metadata.annotations[proxy.istio.io/config].runtimeValues", "Lost Deployment shop/web metadata.annotations[sidecar.istio.io/bootstrapOverride]", "Lost Pod shop/job-1 metadata.annotations[inject.istio.io/templates]",
             "Differs Deployment istio-system/istiod env[PILOT_SEND_UNHEALTHY_ENDPOINTS]", "Note Deployment shop/web metadata.annotations[proxy.istio.io/config].statNameLength", "Note Pod shop/job-1 image",
         ], report.Findings.Select(finding => $"{finding.Level} {finding.Object} {finding.Field}"));
     }

@@ -39,6 +39,24 @@ public sealed class ProxyFeatureTests
         Assert.All(chains, chain => Assert.Equal(exchanges, chain.Filters.Any(filter => filter.Name == "istio.metadata_exchange")));
     }
 
+    /// <summary>As in Istio 1.31, a proxy need not ask for it.</summary>
+    [Theory]
+    [InlineData("", true)]
+    [InlineData("true", true)]
+    [InlineData("false", false)]
+    public void Hosts_without_addresses_get_some_unless_the_proxy_refuses_them(string value, bool allocates)
+    {
+        var rig = new MeshRig("c1");
+        rig.Config("""
+            {apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {name: far, namespace: shop},
+             spec: {hosts: [far.example], location: MESH_EXTERNAL, resolution: DNS, ports: [{number: 3306, name: tcp, protocol: TCP}]}}
+            """);
+        (string, string)[] flags = value.Length == 0 ? [] : [("ISTIO_META_DNS_AUTO_ALLOCATE", value)];
+        var feed = rig.Connect(Identity("of this version", flags));
+        rig.Push();
+        Assert.Equal(allocates, MeshRig.Names(feed).Table.TryGetValue("far.example", out var entry) && entry.Ips.All(address => address.StartsWith("240.240.", StringComparison.Ordinal)));
+    }
+
     [Theory]
     [InlineData("1", true)]
     [InlineData("true", false)]

@@ -115,7 +115,8 @@ public sealed record ProxyIdentity(
             Text(fields, "NODE_NAME"),
             Text(fields, "INTERCEPTION_MODE"),
             Flag(fields, "DNS_CAPTURE"),
-            Flag(fields, "DNS_AUTO_ALLOCATE"),
+            // On unless it says otherwise: Istio 1.31 allocates addresses without being asked.
+            Text(fields, "DNS_AUTO_ALLOCATE").Length == 0 || Flag(fields, "DNS_AUTO_ALLOCATE"),
             Text(fields, "MESH_ID"),
             Text(fields, "ISTIO_VERSION"),
             locality)

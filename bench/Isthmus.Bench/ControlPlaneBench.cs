@@ -11,7 +11,14 @@ internal static class ControlPlaneBench
     private const int Services = 1000, Endpoints = 10, Changes = 100, ClientsPerProcess = 125;
     private static readonly TimeSpan Rest = TimeSpan.FromSeconds(60);
 
-    private sealed record Row(int Clients, bool Delta, double Complete, double Median, double Ninety9, double Slowest, long Later, long Peak, double Cpu, double ChangeCpu);
+    /// <summary>What is measured in one control plane.</summary>
+    /// <param name="Namespaces">The clients are spread over so many; 1: they are in that of the services.</param>
+    private sealed record Load(int Clients, bool Delta, int Namespaces = 1, TeamObject Objects = TeamObject.None)
+    {
+        public string Where => Objects == TeamObject.None ? $"{Namespaces}" : $"{Namespaces}, a {Objects} in each";
+    }
+
+    private sealed record Row(Load Load, double Complete, double Median, double Ninety9, double Slowest, long Later, long Peak, double Cpu, double ChangeCpu);
 
     /// <summary>How long a control plane takes to be ready for a cluster with many Pods.</summary>
     internal static async Task RunColdAsync(string root)
@@ -77,37 +84,53 @@ internal static class ControlPlaneBench
     /// <summary>The smallest of the sorted times that so many percent do not exceed.</summary>
     private static double Percentile(double[] times, int percent) => times[((times.Length * percent) + 99) / 100 - 1];
 
-    /// <param name="counts">How many clients there are in each row, comma-separated.</param>
+    /// <param name="counts">How many clients there are in each row, comma-separated; <c>namespaces</c>: 500 in one namespace and in many.</param>
     internal static async Task RunAsync(string root, string counts)
     {
         Console.WriteLine($"control plane: {Services} services with {Endpoints} endpoints each; all clients connect at once; then {Changes} changes of one service's endpoints");
-        Console.WriteLine("clients  protocol   complete s   change → last client: p50 ms   p99 ms   slowest ms   MiB a minute later   MiB at most   CPU s   CPU ms per client and change");
+        Console.WriteLine("clients  protocol   complete s   change → last client: p50 ms   p99 ms   slowest ms   MiB a minute later   MiB at most   CPU s"
+            + "   CPU ms per client and change   namespaces of clients");
         var rows = new List<Row>();
-        foreach (var clients in counts.Split(',').Select(count => int.Parse(count, CultureInfo.InvariantCulture)))
+        foreach (var load in counts == "namespaces" ? Spread : counts.Split(',').Select(count => int.Parse(count, CultureInfo.InvariantCulture)).SelectMany(InOneNamespace))
         {
-            foreach (var delta in (bool[])[true, false])
-            {
-                var row = await MeasureAsync(root, clients, delta);
-                rows.Add(row);
-                Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                    $"{clients,7}  {(delta ? "delta" : "SotW"),-8}   {row.Complete,10:0.0}   {row.Median,28:0}   {row.Ninety9,6:0}   {row.Slowest,10:0}   {row.Later,18}   {row.Peak,11}   {row.Cpu,5:0.0}   {row.ChangeCpu / row.Clients / Changes * 1000,28:0.000}"));
-            }
+            var row = await MeasureAsync(root, load);
+            rows.Add(row);
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                $"{load.Clients,7}  {(load.Delta ? "delta" : "SotW"),-8}   {row.Complete,10:0.0}   {row.Median,28:0}   {row.Ninety9,6:0}   {row.Slowest,10:0}   {row.Later,18}   {row.Peak,11}   {row.Cpu,5:0.0}   {row.ChangeCpu / load.Clients / Changes * 1000,28:0.000}   {load.Where}"));
         }
-        if (rows.Find(row => row is { Clients: 500, Delta: true }) is { } middle) Console.WriteLine($"memory-500: {middle.Later} MiB");
-        if (rows.Find(row => row is { Clients: 1000, Delta: true }) is { } largest) Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"change-1000-p99: {largest.Ninety9:0} ms"));
+        if (rows.Find(row => row.Load == new Load(500, true)) is { } middle)
+        {
+            Console.WriteLine($"memory-500: {middle.Later} MiB");
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"cpu-500: {middle.Cpu:0.0} s"));
+        }
+        if (rows.Find(row => row.Load == new Load(1000, true)) is { } largest) Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"change-1000-p99: {largest.Ninety9:0} ms"));
+        if (rows.Find(row => row.Load == Spread[^1]) is { } spread)
+        {
+            Console.WriteLine($"memory-500-200ns: {spread.Later} MiB");
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"cpu-500-200ns: {spread.Cpu:0.0} s"));
+        }
     }
+
+    private static IEnumerable<Load> InOneNamespace(int clients) => [new(clients, true), new(clients, false)];
+
+    private static Load[] Spread { get; } =
+    [
+        new(500, true), new(500, true, 20), new(500, true, 200, TeamObject.Sidecar), new(500, true, 200, TeamObject.VirtualService), new(500, true, 200),
+    ];
 
     private static string[] Program(string root) => ["dotnet", Path.Combine(root, "artifacts/bin/isthmus/release/isthmus.dll")];
 
-    private static async Task<Row> MeasureAsync(string root, int clients, bool delta)
+    private static async Task<Row> MeasureAsync(string root, Load load)
     {
-        await using var plane = await LoadedControlPlane.StartAsync(Program(root), new(Services, Endpoints), heapMegabytes: 0, CancellationToken.None);
+        var (clients, delta) = (load.Clients, load.Delta);
+        var content = new MeshLoad(Services, Endpoints, Teams: load.Namespaces == 1 ? 0 : load.Namespaces, TeamObject: load.Objects);
+        await using var plane = await LoadedControlPlane.StartAsync(Program(root), content, heapMegabytes: 0, CancellationToken.None);
         var before = plane.Process.TotalProcessorTime;
         var begun = Stopwatch.GetTimestamp();
         var groups = new List<Process>();
         try
         {
-            for (var from = 0; from < clients; from += ClientsPerProcess) groups.Add(StartClients(from, Math.Min(ClientsPerProcess, clients - from), delta));
+            for (var from = 0; from < clients; from += ClientsPerProcess) groups.Add(StartClients(from, Math.Min(ClientsPerProcess, clients - from), delta, load.Namespaces));
             var complete = begun;
             foreach (var group in groups) complete = Math.Max(complete, await ReadAsync(group, "complete"));
 
@@ -128,7 +151,7 @@ internal static class ControlPlaneBench
             var end = plane.Process.TotalProcessorTime;
             await Task.Delay(Rest);
             plane.Process.Refresh();
-            return new(clients, delta, Stopwatch.GetElapsedTime(begun, complete).TotalSeconds, Percentile(times, 50), Percentile(times, 99), times[^1],
+            return new(load, Stopwatch.GetElapsedTime(begun, complete).TotalSeconds, Percentile(times, 50), Percentile(times, 99), times[^1],
                 plane.Process.WorkingSet64 >> 20, plane.Process.PeakWorkingSet64 >> 20, (end - before).TotalSeconds, (end - first).TotalSeconds);
         }
         finally
@@ -147,9 +170,9 @@ internal static class ControlPlaneBench
         }
     }
 
-    private static Process StartClients(int first, int count, bool delta)
+    private static Process StartClients(int first, int count, bool delta, int namespaces = 1)
     {
-        string[] arguments = [typeof(ControlPlaneBench).Assembly.Location, "control-plane-clients", $"{first},{count},{delta}"];
+        string[] arguments = [typeof(ControlPlaneBench).Assembly.Location, "control-plane-clients", $"{first},{count},{delta},{namespaces}"];
         return Process.Start(new ProcessStartInfo("dotnet", arguments) { RedirectStandardOutput = true }) ?? throw new InvalidOperationException("the clients did not start");
     }
 
@@ -166,8 +189,9 @@ internal static class ControlPlaneBench
     internal static async Task RunClientsAsync(string arguments)
     {
         var words = arguments.Split(',');
-        var (first, count, delta) = (int.Parse(words[0], CultureInfo.InvariantCulture), int.Parse(words[1], CultureInfo.InvariantCulture), bool.Parse(words[2]));
-        var clients = Enumerable.Range(first, count).Select(number => new DiscoveryClient(LoadedControlPlane.Address, number, delta)).ToList();
+        var (first, count, delta, namespaces) = (int.Parse(words[0], CultureInfo.InvariantCulture), int.Parse(words[1], CultureInfo.InvariantCulture), bool.Parse(words[2]), int.Parse(words[3], CultureInfo.InvariantCulture));
+        var clients = Enumerable.Range(first, count).Select(number => new DiscoveryClient(LoadedControlPlane.Address, number, delta, NamespaceOf(number))).ToList();
+        string NamespaceOf(int number) => namespaces == 1 ? LoadedControlPlane.Namespace : LoadedControlPlane.Team(number % namespaces);
         var running = clients.Select(client => client.RunAsync(CancellationToken.None)).ToList();
         await Task.WhenAll(clients.Select(client => client.Complete));
         Console.WriteLine($"complete {Stopwatch.GetTimestamp()}");

@@ -9,7 +9,7 @@ using Isthmus.Wire.Xds;
 namespace Isthmus.Tests.Mesh.Discovery;
 
 /// <summary>A proxy as the control plane sees it: it subscribes as a sidecar does, accepts everything, and keeps nothing.</summary>
-internal sealed class DiscoveryClient(Uri server, int number, bool delta)
+internal sealed class DiscoveryClient(Uri server, int number, bool delta, string ns = LoadedControlPlane.Namespace)
 {
     /// <summary>The services of a <see cref="LoadedControlPlane"/> have HTTP on this port only.</summary>
     private const string RouteName = "80";
@@ -50,9 +50,9 @@ internal sealed class DiscoveryClient(Uri server, int number, bool delta)
         get
         {
             var address = $"10.{200 + number / 62500}.{number / 250 % 250}.{number % 250 + 1}";
-            var node = new Node { Id = $"sidecar~{address}~client-{number}.{LoadedControlPlane.Namespace}~{LoadedControlPlane.Namespace}.svc.cluster.local", Metadata = new() };
+            var node = new Node { Id = $"sidecar~{address}~client-{number}.{ns}~{ns}.svc.cluster.local", Metadata = new() };
             node.Metadata.Fields["CLUSTER_ID"] = Value.ForString(LoadedControlPlane.Cluster);
-            node.Metadata.Fields["NAMESPACE"] = Value.ForString(LoadedControlPlane.Namespace);
+            node.Metadata.Fields["NAMESPACE"] = Value.ForString(ns);
             return node;
         }
     }

@@ -13,7 +13,21 @@ namespace Isthmus.Tests.Mesh.Discovery;
 /// <param name="Endpoints">The endpoints of each service in the control plane's own cluster. In a remote cluster, a service has one.</param>
 /// <param name="Pods">Whether each endpoint has a Pod.</param>
 /// <param name="Remotes">How many other clusters the control plane watches. Each of them has all services.</param>
-internal sealed record MeshLoad(int Services, int Endpoints, bool Pods = false, int Remotes = 0);
+/// <param name="Teams">How many namespaces there are beside that of the services.</param>
+/// <param name="TeamObject">What each of them holds.</param>
+internal sealed record MeshLoad(int Services, int Endpoints, bool Pods = false, int Remotes = 0, int Teams = 0, TeamObject TeamObject = TeamObject.None);
+
+/// <summary>An object of each team, which concerns the proxies of its namespace only.</summary>
+internal enum TeamObject
+{
+    None,
+
+    /// <summary>A Sidecar that names the namespace of the services.</summary>
+    Sidecar,
+
+    /// <summary>A VirtualService for one of the services, with <c>exportTo: .</c>.</summary>
+    VirtualService,
+}
 
 /// <summary>The real control plane in a process of its own, over a cluster with many services. It listens on its usual
 /// ports, so it needs a network of its own.</summary>
@@ -34,6 +48,9 @@ internal sealed class LoadedControlPlane : IAsyncDisposable
 
     internal Process Process => _process;
 
+    /// <summary>The namespace of a team.</summary>
+    internal static string Team(int number) => $"team-{number}";
+
     /// <summary>How long the process took until it was ready.</summary>
     internal TimeSpan ReadyAfter { get; private set; }
 
@@ -53,6 +70,7 @@ internal sealed class LoadedControlPlane : IAsyncDisposable
             foreach (var definition in IstioCrds.All) await made._client.CreateAsync(Kinds.CustomResourceDefinition, (JsonObject)definition.DeepClone(), stop);
             await made._client.CreateAsync(Kinds.Namespace, Object("v1", "Namespace", null, SystemNamespace, []), stop);
             await FillAsync(made._client, load, 0, stop);
+            for (var team = 0; team < load.Teams; team++) await AddTeamAsync(made._client, load, team, stop);
             for (var remote = 1; remote <= load.Remotes; remote++) await made.JoinAsync(remote, load with { Endpoints = 1 }, stop);
             await made.RunAsync(program, heapMegabytes, stop);
             return made;
@@ -115,6 +133,31 @@ internal sealed class LoadedControlPlane : IAsyncDisposable
             for (var i = 0; load.Pods && i < load.Endpoints; i++) await client.CreateAsync(Kinds.Pod, LoadedPod.Of(Namespace, service, i), ended);
         });
     }
+
+    private static async Task AddTeamAsync(KubeClient client, MeshLoad load, int number, CancellationToken stop)
+    {
+        var team = Team(number);
+        await client.CreateAsync(Kinds.Namespace, Object("v1", "Namespace", null, team, []), stop);
+        if (load.TeamObject == TeamObject.Sidecar)
+        {
+            var hosts = new JsonArray("./*", $"{Namespace}/*");
+            await CreateAsync(client, IstioKind.Sidecar, team, new() { ["egress"] = new JsonArray(new JsonObject { ["hosts"] = hosts }) }, stop);
+        }
+        if (load.TeamObject == TeamObject.VirtualService)
+        {
+            var host = $"app{number % load.Services}.{Namespace}.svc.cluster.local";
+            var destination = new JsonObject { ["destination"] = new JsonObject { ["host"] = host } };
+            await CreateAsync(client, IstioKind.VirtualService, team, new()
+            {
+                ["hosts"] = new JsonArray(host),
+                ["exportTo"] = new JsonArray("."),
+                ["http"] = new JsonArray(new JsonObject { ["timeout"] = "5s", ["route"] = new JsonArray(destination) }),
+            }, stop);
+        }
+    }
+
+    private static Task<JsonObject> CreateAsync(KubeClient client, IstioKind kind, string ns, JsonObject spec, CancellationToken stop) => client.CreateAsync(
+        new(kind.Group, kind.ReadVersion, kind.Kind, kind.Plural, true), Object($"{kind.Group}/{kind.ReadVersion}", kind.Kind, ns, "default", new() { ["spec"] = spec }), stop);
 
     private async Task RunAsync(string[] program, int heapMegabytes, CancellationToken stop)
     {

@@ -77,7 +77,7 @@ public sealed class IncrementalPushTests
     }
 
     private static List<ProxyFeed> Connect(MeshRig rig) =>
-        [rig.Sidecar("c1"), rig.Sidecar("c1", "a-0", "10.1.0.1"), rig.Sidecar("c2", dnsCapture: false), rig.Router("c1", "eastwest"), rig.Router("c3", "eastwest")];
+        [rig.Sidecar("c1"), rig.Sidecar("c1", "a-0", "10.1.0.1"), rig.Sidecar("c2", dnsCapture: false), rig.Sidecar("c1", "guest", "10.1.0.9", ns: "other"), rig.Router("c1", "eastwest"), rig.Router("c3", "eastwest")];
 
     /// <summary>Gateways have a Pod in the end: without one, they keep what they had.</summary>
     private static void Stand(MeshRig rig)

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using Google.Protobuf;
 using Isthmus.Core.Collections;
 using Isthmus.Mesh.Generate;
@@ -8,11 +9,37 @@ using Isthmus.Wire.Xds;
 namespace Isthmus.ControlPlane.Push;
 
 /// <summary>Outbound listeners, route tables and the name table of a sidecar scope.</summary>
-internal sealed class OutboundPart(ProxyScope scope)
+internal sealed class OutboundPart(ProxyScope scope, SharedResources shared)
 {
-    private readonly Dictionary<string, (OutboundListener Plan, MeshConfig Mesh, XdsResource Made)> _listeners = new(StringComparer.Ordinal);
-    private readonly Dictionary<(string Host, int Port), (VirtualHostInputs Inputs, ByteString Made)> _virtualHosts = [];
-    private readonly Dictionary<string, (List<ByteString> Parts, XdsResource Made)> _tables = new(StringComparer.Ordinal);
+    // What the scope holds; each update takes what it needs before it returns what it had, so that nothing is made twice.
+    private Held _held = new();
+
+    /// <summary>Entries of shared tables.</summary>
+    private sealed class Held
+    {
+        public List<SharedTable<VirtualHostInputs, ByteString>.Entry> Hosts { get; } = [];
+        public List<SharedTable<(OutboundPolicy, ProxyHeaders), ByteString>.Entry> Fallbacks { get; } = [];
+        public List<SharedTable<RouteTableInputs, XdsResource>.Entry> Tables { get; } = [];
+        public List<SharedTable<ListenerInputs, XdsResource>.Entry> Listeners { get; } = [];
+        public List<SharedTable<XdsResource, XdsResource>.Entry> Names { get; } = [];
+
+        public static SharedTable<TInputs, TMade>.Entry Take<TInputs, TMade>(SharedTable<TInputs, TMade> table, List<SharedTable<TInputs, TMade>.Entry> held, TInputs inputs)
+            where TInputs : notnull
+        {
+            var entry = table.Take(inputs);
+            held.Add(entry);
+            return entry;
+        }
+
+        public void Return(SharedResources shared)
+        {
+            Hosts.ForEach(shared.VirtualHosts.Return);
+            Fallbacks.ForEach(shared.Fallbacks.Return);
+            Tables.ForEach(shared.RouteTables.Return);
+            Listeners.ForEach(shared.Listeners.Return);
+            Names.ForEach(shared.NameTables.Return);
+        }
+    }
 
     public ResourceSet Listeners { get; private set; } = ResourceSet.Empty;
 
@@ -25,11 +52,17 @@ internal sealed class OutboundPart(ProxyScope scope)
         var hosts = services.Select(service => Visible(view, service)).ToList();
         var policy = scope.Sidecar?.OutboundTrafficPolicy ?? view.Mesh.OutboundTrafficPolicy;
         var plans = OutboundPlan.Of(scope, hosts);
+        var before = _held;
+        _held = new();
         UpdateListeners(plans, view.Mesh.For(scope), policy);
         UpdateRoutes(plans, hosts, view, policy);
-        var names = NameTableGenerator.Build(scope, hosts);
-        Names = Names.ReplacedBy([EncodedResource.Of(TypeUrls.NameTable, "", names)]);
+        var names = EncodedResource.Of(TypeUrls.NameTable, "", NameTableGenerator.Build(scope, hosts));
+        Names = Names.ReplacedBy([Held.Take(shared.NameTables, _held.Names, names).Made]);
+        before.Return(shared);
     }
+
+    /// <summary>Nobody has the scope any more.</summary>
+    public void Release() => _held.Return(shared);
 
     private VisibleHost Visible(MeshView view, MeshService service)
     {
@@ -47,22 +80,12 @@ internal sealed class OutboundPart(ProxyScope scope)
         {
             EncodedResource.Of(TypeUrls.Listener, ResourceNames.VirtualOutbound, OutboundListeners.Virtual(mesh, policy)),
         };
-        foreach (var plan in plans)
-        {
-            if (!_listeners.TryGetValue(plan.Name, out var last) || last.Plan != plan || last.Mesh != settings)
-            {
-                last = (plan, settings, EncodedResource.Of(TypeUrls.Listener, plan.Name, OutboundListeners.Build(plan, mesh, policy, scope.Tracing)));
-                _listeners[plan.Name] = last;
-            }
-            made.Add(last.Made);
-        }
-        foreach (var name in _listeners.Keys.Except(plans.Select(plan => plan.Name)).ToList()) _listeners.Remove(name);
-        Listeners = Listeners.ReplacedBy(made);
+        made.AddRange(plans.Select(plan => Held.Take(shared.Listeners, _held.Listeners, new(plan, settings, policy, scope.Tracing)).Made));
+        Listeners = shared.Sets.Of(Listeners.ReplacedBy(made));
     }
 
     private void UpdateRoutes(IReadOnlyList<OutboundListener> plans, List<VisibleHost> hosts, MeshView view, OutboundPolicy policy)
     {
-        var used = new HashSet<(string, int)>();
         var made = new List<XdsResource>();
         // Pods of headless hosts have route tables of their own: a client that dials a Pod wants that Pod, whatever the request's host.
         var byPort = hosts.Where(host => host.Service.Pod is null).SelectMany(host => host.Service.Ports.Where(port => port.Protocol.IsHttp() || port.Protocol == Protocol.Auto).Select(port => (port.Number, host.Service)))
@@ -74,61 +97,43 @@ internal sealed class OutboundPart(ProxyScope scope)
             var colon = name.LastIndexOf(':');
             var port = int.Parse(name.AsSpan(colon + 1), System.Globalization.CultureInfo.InvariantCulture);
             var members = colon > 0 ? [byName[name[..colon]]] : byPort.GetValueOrDefault(port) ?? [];
-            made.Add(Table(name, port, members, colon > 0, view, policy, used));
+            made.Add(Table(name, port, members, colon > 0, view, policy));
         }
-        foreach (var stale in _virtualHosts.Keys.Where(key => !used.Contains(key)).ToList()) _virtualHosts.Remove(stale);
-        foreach (var stale in _tables.Keys.Except(made.Select(table => table.Name)).ToList()) _tables.Remove(stale);
         Routes = Routes.ReplacedBy(made);
     }
 
-    private XdsResource Table(string name, int port, List<MeshService> members, bool sniffed, MeshView view, OutboundPolicy policy, HashSet<(string, int)> used)
+    private XdsResource Table(string name, int port, List<MeshService> members, bool sniffed, MeshView view, OutboundPolicy policy)
     {
-        var parts = new List<ByteString>();
+        var parts = ImmutableArray.CreateBuilder<ByteString>();
+        // A table must not contain a domain twice: the first host keeps it.
         var domains = new HashSet<string>(StringComparer.Ordinal);
         // The cluster's own hosts first: an address of another cluster must not take the domain of a local host.
         foreach (var service in ServiceAddresses.Ranked(members, service => service, scope))
         {
-            used.Add((service.Hostname, port));
-            var inputs = Inputs(service, port, sniffed, view);
-            if (!sniffed) inputs = inputs with { Taken = Claim(inputs, domains) };
-            if (!_virtualHosts.TryGetValue((service.Hostname, port), out var last) || last.Inputs != inputs)
-            {
-                last = (inputs, RouteGenerator.VirtualHost(inputs).ToByteString());
-                _virtualHosts[(service.Hostname, port)] = last;
-            }
-            parts.Add(last.Made);
+            var routing = view.RoutingFor(service, scope) is { Http.IsEmpty: false } found ? found : null;
+            ValueList<string> own = sniffed ? ["*"] : RouteGenerator.Domains(service, scope, port).Where(domains.Add).ToValueList();
+            parts.Add(Host(service.Hostname, port, own, routing, view.ShapesOf([routing], service, scope), view.Mesh));
         }
         if (!sniffed)
         {
             if (port == 80) AddNameOnly(parts, domains, view, port);
-            parts.Add(RouteGenerator.Fallback(policy, scope.Headers).ToByteString());
+            parts.Add(Held.Take(shared.Fallbacks, _held.Fallbacks, (policy, scope.Headers)).Made);
         }
-        if (_tables.TryGetValue(name, out var known) && known.Parts.SequenceEqual(parts)) return known.Made;
-        var made = EncodedResource.Of(TypeUrls.Route, name, RouteGenerator.Table(name, parts));
-        _tables[name] = (parts, made);
-        return made;
+        return Held.Take(shared.RouteTables, _held.Tables, new(name, parts.DrainToImmutable())).Made;
     }
 
-    private VirtualHostInputs Inputs(MeshService service, int port, bool sniffed, MeshView view)
-    {
-        var routing = view.RoutingFor(service, scope) is { Http.IsEmpty: false } found ? found : null;
-        return new(scope, view.Mesh, service, port, routing, view.ShapesOf([routing], service, scope), sniffed);
-    }
-
-    /// <summary>A table must not contain a domain twice: the first host keeps it. Returns the domains that earlier hosts
-    /// already have.</summary>
-    private static ValueList<string> Claim(VirtualHostInputs inputs, HashSet<string> domains) =>
-        RouteGenerator.Domains(inputs.Service, inputs.Scope, inputs.Port).Where(domain => !domains.Add(domain)).ToValueList();
+    private ByteString Host(string name, int port, ValueList<string> domains, VirtualService? routing, ValueMap<DestinationShape> destinations, MeshConfig mesh) =>
+        Held.Take(shared.VirtualHosts, _held.Hosts, new(RouteCaller.Of(scope, routing), mesh, name, port, domains, routing, destinations)).Made;
 
     /// <summary>Names that only a VirtualService defines are served on port 80, as in Istio.</summary>
-    private void AddNameOnly(List<ByteString> parts, HashSet<string> domains, MeshView view, int port)
+    private void AddNameOnly(ImmutableArray<ByteString>.Builder parts, HashSet<string> domains, MeshView view, int port)
     {
         foreach (var host in view.Traffic.RoutingsByHost.Keys.Order(StringComparer.Ordinal))
         {
             if (view.Registry.Services.GetValueOrDefault(host)?.Port(port) is not null || view.RoutingFor(host, scope) is not { Http.IsEmpty: false } routing || !routing.Hosts.Contains(host)) continue;
             if (host.StartsWith('*') && view.Registry.Services.Values.Any(service => Hosts.Covers(host, service.Hostname) && service.Port(port) is not null)) continue;
             if (!domains.Add(host)) continue;
-            parts.Add(RouteGenerator.NameOnly(host, routing, scope, view.Mesh, port, view.ShapesOf([routing], null, scope)).ToByteString());
+            parts.Add(Host(host, port, RouteGenerator.Domains(host, scope, port).ToValueList(), routing, view.ShapesOf([routing], null, scope), view.Mesh));
         }
     }
 }

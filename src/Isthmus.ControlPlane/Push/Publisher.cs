@@ -46,6 +46,9 @@ public sealed class Publisher(TimeProvider time)
 
     public int Scopes => _views.Count;
 
+    /// <summary>What scopes have in common.</summary>
+    internal SharedResources Shared { get; } = new();
+
     /// <summary>When the first of the changes happened that are published now; null: unknown.</summary>
     public DateTimeOffset? ChangedAt { get; set; }
 
@@ -139,7 +142,9 @@ public sealed class Publisher(TimeProvider time)
     {
         if (ReferenceEquals(proxy.Published?.View, published.View) && _proxies.Contains(proxy)) return;
         published.View.Proxies.Remove(proxy);
-        if (published.View.Proxies.Count == 0) _views.Remove(new(published.Resolved.Scope, published.Resolved.Gateway));
+        if (published.View.Proxies.Count > 0) return;
+        _views.Remove(new(published.Resolved.Scope, published.Resolved.Gateway));
+        published.View.Release();
     }
 
     private void Attach(ProxyFeed proxy, MeshView mesh)
@@ -169,7 +174,7 @@ public sealed class Publisher(TimeProvider time)
         var key = new ViewKey(resolved.Scope, resolved.Gateway);
         if (!_views.TryGetValue(key, out var view))
         {
-            _views[key] = view = new(resolved.Scope, resolved.Gateway);
+            _views[key] = view = new(resolved.Scope, resolved.Gateway, Shared);
             view.UpdateAll(mesh, null);
             view.TakeChange(null); // Whoever attaches the first proxy offers it everything.
         }

@@ -24,7 +24,7 @@ public static class EncodedResource
 
 /// <summary>An immutable set of resources of one type; a change of a few resources costs only those, also for proxies that
 /// have the previous set.</summary>
-public sealed class ResourceSet(ImmutableDictionary<string, XdsResource> items) : IXdsResources, IReadOnlyCollection<XdsResource>
+public sealed class ResourceSet : IXdsResources, IReadOnlyCollection<XdsResource>
 {
     private const int Remembered = 32;
     private const int MostChanges = 512;
@@ -33,34 +33,65 @@ public sealed class ResourceSet(ImmutableDictionary<string, XdsResource> items) 
     /// old resources are not kept alive for this.</summary>
     private ImmutableArray<(WeakReference<ResourceSet> Set, ImmutableArray<string> Changed)> _before = [];
 
-    public static ResourceSet Empty { get; } = new(ImmutableDictionary.Create<string, XdsResource>(StringComparer.Ordinal));
+    /// <summary>The last change of this set, and what became of it. Threads may replace it at any time.</summary>
+    private Step? _step;
 
-    public ImmutableDictionary<string, XdsResource> Items { get; } = items;
+    private sealed record Step(ImmutableArray<string> Gone, ImmutableArray<XdsResource> Made, WeakReference<ResourceSet> Next)
+    {
+        public bool Is(ImmutableArray<string> gone, ImmutableArray<XdsResource> made) =>
+            Gone.AsSpan().SequenceEqual(gone.AsSpan()) && Made.AsSpan().SequenceEqual(made.AsSpan(), ReferenceEqualityComparer.Instance);
+    }
+
+    /// <param name="hash">The resources' hashes, combined so that one can be taken away again.</param>
+    private ResourceSet(ImmutableDictionary<string, XdsResource> items, int hash) => (Items, ContentHash) = (items, hash);
+
+    public static ResourceSet Empty { get; } = new(ImmutableDictionary.Create<string, XdsResource>(StringComparer.Ordinal), 0);
+
+    public ImmutableDictionary<string, XdsResource> Items { get; }
 
     public int Count => Items.Count;
 
     public IReadOnlyCollection<XdsResource> All => this;
 
+    /// <summary>The same for sets with equal resources, however they were made.</summary>
+    internal int ContentHash { get; }
+
+    /// <summary>Set once by <see cref="SharedSets"/>: it is the one that equal sets are replaced by.</summary>
+    internal bool IsShared { get; set; }
+
+    internal bool HasSameContent(ResourceSet other) => ReferenceEquals(this, other) || (Count == other.Count && ContentHash == other.ContentHash
+        && Items.All(item => other.Items.TryGetValue(item.Key, out var resource) && (ReferenceEquals(item.Value, resource) || item.Value.Version == resource.Version)));
+
+    private static int HashOf(XdsResource? resource) => resource is null ? 0 : HashCode.Combine(resource.Name, resource.Version);
+
     public bool TryGet(string name, [NotNullWhen(true)] out XdsResource? resource) => Items.TryGetValue(name, out resource);
 
-    /// <summary>This set, or a new one if the changes make a difference.</summary>
+    /// <summary>This set, or a new one if the changes make a difference. Scopes that share a set and see the same change share the next one, too.</summary>
     public ResourceSet With(IEnumerable<string> removed, IEnumerable<XdsResource> added)
     {
-        var changed = new List<string>();
+        var (gone, made) = (removed.ToImmutableArray(), added.ToImmutableArray());
+        if (gone.IsEmpty && made.IsEmpty) return this;
+        if (_step is { } step && step.Is(gone, made) && step.Next.TryGetTarget(out var known)) return known;
         var builder = Items.ToBuilder();
-        foreach (var name in removed)
+        var hash = ContentHash;
+        foreach (var name in gone)
         {
-            changed.Add(name);
+            hash ^= HashOf(builder.GetValueOrDefault(name));
             builder.Remove(name);
         }
-        foreach (var resource in added)
+        foreach (var resource in made)
         {
-            changed.Add(resource.Name);
+            hash ^= HashOf(builder.GetValueOrDefault(resource.Name)) ^ HashOf(resource);
             builder[resource.Name] = resource;
         }
         var next = builder.ToImmutable();
         if (ReferenceEquals(next, Items)) return this;
-        return new(next) { _before = changed.Count > MostChanges ? [] : [(new(this), [.. changed]), .. _before.Take(Remembered - 1)] };
+        var set = new ResourceSet(next, hash)
+        {
+            _before = gone.Length + made.Length > MostChanges ? [] : [(new(this), [.. gone, .. made.Select(resource => resource.Name)]), .. _before.Take(Remembered - 1)],
+        };
+        _step = new(gone, made, new(set));
+        return set;
     }
 
     public IReadOnlyCollection<string>? ChangedSince(IXdsResources earlier)

@@ -11,10 +11,11 @@ using Isthmus.Wire.Xds;
 namespace Isthmus.ControlPlane.Push;
 
 /// <summary>The resources that all proxies of one scope share. Each is kept with its inputs and rebuilt only when those differ.</summary>
-internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway)
+internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway, SharedResources shared)
 {
     private readonly SortedDictionary<string, HostPart> _hosts = new(StringComparer.Ordinal);
-    private readonly OutboundPart _outbound = new(scope);
+    private readonly ClusterCaller _caller = ClusterCaller.Of(scope);
+    private readonly OutboundPart _outbound = new(scope, shared);
     private readonly GatewayPart? _gateway = gateway is null ? null : new(scope, gateway);
     private readonly ScopePatches? _patches = ScopePatches.Of(scope);
     private ResourceSet _clusters = ResourceSet.Empty;
@@ -37,7 +38,7 @@ internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway)
     public ResourceSet Names { get; private set; } = ResourceSet.Empty;
 
     /// <summary>The DestinationRules of the visible hosts.</summary>
-    public IEnumerable<DestinationRule> Rules => _hosts.Values.Select(part => part.Clusters.Rule).OfType<DestinationRule>().Distinct(ReferenceEqualityComparer.Instance).Cast<DestinationRule>();
+    public IEnumerable<DestinationRule> Rules => _hosts.Values.Select(part => part.Clusters.Inputs.Rule).OfType<DestinationRule>().Distinct(ReferenceEqualityComparer.Instance).Cast<DestinationRule>();
 
     /// <summary>Whether any resource changed since the last call.</summary>
     /// <param name="effects">Gets the names of the resources that changed; null: nobody asks.</param>
@@ -51,12 +52,21 @@ internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway)
     }
 
     /// <summary>What is known about one visible host.</summary>
-    private sealed class HostPart
+    /// <param name="Endpoints">Null: its clusters ask for none.</param>
+    private readonly record struct HostPart(SharedTable<ClusterInputs, ImmutableArray<XdsResource>>.Entry Clusters, SharedTable<EndpointInputs, ImmutableArray<XdsResource>>.Entry? Endpoints);
+
+    /// <summary>Nobody has the scope any more.</summary>
+    public void Release()
     {
-        public required ClusterInputs Clusters { get; set; }
-        public required ImmutableArray<XdsResource> ClusterResources { get; set; }
-        public EndpointInputs? Endpoints { get; set; }
-        public ImmutableArray<XdsResource> EndpointResources { get; set; } = [];
+        foreach (var part in _hosts.Values) Return(part);
+        _hosts.Clear();
+        _outbound.Release();
+    }
+
+    private void Return(HostPart part)
+    {
+        shared.Clusters.Return(part.Clusters);
+        if (part.Endpoints is { } endpoints) shared.Endpoints.Return(endpoints);
     }
 
     /// <summary>Updates only endpoints, without delay, and the clusters of these hosts, because new endpoints may have new
@@ -74,17 +84,17 @@ internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway)
             _mesh = view.Mesh;
             SetStatic(view.Mesh);
         }
-        var visible = _hosts.Values.Select(part => part.Clusters.Service);
+        var visible = _hosts.Values.Select(part => part.Clusters.Inputs.Service);
         if (_gateway is null)
         {
-            if (!everything && changes!.Services.Count == 0 && !changes.Endpoints.Any(host => _hosts.TryGetValue(host, out var part) && (part.Clusters.Service.Headless || part.Clusters.Service.Pod is not null))) return;
+            if (!everything && changes!.Services.Count == 0 && !changes.Endpoints.Any(host => _hosts.TryGetValue(host, out var part) && (part.Clusters.Inputs.Service.Headless || part.Clusters.Inputs.Service.Pod is not null))) return;
             _outbound.Update(view, visible);
             (Listeners, Routes, Names) = (Patched(_outbound.Listeners), PatchedRoutes(_outbound.Routes), _outbound.Names);
         }
         else
         {
             if (!everything && changes!.Services.Count == 0) return;
-            _gateway.Update(view, _hosts.Values.Select(part => part.Clusters));
+            _gateway.Update(view, _hosts.Values.Select(part => part.Clusters.Inputs));
             (Listeners, Routes) = (Patched(_gateway.Listeners), PatchedRoutes(_gateway.Routes));
         }
     }
@@ -95,7 +105,7 @@ internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway)
 
     private void SetClusters(IEnumerable<string> gone, IEnumerable<XdsResource> made)
     {
-        _clusters = _clusters.With(gone, made);
+        _clusters = shared.Sets.Of(_clusters.With(gone, made));
         Clusters = _patches?.Clusters(_clusters) ?? _clusters;
     }
 
@@ -111,67 +121,52 @@ internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway)
         var (goneEndpoints, newEndpoints) = (new List<string>(), new List<XdsResource>());
         foreach (var host in hosts)
         {
-            var known = _hosts.GetValueOrDefault(host);
+            HostPart? known = _hosts.TryGetValue(host, out var part) ? part : null;
             if (!view.Registry.Services.TryGetValue(host, out var whole) || SidecarHosts.Visible(scope, whole) is not { } service
                 || (service.Pod is not null && _gateway?.ExposesBySni(service) == false))
             {
                 if (known is null) continue;
+                goneClusters.AddRange(part.Clusters.Made.Select(NameOf));
+                goneEndpoints.AddRange(NamesOf(part.Endpoints));
                 _hosts.Remove(host);
-                goneClusters.AddRange(known.ClusterResources.Select(NameOf));
-                goneEndpoints.AddRange(known.EndpointResources.Select(NameOf));
+                Return(part);
                 continue;
             }
             var behind = view.EndpointsOf(host);
             var rule = view.RuleFor(service, scope);
             var inputs = ClusterInputsOf(view, service, rule, behind);
-            if (known is null || !Same(known.Clusters, inputs))
+            var (clusters, endpoints) = (known?.Clusters, known?.Endpoints);
+            if (clusters is null || !HostInputs.Same(clusters.Inputs, inputs))
             {
-                var made = MakeClusters(inputs);
-                if (known is not null) goneClusters.AddRange(known.ClusterResources.Select(NameOf));
-                newClusters.AddRange(made);
-                if (known is null) _hosts[host] = known = new() { Clusters = inputs, ClusterResources = made };
-                else (known.Clusters, known.ClusterResources) = (inputs, made);
+                var made = shared.Clusters.Take(inputs);
+                if (clusters is not null) goneClusters.AddRange(clusters.Made.Select(NameOf));
+                newClusters.AddRange(made.Made);
+                if (clusters is not null) shared.Clusters.Return(clusters);
+                clusters = made;
             }
-            if (!EndpointGenerator.HasAssignments(service, scope.Kind))
+            EndpointInputs? next = EndpointGenerator.HasAssignments(service, scope.Kind)
+                ? new(_caller.From, view.Mesh, service, rule, behind.Endpoints, view.Registry.Gateways, inputs.SniPassthrough) : null;
+            if (next is null || endpoints is null || !HostInputs.Same(endpoints.Inputs, next))
             {
-                goneEndpoints.AddRange(known.EndpointResources.Select(NameOf));
-                (known.Endpoints, known.EndpointResources) = (null, []);
-                continue;
+                var made = next is null ? null : shared.Endpoints.Take(next);
+                goneEndpoints.AddRange(NamesOf(endpoints));
+                if (made is not null) newEndpoints.AddRange(made.Made);
+                if (endpoints is not null) shared.Endpoints.Return(endpoints);
+                endpoints = made;
             }
-            var next = new EndpointInputs(scope, view.Mesh, service, rule, behind.Endpoints, view.Registry.Gateways);
-            if (known.Endpoints is { } last && Same(last, next) && Equals(last.Rule, rule)) continue;
-            var assignments = MakeEndpoints(next, inputs.SniPassthrough);
-            goneEndpoints.AddRange(known.EndpointResources.Select(NameOf));
-            newEndpoints.AddRange(assignments);
-            (known.Endpoints, known.EndpointResources) = (next, assignments);
+            _hosts[host] = new(clusters, endpoints);
         }
         SetClusters(goneClusters, newClusters);
-        Endpoints = Endpoints.With(goneEndpoints, newEndpoints);
+        Endpoints = shared.Sets.Of(Endpoints.With(goneEndpoints, newEndpoints));
     }
 
     private ClusterInputs ClusterInputsOf(MeshView view, MeshService service, DestinationRule? rule, HostEndpoints behind)
     {
         var isDns = service.Resolution is Resolution.Dns or Resolution.DnsRoundRobin;
-        return new(scope, view.Mesh, service, rule, behind.Identities, isDns ? behind.Endpoints : default, behind.AllMtls, _gateway?.ExposesBySni(service) == true);
+        return new(_caller, view.Mesh, service, rule, behind.Identities, isDns ? behind.Endpoints : default, behind.AllMtls, _gateway?.ExposesBySni(service) == true);
     }
 
-    /// <summary>Equality of inputs, cheapest parts first; records compare by content, and unchanged values are usually the
-    /// same object.</summary>
-    private static bool Same(ClusterInputs a, ClusterInputs b) =>
-        ReferenceEquals(a.Service, b.Service) && ReferenceEquals(a.Rule, b.Rule) && ReferenceEquals(a.Mesh, b.Mesh) && a.HasMtls == b.HasMtls
-            && a.SniPassthrough == b.SniPassthrough && a.Identities == b.Identities && a.Members == b.Members
-        || a == b;
-
-    private static bool Same(EndpointInputs a, EndpointInputs b) =>
-        ReferenceEquals(a.Service, b.Service) && ReferenceEquals(a.Rule, b.Rule) && ReferenceEquals(a.Mesh, b.Mesh)
-            && ReferenceEquals(a.Gateways, b.Gateways) && a.Endpoints == b.Endpoints
-        || a == b;
-
-    private static ImmutableArray<XdsResource> MakeClusters(ClusterInputs inputs) =>
-        [.. ClusterGenerator.Outbound(inputs).Select(cluster => EncodedResource.Of(TypeUrls.Cluster, cluster.Name, cluster))];
-
-    private static ImmutableArray<XdsResource> MakeEndpoints(EndpointInputs inputs, bool sniPassthrough) =>
-        [.. EndpointGenerator.All(inputs, sniPassthrough).Select(assignment => EncodedResource.Of(TypeUrls.Endpoints, assignment.ClusterName, assignment))];
+    private static IEnumerable<string> NamesOf(SharedTable<EndpointInputs, ImmutableArray<XdsResource>>.Entry? entry) => entry?.Made.Select(NameOf) ?? [];
 
     private static string NameOf(XdsResource encoded) => encoded.Name;
 }

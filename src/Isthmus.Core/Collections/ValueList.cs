@@ -18,7 +18,7 @@ public readonly struct ValueList<T>(ImmutableArray<T> items) : IEquatable<ValueL
 
     public T this[int index] => Items[index];
 
-    public bool Equals(ValueList<T> other) => Items.AsSpan().SequenceEqual(other.Items.AsSpan());
+    public bool Equals(ValueList<T> other) => Items == other.Items || Items.AsSpan().SequenceEqual(other.Items.AsSpan());
 
     public override bool Equals(object? obj) => obj is ValueList<T> other && Equals(other);
 

@@ -105,7 +105,7 @@ public static class ClusterGenerator
         if (policy.IsBlocked) return cluster;
         SetDiscovery(cluster, inputs, port, subset);
         // A gateway never sniffs: it forwards as HTTP only what its configuration declares as HTTP.
-        if (port.Protocol != Protocol.Auto || inputs.Scope.Kind == ProxyKind.Sidecar) SetProtocol(cluster, port.Protocol);
+        if (port.Protocol != Protocol.Auto || inputs.Caller.From.Kind == ProxyKind.Sidecar) SetProtocol(cluster, port.Protocol);
         ClusterPolicy.Apply(cluster, inputs, port, policy);
         if (sni) return cluster;
         ClusterPolicy.ApplyTls(cluster, inputs, port, subsetName, policy);
@@ -118,7 +118,7 @@ public static class ClusterGenerator
         switch (inputs.Service.Resolution)
         {
             // A gateway has no original destination, so it resolves even headless endpoints by name.
-            case Resolution.Original when inputs.Scope.Kind == ProxyKind.Sidecar:
+            case Resolution.Original when inputs.Caller.From.Kind == ProxyKind.Sidecar:
                 cluster.Type = DiscoveryType.OriginalDst;
                 cluster.LbPolicy = Cluster.Types.LbPolicy.ClusterProvided;
                 break;
@@ -187,7 +187,7 @@ public static class ClusterGenerator
         if (subset.Length > 0) fields.Fields["subset"] = Value.ForString(subset);
         if (rule is not null) fields.Fields["config"] = Parts.ConfigPath(rule.Source, "destination-rule");
         // Only proxies that tell the mesh about themselves, and nobody else, ask for it.
-        if (service.External && inputs.Scope.Headers.TellsMeshOnly) fields.Fields["external"] = Value.ForBool(true);
+        if (service.External && inputs.Caller.TellsMeshOnly) fields.Fields["external"] = Value.ForBool(true);
         return Parts.Metadata(("istio", fields));
     }
 

@@ -3,14 +3,22 @@ using Isthmus.Mesh.Model;
 
 namespace Isthmus.Mesh.Generate;
 
+/// <summary>What clusters depend on of the proxies that call through them.</summary>
+/// <param name="ExchangesMetadata">They speak <c>istio-peer-exchange</c>.</param>
+/// <param name="TellsMeshOnly">They tell the mesh about themselves, and nobody else.</param>
+public sealed record ClusterCaller(Vantage From, bool ExchangesMetadata, bool TellsMeshOnly)
+{
+    public static ClusterCaller Of(ProxyScope scope) => new(scope.Vantage(), scope.Software.Has(IstioFilters.ClientExchange), scope.Headers.TellsMeshOnly);
+}
+
 /// <summary>All inputs of the clusters of one host.</summary>
-/// <param name="Rule">The DestinationRule that applies for this scope, or null.</param>
+/// <param name="Rule">The DestinationRule that applies for these callers, or null.</param>
 /// <param name="Identities">SPIFFE IDs of all workloads behind the host in all clusters, sorted.</param>
 /// <param name="Members">The endpoints, when the cluster itself holds them (DNS); otherwise empty.</param>
 /// <param name="HasMtls">Every known endpoint accepts mesh TLS; used by clusters that dial the original destination.</param>
 /// <param name="SniPassthrough">The gateway needs SNI clusters in addition to the ordinary ones.</param>
 public sealed record ClusterInputs(
-    ProxyScope Scope,
+    ClusterCaller Caller,
     MeshConfig Mesh,
     MeshService Service,
     DestinationRule? Rule,
@@ -20,10 +28,12 @@ public sealed record ClusterInputs(
     bool SniPassthrough);
 
 /// <summary>All inputs of the endpoints of one host.</summary>
+/// <param name="SniPassthrough">The SNI clusters of a gateway have the same endpoints, as far as they accept mesh TLS.</param>
 public sealed record EndpointInputs(
-    ProxyScope Scope,
+    Vantage From,
     MeshConfig Mesh,
     MeshService Service,
     DestinationRule? Rule,
     ValueList<MeshEndpoint> Endpoints,
-    GatewayTable Gateways);
+    GatewayTable Gateways,
+    bool SniPassthrough = false);

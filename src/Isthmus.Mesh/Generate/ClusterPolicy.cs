@@ -224,7 +224,7 @@ internal static class ClusterPolicy
         var service = inputs.Service;
         var sni = ResourceNames.Sni(port.Number, subset, service.Hostname);
         var http2 = port.Protocol.IsHttp2() || (policy.Pool?.UpgradeToHttp2 == true && port.Protocol == Protocol.Http);
-        var exchanges = inputs.Scope.Software.Has(IstioFilters.ClientExchange);
+        var exchanges = inputs.Caller.ExchangesMetadata;
         if (policy.Tls is { } tls)
         {
             switch (tls.Mode)

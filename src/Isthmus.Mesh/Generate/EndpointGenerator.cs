@@ -14,9 +14,9 @@ public static class EndpointGenerator
     private static readonly Struct MtlsMatch = Parts.Fields(("tlsMode", Value.ForString("istio")));
 
     /// <summary>Every assignment of a host: one for each port and subset, as <see cref="ClusterGenerator.Outbound"/> names them.</summary>
-    public static IEnumerable<ClusterLoadAssignment> All(EndpointInputs inputs, bool sniPassthrough)
+    public static IEnumerable<ClusterLoadAssignment> All(EndpointInputs inputs)
     {
-        if (!HasAssignments(inputs.Service, inputs.Scope.Kind)) yield break;
+        if (!HasAssignments(inputs.Service, inputs.From.Kind)) yield break;
         foreach (var port in inputs.Service.Ports)
         {
             if (port.Protocol == Protocol.Udp) continue;
@@ -25,7 +25,7 @@ public static class EndpointGenerator
                 // An original-destination cluster requests no endpoints, and a blocked one has none.
                 if (TrafficPolicy.Effective(inputs.Rule, subset, port.Number) is { IsBlocked: true } or { Balancing.Algorithm: LbAlgorithm.Passthrough }) continue;
                 yield return One(inputs, port.Number, subset, false);
-                if (sniPassthrough) yield return One(inputs, port.Number, subset, true);
+                if (inputs.SniPassthrough) yield return One(inputs, port.Number, subset, true);
             }
         }
     }
@@ -88,15 +88,15 @@ public static class EndpointGenerator
 
     /// <summary>A gateway stands for the ready endpoints behind it.</summary>
     private static bool IsUnreadyHere(MeshEndpoint endpoint, EndpointInputs inputs) =>
-        endpoint is { Health: EndpointHealth.NotReady, Address.Length: > 0 } && IsDirect(inputs.Scope.Network, endpoint.Network, inputs.Gateways);
+        endpoint is { Health: EndpointHealth.NotReady, Address.Length: > 0 } && IsDirect(inputs.From.Network, endpoint.Network, inputs.Gateways);
 
     private static bool IsMember(MeshEndpoint endpoint, EndpointInputs inputs, int port, Subset? subset)
     {
         if (endpoint.Port(port) is null) return false;
         if (subset is not null && !Selectors.Matches(subset.Labels, endpoint.Labels)) return false;
-        if ((inputs.Service.ClusterLocal || endpoint.Withheld) && endpoint.Cluster != inputs.Scope.Cluster) return false;
-        if (inputs.Service.NodeLocal && (endpoint.Cluster != inputs.Scope.Cluster || endpoint.Node != inputs.Scope.Node)) return false;
-        return inputs.Scope.NetworkView.IsEmpty || endpoint.Network.Length == 0 || inputs.Scope.NetworkView.Contains(endpoint.Network);
+        if ((inputs.Service.ClusterLocal || endpoint.Withheld) && endpoint.Cluster != inputs.From.Cluster) return false;
+        if (inputs.Service.NodeLocal && (endpoint.Cluster != inputs.From.Cluster || endpoint.Node != inputs.From.Node)) return false;
+        return inputs.From.NetworkView.IsEmpty || endpoint.Network.Length == 0 || inputs.From.NetworkView.Contains(endpoint.Network);
     }
 
     /// <summary>The endpoints of one locality: local ones directly, remote ones as weights of the gateways of their network.</summary>
@@ -110,7 +110,7 @@ public static class EndpointGenerator
         {
             var target = endpoint.Port(port)!.Value;
             var weight = Math.Min(uint.MaxValue, (ulong)Math.Max(1, endpoint.Weight) * gateways.Scale);
-            if (IsDirect(inputs.Scope.Network, endpoint.Network, gateways))
+            if (IsDirect(inputs.From.Network, endpoint.Network, gateways))
             {
                 if (endpoint.Address.Length == 0) continue;
                 result.LbEndpoints.Add(Direct(endpoint, target, (uint)weight, target.Mtls && tls != ClientTlsMode.Disable));
@@ -118,7 +118,7 @@ public static class EndpointGenerator
             }
             else if (SpeaksMeshTls(target, tls)) // a gateway forwards by SNI alone: without mesh TLS there is none
             {
-                var entries = gateways.For(endpoint.Network, endpoint.Cluster, inputs.Scope.Family);
+                var entries = gateways.For(endpoint.Network, endpoint.Cluster, inputs.From.Family);
                 var shares = GatewayTable.Total(entries);
                 foreach (var entry in entries)
                 {
@@ -130,7 +130,7 @@ public static class EndpointGenerator
         foreach (var ((address, gatewayPort), weight) in far)
         {
             var bounded = (uint)Math.Clamp(weight, 1, uint.MaxValue);
-            result.LbEndpoints.Add(Gateway(address, gatewayPort, bounded, inputs.Scope.Cluster));
+            result.LbEndpoints.Add(Gateway(address, gatewayPort, bounded, inputs.From.Cluster));
             total += bounded;
         }
         if (result.LbEndpoints.Count == 0) return null;
@@ -203,7 +203,7 @@ public static class EndpointGenerator
             assignment.Endpoints.Add(locality);
         }
         var policy = TrafficPolicy.Effective(inputs.Rule, subset, port, inputs.Mesh);
-        Localities.Apply(assignment, inputs.Scope, Localities.Setting(inputs.Service, inputs.Mesh, policy), inputs.Members, GatewayTable.Empty, policy);
+        Localities.Apply(assignment, inputs.Caller.From, Localities.Setting(inputs.Service, inputs.Mesh, policy), inputs.Members, GatewayTable.Empty, policy);
         return assignment;
     }
 }

@@ -71,7 +71,7 @@ public static class GatewayRoutes
     /// <param name="added">The VirtualServices whose routes each host has: several servers may offer one host.</param>
     private static void AddHosts(SortedDictionary<string, VirtualHost> hosts, HashSet<(string, ObjectRef)> added, BoundServer bound, VirtualService routing, GatewayInputs inputs)
     {
-        var context = new HttpRoutes.Context(inputs.Scope, inputs.Mesh, bound.Server.Port, bound.Gateway.FullName, inputs.Destinations);
+        var context = new HttpRoutes.Context(RouteCaller.Of(inputs.Scope, routing), inputs.Mesh, bound.Server.Port, bound.Gateway.FullName, inputs.Destinations);
         List<Route>? routes = null;
         foreach (var host in routing.Hosts)
         {

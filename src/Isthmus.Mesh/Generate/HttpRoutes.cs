@@ -14,7 +14,7 @@ internal static class HttpRoutes
 
     /// <param name="Gateway"><c>mesh</c> or the gateway's full name, as matches name it.</param>
     /// <param name="Port">Of the listener.</param>
-    internal sealed record Context(ProxyScope Scope, MeshConfig Mesh, int Port, string Gateway, ValueMap<DestinationShape> Destinations);
+    internal sealed record Context(RouteCaller Caller, MeshConfig Mesh, int Port, string Gateway, ValueMap<DestinationShape> Destinations);
 
     public static Route Default(string hostname, Context context)
     {

@@ -19,18 +19,18 @@ internal static class Localities
         policy.Balancing?.Locality ?? LocalityLbSetting.Of(service.Distribution) ?? mesh.LocalityLb;
 
     public static void Apply(ClusterLoadAssignment assignment, EndpointInputs inputs, TrafficPolicy policy) => Apply(
-        assignment, inputs.Scope, Setting(inputs.Service, inputs.Mesh, policy), inputs.Endpoints.Where(member => EndpointGenerator.IsDirect(inputs.Scope.Network, member.Network, inputs.Gateways)), inputs.Gateways, policy);
+        assignment, inputs.From, Setting(inputs.Service, inputs.Mesh, policy), inputs.Endpoints.Where(member => EndpointGenerator.IsDirect(inputs.From.Network, member.Network, inputs.Gateways)), inputs.Gateways, policy);
 
     /// <param name="members">Endpoints that are dialled directly: only their addresses and ports identify them.</param>
-    public static void Apply(ClusterLoadAssignment assignment, ProxyScope scope, LocalityLbSetting setting, IEnumerable<MeshEndpoint> members, GatewayTable gateways, TrafficPolicy policy)
+    public static void Apply(ClusterLoadAssignment assignment, Vantage from, LocalityLbSetting setting, IEnumerable<MeshEndpoint> members, GatewayTable gateways, TrafficPolicy policy)
     {
         if (setting.Zones is not null)
         {
-            if (setting.Enabled && assignment.Endpoints.Count > 0) ByRegion(assignment, scope, setting, new(scope, members, gateways));
+            if (setting.Enabled && assignment.Endpoints.Count > 0) ByRegion(assignment, from, setting, new(from, members, gateways));
             return;
         }
-        if (!setting.Enabled || assignment.Endpoints.Count == 0 || (scope.Locality.IsUnknown && setting.FailoverPriority.IsEmpty)) return;
-        var rule = setting.Distribute.FirstOrDefault(candidate => Matches(candidate.From, scope.Locality));
+        if (!setting.Enabled || assignment.Endpoints.Count == 0 || (from.Locality.IsUnknown && setting.FailoverPriority.IsEmpty)) return;
+        var rule = setting.Distribute.FirstOrDefault(candidate => Matches(candidate.From, from.Locality));
         var sharing = rule is null ? [] : Distribute(assignment, rule);
         // Shares without failover use those localities only.
         var fails = (policy.Outlier is not null || setting.IsOfService) && (setting.Distribute.IsEmpty || !setting.Failover.IsEmpty || !setting.FailoverPriority.IsEmpty);
@@ -38,8 +38,8 @@ internal static class Localities
         if (!fails) return;
         var others = assignment.Endpoints.Where(group => !sharing.Contains(group)).ToList();
         var ordered = setting.FailoverPriority.IsEmpty
-            ? others.Select(group => (Priority: Distance(Of(group), scope.Locality, setting.Failover), Group: group)).ToList()
-            : ByLabels(others, new Matching(scope, members, gateways), setting.FailoverPriority);
+            ? others.Select(group => (Priority: Distance(Of(group), from.Locality, setting.Failover), Group: group)).ToList()
+            : ByLabels(others, new Matching(from, members, gateways), setting.FailoverPriority);
         Arrange(assignment, [.. assignment.Endpoints.Where(sharing.Contains)], ordered);
     }
 
@@ -69,10 +69,10 @@ internal static class Localities
     }
 
     /// <summary>The own region first, whose zones the proxy weighs against each other, then that of its failover, then all others. Labels come before.</summary>
-    private static void ByRegion(ClusterLoadAssignment assignment, ProxyScope scope, LocalityLbSetting setting, Matching matching)
+    private static void ByRegion(ClusterLoadAssignment assignment, Vantage from, LocalityLbSetting setting, Matching matching)
     {
         const int Regions = 3;
-        var own = scope.Locality.Region ?? "";
+        var own = from.Locality.Region ?? "";
         var next = setting.Failover.FirstOrDefault(rule => rule.From == own)?.To;
         var groups = setting.FailoverPriority.IsEmpty ? assignment.Endpoints.Select(group => (Priority: 0, Group: group)) : ByLabels([.. assignment.Endpoints], matching, setting.FailoverPriority);
         Arrange(assignment, [], [.. groups.Select(item => ((item.Priority * Regions) + (Of(item.Group).Region is var region && region == own ? 0 : region == next ? 1 : 2), item.Group))]);
@@ -116,7 +116,7 @@ internal static class Localities
 
     /// <summary>How well the labels of endpoints match a client. Behind a gateway the workload's labels are unknown: only
     /// network, cluster and locality count.</summary>
-    private sealed class Matching(ProxyScope scope, IEnumerable<MeshEndpoint> members, GatewayTable gateways)
+    private sealed class Matching(Vantage from, IEnumerable<MeshEndpoint> members, GatewayTable gateways)
     {
         // Workloads of a ServiceEntry may share an address.
         private readonly Dictionary<(string Address, uint Port), MeshEndpoint> _members = members.SelectMany(member => member.Ports.Select(port => (Place: (member.Address, (uint)port.Target), Member: member)))
@@ -153,19 +153,19 @@ internal static class Localities
             }
             var member = _members.GetValueOrDefault((address, socket?.PortValue ?? 0));
             // Without a network, it is reached directly, as if it were in the caller's.
-            if (key == Labels.Network && member is { Network.Length: 0 }) return scope.Network;
+            if (key == Labels.Network && member is { Network.Length: 0 }) return from.Network;
             return (key == Labels.Hostname ? member?.Node : member?.Labels.Items.GetValueOrDefault(key)) ?? "";
         }
 
         private string OwnLabel(string key) => key switch
         {
-            Labels.Network => scope.Network,
-            Labels.Cluster => scope.Cluster,
-            Labels.Region => scope.Locality.Region,
-            Labels.Zone => scope.Locality.Zone,
-            Labels.Subzone => scope.Locality.Subzone,
-            Labels.Hostname => scope.Node,
-            _ => scope.RuleLabels.TryGetValue(key, out var value) ? value : "",
+            Labels.Network => from.Network,
+            Labels.Cluster => from.Cluster,
+            Labels.Region => from.Locality.Region,
+            Labels.Zone => from.Locality.Zone,
+            Labels.Subzone => from.Locality.Subzone,
+            Labels.Hostname => from.Node,
+            _ => from.Labels.TryGetValue(key, out var value) ? value : "",
         };
     }
 

@@ -9,21 +9,18 @@ namespace Isthmus.Mesh.Generate;
 public sealed record DestinationShape(ValueList<int> Ports, DestinationRule? Rule);
 
 /// <summary>All inputs of one virtual host of a sidecar.</summary>
+/// <param name="Hostname">Of a service, or a name that only a VirtualService defines.</param>
+/// <param name="Domains">What is left of its domains: a table must not contain one twice.</param>
 /// <param name="Routing">The VirtualService that claims the host (its delegates merged in), or null.</param>
 /// <param name="Destinations">Every known host that the routes reference, including this one.</param>
-/// <param name="Sniffed">The route table belongs to this host alone.</param>
 public sealed record VirtualHostInputs(
-    ProxyScope Scope,
+    RouteCaller Caller,
     MeshConfig Mesh,
-    MeshService Service,
+    string Hostname,
     int Port,
+    ValueList<string> Domains,
     VirtualService? Routing,
-    ValueMap<DestinationShape> Destinations,
-    bool Sniffed)
-{
-    /// <summary>Domains of the host that an earlier host of the table already has.</summary>
-    public ValueList<string> Taken { get; init; }
-}
+    ValueMap<DestinationShape> Destinations);
 
 /// <summary>RDS of sidecars: one virtual host for each host of a port, so that a table is assembled from parts that are
 /// encoded once.</summary>
@@ -33,27 +30,16 @@ public static class RouteGenerator
 
     public static VirtualHost VirtualHost(VirtualHostInputs inputs)
     {
-        var host = new VirtualHost
-        {
-            Name = ResourceNames.HostPort(inputs.Service.Hostname, inputs.Port),
-            IncludeRequestAttemptCount = inputs.Scope.Headers.HasAttemptCount,
-        };
-        if (inputs.Sniffed) host.Domains.Add("*");
-        else host.Domains.AddRange(Domains(inputs.Service, inputs.Scope, inputs.Port).Where(domain => !inputs.Taken.Contains(domain)));
-        var context = new HttpRoutes.Context(inputs.Scope, inputs.Mesh, inputs.Port, VirtualService.MeshGateway, inputs.Destinations);
+        var host = new VirtualHost { Name = ResourceNames.HostPort(inputs.Hostname, inputs.Port), IncludeRequestAttemptCount = inputs.Caller.CountsAttempts };
+        host.Domains.AddRange(inputs.Domains);
+        var context = new HttpRoutes.Context(inputs.Caller, inputs.Mesh, inputs.Port, VirtualService.MeshGateway, inputs.Destinations);
         if (inputs.Routing is { Http.IsEmpty: false } routing) host.Routes.AddRange(HttpRoutes.Of(routing, context));
-        else host.Routes.Add(HttpRoutes.Default(inputs.Service.Hostname, context));
+        else host.Routes.Add(HttpRoutes.Default(inputs.Hostname, context));
         return host;
     }
 
-    /// <summary>A virtual host that a VirtualService makes for a name that no service has.</summary>
-    public static VirtualHost NameOnly(string name, VirtualService routing, ProxyScope scope, MeshConfig mesh, int port, ValueMap<DestinationShape> destinations)
-    {
-        var host = new VirtualHost { Name = ResourceNames.HostPort(name, port), IncludeRequestAttemptCount = scope.Headers.HasAttemptCount };
-        host.Domains.AddRange(WithPort(Names(name, scope), port));
-        host.Routes.AddRange(HttpRoutes.Of(routing, new(scope, mesh, port, VirtualService.MeshGateway, destinations)));
-        return host;
-    }
+    /// <summary>The domains of a name that only a VirtualService defines.</summary>
+    public static IEnumerable<string> Domains(string name, ProxyScope scope, int port) => WithPort(Names(name, scope), port);
 
     /// <summary>The destination of requests for unknown hosts.</summary>
     public static VirtualHost Fallback(OutboundPolicy policy, ProxyHeaders headers)

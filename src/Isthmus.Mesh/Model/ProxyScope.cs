@@ -52,6 +52,9 @@ public sealed record ProxyScope(
 
     /// <summary>Limits of clients' connections.</summary>
     public ConnectionSettings Connections { get; init; } = ConnectionSettings.Default;
+
+    /// <summary>What the endpoints of hosts depend on.</summary>
+    public Vantage Vantage() => new(Kind, Cluster, Network, NetworkView, Locality, RuleLabels, Node, Family);
 }
 
 /// <summary>One port that a workload serves.</summary>

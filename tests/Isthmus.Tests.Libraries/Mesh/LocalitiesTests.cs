@@ -78,7 +78,7 @@ public sealed class LocalitiesTests
             """, "rule")!.AsObject(), "c1");
         Assert.Empty(read.Problems);
         var inputs = new EndpointInputs(
-            Client, MeshConfig.Default, Orders, Assert.IsType<DestinationRule>(read.Value),
+            Client.Vantage(), MeshConfig.Default, Orders, Assert.IsType<DestinationRule>(read.Value),
             endpoints ?? [At("r1", "z1", "10.0.0.1"), At("r1", "z2", "10.0.0.2"), At("r2", "z3", "10.0.0.3"), At("r3", "z4", "10.0.0.4")], gateways ?? GatewayTable.Empty);
         return [.. EndpointGenerator.One(inputs, 80, null, false).Endpoints.Select(group => $"{group.Locality.Region}/{group.Locality.Zone} {group.Priority} {group.LoadBalancingWeight}")];
     }

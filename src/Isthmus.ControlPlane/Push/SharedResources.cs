@@ -1,0 +1,140 @@
+using System.Collections.Immutable;
+using System.Runtime.CompilerServices;
+using Google.Protobuf;
+using Isthmus.Mesh.Generate;
+using Isthmus.Mesh.Model;
+using Isthmus.Wire.Xds;
+
+namespace Isthmus.ControlPlane.Push;
+
+/// <summary>All inputs of one outbound listener.</summary>
+internal sealed record ListenerInputs(OutboundListener Plan, MeshConfig Mesh, OutboundPolicy Policy, TracePlan? Tracing);
+
+/// <summary>All inputs of a route table of sidecars.</summary>
+/// <param name="Hosts">Encoded virtual hosts, in order. They are shared, so that equal ones are the same object.</param>
+internal sealed record RouteTableInputs(string Name, ImmutableArray<ByteString> Hosts);
+
+/// <summary>The resources that several scopes may have: what differs between the scopes of two namespaces is seldom what a host's clusters,
+/// endpoints and routes are made of.</summary>
+internal sealed class SharedResources
+{
+    public SharedTable<ClusterInputs, ImmutableArray<XdsResource>> Clusters { get; } = new(
+        inputs => [.. ClusterGenerator.Outbound(inputs).Select(cluster => EncodedResource.Of(TypeUrls.Cluster, cluster.Name, cluster))], new ClusterComparer());
+
+    public SharedTable<EndpointInputs, ImmutableArray<XdsResource>> Endpoints { get; } = new(
+        inputs => [.. EndpointGenerator.All(inputs).Select(assignment => EncodedResource.Of(TypeUrls.Endpoints, assignment.ClusterName, assignment))], new EndpointComparer());
+
+    public SharedTable<VirtualHostInputs, ByteString> VirtualHosts { get; } = new(inputs => RouteGenerator.VirtualHost(inputs).ToByteString(), new VirtualHostComparer());
+
+    public SharedTable<(OutboundPolicy Policy, ProxyHeaders Headers), ByteString> Fallbacks { get; } = new(
+        inputs => RouteGenerator.Fallback(inputs.Policy, inputs.Headers).ToByteString(), EqualityComparer<(OutboundPolicy, ProxyHeaders)>.Default);
+
+    public SharedTable<RouteTableInputs, XdsResource> RouteTables { get; } = new(
+        inputs => EncodedResource.Of(TypeUrls.Route, inputs.Name, RouteGenerator.Table(inputs.Name, inputs.Hosts)), new RouteTableComparer());
+
+    public SharedTable<ListenerInputs, XdsResource> Listeners { get; } = new(
+        inputs => EncodedResource.Of(TypeUrls.Listener, inputs.Plan.Name, OutboundListeners.Build(inputs.Plan, inputs.Mesh, inputs.Policy, inputs.Tracing)), new ListenerComparer());
+
+    /// <summary>Name tables: their inputs are all that a scope sees, so equal ones are found by their content.</summary>
+    public SharedTable<XdsResource, XdsResource> NameTables { get; } = new(made => made, new ContentComparer());
+
+    public SharedSets Sets { get; } = new();
+
+    // The comparers hash what is cheap and tells entries apart, and compare the parts that are usually the same object first.
+
+    private sealed class ClusterComparer : IEqualityComparer<ClusterInputs>
+    {
+        public bool Equals(ClusterInputs? a, ClusterInputs? b) => ReferenceEquals(a, b) || (a is not null && b is not null && HostInputs.Same(a, b));
+
+        public int GetHashCode(ClusterInputs inputs) => HashCode.Combine(
+            inputs.Service.Hostname, inputs.Service.Ports.Count, inputs.Rule?.Source, inputs.Identities.Count, inputs.SniPassthrough, inputs.Caller.From.Cluster, inputs.Caller.From.Network, inputs.Caller.From.Locality);
+    }
+
+    private sealed class EndpointComparer : IEqualityComparer<EndpointInputs>
+    {
+        public bool Equals(EndpointInputs? a, EndpointInputs? b) => ReferenceEquals(a, b) || (a is not null && b is not null && HostInputs.Same(a, b));
+
+        public int GetHashCode(EndpointInputs inputs) => HashCode.Combine(
+            inputs.Service.Hostname, inputs.Service.Ports.Count, inputs.Rule?.Source, inputs.Endpoints.Count, inputs.SniPassthrough, inputs.From.Cluster, inputs.From.Network, inputs.From.Locality);
+    }
+
+    private sealed class VirtualHostComparer : IEqualityComparer<VirtualHostInputs>
+    {
+        public bool Equals(VirtualHostInputs? a, VirtualHostInputs? b) => a == b;
+
+        public int GetHashCode(VirtualHostInputs inputs) => HashCode.Combine(inputs.Hostname, inputs.Port, inputs.Domains.Count, inputs.Routing?.Source, inputs.Caller.Namespace);
+    }
+
+    private sealed class RouteTableComparer : IEqualityComparer<RouteTableInputs>
+    {
+        public bool Equals(RouteTableInputs? a, RouteTableInputs? b) => ReferenceEquals(a, b)
+            || (a is not null && b is not null && a.Name == b.Name && a.Hosts.AsSpan().SequenceEqual(b.Hosts.AsSpan(), ReferenceEqualityComparer.Instance));
+
+        public int GetHashCode(RouteTableInputs inputs)
+        {
+            var hash = new HashCode();
+            hash.Add(inputs.Name);
+            foreach (var host in inputs.Hosts) hash.Add(RuntimeHelpers.GetHashCode(host));
+            return hash.ToHashCode();
+        }
+    }
+
+    private sealed class ListenerComparer : IEqualityComparer<ListenerInputs>
+    {
+        public bool Equals(ListenerInputs? a, ListenerInputs? b) => a == b;
+
+        public int GetHashCode(ListenerInputs inputs) => HashCode.Combine(inputs.Plan.Name, inputs.Plan.Chains.Count, inputs.Policy);
+    }
+
+    private sealed class ContentComparer : IEqualityComparer<XdsResource>
+    {
+        public bool Equals(XdsResource? a, XdsResource? b) => a?.Name == b?.Name && a?.Version == b?.Version;
+
+        public int GetHashCode(XdsResource resource) => HashCode.Combine(resource.Name, resource.Version);
+    }
+}
+
+/// <summary>Equality of the inputs of a host, cheapest parts first; records compare by content, and unchanged values are usually the same object.</summary>
+internal static class HostInputs
+{
+    public static bool Same(ClusterInputs a, ClusterInputs b) =>
+        ReferenceEquals(a.Service, b.Service) && ReferenceEquals(a.Rule, b.Rule) && ReferenceEquals(a.Mesh, b.Mesh) && a.HasMtls == b.HasMtls
+            && a.SniPassthrough == b.SniPassthrough && a.Identities == b.Identities && a.Members == b.Members && a.Caller == b.Caller
+        || a == b;
+
+    public static bool Same(EndpointInputs a, EndpointInputs b) =>
+        ReferenceEquals(a.Service, b.Service) && ReferenceEquals(a.Rule, b.Rule) && ReferenceEquals(a.Mesh, b.Mesh)
+            && ReferenceEquals(a.Gateways, b.Gateways) && a.SniPassthrough == b.SniPassthrough && a.Endpoints == b.Endpoints && a.From == b.From
+        || a == b;
+}
+
+/// <summary>Finds sets with equal resources, so that scopes that see the same keep one. Thread-safe.</summary>
+internal sealed class SharedSets
+{
+    private readonly Lock _lock = new();
+    private readonly Dictionary<int, WeakReference<ResourceSet>> _known = [];
+    private int _limit = 64;
+
+    /// <summary>An equal set that somebody has already, or this one.</summary>
+    public ResourceSet Of(ResourceSet set)
+    {
+        if (set.IsShared) return set;
+        lock (_lock)
+        {
+            if (_known.TryGetValue(set.ContentHash, out var reference) && reference.TryGetTarget(out var known) && known.HasSameContent(set)) return known;
+            if (_known.Count >= _limit) Sweep();
+            _known[set.ContentHash] = new(set);
+            set.IsShared = true;
+            return set;
+        }
+    }
+
+    private void Sweep()
+    {
+        foreach (var (hash, reference) in _known.ToList())
+        {
+            if (!reference.TryGetTarget(out _)) _known.Remove(hash);
+        }
+        _limit = Math.Max(64, _known.Count * 2);
+    }
+}

@@ -99,7 +99,7 @@ public sealed class SplitHorizonTests
         Read(EndpointGenerator.One(Inputs(scope, endpoints, table), 80, null, false));
 
     private static EndpointInputs Inputs(ProxyScope scope, IEnumerable<MeshEndpoint> endpoints, GatewayTable table) =>
-        new(scope, MeshConfig.Default, Orders, null, endpoints.ToValueList(), table);
+        new(scope.Vantage(), MeshConfig.Default, Orders, null, endpoints.ToValueList(), table);
 
     private static IReadOnlyList<string> Read(ClusterLoadAssignment assignment)
     {

@@ -147,7 +147,7 @@ public static class ClusterGenerator
     private static void SetNames(Cluster cluster, ClusterInputs inputs)
     {
         var (isLogical, refresh) = (inputs.Service.Resolution == Resolution.DnsRoundRobin, Parts.Duration(inputs.Mesh.DnsRefreshRate));
-        if (inputs.Scope.Software.IsRecent)
+        if (inputs.Caller.IsRecent)
         {
             cluster.ClusterType = new()
             {

@@ -6,9 +6,10 @@ namespace Isthmus.Mesh.Generate;
 /// <summary>What clusters depend on of the proxies that call through them.</summary>
 /// <param name="ExchangesMetadata">They speak <c>istio-peer-exchange</c>.</param>
 /// <param name="TellsMeshOnly">They tell the mesh about themselves, and nobody else.</param>
-public sealed record ClusterCaller(Vantage From, bool ExchangesMetadata, bool TellsMeshOnly)
+/// <param name="IsRecent">As <see cref="ProxySoftware.IsRecent"/>.</param>
+public sealed record ClusterCaller(Vantage From, bool ExchangesMetadata, bool TellsMeshOnly, bool IsRecent)
 {
-    public static ClusterCaller Of(ProxyScope scope) => new(scope.Vantage(), scope.Software.Has(IstioFilters.ClientExchange), scope.Headers.TellsMeshOnly);
+    public static ClusterCaller Of(ProxyScope scope) => new(scope.Vantage(), scope.Software.Has(IstioFilters.ClientExchange), scope.Headers.TellsMeshOnly, scope.Software.IsRecent);
 }
 
 /// <summary>All inputs of the clusters of one host.</summary>

@@ -104,6 +104,9 @@ public static class WellKnown
     public static string WebhooksLease(string revision) => $"isthmus-webhooks-{(revision.Length == 0 ? "default" : revision)}";
 
     public const string ReaderServiceAccount = "istio-reader-service-account";
+
+    /// <summary>The account of a remote secret for a control plane of Istio, which reads more than ours.</summary>
+    public const string IstioReaderServiceAccount = "istio-reader-for-istiod";
     public const string RemoteSecretPrefix = "istio-remote-secret-";
     /// <summary>Holds the kubeconfig of the cluster whose control plane runs elsewhere, beside that control plane.</summary>
     public const string ConfigSecret = "istio-kubeconfig";

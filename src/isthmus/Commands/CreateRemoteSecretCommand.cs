@@ -12,6 +12,8 @@ internal static class CreateRemoteSecretCommand
         var name = new Option<string?>("--name") { Description = "Name by which the other control plane knows this cluster" };
         var type = new Option<string>("--type") { Description = "Type of the Secret: remote or config", DefaultValueFactory = _ => "remote" };
         var server = new Option<string?>("--server") { Description = "Address of the API server, if the one in the kubeconfig is not reachable from the other cluster" };
+        var whose = new Option<string>("--for") { Description = "Whose control plane uses the Secret: isthmus, or istio, which reads all Secrets and ConfigMaps of this cluster", DefaultValueFactory = _ => "isthmus" };
+        var remove = new Option<bool>("--remove") { Description = "Take back the account and the permissions that --for=istio has created, instead of printing a Secret" };
         var account = new Option<string?>("--service-account") { Description = "ServiceAccount whose token the Secret holds" };
         var secret = new Option<string?>("--secret-name") { Description = "Token Secret of the service account to use" };
         var create = new Option<bool>("--create-service-account") { Description = "Create the service account and its permissions if they do not exist", DefaultValueFactory = _ => true };
@@ -21,7 +23,7 @@ internal static class CreateRemoteSecretCommand
         var manifests = new Option<string?>("--manifests", "-d") { Hidden = true };
         var command = new Command("create-remote-secret", "Print the Secret that gives a control plane in another cluster access to this one.")
         {
-            name, type, server, account, secret, create, auth, rotate, duration, manifests,
+            name, type, server, whose, remove, account, secret, create, auth, rotate, duration, manifests,
         };
         command.SetAction(async (line, stop) =>
         {
@@ -30,11 +32,13 @@ internal static class CreateRemoteSecretCommand
             using var client = GlobalOptions.Client(line);
             var request = new RemoteSecretRequest
             {
-                Name = line.GetValue(name), Type = line.GetValue(type)!, Server = line.GetValue(server), ServiceAccount = line.GetValue(account),
+                Name = line.GetValue(name), Type = line.GetValue(type)!, Server = line.GetValue(server), For = line.GetValue(whose)!, ServiceAccount = line.GetValue(account),
                 SecretName = line.GetValue(secret), CreateServiceAccount = line.GetValue(create), Namespace = line.GetValue(GlobalOptions.Namespace) ?? line.GetValue(GlobalOptions.IstioNamespace)!,
                 Rotate = line.GetValue(rotate), TokenDuration = line.GetValue(duration) is { } text ? Duration.Parse(text, "--token-duration") : null,
             };
-            Console.Write(await new RemoteSecret(client, TimeProvider.System, note => Console.Error.WriteLine(note)).MakeAsync(request, stop));
+            var secrets = new RemoteSecret(client, TimeProvider.System, note => Console.Error.WriteLine(note));
+            if (!line.GetValue(remove)) Console.Write(await secrets.MakeAsync(request, stop));
+            else Console.WriteLine(await secrets.RemoveAsync(request, stop) ? "Removed the account for a control plane of Istio, and its permissions." : "There is no account for a control plane of Istio.");
             return 0;
         });
         return command;

@@ -15,6 +15,29 @@ public static class ReaderObjects
     /// <summary>Whether an object belongs to a named revision only. The account itself, and the permissions of the default revision, are part of the base and stay.</summary>
     public static bool IsOf(string revision, string name) => name == $"{Reader}-{revision}" || name.StartsWith($"{Reader}-{revision}-secrets-", StringComparison.Ordinal) || name.StartsWith($"{Reader}-clusterrole-{revision}-", StringComparison.Ordinal);
 
+    /// <summary>The account for a control plane of Istio in another cluster. It lists all Secrets and ConfigMaps, and waits half a minute for a cluster that
+    /// does not let it.</summary>
+    public static IEnumerable<JsonObject> ForIstio(string ns, Func<JsonObject> labels)
+    {
+        var role = $"{WellKnown.IstioReaderServiceAccount}-{ns}";
+        yield return ServiceAccount(WellKnown.IstioReaderServiceAccount, ns, labels());
+        yield return ClusterRole(role, labels(),
+        [
+            Rule(IstioGroups, "*", Read),
+            Rule("core", "endpoints pods services nodes replicationcontrollers namespaces secrets configmaps", Read),
+            Rule("core", "serviceaccounts", "get"),
+            Rule("discovery.k8s.io", "endpointslices", Read),
+            Rule("apps", "replicasets", Read),
+            Rule("apiextensions.k8s.io", "customresourcedefinitions", Read),
+            Rule("gateway.networking.k8s.io", "*", Read),
+            Rule("multicluster.x-k8s.io", "serviceexports", "get list watch create delete"),
+            Rule("multicluster.x-k8s.io", "serviceimports", Read),
+            Rule("authentication.k8s.io", "tokenreviews", "create"),
+            Rule("authorization.k8s.io", "subjectaccessreviews", "create"),
+        ]);
+        yield return ClusterRoleBinding(role, labels(), WellKnown.IstioReaderServiceAccount, ns);
+    }
+
     /// <param name="revision">Empty for the default revision.</param>
     /// <param name="externalControlPlane">A control plane in another cluster also writes root certificates and patches webhooks here.</param>
     /// <param name="spec">Says whether control planes of other clusters read the Secrets of gateways here; null: they do not.</param>

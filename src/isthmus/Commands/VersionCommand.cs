@@ -43,6 +43,29 @@ internal static class VersionCommand
         return tree;
     }
 
+    /// <summary>Null: the image has none, as where a digest names it.</summary>
+    internal static string? TagOf(string image)
+    {
+        var name = image.Split('@')[0];
+        var colon = name.LastIndexOf(':');
+        return colon > name.LastIndexOf('/') ? name[(colon + 1)..] : null;
+    }
+
+    /// <summary>What a control plane says itself, VERSION-REVISION-STATUS.</summary>
+    private static async Task<string> AskAsync(KubeClient client, Pod pod, CancellationToken stop)
+    {
+        try
+        {
+            var (status, answer) = await client.Pods.SendAsync(pod.Metadata.Namespace, pod.Metadata.Name, Ports.DiscoveryMonitoring, new("GET", "version"), stop);
+            if (status == 200 && answer.Trim().Split('-') is { Length: >= 3 } parts) return string.Join('-', parts[..^2]);
+        }
+        catch (Exception e) when (e is HttpRequestException or KubeException or ProblemException)
+        {
+            // Its image is all that is known.
+        }
+        return $"unknown (image {pod.Spec.Containers[0].Image})";
+    }
+
     /// <summary>The tag of each control plane's image; none when no cluster is reachable, which is not an error here.</summary>
     private static async Task<IReadOnlyList<string>?> ControlPlanesAsync(ParseResult line, CancellationToken stop)
     {
@@ -53,7 +76,9 @@ internal static class VersionCommand
         {
             using var client = new KubeClient(access ?? GlobalOptions.Access(line), "isthmus");
             var pods = await client.ListAllAsync<Pod>(Kinds.Pod, line.GetValue(GlobalOptions.IstioNamespace), new ListOptions { LabelSelector = "app=istiod" }, stop);
-            return [.. pods.Where(pod => pod.Status.IsReady).Select(pod => pod.Spec.Containers[0].Image).Select(image => image[(image.LastIndexOf(':') + 1)..]).Distinct().Order(StringComparer.Ordinal)];
+            var versions = new SortedSet<string>(StringComparer.Ordinal);
+            foreach (var pod in pods.Where(pod => pod.Status.IsReady)) versions.Add(TagOf(pod.Spec.Containers[0].Image) ?? await AskAsync(client, pod, stop));
+            return [.. versions];
         }
         catch (Exception e) when (!named && (e is HttpRequestException or KubeException or ProblemException))
         {

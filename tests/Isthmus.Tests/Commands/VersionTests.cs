@@ -1,0 +1,16 @@
+using Isthmus.Commands;
+using Xunit;
+
+namespace Isthmus.Tests.Commands;
+
+public sealed class VersionTests
+{
+    /// <summary>What is no tag is no version: not the name of an image, not the port of a registry, not a digest.</summary>
+    [Theory]
+    [InlineData("docker.io/istio/pilot:1.31.0", "1.31.0")]
+    [InlineData("registry:5000/istio/pilot:1.31.0@sha256:0123", "1.31.0")]
+    [InlineData("registry:5000/istio/pilot", null)]
+    [InlineData("docker.io/istio/pilot@sha256:0123", null)]
+    [InlineData("pilot", null)]
+    public void The_version_of_an_image_is_its_tag(string image, string? version) => Assert.Equal(version, VersionCommand.TagOf(image));
+}

@@ -36,6 +36,8 @@ internal static class ConfigDumps
             return true;
         });
         Add("SecretsConfigDump", () => Secrets(plane));
+        // There is no discovery of extensions. Tools of Istio take a dump without the section for a broken one.
+        Add("EcdsConfigDump", () => new() { ["@type"] = $"{Prefix}EcdsConfigDump" });
         return new() { ["configs"] = DumpJson.List(selection.Of(configs)) };
     }
 

@@ -55,7 +55,7 @@ public sealed class DumpTests : IDisposable
     {
         var text = await GetAsync("/config_dump?include_eds");
         var dump = JsonNode.Parse(text)!["configs"]!.AsArray();
-        Assert.Equal(["Bootstrap", "Clusters", "Endpoints", "Listeners", "Routes", "Secrets"],
+        Assert.Equal(["Bootstrap", "Clusters", "Endpoints", "Listeners", "Routes", "Secrets", "Ecds"],
             dump.Select(c => c!["@type"]!.GetValue<string>().Split('.')[^1].Replace("ConfigDump", "", StringComparison.Ordinal)));
         var clusters = dump[1]!;
         Assert.Equal(["fixed", "odd"], clusters["dynamic_active_clusters"]!.AsArray().Select(c => c!["cluster"]!["name"]!.GetValue<string>()));
@@ -112,7 +112,7 @@ public sealed class DumpTests : IDisposable
     [InlineData("mask=dynamic_warming_clusters.cluster.name,bootstrap.node.id", """
         [{"@type":"type.googleapis.com/envoy.admin.v3.BootstrapConfigDump","bootstrap":{"node":{"id":"sidecar~1.2.3.4~p.n~n.svc"}}},
         {"@type":"type.googleapis.com/envoy.admin.v3.ClustersConfigDump","dynamic_warming_clusters":[{"cluster":{"@type":"type.googleapis.com/envoy.config.cluster.v3.Cluster","name":"waits"}}]},
-        {"@type":"type.googleapis.com/envoy.admin.v3.ListenersConfigDump"},{"@type":"type.googleapis.com/envoy.admin.v3.RoutesConfigDump"},{"@type":"type.googleapis.com/envoy.admin.v3.SecretsConfigDump"}]
+        {"@type":"type.googleapis.com/envoy.admin.v3.ListenersConfigDump"},{"@type":"type.googleapis.com/envoy.admin.v3.RoutesConfigDump"},{"@type":"type.googleapis.com/envoy.admin.v3.SecretsConfigDump"},{"@type":"type.googleapis.com/envoy.admin.v3.EcdsConfigDump"}]
         """, "")]
     public async Task Resource_mask_and_name_select_as_in_Envoy(string query, string expected, string mask)
     {

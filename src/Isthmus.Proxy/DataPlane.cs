@@ -110,7 +110,7 @@ internal sealed partial class DataPlane : IDisposable
 
     private const string LostLines = "isthmus.access_log_lines_dropped_total", LostLabels = "isthmus.metric_series_overflows_total";
 
-    private static readonly TimeSpan GatewayLeave = TimeSpan.FromSeconds(2), LastRequests = TimeSpan.FromSeconds(3), LastReports = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan LastReports = TimeSpan.FromSeconds(1);
 
     /// <summary>The first listeners are configured and their sockets are open.</summary>
     public bool IsReady => !Connections.IsDraining && State.HasListeners && _sockets.Failures.Count == 0;
@@ -148,21 +148,11 @@ internal sealed partial class DataPlane : IDisposable
         await Task.WhenAny(Task.WhenAll(_tracers.FlushAsync(), _logServices.FlushAsync()), Task.Delay(LastReports, _ports.Time)).ConfigureAwait(false);
     }
 
-    /// <summary>
-    /// Clients of a gateway learn that it is leaving through its cluster's API server and their own control planes. Until they
-    /// have, it reports that it is not ready but still accepts connections.
-    /// </summary>
+    /// <summary>Until its clients know that it is leaving, a gateway reports that it is not ready but still accepts connections.</summary>
     private async Task CloseAsync(TimeSpan longest)
     {
-        if (Settings.Role == ProxySettings.Gateway) await Task.Delay(AcceptTime(longest), _ports.Time).ConfigureAwait(false);
+        if (Settings.Role == ProxySettings.Gateway) await Task.Delay(DrainTimes.Accepting(longest), _ports.Time).ConfigureAwait(false);
         _sockets.Close();
-    }
-
-    /// <summary>Load balancers outside of the cluster may take longer: for them, users lengthen the drain.</summary>
-    private static TimeSpan AcceptTime(TimeSpan longest)
-    {
-        var (usual, most) = (longest / 2 < GatewayLeave ? longest / 2 : GatewayLeave, longest - LastRequests);
-        return usual > most ? usual : most;
     }
 
     /// <summary>Stops accepting; connections in progress continue.</summary>

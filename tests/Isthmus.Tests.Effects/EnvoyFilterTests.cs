@@ -303,6 +303,36 @@ public sealed class EnvoyFilterTests
         Assert.NotNull(MeshRig.Listener(feed, "extra"));
     }
 
+    /// <summary>A whole patch or nothing of it: our own proxies get neither the filter that they do not know nor what is beside it.</summary>
+    [Theory]
+    [InlineData(true, "{'@type': type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua, default_source_code: {inline_string: x}}")]
+    [InlineData(false, "{'@type': type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua, default_source_code: {inline_string: x}}")]
+    [InlineData(true, "{'@type': type.googleapis.com/udpa.type.v1.TypedStruct, type_url: type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua, value: {default_source_code: {inline_string: x}}}")]
+    public void Configuration_that_our_proxies_do_not_know_is_for_Envoys_only(bool isEnvoy, string config)
+    {
+        var rig = new MeshRig("c1");
+        rig.Config(SidecarProxy.Entry([(1, "")]));
+        rig.Config(Filter($$"""
+            - applyTo: HTTP_FILTER
+              match: {listener: {filterChain: {filter: {name: envoy.filters.network.http_connection_manager} } } }
+              patch: {operation: INSERT_FIRST, value: {name: lua, typed_config: {{config}} } }
+            """, selector: false));
+        var feed = rig.Connect(new(
+            Isthmus.Mesh.Model.ProxyKind.Sidecar, "client", "shop", "shop.svc.cluster.local", "c1", "", default, ["10.244.0.7"], default, "", "", "", "", false, false, "", "1.20.1", default)
+        {
+            Software = Isthmus.Mesh.Model.ProxySoftware.Unknown with { IsEnvoy = isEnvoy },
+        });
+        rig.Push();
+        var filter = MeshRig.Listener(feed, "0.0.0.0_80")!.FilterChains.Append(MeshRig.Listener(feed, "0.0.0.0_80")!.DefaultFilterChain).OfType<Isthmus.Wire.Envoy.Listeners.FilterChain>().SelectMany(chain => chain.Filters)
+            .First(item => item.TypedConfig.Is(HttpConnectionManager.Descriptor)).TypedConfig.Unpack<HttpConnectionManager>().HttpFilters[0];
+        Assert.Equal(isEnvoy, filter.Name == "lua");
+        if (!isEnvoy) return;
+        var typed = filter.TypedConfig.Unpack<Isthmus.Wire.Envoy.XdsTypes.TypedStruct>();
+        Assert.Equal("type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua", typed.TypeUrl);
+        Assert.Equal("x", typed.Value.Fields["default_source_code"].StructValue.Fields["inline_string"].StringValue);
+        Assert.Equal(["default_source_code"], typed.Value.Fields.Keys);
+    }
+
     [Fact]
     public async Task A_stored_filter_with_one_bad_patch_changes_nothing_and_is_reported()
     {
@@ -313,11 +343,11 @@ public sealed class EnvoyFilterTests
               patch: {operation: MERGE, value: {typed_config: {'@type': {{Manager}}, server_name: mine} } }
             - applyTo: HTTP_FILTER
               match: {context: GATEWAY}
-              patch: {operation: INSERT_FIRST, value: {name: envoy.filters.http.lua, typed_config: {'@type': type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua, inlineCode: x} } }
+              patch: {operation: MERGE, value: {name: envoy.filters.http.lua, typed_config: {'@type': type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua, inlineCode: x} } }
             """), origin.Port, 1);
         Assert.Equal("istio-envoy", await ServerAsync(gateway));
         var problem = Assert.Single(gateway.Rig.Mesh.Sources.Problems.Items.Values.SelectMany(item => item.Problems));
-        Assert.Equal(("EnvoyFilter shop/patches", "spec.configPatches[1].patch.value.typed_config.@type", "proxies of Isthmus run no Lua"), (problem.Object, problem.Path, problem.Message));
+        Assert.Equal(("EnvoyFilter shop/patches", "spec.configPatches[1].patch.value.typed_config.@type", "envoy.extensions.filters.http.lua.v3.Lua is not known here, so nothing can be merged into it"), (problem.Object, problem.Path, problem.Message));
     }
 
     private static string Filter(string patches, string name = "patches", string ns = "shop", string priority = "0", bool selector = true) => $$"""

@@ -22,6 +22,9 @@ public sealed record BuildRequest(
     /// <summary>Whether the archive also gets images of the samples, which share its layers.</summary>
     public bool Samples { get; init; }
 
+    /// <summary>A program of Envoy that the image also gets; empty: none.</summary>
+    public string Envoy { get; init; } = "";
+
     /// <summary>Whether the image lacks the CNI plug-in, and so cannot be the agent of nodes.</summary>
     public bool WithoutCni { get; init; }
 }

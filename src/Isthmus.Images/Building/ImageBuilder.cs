@@ -1,6 +1,7 @@
 using System.Runtime.Versioning;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
+using Isthmus.Core.Problems;
 using Isthmus.Images.Debian;
 using Isthmus.Images.Description;
 using Isthmus.Images.Oci;
@@ -14,15 +15,17 @@ public sealed class ImageBuilder(IBuildProgress progress, TimeProvider time, str
 {
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
 
-    /// <exception cref="Core.Problems.ProblemException">Something that the build needs is missing.</exception>
+    /// <exception cref="ProblemException">Something that the build needs is missing.</exception>
     public async Task<BuiltImage> BuildAsync(BuildRequest request, CancellationToken stop)
     {
         if (!request.WithoutCni) ProgramFiles.RequirePlugin(request.Program);
+        // Getting packages takes a while: what is no program is reported before.
+        var envoy = request.Envoy.Length > 0 ? ProgramFile.Read(request.Envoy, "--with-envoy") : null;
         var work = Path.Combine(scratch, $"isthmus-image-{Guid.NewGuid():n}");
         Directory.CreateDirectory(work, OwnerOnly);
         try
         {
-            return await BuildAsync(request, work, stop);
+            return await BuildAsync(request, envoy, work, stop);
         }
         finally
         {
@@ -30,7 +33,7 @@ public sealed class ImageBuilder(IBuildProgress progress, TimeProvider time, str
         }
     }
 
-    private async Task<BuiltImage> BuildAsync(BuildRequest request, string work, CancellationToken stop)
+    private async Task<BuiltImage> BuildAsync(BuildRequest request, ProgramFile? envoy, string work, CancellationToken stop)
     {
         var sources = await SourceState.ReadAsync(request.Program.Sources, request.Epoch, stop);
         string[] names = [.. BaseRoot.Packages, .. request.Samples ? BaseRoot.CurlPackages : []];
@@ -38,6 +41,7 @@ public sealed class ImageBuilder(IBuildProgress progress, TimeProvider time, str
         var tree = new LayerTree();
         var packages = await StepAsync("unpack packages", () => DebianRoot.UnpackAsync([.. files.Take(BaseRoot.Packages.Length)], tree, stop));
         BaseRoot.AddTo(tree);
+        if (envoy?.Reject(request.Architecture, Glibc(packages)) is { } reason) throw new ProblemException("--with-envoy", $"{request.Envoy} {reason}", "specify another release of Envoy");
         var bill = BillOfMaterials.Write(request.Program, sources, packages);
         Task<Layer> Write(string name, string origin, LayerTree content) =>
             StepAsync($"write layer: {name}", () => Task.Run(() => LayerWriter.Write(content, Path.Combine(work, $"{name}.tar.gz"), origin, sources.Time, stop), stop));
@@ -46,6 +50,7 @@ public sealed class ImageBuilder(IBuildProgress progress, TimeProvider time, str
         [
             await Write("system", $"Debian {PackageStore.Release} packages", tree),
             .. request.Program.Frameworks.IsEmpty ? [] : (Layer[])[await Write("runtime", $".NET {Path.GetFileName(request.Program.Frameworks[0])}", ProgramFiles.Runtime(request.Program))],
+            .. envoy is null ? [] : (Layer[])[await Write("envoy", "Envoy", ProgramFiles.Envoy(request.Envoy))],
             await Write("program", $"isthmus {request.Program.Version}", ProgramFiles.Program(request.Program, bill, !request.WithoutCni)),
         ];
         var image = ImageDocuments.Make(Spec(request, sources), layers);
@@ -68,6 +73,10 @@ public sealed class ImageBuilder(IBuildProgress progress, TimeProvider time, str
         }
         return new(image.Digest, request.Output, new FileInfo(request.Output).Length, layers.Sum(layer => layer.ContentSize), sources.Time);
     }
+
+    /// <summary>From a version such as 2.41-12+deb13u1.</summary>
+    private static Version Glibc(IReadOnlyList<InstalledPackage> packages) =>
+        packages.FirstOrDefault(package => package.Name == "libc6") is { } libc && Version.TryParse(libc.Version.Split('-', '+')[0], out var version) ? version : new(0, 0);
 
     private static ImageSpec Spec(BuildRequest request, SourceState sources)
     {

@@ -38,6 +38,13 @@ internal static class ProgramFiles
                 $"run 'tools/cni-plugin {program.Directory}', which needs gcc and libc6-dev, or add --without-cni if no cluster uses the component cni");
     }
 
+    internal static LayerTree Envoy(string file)
+    {
+        var tree = new LayerTree();
+        tree.AddFile(ProgramLayout.Envoy, file, runnable: true);
+        return tree;
+    }
+
     internal static LayerTree Program(ProgramSource program, string bill, bool withPlugin)
     {
         var tree = new LayerTree();

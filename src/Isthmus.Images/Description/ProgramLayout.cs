@@ -15,6 +15,9 @@ public static class ProgramLayout
     /// <summary>Where containers find the names: each is a link to its script.</summary>
     public const string SearchedDirectory = "/usr/local/bin";
 
+    /// <summary>The program of Envoy, where an image has one.</summary>
+    public const string Envoy = SearchedDirectory + "/envoy";
+
     /// <summary>The executable for nodes, beside the program.</summary>
     public const string CniPlugin = "istio-cni";
 

@@ -92,6 +92,7 @@ internal sealed class LaunchPlan(NodeContext node)
         yield return new(node.Settings.Build, ProgramLayout.BuildDirectory, ReadOnly: true);
         if (!ProgramLayout.IsNative) yield return new(node.Settings.Dotnet, ProgramLayout.RuntimeDirectory, ReadOnly: true);
         yield return new(node.Settings.NamesDirectory, ProgramLayout.NamesDirectory, ReadOnly: true);
+        if (node.Settings.Envoy.Length > 0) yield return new(node.Settings.Envoy, ProgramLayout.Envoy, ReadOnly: true, IsFile: true);
     }
 
     internal static ValueMap<string> Links() =>

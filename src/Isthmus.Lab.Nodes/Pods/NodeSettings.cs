@@ -19,6 +19,9 @@ namespace Isthmus.Lab.Nodes.Pods;
 internal sealed record NodeSettings(
     string Cluster, string NodeName, IPAddress Address, string State, string Build, string Dotnet, Cidr PodRange, IPAddress DnsAddress, ValueList<string> Hidden)
 {
+    /// <summary>A program of Envoy, which containers of our own images see where images built with one have it; empty: none.</summary>
+    public string Envoy { get; init; } = "";
+
     /// <summary>The domain of the cluster's Services.</summary>
     public string Domain { get; init; } = "cluster.local";
 

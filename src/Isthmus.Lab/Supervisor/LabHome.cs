@@ -20,6 +20,15 @@ public sealed record LabHome(string Directory)
         throw new ProblemException("environment", "HOME is not set, so the lab has no directory for its state", "set ISTHMUS_LAB_HOME to a directory");
     }
 
+    /// <summary>The program of Envoy that Pods of the lab see where images built with one have it (<c>ISTHMUS_LAB_ENVOY</c>); empty: none.</summary>
+    /// <exception cref="ProblemException">There is no such file.</exception>
+    public static string Envoy(Func<string, string?> environment)
+    {
+        const string variable = "ISTHMUS_LAB_ENVOY";
+        if (environment(variable) is not { Length: > 0 } path) return "";
+        return File.Exists(path) ? Path.GetFullPath(path) : throw new ProblemException(variable, $"there is no file {path}", "set it to the path of a program of Envoy, or remove it");
+    }
+
     /// <summary>The supervisor's socket.</summary>
     public string Socket => Path.Combine(Directory, "supervisor.sock");
 

@@ -70,6 +70,7 @@ internal static class EnvoyPatchReader
             Listener = match["listener"].Exists ? OfListeners(match["listener"]) : null,
             RouteTable = match["routeConfiguration"].Exists ? Table(match["routeConfiguration"]) : null,
             Cluster = match["cluster"].Exists ? OfClusters(match["cluster"]) : null,
+            IsForEnvoys = json.Contains($"\"type.googleapis.com/{PatchValueReader.Struct}\"", StringComparison.Ordinal),
         };
     }
 

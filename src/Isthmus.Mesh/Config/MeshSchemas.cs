@@ -94,7 +94,7 @@ internal static class MeshSchemas
         ("caCertificatesPem", Refused(Texts, OwnAuthority, "add roots to the Secret cacerts")),
         ("privateKeyProvider", Refused(Anything, "private keys stay in the memory of the proxy", "remove the field")),
         ("proxyHeaders", Headers), ("connectionSettings", Connections),
-        ("availabilityZone", Idle(Text)), ("binaryPath", Idle(Text)), ("configPath", Idle(Text)), ("connectTimeout", Idle(Duration)), ("controlPlaneAuthPolicy", Idle(Text)),
+        ("availabilityZone", Idle(Text)), ("binaryPath", Text), ("configPath", Text), ("connectTimeout", Idle(Duration)), ("controlPlaneAuthPolicy", Idle(Text)),
         ("customConfigFile", Idle(Text)), ("discoveryRefreshDelay", Idle(Duration)), ("envoyAccessLogService", Idle(Anything)), ("envoyMetricsService", Idle(Anything)),
         ("envoyMetricsServiceAddress", Idle(Text)), ("extraStatTags", Idle(Texts)), ("fileFlushInterval", Idle(Duration)), ("fileFlushMinSizeKb", Idle(Unsigned)),
         ("image", Idle(Object(("imageType", Text)))), ("parentShutdownDuration", Idle(Duration)), ("proxyAdminPort", Idle(Unsigned)),

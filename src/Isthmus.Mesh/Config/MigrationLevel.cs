@@ -38,7 +38,7 @@ public static class MigrationLevels
         ("Telemetry", MigrationLevel.Differs, ""),
         ("MeshConfig", MigrationLevel.Lost, "defaultConfig.customConfigFile defaultConfig.proxyBootstrapTemplatePath defaultConfig.runtimeValues defaultInboundHttpRetryPolicy outboundTrafficPolicy.tls"
             + " serviceEntryVisibility extensionProviders[].sds"),
-        ("MeshConfig", MigrationLevel.Note, "defaultConfig.availabilityZone defaultConfig.binaryPath defaultConfig.configPath defaultConfig.controlPlaneAuthPolicy defaultConfig.discoveryRefreshDelay"
+        ("MeshConfig", MigrationLevel.Note, "defaultConfig.availabilityZone defaultConfig.controlPlaneAuthPolicy defaultConfig.discoveryRefreshDelay"
             + " defaultConfig.fileFlushInterval defaultConfig.fileFlushMinSizeKb defaultConfig.image defaultConfig.parentShutdownDuration defaultConfig.proxyAdminPort defaultConfig.sds defaultConfig.serviceCluster"
             + " defaultConfig.statNameLength defaultConfig.statsCompression defaultConfig.connectTimeout disableMixerHttpReports disablePolicyChecks enableClientSidePolicyCheck mixerCheckServer mixerReportServer policyCheckFailOpen"
             + " proxyInboundListenPort proxyListenPort reportBatchMaxEntries reportBatchMaxTime sdsUdsPath hboneIdleTimeout thriftConfig"),

@@ -18,6 +18,10 @@ namespace Isthmus.Mesh.Config;
 internal static class PatchValueReader
 {
     private const string TypeField = "@type";
+
+    /// <summary>What a message becomes whose type only Envoy knows.</summary>
+    internal const string Struct = "xds.type.v3.TypedStruct";
+
     private const string FilterForRoute = "envoy.config.route.v3.FilterConfig";
 
     /// <summary>What the names of types of typed configuration have in them, by the message that it is in.</summary>
@@ -115,12 +119,26 @@ internal static class PatchValueReader
     private static JsonNode? Typed(Field field, MessageDescriptor container, bool merges)
     {
         var name = TypeName(field[TypeField].Text);
-        if (name is "udpa.type.v1.TypedStruct" or "xds.type.v3.TypedStruct")
+        var isStruct = name is "udpa.type.v1.TypedStruct" or Struct;
+        var type = !isStruct ? field[TypeField] : field["type_url"].Exists ? field["type_url"] : field["typeUrl"];
+        if (isStruct) name = TypeName(type.Text);
+        if (!IsPossible(type, name, container)) return null;
+        if (ProxyFields.Knows(name) && WireTypes.Registry.Find(name) is not null) return Typed(isStruct ? field["value"] : field, name, merges);
+        return ForEnvoys(type, name, isStruct ? field["value"].Node as JsonObject : field.Node as JsonObject, merges);
+    }
+
+    /// <summary>Configuration of a type that only Envoy knows. Envoy converts a TypedStruct to the type that it names; the control plane needs not to know it.</summary>
+    private static JsonObject? ForEnvoys(Field type, string name, JsonObject? value, bool merges)
+    {
+        if (merges)
         {
-            var inner = TypeName(field["type_url"].Exists ? field["type_url"].Text : field["typeUrl"].Text);
-            return IsKnown(field["type_url"], inner, container) ? Typed(field["value"], inner, merges) : null;
+            type.Error($"{name} is not known here, so nothing can be merged into it", "insert or replace the whole filter");
+            return null;
         }
-        return IsKnown(field[TypeField], name, container) ? Typed(field, name, merges) : null;
+        type.Warn($"proxies of Isthmus have no {name}: the patch applies only to Pods whose proxy is Envoy", "set binaryPath for the Pods that need it, or express the patch by another of Istio's objects");
+        var content = (JsonObject)(value?.DeepClone() ?? new JsonObject());
+        content.Remove(TypeField);
+        return new() { [TypeField] = $"type.googleapis.com/{Struct}", ["type_url"] = $"type.googleapis.com/{name}", ["value"] = content };
     }
 
     private static JsonObject Typed(Field value, string name, bool merges)
@@ -130,13 +148,11 @@ internal static class PatchValueReader
         return plain;
     }
 
-    private static bool IsKnown(Field field, string name, MessageDescriptor container)
+    private static bool IsPossible(Field field, string name, MessageDescriptor container)
     {
         if (name.Length == 0) field.Error("is missing: typed configuration says its type", "for example type.googleapis.com/envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit");
-        else if (name.Contains(".lua.", StringComparison.Ordinal)) field.Error("proxies of Isthmus run no Lua", "change headers by the routes of a VirtualService, or decide in an external authorizer");
-        else if (name.Contains(".wasm.", StringComparison.Ordinal)) field.Error("proxies of Isthmus run no Wasm", "change headers by the routes of a VirtualService, or decide in an external authorizer");
-        else if (!ProxyFields.Knows(name) || WireTypes.Registry.Find(name) is null) field.Error($"proxies of Isthmus have no {name}", "remove the patch, or express it by another of Istio's objects");
-        else if (Places.TryGetValue(container.FullName, out var place) && !name.Contains(place, StringComparison.Ordinal) && (name != FilterForRoute || container.FullName == HttpFilter.Descriptor.FullName))
+        else if (Places.TryGetValue(container.FullName, out var place) && name.StartsWith("envoy.", StringComparison.Ordinal) && !name.Contains(place, StringComparison.Ordinal)
+            && (name != FilterForRoute || container.FullName == HttpFilter.Descriptor.FullName))
             field.Error($"{name} cannot be in {container.FullName}");
         else return true;
         return false;

@@ -13,6 +13,9 @@ public enum PatchOperation { Merge, MergeAndReplaceList, Add, Remove, InsertBefo
 /// <summary>One patch of an EnvoyFilter: which parts of which proxies' resources it changes, and how.</summary>
 public sealed record EnvoyPatch(PatchTarget Target, PatchContext Context, PatchOperation Operation, PatchProxy Proxy, PatchValue? Value)
 {
+    /// <summary>It has configuration that only Envoy knows.</summary>
+    public bool IsForEnvoys { get; init; }
+
     public ListenerMatch? Listener { get; init; }
 
     public RouteTableMatch? RouteTable { get; init; }

@@ -25,8 +25,11 @@ internal static class AgentNode
         metadata["SERVICE_ACCOUNT"] = settings.ServiceAccount;
         metadata["CLUSTER_ID"] = settings.ClusterId;
         metadata["ISTIO_VERSION"] = AgentSettings.CompatibleRelease;
-        metadata["ISTHMUS_VERSION"] = OwnVersion;
-        metadata[WellKnown.FeaturesOfProxy] = new JsonArray((JsonNode)WellKnown.PeerExchange);
+        if (settings.BinaryPath.Length == 0)
+        {
+            metadata["ISTHMUS_VERSION"] = OwnVersion;
+            metadata[WellKnown.FeaturesOfProxy] = new JsonArray((JsonNode)WellKnown.PeerExchange);
+        }
         metadata["ENVOY_PROMETHEUS_PORT"] = Ports.ProxyMetrics;
         metadata["ENVOY_STATUS_PORT"] = Ports.ProxyReady;
         if (settings.SecureMetricsPort > 0) metadata["ENVOY_SECURE_METRICS_PORT"] = settings.SecureMetricsPort;

@@ -8,7 +8,6 @@ using Isthmus.Proxy.Telemetry;
 using Isthmus.Proxy.Tls;
 using Isthmus.Proxy.Transports;
 using Isthmus.Wire.Dns;
-using Isthmus.Wire.Xds;
 
 namespace Isthmus.Proxy.Agent;
 
@@ -32,7 +31,7 @@ internal static class AgentRun
     private const string PodInfo = "/etc/istio/pod", WorkloadCredentials = "/var/run/secrets/workload-spiffe-credentials", MountedCertificates = "/etc/certs";
 
     /// <summary>Runs until <paramref name="stop"/> or a quit request, then drains.</summary>
-    public static async Task<int> RunAsync(AgentSettings settings, IReadOnlyDictionary<string, string> environment, ProxyPorts ports, AgentFiles files, ProcessLog log, CancellationToken stop)
+    public static async Task<int> RunAsync(AgentSettings settings, IReadOnlyDictionary<string, string> environment, ProxyPorts ports, AgentFiles files, ProcessLog log, Func<AgentParts, IServedPlane> dataPlane, CancellationToken stop)
     {
         var (time, random) = (ports.Time, ports.Random);
         var (labels, annotations) = (DownwardFile.Parse(files.Read($"{PodInfo}/labels")), DownwardFile.Parse(files.Read($"{PodInfo}/annotations")));
@@ -63,27 +62,30 @@ internal static class AgentRun
             Stats = StatsSelection.Read(JsonNode.Parse(settings.ProxyConfig)!),
             Buckets = HistogramBuckets.Read(settings.HistogramBuckets),
         };
-        using var plane = DataPlane.Build(proxy, ports with { Resolver = new MarkedResolver(names) }, secrets, files.Logs, log);
-        var dns = settings.CaptureDns ? new DnsProxy(ports.Sockets.Place(new(IPAddress.Loopback, Ports.SidecarDns)), upstream, time, random, plane.ReportFailure) : null;
-        var admin = new AdminRoutes(plane) { Log = log, Names = dns is null ? null : () => dns.Table, Resolver = resolver };
-        var sink = new SnapshotSink(plane.State, discovered, table =>
+        DnsProxy? dns = null;
+        using var plane = dataPlane(new()
         {
-            if (dns is not null) dns.Table = NameTables.Build(table, settings.Namespace, settings.Domain, resolver.Search);
+            Settings = settings, Node = node, Proxy = proxy, Dial = dial, Secrets = secrets, Discovered = discovered, Names = names, Resolver = resolver,
+            Table = settings.CaptureDns ? () => dns?.Table : null,
+            TakeNames = table =>
+            {
+                if (dns is not null) dns.Table = NameTables.Build(table, settings.Namespace, settings.Domain, resolver.Search);
+            },
+            Ports = ports, Files = files, Log = log,
         });
-        string[] wildcards = [TypeUrls.Cluster, TypeUrls.Listener, .. dns is null ? [] : new[] { TypeUrls.NameTable }];
-        var discovery = new XdsClient(new(node, wildcards, () => dial.Open(settings.Discovery), dial.HeadersAsync) { Report = plane.Losses }, sink, time, random, log.CreateLogger("xds"));
+        if (settings.CaptureDns) dns = new(ports.Sockets.Place(new(IPAddress.Loopback, Ports.SidecarDns)), upstream, time, random, plane.ReportFailure);
 
         using var prober = new AppProber(settings.Address);
         using var quit = CancellationTokenSource.CreateLinkedTokenSource(stop);
         var application = new AppMetricsSource(AppMetrics.Read(settings.ApplicationMetrics), prober);
         var status = new StatusRoutes(
-            AppProbe.ReadAll(settings.ApplicationProbes), prober, new AgentMetrics(secrets, application, dns, time).Text, application, admin.MetricsBody, plane.Leave, quit.Cancel);
+            AppProbe.ReadAll(settings.ApplicationProbes), prober, new AgentMetrics(secrets, application, dns, time).Text, application, plane.MetricsBody, plane.Leave, quit.Cancel);
 
         // Configuration and certificates keep updating while connections drain, and stop afterwards.
         using var end = new CancellationTokenSource();
-        Task[] beside = [secrets.RunAsync(end.Token), discovery.RunAsync(end.Token), .. dns is null ? [] : new[] { dns.RunAsync(end.Token) }];
+        Task[] beside = [secrets.RunAsync(end.Token), plane.RunAsync(end.Token), .. dns is null ? [] : new[] { dns.RunAsync(end.Token) }];
         // The kubelet stops an ordinary sidecar together with the application, and runs its hooks meanwhile.
-        var serving = ProxyEndpoints.ServeAsync(plane, admin, [status.HandleAsync], Secured(settings, admin, status, new(secrets, time)), () => stop.IsCancellationRequested, quit.Token);
+        var serving = ProxyEndpoints.ServeAsync(plane, [status.HandleAsync], Secured(settings, plane, status, new(secrets, time)), () => stop.IsCancellationRequested, quit.Token);
         // Each of them ends early only by failing; the process then ends too.
         var first = await Task.WhenAny([serving, .. beside]).ConfigureAwait(false);
         if (first != serving) await first.ConfigureAwait(false);
@@ -94,10 +96,10 @@ internal static class AgentRun
     }
 
     /// <summary>The ports at which clients with a certificate of the mesh read metrics, and nothing else.</summary>
-    private static List<(IPEndPoint, AdminTls, AdminHandler)> Secured(AgentSettings settings, AdminRoutes admin, StatusRoutes status, AdminTls tls)
+    private static List<(IPEndPoint, AdminTls, AdminHandler)> Secured(AgentSettings settings, IServedPlane plane, StatusRoutes status, AdminTls tls)
     {
         var ports = new List<(IPEndPoint, AdminTls, AdminHandler)>();
-        if (settings.SecureMetricsPort > 0) ports.Add((new(IPAddress.Any, settings.SecureMetricsPort), tls, admin.HandleMetricsAsync));
+        if (settings.SecureMetricsPort > 0) ports.Add((new(IPAddress.Any, settings.SecureMetricsPort), tls, plane.Metrics));
         if (settings.SecureMergedMetricsPort > 0) ports.Add((new(IPAddress.Any, settings.SecureMergedMetricsPort), tls, status.HandleMergedAsync));
         return ports;
     }

@@ -35,6 +35,8 @@ internal sealed record AgentSettings
     /// <summary>The name of the socket of an SDS server for this workload, unless a variable says another one.</summary>
     public const string UsualSocket = "socket";
 
+    private const string UsualConfigPath = "./etc/istio/proxy", BinaryVariable = "PROXY_BINARY_PATH";
+
     private const string MetadataPrefix = "ISTIO_META_", JsonMetadataPrefix = "ISTIO_METAJSON_";
 
     public required string Role { get; init; }
@@ -85,6 +87,13 @@ internal sealed record AgentSettings
     public required ValueMap<string> Metadata { get; init; }
     /// <summary>Node metadata from ISTIO_METAJSON_ variables: JSON text.</summary>
     public required ValueMap<string> JsonMetadata { get; init; }
+    /// <summary>The program of Envoy (<c>binaryPath</c> of ProxyConfig); empty: the data plane is this process.</summary>
+    public string BinaryPath { get; init; } = "";
+    /// <summary>The directory in which an agent keeps files and sockets for Envoy (<c>configPath</c> of ProxyConfig).</summary>
+    public string ConfigPath { get; init; } = UsualConfigPath;
+    /// <summary>The level of Envoy's log, and those of its components (<c>NAME:LEVEL,…</c>; empty: as the log).</summary>
+    public string ProxyLogLevel { get; init; } = "warning";
+    public string ComponentLogLevels { get; init; } = "";
     /// <summary>The proxy configuration as JSON text, with defaults filled in.</summary>
     public required string ProxyConfig { get; init; }
 
@@ -94,6 +103,8 @@ internal sealed record AgentSettings
         var config = ReadConfig(environment.GetValueOrDefault("PROXY_CONFIG", ""));
         var discovery = config["discoveryAddress"]!.GetValue<string>();
         var ns = Required(environment, "POD_NAMESPACE");
+        var binary = BinaryOf(config, environment);
+        if (binary.Length > 0) config["binaryPath"] = binary;
         return new()
         {
             Role = role,
@@ -126,8 +137,17 @@ internal sealed record AgentSettings
             MaxConnections = MostConnections(config, environment),
             Metadata = Prefixed(environment, MetadataPrefix),
             JsonMetadata = Prefixed(environment, JsonMetadataPrefix),
+            BinaryPath = binary,
+            ConfigPath = config["configPath"]!.GetValue<string>(),
             ProxyConfig = config.ToJsonString(),
         };
+    }
+
+    /// <summary>The variable is for objects that can set no field: of the kind ProxyConfig, only <c>environmentVariables</c> reach the proxy. It wins.</summary>
+    private static string BinaryOf(JsonObject config, IReadOnlyDictionary<string, string> environment)
+    {
+        var (source, path) = NotEmpty(environment, BinaryVariable) is { } variable ? (BinaryVariable, variable) : ("PROXY_CONFIG binaryPath", config["binaryPath"]?.GetValue<string>() ?? "");
+        return path.Length == 0 || Path.IsPathRooted(path) ? path : throw new ProblemException(source, $"'{path}' is not an absolute path", "write the path of the program in the container, for example /usr/local/bin/envoy");
     }
 
     /// <summary>The field wins over the older variable, as in Istio.</summary>
@@ -147,8 +167,7 @@ internal sealed record AgentSettings
     {
         var config = new JsonObject
         {
-            ["binaryPath"] = "/usr/local/bin/envoy",
-            ["configPath"] = "./etc/istio/proxy",
+            ["configPath"] = UsualConfigPath,
             ["controlPlaneAuthPolicy"] = "MUTUAL_TLS",
             ["discoveryAddress"] = $"{WellKnown.Istiod}.{WellKnown.SystemNamespace}.svc:{Ports.DiscoveryTls}",
             ["drainDuration"] = "45s",
@@ -168,6 +187,8 @@ internal sealed record AgentSettings
             _ = config["statusPort"]!.GetValue<int>();
             _ = config["terminationDrainDuration"]!.GetValue<string>();
             _ = config["drainDuration"]!.GetValue<string>();
+            _ = config["configPath"]!.GetValue<string>();
+            _ = config["binaryPath"]?.GetValue<string>();
             return config;
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException or FormatException or NullReferenceException)

@@ -26,7 +26,8 @@ public static class ProxyProgram
         if (arguments.XdsDirectory.Length == 0)
         {
             var environment = Environment.GetEnvironmentVariables().Cast<DictionaryEntry>().ToDictionary(e => (string)e.Key, e => (string?)e.Value ?? "", StringComparer.Ordinal);
-            return await AgentRun.RunAsync(AgentSettings.Read(arguments.Role, arguments.Domain, environment), environment, ports, AgentFiles.OfProcess, log, stop).ConfigureAwait(false);
+            var settings = AgentSettings.Read(arguments.Role, arguments.Domain, environment) with { ProxyLogLevel = arguments.LogLevel, ComponentLogLevels = arguments.ComponentLogLevels };
+            return await AgentRun.RunAsync(settings, environment, ports, AgentFiles.OfProcess, log, AgentPlanes.Of, stop).ConfigureAwait(false);
         }
         return await RunFromFilesAsync(arguments, ports, log, stop).ConfigureAwait(false);
     }
@@ -36,10 +37,11 @@ public static class ProxyProgram
         var logger = log.CreateLogger("files");
         var secrets = new DirectorySecrets(arguments.CertificateDirectory, ports.Time);
         var settings = ProxySettings.Default(ProxyIdentity.Unknown with { NodeId = $"{arguments.Role}~files" }, arguments.Role);
-        using var plane = DataPlane.Build(settings, ports, secrets, new ProcessLogFiles(), log);
+        var plane = DataPlane.Build(settings, ports, secrets, new ProcessLogFiles(), log);
         foreach (var update in DirectorySource.Read(arguments.XdsDirectory, note => FileMessages.Note(logger, note)))
             foreach (var rejection in plane.State.Apply(update)) FileMessages.Rejected(logger, rejection.TypeUrl, rejection.Name, rejection.Message);
-        await ProxyEndpoints.ServeAsync(plane, new(plane) { Log = log }, [], [], () => false, stop).ConfigureAwait(false);
+        using var served = new OwnPlane(plane, new(plane) { Log = log }, run: token => Task.Delay(Timeout.Infinite, token));
+        await ProxyEndpoints.ServeAsync(served, [], [], () => false, stop).ConfigureAwait(false);
         return 0;
     }
 }

@@ -26,15 +26,17 @@ internal sealed class ImageBuildOptions
 
     private readonly Option<bool> _withoutCni = new("--without-cni") { Description = "Leave out the CNI plug-in, which needs a C compiler to build: the image cannot be the CNI agent of nodes" };
 
+    private readonly Option<string> _envoy = new("--with-envoy") { Description = $"Program of Envoy that the image also gets, as {ProgramLayout.Envoy}: proxies with this binaryPath run it", DefaultValueFactory = _ => "" };
+
     internal void AddTo(Command command)
     {
-        foreach (var option in (Option[])[_tag, _samples, _withoutCni, _mirror, _packages, _bill]) command.Options.Add(option);
+        foreach (var option in (Option[])[_tag, _samples, _withoutCni, _envoy, _mirror, _packages, _bill]) command.Options.Add(option);
     }
 
     /// <summary>Only what matters for an image that another command then uses.</summary>
     internal void AddSourcesTo(Command command)
     {
-        foreach (var option in (Option[])[_withoutCni, _mirror, _packages]) command.Options.Add(option);
+        foreach (var option in (Option[])[_withoutCni, _envoy, _mirror, _packages]) command.Options.Add(option);
     }
 
     internal BuildRequest Request(ParseResult line, string output, string architecture) =>
@@ -47,7 +49,7 @@ internal sealed class ImageBuildOptions
             Environment.GetEnvironmentVariable("ISTHMUS_ROOT") ?? "");
         var mirror = line.GetValue(_mirror)!;
         if (!Uri.TryCreate(mirror, UriKind.Absolute, out _)) throw new WrongUseException("--mirror", $"'{mirror}' is not an address", $"for example {PackageSource.DefaultMirror}");
-        return new(program, Writable("--output", output), names, architecture, new(mirror, line.GetValue(_packages)!), bill, Environment.GetEnvironmentVariable("SOURCE_DATE_EPOCH") ?? "") { WithoutCni = line.GetValue(_withoutCni) };
+        return new(program, Writable("--output", output), names, architecture, new(mirror, line.GetValue(_packages)!), bill, Environment.GetEnvironmentVariable("SOURCE_DATE_EPOCH") ?? "") { WithoutCni = line.GetValue(_withoutCni), Envoy = line.GetValue(_envoy)! };
     }
 
     private static string WebFramework() => ((string?)AppContext.GetData("TRUSTED_PLATFORM_ASSEMBLIES") ?? "").Split(Path.PathSeparator).FirstOrDefault(file => Path.GetFileName(file) == "Microsoft.AspNetCore.Http.dll") is { } file

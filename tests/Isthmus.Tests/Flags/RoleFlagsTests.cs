@@ -14,9 +14,9 @@ public sealed class RoleFlagsTests
     [Fact]
     public void The_proxy_takes_the_flags_that_the_injector_and_istio_write()
     {
-        Assert.Equal(new("sidecar", "shop.svc.cluster.local", "debug", "", ""), ProxyArguments.Parse(["sidecar", "--domain", "shop.svc.cluster.local", "--proxyLogLevel=debug",
+        Assert.Equal(new("sidecar", "shop.svc.cluster.local", "debug", "misc:error", "", ""), ProxyArguments.Parse(["sidecar", "--domain", "shop.svc.cluster.local", "--proxyLogLevel=debug",
             "--proxyComponentLogLevel=misc:error", "--log_output_level=default:info", "--concurrency", "2", "--stsPort=15463", "--log_as_json"]));
-        Assert.Equal(new("router", "", "warning", "/xds", "/certs"), ProxyArguments.Parse(["router", "--xds-dir", "/xds", "--cert-dir=/certs"]));
+        Assert.Equal(new("router", "", "warning", "", "/xds", "/certs"), ProxyArguments.Parse(["router", "--xds-dir", "/xds", "--cert-dir=/certs"]));
     }
 
     [Theory]

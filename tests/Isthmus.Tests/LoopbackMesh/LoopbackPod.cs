@@ -175,7 +175,7 @@ internal sealed class LoopbackPod(Pod pod, IPAddress address, LoopbackNode node)
         using var log = new ProcessLog(TextWriter.Null, TimeProvider.System);
         var ports = new ProxyPorts(TimeProvider.System, new ThreadRandom(), Sockets, new SystemResolver());
         var settings = AgentSettings.Read(parsed.Role, parsed.Domain, environment) with { DrainTime = TimeSpan.Zero, ListenerDrainTime = TimeSpan.FromSeconds(1), LossTime = TimeSpan.FromSeconds(2) };
-        await AgentRun.RunAsync(settings, environment, ports, new(files, new OneLog(AccessLog)), log, stop);
+        await AgentRun.RunAsync(settings, environment, ports, new(files, new OneLog(AccessLog)), log, Isthmus.Proxy.Programs.AgentPlanes.Of, stop);
     }
 
     /// <summary>The program listens at an address of its own, to which the Pod's kernel leads.</summary>

@@ -1,0 +1,13 @@
+namespace Isthmus.Testing;
+
+/// <summary>The program of Envoy for tests beside a real one: what the variable ENVOY names, or the one in the PATH.</summary>
+public static class RealEnvoy
+{
+    /// <summary>Why a test is left out.</summary>
+    public const string Missing = "no Envoy: set ENVOY to a program of Envoy, or put one into the PATH";
+
+    /// <summary>Null: there is none.</summary>
+    public static string? Find() =>
+        Environment.GetEnvironmentVariable("ENVOY") is { Length: > 0 } named ? Path.GetFullPath(named)
+        : (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':', StringSplitOptions.RemoveEmptyEntries).Select(directory => Path.Combine(directory, "envoy")).FirstOrDefault(File.Exists);
+}

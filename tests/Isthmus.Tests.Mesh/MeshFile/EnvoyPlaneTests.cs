@@ -1,0 +1,231 @@
+using System.Text.RegularExpressions;
+using Isthmus.Testing;
+using Isthmus.Tests.Mesh.Guides;
+using Isthmus.Tests.Mesh.Mesh;
+using Xunit;
+
+namespace Isthmus.Tests.Mesh.MeshFile;
+
+/// <summary>Pods whose data plane is a real Envoy, in one cluster of a mesh on two networks. The proxies of the other cluster and all gateways are ours.</summary>
+public sealed class EnvoyPlaneTests
+{
+    private const string Mesh = """
+        apiVersion: mesh.isthmus.internal/v1alpha1
+        kind: Mesh
+        metadata: {name: mixed}
+        spec:
+          install: {profile: minimal}
+          networks: [{name: north}, {name: south}]
+          clusters:
+          - {name: cluster1, network: north}
+          - {name: cluster2, network: south}
+
+        """;
+
+    private const string Workload = """
+        apiVersion: v1
+        kind: Namespace
+        metadata: {name: mixed, labels: {istio-injection: enabled}}
+        ---
+        apiVersion: security.istio.io/v1
+        kind: PeerAuthentication
+        metadata: {name: default, namespace: mixed}
+        spec: {mtls: {mode: STRICT}}
+        ---
+        apiVersion: v1
+        kind: Service
+        metadata: {name: tide, namespace: mixed}
+        spec: {selector: {app: tide}, ports: [{name: http, port: 5000}]}
+        ---
+        apiVersion: apps/v1
+        kind: Deployment
+        metadata: {name: tide, namespace: mixed}
+        spec:
+          selector: {matchLabels: {app: tide}}
+          template:
+            metadata: {labels: {app: tide}, annotations: {ANNOTATIONS}}
+            spec:
+              terminationGracePeriodSeconds: 10
+              containers:
+              - {name: web, image: docker.io/istio/examples-helloworld-v1:1.0, env: [{name: SERVICE_VERSION, value: in-CLUSTER}]}
+              - {name: caller, image: host.lab.internal/rootfs, command: [sleep, infinity]}
+
+        """;
+
+    private const string ByEnvoy = """proxy.istio.io/config: "{binaryPath: /usr/local/bin/envoy, proxyMetadata: {SECRET_TTL: 40s}}" """;
+
+    [Fact]
+    public async Task Envoys_and_our_proxies_are_one_mesh()
+    {
+        Assert.SkipWhen(RealEnvoy.Find() is null, RealEnvoy.Missing);
+        await using var shell = await GuideShell.CreateAsync();
+        await shell.WriteAsync("mesh.yaml", Mesh);
+        await shell.WriteAsync("cluster1.yaml", Workload.Replace("in-CLUSTER", "in-cluster1", StringComparison.Ordinal).Replace("ANNOTATIONS", ByEnvoy, StringComparison.Ordinal));
+        await shell.WriteAsync("cluster2.yaml", Workload.Replace("in-CLUSTER", "in-cluster2", StringComparison.Ordinal).Replace("ANNOTATIONS", "", StringComparison.Ordinal));
+        await ExpectAsync(shell, $"ISTHMUS_LAB_ENVOY='{RealEnvoy.Find()}' isthmus lab up --topology ./mesh.yaml");
+        foreach (var cluster in (string[])["cluster1", "cluster2"]) await ExpectAsync(shell, $"kubectl --context={cluster} apply -f {cluster}.yaml && kubectl --context={cluster} -n mixed rollout status deployment tide --timeout=100s");
+
+        await EachHearsBothAsync(shell);
+        await ToolsReadItAsync(shell);
+        await PolicyTakesEffectAsync(shell);
+        await FiltersOfEnvoyAsync(shell);
+        await CertificateIsRenewedAsync(shell);
+        await NoCallIsLostAsync(shell);
+        await PodRestartsWithItsEnvoyAsync(shell);
+        Assert.DoesNotMatch(new Regex("\t(warning|error|critical)\t", RegexOptions.None), await ExpectAsync(shell, "kubectl --context=cluster1 -n mixed logs deploy/tide -c istio-proxy"));
+    }
+
+    [Fact]
+    public async Task A_program_that_is_not_there_is_named()
+    {
+        await using var shell = await GuideShell.CreateAsync();
+        await shell.WriteAsync("mesh.yaml", Mesh.Split("  networks")[0] + "  clusters: [{name: cluster1}]\n");
+        await shell.WriteAsync("cluster1.yaml", Workload.Replace("ANNOTATIONS", """proxy.istio.io/config: "{binaryPath: /usr/bin/true}" """, StringComparison.Ordinal));
+        await ExpectAsync(shell, "isthmus lab up --topology ./mesh.yaml && kubectl --context=cluster1 apply -f cluster1.yaml");
+        await UntilAsync(shell, "kubectl --context=cluster1 -n mixed logs -l app=tide -c istio-proxy --tail=5", "/usr/bin/true: Envoy ended with exit status 0 before it was ready");
+    }
+
+    private static async Task EachHearsBothAsync(GuideShell shell)
+    {
+        foreach (var caller in (string[])["cluster1", "cluster2"])
+            await UntilAsync(shell, $"kubectl --context={caller} -n mixed exec deploy/tide -c caller -- sh -c 'for i in $(seq 20); do curl -sS -m 5 tide:5000/hello; done' | grep -o 'in-cluster[0-9]' | sort -u | paste -sd' '", "in-cluster1 in-cluster2");
+    }
+
+    private static async Task ToolsReadItAsync(GuideShell shell)
+    {
+        const string pod = "POD=$(kubectl --context=cluster1 -n mixed get pods -l app=tide -o name | head -1 | cut -d/ -f2)";
+        var status = await ExpectAsync(shell, "isthmus proxy-status --context=cluster1");
+        Assert.Matches(new Regex(@"tide-\S+\.mixed +cluster1 +SYNCED +SYNCED +SYNCED +SYNCED"), status);
+        Assert.Contains("Cert Chain     ACTIVE", await ExpectAsync(shell, $"{pod}; isthmus proxy-config secret $POD.mixed --context=cluster1"), StringComparison.Ordinal);
+        Assert.Contains("outbound|5000||tide.mixed.svc.cluster.local", await ExpectAsync(shell, $"{pod}; isthmus proxy-config endpoint $POD.mixed --context=cluster1"), StringComparison.Ordinal);
+        Assert.Contains("✔ The call gets through.", await ExpectAsync(shell, "isthmus trace deployment/tide.mixed http://tide:5000/hello --context=cluster2"), StringComparison.Ordinal);
+        var evaluated = await ExpectAsync(shell, $"{pod}; isthmus trace $POD.mixed http://tide:5000/hello --context=cluster1");
+        Assert.True(Regex.IsMatch(evaluated, @"✔ cluster +outbound\|5000\|\|tide\.mixed\.svc\.cluster\.local") && evaluated.Contains("The configuration shows no failure", StringComparison.Ordinal), evaluated);
+        Assert.Contains("Workload mTLS mode: STRICT", await ExpectAsync(shell, $"{pod}; isthmus describe pod $POD -n mixed --context=cluster1"), StringComparison.Ordinal);
+        var metrics = await ExpectAsync(shell, "kubectl --context=cluster1 -n mixed exec deploy/tide -c istio-proxy -- curl -s localhost:15020/stats/prometheus");
+        Assert.Contains("envoy_cluster_upstream_cx_total{cluster_name=\"xds-grpc\"}", metrics, StringComparison.Ordinal);
+        Assert.Contains("istio_agent_cert_expiry_seconds{resource_name=\"default\"}", metrics, StringComparison.Ordinal);
+        Assert.Contains("drwx--", await ExpectAsync(shell, "kubectl --context=cluster1 -n mixed exec deploy/tide -c istio-proxy -- ls -ld /etc/istio/proxy/envoy"), StringComparison.Ordinal);
+    }
+
+    /// <summary>The same Envoy takes it and leaves it again: its process is the same.</summary>
+    private static async Task PolicyTakesEffectAsync(GuideShell shell)
+    {
+        const string process = "kubectl --context=cluster1 -n mixed exec deploy/tide -c istio-proxy -- pgrep -x envoy";
+        const string calls = "kubectl --context=cluster2 -n mixed exec deploy/tide -c caller -- sh -c 'for i in $(seq 20); do curl -s -m 5 -o /dev/null -w \"%{http_code}\\n\" tide:5000/hello; done' | sort -u | paste -sd' '";
+        var before = await ExpectAsync(shell, process);
+        await shell.WriteAsync("deny.yaml", """
+            apiVersion: security.istio.io/v1
+            kind: AuthorizationPolicy
+            metadata: {name: closed, namespace: mixed}
+            spec: {action: DENY, rules: [{to: [{operation: {paths: ["/hello"]}}]}]}
+            """);
+        await ExpectAsync(shell, "kubectl --context=cluster1 apply -f deny.yaml");
+        await UntilAsync(shell, calls, "200 403");
+        await ExpectAsync(shell, "kubectl --context=cluster1 delete -f deny.yaml");
+        await MeshRig.UntilAsync(() => ExpectAsync(shell, calls), text => text.Trim() == "200", "every call passes again");
+        Assert.Equal(before, await ExpectAsync(shell, process));
+    }
+
+    /// <summary>Filters that our proxies do not know reach Envoy, which takes them, and no proxy of ours.</summary>
+    private static async Task FiltersOfEnvoyAsync(GuideShell shell)
+    {
+        await shell.WriteAsync("filters.yaml", """
+            apiVersion: networking.istio.io/v1alpha3
+            kind: EnvoyFilter
+            metadata: {name: only-envoy, namespace: mixed}
+            spec:
+              configPatches:
+              - applyTo: HTTP_FILTER
+                match: {context: SIDECAR_INBOUND, listener: {filterChain: {filter: {name: envoy.filters.network.http_connection_manager, subFilter: {name: envoy.filters.http.router}}}}}
+                patch:
+                  operation: INSERT_BEFORE
+                  value:
+                    name: envoy.filters.http.lua
+                    typed_config:
+                      "@type": type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua
+                      default_source_code: {inline_string: "function envoy_on_response(handle) handle:headers():add('x-lua', 'ran') end"}
+              - applyTo: HTTP_FILTER
+                match: {context: SIDECAR_INBOUND, listener: {filterChain: {filter: {name: envoy.filters.network.http_connection_manager, subFilter: {name: envoy.filters.http.router}}}}}
+                patch:
+                  operation: INSERT_BEFORE
+                  value:
+                    name: envoy.filters.http.compressor
+                    typed_config:
+                      "@type": type.googleapis.com/envoy.extensions.filters.http.compressor.v3.Compressor
+                      response_direction_config: {common_config: {min_content_length: 1, content_type: [text/html, text/plain]}}
+                      compressor_library:
+                        name: gzip
+                        typed_config: {"@type": type.googleapis.com/envoy.extensions.compression.gzip.compressor.v3.Gzip, memory_level: 3}
+              - applyTo: HTTP_FILTER
+                match: {context: SIDECAR_INBOUND, listener: {filterChain: {filter: {name: envoy.filters.network.http_connection_manager, subFilter: {name: envoy.filters.http.router}}}}}
+                patch:
+                  operation: INSERT_BEFORE
+                  value:
+                    name: envoy.filters.http.buffer
+                    typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.buffer.v3.Buffer, max_request_bytes: 8}
+            """);
+        foreach (var cluster in (string[])["cluster1", "cluster2"])
+        {
+            var applied = await ExpectAsync(shell, $"kubectl --context={cluster} apply -f filters.yaml");
+            Assert.Contains("proxies of Isthmus have no envoy.extensions.filters.http.lua.v3.Lua: the patch applies only to Pods whose proxy is Envoy", applied, StringComparison.Ordinal);
+        }
+        // Both Pods answer the Service's name; which of them did is in the answer.
+        await shell.WriteAsync("heads.sh", """
+            for i in $(seq 20); do
+              curl -s -i -m 5 --compressed tide:5000/hello | tr -d '\r' | grep -E '^(x-lua|content-encoding|Hello)' | cut -d, -f1 | paste -sd' '
+            done | sort -u
+            """);
+        const string ask = "kubectl --context=cluster2 -n mixed exec -i deploy/tide -c caller -- bash < heads.sh";
+        await UntilAsync(shell, ask, "x-lua: ran");
+        var heard = (await ExpectAsync(shell, ask)).Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        Assert.Contains(heard, line => line.Contains("in-cluster2", StringComparison.Ordinal));
+        Assert.All(heard, line => Assert.Equal(line.Contains("in-cluster1", StringComparison.Ordinal), line.Contains("x-lua: ran", StringComparison.Ordinal) && line.Contains("content-encoding: gzip", StringComparison.Ordinal)));
+        Assert.DoesNotContain("ERROR", await ExpectAsync(shell, "isthmus proxy-status --context=cluster1"), StringComparison.Ordinal);
+        foreach (var cluster in (string[])["cluster1", "cluster2"]) await ExpectAsync(shell, $"kubectl --context={cluster} delete -f filters.yaml");
+    }
+
+    private static async Task CertificateIsRenewedAsync(GuideShell shell)
+    {
+        const string serial = "kubectl --context=cluster1 -n mixed exec deploy/tide -c istio-proxy -- curl -s localhost:15000/certs | grep serial_number | sort -u | md5sum";
+        var before = await ExpectAsync(shell, serial);
+        await MeshRig.UntilAsync(() => ExpectAsync(shell, serial), text => text != before, "Envoy has a new certificate");
+        await EachHearsBothAsync(shell);
+    }
+
+    private static async Task NoCallIsLostAsync(GuideShell shell)
+    {
+        await ExpectAsync(shell, "kubectl --context=cluster1 -n mixed scale deployment tide --replicas=2 && kubectl --context=cluster1 -n mixed rollout status deployment tide --timeout=100s");
+        await shell.WriteAsync("load.sh", "while [ ! -e /tmp/enough ]; do curl -s -o /dev/null -w '%{http_code}\\n' -m 10 tide:5000/hello; done\n");
+        var answers = await ExpectAsync(shell, """
+            kubectl --context=cluster2 -n mixed exec -i deploy/tide -c caller -- bash < load.sh > answers & load=$!
+            kubectl --context=cluster1 -n mixed rollout restart deployment tide
+            kubectl --context=cluster1 -n mixed rollout status deployment tide --timeout=100s
+            for try in $(seq 60); do [ "$(kubectl --context=cluster1 -n mixed get pods -l app=tide -o name | wc -l)" = 2 ] && break; sleep 1; done
+            kubectl --context=cluster2 -n mixed exec deploy/tide -c caller -- touch /tmp/enough
+            wait $load
+            sort answers | uniq -c
+            """);
+        Assert.Matches(new Regex(@"\d\d+ 200"), answers);
+        Assert.DoesNotMatch(new Regex(@"^ +\d+ (?!200)\d+$", RegexOptions.Multiline), answers);
+    }
+
+    private static async Task PodRestartsWithItsEnvoyAsync(GuideShell shell)
+    {
+        await ExpectAsync(shell, "kubectl --context=cluster1 -n mixed scale deployment tide --replicas=1");
+        await UntilAsync(shell, "kubectl --context=cluster1 -n mixed get pods -l app=tide -o name | wc -l", "1");
+        await ExpectAsync(shell, "kubectl --context=cluster1 -n mixed exec deploy/tide -c istio-proxy -- sh -c 'kill -9 $(pgrep -x envoy)'");
+        await UntilAsync(shell, "kubectl --context=cluster1 -n mixed logs deploy/tide -c istio-proxy --previous | tail -1", "/usr/local/bin/envoy: Envoy was killed by signal 9");
+        await EachHearsBothAsync(shell);
+    }
+
+    private static Task<string> UntilAsync(GuideShell shell, string command, string wanted) =>
+        MeshRig.UntilAsync(async () => (await shell.RunAsync(command)).Output, text => text.Contains(wanted, StringComparison.Ordinal), $"{command}: {wanted}");
+
+    private static async Task<string> ExpectAsync(GuideShell shell, string command)
+    {
+        var (code, output) = await shell.RunAsync($"set -e\n{command}");
+        Assert.True(code == 0, $"exit status {code} of {command}\n{output}");
+        return output;
+    }
+}

@@ -62,6 +62,7 @@ public static class TypeNames
         [typeof(Envoy.HttpFilters.Wasm)] = "envoy.extensions.filters.http.wasm.v3.Wasm",
         [typeof(Envoy.HttpFilters.GrpcStats.FilterConfig)] = "envoy.extensions.filters.http.grpc_stats.v3.FilterConfig",
         [typeof(Istio.Stats.PluginConfig)] = "stats.PluginConfig",
+        [typeof(Envoy.HttpFilters.DynamicForwardProxy.FilterConfig)] = "envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig",
         [typeof(GrpcWeb)] = "envoy.extensions.filters.http.grpc_web.v3.GrpcWeb",
         [typeof(Envoy.Trace.EnvironmentResourceDetectorConfig)] = "envoy.extensions.tracers.opentelemetry.resource_detectors.v3.EnvironmentResourceDetectorConfig",
         [typeof(UriTemplateMatchConfig)] = "envoy.extensions.path.match.uri_template.v3.UriTemplateMatchConfig",

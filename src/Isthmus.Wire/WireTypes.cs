@@ -37,6 +37,7 @@ public static class WireTypes
         Envoy.HttpFilters.FiltersHttpExtAuthzV3Reflection.Descriptor,
         Envoy.HttpFilters.FiltersHttpFaultV3Reflection.Descriptor,
         Envoy.HttpFilters.GrpcStats.FiltersHttpGrpcStatsV3Reflection.Descriptor,
+        Envoy.HttpFilters.DynamicForwardProxy.FiltersHttpDynamicForwardProxyV3Reflection.Descriptor,
         Envoy.HttpFilters.FiltersHttpGrpcWebV3Reflection.Descriptor,
         Envoy.HttpFilters.FiltersHttpJwtAuthnV3Reflection.Descriptor,
         Envoy.HttpFilters.FiltersHttpLocalRatelimitV3Reflection.Descriptor,

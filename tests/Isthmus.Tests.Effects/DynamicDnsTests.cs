@@ -8,6 +8,7 @@ using Isthmus.Proxy.Telemetry;
 using Isthmus.Proxy.Transports;
 using Isthmus.Testing;
 using Isthmus.Tests.ControlPlane;
+using Isthmus.Wire.Xds;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Xunit;
@@ -64,6 +65,38 @@ public sealed class DynamicDnsTests
         Assert.Equal(["one.dyn.example", "other.dyn.example"], names.Asked);
     }
 
+    [Fact]
+    public async Task Plain_HTTP_to_unknown_hosts_goes_where_the_mode_of_the_mesh_lets_its_own_name_lead()
+    {
+        await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1, context => context.Response.WriteAsync($"{context.Request.Host}"));
+        var names = new Names { ["anywhere.example"] = "127.0.0.1" };
+        using var proxy = new DynamicProxy(OpenMesh(), names, reachesLoopback: true, "0.0.0.0_80", "virtualOutbound");
+        var host = $"anywhere.example:{origin.Port}";
+        // At a port of a service of the mesh, and at an address that no service has.
+        Assert.Equal((200, host), await proxy.CallAsync(host));
+        Assert.Equal((200, host), await proxy.CallAsync(host, proxy.TcpPort));
+        Assert.Equal(503, (await proxy.CallAsync($"unknown.example:{origin.Port}", proxy.TcpPort)).Status);
+        Assert.Equal(["anywhere.example", "unknown.example"], names.Asked);
+        Assert.Contains("AllowAnyDynamicDNSCluster", Assert.Single(proxy.Feed.Snapshot!.Types[TypeUrls.Route].All).Body.Value.ToStringUtf8(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task No_name_leads_such_calls_to_the_proxy_s_own_machine()
+    {
+        await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1, _ => Task.CompletedTask);
+        using var proxy = new DynamicProxy(OpenMesh(), new() { ["inward.example"] = "127.0.0.1", ["127.0.0.1"] = "127.0.0.1" }, reachesLoopback: false, "0.0.0.0_80", "virtualOutbound");
+        Assert.Equal(503, (await proxy.CallAsync($"inward.example:{origin.Port}", proxy.TcpPort)).Status);
+        Assert.Equal(503, (await proxy.CallAsync($"127.0.0.1:{origin.Port}", proxy.TcpPort)).Status);
+    }
+
+    private static MeshRig OpenMesh()
+    {
+        var rig = new MeshRig("c1");
+        rig.App("c1", "orders", "10.96.0.10", "10.244.0.1");
+        rig.Settings("outboundTrafficPolicy: {mode: ALLOW_ANY_DYNAMIC_DNS}");
+        return rig;
+    }
+
     [Theory]
     [InlineData("127.0.0.1", true)]
     [InlineData("127.9.9.9", true)]
@@ -96,14 +129,19 @@ public sealed class DynamicDnsTests
         /// <param name="names">What names resolve to.</param>
         /// <param name="reachesLoopback">The servers of the test are on the loopback interface.</param>
         internal DynamicProxy(int http, int tls, Names names, bool reachesLoopback)
-            : base(MeshOf(http, tls), rig => rig.Sidecar("c1"), Build(ProxySettings.Default(ProxyIdentity.Unknown, "sidecar"), new NoLogs(), PortsOf(names, reachesLoopback)), $"0.0.0.0_{http}", $"0.0.0.0_{tls}")
+            : this(MeshOf(http, tls), names, reachesLoopback, $"0.0.0.0_{http}", $"0.0.0.0_{tls}")
         {
         }
 
-        internal async Task<(int Status, string Body)> CallAsync(string host)
+        internal DynamicProxy(MeshRig rig, Names names, bool reachesLoopback, string httpListener, string tcpListener)
+            : base(rig, rig => rig.Sidecar("c1"), Build(ProxySettings.Default(ProxyIdentity.Unknown, "sidecar"), new NoLogs(), PortsOf(names, reachesLoopback)), httpListener, tcpListener)
+        {
+        }
+
+        internal async Task<(int Status, string Body)> CallAsync(string host, int? port = null)
         {
             using var client = new HttpClient();
-            using var request = new HttpRequestMessage(HttpMethod.Get, $"http://127.0.0.1:{Port}/");
+            using var request = new HttpRequestMessage(HttpMethod.Get, $"http://127.0.0.1:{port ?? Port}/");
             request.Headers.Host = host;
             using var response = await client.SendAsync(request, Stop);
             return ((int)response.StatusCode, await response.Content.ReadAsStringAsync(Stop));

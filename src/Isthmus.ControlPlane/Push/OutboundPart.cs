@@ -78,7 +78,7 @@ internal sealed class OutboundPart(ProxyScope scope, SharedResources shared)
         var settings = mesh with { OutboundTrafficPolicy = policy };
         var made = new List<XdsResource>
         {
-            EncodedResource.Of(TypeUrls.Listener, ResourceNames.VirtualOutbound, OutboundListeners.Virtual(mesh, policy)),
+            EncodedResource.Of(TypeUrls.Listener, ResourceNames.VirtualOutbound, OutboundListeners.Virtual(settings, policy, scope.Tracing)),
         };
         made.AddRange(plans.Select(plan => Held.Take(shared.Listeners, _held.Listeners, new(plan, settings, policy, scope.Tracing)).Made));
         Listeners = shared.Sets.Of(Listeners.ReplacedBy(made));

@@ -155,7 +155,7 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, Causes 
         {
             record.EndWay();
             var percent = total > 0 ? (int)Math.Round(100.0 * weight / total) : 100;
-            if (name is ResourceNames.Passthrough or ResourceNames.BlackHole || name.StartsWith("InboundPassthrough", StringComparison.Ordinal)) WalkUnrouted(name);
+            if (name is ResourceNames.Passthrough or ResourceNames.BlackHole or ResourceNames.DynamicDns || name.StartsWith("InboundPassthrough", StringComparison.Ordinal)) WalkUnrouted(name);
             else if (outbound.View.Snapshot.Clusters.TryGetValue(name, out var cluster)) endpoints.WalkCluster(outbound, cluster, percent);
             else record.Fail("cluster", $"{name} does not exist", causes.Hosts.MissingCluster(name, outbound.Rule), ("share", percent < 100 ? $"{percent} %" : ""));
         }
@@ -179,6 +179,7 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, Causes 
             return;
         }
         if (problem is not null) record.Warn("cluster", $"{cluster}: the proxy does not know {call.Host?.Fqdn ?? facts.Target.Host}, so the call leaves in plain text", problem);
+        else if (cluster == ResourceNames.DynamicDns) record.Ok("cluster", $"{cluster}: plain HTTP, outside the mesh, to the address that the request's host has");
         else record.Ok("cluster", $"{cluster}: passed through unchanged, outside the mesh");
         endpoints.WalkPlain();
     }

@@ -194,7 +194,12 @@ public static class MeshConfigReader
         _ => PathNormalization.Base,
     };
 
-    private static OutboundPolicy ReadOutbound(Field mode) => mode.Text == "REGISTRY_ONLY" ? OutboundPolicy.RegistryOnly : OutboundPolicy.AllowAny;
+    private static OutboundPolicy ReadOutbound(Field mode) => mode.Text switch
+    {
+        "REGISTRY_ONLY" => OutboundPolicy.RegistryOnly,
+        "ALLOW_ANY_DYNAMIC_DNS" => OutboundPolicy.AllowAnyDynamicDns,
+        _ => OutboundPolicy.AllowAny,
+    };
 
     private static string Or(string text, string fallback) => text.Length > 0 ? text : fallback;
 }

@@ -113,7 +113,7 @@ internal static class MeshSchemas
         ("disableEnvoyListenerLog", Flag), ("discoverySelectors", List(Selector)), ("dnsRefreshRate", Duration), ("enableAutoMtls", Flag), ("enablePrometheusMerge", Flag), ("extensionProviders", List(Provider)),
         ("h2UpgradePolicy", OneOf("DO_NOT_UPGRADE", "UPGRADE")), ("inboundTrafficPolicy", Object(("mode", OneOf("PASSTHROUGH", "LOCALHOST")))),
         ("hostOwnership", OneOf("ANY", "NAMESPACE")), ("localityLbSetting", NetworkingSchemas.LocalityLb), ("zoneAwareLbSetting", NetworkingSchemas.ZoneAwareLb), ("meshMTLS", TlsLimits),
-        ("outboundTrafficPolicy", Object(("mode", OneOf(["REGISTRY_ONLY", "ALLOW_ANY"], "ALLOW_ANY_DYNAMIC_DNS")), ("tls", Idle(Anything)))),
+        ("outboundTrafficPolicy", Object(("mode", OneOf("REGISTRY_ONLY", "ALLOW_ANY", "ALLOW_ANY_DYNAMIC_DNS")), ("tls", Idle(Anything)))),
         ("pathNormalization", Object(("normalization", OneOf("DEFAULT", "NONE", "BASE", "MERGE_SLASHES", "DECODE_AND_MERGE_SLASHES", "STRICT")))),
         ("protocolDetectionTimeout", Duration), ("rootNamespace", Text), ("serviceSettings", List(Object(("settings", Object(("clusterLocal", Flag))), ("hosts", Texts)))),
         ("tcpKeepalive", Keepalive), ("tlsDefaults", TlsLimits), ("trustDomain", Text), ("trustDomainAliases", Texts),

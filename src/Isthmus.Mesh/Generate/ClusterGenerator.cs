@@ -54,6 +54,7 @@ public static class ClusterGenerator
             ClusterPolicy.ApplyPool(passthrough, Protocol.Auto, pool);
         }
         yield return passthrough;
+        if (mesh.OutboundTrafficPolicy == OutboundPolicy.AllowAnyDynamicDns) yield return ByRequest(passthrough, mesh);
         var inbound = OriginalDestination(ResourceNames.InboundPassthrough, mesh);
         inbound.UpstreamBindConfig = InboundBind();
         yield return inbound;
@@ -193,6 +194,25 @@ public static class ClusterGenerator
 
     private static Value ServiceValue(string host, string name, string ns) =>
         Value.ForStruct(Parts.Fields(("host", Value.ForString(host)), ("name", Value.ForString(name)), ("namespace", Value.ForString(ns))));
+
+    /// <summary>The names and ports of its hosts come with requests; everything else is as for connections that pass through.</summary>
+    private static Cluster ByRequest(Cluster passthrough, MeshConfig mesh)
+    {
+        var cluster = passthrough.Clone();
+        cluster.Name = ResourceNames.DynamicDns;
+        cluster.ClusterType = new()
+        {
+            Name = "envoy.clusters.dynamic_forward_proxy",
+            TypedConfig = Parts.Pack(new ClusterConfig { DnsCacheConfig = NamesOfRequests(mesh), AllowInsecureClusterOptions = true }),
+        };
+        return cluster;
+    }
+
+    /// <summary>Envoy's filter and cluster share a cache: they have the same settings.</summary>
+    internal static DnsCacheConfig NamesOfRequests(MeshConfig mesh) => new()
+    {
+        Name = ResourceNames.DynamicDns, DnsLookupFamily = Cluster.Types.DnsLookupFamily.V4Only, DnsRefreshRate = Parts.Duration(mesh.DnsRefreshRate), MaxHosts = 1024,
+    };
 
     private static Cluster OriginalDestination(string name, MeshConfig mesh)
     {

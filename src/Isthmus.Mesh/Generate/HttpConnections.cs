@@ -50,6 +50,19 @@ internal static class HttpConnections
     {
         var manager = Common(statPrefix, mesh, tracing);
         manager.Rds = new() { ConfigSource = Parts.Ads, RouteConfigName = routeName };
+        return Outbound(manager, protocol, mesh);
+    }
+
+    /// <summary>With routes of its own.</summary>
+    public static Listeners.Filter Outbound(string statPrefix, RouteConfiguration routes, MeshConfig mesh, TracePlan? tracing)
+    {
+        var manager = Common(statPrefix, mesh, tracing);
+        manager.RouteConfig = routes;
+        return Outbound(manager, Protocol.Auto, mesh);
+    }
+
+    private static Listeners.Filter Outbound(HttpConnectionManager manager, Protocol protocol, MeshConfig mesh)
+    {
         manager.UseRemoteAddress = false;
         SetFields(manager, mesh.ProxyHeaders, "");
         // As in Istio, only sidecars keep metadata to the mesh.
@@ -170,9 +183,17 @@ internal static class HttpConnections
         if (traffic != Traffic.Inbound && mesh.Software.Has(IstioFilters.Alpn)) manager.HttpFilters.Add(AlpnOverride);
         manager.HttpFilters.Add(Fault);
         manager.HttpFilters.Add(Cors);
+        if ((traffic is Traffic.Outbound or Traffic.OutboundInMesh) && mesh.OutboundTrafficPolicy == OutboundPolicy.AllowAnyDynamicDns) manager.HttpFilters.Add(ByRequest(mesh));
         manager.HttpFilters.AddRange(MetricConfigs.Http(traffic, mesh));
         manager.HttpFilters.Add(mesh.ProxyHeaders.HasEnvoyFields ? RouterFilter : SilentRouter);
     }
+
+    /// <summary>Resolves the hosts of requests for <see cref="ResourceNames.DynamicDns"/>.</summary>
+    private static HttpFilter ByRequest(MeshConfig mesh) => new()
+    {
+        Name = "envoy.filters.http.dynamic_forward_proxy",
+        TypedConfig = Parts.Pack(new Wire.Envoy.HttpFilters.DynamicForwardProxy.FilterConfig { DnsCacheConfig = ClusterGenerator.NamesOfRequests(mesh) }),
+    };
 
     private static Listeners.Filter Filter(HttpConnectionManager manager) =>
         new() { Name = "envoy.filters.network.http_connection_manager", TypedConfig = Parts.Pack(manager) };

@@ -12,7 +12,7 @@ namespace Isthmus.Mesh.Generate;
 public static class OutboundListeners
 {
     /// <summary>The listener that accepts captured connections, and handles those that no other listener matches.</summary>
-    public static Listener Virtual(MeshConfig mesh, OutboundPolicy policy)
+    public static Listener Virtual(MeshConfig mesh, OutboundPolicy policy, TracePlan? tracing = null)
     {
         var listener = Common(ResourceNames.VirtualOutbound, ResourceNames.AnyAddress, Ports.Outbound, mesh);
         listener.UseOriginalDst = true;
@@ -22,6 +22,16 @@ public static class OutboundListeners
             FilterChainMatch = new() { DestinationPort = Ports.Outbound },
             Filters = { Parts.TcpProxy(ResourceNames.BlackHole, mesh, log: false) },
         });
+        if (policy == OutboundPolicy.AllowAnyDynamicDns)
+        {
+            listener.FilterChains.Add(new FilterChain
+            {
+                Name = ResourceNames.VirtualOutbound + "-catchall-http",
+                FilterChainMatch = new() { TransportProtocol = "raw_buffer", ApplicationProtocols = { TlsContexts.PlainHttpAlpns } },
+                Filters = { HttpConnections.Outbound($"outbound_{ResourceNames.VirtualOutbound}", RouteGenerator.Open(mesh), mesh, tracing) },
+            });
+            AddInspectors(listener, http: true, tls: false);
+        }
         listener.FilterChains.Add(new FilterChain
         {
             Name = ResourceNames.VirtualOutbound + "-catchall-tcp",

@@ -10,6 +10,9 @@ public static class ResourceNames
     /// <summary>Of endpoints: those of the proxy's own host.</summary>
     public const string OwnEndpoints = "local_cluster";
     public const string Passthrough = "PassthroughCluster";
+
+    /// <summary>Hosts that requests name, outside of the mesh.</summary>
+    public const string DynamicDns = "AllowAnyDynamicDNSCluster";
     public const string InboundPassthrough = "InboundPassthroughClusterIpv4";
     public const string VirtualOutbound = "virtualOutbound";
     public const string VirtualInbound = "virtualInbound";

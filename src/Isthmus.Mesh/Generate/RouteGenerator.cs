@@ -44,12 +44,23 @@ public static class RouteGenerator
     /// <summary>The destination of requests for unknown hosts.</summary>
     public static VirtualHost Fallback(OutboundPolicy policy, ProxyHeaders headers)
     {
-        var open = policy == OutboundPolicy.AllowAny;
-        var route = new Route { Name = open ? "allow_any" : "block_all", Match = new() { Prefix = "/" } };
-        if (open) route.Route_ = new() { Cluster = ResourceNames.Passthrough, Timeout = Parts.Zero };
+        var (name, cluster) = policy switch
+        {
+            OutboundPolicy.AllowAny => ("allow_any", ResourceNames.Passthrough),
+            OutboundPolicy.AllowAnyDynamicDns => ("allow_any_dynamic_dns", ResourceNames.DynamicDns),
+            _ => ("block_all", ""),
+        };
+        var route = new Route { Name = name, Match = new() { Prefix = "/" } };
+        if (cluster.Length > 0) route.Route_ = new() { Cluster = cluster, Timeout = Parts.Zero };
         else route.DirectResponse = new() { Status = 502 };
         return new() { Name = route.Name, Domains = { "*" }, Routes = { route }, IncludeRequestAttemptCount = headers.HasAttemptCount };
     }
+
+    /// <summary>A table of nothing but the fallback: requests to addresses that the mesh does not know.</summary>
+    internal static RouteConfiguration Open(MeshConfig mesh) => new()
+    {
+        Name = "allow_any_dynamic_dns", ValidateClusters = false, VirtualHosts = { Fallback(OutboundPolicy.AllowAnyDynamicDns, mesh.ProxyHeaders) },
+    };
 
     /// <summary>The encoded table: <paramref name="hosts"/> are encoded virtual hosts.</summary>
     public static ByteString Table(string name, IEnumerable<ByteString> hosts) =>

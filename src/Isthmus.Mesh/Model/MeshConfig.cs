@@ -3,7 +3,14 @@ using Isthmus.Core.Names;
 
 namespace Isthmus.Mesh.Model;
 
-public enum OutboundPolicy { AllowAny, RegistryOnly }
+public enum OutboundPolicy
+{
+    AllowAny,
+    RegistryOnly,
+
+    /// <summary>As <see cref="AllowAny"/>, but plain HTTP goes where the request's host leads, whatever address the application dialled.</summary>
+    AllowAnyDynamicDns,
+}
 
 /// <summary>What proxies do to a path before policies and routes see it, and before it is forwarded. Each step includes those
 /// before it, beginning with <see cref="Base"/>.</summary>

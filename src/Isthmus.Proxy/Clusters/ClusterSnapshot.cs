@@ -94,7 +94,7 @@ internal sealed record ClusterSnapshot(
     public bool ExchangesMetadata { get; } = Resource.Filters.Any(filter => filter.Name == "istio.metadata_exchange");
 
     /// <summary>Its hosts are not in the mesh: the control plane says so, or knows none of them.</summary>
-    public bool IsExternal { get; } = Resource.Name == "PassthroughCluster"
+    public bool IsExternal { get; } = Resource.Name is "PassthroughCluster" or "AllowAnyDynamicDNSCluster"
         || (Resource.Metadata?.FilterMetadata.TryGetValue("istio", out var istio) == true && istio.Fields.TryGetValue("external", out var external) && external.BoolValue);
 
     public ByteString Bytes => _bytes ??= Resource.ToByteString();

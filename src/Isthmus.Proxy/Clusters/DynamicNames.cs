@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using Isthmus.Proxy.Transports;
@@ -7,7 +8,7 @@ namespace Isthmus.Proxy.Clusters;
 /// <summary>
 /// The hosts of a cluster whose names requests bring along (a dynamic forward proxy): each is resolved when a request first asks for it, and again
 /// when its answer expires. The names are those of strangers, so their number has a limit, they must be in the cluster's domain, and none leads to an
-/// address that belongs to the proxy's own machine. The port is always the cluster's.
+/// address that belongs to the proxy's own machine. The port is the cluster's, or, where it has none, that of the request.
 /// </summary>
 internal sealed class DynamicNames(ClusterState cluster, DynamicSettings settings, TimeProvider time)
 {
@@ -27,16 +28,16 @@ internal sealed class DynamicNames(ClusterState cluster, DynamicSettings setting
     }
 
     /// <summary>Chooses a host for a name; null when it is not in the cluster's domain, does not resolve, or leads where it must not.</summary>
-    /// <param name="authority">The name, perhaps with a port, which does not count.</param>
+    /// <param name="authority">The name, perhaps with a port, which counts only where the cluster has none.</param>
     public async ValueTask<Host?> PickAsync(string authority, ProxyPorts ports, IReadOnlyList<Host>? tried)
     {
         var name = NameIn(authority);
-        if (!settings.Covers(name) || Begin(name, ports) is not { } lookup) return null;
+        if (!settings.Covers(name) || PortOf(authority) is not { } port || Begin(name, ports) is not { } lookup) return null;
         var addresses = (await lookup.Task.ConfigureAwait(false)).Addresses;
         Host? first = null;
         foreach (var address in addresses)
         {
-            var host = cluster.At(new IPEndPoint(address, settings.Port));
+            var host = cluster.At(new IPEndPoint(address, port));
             if (tried?.Contains(host) != true) return host;
             first ??= host;
         }
@@ -88,6 +89,15 @@ internal sealed class DynamicNames(ClusterState cluster, DynamicSettings setting
         }
     }
 
+    /// <summary>Null: what stands for a port is none.</summary>
+    private int? PortOf(string authority)
+    {
+        if (settings.Port is { } own) return own;
+        var colon = authority.LastIndexOf(':');
+        if (colon < 0) return settings.DefaultPort;
+        return ushort.TryParse(authority.AsSpan(colon + 1), NumberStyles.None, CultureInfo.InvariantCulture, out var port) && port > 0 ? port : null;
+    }
+
     /// <summary>The name before the port; empty for what is not a host name.</summary>
     private static string NameIn(string authority)
     {
@@ -99,11 +109,14 @@ internal sealed class DynamicNames(ClusterState cluster, DynamicSettings setting
 
 /// <summary>How a cluster resolves names that requests bring along.</summary>
 /// <param name="Domain">The name that it serves, which may begin with <c>*.</c>; empty: any.</param>
-/// <param name="Port">The port of all hosts.</param>
+/// <param name="Port">The port of all hosts; null: that of each request.</param>
 /// <param name="MaxHosts">How many names it knows at once.</param>
 /// <param name="Refresh">How long an answer counts at most.</param>
-internal sealed record DynamicSettings(string Domain, int Port, int MaxHosts, TimeSpan Refresh)
+internal sealed record DynamicSettings(string Domain, int? Port, int MaxHosts, TimeSpan Refresh)
 {
+    /// <summary>The port of requests that name none.</summary>
+    public int DefaultPort { get; init; } = 80;
+
     public bool Covers(string name) => name.Length > 0 && (Domain.Length == 0
         || (Domain.StartsWith('*') ? name.Length > Domain.Length - 1 && name.EndsWith(Domain[1..], StringComparison.OrdinalIgnoreCase) : name.Equals(Domain, StringComparison.OrdinalIgnoreCase)));
 }

@@ -87,13 +87,19 @@ internal static class ClusterDecoder
     /// <summary>The form that DNS clusters have in newer control planes; null: it is no such cluster.</summary>
     private static DnsCluster? Names(Cluster cluster) => cluster.ClusterType?.TypedConfig is { } type && type.TryRead(out DnsCluster names) ? names : null;
 
-    /// <summary>Envoy takes the port of the request. Here it is that of the cluster: who chooses the name must not choose the port as well.</summary>
+    /// <summary>
+    /// Envoy takes the port of the request. Here it is that of the cluster where it has one (default_original_port in the metadata of istio): who chooses
+    /// the name of a service must not choose the port as well.
+    /// </summary>
     private static DynamicSettings Dynamic(Cluster cluster)
     {
         if (!cluster.ClusterType.TypedConfig.TryRead(out ClusterConfig config) || config.DnsCacheConfig is not { } cache) throw new ResourceException("a dynamic forward proxy needs dns_cache_config");
-        if (cluster.Metadata is not { } metadata || !metadata.FilterMetadata.TryGetValue("istio", out var istio) || !istio.Fields.TryGetValue("default_original_port", out var port)
-            || port.NumberValue is not (>= 1 and <= 65535)) throw new ResourceException("a dynamic forward proxy needs the port of its hosts (default_original_port in the metadata of istio)");
-        return new(Service(cluster).Host, (int)port.NumberValue, (int)Math.Min(cache.MaxHosts ?? 1024, 65536), cache.DnsRefreshRate?.ToTimeSpan() is { Ticks: > 0 } refresh ? refresh : TimeSpan.FromSeconds(60));
+        var port = cluster.Metadata is { } metadata && metadata.FilterMetadata.TryGetValue("istio", out var istio) && istio.Fields.TryGetValue("default_original_port", out var given) ? given : null;
+        if (port is { NumberValue: not (>= 1 and <= 65535) }) throw new ResourceException("default_original_port in the metadata of istio is no port");
+        return new(Service(cluster).Host, (int?)port?.NumberValue, (int)Math.Min(cache.MaxHosts ?? 1024, 65536), cache.DnsRefreshRate?.ToTimeSpan() is { Ticks: > 0 } refresh ? refresh : TimeSpan.FromSeconds(60))
+        {
+            DefaultPort = cluster.TransportSocket is null ? 80 : 443,
+        };
     }
 
     private static BalancingPolicy Policy(Cluster cluster, List<string> notes)

@@ -41,6 +41,8 @@ internal sealed class HttpFilters(string stats, IReadOnlyList<HttpFilter> all, L
         }),
         FilterKind<HttpFilters>.Of<PluginConfig>("istio.stats", (metrics, _, into) => into.Metrics = MetricRules.Of(metrics, into.Notes)),
         FilterKind<HttpFilters>.Of<GrpcStats>("envoy.filters.http.grpc_stats", (messages, _, into) => into.CountsMessages = messages.EmitFilterState),
+        // The cluster that the route names resolves the request's host.
+        FilterKind<HttpFilters>.Of<Wire.Envoy.HttpFilters.DynamicForwardProxy.FilterConfig>("envoy.filters.http.dynamic_forward_proxy", (_, _, _) => { }),
         FilterKind<HttpFilters>.Of<GrpcWeb>("envoy.filters.http.grpc_web", (_, name, into) => into.Notes.Add($"http filter '{name}' is ignored")));
 
     public bool HasRouter { get; private set; }

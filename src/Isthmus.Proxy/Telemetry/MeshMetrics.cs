@@ -263,7 +263,7 @@ internal sealed class MeshMetrics(ProxyIdentity identity, HistogramBuckets? buck
         var peer = Told(key, peerText) ?? FromEndpoint(key.Endpoint, peerText);
         var (source, destination) = isInbound ? (peer, own) : (own, peer);
         var service = key.Cluster?.Config.Service ?? Named(key.ClusterName);
-        var host = service.Host.Length > 0 ? service.Host : key.ClusterName is "PassthroughCluster" or "BlackHoleCluster" ? key.ClusterName
+        var host = service.Host.Length > 0 ? service.Host : key.ClusterName is "PassthroughCluster" or "BlackHoleCluster" or "AllowAnyDynamicDNSCluster" ? key.ClusterName
             : key.ClusterName.StartsWith("InboundPassthroughCluster", StringComparison.Ordinal) ? key.ClusterName : Unknown;
         var pairs = new List<KeyValuePair<string, string>>
         {

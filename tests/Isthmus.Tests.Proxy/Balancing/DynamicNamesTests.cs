@@ -6,6 +6,7 @@ using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Transports;
 using Isthmus.Testing;
 using Isthmus.Wire.Envoy.Clusters;
+using Isthmus.Wire.Envoy;
 using Xunit;
 using Cluster = Isthmus.Wire.Envoy.Clusters.Cluster;
 
@@ -81,10 +82,24 @@ public sealed class DynamicNamesTests
     }
 
     [Fact]
-    public void What_has_no_port_or_another_form_is_refused()
+    public async Task Where_the_cluster_has_no_port_the_request_names_it()
+    {
+        var resource = Resource(10);
+        resource.Metadata = null;
+        var cluster = new ClusterState(ClusterDecoder.Decode(resource), _clock, new Random(1));
+        _answers.Add("a.example", "192.0.2.1", TimeSpan.FromSeconds(10));
+        Assert.Equal("192.0.2.1:80", await PickAsync(cluster, "a.example"));
+        Assert.Equal("192.0.2.1:8080", await PickAsync(cluster, "a.example:8080"));
+        foreach (var wrong in (string[])["a.example:", "a.example:0", "a.example:65536", "a.example:+80", "a.example:http", "a.example: 80"]) Assert.Null(await PickAsync(cluster, wrong));
+        resource.TransportSocket = new() { Name = "envoy.transport_sockets.tls", TypedConfig = Any.Pack(new UpstreamTlsContext { CommonTlsContext = new() }) };
+        Assert.Equal("192.0.2.1:443", await PickAsync(new(ClusterDecoder.Decode(resource), _clock, new Random(1)), "a.example"));
+    }
+
+    [Fact]
+    public void What_has_a_wrong_port_or_another_form_is_refused()
     {
         var cluster = Resource(1);
-        cluster.Metadata = null;
+        cluster.Metadata.FilterMetadata["istio"].Fields["default_original_port"] = Value.ForNumber(65536);
         Assert.Contains("default_original_port", Assert.Throws<ResourceException>(() => ClusterDecoder.Decode(cluster)).Message, StringComparison.Ordinal);
         cluster = Resource(1);
         cluster.ClusterType.TypedConfig = Any.Pack(new ClusterConfig { SubClustersConfig = new() });

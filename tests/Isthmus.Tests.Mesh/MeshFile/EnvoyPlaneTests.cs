@@ -76,6 +76,28 @@ public sealed class EnvoyPlaneTests
     }
 
     [Fact]
+    public async Task Gateways_between_networks_are_Envoys()
+    {
+        Assert.SkipWhen(RealEnvoy.Find() is null, RealEnvoy.Missing);
+        await using var shell = await GuideShell.CreateAsync();
+        await shell.WriteAsync("mesh.yaml", Mesh);
+        await ExpectAsync(shell, $"ISTHMUS_LAB_ENVOY='{RealEnvoy.Find()}' isthmus lab up --topology ./mesh.yaml");
+        await shell.WriteAsync("gateway.yaml", "spec: {template: {metadata: {annotations: {proxy.istio.io/config: 'binaryPath: /usr/local/bin/envoy'}}}}\n");
+        foreach (var cluster in (string[])["cluster1", "cluster2"])
+        {
+            await shell.WriteAsync($"{cluster}.yaml", Workload.Replace("in-CLUSTER", $"in-{cluster}", StringComparison.Ordinal).Replace("ANNOTATIONS", cluster == "cluster1" ? ByEnvoy : "", StringComparison.Ordinal));
+            await ExpectAsync(shell, $$"""
+                kubectl --context={{cluster}} apply -f {{cluster}}.yaml
+                kubectl --context={{cluster}} -n istio-system patch deployment istio-eastwestgateway --patch-file gateway.yaml
+                kubectl --context={{cluster}} -n istio-system rollout status deployment istio-eastwestgateway --timeout=100s
+                kubectl --context={{cluster}} -n mixed rollout status deployment tide --timeout=100s
+                kubectl --context={{cluster}} -n istio-system exec deploy/istio-eastwestgateway -- pgrep -x envoy
+                """);
+        }
+        await EachHearsBothAsync(shell);
+    }
+
+    [Fact]
     public async Task A_program_that_is_not_there_is_named()
     {
         await using var shell = await GuideShell.CreateAsync();

@@ -27,6 +27,7 @@ internal sealed class EnvoySockets
     /// <exception cref="ProblemException">The directory cannot be made.</exception>
     public EnvoySockets(string parent)
     {
+        if (OperatingSystem.IsWindows()) throw new ProblemException("PROXY_CONFIG binaryPath", "Envoy is run on Linux only", "remove the field");
         _directory = Path.Combine(parent, "envoy");
         if (Encoding.UTF8.GetByteCount(Discovery) > LongestPath) throw new ProblemException("PROXY_CONFIG configPath", $"the path {Discovery} is too long for a socket", $"use a path of less than {LongestPath - 14} bytes");
         try

@@ -11,6 +11,9 @@ namespace Isthmus.Operate.Diagnose;
 /// <summary>Queries running control planes and proxies through the API server (port forwarding), as istioctl does.</summary>
 public sealed class MeshQuery(KubeClient client, string istioNamespace)
 {
+    /// <summary>What a control plane is that lacks a page, or a part of one.</summary>
+    public const string Foreign = "is a control plane that is not of Isthmus, or an older one";
+
     /// <summary>Whether a control plane runs here, ready or not.</summary>
     public async Task<bool> HasControlPlaneAsync(CancellationToken stop) => (await PodsAsync(stop)).Count > 0;
 
@@ -38,7 +41,7 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
             (pod.Metadata.Name, await AskAsync(pod.Metadata.Namespace, pod.Metadata.Name, new("discovery", "pilot-discovery", Ports.DiscoveryHttp), request, stop))));
     }
 
-    /// <summary>Each control plane's response to a path that only those of Isthmus have; null for others, and for those that are older.</summary>
+    /// <summary>Each control plane's response to a path that not all have; null for those without it: others than Isthmus', and older ones.</summary>
     public Task<IReadOnlyList<(string Pod, JsonNode? Answer)>> AskOwnControlPlanesAsync(string path, CancellationToken stop) => AskOwnControlPlanesAsync(new PodRequest("GET", path), stop);
 
     /// <summary>The same for any request.</summary>
@@ -59,8 +62,9 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
     }
 
     /// <summary>Says that a control plane cannot tell something.</summary>
-    public Problem Unknown(string pod, string what) => new("", $"Pod {istioNamespace}/{pod}", "",
-        $"is a control plane that is not of Isthmus, or an older one: {what} is not known", "ask it with the command of its own release", Severity.Info);
+    /// <param name="remedy">What tells it instead.</param>
+    public Problem Unknown(string pod, string what, string remedy = "ask it with the command of its own release") =>
+        new("", $"Pod {istioNamespace}/{pod}", "", $"{Foreign}: {what} is not known", remedy, Severity.Info);
 
     /// <summary>What control planes find wrong with objects and proxies.</summary>
     public async Task<IEnumerable<Problem>> ProblemsAsync(CancellationToken stop)

@@ -24,7 +24,7 @@ internal sealed class HistoryAnswer(MeshStateReader reader, string istioNamespac
         var history = await MeshHistory.AskAsync(places, new(host, "", span), stop);
         var unread = mesh.Clusters.Where(cluster => cluster.Facts.Error.Length > 0).Select(cluster => $"cluster {cluster.Context}: {cluster.Facts.Error}");
         if (history.ControlPlanes.Count == 0)
-            throw new ProblemException(history.Silent.FirstOrDefault() ?? new ProblemException("mesh", unread.FirstOrDefault() ?? "none of the clusters has a control plane", "see the page Problems").Problem);
+            throw new ProblemException(history.Silent.FirstOrDefault() ?? history.WithoutHistory.Select(plane => plane.Problem).FirstOrDefault() ?? new ProblemException("mesh", unread.FirstOrDefault() ?? "none of the clusters has a control plane", "see the page Problems").Problem);
         var page = HistoryTree.Of(history);
         foreach (var (line, change) in page["changes"]!.AsArray().Zip(history.Changes)) (line!["object"], line["concerns"], line["effect"]) = (change.Object, change.Concerns, change.Effect);
         foreach (var error in unread) page["unknown"]!.AsArray().Add((JsonNode)error);

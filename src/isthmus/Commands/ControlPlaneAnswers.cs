@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Text.Json.Nodes;
+using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Operate.Diagnose;
 using Isthmus.Options;
@@ -9,13 +10,27 @@ namespace Isthmus.Commands;
 /// <summary>Asks the control planes of the cluster at hand; where none runs, finds out which cluster should be asked in its place.</summary>
 internal static class ControlPlaneAnswers
 {
+    /// <summary>Stands for what a control plane cannot tell.</summary>
+    internal const string Unknown = "unknown";
+
+    /// <summary>Says of a control plane that it does not have a page.</summary>
+    internal static string Lacks(string page) => $"{MeshQuery.Foreign}, and does not answer {page} on port {Ports.DiscoveryHttp}";
+
     /// <exception cref="ProblemException">No control plane is ready here.</exception>
-    internal static async Task<IReadOnlyList<(string Pod, JsonNode Answer)>> AskAsync(ParseResult line, string path, CancellationToken stop)
+    internal static Task<IReadOnlyList<(string Pod, JsonNode Answer)>> AskAsync(ParseResult line, string path, CancellationToken stop) =>
+        AskAsync(line, query => query.AskControlPlanesAsync(path, stop), stop);
+
+    /// <summary>The same; null for control planes that do not have the page.</summary>
+    /// <exception cref="ProblemException">No control plane is ready here.</exception>
+    internal static Task<IReadOnlyList<(string Pod, JsonNode? Answer)>> AskEachAsync(ParseResult line, string path, CancellationToken stop) =>
+        AskAsync(line, query => query.AskOwnControlPlanesAsync(path, stop), stop);
+
+    private static async Task<IReadOnlyList<T>> AskAsync<T>(ParseResult line, Func<MeshQuery, Task<IReadOnlyList<T>>> ask, CancellationToken stop)
     {
         var ns = line.GetValue(GlobalOptions.IstioNamespace)!;
         using var client = GlobalOptions.Client(line);
         var query = new MeshQuery(client, ns);
-        if (await query.HasControlPlaneAsync(stop)) return await query.AskControlPlanesAsync(path, stop);
+        if (await query.HasControlPlaneAsync(stop)) return await ask(query);
         var reader = new MeshFactsReader(ns);
         var others = MeshContexts.All(line).Where(context => context != client.Access.Name).Select(context => reader.ReadAsync(context, MeshContexts.Load(line, context), stop));
         var facts = await Task.WhenAll(others.Prepend(reader.ReadAsync(client.Access.Name, client.Access, stop)));

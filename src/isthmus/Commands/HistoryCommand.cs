@@ -26,10 +26,10 @@ internal static class HistoryCommand
             try
             {
                 var history = await MeshHistory.AskAsync(places, new(Host(line.GetValue(host), line.GetValue(GlobalOptions.Namespace)), "", since.Of(line)), stop);
-                if (history.ControlPlanes.Count == 0)
+                if (history.ControlPlanes.Count == 0 && history.WithoutHistory.Count == 0)
                     throw new ProblemException(history.Silent.FirstOrDefault() ?? new ProblemException("mesh", $"none of the clusters has a control plane in namespace {ns}", "list the contexts of the mesh with --contexts").Problem);
                 output.Write(line, () => HistoryTree.Of(history), () => Show(history, TimeProvider.System.GetUtcNow()));
-                // A part of the history is missing then.
+                // What could be told is missing then. That a control plane keeps no history is an answer.
                 return history.Silent.Count == 0 ? 0 : ExitCode.Failure;
             }
             finally
@@ -45,7 +45,8 @@ internal static class HistoryCommand
 
     private static void Show(MeshHistory history, DateTimeOffset now)
     {
-        if (history.Changes.Count == 0) Console.WriteLine("No changes found.");
+        if (history.ControlPlanes.Count == 0) Console.WriteLine("No control plane that answers keeps a history of changes.");
+        else if (history.Changes.Count == 0) Console.WriteLine("No changes found.");
         else
         {
             TextTable.Write(["AGE", "VERB", "OBJECT", "CLUSTER", "FIELD MANAGER", "USER", "CONCERNS", "EFFECT"], [.. history.Changes.Select(change => (string[])
@@ -59,6 +60,8 @@ internal static class HistoryCommand
             var since = plane.Since is { } time ? $"remembers changes since {time.UtcDateTime.ToString("yyyy-MM-dd HH:mm:ss'Z'", CultureInfo.InvariantCulture)} ({EndpointSources.Ago(time, now)})" : "is not ready, and remembers nothing yet";
             Console.WriteLine($"{plane.Pod} in {plane.Context} {since}{(plane.Forgotten > 0 ? string.Create(CultureInfo.InvariantCulture, $"; it forgot the {plane.Forgotten} oldest") : "")}.");
         }
+        foreach (var plane in history.WithoutHistory) Console.WriteLine($"{plane.Pod} in {plane.Context} keeps no history: it {MeshQuery.Foreign}.");
+        if (history.WithoutHistory.Count > 0) Console.WriteLine($"Instead, {MeshHistory.Instead}.");
         foreach (var problem in history.Silent) Console.Error.WriteLine($"warning: {problem}");
     }
 

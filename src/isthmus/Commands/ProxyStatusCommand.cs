@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Problems;
+using Isthmus.Operate.Diagnose;
 using Isthmus.Options;
 using Isthmus.Output;
 
@@ -8,6 +9,8 @@ namespace Isthmus.Commands;
 
 internal static class ProxyStatusCommand
 {
+    private const string Page = "/debug/syncz", Unknown = ControlPlaneAnswers.Unknown;
+
     private static readonly string[] Types = ["cluster", "listener", "endpoint", "route", "extensionconfig"];
 
     internal static Command Build()
@@ -18,19 +21,33 @@ internal static class ProxyStatusCommand
         command.Aliases.Add("ps");
         command.SetAction(async (line, stop) =>
         {
-            var answers = await ControlPlaneAnswers.AskAsync(line, "/debug/syncz", stop);
+            var answers = await ControlPlaneAnswers.AskEachAsync(line, Page, stop);
             var rows = answers.SelectMany(answer => (answer.Answer as JsonArray ?? []).OfType<JsonObject>().Select(proxy => (answer.Pod, Proxy: proxy)))
                 .Where(row => line.GetValue(pod) is not { } wanted || (row.Proxy["proxy"]?.ToString() ?? "").StartsWith(wanted, StringComparison.Ordinal))
                 .OrderBy(row => row.Proxy["proxy"]?.ToString(), StringComparer.Ordinal).ToList();
+            var silent = answers.Where(answer => answer.Answer is null).Select(answer => answer.Pod).ToList();
             if (line.GetValue(pod) is { } named && rows.Count == 0)
-                throw new ProblemException($"proxy {named}", "is not connected to any of the queried control planes", "specify it as POD.NAMESPACE; 'isthmus proxy-status' lists the connected proxies");
-            output.Write(line, () => new JsonArray([.. rows.Select(row => row.Proxy.DeepClone())]), () => Show(rows));
-            return 0;
+                throw new ProblemException($"proxy {named}", $"is not connected to any of the queried control planes{string.Concat(silent.Select(plane => $"; {plane} {ControlPlaneAnswers.Lacks(Page)}"))}",
+                    "specify it as POD.NAMESPACE; 'isthmus proxy-status' lists the connected proxies");
+            output.Write(line,
+                () => new JsonArray([.. rows.Select(row => (JsonNode)Tree(row.Pod, row.Proxy)), .. silent.Select(plane => (JsonNode)Tree(plane, null))]),
+                () => Show(rows, silent));
+            return ExitCode.Success;
         });
         return command;
     }
 
-    private static void Show(IReadOnlyList<(string Pod, JsonObject Proxy)> rows)
+    /// <param name="proxy">Null stands for the proxies of a control plane that does not tell them.</param>
+    internal static JsonObject Tree(string pod, JsonObject? proxy)
+    {
+        var row = (JsonObject?)proxy?.DeepClone() ?? new JsonObject { ["message"] = ControlPlaneAnswers.Lacks(Page) };
+        row["istiod"] = pod;
+        if (proxy is null) row["unknown"] = Names([.. "proxy cluster_id istio_version".Split(' '), .. Types.SelectMany(type => (string[])[$"{type}_sent", $"{type}_acked"]), .. NotTold]);
+        else if (IsForeign(proxy)) row["unknown"] = Names(NotTold);
+        return row;
+    }
+
+    private static void Show(IReadOnlyList<(string Pod, JsonObject Proxy)> rows, IReadOnlyList<string> silent)
     {
         TextTable.Write(
                 ["NAME", "CLUSTER", "CDS", "LDS", "EDS", "RDS", "ECDS", "ISTIOD", "VERSION"],
@@ -38,9 +55,13 @@ internal static class ProxyStatusCommand
                 [
                     row.Proxy["proxy"]?.ToString() ?? "", row.Proxy["cluster_id"]?.ToString() ?? "",
                     .. Types.Select(type => State(row.Proxy, type)), row.Pod, row.Proxy["istio_version"]?.ToString() ?? "",
-                ])]);
+                ]),
+                .. silent.Select(plane => (string[])[Unknown, Unknown, .. Types.Select(_ => Unknown), plane, Unknown])]);
         foreach (var (_, proxy) in rows)
             foreach (var problem in proxy["problems"] as JsonArray ?? []) Console.WriteLine($"{proxy["proxy"]}: {problem}");
+        foreach (var plane in rows.Where(row => IsForeign(row.Proxy)).Select(row => row.Pod).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal))
+            Console.WriteLine($"{plane}: {MeshQuery.Foreign}: what its proxies refuse, and what they ask for and cannot get, is not known");
+        foreach (var plane in silent) Console.WriteLine($"{plane}: {ControlPlaneAnswers.Lacks(Page)}");
     }
 
     private static string State(JsonObject proxy, string type)
@@ -49,4 +70,12 @@ internal static class ProxyStatusCommand
         if (proxy[$"{type}_error"] is not null) return "ERROR";
         return sent.Length == 0 ? "NOT SENT" : sent == acked ? "SYNCED" : acked.Length == 0 ? "STALE (Never Acknowledged)" : "STALE";
     }
+
+    /// <summary>What only control planes of Isthmus say of a proxy.</summary>
+    private static IEnumerable<string> NotTold => [.. Types.Select(type => $"{type}_error"), "since", "problems", "losses"];
+
+    /// <summary>Control planes of Isthmus always say since when a proxy is connected.</summary>
+    private static bool IsForeign(JsonObject proxy) => !proxy.ContainsKey("since");
+
+    private static JsonArray Names(IEnumerable<string> names) => new([.. names.Select(name => (JsonNode)JsonValue.Create(name)!)]);
 }

@@ -20,6 +20,25 @@ public sealed class RemoteClustersCommandTests
     }
 
     [Fact]
-    public void Control_planes_that_name_no_revision_leave_the_column_empty() =>
-        Assert.Equal("", RemoteClustersCommand.Row("istiod-1", new() { ["id"] = "c2" }, Now)[Array.IndexOf(RemoteClustersCommand.Header, "REVISION")]);
+    public void A_cluster_that_was_never_reached_is_not_one_of_which_nothing_is_known() =>
+        Assert.Equal(["c2", "istio-system/remote", "timeout", "istiod-1", "", "never", "nothing", ""],
+            RemoteClustersCommand.Row("istiod-1", new() { ["id"] = "c2", ["secretName"] = "istio-system/remote", ["syncStatus"] = "timeout", ["revision"] = "", ["source"] = "nothing" }, Now));
+
+    [Fact]
+    public void What_a_control_plane_of_Istio_cannot_tell_is_unknown()
+    {
+        var line = new JsonObject { ["id"] = "c2", ["secretName"] = "istio-system/remote", ["syncStatus"] = "synced" };
+        Assert.Equal(["c2", "istio-system/remote", "synced", "istiod-1", "unknown", "unknown", "unknown", ""], RemoteClustersCommand.Row("istiod-1", line, Now));
+        Assert.Equal("""{"id":"c2","secretName":"istio-system/remote","syncStatus":"synced","istiod":"istiod-1","unknown":["revision","source","lastContact","confirmed"]}""",
+            RemoteClustersCommand.Tree("istiod-1", line).ToJsonString());
+    }
+
+    [Fact]
+    public void A_control_plane_without_the_page_is_a_row()
+    {
+        var row = RemoteClustersCommand.Row("istiod-1", null, Now);
+        Assert.Equal(["unknown", "unknown", "unknown", "istiod-1", "unknown", "unknown", "unknown"], row[..^1]);
+        Assert.EndsWith("does not answer /debug/clusterz on port 8080", row[^1], StringComparison.Ordinal);
+        Assert.Equal(("istiod-1", row[^1]), (RemoteClustersCommand.Tree("istiod-1", null)["istiod"]!.ToString(), RemoteClustersCommand.Tree("istiod-1", null)["message"]!.ToString()));
+    }
 }

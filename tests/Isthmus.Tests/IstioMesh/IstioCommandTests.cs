@@ -66,8 +66,59 @@ public sealed class IstioCommandTests(IstioMeshRig mesh) : IDisposable
         Assert.Matches($@"{IstioMeshRig.Sleep}\.shop +cluster1 +SYNCED +STALE +SYNCED +SYNCED +NOT SENT +{IstioMeshRig.Istiod} +1\.31\.0", output);
         Assert.Matches($@"{IstioMeshRig.Gateway}\.istio-system +cluster1 +SYNCED +SYNCED +SYNCED +NOT SENT", output);
         Has((await mesh.RunAsync("version")).Output, "control plane version: 1.31.0");
-        Assert.Matches("cluster1 +synced", (await mesh.RunAsync("remote-clusters")).Output);
+        Has(output, $"{IstioMeshRig.Istiod}: is a control plane that is not of Isthmus");
+        Assert.Matches($"cluster1 +synced +{IstioMeshRig.Istiod} +unknown +unknown +unknown", (await mesh.RunAsync("remote-clusters")).Output);
         Has((await mesh.RunAsync("experimental", "injector", "list")).Output, "docker.io/istio/proxyv2:1.31.0");
+    }
+
+    /// <summary>With <c>ENABLE_DEBUG_ON_HTTP=false</c>, an istiod has no debug pages. It is a row then, and no error.</summary>
+    [Fact]
+    public async Task An_istiod_without_debug_pages_is_a_row()
+    {
+        mesh.HasDebugPages = false;
+        try
+        {
+            var (code, output, error) = await mesh.RunAsync("proxy-status");
+            Assert.True(code == 0, output + error);
+            Assert.Matches($"(unknown +){{7}}{IstioMeshRig.Istiod} +unknown", output);
+            Has(output, "does not answer /debug/syncz on port 8080");
+            var row = Assert.Single(JsonNode.Parse((await mesh.RunAsync("proxy-status", "-o", "json")).Output)!.AsArray())!;
+            Assert.Equal(IstioMeshRig.Istiod, row["istiod"]!.ToString());
+            Assert.Contains("proxy", row["unknown"]!.AsArray().Select(name => name!.ToString()));
+            (code, _, error) = await mesh.RunAsync("proxy-status", "web.shop");
+            Assert.Equal(1, code);
+            Has(error, $"{IstioMeshRig.Istiod} is a control plane that is not of Isthmus");
+            (code, output, error) = await mesh.RunAsync("remote-clusters");
+            Assert.True(code == 0, output + error);
+            Assert.Matches($"(unknown +){{3}}{IstioMeshRig.Istiod} +(unknown +){{3}}is a control plane", output);
+        }
+        finally
+        {
+            mesh.HasDebugPages = true;
+        }
+    }
+
+    [Fact]
+    public async Task What_a_proxy_refuses_is_listed_as_unknown()
+    {
+        var (code, output, _) = await mesh.RunAsync("proxy-status", "web-5d9-w1.shop", "-o", "json");
+        Assert.Equal(0, code);
+        var row = Assert.Single(JsonNode.Parse(output)!.AsArray())!;
+        Assert.Equal(IstioMeshRig.Istiod, row["istiod"]!.ToString());
+        Assert.Contains("listener_error", row["unknown"]!.AsArray().Select(name => name!.ToString()));
+    }
+
+    [Fact]
+    public async Task History_names_the_control_planes_that_keep_none_and_what_to_use_instead()
+    {
+        var (code, output, error) = await mesh.RunAsync("history");
+        Assert.True(code == 0, output + error);
+        Has(output, "No control plane that answers keeps a history of changes.", $"{IstioMeshRig.Istiod} in cluster1 keeps no history: it is a control plane that is not of Isthmus", "--show-managed-fields");
+        Assert.Equal("", error);
+        (code, output, _) = await mesh.RunAsync("history", "-o", "json");
+        Assert.Equal(0, code);
+        var plane = Assert.Single(JsonNode.Parse(output)!["withoutHistory"]!.AsArray())!;
+        Assert.Equal(("cluster1", IstioMeshRig.Istiod), (plane["context"]!.ToString(), plane["istiod"]!.ToString()));
     }
 
     public static TheoryData<string, string> Tables => new()

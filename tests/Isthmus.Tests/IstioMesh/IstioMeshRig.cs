@@ -33,6 +33,9 @@ public sealed class IstioMeshRig : IAsyncLifetime
 
     internal KubeClient Client { get; private set; } = null!;
 
+    /// <summary>Whether the istiod has debug pages.</summary>
+    internal bool HasDebugPages { get; set; } = true;
+
     internal ClusterAccess Access => KubeConfig.Load(Kubeconfig, "cluster1", _ => null);
 
     private string Kubeconfig => Path.Combine(_folder, "kubeconfig");
@@ -46,7 +49,7 @@ public sealed class IstioMeshRig : IAsyncLifetime
         _forward = new(Path.Combine(_server.Folder, NodeSocket.FileName), (_, name) => _addresses.GetValueOrDefault(name));
         await DescribeAsync();
         await ApplyAsync();
-        _istiod = new(new(_addresses[Istiod], 8080), (socket, stop) => IstiodPages.ServeAsync(socket, stop));
+        _istiod = new(new(_addresses[Istiod], 8080), (socket, stop) => IstiodPages.ServeAsync(socket, () => HasDebugPages, stop));
         if (EnvoyProcess.Program is null) return;
         Begin(Web, "shop", "web", "8080", "sidecar", "default");
         Begin(Sleep, "shop", "sleep", "8081", "sidecar", "default");

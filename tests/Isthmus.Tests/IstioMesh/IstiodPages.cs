@@ -26,7 +26,8 @@ internal static class IstiodPages
         ["/ready"] = "",
     };
 
-    internal static async Task ServeAsync(Socket socket, CancellationToken stop)
+    /// <param name="hasDebug">Whether it has debug pages (<c>ENABLE_DEBUG_ON_HTTP</c>).</param>
+    internal static async Task ServeAsync(Socket socket, Func<bool> hasDebug, CancellationToken stop)
     {
         await using var stream = new NetworkStream(socket);
         using var reader = new StreamReader(stream, Encoding.ASCII, false, 4096, leaveOpen: true);
@@ -34,9 +35,10 @@ internal static class IstiodPages
         {
             var isLast = false;
             while (await reader.ReadLineAsync(stop) is { Length: > 0 } header) isLast |= header.Equals("connection: close", StringComparison.OrdinalIgnoreCase);
-            var found = Pages.TryGetValue(request.Split(' ')[1].Split('?')[0], out var body);
-            body ??= "404 page not found\n";
-            await stream.WriteAsync(Encoding.UTF8.GetBytes($"HTTP/1.1 {(found ? "200 OK" : "404 Not Found")}\r\ncontent-type: application/json\r\ncontent-length: {Encoding.UTF8.GetByteCount(body)}\r\n\r\n{body}"), stop);
+            var path = request.Split(' ')[1].Split('?')[0];
+            var found = Pages.TryGetValue(path, out var body) && (hasDebug() || !path.StartsWith("/debug/", StringComparison.Ordinal));
+            if (!found) body = "404 page not found\n";
+            await stream.WriteAsync(Encoding.UTF8.GetBytes($"HTTP/1.1 {(found ? "200 OK" : "404 Not Found")}\r\ncontent-type: application/json\r\ncontent-length: {Encoding.UTF8.GetByteCount(body!)}\r\n\r\n{body}"), stop);
             if (isLast) return;
         }
     }

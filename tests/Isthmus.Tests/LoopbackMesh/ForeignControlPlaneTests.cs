@@ -52,7 +52,9 @@ public sealed class ForeignControlPlaneTests(LoopbackMeshRig mesh) : IAsyncLifet
         Assert.EndsWith("what it finds wrong with objects and proxies is not known", unknown.Message, StringComparison.Ordinal);
 
         var history = await MeshHistory.AskAsync([(mesh.Client("cluster1"), Foreign), (mesh.Client("cluster1"), WellKnown.SystemNamespace)], new("", "", TimeSpan.FromHours(1)), Stop);
-        Assert.Equal($"Pod {Foreign}/{pod}", Assert.Single(history.Silent).Object);
+        Assert.Empty(history.Silent);
+        var without = Assert.Single(history.WithoutHistory);
+        Assert.Equal((pod, $"Pod {Foreign}/{pod}"), (without.Pod, without.Problem.Object));
         Assert.NotEqual(pod, Assert.Single(history.ControlPlanes).Pod);
     }
 

@@ -14,7 +14,8 @@ public static class HistoryTree
         {
             ["context"] = plane.Context, ["istiod"] = plane.Pod, ["since"] = plane.Since is { } since ? Text(since) : null, ["forgotten"] = plane.Forgotten,
         })]),
-        ["unknown"] = new JsonArray([.. history.Silent.Select(problem => (JsonNode)JsonValue.Create(problem.ToString())!)]),
+        ["withoutHistory"] = new JsonArray([.. history.WithoutHistory.Select(plane => (JsonNode)new JsonObject { ["context"] = plane.Context, ["istiod"] = plane.Pod })]),
+        ["unknown"] = new JsonArray([.. history.Silent.Concat(history.WithoutHistory.Select(plane => plane.Problem)).Select(problem => (JsonNode)JsonValue.Create(problem.ToString())!)]),
     };
 
     public static JsonObject Of(MeshChange change)

@@ -11,6 +11,10 @@ namespace Isthmus.Operate.Diagnose.History;
 /// <param name="Forgotten">How many changes it dropped because there were too many.</param>
 public sealed record Rememberer(string Context, string Pod, DateTimeOffset? Since, long Forgotten);
 
+/// <summary>A control plane that keeps no history: it is not of Isthmus, or older than this command.</summary>
+/// <param name="Problem">Says so, and what to use instead.</param>
+public sealed record Forgetter(string Context, string Pod, Problem Problem);
+
 /// <summary>What to ask control planes for.</summary>
 /// <param name="Host">Only what concerns this host; empty: everything.</param>
 /// <param name="Pod">Only what concerns this Pod, as NAMESPACE/NAME; empty: everything.</param>
@@ -21,9 +25,13 @@ public sealed record HistoryQuestion(string Host, string Pod, TimeSpan Since)
 }
 
 /// <summary>What the control planes of a mesh remember, oldest change first.</summary>
+/// <param name="WithoutHistory">Control planes that answered that they have none.</param>
 /// <param name="Silent">Clusters whose control planes did not answer, and why.</param>
-public sealed record MeshHistory(IReadOnlyList<MeshChange> Changes, IReadOnlyList<Rememberer> ControlPlanes, IReadOnlyList<Problem> Silent)
+public sealed record MeshHistory(IReadOnlyList<MeshChange> Changes, IReadOnlyList<Rememberer> ControlPlanes, IReadOnlyList<Forgetter> WithoutHistory, IReadOnlyList<Problem> Silent)
 {
+    /// <summary>What tells of changes where control planes do not.</summary>
+    public const string Instead = "'kubectl get KIND NAME -o yaml --show-managed-fields' says who last wrote each field of an object, and when; the audit log of the API server has all writes";
+
     /// <summary>Control planes note one change at slightly different times.</summary>
     private static readonly TimeSpan AtOnce = TimeSpan.FromSeconds(5);
 
@@ -35,28 +43,28 @@ public sealed record MeshHistory(IReadOnlyList<MeshChange> Changes, IReadOnlyLis
         return new(
             Merge(pages.SelectMany(page => (page.Answer["changes"] as JsonArray ?? []).Select(line => MeshChange.Read(line!, page.Pod, page.Answer["cluster"]?.ToString() ?? "")))),
             [.. pages.Select(page => new Rememberer(page.Context, page.Pod, Time(page.Answer["since"]), page.Answer["forgotten"] is JsonValue value && value.TryGetValue<long>(out var count) ? count : 0))],
-            [.. answers.Select(answer => answer.Silent).OfType<Problem>()]);
+            [.. answers.SelectMany(answer => answer.Without)], [.. answers.Select(answer => answer.Silent).OfType<Problem>()]);
     }
 
-    private static async Task<(IReadOnlyList<(string Context, string Pod, JsonNode Answer)> Pages, Problem? Silent)> AskAsync(KubeClient client, string ns, string path, CancellationToken stop)
+    private static async Task<(IReadOnlyList<(string Context, string Pod, JsonNode Answer)> Pages, IReadOnlyList<Forgetter> Without, Problem? Silent)> AskAsync(KubeClient client, string ns, string path, CancellationToken stop)
     {
         var context = client.Access.Name;
         try
         {
             var query = new MeshQuery(client, ns);
             // A remote cluster has no control plane of its own.
-            if (!await query.HasControlPlaneAsync(stop)) return ([], null);
+            if (!await query.HasControlPlaneAsync(stop)) return ([], [], null);
             var answers = await query.AskOwnControlPlanesAsync(path, stop);
-            var silent = answers.Where(answer => answer.Answer is null).Select(answer => query.Unknown(answer.Pod, "which changes it saw")).FirstOrDefault();
-            return ([.. answers.Where(answer => answer.Answer is not null).Select(answer => (context, answer.Pod, answer.Answer!))], silent);
+            return ([.. answers.Where(answer => answer.Answer is not null).Select(answer => (context, answer.Pod, answer.Answer!))],
+                [.. answers.Where(answer => answer.Answer is null).Select(answer => new Forgetter(context, answer.Pod, query.Unknown(answer.Pod, "which changes it saw", Instead)))], null);
         }
         catch (ProblemException e)
         {
-            return ([], e.Problem);
+            return ([], [], e.Problem);
         }
         catch (Exception e) when (e is KubeException or HttpRequestException)
         {
-            return ([], new ProblemException($"cluster {context}", e is HttpRequestException http ? Unreachable.Describe(http) : e.Message).Problem);
+            return ([], [], new ProblemException($"cluster {context}", e is HttpRequestException http ? Unreachable.Describe(http) : e.Message).Problem);
         }
     }
 

@@ -21,6 +21,7 @@ internal sealed class World
 
     private readonly MeshWriter _writer = new(new(), new(), new(MultiClusterSettings.Default, "istio", "default", NullLogger<MeshKinds>.Instance));
     private readonly Publisher _publisher = new(TimeProvider.System);
+    private readonly Dictionary<(string Cluster, string Namespace, string Name), MeshPod> _pods = [];
 
     private World()
     {
@@ -52,11 +53,30 @@ internal sealed class World
     /// <summary>The resources for a proxy, by type.</summary>
     public IReadOnlyDictionary<string, SortedDictionary<string, JsonNode>> View(ProxyIdentity node)
     {
+        if (node.Kind == ProxyKind.Router) node = Proven(node);
         var feed = new ProxyFeed(node, TimeProvider.System, _ => { });
         _publisher.Join(feed);
         var changes = _writer.Commit();
         _publisher.PublishAll(_writer.Mesh.View(), changes);
         return RecordedCase.Types.ToDictionary(type => type, type => Resources(feed, RecordedCase.TypeUrl(type)), StringComparer.Ordinal);
+    }
+
+    /// <summary>The recorded istiod believed what gateways said of themselves. Ours has their Pods.</summary>
+    private ProxyIdentity Proven(ProxyIdentity node)
+    {
+        var pod = _pods.GetValueOrDefault((node.Cluster, node.Namespace, node.Name));
+        var account = new AccountKey(node.Cluster, node.Namespace, pod?.Spec.ServiceAccountName ?? node.ServiceAccount);
+        _writer.PutSecretAccess(account, SecretAccess.Granted);
+        if (pod is null)
+        {
+            Put(node.Cluster, _writer.Kinds.Pods, new MeshPod
+            {
+                Metadata = new() { Name = node.Name, Namespace = node.Namespace, Labels = new(node.Labels.Items) },
+                Spec = new() { NodeName = node.NodeName, ServiceAccountName = account.Name },
+                Status = new() { PodIP = node.Addresses.FirstOrDefault() ?? "" },
+            });
+        }
+        return node with { Proof = new(account, "") };
     }
 
     private static SortedDictionary<string, JsonNode> Resources(ProxyFeed feed, string typeUrl)
@@ -85,7 +105,11 @@ internal sealed class World
         var nodes = objects.All<Kubernetes.Objects.Node>("Node").ToDictionary(node => node.Metadata.Name, StringComparer.Ordinal);
         foreach (var ns in objects.All<Namespace>("Namespace")) Put(cluster, kinds.Namespaces, ns);
         foreach (var node in nodes.Values) Put(cluster, kinds.Nodes, node);
-        foreach (var pod in objects.All<MeshPod>("Pod")) Put(cluster, kinds.Pods, pod);
+        foreach (var pod in objects.All<MeshPod>("Pod"))
+        {
+            _pods[(cluster, pod.Metadata.Namespace, pod.Metadata.Name)] = pod;
+            Put(cluster, kinds.Pods, pod);
+        }
         foreach (var service in services)
         {
             Put(cluster, kinds.Services, service);

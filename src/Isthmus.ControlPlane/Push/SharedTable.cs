@@ -37,12 +37,27 @@ internal sealed class SharedTable<TInputs, TMade>(Func<TInputs, TMade> make, IEq
 
     internal sealed class Entry(TInputs inputs, Func<TInputs, TMade> make)
     {
-        // The first holder to ask makes it, outside of the table's lock.
-        private readonly Lazy<TMade> _made = new(() => make(inputs));
+        private readonly Lock _making = new();
+        private TMade? _made;
+        private volatile bool _isMade;
 
         public TInputs Inputs => inputs;
 
-        public TMade Made => _made.Value;
+        /// <summary>The first holder to ask makes it, outside of the table's lock.</summary>
+        public TMade Made
+        {
+            get
+            {
+                if (_isMade) return _made!;
+                lock (_making)
+                {
+                    if (_isMade) return _made!;
+                    _made = make(inputs);
+                    _isMade = true;
+                    return _made;
+                }
+            }
+        }
 
         /// <summary>Changed only under the table's lock.</summary>
         internal int Holders { get; set; }

@@ -98,7 +98,8 @@ public sealed class SnapshotStateTests
     }
 
     [Theory]
-    [InlineData("""{"name": "c", "cluster_type": {"name": "envoy.clusters.aggregate"}}""", "cluster type 'envoy.clusters.aggregate' is not supported")]
+    [InlineData("""{"name": "c", "cluster_type": {"name": "envoy.clusters.aggregate"}}""", "cluster type 'envoy.clusters.aggregate' has no configuration")]
+    [InlineData("""{"name": "c", "cluster_type": {"name": "envoy.clusters.aggregate", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.grpc_web.v3.GrpcWeb"}}}""", "cluster type 'envoy.clusters.aggregate' is not supported")]
     [InlineData("""{"name": "c", "transport_socket": {"name": "quic"}}""", "transport socket 'quic'")]
     [InlineData("""{"name": "c", "type": "STATIC", "load_assignment": {"endpoints": [{"lb_endpoints": [{"endpoint": {"address": {"socket_address": {"address": "name"}}}}]}]}}""", "'name' is not an IP address")]
     [InlineData("""{"name": "c", "upstream_bind_config": {"source_address": {"address": "x"}}}""", "upstream_bind_config")]

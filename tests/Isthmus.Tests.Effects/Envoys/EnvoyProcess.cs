@@ -3,6 +3,7 @@ using System.Diagnostics;
 using System.Net.Sockets;
 using System.Text.Json.Nodes;
 using Google.Protobuf;
+using Isthmus.Testing;
 using Isthmus.Wire;
 using Isthmus.Wire.Envoy;
 using Xunit;
@@ -47,9 +48,9 @@ internal sealed class EnvoyProcess : IDisposable
     {
         get
         {
-            var program = Environment.GetEnvironmentVariable("ENVOY") ?? "";
-            Assert.SkipUnless(File.Exists(program), "needs Envoy: set ENVOY to its program");
-            return program;
+            var program = RealEnvoy.Find();
+            Assert.SkipWhen(program is null, RealEnvoy.Missing);
+            return program!;
         }
     }
 

@@ -16,11 +16,8 @@ internal sealed class EnvoyProcess : IDisposable
 
     private EnvoyProcess(Process process) => _process = process;
 
-    /// <summary>The program; null where there is none.</summary>
-    internal static string? Program { get; } = Environment.GetEnvironmentVariable("ENVOY") is { Length: > 0 } named && File.Exists(named) ? named : null;
-
     /// <summary>Leaves a test out where there is no Envoy.</summary>
-    internal static void IsNeeded() => Assert.SkipWhen(Program is null, "needs Envoy: set ENVOY to its program");
+    internal static void IsNeeded() => Assert.SkipWhen(RealEnvoy.Find() is null, RealEnvoy.Missing);
 
     /// <param name="values">What stands for the words of <c>envoy.yaml</c> that begin with a dollar sign.</param>
     internal static EnvoyProcess Start(string folder, IReadOnlyDictionary<string, string> values)
@@ -29,7 +26,7 @@ internal sealed class EnvoyProcess : IDisposable
         var text = File.ReadAllText(Repository.At("tests/Isthmus.Tests/IstioMesh/envoy.yaml"));
         foreach (var (name, value) in values.Append(new("DIR", folder)).OrderByDescending(pair => pair.Key.Length)) text = text.Replace($"${name}", value, StringComparison.Ordinal);
         foreach (var (name, document) in Files.Zip(YamlText.ParseAll(text, "envoy.yaml").OfType<JsonObject>())) File.WriteAllText(Path.Combine(folder, name), document.ToJsonString());
-        var start = new ProcessStartInfo(Program!, ["-c", Path.Combine(folder, "bootstrap.json"), "--disable-hot-restart", "--concurrency", "1", "-l", "warn", "--log-path", Path.Combine(folder, "log")]) { RedirectStandardError = true, RedirectStandardOutput = true };
+        var start = new ProcessStartInfo(RealEnvoy.Find()!, ["-c", Path.Combine(folder, "bootstrap.json"), "--disable-hot-restart", "--concurrency", "1", "-l", "warn", "--log-path", Path.Combine(folder, "log")]) { RedirectStandardError = true, RedirectStandardOutput = true };
         return new(Process.Start(start)!);
     }
 

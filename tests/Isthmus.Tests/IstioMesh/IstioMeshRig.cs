@@ -50,7 +50,7 @@ public sealed class IstioMeshRig : IAsyncLifetime
         await DescribeAsync();
         await ApplyAsync();
         _istiod = new(new(_addresses[Istiod], 8080), (socket, stop) => IstiodPages.ServeAsync(socket, () => HasDebugPages, stop));
-        if (EnvoyProcess.Program is null) return;
+        if (RealEnvoy.Find() is null) return;
         Begin(Web, "shop", "web", "8080", "sidecar", "default");
         Begin(Sleep, "shop", "sleep", "8081", "sidecar", "default");
         Begin(Gateway, "istio-system", "istio-ingressgateway", "8080", "router", "istio-ingressgateway");

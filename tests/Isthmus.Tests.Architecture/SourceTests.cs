@@ -35,6 +35,25 @@ public sealed partial class SourceTests
         Assert.Empty(found);
     }
 
+    /// <summary>What the installation creates and removes, in its order.</summary>
+    private static readonly string[] ListsKinds = ["src/Isthmus.Mesh/Config/MeshApi.cs", "src/Isthmus.Operate/Install/Installed.cs"];
+
+    /// <summary>They do not see the table: the lab has none of the mesh's kinds, and a DNS server reads one.</summary>
+    private static readonly string[] OwnKinds = ["src/Isthmus.Lab", "src/Isthmus.Dns/", "src/Isthmus.Kubernetes/Objects/Kinds.cs"];
+
+    /// <summary>A list beside the table of descriptors is one that the next kind is missing from.</summary>
+    [Fact]
+    public void Nothing_but_the_table_of_descriptors_lists_kinds()
+    {
+        var found =
+            from file in Repository.Sources("src")
+            where !ListsKinds.Contains(file.Path) && !OwnKinds.Any(own => file.Path.StartsWith(own, StringComparison.Ordinal))
+            let list = KindList().Match(string.Join(' ', file.Lines.Select(line => line.Trim())))
+            where list.Success
+            select $"{file.Path}: {list.Value}";
+        Assert.Empty(found);
+    }
+
     /// <summary>Tasks that are not awaited, where the method catches everything itself.</summary>
     private static readonly string[] Discarded = ["src/Isthmus.Core/Tasks/BackgroundTasks.cs", "src/Isthmus.Dns/Server/DnsListener.cs"];
 
@@ -115,4 +134,7 @@ public sealed partial class SourceTests
 
     [GeneratedRegex("helloworld|httpbin|tcp-echo|app=sleep|deploy(ment)?/sleep", RegexOptions.IgnoreCase)]
     private static partial Regex SampleName();
+
+    [GeneratedRegex(@"(MeshApi\.\w+|(Kubernetes\.Objects\.)?Kinds\.[A-Z]\w+)\s*(,\s*(MeshApi\.\w+|(Kubernetes\.Objects\.)?Kinds\.[A-Z]\w+)\s*){2,}[\],]|new\(""[a-z.-]+\.[a-z.-]+"", ""v\d\w*"", ""[A-Z]\w+"", ""[a-z]+"", (true|false)\)")]
+    private static partial Regex KindList();
 }

@@ -135,7 +135,7 @@ public sealed class DefinitionRulesTests(RunningApiServer server) : IClassFixtur
             var kind = Kinds.Find(item["apiVersion"]!.ToString(), item["kind"]!.ToString())!;
             if (await client.FindAsync(kind, null, item["metadata"]!["name"]!.ToString(), Stop) is null) await client.CreateAsync(kind, (JsonObject)item.DeepClone(), Stop);
         }
-        foreach (var kind in IstioKind.All)
+        foreach (var kind in MeshApi.Istio)
             await Eventually.TrueAsync(async () => (await server.SendAsync("GET", PathOf(kind))).Code != 404);
     }
 
@@ -175,7 +175,7 @@ public sealed class DefinitionRulesTests(RunningApiServer server) : IClassFixtur
     public async Task Every_field_that_works_passes_the_definitions()
     {
         var count = 0;
-        foreach (var kind in IstioKind.Effective)
+        foreach (var kind in MeshApi.Effective)
         {
             var file = Repository.At($"tests/Isthmus.Tests.Effects/samples/{kind.Kind}.yaml");
             foreach (var spec in YamlText.ParseAll(await File.ReadAllTextAsync(file, Stop), file).OfType<JsonObject>())
@@ -223,13 +223,13 @@ public sealed class DefinitionRulesTests(RunningApiServer server) : IClassFixtur
     }
 
     private Task<(int Code, JsonObject Body)> CreateAsync(JsonObject value) =>
-        server.SendAsync("POST", PathOf(IstioKind.All.Single(kind => kind.Kind == value["kind"]!.ToString())) + "?dryRun=All", value.ToJsonString());
+        server.SendAsync("POST", PathOf(MeshApi.Istio.Single(kind => kind.Kind == value["kind"]!.ToString())) + "?dryRun=All", value.ToJsonString());
 
-    private static string PathOf(IstioKind kind) => $"/apis/{kind.Group}/{kind.ReadVersion}/namespaces/shop/{kind.Plural}";
+    private static string PathOf(KindDescriptor kind) => $"/apis/{kind.Group}/{kind.ReadVersion}/namespaces/shop/{kind.Plural}";
 
     private static JsonObject Object(string kind, string spec)
     {
-        var known = IstioKind.All.Single(one => one.Kind == kind);
+        var known = MeshApi.Istio.Single(one => one.Kind == kind);
         var value = new JsonObject { ["apiVersion"] = $"{known.Group}/{known.ReadVersion}", ["kind"] = kind, ["metadata"] = new JsonObject { ["name"] = "x", ["namespace"] = "shop" } };
         if (spec.Length > 0) value["spec"] = YamlText.Parse($"{{{spec}}}", "test");
         return value;

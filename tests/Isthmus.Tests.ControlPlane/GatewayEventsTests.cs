@@ -44,7 +44,7 @@ public sealed class GatewayEventsTests(RunningApiServer server) : IClassFixture<
     {
         using var client = new KubeClient(server.Access);
         var ns = await server.NamespaceAsync();
-        await client.CreateAsync(Kinds.CustomResourceDefinition, IstioCrds.Of(IstioKind.Gateway), Stop);
+        await client.CreateAsync(Kinds.CustomResourceDefinition, IstioCrds.Of(MeshApi.Gateway), Stop);
         // The kind is served a moment later.
         await Eventually.TrueAsync(async () => (await server.SendAsync("POST", $"/apis/networking.istio.io/v1/namespaces/{ns}/gateways", """{"apiVersion": "networking.istio.io/v1", "kind": "Gateway", "metadata": {"name": "front"}, "spec": {} }""")).Code != 404);
         var other = new JsonObject { ["type"] = "Reconciled", ["status"] = "True" };
@@ -72,7 +72,7 @@ public sealed class GatewayEventsTests(RunningApiServer server) : IClassFixture<
         await using var older = new RunningApiServer();
         await older.InitializeAsync();
         using var client = new KubeClient(older.Access);
-        var definition = IstioCrds.Of(IstioKind.Gateway);
+        var definition = IstioCrds.Of(MeshApi.Gateway);
         var versions = definition["spec"]!["versions"]!.AsArray();
         versions.Remove(versions.Single(version => version!["name"]?.ToString() == "v1"));
         versions[0]!["storage"] = true;

@@ -29,7 +29,7 @@ public sealed class GatewaySecretsTests : IAsyncLifetime
     private Isthmus.ControlPlane.ControlPlane _controlPlane = null!;
     private Task _running = Task.CompletedTask;
 
-    private static readonly ResourceKind Gateway = new(IstioKind.Gateway.Group, IstioKind.Gateway.StoredVersion, IstioKind.Gateway.Kind, IstioKind.Gateway.Plural, true);
+    private static readonly ResourceKind Gateway = new(MeshApi.Gateway.Group, MeshApi.Gateway.StoredVersion, MeshApi.Gateway.Kind, MeshApi.Gateway.Plural, true);
 
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
 

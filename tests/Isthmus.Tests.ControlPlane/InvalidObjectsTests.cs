@@ -33,7 +33,7 @@ public sealed class InvalidObjectsTests(RunningApiServer server) : IClassFixture
 
     [Fact]
     public void Each_kind_that_has_an_effect_is_among_them() =>
-        Assert.Equal(IstioKind.Effective.Select(kind => kind.Kind).Order(), Specs.Select(row => row.Data.Item1).Order());
+        Assert.Equal(MeshApi.Effective.Select(kind => kind.Kind).Order(), Specs.Select(row => row.Data.Item1).Order());
 
     [Theory]
     [MemberData(nameof(Specs))]
@@ -41,7 +41,7 @@ public sealed class InvalidObjectsTests(RunningApiServer server) : IClassFixture
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(Stop);
         using var client = new KubeClient(server.Access);
-        var known = IstioKind.All.Single(kind => kind.Kind == kindName);
+        var known = MeshApi.Istio.Single(kind => kind.Kind == kindName);
         var kind = new ResourceKind(known.Group, known.ReadVersion, known.Kind, known.Plural, true);
         await StoreAsync(client, known, kind);
         var rig = new MeshRig("c1");
@@ -83,11 +83,11 @@ public sealed class InvalidObjectsTests(RunningApiServer server) : IClassFixture
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(Stop);
         using var client = new KubeClient(server.Access);
-        var kind = new ResourceKind(IstioKind.WorkloadEntry.Group, IstioKind.WorkloadEntry.ReadVersion, IstioKind.WorkloadEntry.Kind, IstioKind.WorkloadEntry.Plural, true);
-        await StoreAsync(client, IstioKind.WorkloadEntry, kind);
+        var kind = new ResourceKind(MeshApi.WorkloadEntry.Group, MeshApi.WorkloadEntry.ReadVersion, MeshApi.WorkloadEntry.Kind, MeshApi.WorkloadEntry.Plural, true);
+        await StoreAsync(client, MeshApi.WorkloadEntry, kind);
         var rig = new MeshRig("c1", "c2");
-        rig.Config("c2", Object(IstioKind.WorkloadEntry, "labels: {a: b}"));
-        rig.Config(Object(IstioKind.WorkloadEntry, "address: 10.0.0.1, adress: 10.0.0.1"));
+        rig.Config("c2", Object(MeshApi.WorkloadEntry, "labels: {a: b}"));
+        rig.Config(Object(MeshApi.WorkloadEntry, "address: 10.0.0.1, adress: 10.0.0.1"));
         rig.Push();
         Assert.Equal([Severity.Error, Severity.Warning], rig.Mesh.Sources.Problems.Items.Values.SelectMany(item => item.Problems).Select(problem => problem.Severity).Order().Reverse());
         var engine = new PushEngine(rig.Writer, PushSettings.Default, TimeProvider.System, NullLogger<PushEngine>.Instance);
@@ -98,7 +98,7 @@ public sealed class InvalidObjectsTests(RunningApiServer server) : IClassFixture
         await running;
     }
 
-    private static string Object(IstioKind kind, string spec) => $$"""
+    private static string Object(KindDescriptor kind, string spec) => $$"""
         apiVersion: {{kind.Group}}/{{kind.ReadVersion}}
         kind: {{kind.Kind}}
         metadata: {name: x, namespace: shop}
@@ -107,7 +107,7 @@ public sealed class InvalidObjectsTests(RunningApiServer server) : IClassFixture
         """;
 
     /// <summary>What it says does not matter: the control plane reads it from the rig.</summary>
-    private async Task StoreAsync(KubeClient client, IstioKind known, ResourceKind kind)
+    private async Task StoreAsync(KubeClient client, KindDescriptor known, ResourceKind kind)
     {
         var shape = IstioCrds.Of(known);
         foreach (var version in shape["spec"]!["versions"]!.AsArray()) version!["schema"]!["openAPIV3Schema"] = JsonNode.Parse("""{"type": "object", "x-kubernetes-preserve-unknown-fields": true}""");

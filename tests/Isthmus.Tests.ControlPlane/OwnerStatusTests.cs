@@ -17,7 +17,7 @@ public sealed class OwnerStatusTests(RunningApiServer server) : IClassFixture<Ru
 {
     private const string Message = "ISM1440 spec.addresses[0]: 10.96.0.20 is the address of Service shop/db in c1: calls to it do not go to this entry (remove the address, or choose one that nothing else has)";
 
-    private static readonly ResourceKind Kind = new(IstioKind.ServiceEntry.Group, IstioKind.ServiceEntry.ReadVersion, IstioKind.ServiceEntry.Kind, IstioKind.ServiceEntry.Plural, true);
+    private static readonly ResourceKind Kind = new(MeshApi.ServiceEntry.Group, MeshApi.ServiceEntry.ReadVersion, MeshApi.ServiceEntry.Kind, MeshApi.ServiceEntry.Plural, true);
 
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
 
@@ -78,7 +78,7 @@ public sealed class OwnerStatusTests(RunningApiServer server) : IClassFixture<Ru
 
     private async Task StoreAsync(KubeClient client)
     {
-        await client.CreateAsync(Kinds.CustomResourceDefinition, IstioCrds.Of(IstioKind.ServiceEntry), Stop);
+        await client.CreateAsync(Kinds.CustomResourceDefinition, IstioCrds.Of(MeshApi.ServiceEntry), Stop);
         await client.CreateAsync(Kinds.Namespace, JsonNode.Parse("""{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "tenant"} }""")!.AsObject(), Stop);
         // The kind is served a moment later.
         while ((await server.SendAsync("POST", $"/apis/{Kind.ApiVersion}/namespaces/tenant/{Kind.Plural}", YamlText.Parse(Entry.Replace("istio.io/v1\n", $"istio.io/{Kind.Version}\n", StringComparison.Ordinal), "entry")!.ToJsonString())).Code == 404) await Task.Delay(20, Stop);

@@ -56,7 +56,7 @@ public sealed class RunningControlPlaneTests : IAsyncLifetime
         await UntilAsync("/ready", answer => ((string[])["gateways", "virtualservices", "destinationrules", "serviceentries", "workloadentries", "sidecars", "envoyfilters"])
             .All(kind => answer.Body.Contains($"{kind}.networking.istio.io (v1", StringComparison.Ordinal)) && answer.Body.Contains("authorizationpolicies.security.istio.io (v1", StringComparison.Ordinal));
         // Kinds that have no effect may be missing.
-        foreach (var kind in IstioKind.All.Except(IstioKind.Refused)) await _client.CreateAsync(Kinds.CustomResourceDefinition, IstioCrds.Of(kind), Stop);
+        foreach (var kind in MeshApi.Istio.Except(MeshApi.Refused)) await _client.CreateAsync(Kinds.CustomResourceDefinition, IstioCrds.Of(kind), Stop);
         Assert.Equal("ok\n", (await UntilAsync("/ready", answer => answer.Status == HttpStatusCode.OK)).Body);
     }
 
@@ -133,7 +133,7 @@ public sealed class RunningControlPlaneTests : IAsyncLifetime
     {
         foreach (var definition in IstioCrds.All) await _client.CreateAsync(Kinds.CustomResourceDefinition, (JsonObject)definition.DeepClone(), Stop);
         await _client.CreateAsync(Kinds.Namespace, new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = new JsonObject { ["name"] = "shop" } }, Stop);
-        var kind = new ResourceKind(IstioKind.VirtualService.Group, IstioKind.VirtualService.ReadVersion, IstioKind.VirtualService.Kind, IstioKind.VirtualService.Plural, true);
+        var kind = new ResourceKind(MeshApi.VirtualService.Group, MeshApi.VirtualService.ReadVersion, MeshApi.VirtualService.Kind, MeshApi.VirtualService.Plural, true);
         await UntilAsync("/ready", answer => answer.Status == HttpStatusCode.OK);
         await _client.CreateAsync(kind, JsonNode.Parse($$"""
             {"apiVersion": "{{kind.ApiVersion}}", "kind": "VirtualService", "metadata": {"name": "web", "namespace": "shop"},
@@ -151,7 +151,7 @@ public sealed class RunningControlPlaneTests : IAsyncLifetime
     {
         foreach (var definition in IstioCrds.All) await _client.CreateAsync(Kinds.CustomResourceDefinition, (JsonObject)definition.DeepClone(), Stop);
         await _client.CreateAsync(Kinds.Namespace, new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = new JsonObject { ["name"] = "shop" } }, Stop);
-        var kind = new ResourceKind(IstioKind.WasmPlugin.Group, IstioKind.WasmPlugin.ReadVersion, IstioKind.WasmPlugin.Kind, IstioKind.WasmPlugin.Plural, true);
+        var kind = new ResourceKind(MeshApi.WasmPlugin.Group, MeshApi.WasmPlugin.ReadVersion, MeshApi.WasmPlugin.Kind, MeshApi.WasmPlugin.Plural, true);
         while (!await TryCreateAsync()) await Task.Delay(20, Stop);
         while (!(await SaidAsync()).StartsWith("IST0106 kind: WasmPlugins are not supported", StringComparison.Ordinal)) await Task.Delay(20, Stop);
         await _client.PatchAsync(kind, "shop", "auth", JsonNode.Parse("""{"metadata": {"labels": {"istio.io/rev": "other"} } }""")!.AsObject(), PatchType.Merge, Stop);

@@ -183,7 +183,7 @@ public sealed class TelemetryStatusTests(RunningApiServer server) : IClassFixtur
     private async Task StoreAsync(KubeClient client)
     {
         const string Path = "/apis/telemetry.istio.io/v1/namespaces/shop/telemetries";
-        foreach (var (kind, item) in ((ResourceKind, JsonObject)[])[(Kinds.CustomResourceDefinition, IstioCrds.Of(IstioKind.Telemetry)), (Kinds.Namespace, JsonNode.Parse("""{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"} }""")!.AsObject())])
+        foreach (var (kind, item) in ((ResourceKind, JsonObject)[])[(Kinds.CustomResourceDefinition, IstioCrds.Of(MeshApi.Telemetry)), (Kinds.Namespace, JsonNode.Parse("""{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"} }""")!.AsObject())])
         {
             if (await client.FindAsync(kind, null, item["metadata"]!["name"]!.ToString(), Stop) is null) await client.CreateAsync(kind, item, Stop);
         }

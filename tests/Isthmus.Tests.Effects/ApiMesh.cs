@@ -90,13 +90,13 @@ internal sealed class ApiMesh
     internal static void Put(MeshRig rig, string kind, JsonNode spec)
     {
         rig.Writer.PutSettings("c1", kind == ApiFields.MeshConfig ? spec : Settings, kind == ApiFields.MeshNetworks ? spec : null);
-        if (IstioKind.All.FirstOrDefault(known => known.Kind == kind) is { } istio) rig.Writer.PutConfig("c1", Object(istio, spec));
+        if (MeshApi.Istio.FirstOrDefault(known => known.Kind == kind) is { } istio) rig.Writer.PutConfig("c1", Object(istio, spec));
     }
 
     /// <summary>Takes it away again.</summary>
     internal static void Remove(MeshRig rig, string kind)
     {
-        if (IstioKind.All.FirstOrDefault(known => known.Kind == kind) is { } istio) rig.Writer.RemoveConfig("c1", kind, "shop", NameOf(istio));
+        if (MeshApi.Istio.FirstOrDefault(known => known.Kind == kind) is { } istio) rig.Writer.RemoveConfig("c1", kind, "shop", NameOf(istio));
         foreach (var item in ApiSamples.Read("base").Where(item => item["kind"]!.ToString() == kind)) rig.Writer.PutConfig("c1", (JsonObject)item.DeepClone());
         rig.Writer.PutSettings("c1", Settings, null);
     }
@@ -112,13 +112,13 @@ internal sealed class ApiMesh
         return annotations.Aggregate(injected, (text, entry) => text.Replace($"\"{entry.Key}\":{entry.Value!.ToJsonString()}", "", StringComparison.Ordinal));
     }
 
-    internal static JsonObject Object(IstioKind kind, JsonNode spec) => new()
+    internal static JsonObject Object(KindDescriptor kind, JsonNode spec) => new()
     {
         ["apiVersion"] = $"{kind.Group}/{kind.ReadVersion}", ["kind"] = kind.Kind,
         ["metadata"] = new JsonObject { ["name"] = NameOf(kind), ["namespace"] = "shop" }, ["spec"] = spec.DeepClone(),
     };
 
-    private static string NameOf(IstioKind kind) => kind == IstioKind.Gateway ? "front" : "sample";
+    private static string NameOf(KindDescriptor kind) => kind == MeshApi.Gateway ? "front" : "sample";
 
     /// <summary>The injected Pod, and what the agent and the control plane read from its PROXY_CONFIG. The text itself does not count.</summary>
     private static string Injected(InjectorValues values, JsonObject pod)

@@ -87,7 +87,7 @@ internal static class ApiPage
     internal static bool IsDocument(string kind) => kind is ApiFields.MeshConfig or ApiFields.MeshNetworks;
 
     internal static IReadOnlyList<Problem> Check(string kind, JsonNode spec) => kind == ApiFields.MeshConfig ? MeshConfigReader.ReadMesh(spec).Problems
-        : kind == ApiFields.MeshNetworks ? MeshConfigReader.ReadNetworks(spec).Problems : Validation.Check(ApiMesh.Object(IstioKind.All.Single(known => known.Kind == kind), spec));
+        : kind == ApiFields.MeshNetworks ? MeshConfigReader.ReadNetworks(spec).Problems : Validation.Check(ApiMesh.Object(MeshApi.Istio.Single(known => known.Kind == kind), spec));
 
     private static JsonNode Nested(string path, JsonNode value)
     {

@@ -70,7 +70,7 @@ public sealed class MigrationLevelTests
 
     private static IReadOnlyList<MigrationFinding> Check(string kind, JsonNode spec)
     {
-        if (!ApiPage.IsDocument(kind)) return Check(ApiMesh.Object(IstioKind.All.Single(known => known.Kind == kind), spec));
+        if (!ApiPage.IsDocument(kind)) return Check(ApiMesh.Object(MeshApi.Istio.Single(known => known.Kind == kind), spec));
         var key = kind == ApiFields.MeshConfig ? "mesh" : "meshNetworks";
         return Check(new JsonObject
         {

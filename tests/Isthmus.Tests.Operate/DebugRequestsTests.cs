@@ -109,7 +109,7 @@ public sealed class DebugRequestsTests : IAsyncLifetime
             ["apiVersion"] = "v1", ["kind"] = "Service", ["metadata"] = new JsonObject { ["name"] = "orders", ["namespace"] = "shop" },
             ["spec"] = new JsonObject { ["clusterIP"] = "10.96.0.99", ["ports"] = new JsonArray(new JsonObject { ["name"] = "http", ["port"] = 80 }) },
         }, Stop);
-        var sidecar = Manifests.ResourceOf(IstioKind.Sidecar);
+        var sidecar = Manifests.ResourceOf(MeshApi.Sidecar);
         var created = await _client.CreateAsync(sidecar, new JsonObject
         {
             ["apiVersion"] = sidecar.ApiVersion, ["kind"] = "Sidecar", ["metadata"] = new JsonObject { ["name"] = "narrow", ["namespace"] = "shop" },

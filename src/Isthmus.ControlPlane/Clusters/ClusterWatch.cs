@@ -3,6 +3,7 @@ using Isthmus.ControlPlane.Running;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Watch;
+using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
 
 namespace Isthmus.ControlPlane.Clusters;
@@ -33,6 +34,7 @@ public sealed class ClusterWatch : IAsyncDisposable
     private readonly IClusterObjects _objects;
     private readonly Supervisor _tasks;
     private readonly TimeProvider _time;
+    private readonly ServedKinds _served;
     private readonly IReadOnlyList<KindWatch> _kinds;
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Lock _guard = new(); // Guards _running.
@@ -46,7 +48,10 @@ public sealed class ClusterWatch : IAsyncDisposable
         Watch = new(cluster.Id, number);
         Client = new KubeClient(cluster.Access, "isthmus-discovery");
         var outage = new ServerOutage(time);
-        _kinds = [.. scope.For(cluster).Select(kind => (Kind: kind, Client: scope.ClientOf(kind, Client))).Select(item => item.Kind.Watch(Watch, cluster.IsConfig ? item.Kind.IsOptional : item.Kind.IsOptionalInRemotes, item.Client, objects,
+        _served = new(Client, new() { Outage = outage, ConsumerFailed = e => tasks.Failed(Definitions, e) }, time);
+        _kinds = [.. scope.For(cluster).Select(kind => (Kind: kind, Client: scope.ClientOf(kind, Client))).Select(item => item.Kind.Watch(Watch, item.Kind.IsOptionalIn(cluster.IsConfig),
+            // A kind that the mesh cannot do without is an error while it is not served.
+            item.Kind.Descriptor.IsCustom && item.Kind.IsOptionalIn(cluster.IsConfig) ? _served : null, item.Client, objects,
             new()
             {
                 Namespace = scope.NamespaceOf(item.Kind),
@@ -114,6 +119,7 @@ public sealed class ClusterWatch : IAsyncDisposable
     public void Start()
     {
         foreach (var kind in _kinds) Run(NameOf(kind.Kind), kind.RunAsync);
+        Run(Definitions, _served.RunAsync);
     }
 
     /// <summary>From now on this watch reports the state of the connection to its cluster.</summary>
@@ -133,6 +139,8 @@ public sealed class ClusterWatch : IAsyncDisposable
         await Task.WhenAll(running.Select(task => task.StopAsync()));
         Client.Dispose();
     }
+
+    private string Definitions => $"watch of {Kinds.CustomResourceDefinition} in {Id}";
 
     private string NameOf(MeshKind kind) => kind.Namespace is { } ns ? $"watch of {kind.Resource} in namespace {ns} of {Id}" : $"watch of {kind.Resource} in {Id}";
 

@@ -1,8 +1,10 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
+using Isthmus.ControlPlane.Settings;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
 
 namespace Isthmus.ControlPlane.Derive;
@@ -16,9 +18,12 @@ public static class MultiClusterFacts
     /// <summary>Marks objects that the Isthmus controller created, so that it never touches others.</summary>
     public const string ManagedLabel = "multicluster." + WellKnown.OwnDomain + "/managed";
 
-    public static ResourceKind ExportKind(MultiClusterSettings settings) => new(settings.ApiGroup, settings.ApiVersion, Export, "serviceexports", true);
+    public static ResourceKind ExportKind(MultiClusterSettings settings) => Described(MeshApi.ServiceExport, settings).Resource;
 
-    public static ResourceKind ImportKind(MultiClusterSettings settings) => new(settings.ApiGroup, settings.ApiVersion, Import, "serviceimports", true);
+    public static ResourceKind ImportKind(MultiClusterSettings settings) => Described(MeshApi.ServiceImport, settings).Resource;
+
+    /// <summary>One of the two kinds in the group and version that the settings say.</summary>
+    internal static KindDescriptor Described(KindDescriptor kind, MultiClusterSettings settings) => kind with { Group = settings.ApiGroup, Versions = [settings.ApiVersion] };
 
     public static ObjectKey Key(ObjectRef source) => new(source.Cluster, source.Namespace, source.Name);
 

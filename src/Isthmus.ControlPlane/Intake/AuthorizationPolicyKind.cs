@@ -7,7 +7,7 @@ using Isthmus.Mesh.Model;
 namespace Isthmus.ControlPlane.Intake;
 
 /// <summary>AuthorizationPolicies: who may call workloads.</summary>
-public sealed class AuthorizationPolicyKind() : IstioObjectKind<AuthorizationPolicy>(IstioKind.AuthorizationPolicy)
+public sealed class AuthorizationPolicyKind() : IstioObjectKind<AuthorizationPolicy>(MeshApi.AuthorizationPolicy)
 {
     internal override void Collect(MeshGraph mesh, MeshChanges changes) => CollectPolicies(mesh, changes, mesh.AuthorizationsByNamespace.Changed);
 

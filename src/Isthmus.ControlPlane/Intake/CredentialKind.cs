@@ -2,22 +2,19 @@ using Isthmus.ControlPlane.Derive;
 using Isthmus.ControlPlane.History;
 using Isthmus.Core.Live;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
 
 namespace Isthmus.ControlPlane.Intake;
 
 /// <summary>TLS Secrets: certificates of gateways.</summary>
 /// <param name="ns">The namespace in which they are read; null: all.</param>
-public sealed class CredentialKind(string? ns = null) : SourceKind<Secret, TlsCredential>(Kinds.Secret)
+public sealed class CredentialKind(string? ns = null) : SourceKind<Secret, TlsCredential>(MeshApi.Secret)
 {
-    public override KindPlace Place => KindPlace.CredentialClusters;
-
     public override string? Namespace => ns;
 
     /// <summary>Those that clusters have many of, and that hold no certificate of a gateway.</summary>
     public override string FieldSelector => "type!=helm.sh/release.v1,type!=kubernetes.io/service-account-token";
-
-    public override bool IsOptional => true;
 
     internal override void Collect(MeshGraph mesh, MeshChanges changes) =>
         changes.Proxies.Places.UnionWith(mesh.Sources.Credentials.Changed.Select(key => (key.Cluster, key.Namespace)));

@@ -7,7 +7,7 @@ using Isthmus.Mesh.Model;
 namespace Isthmus.ControlPlane.Intake;
 
 /// <summary>DestinationRules: how clients reach hosts.</summary>
-public sealed class DestinationRuleKind() : IstioObjectKind<DestinationRule>(IstioKind.DestinationRule)
+public sealed class DestinationRuleKind() : IstioObjectKind<DestinationRule>(MeshApi.DestinationRule)
 {
     internal override void Collect(MeshGraph mesh, MeshChanges changes) => changes.Config |= mesh.RulesByHost.Changed.Count > 0;
 

@@ -1,12 +1,13 @@
 using Isthmus.ControlPlane.Derive;
 using Isthmus.Core.Live;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
 
 namespace Isthmus.ControlPlane.Intake;
 
 /// <summary>EndpointSlices of Services: endpoints of hosts.</summary>
-public sealed class EndpointSliceKind() : SourceKind<EndpointSlice, SliceFacts>(Kinds.EndpointSlice)
+public sealed class EndpointSliceKind() : SourceKind<EndpointSlice, SliceFacts>(MeshApi.EndpointSlice)
 {
     internal override SliceFacts? Read(string cluster, EndpointSlice item) => KubeFacts.Of(cluster, item);
 

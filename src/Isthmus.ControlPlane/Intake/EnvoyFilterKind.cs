@@ -7,7 +7,7 @@ using Isthmus.Mesh.Model;
 namespace Isthmus.ControlPlane.Intake;
 
 /// <summary>EnvoyFilters: patches of proxy configuration.</summary>
-public sealed class EnvoyFilterKind() : IstioObjectKind<EnvoyFilter>(IstioKind.EnvoyFilter)
+public sealed class EnvoyFilterKind() : IstioObjectKind<EnvoyFilter>(MeshApi.EnvoyFilter)
 {
     internal override void Collect(MeshGraph mesh, MeshChanges changes) => changes.Config |= mesh.Sources.EnvoyFilters.Changed.Count > 0;
 

@@ -7,7 +7,7 @@ using Isthmus.Mesh.Model;
 namespace Isthmus.ControlPlane.Intake;
 
 /// <summary>Gateways: the servers of gateway proxies.</summary>
-public sealed class GatewayKind() : IstioObjectKind<Gateway>(IstioKind.Gateway)
+public sealed class GatewayKind() : IstioObjectKind<Gateway>(MeshApi.Gateway)
 {
     internal override void Collect(MeshGraph mesh, MeshChanges changes) => changes.Config |= mesh.GatewayObjects.Changed.Count > 0;
 

@@ -3,18 +3,15 @@ using Isthmus.ControlPlane.History;
 using Isthmus.Core.Live;
 using Isthmus.Kubernetes.Objects;
 using IngressClass = Isthmus.Mesh.Model.IngressClass;
+using Isthmus.Mesh.Config;
 using ObjectKey = Isthmus.Mesh.Model.ObjectKey;
 using ObjectRef = Isthmus.Mesh.Model.ObjectRef;
 
 namespace Isthmus.ControlPlane.Intake;
 
 /// <summary>IngressClasses: which Ingress objects are meant for gateways of the mesh.</summary>
-public sealed class IngressClassKind() : SourceKind<Kubernetes.Objects.IngressClass, IngressClass>(Kinds.IngressClass)
+public sealed class IngressClassKind() : SourceKind<Kubernetes.Objects.IngressClass, IngressClass>(MeshApi.IngressClass)
 {
-    public override KindPlace Place => KindPlace.ConfigCluster;
-
-    public override bool IsOptional => true;
-
     internal override IngressClass Read(string cluster, Kubernetes.Objects.IngressClass item) => IngressFacts.Of(cluster, item);
 
     internal override ObjectRef SourceOf(IngressClass facts) => facts.Source;

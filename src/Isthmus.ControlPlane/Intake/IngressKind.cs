@@ -3,19 +3,15 @@ using Isthmus.ControlPlane.History;
 using Isthmus.Core.Live;
 using Isthmus.Kubernetes.Objects;
 using Ingress = Isthmus.Mesh.Model.Ingress;
+using Isthmus.Mesh.Config;
 using ObjectKey = Isthmus.Mesh.Model.ObjectKey;
 using ObjectRef = Isthmus.Mesh.Model.ObjectRef;
 
 namespace Isthmus.ControlPlane.Intake;
 
 /// <summary>Ingress objects: routes of gateways; all that they cause is derived.</summary>
-public sealed class IngressKind() : SourceKind<Kubernetes.Objects.Ingress, Ingress>(Kinds.Ingress)
+public sealed class IngressKind() : SourceKind<Kubernetes.Objects.Ingress, Ingress>(MeshApi.Ingress)
 {
-    public override KindPlace Place => KindPlace.ConfigCluster;
-
-    /// <summary>Roles of an earlier installation do not include them.</summary>
-    public override bool IsOptional => true;
-
     internal override Ingress Read(string cluster, Kubernetes.Objects.Ingress item) => IngressFacts.Of(cluster, item);
 
     internal override ObjectRef SourceOf(Ingress facts) => facts.Source;

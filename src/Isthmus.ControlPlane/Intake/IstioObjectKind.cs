@@ -17,14 +17,10 @@ namespace Isthmus.ControlPlane.Intake;
 public sealed record IstioState<T>(ObjectRef Source, T? Value, ValueList<Problem> Problems, bool IsTold = false) where T : class;
 
 /// <summary>
-/// A kind of Istio's API groups, read from the configuration cluster unless it says otherwise. An object with errors that has no safe
-/// meaning only changes the problems: the last good version stays.
+/// A kind of Istio's API groups. An object with errors that has no safe meaning only changes the problems: the last good version stays.
 /// </summary>
-public abstract class IstioObjectKind<T>(IstioKind kind)
-    : MeshKind<JsonObject, IstioState<T>>(new ResourceKind(kind.Group, kind.ReadVersion, kind.Kind, kind.Plural, true)) where T : class, IEquatable<T>
+public abstract class IstioObjectKind<T>(KindDescriptor kind) : MeshKind<JsonObject, IstioState<T>>(kind) where T : class, IEquatable<T>
 {
-    public override KindPlace Place => KindPlace.ConfigCluster;
-
     /// <summary>The control plane's revision: objects may ask for one by their label.</summary>
     public required string Revision { get; init; }
 

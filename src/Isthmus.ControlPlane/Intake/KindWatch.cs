@@ -33,35 +33,82 @@ internal sealed class KindWatch<TObject, TFacts> : KindWatch where TObject : cla
 {
     private readonly MeshKind<TObject, TFacts> _kind;
     private readonly WatchId _id;
-    private readonly Informer<TObject, TFacts> _informer;
+    private readonly ServedKinds? _served;
+    private readonly Func<string, Func<TObject, TFacts?>, Informer<TObject, TFacts>> _informers;
     private readonly IClusterObjects _objects;
+    private readonly TaskCompletionSource _answered = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    // Null while the cluster does not serve the kind.
+    private volatile Informer<TObject, TFacts>? _informer;
     private bool _replaced;
 
     // Who wrote the objects that were read and are not passed on yet. Only the informer's task uses it.
     private Dictionary<string, ObjectWrite>? _writes;
 
-    /// <param name="informer">Creates the informer, given what it keeps of an object.</param>
-    internal KindWatch(MeshKind<TObject, TFacts> kind, WatchId id, bool isOptional, Func<Func<TObject, TFacts?>, Informer<TObject, TFacts>> informer, IClusterObjects objects) : base(kind, isOptional)
+    /// <param name="served">Says when and in which version the cluster serves the kind; null: it does.</param>
+    /// <param name="informers">Creates an informer, given the version and what it keeps of an object.</param>
+    internal KindWatch(
+        MeshKind<TObject, TFacts> kind, WatchId id, bool isOptional, ServedKinds? served, Func<string, Func<TObject, TFacts?>, Informer<TObject, TFacts>> informers, IClusterObjects objects)
+        : base(kind, isOptional)
     {
-        (_kind, _id, _objects) = (kind, id, objects);
-        _informer = informer(Read);
+        (_kind, _id, _served, _informers, _objects) = (kind, id, served, informers, objects);
+        if (served is null) _informer = informers(kind.Descriptor.ReadVersion, Read);
     }
 
-    internal override Task Synced => IsOptional ? _informer.Answered : _informer.Synced;
+    internal override Task Synced => _served is not null ? _answered.Task : IsOptional ? _informer!.Answered : _informer!.Synced;
 
-    internal override Task FirstFailure => _informer.FirstFailure;
+    internal override Task FirstFailure => _informer?.FirstFailure ?? Task.Delay(Timeout.Infinite);
 
-    internal override DateTimeOffset? LastContact => _informer.LastContact;
+    internal override DateTimeOffset? LastContact => _informer?.LastContact;
 
-    internal override string? Version => _informer.Version;
+    internal override string? Version => _informer?.Version;
 
-    internal override Exception? LastError => _informer.LastError;
+    internal override Exception? LastError => _informer is { } informer ? informer.LastError : _served?.LastError;
 
-    internal override Task RunAsync(CancellationToken stop) => _informer.RunAsync(async changes =>
+    internal override Task RunAsync(CancellationToken stop) => _served is null ? RunAsync(_informer!, stop) : FollowAsync(_served, stop);
+
+    /// <summary>Reads the kind while the cluster serves it, in the version that it serves.</summary>
+    private async Task FollowAsync(ServedKinds served, CancellationToken stop)
+    {
+        var (version, changed) = await served.FindAsync(_kind.Resource, _kind.Descriptor.Versions, stop);
+        while (!stop.IsCancellationRequested)
+        {
+            using var end = CancellationTokenSource.CreateLinkedTokenSource(stop);
+            var reading = ReadAsync(version, end.Token);
+            var next = version;
+            while (next == version && !reading.IsCompleted)
+            {
+                await Task.WhenAny(reading, changed);
+                if (changed.IsCompleted && !stop.IsCancellationRequested) (next, changed) = await served.FindAsync(_kind.Resource, _kind.Descriptor.Versions, stop);
+            }
+            await end.CancelAsync();
+            await reading;
+            version = next;
+        }
+    }
+
+    private async Task ReadAsync(string? version, CancellationToken stop)
+    {
+        _informer = version is null ? null : _informers(version, Read);
+        _replaced = false;
+        if (_informer is { } informer)
+        {
+            var running = RunAsync(informer, stop);
+            if (await Task.WhenAny(informer.Answered, running) == informer.Answered) _answered.TrySetResult();
+            await running;
+            return;
+        }
+        // Its objects went with the kind.
+        await _objects.Replace(_id, _kind, []);
+        _answered.TrySetResult();
+        await Task.Delay(Timeout.Infinite, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+    }
+
+    private Task RunAsync(Informer<TObject, TFacts> informer, CancellationToken stop) => informer.RunAsync(async changes =>
     {
         var writes = _writes;
         _writes = null;
-        // The first list replaces the objects of an earlier watch of the cluster with other credentials.
+        // The first list replaces the objects of an earlier watch of the cluster with other credentials, or of another version.
         if (_replaced) await _objects.Apply(_id, _kind, changes, writes);
         else await _objects.Replace(_id, _kind, [.. changes.Where(change => change.Object is not null).Select(change => KeyValuePair.Create(change.Key, change.Object!))]);
         _replaced = true;

@@ -2,38 +2,28 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Derive;
 using Isthmus.ControlPlane.History;
+using Isthmus.ControlPlane.Settings;
 using Isthmus.Core.Live;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Watch;
+using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
 
 namespace Isthmus.ControlPlane.Intake;
 
-/// <summary>Where the objects of a kind are read.</summary>
-public enum KindPlace
-{
-    EveryCluster,
-
-    /// <summary>The configuration cluster only, in all its namespaces.</summary>
-    ConfigCluster,
-
-    /// <summary>The configuration cluster, and the others if the control plane is to read their Secrets.</summary>
-    CredentialClusters,
-
-    /// <summary>The system namespace of the cluster that runs the control plane, which may not be the configuration cluster.</summary>
-    HomeNamespace,
-}
-
 /// <summary>
-/// A kind of object that affects the mesh: where it is read, how it is read, its source in the graph, and what its changes cause.
-/// One file for each kind; <see cref="MeshKinds"/> is the table of them.
+/// A kind of object that affects the mesh: how it is read, its source in the graph, and what its changes cause. Where it is read and what
+/// else is known of it says its descriptor. One file for each kind; <see cref="MeshKinds"/> is the table of them.
 /// </summary>
-public abstract class MeshKind(ResourceKind resource)
+public abstract class MeshKind(KindDescriptor descriptor)
 {
-    public ResourceKind Resource { get; } = resource;
+    public KindDescriptor Descriptor { get; } = descriptor;
 
-    public virtual KindPlace Place => KindPlace.EveryCluster;
+    /// <summary>The kind as API servers know it, in the version that is read where nobody asks which ones are served.</summary>
+    public ResourceKind Resource { get; } = descriptor.Resource;
+
+    public KindPlace Place => Descriptor.Place;
 
     /// <summary>The only namespace in which it is read; null: all, or as <see cref="Place"/> says.</summary>
     public virtual string? Namespace => null;
@@ -41,11 +31,9 @@ public abstract class MeshKind(ResourceKind resource)
     /// <summary>Null for every object.</summary>
     public virtual string? FieldSelector => null;
 
-    /// <summary>A cluster may lack the kind or deny access to it: neither affects the cluster's health.</summary>
-    public virtual bool IsOptional => false;
-
-    /// <summary>As <see cref="IsOptional"/>, for clusters other than the configuration cluster.</summary>
-    public virtual bool IsOptionalInRemotes => IsOptional;
+    /// <summary>Whether a cluster may lack the kind or deny access to it: neither affects the cluster's health.</summary>
+    /// <param name="isConfig">Whether it is the configuration cluster.</param>
+    internal bool IsOptionalIn(bool isConfig) => Descriptor.Need == KindNeed.Nowhere || (Descriptor.Need == KindNeed.ConfigCluster && !isConfig);
 
     /// <summary>Adds the effects of the current commit on proxies, besides changes of hosts and endpoints.</summary>
     internal virtual void Collect(MeshGraph mesh, MeshChanges changes)
@@ -60,8 +48,8 @@ public abstract class MeshKind(ResourceKind resource)
     internal abstract bool StageTree(MeshWriter writer, string cluster, JsonObject item);
 
     /// <summary>A watch of the kind in one cluster, not started.</summary>
-    /// <param name="isOptional">The cluster may lack the kind or deny access to it.</param>
-    internal abstract KindWatch Watch(WatchId id, bool isOptional, KubeClient client, IClusterObjects objects, InformerSettings settings, TimeProvider time);
+    /// <param name="served">Says when and in which version the cluster serves the kind; null: it does, as <see cref="Resource"/> says.</param>
+    internal abstract KindWatch Watch(WatchId id, bool isOptional, ServedKinds? served, KubeClient client, IClusterObjects objects, InformerSettings settings, TimeProvider time);
 
     private protected static void RemoveOf<T>(Source<ObjectKey, T> source, string cluster) where T : IEquatable<T> => source.RemoveWhere(key => key.Cluster == cluster);
 
@@ -75,7 +63,7 @@ public abstract class MeshKind(ResourceKind resource)
 }
 
 /// <summary>A kind, typed by the facts that the mesh keeps of its objects.</summary>
-public abstract class MeshKind<TFacts>(ResourceKind resource) : MeshKind(resource) where TFacts : class
+public abstract class MeshKind<TFacts>(KindDescriptor descriptor) : MeshKind(descriptor) where TFacts : class
 {
     /// <summary>The object that the facts describe.</summary>
     internal abstract ObjectRef SourceOf(TFacts facts);
@@ -104,7 +92,7 @@ internal interface IObjectKind<in TObject> where TObject : class
 }
 
 /// <summary>A kind, typed by both: the view that its objects are parsed to, and the facts that the mesh keeps.</summary>
-public abstract class MeshKind<TObject, TFacts>(ResourceKind resource) : MeshKind<TFacts>(resource), IObjectKind<TObject> where TObject : class where TFacts : class
+public abstract class MeshKind<TObject, TFacts>(KindDescriptor descriptor) : MeshKind<TFacts>(descriptor), IObjectKind<TObject> where TObject : class where TFacts : class
 {
     void IObjectKind<TObject>.Stage(MeshWriter writer, string cluster, TObject item)
     {
@@ -125,12 +113,12 @@ public abstract class MeshKind<TObject, TFacts>(ResourceKind resource) : MeshKin
     /// <summary>Whether the history of changes names single objects of the kind.</summary>
     internal virtual bool IsRemembered => true;
 
-    internal sealed override KindWatch Watch(WatchId id, bool isOptional, KubeClient client, IClusterObjects objects, InformerSettings settings, TimeProvider time) =>
-        new KindWatch<TObject, TFacts>(this, id, isOptional, project => new(client, Resource, project, settings, time), objects);
+    internal sealed override KindWatch Watch(WatchId id, bool isOptional, ServedKinds? served, KubeClient client, IClusterObjects objects, InformerSettings settings, TimeProvider time) =>
+        new KindWatch<TObject, TFacts>(this, id, isOptional, served, (version, project) => new(client, Descriptor.In(version), project, settings, time), objects);
 }
 
 /// <summary>A kind whose facts are the items of one source of the graph.</summary>
-public abstract class SourceKind<TObject, TFacts>(ResourceKind resource) : MeshKind<TObject, TFacts>(resource) where TObject : class where TFacts : class, IEquatable<TFacts>
+public abstract class SourceKind<TObject, TFacts>(KindDescriptor descriptor) : MeshKind<TObject, TFacts>(descriptor) where TObject : class where TFacts : class, IEquatable<TFacts>
 {
     internal abstract Source<ObjectKey, TFacts> SourceIn(MeshSources sources);
 

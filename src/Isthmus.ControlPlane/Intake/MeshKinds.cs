@@ -44,7 +44,7 @@ public sealed class MeshKinds(MultiClusterSettings multiCluster, string settings
     ];
 
     /// <summary>Istio kinds of which only the problems are read.</summary>
-    public IReadOnlyList<MeshKind> Refused => field ??= [.. IstioKind.Refused.Select(kind => new RefusedKind(kind) { Revision = revision })];
+    public IReadOnlyList<MeshKind> Refused => field ??= [.. MeshApi.Refused.Select(kind => new RefusedKind(kind) { Revision = revision })];
 
     /// <summary>What is not read, although it has a row here.</summary>
     public IgnoredResources Ignored { get; init; } = IgnoredResources.None;

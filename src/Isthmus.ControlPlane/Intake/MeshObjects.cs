@@ -1,6 +1,7 @@
 using Isthmus.ControlPlane.History;
 using Isthmus.ControlPlane.Metrics;
 using Isthmus.Kubernetes.Watch;
+using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
 
 namespace Isthmus.ControlPlane.Intake;
@@ -103,7 +104,7 @@ public sealed class MeshObjects(Func<Action<MeshWriter>, ValueTask> post, Contro
     // Settings and certificates are no configuration of the mesh.
     private void Count(MeshKind kind, string change)
     {
-        if (kind.Place is KindPlace.EveryCluster or KindPlace.ConfigCluster) metrics?.Told(kind.Resource.Kind, kind.Resource.Group.EndsWith(".istio.io", StringComparison.Ordinal), change);
+        if (kind.Place is KindPlace.EveryCluster or KindPlace.ConfigCluster) metrics?.Told(kind.Resource.Kind, kind.Descriptor.IsIstio, change);
     }
 
     private HashSet<string> Known(string cluster, MeshKind kind) =>

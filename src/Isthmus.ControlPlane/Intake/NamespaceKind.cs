@@ -2,12 +2,13 @@ using Isthmus.ControlPlane.Derive;
 using Isthmus.ControlPlane.History;
 using Isthmus.Core.Live;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
 
 namespace Isthmus.ControlPlane.Intake;
 
 /// <summary>Namespaces: the network of a cluster.</summary>
-public sealed class NamespaceKind() : SourceKind<Namespace, NamespaceFacts>(Kinds.Namespace)
+public sealed class NamespaceKind() : SourceKind<Namespace, NamespaceFacts>(MeshApi.Namespace)
 {
     internal override NamespaceFacts Read(string cluster, Namespace item) => KubeFacts.Of(cluster, item);
 

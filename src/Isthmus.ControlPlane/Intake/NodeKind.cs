@@ -1,12 +1,13 @@
 using Isthmus.ControlPlane.Derive;
 using Isthmus.Core.Live;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
 
 namespace Isthmus.ControlPlane.Intake;
 
 /// <summary>Nodes: localities of workloads, and addresses of NodePort gateways.</summary>
-public sealed class NodeKind() : SourceKind<Node, NodeFacts>(Kinds.Node)
+public sealed class NodeKind() : SourceKind<Node, NodeFacts>(MeshApi.Node)
 {
     internal override void Collect(MeshGraph mesh, MeshChanges changes) => changes.Proxies.Nodes.UnionWith(mesh.Sources.Nodes.Changed);
 

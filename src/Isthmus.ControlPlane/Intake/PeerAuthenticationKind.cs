@@ -7,7 +7,7 @@ using Isthmus.Mesh.Model;
 namespace Isthmus.ControlPlane.Intake;
 
 /// <summary>PeerAuthentications: whether workloads accept plain text.</summary>
-public sealed class PeerAuthenticationKind() : IstioObjectKind<PeerAuthentication>(IstioKind.PeerAuthentication)
+public sealed class PeerAuthenticationKind() : IstioObjectKind<PeerAuthentication>(MeshApi.PeerAuthentication)
 {
     internal override void Collect(MeshGraph mesh, MeshChanges changes) => changes.Config |= mesh.Sources.PeerAuthentications.Changed.Count > 0;
 

@@ -1,5 +1,6 @@
 using Isthmus.ControlPlane.Derive;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
 
 namespace Isthmus.ControlPlane.Intake;
@@ -9,7 +10,7 @@ namespace Isthmus.ControlPlane.Intake;
 public sealed record PodState(PodFacts Facts, PodReadiness? Readiness);
 
 /// <summary>Pods: what is known of endpoints, and of proxies themselves.</summary>
-public sealed class PodKind() : MeshKind<MeshPod, PodState>(Kinds.Pod)
+public sealed class PodKind() : MeshKind<MeshPod, PodState>(MeshApi.Pod)
 {
     /// <summary>Readiness changes often, and affects no scope.</summary>
     internal override void Collect(MeshGraph mesh, MeshChanges changes) => changes.Proxies.Pods.UnionWith(mesh.Sources.Pods.Changed);

@@ -7,7 +7,7 @@ using Isthmus.Mesh.Model;
 namespace Isthmus.ControlPlane.Intake;
 
 /// <summary>ProxyConfigs: what proxies get when they are injected. Running proxies keep what they have.</summary>
-public sealed class ProxyConfigKind() : IstioObjectKind<ProxyConfig>(IstioKind.ProxyConfig)
+public sealed class ProxyConfigKind() : IstioObjectKind<ProxyConfig>(MeshApi.ProxyConfig)
 {
     internal override Source<ObjectKey, ProxyConfig> SourceIn(MeshSources sources) => sources.ProxyConfigs;
 

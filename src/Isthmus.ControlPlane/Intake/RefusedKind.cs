@@ -7,11 +7,8 @@ using Isthmus.Mesh.Model;
 namespace Isthmus.ControlPlane.Intake;
 
 /// <summary>A kind that admission refuses. Objects that API servers stored without it are read only to tell their problems.</summary>
-public sealed class RefusedKind(IstioKind kind) : IstioObjectKind<NoValue>(kind)
+public sealed class RefusedKind(KindDescriptor kind) : IstioObjectKind<NoValue>(kind)
 {
-    /// <summary>Nothing that proxies get waits for it.</summary>
-    public override bool IsOptional => true;
-
     internal override Source<ObjectKey, NoValue>? SourceIn(MeshSources sources) => null;
 
     internal override Reach ReachOf(NoValue value) => Reach.OfHosts();

@@ -7,7 +7,7 @@ using Isthmus.Mesh.Model;
 namespace Isthmus.ControlPlane.Intake;
 
 /// <summary>RequestAuthentications: the tokens that workloads accept.</summary>
-public sealed class RequestAuthenticationKind() : IstioObjectKind<RequestAuthentication>(IstioKind.RequestAuthentication)
+public sealed class RequestAuthenticationKind() : IstioObjectKind<RequestAuthentication>(MeshApi.RequestAuthentication)
 {
     internal override void Collect(MeshGraph mesh, MeshChanges changes)
     {

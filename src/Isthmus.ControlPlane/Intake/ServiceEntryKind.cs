@@ -7,7 +7,7 @@ using Isthmus.Mesh.Model;
 namespace Isthmus.ControlPlane.Intake;
 
 /// <summary>ServiceEntries: hosts that no Service defines; all that they cause is derived.</summary>
-public sealed class ServiceEntryKind() : IstioObjectKind<ServiceEntry>(IstioKind.ServiceEntry)
+public sealed class ServiceEntryKind() : IstioObjectKind<ServiceEntry>(MeshApi.ServiceEntry)
 {
     internal override Source<ObjectKey, ServiceEntry> SourceIn(MeshSources sources) => sources.ServiceEntries;
 

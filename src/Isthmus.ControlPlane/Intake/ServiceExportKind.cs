@@ -2,16 +2,14 @@ using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Derive;
 using Isthmus.ControlPlane.History;
 using Isthmus.Core.Live;
+using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
 
 namespace Isthmus.ControlPlane.Intake;
 
 /// <summary>ServiceExports of Kubernetes' multi-cluster services API.</summary>
-public sealed class ServiceExportKind(MultiClusterSettings settings) : SourceKind<JsonObject, ServiceExport>(MultiClusterFacts.ExportKind(settings))
+public sealed class ServiceExportKind(MultiClusterSettings settings) : SourceKind<JsonObject, ServiceExport>(MultiClusterFacts.Described(MeshApi.ServiceExport, settings))
 {
-    /// <summary>A cluster may have no such API.</summary>
-    public override bool IsOptional => true;
-
     internal override ServiceExport? Read(string cluster, JsonObject item) => MultiClusterFacts.Of(cluster, Named(item)).Export;
 
     internal override ObjectRef SourceOf(ServiceExport facts) => facts.Source;

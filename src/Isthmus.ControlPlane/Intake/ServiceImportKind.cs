@@ -2,16 +2,14 @@ using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Derive;
 using Isthmus.ControlPlane.History;
 using Isthmus.Core.Live;
+using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
 
 namespace Isthmus.ControlPlane.Intake;
 
 /// <summary>ServiceImports of Kubernetes' multi-cluster services API.</summary>
-public sealed class ServiceImportKind(MultiClusterSettings settings) : SourceKind<JsonObject, ServiceImport>(MultiClusterFacts.ImportKind(settings))
+public sealed class ServiceImportKind(MultiClusterSettings settings) : SourceKind<JsonObject, ServiceImport>(MultiClusterFacts.Described(MeshApi.ServiceImport, settings))
 {
-    /// <summary>A cluster may have no such API.</summary>
-    public override bool IsOptional => true;
-
     internal override ServiceImport? Read(string cluster, JsonObject item) => MultiClusterFacts.Of(cluster, Named(item)).Import;
 
     internal override ObjectRef SourceOf(ServiceImport facts) => facts.Source;

@@ -2,12 +2,13 @@ using Isthmus.ControlPlane.Derive;
 using Isthmus.ControlPlane.History;
 using Isthmus.Core.Live;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
 
 namespace Isthmus.ControlPlane.Intake;
 
 /// <summary>Services: hosts of the mesh and entries of networks.</summary>
-public sealed class ServiceKind() : SourceKind<Service, ClusterService>(Kinds.Service)
+public sealed class ServiceKind() : SourceKind<Service, ClusterService>(MeshApi.Service)
 {
     internal override void Collect(MeshGraph mesh, MeshChanges changes)
     {

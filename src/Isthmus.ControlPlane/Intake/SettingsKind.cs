@@ -19,10 +19,8 @@ public sealed record SettingsState(ObjectRef Source, MeshSettings Settings, Valu
 
 /// <summary>The ConfigMap with MeshConfig and meshNetworks. If it is deleted or has errors, the last good settings stay in effect. A
 /// control plane that starts with errors reads them with their strictest meaning.</summary>
-public sealed partial class SettingsKind(string name, ILogger log) : MeshKind<ConfigMap, SettingsState>(Kinds.ConfigMap)
+public sealed partial class SettingsKind(string name, ILogger log) : MeshKind<ConfigMap, SettingsState>(MeshApi.ConfigMap)
 {
-    public override KindPlace Place => KindPlace.HomeNamespace;
-
     /// <summary>Whether all proxies serve clients of HTTP/1.0, which MeshConfig cannot say.</summary>
     public bool AcceptHttp10 { get; set; }
 

@@ -7,7 +7,7 @@ using Isthmus.Mesh.Model;
 namespace Isthmus.ControlPlane.Intake;
 
 /// <summary>Sidecars: what proxies of workloads see of the mesh.</summary>
-public sealed class SidecarKind() : IstioObjectKind<Sidecar>(IstioKind.Sidecar)
+public sealed class SidecarKind() : IstioObjectKind<Sidecar>(MeshApi.Sidecar)
 {
     internal override void Collect(MeshGraph mesh, MeshChanges changes) => changes.Config |= mesh.Sources.Sidecars.Changed.Count > 0;
 

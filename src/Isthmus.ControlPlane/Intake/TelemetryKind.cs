@@ -7,7 +7,7 @@ using Isthmus.Mesh.Model;
 namespace Isthmus.ControlPlane.Intake;
 
 /// <summary>Telemetries: what proxies report about their traffic.</summary>
-public sealed class TelemetryKind() : IstioObjectKind<Telemetry>(IstioKind.Telemetry)
+public sealed class TelemetryKind() : IstioObjectKind<Telemetry>(MeshApi.Telemetry)
 {
     internal override void Collect(MeshGraph mesh, MeshChanges changes)
     {

@@ -7,7 +7,7 @@ using Isthmus.Mesh.Model;
 namespace Isthmus.ControlPlane.Intake;
 
 /// <summary>VirtualServices: the routes to hosts.</summary>
-public sealed class VirtualServiceKind() : IstioObjectKind<VirtualService>(IstioKind.VirtualService)
+public sealed class VirtualServiceKind() : IstioObjectKind<VirtualService>(MeshApi.VirtualService)
 {
     /// <summary>With their delegates merged in.</summary>
     internal override void Collect(MeshGraph mesh, MeshChanges changes) => changes.Config |= mesh.Routings.Changed.Count > 0;

@@ -5,6 +5,7 @@ using Isthmus.ControlPlane.Intake;
 using Isthmus.ControlPlane.Push;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
+using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
 using Isthmus.Wire.Xds;
 

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Isthmus.ControlPlane.Settings;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
@@ -11,7 +12,7 @@ namespace Isthmus.ControlPlane.Push;
 public sealed partial class GatewayEvents(KubeClient client, PushEngine engine, TimeProvider time, ILogger log)
 {
     /// <summary>In the version that is watched, too: it is served by the definitions of every version of Istio, unlike v1.</summary>
-    internal static readonly ResourceKind Gateway = new(IstioKind.Gateway.Group, IstioKind.Gateway.ReadVersion, IstioKind.Gateway.Kind, IstioKind.Gateway.Plural, true);
+    internal static readonly ResourceKind Gateway = MeshApi.Gateway.Resource;
 
     internal const string CertificateReason = "InvalidCertificateRef";
 

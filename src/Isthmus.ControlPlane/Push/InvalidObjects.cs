@@ -1,4 +1,5 @@
 using Isthmus.ControlPlane.Derive;
+using Isthmus.ControlPlane.Settings;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
@@ -14,8 +15,8 @@ public sealed class InvalidObjects(KubeClient client, string cluster, PushEngine
 {
     internal const string Reason = "Invalid";
 
-    private readonly Dictionary<string, ObjectCondition> _conditions = IstioKind.Effective.Concat(IstioKind.Refused).ToDictionary(
-        kind => kind.Kind, kind => new ObjectCondition(client, new(kind.Group, kind.ReadVersion, kind.Kind, kind.Plural, true), (ObjectProblems.Condition, Reason), time, log), StringComparer.Ordinal);
+    private readonly Dictionary<string, ObjectCondition> _conditions = MeshApi.Effective.Concat(MeshApi.Refused).ToDictionary(
+        kind => kind.Kind, kind => new ObjectCondition(client, kind.Resource, (ObjectProblems.Condition, Reason), time, log), StringComparer.Ordinal);
 
     public async Task RunAsync(CancellationToken stop)
     {

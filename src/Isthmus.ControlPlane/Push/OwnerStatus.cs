@@ -1,3 +1,4 @@
+using Isthmus.ControlPlane.Settings;
 using Isthmus.ControlPlane.Derive;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
@@ -13,8 +14,8 @@ public sealed class OwnerStatus(KubeClient client, string cluster, PushEngine en
 {
     internal const string Reason = "OwnedByAnother";
 
-    private readonly Dictionary<string, ObjectCondition> _conditions = ((IstioKind[])[IstioKind.ServiceEntry, IstioKind.VirtualService, IstioKind.DestinationRule]).ToDictionary(
-        kind => kind.Kind, kind => new ObjectCondition(client, new(kind.Group, kind.ReadVersion, kind.Kind, kind.Plural, true), (ObjectProblems.Ownership, Reason), time, log), StringComparer.Ordinal);
+    private readonly Dictionary<string, ObjectCondition> _conditions = MeshApi.All.Where(kind => kind.ClaimsHosts).ToDictionary(
+        kind => kind.Kind, kind => new ObjectCondition(client, kind.Resource, (ObjectProblems.Ownership, Reason), time, log), StringComparer.Ordinal);
 
     private sealed record Found(List<ObjectRef> Known, List<(ObjectRef Source, ObjectProblems Problems)> Claims);
 

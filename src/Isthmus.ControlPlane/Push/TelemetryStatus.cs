@@ -1,3 +1,4 @@
+using Isthmus.ControlPlane.Settings;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
@@ -11,7 +12,7 @@ namespace Isthmus.ControlPlane.Push;
 /// <summary>Keeps a condition in the status of each Telemetry whose provider does not exist, or has a service that the mesh does not know or that has no endpoint.</summary>
 public sealed class TelemetryStatus(KubeClient client, PushEngine engine, TimeProvider time, ILogger log)
 {
-    internal static readonly ResourceKind Telemetry = new(IstioKind.Telemetry.Group, IstioKind.Telemetry.ReadVersion, IstioKind.Telemetry.Kind, IstioKind.Telemetry.Plural, true);
+    internal static readonly ResourceKind Telemetry = MeshApi.Telemetry.Resource;
 
     private readonly ObjectCondition _references = new(client, Telemetry, (ObjectCondition.ResolvedRefs, "ProviderNotFound"), time, log);
 

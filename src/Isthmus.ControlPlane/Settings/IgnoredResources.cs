@@ -1,6 +1,7 @@
 using Isthmus.Core.Collections;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Config;
 
 namespace Isthmus.ControlPlane.Settings;
 
@@ -12,8 +13,12 @@ public sealed record IgnoredResources(ValueList<string> Ignored, ValueList<strin
 
     public static readonly IgnoredResources None = new([], []);
 
-    // Without the others, there is no mesh.
-    private static readonly string[] Groups = ["istio.io", "networking.k8s.io", "multicluster.x-k8s.io", "gateway.networking.k8s.io", "gateway.networking.x-k8s.io"];
+    // Without the others, there is no mesh. Settings for Istio may name those of the Gateway API, which is not read.
+    private static readonly string[] Groups =
+    [
+        .. MeshApi.All.Where(kind => kind.Place != KindPlace.Nowhere && kind.Need != KindNeed.EveryCluster && kind.Group.Length > 0)
+            .Select(kind => kind.IsIstio ? "istio.io" : kind.Group).Append("gateway.networking.k8s.io").Append("gateway.networking.x-k8s.io").Distinct(),
+    ];
 
     public bool Has(ResourceKind kind) => Ignored.Any(pattern => Matches(pattern, kind)) && !Included.Any(pattern => Matches(pattern, kind));
 

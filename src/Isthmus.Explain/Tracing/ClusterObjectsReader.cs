@@ -1,30 +1,23 @@
 using System.Text.Json.Nodes;
 using Isthmus.Core.Names;
 using Isthmus.Kubernetes.Client;
-using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Config;
+using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Explain.Tracing;
 
 /// <summary>Reads <see cref="ClusterObjects"/> through an API server. It changes nothing.</summary>
 internal static class ClusterObjectsReader
 {
-    private static readonly ResourceKind[] Kinds =
-    [
-        Kubernetes.Objects.Kinds.Namespace, Kubernetes.Objects.Kinds.Service, Kubernetes.Objects.Kinds.EndpointSlice, Kubernetes.Objects.Kinds.Deployment,
-        .. ((IstioKind[])[IstioKind.VirtualService, IstioKind.DestinationRule, IstioKind.ServiceEntry, IstioKind.Sidecar, IstioKind.Gateway, IstioKind.PeerAuthentication, IstioKind.AuthorizationPolicy, IstioKind.RequestAuthentication])
-            .Select(KindOf),
-    ];
-
     /// <summary>What shows whether workloads get calls.</summary>
-    internal static readonly IReadOnlyList<ResourceKind> WorkloadKinds = [Kubernetes.Objects.Kinds.Namespace, Kubernetes.Objects.Kinds.Service, Kubernetes.Objects.Kinds.Deployment, Kubernetes.Objects.Kinds.Pod, KindOf(IstioKind.Gateway)];
+    internal static readonly IReadOnlyList<KindDescriptor> WorkloadKinds = [.. MeshApi.For(KindUse.Workloads)];
 
     /// <param name="namespaces">Namespaces whose Pods are read at once.</param>
     public static async Task<ClusterObjects> ReadAsync(string context, KubeClient client, string istioNamespace, IEnumerable<string> namespaces, CancellationToken stop)
     {
         var packets = NetworkPoliciesAsync(client, stop);
-        var lists = Kinds.Select(kind => ListAsync(client, kind, null, new(), stop)).Concat(namespaces.Distinct().Select(ns => PodsAsync(client, ns, stop)))
-            .Append(ListAsync(client, Kubernetes.Objects.Kinds.ConfigMap, null, new() { LabelSelector = Labels.Revision }, stop)).Append(WebhooksAsync(client, stop)).ToList();
+        var lists = MeshApi.For(KindUse.Trace).Select(kind => ListAsync(client, kind, null, new(), stop)).Concat(namespaces.Distinct().Select(ns => PodsAsync(client, ns, stop)))
+            .Append(ListAsync(client, MeshApi.ConfigMap, null, new() { LabelSelector = Labels.Revision }, stop)).Append(WebhooksAsync(client, stop)).ToList();
         var objects = await ReadAsync(context, istioNamespace, lists, namespaces);
         var (policies, error) = await packets;
         objects.AddNetworkPolicies(policies, error);
@@ -36,7 +29,7 @@ internal static class ClusterObjectsReader
     {
         try
         {
-            return (await ListAsync(client, Kubernetes.Objects.Kinds.NetworkPolicy, null, new(), stop), "");
+            return (await ListAsync(client, MeshApi.NetworkPolicy, null, new(), stop), "");
         }
         catch (Exception e) when (e is KubeException or HttpRequestException)
         {
@@ -65,20 +58,15 @@ internal static class ClusterObjectsReader
     }
 
     private static Task<IReadOnlyList<JsonObject>> WebhooksAsync(KubeClient client, CancellationToken stop) =>
-        ListAsync(client, Kubernetes.Objects.Kinds.MutatingWebhookConfiguration, null, new() { LabelSelector = "app=sidecar-injector" }, stop);
+        ListAsync(client, MeshApi.MutatingWebhookConfiguration, null, new() { LabelSelector = "app=sidecar-injector" }, stop);
 
-    private static ResourceKind KindOf(IstioKind kind) => new(kind.Group, "v1beta1", kind.Kind, kind.Plural, true);
+    public static Task<IReadOnlyList<JsonObject>> PodsAsync(KubeClient client, string ns, CancellationToken stop) => ListAsync(client, MeshApi.Pod, ns, new(), stop);
 
-    public static Task<IReadOnlyList<JsonObject>> PodsAsync(KubeClient client, string ns, CancellationToken stop) => ListAsync(client, Kubernetes.Objects.Kinds.Pod, ns, new(), stop);
-
-    private static async Task<IReadOnlyList<JsonObject>> ListAsync(KubeClient client, ResourceKind kind, string? ns, ListOptions options, CancellationToken stop)
+    private static async Task<IReadOnlyList<JsonObject>> ListAsync(KubeClient client, KindDescriptor kind, string? ns, ListOptions options, CancellationToken stop)
     {
         try
         {
-            var items = await client.ListAllAsync<JsonObject>(kind, ns, options, stop);
-            // API servers omit the type of list items.
-            foreach (var item in items) (item["kind"], item["apiVersion"]) = (kind.Kind, kind.ApiVersion);
-            return items;
+            return await ServedLists.ListAsync<JsonObject>(client, kind, ns, options, stop);
         }
         catch (KubeException e) when (e.IsNotFound)
         {

@@ -2,6 +2,7 @@ using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Config;
 using Isthmus.Operate.Diagnose;
 using Isthmus.Operate.Inventory;
 
@@ -12,7 +13,7 @@ public static class WorkloadVerification
 {
     private const string What = "workloads";
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(8);
-    private static readonly string[] Needed = [.. ClusterObjectsReader.WorkloadKinds.Append(Kinds.MutatingWebhookConfiguration).Select(kind => kind.Kind)];
+    private static readonly string[] Needed = [.. ClusterObjectsReader.WorkloadKinds.Append(MeshApi.MutatingWebhookConfiguration).Select(kind => kind.Kind)];
 
     public static async Task<IReadOnlyList<Check>> RunAsync(IReadOnlyList<KubeClient> clusters, string istioNamespace, CancellationToken stop) =>
         [.. Run(await Task.WhenAll(clusters.Select(client => ClusterObjectsReader.WorkloadsAsync(client.Access.Name, client.Within(Patience), istioNamespace, stop))))];

@@ -14,8 +14,6 @@ namespace Isthmus.Explain.WhatIf;
 /// </summary>
 public static class DryRun
 {
-    private static readonly ResourceKind[] BuiltIn = [Kinds.Service, Kinds.Namespace, Kinds.EndpointSlice, Kinds.Pod, Kinds.Node];
-
     /// <summary>How the API server would store the object; null: a kind that no mesh reads.</summary>
     /// <exception cref="KubeException">It would refuse the object.</exception>
     public static async Task<JsonObject?> ApplyAsync(KubeClient client, JsonObject item, CancellationToken stop)
@@ -32,8 +30,8 @@ public static class DryRun
     private static ResourceKind? KindOf(JsonObject item)
     {
         var (version, kind) = (item["apiVersion"]?.ToString() ?? "", item["kind"]?.ToString() ?? "");
-        if (IstioKind.Find(version, kind) is { } istio) return Manifests.ResourceOf(istio, version.Split('/')[^1]);
-        return BuiltIn.FirstOrDefault(known => known.Kind == kind && known.ApiVersion == version);
+        return MeshApi.Find(version, kind) is { } known && (known.IsIstio || known is { IsCustom: false, Place: KindPlace.EveryCluster })
+            ? Manifests.ResourceOf(known, version.Split('/')[^1]) : null;
     }
 
     /// <summary>The live object with the file's fields. An Istio resource belongs to whoever writes it: a field that the file lacks is gone. Of other
@@ -42,7 +40,7 @@ public static class DryRun
     {
         var result = (JsonObject)live.DeepClone();
         (result["apiVersion"], result["kind"]) = (item["apiVersion"]?.DeepClone(), item["kind"]?.DeepClone());
-        var isIstio = IstioKind.Find(item["apiVersion"]?.ToString() ?? "", item["kind"]?.ToString() ?? "") is not null;
+        var isIstio = MeshApi.FindIstio(item["apiVersion"]?.ToString() ?? "", item["kind"]?.ToString() ?? "") is not null;
         foreach (var (field, value) in item)
         {
             if (field is "apiVersion" or "kind" or "status") continue;

@@ -36,6 +36,7 @@ namespace Isthmus.Kubernetes.Objects;
 [JsonSerializable(typeof(Job))]
 [JsonSerializable(typeof(CronJob))]
 [JsonSerializable(typeof(PodDisruptionBudget))]
+[JsonSerializable(typeof(CustomResourceDefinition))]
 [JsonSerializable(typeof(PartialObject))]
 [JsonSerializable(typeof(PodSpec))]
 [JsonSerializable(typeof(JsonObject))]

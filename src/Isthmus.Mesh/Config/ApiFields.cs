@@ -26,7 +26,8 @@ public static partial class ApiFields
 
     public static IReadOnlyList<ApiField> All { get; } =
     [
-        .. IstioKind.All.SelectMany(kind => IstioKind.Effective.Contains(kind) ? Of(kind.Kind, kind.Spec!, "") : kind == IstioKind.IstioOperator ? [] : [new ApiField(kind.Kind, "", IstioKind.Refused.Contains(kind) ? FieldEffect.Refused : FieldEffect.Warned)]),
+        .. MeshApi.Istio.Where(kind => kind != MeshApi.IstioOperator).SelectMany(kind => kind.IsEffective ? Of(kind.Kind, kind.Spec!, "")
+            : [new ApiField(kind.Kind, "", kind.IsRefused ? FieldEffect.Refused : FieldEffect.Warned)]),
         .. Of(MeshConfig, MeshSchemas.MeshConfig, ""),
         .. Of(MeshNetworks, MeshSchemas.Networks, ""),
     ];

@@ -6,9 +6,9 @@ namespace Isthmus.Mesh.Config;
 public static class IstioCrds
 {
     /// <summary>One <c>apiextensions.k8s.io/v1</c> object for each kind; the caller owns the objects.</summary>
-    public static IReadOnlyList<JsonObject> All => [.. IstioKind.All.Select(Of)];
+    public static IReadOnlyList<JsonObject> All => [.. MeshApi.Istio.Select(Of)];
 
-    public static JsonObject Of(IstioKind kind) => new()
+    public static JsonObject Of(KindDescriptor kind) => new()
     {
         ["apiVersion"] = "apiextensions.k8s.io/v1",
         ["kind"] = "CustomResourceDefinition",
@@ -21,12 +21,12 @@ public static class IstioCrds
         {
             ["group"] = kind.Group,
             ["names"] = Names(kind),
-            ["scope"] = "Namespaced",
+            ["scope"] = kind.IsNamespaced ? "Namespaced" : "Cluster",
             ["versions"] = new JsonArray([.. kind.Versions.Select(version => Version(kind, version))]),
         },
     };
 
-    private static JsonObject Names(IstioKind kind)
+    private static JsonObject Names(KindDescriptor kind)
     {
         var names = new JsonObject
         {
@@ -40,7 +40,7 @@ public static class IstioCrds
         return names;
     }
 
-    private static JsonObject Version(IstioKind kind, string version)
+    private static JsonObject Version(KindDescriptor kind, string version)
     {
         var result = new JsonObject
         {
@@ -57,7 +57,7 @@ public static class IstioCrds
         return result;
     }
 
-    private static JsonObject Root(IstioKind kind)
+    private static JsonObject Root(KindDescriptor kind)
     {
         var shape = new JsonObject
         {

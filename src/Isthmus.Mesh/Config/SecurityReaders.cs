@@ -38,7 +38,9 @@ internal static class AuthorizationPolicyReader
         RuleKeys.DestinationIp, RuleKeys.DestinationPort, RuleKeys.Sni,
     ];
 
-    public static AuthorizationPolicy Read(ObjectRef source, Field spec, bool dryRun, long createdAt)
+    public static AuthorizationPolicy Read(ObjectReading of) => Read(of.Source, of.Spec, of.Annotation("istio.io/dry-run") == "true", of.CreatedAt);
+
+    private static AuthorizationPolicy Read(ObjectRef source, Field spec, bool dryRun, long createdAt)
     {
         var action = spec["action"].Text switch { "DENY" => PolicyAction.Deny, "AUDIT" => PolicyAction.Audit, "CUSTOM" => PolicyAction.Custom, _ => PolicyAction.Allow };
         TargetRefs.Refuse(spec);

@@ -1,5 +1,6 @@
 using System.Net;
 using Isthmus.Core.Collections;
+using Isthmus.Core.Names;
 using Isthmus.Core.Net;
 using Isthmus.Mesh.Model;
 
@@ -9,7 +10,10 @@ internal static class ServiceEntryReader
 {
     private const string UnixScheme = "unix://";
 
-    public static ServiceEntry Read(ObjectRef source, Field spec, long createdAt)
+    public static ServiceEntry Read(ObjectReading of) =>
+        Read(of.Source, of.Spec, of.CreatedAt) with { Distribution = TrafficDistributions.OfAnnotation(of.Annotation(Annotations.TrafficDistribution)) };
+
+    private static ServiceEntry Read(ObjectRef source, Field spec, long createdAt)
     {
         var resolution = spec["resolution"].Text switch
         {
@@ -138,8 +142,10 @@ internal static class ServiceEntryReader
     private static bool IsPortName(string name) => name.Length < 63 && HostNames.IsLabel(name);
 
     /// <summary>No control plane of Isthmus makes WorkloadEntries of a WorkloadGroup; what Istio refuses is refused here, too.</summary>
-    public static void CheckGroup(Field spec)
+    /// <returns>Nothing: a group affects no proxy.</returns>
+    public static object? CheckGroup(ObjectReading of)
     {
+        var spec = of.Spec;
         if (spec["template"]["address"].Exists) CheckAddress(spec["template"]["address"], EntryResolution.Dns);
         HostNames.ReadLabels(spec["metadata"]["labels"]);
         var probe = spec["probe"];
@@ -155,6 +161,7 @@ internal static class ServiceEntryReader
         foreach (var header in probe["httpGet"]["httpHeaders"].Items.Where(header => !HeaderNames.IsSimple(header["name"].Text))) header["name"].Error($"\"{header["name"].Text}\" is not the name of a header", "use letters, digits, - and _");
         foreach (var name in (ReadOnlySpan<string>)["initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold"])
             if (probe[name].Exists && probe[name].Integer is not >= 0) probe[name].Error("must be an integer that is not negative");
+        return null;
     }
 
     private static void CheckAddress(Field address, EntryResolution resolution)

@@ -24,7 +24,7 @@ public sealed record Distribution(IReadOnlyList<string> Lagging, IReadOnlyList<P
     };
 
     /// <param name="version">The object's resource version.</param>
-    public static async Task<Distribution> AskAsync(MeshQuery query, IstioKind kind, string version, CancellationToken stop)
+    public static async Task<Distribution> AskAsync(MeshQuery query, KindDescriptor kind, string version, CancellationToken stop)
     {
         var answers = await query.AskControlPlanesAsync($"/debug/distribution?resource={kind.CrdName}&resourceVersion={Uri.EscapeDataString(version)}", stop);
         return new(

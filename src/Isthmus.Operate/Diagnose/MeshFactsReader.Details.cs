@@ -1,3 +1,5 @@
+using Isthmus.Mesh.Config;
+using Isthmus.Operate.Install;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
@@ -10,7 +12,7 @@ namespace Isthmus.Operate.Diagnose;
 /// <summary>Reads what a cluster records about others, and its dangling references.</summary>
 public sealed partial class MeshFactsReader
 {
-    private static readonly ResourceKind VirtualService = new("networking.istio.io", "v1beta1", "VirtualService", "virtualservices", true);
+    private static readonly ResourceKind VirtualService = Manifests.ResourceOf(MeshApi.VirtualService);
 
     /// <summary>Remote secrets; also empty for users who may not read Secrets. Then only the control planes' reports about
     /// them are known.</summary>

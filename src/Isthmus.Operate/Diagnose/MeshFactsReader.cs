@@ -1,3 +1,5 @@
+using Isthmus.Mesh.Config;
+using Isthmus.Operate.Install;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
@@ -12,7 +14,7 @@ namespace Isthmus.Operate.Diagnose;
 /// <summary>Reads <see cref="ClusterFacts"/> through API servers. It changes nothing.</summary>
 public sealed partial class MeshFactsReader(string istioNamespace)
 {
-    private static readonly ResourceKind Gateway = new("networking.istio.io", "v1beta1", "Gateway", "gateways", true);
+    private static readonly ResourceKind Gateway = Manifests.ResourceOf(MeshApi.Gateway);
 
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(4);
 

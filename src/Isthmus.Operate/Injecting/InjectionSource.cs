@@ -64,7 +64,7 @@ public sealed class InjectionSource(KubeClient client, string istioNamespace, st
     {
         try
         {
-            var kind = Manifests.ResourceOf(IstioKind.All.First(kind => kind.Kind == "ProxyConfig"));
+            var kind = Manifests.ResourceOf(MeshApi.ProxyConfig);
             var objects = await client.ListAllAsync<JsonObject>(kind, null, new ListOptions(), stop);
             foreach (var value in objects) (value["apiVersion"], value["kind"]) = (kind.ApiVersion, kind.Kind); // Items of lists have neither.
             return [.. objects.Select(value => IstioConfig.Read(value, "").Value).OfType<ProxyConfig>()];

@@ -14,7 +14,7 @@ internal static class Installed
     internal static readonly IReadOnlyList<ResourceKind> KindsInOrder =
     [
         Kinds.MutatingWebhookConfiguration, Kinds.ValidatingWebhookConfiguration, Kinds.HorizontalPodAutoscaler, Kinds.PodDisruptionBudget, Kinds.NetworkPolicy, Kinds.Deployment, Kinds.DaemonSet, Kinds.Service, Kinds.Endpoints, Kinds.EndpointSlice, Kinds.ConfigMap,
-        Manifests.ResourceOf(IstioKind.Gateway), Manifests.ResourceOf(IstioKind.DestinationRule), Manifests.ResourceOf(IstioKind.EnvoyFilter),
+        Manifests.ResourceOf(MeshApi.Gateway), Manifests.ResourceOf(MeshApi.DestinationRule), Manifests.ResourceOf(MeshApi.EnvoyFilter),
         Kinds.RoleBinding, Kinds.Role, Kinds.ClusterRoleBinding, Kinds.ClusterRole, Kinds.ServiceAccount, Kinds.Secret, Kinds.CustomResourceDefinition,
     ];
 

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Isthmus.ControlPlane.Settings;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Config;
 using Isthmus.Operate.Install.Operator;
@@ -58,12 +59,12 @@ public static class Manifests
     public static ResourceKind? KindOf(JsonObject value)
     {
         var (apiVersion, kind) = (value["apiVersion"]?.ToString() ?? "", value["kind"]?.ToString() ?? "");
-        return Kinds.Find(apiVersion, kind) ?? (IstioKind.Find(apiVersion, kind) is { } istio ? ResourceOf(istio, apiVersion[(apiVersion.IndexOf('/', StringComparison.Ordinal) + 1)..]) : null);
+        return Kinds.Find(apiVersion, kind) ?? (MeshApi.FindIstio(apiVersion, kind) is { } istio ? ResourceOf(istio, apiVersion[(apiVersion.IndexOf('/', StringComparison.Ordinal) + 1)..]) : null);
     }
 
-    /// <summary>One of Istio's kinds as a resource.</summary>
-    /// <param name="version">The version that every Istio serves if omitted.</param>
-    public static ResourceKind ResourceOf(IstioKind kind, string? version = null) => new(kind.Group, version ?? kind.ReadVersion, kind.Kind, kind.Plural, true);
+    /// <summary>A kind as a resource.</summary>
+    /// <param name="version">The first that is wanted if omitted.</param>
+    public static ResourceKind ResourceOf(KindDescriptor kind, string? version = null) => kind.In(version ?? kind.ReadVersion);
 
     /// <summary>Definitions belong to no revision: all revisions share one set.</summary>
     private static JsonObject Labelled(JsonObject crd)

@@ -96,7 +96,7 @@ public sealed class ClusterInventory
     public Service? Service(string ns, string name) => _services.FirstOrDefault(service => service.Metadata.Name == name && service.Metadata.Namespace == ns);
 
     /// <summary>Every object of a kind as it was read.</summary>
-    public IEnumerable<JsonObject> Objects(string kind) => _objects.Values.Where(value => value["kind"]?.ToString() == kind);
+    public IEnumerable<JsonObject> Objects(string kind) => _objects.Values.Where(value => KindOf(value) == kind);
 
     public IEnumerable<JsonObject> AllObjects => _objects.Values;
 
@@ -111,7 +111,7 @@ public sealed class ClusterInventory
 
     public static ClusterInventory Unreadable(string context, string error) => new(context) { Error = error };
 
-    /// <param name="objects">Services, Pods, Nodes, Namespaces, ConfigMaps, workloads, webhooks, Ingress, IngressClass, NetworkPolicy and Istio objects; others are ignored. Of two with the same name, the later counts.</param>
+    /// <param name="objects">Objects of the kinds that the analysis reads; others are ignored. Of two with the same name, the later counts.</param>
     /// <param name="unread">Kinds whose objects could not be read.</param>
     public static ClusterInventory From(string context, IEnumerable<JsonObject> objects, TrustFacts? trust = null, string rootNamespace = WellKnown.SystemNamespace, IReadOnlySet<string>? unread = null)
     {
@@ -172,26 +172,19 @@ public sealed class ClusterInventory
     public static string NameOf(JsonObject value)
     {
         var ns = value["metadata"]?["namespace"]?.ToString() ?? "";
-        return $"{value["kind"]} {(ns.Length > 0 ? $"{ns}/" : "")}{value["metadata"]?["name"]}";
+        return $"{KindOf(value)} {(ns.Length > 0 ? $"{ns}/" : "")}{value["metadata"]?["name"]}";
     }
 
-    /// <summary>Kinds of other API groups have the same names.</summary>
-    private static bool IsRead(JsonObject value)
-    {
-        var (version, kind) = (value["apiVersion"]?.ToString() ?? "", value["kind"]?.ToString() ?? "");
-        return kind switch
-        {
-            "Service" or "Pod" or "Namespace" or "Node" or "ConfigMap" or "ServiceAccount" => version == "v1",
-            "Deployment" or "StatefulSet" or "DaemonSet" => version.StartsWith("apps/", StringComparison.Ordinal),
-            "Ingress" or "IngressClass" or "NetworkPolicy" => version.StartsWith("networking.k8s.io/", StringComparison.Ordinal),
-            "MutatingWebhookConfiguration" or "ValidatingWebhookConfiguration" => true,
-            _ => IstioKind.Find(version, kind) is not null,
-        };
-    }
+    /// <summary>How findings name the kind of an object: kinds of several API groups may have the same name.</summary>
+    public static string KindOf(JsonObject value) => Described(value)?.Name ?? value["kind"]?.ToString() ?? "";
+
+    private static KindDescriptor? Described(JsonObject value) => MeshApi.Find(value["apiVersion"]?.ToString() ?? "", value["kind"]?.ToString() ?? "");
+
+    private static bool IsRead(JsonObject value) => Described(value)?.Has(KindUse.Analysis | KindUse.AnalysisIfAllowed | KindUse.AnalysisOfSome) == true;
 
     private void Add(JsonObject value)
     {
-        switch (value["kind"]?.ToString())
+        switch (KindOf(value))
         {
             case "Service": _services.Add(Read<Service>(value)); break;
             case "Pod": _pods.Add(Read<Pod>(value)); break;
@@ -202,7 +195,7 @@ public sealed class ClusterInventory
                 if (value["metadata"]?["namespace"]?.ToString() == "kube-system" && value["metadata"]?["name"]?.ToString() == "coredns") Corefile = value["data"]?["Corefile"]?.ToString() ?? "";
                 else if (value["data"]?["mesh"] is JsonValue mesh) AddSettings($"ConfigMap {value["metadata"]?["namespace"]}/{value["metadata"]?["name"]}", mesh.ToString(), value["data"]?["meshNetworks"]?.ToString() ?? "");
                 break;
-            case { } kind when IstioKind.Find(value["apiVersion"]?.ToString() ?? "", kind) is not null:
+            case not null when Described(value) is { IsIstio: true }:
                 var read = IstioConfig.Read(value, Context);
                 if (read.Value is not null) _istio.Add(read.Value);
                 else if (read.Draft is not null) _drafts.Add(read.Draft);

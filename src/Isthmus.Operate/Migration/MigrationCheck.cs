@@ -36,7 +36,7 @@ public static class MigrationCheck
     private static (IEnumerable<MigrationFinding> Findings, int Objects) Of(MigrationInput input)
     {
         var cluster = input.Cluster;
-        var istio = cluster.AllObjects.Where(value => IstioKind.Find(value["apiVersion"]?.ToString() ?? "", value["kind"]!.ToString()) is { } kind && kind != IstioKind.IstioOperator).ToList();
+        var istio = cluster.AllObjects.Where(value => MeshApi.FindIstio(value["apiVersion"]?.ToString() ?? "", value["kind"]!.ToString()) is { } kind && kind != MeshApi.IstioOperator).ToList();
         var maps = cluster.Objects("ConfigMap").ToList();
         var annotated = Annotated(cluster).ToList();
         IEnumerable<MigrationFinding> findings =

@@ -4,6 +4,7 @@ using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Config;
 using Isthmus.Operate.Diagnose.Analysis;
+using Isthmus.Operate.Install;
 using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Operate.Migration;
@@ -19,7 +20,7 @@ public sealed class MigrationReader(string istioNamespace)
 
     private static readonly string[] GatewayVersions = ["v1", "v1beta1", "v1alpha3", "v1alpha2"];
 
-    private static readonly ResourceKind Operator = new("install.istio.io", "v1alpha1", "IstioOperator", "istiooperators", true);
+    private static readonly ResourceKind Operator = Manifests.ResourceOf(MeshApi.IstioOperator);
 
     /// <summary>Reads a cluster.</summary>
     public async Task<MigrationInput> ReadAsync(string context, ClusterAccess access, CancellationToken stop)

@@ -5,6 +5,7 @@ using Isthmus.Kubernetes.Yaml;
 using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
 using Isthmus.Operate.Diagnose.Analysis;
+using Isthmus.Operate.Install;
 
 namespace Isthmus.WebConsole.Answers;
 
@@ -24,12 +25,7 @@ internal static class EffectiveRules
 {
     private const string Routed = "routes calls of the service";
 
-    public static readonly IReadOnlyList<ResourceKind> Kinds =
-    [
-        new("networking.istio.io", "v1beta1", "VirtualService", "virtualservices", true), new("networking.istio.io", "v1beta1", "DestinationRule", "destinationrules", true),
-        new("security.istio.io", "v1beta1", "PeerAuthentication", "peerauthentications", true), new("security.istio.io", "v1beta1", "RequestAuthentication", "requestauthentications", true),
-        new("security.istio.io", "v1beta1", "AuthorizationPolicy", "authorizationpolicies", true),
-    ];
+    public static readonly IReadOnlyList<ResourceKind> Kinds = [.. MeshApi.For(KindUse.ConsoleRules).Select(kind => Manifests.ResourceOf(kind))];
 
     /// <summary>The rules of one cluster, with what each does.</summary>
     public static IReadOnlyList<RuleRow> Of(string cluster, IEnumerable<JsonObject> objects, RuleSubject subject) =>

@@ -58,15 +58,15 @@ internal static class DistributionCommand
     private static double Share(double value) => value is >= 0 and <= 1 ? value
         : throw new WrongUseException("--threshold", $"'{value.ToString(CultureInfo.InvariantCulture)}' is not a share", "give a number from 0 to 1, for example 0.95");
 
-    private static (IstioKind Kind, string? Namespace, string Name) Object(string type, string? name, string? ns)
+    private static (KindDescriptor Kind, string? Namespace, string Name) Object(string type, string? name, string? ns)
     {
         if (name is null)
         {
             if (type.Split('/', 2) is not [var before, var after] || after.Length == 0) throw new WrongUseException("wait", "no name is given", "for example: isthmus experimental wait virtualservice reviews.default");
             (type, name) = (before, after);
         }
-        var kind = IstioKind.Effective.FirstOrDefault(known => ((string[])[known.Kind, known.Plural, known.CrdName, .. known.ShortNames]).Contains(type, StringComparer.OrdinalIgnoreCase))
-            ?? throw new WrongUseException("wait", $"'{type}' is not a type that affects proxies", $"use one of {string.Join(", ", IstioKind.Effective.Select(known => known.Kind.ToLowerInvariant()))}");
+        var kind = MeshApi.Effective.FirstOrDefault(known => ((string[])[known.Kind, known.Plural, known.CrdName, .. known.ShortNames]).Contains(type, StringComparer.OrdinalIgnoreCase))
+            ?? throw new WrongUseException("wait", $"'{type}' is not a type that affects proxies", $"use one of {string.Join(", ", MeshApi.Effective.Select(known => known.Kind.ToLowerInvariant()))}");
         return name.LastIndexOf('.') is > 0 and var dot ? (kind, name[(dot + 1)..], name[..dot]) : (kind, ns, name);
     }
 
@@ -83,7 +83,7 @@ internal static class DistributionCommand
     /// <param name="Version">The object's resource version.</param>
     /// <param name="Share">The share of proxies that must have it.</param>
     /// <param name="Proxy">Null: all proxies count.</param>
-    private sealed record Goal(IstioKind Kind, string Version, double Share, string? Proxy)
+    private sealed record Goal(KindDescriptor Kind, string Version, double Share, string? Proxy)
     {
         /// <summary>A proxy that is asked for by name must be connected.</summary>
         internal bool IsReached(Distribution distribution) => distribution.Reaches(Share) && (Proxy is null || distribution.Proxies.Count > 0);

@@ -95,7 +95,7 @@ internal static class GlobalCommand
         return command;
     }
 
-    private static readonly ResourceKind Kind = Manifests.ResourceOf(Mesh.Config.IstioKind.ServiceEntry);
+    private static readonly ResourceKind Kind = Manifests.ResourceOf(Mesh.Config.MeshApi.ServiceEntry);
 
     private static async Task<(ClusterInventory Owner, IReadOnlyList<ClusterInventory> Others)> ClustersAsync(ParseResult line, CancellationToken stop)
     {

@@ -1,6 +1,8 @@
 using Isthmus.ControlPlane.Clusters;
 using Isthmus.ControlPlane.Derive;
 using Isthmus.ControlPlane.Intake;
+using Isthmus.ControlPlane.LastKnown;
+using Isthmus.Core.Collections;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
@@ -19,12 +21,30 @@ public sealed class MeshKindsTests
     public void Every_kind_of_Istio_that_shapes_proxies_is_in_the_table_as_its_CRD_declares_it()
     {
         Assert.Equal(
-            IstioKind.Effective.Select(kind => (kind.Group, kind.ReadVersion, kind.Kind, kind.Plural)).Order(),
+            MeshApi.Effective.Select(kind => (kind.Group, kind.ReadVersion, kind.Kind, kind.Plural)).Order(),
             Kinds.Istio.Select(kind => (kind.Resource.Group, kind.Resource.Version, kind.Resource.Kind, kind.Resource.Plural)).Order());
-        Assert.All(Kinds.Istio, kind => Assert.Contains(IstioKind.All, crd => $"{kind.Resource.Plural}.{kind.Resource.Group}" == crd.CrdName));
-        Assert.Equal(IstioKind.Refused.Select(kind => kind.CrdName), Kinds.Refused.Select(kind => $"{kind.Resource.Plural}.{kind.Resource.Group}"));
-        Assert.All(Kinds.Refused, kind => Assert.Equal((KindPlace.ConfigCluster, true), (kind.Place, kind.IsOptional)));
+        Assert.All(Kinds.Istio, kind => Assert.Contains(MeshApi.Istio, crd => $"{kind.Resource.Plural}.{kind.Resource.Group}" == crd.CrdName));
+        Assert.Equal(MeshApi.Refused.Select(kind => kind.CrdName), Kinds.Refused.Select(kind => $"{kind.Resource.Plural}.{kind.Resource.Group}"));
+        Assert.All(Kinds.Refused, kind => Assert.Equal((KindPlace.ConfigCluster, KindNeed.Nowhere), (kind.Place, kind.Descriptor.Need)));
         Assert.All(Kinds.Istio, kind => Assert.Equal(kind == Kinds.WorkloadEntries ? KindPlace.EveryCluster : KindPlace.ConfigCluster, kind.Place));
+    }
+
+    /// <summary>What a control plane reads is one class of this table and one descriptor, whatever the group.</summary>
+    [Fact]
+    public void Every_described_kind_that_control_planes_read_has_a_watch_and_no_other_has()
+    {
+        var described = MeshApi.All.Where(kind => kind.Place != KindPlace.Nowhere).Select(kind => kind.ToString()).Order();
+        Assert.Equal(described, Kinds.All.Select(kind => kind.Descriptor.ToString()).Distinct().Order());
+    }
+
+    /// <summary>Kinds of remote clusters whose API server is away when a control plane starts. Imports are written by control planes themselves.</summary>
+    [Fact]
+    public void The_last_known_state_has_every_kind_that_is_read_in_every_cluster()
+    {
+        var remembered = MeshApi.For(KindUse.LastKnown).Select(kind => kind.Kind).Order().ToList();
+        Assert.Equal(MeshApi.All.Where(kind => kind.Place == KindPlace.EveryCluster && kind != MeshApi.ServiceImport).Select(kind => kind.Kind).Order(), remembered);
+        var lists = typeof(ClusterSnapshot).GetProperties().Where(property => property.PropertyType.IsGenericType && property.PropertyType.GetGenericTypeDefinition() == typeof(ValueList<>));
+        Assert.Equal(remembered.Count, lists.Count());
     }
 
     [Fact]
@@ -50,7 +70,7 @@ public sealed class MeshKindsTests
             var scope = new WatchScope(some, "istio-system");
             Assert.Equal(["edge", "istio-system"], scope.For(cluster).Where(kind => kind.Resource == Kubernetes.Objects.Kinds.Secret).Select(scope.NamespaceOf));
         }
-        Assert.All(some.Credentials.Concat(Kinds.Credentials), kind => Assert.Equal((true, "type!=helm.sh/release.v1,type!=kubernetes.io/service-account-token"), (kind.IsOptional, kind.FieldSelector)));
+        Assert.All(some.Credentials.Concat(Kinds.Credentials), kind => Assert.Equal((true, "type!=helm.sh/release.v1,type!=kubernetes.io/service-account-token"), (kind.IsOptionalIn(isConfig: true), kind.FieldSelector)));
     }
 
     [Fact]
@@ -77,7 +97,7 @@ public sealed class MeshKindsTests
     public void Istio_objects_of_another_revision_are_left_to_its_control_plane(string label, bool read)
     {
         var rig = new MeshRig("c1");
-        List<IstioKind> kinds = [.. IstioKind.Effective, .. IstioKind.Refused];
+        List<KindDescriptor> kinds = [.. MeshApi.Effective, .. MeshApi.Refused];
         foreach (var kind in kinds)
         {
             rig.Config($$"""

@@ -52,7 +52,7 @@ public sealed class ControlCharacterTests
 
     private static JsonObject Object(string kind, string spec)
     {
-        var known = IstioKind.All.First(known => known.Kind == kind);
+        var known = MeshApi.Istio.First(known => known.Kind == kind);
         return (JsonObject)YamlText.Parse($"{{apiVersion: {known.Group}/{known.StoredVersion}, kind: {kind}, metadata: {{name: x, namespace: shop}}, spec: {spec}}}", "test")!;
     }
 }

@@ -298,7 +298,7 @@ public sealed class IstioConfigTests
     [InlineData("TrafficExtension", Severity.Error, "TrafficExtensions are not supported: proxies of Isthmus run neither Wasm nor Lua")]
     public void A_kind_without_effect_is_named(string name, Severity severity, string message)
     {
-        var kind = IstioKind.All.Single(known => known.Kind == name);
+        var kind = MeshApi.Istio.Single(known => known.Kind == name);
         var item = new JsonObject { ["apiVersion"] = $"{kind.Group}/{kind.ReadVersion}", ["kind"] = kind.Kind, ["metadata"] = new JsonObject { ["name"] = "x", ["namespace"] = "shop" }, ["spec"] = new JsonObject { ["template"] = new JsonObject() } };
         var problem = Assert.Single(Validation.Check(item));
         Assert.Equal(("kind", message, severity), (problem.Path, problem.Message, problem.Severity));
@@ -372,7 +372,7 @@ public sealed class IstioConfigTests
                 leaf.Select(value => (JsonNode?)JsonValue.Create(value)),
                 Tree(depth - 1).ListOf(3).Select(items => (JsonNode?)new JsonArray([.. items.Take(3).Select(item => item?.DeepClone())])),
                 Gen.Zip(Gen.Elements(names), Tree(depth - 1)).ListOf(5).Select(items => (JsonNode?)new JsonObject(items.Take(6).DistinctBy(item => item.Item1).Select(item => KeyValuePair.Create(item.Item1, item.Item2?.DeepClone())))));
-        var objects = Gen.Zip(Gen.Elements(IstioKind.All.Select(kind => kind).ToArray()), Tree(4));
+        var objects = Gen.Zip(Gen.Elements(MeshApi.Istio.Select(kind => kind).ToArray()), Tree(4));
         Prop.ForAll(Arb.From(objects), item =>
         {
             var @object = new JsonObject { ["apiVersion"] = $"{item.Item1.Group}/{item.Item1.ReadVersion}", ["kind"] = item.Item1.Kind, ["metadata"] = new JsonObject { ["name"] = "x", ["namespace"] = "shop" }, ["spec"] = item.Item2?.DeepClone() };

@@ -43,7 +43,7 @@ public sealed class RegexFieldsTests
     private static IEnumerable<Isthmus.Core.Problems.Problem> Check(string route, string regex)
     {
         var spec = $"hosts: [a.example]\nhttp: [{{route: [{{destination: {{host: a.example}}}}], {route.Replace("REGEX", JsonValue.Create(regex).ToJsonString(), StringComparison.Ordinal)}}}]";
-        var kind = IstioKind.VirtualService;
+        var kind = MeshApi.VirtualService;
         return Validation.Check(new JsonObject
         {
             ["apiVersion"] = $"{kind.Group}/{kind.ReadVersion}", ["kind"] = kind.Kind, ["metadata"] = new JsonObject { ["name"] = "x", ["namespace"] = "shop" }, ["spec"] = YamlText.Parse(spec, "test"),

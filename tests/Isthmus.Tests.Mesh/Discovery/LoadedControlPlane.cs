@@ -141,13 +141,13 @@ internal sealed class LoadedControlPlane : IAsyncDisposable
         if (load.TeamObject == TeamObject.Sidecar)
         {
             var hosts = new JsonArray("./*", $"{Namespace}/*");
-            await CreateAsync(client, IstioKind.Sidecar, team, new() { ["egress"] = new JsonArray(new JsonObject { ["hosts"] = hosts }) }, stop);
+            await CreateAsync(client, MeshApi.Sidecar, team, new() { ["egress"] = new JsonArray(new JsonObject { ["hosts"] = hosts }) }, stop);
         }
         if (load.TeamObject == TeamObject.VirtualService)
         {
             var host = $"app{number % load.Services}.{Namespace}.svc.cluster.local";
             var destination = new JsonObject { ["destination"] = new JsonObject { ["host"] = host } };
-            await CreateAsync(client, IstioKind.VirtualService, team, new()
+            await CreateAsync(client, MeshApi.VirtualService, team, new()
             {
                 ["hosts"] = new JsonArray(host),
                 ["exportTo"] = new JsonArray("."),
@@ -156,7 +156,7 @@ internal sealed class LoadedControlPlane : IAsyncDisposable
         }
     }
 
-    private static Task<JsonObject> CreateAsync(KubeClient client, IstioKind kind, string ns, JsonObject spec, CancellationToken stop) => client.CreateAsync(
+    private static Task<JsonObject> CreateAsync(KubeClient client, KindDescriptor kind, string ns, JsonObject spec, CancellationToken stop) => client.CreateAsync(
         new(kind.Group, kind.ReadVersion, kind.Kind, kind.Plural, true), Object($"{kind.Group}/{kind.ReadVersion}", kind.Kind, ns, "default", new() { ["spec"] = spec }), stop);
 
     private async Task RunAsync(string[] program, int heapMegabytes, CancellationToken stop)

@@ -17,10 +17,10 @@ public sealed class TaskTests(PlacedMeshRig mesh)
     private static readonly IReadOnlyList<ResourceKind> Created =
     [
         Kinds.Namespace, Kinds.Deployment, Kinds.Service, Kinds.ServiceAccount, Kinds.Secret, Kinds.Ingress, Kinds.IngressClass,
-        .. ((IstioKind[])
+        .. ((KindDescriptor[])
         [
-            IstioKind.Gateway, IstioKind.VirtualService, IstioKind.DestinationRule, IstioKind.ServiceEntry, IstioKind.Sidecar, IstioKind.EnvoyFilter,
-            IstioKind.PeerAuthentication, IstioKind.RequestAuthentication, IstioKind.AuthorizationPolicy, IstioKind.Telemetry,
+            MeshApi.Gateway, MeshApi.VirtualService, MeshApi.DestinationRule, MeshApi.ServiceEntry, MeshApi.Sidecar, MeshApi.EnvoyFilter,
+            MeshApi.PeerAuthentication, MeshApi.RequestAuthentication, MeshApi.AuthorizationPolicy, MeshApi.Telemetry,
         ]).Select(kind => new ResourceKind(kind.Group, kind.ReadVersion, kind.Kind, kind.Plural, true)),
     ];
 

@@ -77,10 +77,10 @@ public sealed class DefinitionJoinTests
         Assert.Equal(stored, Assert.Single(Versions(live), version => (bool)version["storage"]!)["name"]!.ToString());
         Assert.Equal(definition["metadata"]!["labels"]!.ToJsonString(), live["metadata"]!["labels"]!.ToJsonString());
         Assert.Equal(definition["metadata"]!["annotations"]!.ToJsonString(), live["metadata"]!["annotations"]!.ToJsonString());
-        Assert.Subset(Versions(live).Select(version => version["name"]!.ToString()).ToHashSet(), IstioKind.DestinationRule.Versions.ToHashSet());
+        Assert.Subset(Versions(live).Select(version => version["name"]!.ToString()).ToHashSet(), MeshApi.DestinationRule.Versions.ToHashSet());
 
         // The object can be read and written in every version, with Istio's fields and ours.
-        foreach (var version in IstioKind.DestinationRule.Versions.Append(stored))
+        foreach (var version in MeshApi.DestinationRule.Versions.Append(stored))
         {
             var written = await WriteAsync(client, Kind(version));
             Assert.Equal(("B", "NEWER", "."), (written["spec"]!["fromIstio"]!["kept"]!.ToString(), written["spec"]!["trafficPolicy"]!["loadBalancer"]!["simple"]!.ToString(), written["spec"]!["exportTo"]![0]!.ToString()));
@@ -101,7 +101,7 @@ public sealed class DefinitionJoinTests
         await using var cluster = new LoopbackCluster();
         var client = await cluster.StartAsync();
         await IstioObjects.NamespaceAsync(client, "istio-system");
-        var later = IstioCrds.Of(IstioKind.DestinationRule);
+        var later = IstioCrds.Of(MeshApi.DestinationRule);
         foreach (var version in Versions(later)) version["schema"]!["openAPIV3Schema"]!["properties"]!["spec"]!["properties"]!["later"] = new JsonObject { ["type"] = "string" };
         await new Applier(client, TimeProvider.System).ApplyAsync([later], Stop);
         await CreateAsync(client, Kind("v1"), """{"metadata": {"name": "rule", "namespace": "default"}, "spec": {"host": "a", "later": "x"}}""");
@@ -113,7 +113,7 @@ public sealed class DefinitionJoinTests
         var uninstaller = new Uninstaller(client);
         await uninstaller.RunAsync(await uninstaller.PlanRevisionAsync("default", Stop), _ => { }, Stop);
         var left = await client.ListAllAsync<JsonObject>(Kinds.CustomResourceDefinition, null, new ListOptions(), Stop);
-        Assert.Subset(left.Select(definition => definition["metadata"]!["name"]!.ToString()).ToHashSet(), IstioKind.All.Select(kind => kind.CrdName).ToHashSet());
+        Assert.Subset(left.Select(definition => definition["metadata"]!["name"]!.ToString()).ToHashSet(), MeshApi.Istio.Select(kind => kind.CrdName).ToHashSet());
         Assert.NotNull(await client.FindAsync(Kind("v1"), "default", "rule", Stop));
     }
 
@@ -123,7 +123,7 @@ public sealed class DefinitionJoinTests
     {
         await using var cluster = new LoopbackCluster();
         var client = await cluster.StartAsync();
-        var definition = IstioCrds.Of(IstioKind.AuthorizationPolicy);
+        var definition = IstioCrds.Of(MeshApi.AuthorizationPolicy);
         Strict(definition["spec"]!["versions"]!);
         await client.CreateAsync(Kinds.CustomResourceDefinition, definition, Stop);
         await InstallAsync(client);
@@ -145,7 +145,7 @@ public sealed class DefinitionJoinTests
         await using var cluster = new LoopbackCluster();
         var client = await cluster.StartAsync();
         await InstallAsync(client);
-        var known = IstioKind.All.Single(one => one.Kind == kind);
+        var known = MeshApi.Istio.Single(one => one.Kind == kind);
         foreach (var version in known.Versions)
         {
             var value = new JsonObject { ["apiVersion"] = $"{known.Group}/{version}", ["kind"] = kind, ["metadata"] = new JsonObject { ["name"] = version, ["namespace"] = "default" }, ["spec"] = YamlText.Parse(spec, kind) };
@@ -167,7 +167,7 @@ public sealed class DefinitionJoinTests
         await using var cluster = new LoopbackCluster();
         var client = await cluster.StartAsync();
         await InstallAsync(client);
-        var known = IstioKind.All.Single(one => one.Kind == kind);
+        var known = MeshApi.Istio.Single(one => one.Kind == kind);
         var value = new JsonObject { ["metadata"] = new JsonObject { ["name"] = "a", ["namespace"] = "default" }, ["spec"] = YamlText.Parse(spec, kind) };
         var refused = await Assert.ThrowsAsync<KubeException>(() => CreateAsync(client, Manifests.ResourceOf(known), value.ToJsonString()));
         Assert.All(messages, message => Assert.Contains(message, refused.Message, StringComparison.Ordinal));

@@ -43,7 +43,7 @@ public sealed class NewestServerTests : IAsyncLifetime
         _server = await NewestServer.StartAsync((await _cluster.StartAsync()).Access);
         _client = new(_server.Access);
         await _client.CreateAsync(Kinds.Namespace, YamlText.Parse("{apiVersion: v1, kind: Namespace, metadata: {name: istio-system}}", "test")!.AsObject(), Stop);
-        foreach (var kind in IstioKind.All) await _client.CreateAsync(Kinds.CustomResourceDefinition, IstioCrds.Of(kind), Stop);
+        foreach (var kind in MeshApi.Istio) await _client.CreateAsync(Kinds.CustomResourceDefinition, IstioCrds.Of(kind), Stop);
         await new Applier(_client, TimeProvider.System).ApplyAsync([.. YamlText.ParseAll(Objects, "test").OfType<JsonObject>()], Stop);
     }
 

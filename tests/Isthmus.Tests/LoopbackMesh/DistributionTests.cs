@@ -35,7 +35,7 @@ public sealed class DistributionTests(LoopbackMeshRig mesh)
         spec: {selector: {app: called}, ports: [{name: http, port: 5000}]}
         """;
 
-    private static readonly ResourceKind Routes = Manifests.ResourceOf(IstioKind.VirtualService);
+    private static readonly ResourceKind Routes = Manifests.ResourceOf(MeshApi.VirtualService);
 
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
 
@@ -64,7 +64,7 @@ public sealed class DistributionTests(LoopbackMeshRig mesh)
                         host: called
                 """);
             var version = (await client.GetAsync(Routes, "awaited", "called", Stop))["metadata"]!["resourceVersion"]!.ToString();
-            await mesh.UntilAsync(async () => (await Distribution.AskAsync(query, IstioKind.VirtualService, version, Stop)).Of($"{pod}.awaited") is { Proxies.Count: 1 } one && one.Reaches(1) ? "all" : "", all => all.Length > 0, "the change is distributed");
+            await mesh.UntilAsync(async () => (await Distribution.AskAsync(query, MeshApi.VirtualService, version, Stop)).Of($"{pod}.awaited") is { Proxies.Count: 1 } one && one.Reaches(1) ? "all" : "", all => all.Length > 0, "the change is distributed");
             var routes = (await query.AskProxyAsync("awaited", pod, "/config_dump?resource=dynamic_route_configs", Stop)).ToJsonString();
             Assert.Contains($"\"timeout\":\"{seconds}s\"", routes, StringComparison.Ordinal);
         }
@@ -74,7 +74,7 @@ public sealed class DistributionTests(LoopbackMeshRig mesh)
     public async Task A_change_that_control_planes_have_not_seen_is_not_distributed()
     {
         var query = new MeshQuery(mesh.Client("cluster1"), WellKnown.SystemNamespace);
-        var distribution = await Distribution.AskAsync(query, IstioKind.VirtualService, long.MaxValue.ToString(CultureInfo.InvariantCulture), Stop);
+        var distribution = await Distribution.AskAsync(query, MeshApi.VirtualService, long.MaxValue.ToString(CultureInfo.InvariantCulture), Stop);
         Assert.NotEmpty(distribution.Lagging);
         Assert.NotEmpty(distribution.Proxies);
         Assert.False(distribution.Reaches(0));
@@ -85,7 +85,7 @@ public sealed class DistributionTests(LoopbackMeshRig mesh)
     public async Task A_resource_version_that_is_no_number_is_an_error()
     {
         var query = new MeshQuery(mesh.Client("cluster1"), WellKnown.SystemNamespace);
-        var refused = await Assert.ThrowsAsync<ProblemException>(() => Distribution.AskAsync(query, IstioKind.VirtualService, "newest", Stop));
+        var refused = await Assert.ThrowsAsync<ProblemException>(() => Distribution.AskAsync(query, MeshApi.VirtualService, "newest", Stop));
         Assert.Contains("resourceVersion 'newest' is not a number", refused.Message, StringComparison.Ordinal);
     }
 }

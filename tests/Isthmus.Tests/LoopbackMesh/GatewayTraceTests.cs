@@ -99,8 +99,8 @@ public sealed class GatewayTraceTests(LoopbackMeshRig mesh, FaultyServices servi
         {
             var client = mesh.Client("cluster1");
             await client.DeleteAsync(Kinds.Service, System, services.Name("door"), Stop);
-            await client.DeleteAsync(Manifests.ResourceOf(IstioKind.Gateway), System, services.Name("door"), Stop);
-            foreach (var name in (string[])["door", "unbound"]) await client.DeleteAsync(Manifests.ResourceOf(IstioKind.VirtualService), services.Name("ns"), services.Name(name), Stop);
+            await client.DeleteAsync(Manifests.ResourceOf(MeshApi.Gateway), System, services.Name("door"), Stop);
+            foreach (var name in (string[])["door", "unbound"]) await client.DeleteAsync(Manifests.ResourceOf(MeshApi.VirtualService), services.Name("ns"), services.Name(name), Stop);
         }
     }
 
@@ -131,11 +131,11 @@ public sealed class GatewayTraceTests(LoopbackMeshRig mesh, FaultyServices servi
         finally
         {
             var client = mesh.Client("cluster1");
-            await client.DeleteAsync(Manifests.ResourceOf(IstioKind.AuthorizationPolicy), System, services.Name("claimed"), Stop);
-            await client.DeleteAsync(Manifests.ResourceOf(IstioKind.RequestAuthentication), System, services.Name("claimed"), Stop);
+            await client.DeleteAsync(Manifests.ResourceOf(MeshApi.AuthorizationPolicy), System, services.Name("claimed"), Stop);
+            await client.DeleteAsync(Manifests.ResourceOf(MeshApi.RequestAuthentication), System, services.Name("claimed"), Stop);
             await client.DeleteAsync(Kinds.Service, System, services.Name("door"), Stop);
-            await client.DeleteAsync(Manifests.ResourceOf(IstioKind.Gateway), System, services.Name("door"), Stop);
-            foreach (var name in (string[])["door", "unbound", "claimed"]) await client.DeleteAsync(Manifests.ResourceOf(IstioKind.VirtualService), services.Name("ns"), services.Name(name), Stop);
+            await client.DeleteAsync(Manifests.ResourceOf(MeshApi.Gateway), System, services.Name("door"), Stop);
+            foreach (var name in (string[])["door", "unbound", "claimed"]) await client.DeleteAsync(Manifests.ResourceOf(MeshApi.VirtualService), services.Name("ns"), services.Name(name), Stop);
         }
     }
 

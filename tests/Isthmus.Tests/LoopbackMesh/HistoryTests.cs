@@ -56,8 +56,8 @@ public sealed class HistoryTests(LoopbackMeshRig mesh)
         spec: {hosts: [unrelated.example.com], http: [{route: [{destination: {host: called}}]}]}
         """;
 
-    private static readonly ResourceKind Policies = Manifests.ResourceOf(IstioKind.Find("security.istio.io/v1", "AuthorizationPolicy")!);
-    private static readonly ResourceKind Routes = Manifests.ResourceOf(IstioKind.Find("networking.istio.io/v1", "VirtualService")!);
+    private static readonly ResourceKind Policies = Manifests.ResourceOf(MeshApi.FindIstio("security.istio.io/v1", "AuthorizationPolicy")!);
+    private static readonly ResourceKind Routes = Manifests.ResourceOf(MeshApi.FindIstio("networking.istio.io/v1", "VirtualService")!);
 
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
 

@@ -24,7 +24,7 @@ public sealed class LostTelemetryTests(LoopbackMeshRig mesh)
 {
     private const string Namespace = "losing", System = WellKnown.SystemNamespace;
 
-    private static readonly ResourceKind Telemetry = Manifests.ResourceOf(IstioKind.Telemetry);
+    private static readonly ResourceKind Telemetry = Manifests.ResourceOf(MeshApi.Telemetry);
 
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
 

@@ -16,7 +16,7 @@ public sealed class TraceTests(LoopbackMeshRig mesh, FaultyServices services)
 {
     private const string Gateway = "istio-eastwestgateway", System = "istio-system", Network = "topology.istio.io/network", Remote = "istio-remote-secret-cluster2";
 
-    private static readonly ResourceKind Gateways = Manifests.ResourceOf(IstioKind.Find("networking.istio.io/v1", "Gateway")!);
+    private static readonly ResourceKind Gateways = Manifests.ResourceOf(MeshApi.FindIstio("networking.istio.io/v1", "Gateway")!);
 
     /// <summary>Who calls what; the calls get through.</summary>
     private static readonly (string Caller, string Target, string Cause)[] Odd =

@@ -120,7 +120,7 @@ public sealed class PolicyScopeTests
         var before = MeshRig.Versions(orders);
         var policy = Policy("ALLOW", "rules: [{from: [{source: {namespaces: [till]}}]}]") + "\nselector: {matchLabels: {app: other}}\n";
         var stored = YamlText.Parse(policy, "test")!.AsObject();
-        Pruning.Prune(stored, StructuralSchema.Read((JsonObject)IstioCrds.Of(IstioKind.AuthorizationPolicy)["spec"]!["versions"]![0]!["schema"]!["openAPIV3Schema"]!), null);
+        Pruning.Prune(stored, StructuralSchema.Read((JsonObject)IstioCrds.Of(MeshApi.AuthorizationPolicy)["spec"]!["versions"]![0]!["schema"]!["openAPIV3Schema"]!), null);
         Assert.Equal("selector", Assert.Single(IstioConfig.Read(stored, "c1").Problems).Path);
         rig.Writer.PutConfig("c1", stored);
         rig.Push();
@@ -185,7 +185,7 @@ public sealed class PolicyScopeTests
     [Fact]
     public void API_servers_keep_the_unknown_fields_of_policies_for_admission_to_refuse()
     {
-        foreach (var kind in (IstioKind[])[IstioKind.AuthorizationPolicy, IstioKind.PeerAuthentication, IstioKind.RequestAuthentication])
+        foreach (var kind in (KindDescriptor[])[MeshApi.AuthorizationPolicy, MeshApi.PeerAuthentication, MeshApi.RequestAuthentication])
         {
             var schema = StructuralSchema.Read((JsonObject)IstioCrds.Of(kind)["spec"]!["versions"]![0]!["schema"]!["openAPIV3Schema"]!);
             foreach (var spec in (string[])[

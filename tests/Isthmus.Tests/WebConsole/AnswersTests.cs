@@ -160,7 +160,7 @@ public sealed class AnswersTests(LoopbackMeshRig mesh)
         await analysis.UpdateAsync(Stop);
         Assert.Equal(runs + 1, analysis.Runs);
         Assert.Contains(analysis.Findings, finding => finding.Problem.Object == $"VirtualService default/{name}");
-        await mesh.Client("cluster1").DeleteAsync(Manifests.ResourceOf(IstioKind.Find("networking.istio.io/v1", "VirtualService")!), "default", name, Stop);
+        await mesh.Client("cluster1").DeleteAsync(Manifests.ResourceOf(MeshApi.FindIstio("networking.istio.io/v1", "VirtualService")!), "default", name, Stop);
         await analysis.UpdateAsync(Stop);
         Assert.DoesNotContain(analysis.Findings, finding => finding.Problem.Object == $"VirtualService default/{name}");
     }

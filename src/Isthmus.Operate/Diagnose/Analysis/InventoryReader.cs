@@ -8,7 +8,6 @@ using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Config;
-using Isthmus.Operate.Install;
 using Isthmus.Operate.Install.Render;
 using Isthmus.Operate.Inventory;
 
@@ -20,15 +19,8 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
 {
     private const int AtOnce = 8;
 
-    /// <summary>Roles for Istio need not include these: without them, some analyzers are skipped.</summary>
-    private static readonly ResourceKind[] Optional =
-    [
-        Kinds.Ingress, Kinds.IngressClass, Kinds.Deployment, Kinds.StatefulSet, Kinds.DaemonSet, Kinds.ServiceAccount, Kinds.MutatingWebhookConfiguration, Kinds.NetworkPolicy,
-    ];
-
     /// <summary>The kinds of which all objects are read.</summary>
-    internal static readonly IReadOnlyList<ResourceKind> Lists =
-        [Kinds.Service, Kinds.Pod, Kinds.Node, Kinds.Namespace, .. Optional, .. IstioKind.All.Where(kind => kind.Kind != "IstioOperator").Select(kind => Manifests.ResourceOf(kind))];
+    internal static readonly IReadOnlyList<KindDescriptor> Lists = [.. MeshApi.For(KindUse.Analysis | KindUse.AnalysisIfAllowed)];
 
     /// <summary>The settings of control planes, and the roots in all namespaces.</summary>
     internal const string SettingsLabel = $"{ObjectLabels.Component}=Pilot", RootsField = $"metadata.name={WellKnown.RootCertConfigMap}";
@@ -61,10 +53,10 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
         // What does not depend on another answer is asked at once: API servers of other regions are far away.
         var listing = Lists.Select(kind => (Kind: kind, Objects: ListAsync(client, kind, stop))).ToList();
         var (dns, settings) = (client.FindAsync(Kinds.ConfigMap, "kube-system", "coredns", stop), SettingsAsync(client, stop));
-        var (trust, reports) = (TrustAsync(client, listing.First(list => list.Kind == Kinds.Pod).Objects, stop), proxies > 0 ? ReportsAsync(client, stop) : Task.FromResult(default(ValueList<Problem>)));
+        var (trust, reports) = (TrustAsync(client, listing.First(list => list.Kind == MeshApi.Pod).Objects, stop), proxies > 0 ? ReportsAsync(client, stop) : Task.FromResult(default(ValueList<Problem>)));
         var lists = await Task.WhenAll(listing.Select(list => list.Objects));
         var objects = lists.SelectMany(list => list ?? []).ToList();
-        var unread = Lists.Zip(lists).Where(pair => pair.Second is null).Select(pair => pair.First.Kind).ToHashSet(StringComparer.Ordinal);
+        var unread = Lists.Zip(lists).Where(pair => pair.Second is null).Select(pair => pair.First.Name).ToHashSet(StringComparer.Ordinal);
         if (await dns is { } map) objects.Add(Typed(map, Kinds.ConfigMap));
         objects.AddRange(await settings);
         var cluster = ClusterInventory.From(context, objects, await trust, istioNamespace, unread);
@@ -137,19 +129,19 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
         await client.FindAsync<Secret>(Kinds.Secret, ns, name, stop) is { } secret ? SecretFacts.Of(secret) : null;
 
     /// <summary>Null: nobody may read them.</summary>
-    private static async Task<IReadOnlyList<JsonObject>?> ListAsync(KubeClient client, ResourceKind kind, CancellationToken stop)
+    private static async Task<IReadOnlyList<JsonObject>?> ListAsync(KubeClient client, KindDescriptor kind, CancellationToken stop)
     {
         try
         {
-            return [.. (await client.ListAllAsync<JsonObject>(kind, null, new ListOptions(), stop)).Select(value => Typed(value, kind))];
+            return await ServedLists.ListAsync<JsonObject>(client, kind, null, new ListOptions(), stop);
         }
         catch (KubeException e) when (e.IsNotFound)
         {
             return []; // The kinds are not defined: a cluster without a control plane.
         }
-        catch (KubeException e) when (e.Code == 403 && Optional.Contains(kind))
+        catch (KubeException e) when (e.Code == 403 && kind.Has(KindUse.AnalysisIfAllowed))
         {
-            return null;
+            return null; // Roles for Istio need not include it: without it, some analyzers are skipped.
         }
     }
 

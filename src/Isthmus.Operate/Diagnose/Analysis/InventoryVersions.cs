@@ -3,6 +3,7 @@ using System.Text;
 using Isthmus.Core.Names;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Operate.Diagnose.Analysis;
 
@@ -10,6 +11,8 @@ namespace Isthmus.Operate.Diagnose.Analysis;
 /// neither the memory nor the time of another analysis.</summary>
 public sealed class InventoryVersions(string istioNamespace)
 {
+    private const string Settings = "settings", Roots = "roots";
+
     /// <summary>Two equal answers mean that nothing changed in between.</summary>
     /// <param name="credentials">The Secrets that Gateways name.</param>
     /// <exception cref="HttpRequestException">The API server cannot be reached.</exception>
@@ -18,9 +21,9 @@ public sealed class InventoryVersions(string istioNamespace)
         var settings = new ListOptions { LabelSelector = InventoryReader.SettingsLabel };
         var parts = await Task.WhenAll(
         [
-            .. InventoryReader.Lists.Select(kind => ListAsync(client, kind, null, new(), stop)),
-            ListAsync(client, Kinds.ConfigMap, istioNamespace, settings, stop),
-            ListAsync(client, Kinds.ConfigMap, null, new() { FieldSelector = InventoryReader.RootsField }, stop),
+            .. InventoryReader.Lists.Select(kind => HashAsync(kind.Plural, () => ServedLists.ListAsync<PartialObject>(client, kind, null, new(), stop))),
+            HashAsync(Settings, () => client.ListAllAsync<PartialObject>(Kinds.ConfigMap, istioNamespace, settings, stop)),
+            HashAsync(Roots, () => client.ListAllAsync<PartialObject>(Kinds.ConfigMap, null, new() { FieldSelector = InventoryReader.RootsField }, stop)),
             FindAsync(client, Kinds.ConfigMap, "kube-system", "coredns", stop),
             FindAsync(client, Kinds.ConfigMap, istioNamespace, "istio", stop),
             FindAsync(client, Kinds.Secret, istioNamespace, WellKnown.CaCerts, stop),
@@ -31,17 +34,17 @@ public sealed class InventoryVersions(string istioNamespace)
         return string.Join('\n', parts);
     }
 
-    private static async Task<string> ListAsync(KubeClient client, ResourceKind kind, string? ns, ListOptions options, CancellationToken stop)
+    private static async Task<string> HashAsync(string list, Func<Task<IReadOnlyList<PartialObject>>> ask)
     {
         try
         {
             using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-            foreach (var one in await client.ListAllAsync<PartialObject>(kind, ns, options, stop)) hash.AppendData(Encoding.UTF8.GetBytes(VersionOf(one)));
-            return $"{kind.Plural} {Convert.ToHexString(hash.GetHashAndReset())}";
+            foreach (var one in await ask()) hash.AppendData(Encoding.UTF8.GetBytes(VersionOf(one)));
+            return $"{list} {Convert.ToHexString(hash.GetHashAndReset())}";
         }
         catch (KubeException e)
         {
-            return $"{kind.Plural} {e.Code}";
+            return $"{list} {e.Code}";
         }
     }
 

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Yaml;
+using Isthmus.Mesh.Config;
 using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Operate.Diagnose.Analysis;
@@ -16,13 +17,6 @@ public sealed record ManifestFiles(IReadOnlyList<JsonObject> Objects, IReadOnlyD
 
     /// <summary>The endings of files that are read.</summary>
     public static readonly IReadOnlyList<string> Extensions = [".json", ".yaml", ".yml"];
-
-    private static readonly HashSet<string> ClusterScoped = new(["Namespace", "Node", "IngressClass", "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"], StringComparer.Ordinal);
-
-    private static readonly string[] Inputs =
-    [
-        "Service", "Pod", "Node", "Namespace", "Ingress", "IngressClass", "Deployment", "StatefulSet", "DaemonSet", "ServiceAccount", "MutatingWebhookConfiguration", .. Mesh.Config.IstioKind.All.Select(kind => kind.Kind),
-    ];
 
     /// <param name="paths">Files and directories; <c>-</c> is the standard input.</param>
     /// <param name="ns">The namespace of objects that do not have one.</param>
@@ -60,7 +54,7 @@ public sealed record ManifestFiles(IReadOnlyList<JsonObject> Objects, IReadOnlyD
                 return;
             }
             var meta = value["metadata"] as JsonObject ?? (JsonObject)(value["metadata"] = new JsonObject())!;
-            if (meta["namespace"] is null && !ClusterScoped.Contains(value["kind"]!.ToString())) meta["namespace"] = ns;
+            if (meta["namespace"] is null && MeshApi.Find(value["apiVersion"]!.ToString(), value["kind"]!.ToString()) is not { IsNamespaced: false }) meta["namespace"] = ns;
             objects.Add(value);
             origins[ClusterInventory.NameOf(value)] = $"{path}:{line}";
         }
@@ -69,7 +63,7 @@ public sealed record ManifestFiles(IReadOnlyList<JsonObject> Objects, IReadOnlyD
     /// <summary>A cluster that has nothing but the objects of the files. Kinds that the files lack count as unread: they are probably elsewhere.</summary>
     public ClusterInventory Alone(string rootNamespace)
     {
-        var unread = Inputs.Except(Objects.Select(value => value["kind"]!.ToString())).ToHashSet(StringComparer.Ordinal);
+        var unread = InventoryReader.Lists.Select(kind => kind.Name).Except(Objects.Select(ClusterInventory.KindOf)).ToHashSet(StringComparer.Ordinal);
         return CredentialReferences.WithSecrets(ClusterInventory.From(ClusterName, Objects, rootNamespace: rootNamespace, unread: unread), Objects, isAll: true);
     }
 

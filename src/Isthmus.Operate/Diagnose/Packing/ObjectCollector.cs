@@ -1,11 +1,11 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Isthmus.ControlPlane.Settings;
 using Isthmus.Core.Names;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Config;
 using Isthmus.Operate.Diagnose.Analysis;
-using Isthmus.Operate.Install;
 using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Operate.Diagnose.Packing;
@@ -14,15 +14,6 @@ namespace Isthmus.Operate.Diagnose.Packing;
 internal sealed class ObjectCollector(KubeClient client, PackWriter pack)
 {
     private const string LastApplied = "kubectl.kubernetes.io/last-applied-configuration";
-
-    private static readonly ResourceKind[] Kinds =
-    [
-        Kubernetes.Objects.Kinds.Namespace, Kubernetes.Objects.Kinds.Node, Kubernetes.Objects.Kinds.Service, Kubernetes.Objects.Kinds.Endpoints, Kubernetes.Objects.Kinds.EndpointSlice,
-        Kubernetes.Objects.Kinds.Pod, Kubernetes.Objects.Kinds.Deployment, Kubernetes.Objects.Kinds.StatefulSet, Kubernetes.Objects.Kinds.DaemonSet, Kubernetes.Objects.Kinds.ServiceAccount,
-        Kubernetes.Objects.Kinds.Event, Kubernetes.Objects.Kinds.ConfigMap, Kubernetes.Objects.Kinds.MutatingWebhookConfiguration, Kubernetes.Objects.Kinds.ValidatingWebhookConfiguration,
-        Kubernetes.Objects.Kinds.Ingress, Kubernetes.Objects.Kinds.IngressClass, Kubernetes.Objects.Kinds.NetworkPolicy,
-        .. IstioKind.All.Select(kind => Manifests.ResourceOf(kind)),
-    ];
 
     private readonly Dictionary<string, KubeException> _unread = new(StringComparer.Ordinal);
     private readonly List<JsonObject> _objects = [];
@@ -39,20 +30,20 @@ internal sealed class ObjectCollector(KubeClient client, PackWriter pack)
     internal async Task<IReadOnlyList<Pod>> RunAsync(CancellationToken stop)
     {
         await pack.AddAsync(PackLayout.ServerVersion(Context), System.Text.Encoding.UTF8.GetString(await client.RawAsync(HttpMethod.Get, "/version", null, stop)), stop);
-        foreach (var some in Kinds.Chunk(8)) await Task.WhenAll(some.Select(kind => AddAsync(kind, stop)));
+        foreach (var some in MeshApi.For(KindUse.BugReport).Chunk(8)) await Task.WhenAll(some.Select(kind => AddAsync(kind, stop)));
         var pods = _objects.Where(value => value["kind"]?.ToString() == "Pod").Select(value => value.Deserialize(KubeJson.Of<Pod>())!).ToList();
         await AddSecretsAsync(stop);
         await pack.AddAsync(PackLayout.Unread(Context), new JsonObject(_unread.Select(kind => KeyValuePair.Create(kind.Key, (JsonNode?)new JsonObject { ["code"] = kind.Value.Code, ["reason"] = kind.Value.Reason, ["message"] = kind.Value.Message }))), stop);
         return pods;
     }
 
-    private async Task AddAsync(ResourceKind kind, CancellationToken stop)
+    private async Task AddAsync(KindDescriptor kind, CancellationToken stop)
     {
         try
         {
-            var items = (await client.ListAllAsync<JsonObject>(kind, null, new(), stop)).Where(IsNeeded).ToList();
+            var items = (await ServedLists.ListAsync<JsonObject>(client, kind, null, new(), stop)).Where(IsNeeded).ToList();
             lock (_objects) _objects.AddRange(items.Select(item => (JsonObject)item.DeepClone()));
-            await AddAsync(kind, items, stop);
+            await AddAsync(kind.Resource, items, stop);
         }
         catch (KubeException e)
         {
@@ -83,9 +74,9 @@ internal sealed class ObjectCollector(KubeClient client, PackWriter pack)
     {
         try
         {
-            var found = (await client.ListAllAsync<Secret>(Kubernetes.Objects.Kinds.Secret, null, new ListOptions { LabelSelector = $"{Labels.MultiCluster}=true" }, stop)).ToList();
-            foreach (var (ns, name) in Named()) found.AddRange(await client.FindAsync<Secret>(Kubernetes.Objects.Kinds.Secret, ns, name, stop) is { } secret ? [secret] : []);
-            await AddAsync(Kubernetes.Objects.Kinds.Secret, [.. found.DistinctBy(secret => secret.Key).Select(Described)], stop);
+            var found = (await client.ListAllAsync<Secret>(Kinds.Secret, null, new ListOptions { LabelSelector = $"{Labels.MultiCluster}=true" }, stop)).ToList();
+            foreach (var (ns, name) in Named()) found.AddRange(await client.FindAsync<Secret>(Kinds.Secret, ns, name, stop) is { } secret ? [secret] : []);
+            await AddAsync(Kinds.Secret, [.. found.DistinctBy(secret => secret.Key).Select(Described)], stop);
         }
         catch (KubeException e)
         {

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Names;
 using Isthmus.Kubernetes.Yaml;
+using Isthmus.Mesh.Config;
 using Isthmus.Operate.Install.Operator;
 using static Isthmus.Operate.Install.Render.ObjectLabels;
 using static Isthmus.Operate.Install.Render.Rbac;
@@ -66,21 +67,14 @@ internal static class IstiodObjects
 
     private static JsonObject[] ClusterRules() =>
     [
-        Rule("core", "namespaces nodes pods services endpoints", "get list watch"),
-        Rule("discovery.k8s.io", "endpointslices", "get list watch"),
-        Rule("core", "serviceaccounts", "get"),
-        Rule("apps", "deployments replicasets", "get list watch"),
-        Rule("networking.istio.io security.istio.io telemetry.istio.io extensions.istio.io", "*", "get list watch update patch"),
-        Rule("networking.k8s.io", "ingresses ingressclasses", "get list watch"),
-        Rule("networking.k8s.io", "ingresses/status", "update patch"),
-        Rule("apiextensions.k8s.io", "customresourcedefinitions", "get list watch"),
+        .. KindRules(kind => kind.Rights.Own, kind => kind.Rights.Status),
+        IstioRule($"{KindRights.Read} update patch"),
         Rule("admissionregistration.k8s.io", "mutatingwebhookconfigurations validatingwebhookconfigurations", "get list watch update patch"),
         // istio-ca-root-cert in every namespace.
         Rule("core", "configmaps", "get list watch create update patch"),
         Rule("core", "events", "create patch"),
         Rule("authentication.k8s.io", "tokenreviews", "create"),
         Rule("authorization.k8s.io", "subjectaccessreviews", "create"),
-        Rule("multicluster.x-k8s.io", "serviceexports serviceexports/status serviceimports serviceimports/status", "get list watch create update patch delete"),
     ];
 
     private static JsonObject[] NamespaceRules() =>

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Isthmus.Mesh.Config;
 using Isthmus.Operate.Install.Operator;
 using static Isthmus.Operate.Install.Render.ObjectLabels;
 
@@ -17,6 +18,19 @@ internal static class Rbac
         ["resources"] = Strings(resources.Split(' ')),
         ["verbs"] = Strings(verbs.Split(' ')),
     };
+
+    /// <summary>The whole API groups of Istio's kinds.</summary>
+    internal static JsonObject IstioRule(string verbs) => Rule(string.Join(' ', MeshApi.IstioGroups), "*", verbs);
+
+    /// <summary>Rules for the described kinds of other groups, one for those of a group with the same verbs.</summary>
+    /// <param name="verbs">Empty for a kind that the role does not include.</param>
+    /// <param name="status">The same for the status of its objects.</param>
+    internal static IEnumerable<JsonObject> KindRules(Func<KindDescriptor, string> verbs, Func<KindDescriptor, string>? status = null) =>
+        MeshApi.All.Where(kind => !kind.IsIstio)
+            .SelectMany(kind => ((string Resource, string Verbs)[])[(kind.Plural, verbs(kind)), ($"{kind.Plural}/status", status?.Invoke(kind) ?? "")], (kind, right) => (kind.Group, right.Resource, right.Verbs))
+            .Where(right => right.Verbs.Length > 0)
+            .GroupBy(right => (right.Group, right.Verbs), right => right.Resource)
+            .Select(rule => Rule(rule.Key.Group, string.Join(' ', rule), rule.Key.Verbs));
 
     /// <summary>Adds the credentials with which Pods of the account pull their images (values.global.imagePullSecrets).</summary>
     internal static JsonObject WithPullSecrets(OperatorSpec spec, JsonObject account)

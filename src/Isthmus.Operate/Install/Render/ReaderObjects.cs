@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Isthmus.Core.Names;
+using Isthmus.Mesh.Config;
 using Isthmus.Operate.Install.Operator;
 using static Isthmus.Operate.Install.Render.Rbac;
 
@@ -9,8 +10,7 @@ namespace Isthmus.Operate.Install.Render;
 public static class ReaderObjects
 {
     private const string Reader = "istio-reader";
-    private const string Read = "get list watch";
-    private const string IstioGroups = "networking.istio.io security.istio.io telemetry.istio.io extensions.istio.io";
+    private const string Read = KindRights.Read;
 
     /// <summary>Whether an object belongs to a named revision only. The account itself, and the permissions of the default revision, are part of the base and stay.</summary>
     public static bool IsOf(string revision, string name) => name == $"{Reader}-{revision}" || name.StartsWith($"{Reader}-{revision}-secrets-", StringComparison.Ordinal) || name.StartsWith($"{Reader}-clusterrole-{revision}-", StringComparison.Ordinal);
@@ -23,7 +23,7 @@ public static class ReaderObjects
         yield return ServiceAccount(WellKnown.IstioReaderServiceAccount, ns, labels());
         yield return ClusterRole(role, labels(),
         [
-            Rule(IstioGroups, "*", Read),
+            IstioRule(Read),
             Rule("core", "endpoints pods services nodes replicationcontrollers namespaces secrets configmaps", Read),
             Rule("core", "serviceaccounts", "get"),
             Rule("discovery.k8s.io", "endpointslices", Read),
@@ -48,17 +48,9 @@ public static class ReaderObjects
         // Istio's role reads every Secret of the cluster. Discovery does not need them, so ours does only where it is asked to.
         JsonObject[] rules =
         [
-            Rule(IstioGroups, "*", Read),
+            IstioRule(Read),
             .. spec is null ? [] : SecretRights.ReaderRules(spec),
-            Rule("core", "endpoints pods services nodes replicationcontrollers namespaces", Read),
-            Rule("discovery.k8s.io", "endpointslices", Read),
-            // Who has only a certificate gets another one while its account exists.
-            Rule("core", "serviceaccounts", "get"),
-            Rule("apps", "replicasets", Read),
-            Rule("apiextensions.k8s.io", "customresourcedefinitions", Read),
-            Rule("gateway.networking.k8s.io", "gateways", Read),
-            Rule("multicluster.x-k8s.io", "serviceexports", "get list watch create delete"),
-            Rule("multicluster.x-k8s.io", "serviceimports", Read),
+            .. KindRules(kind => kind.Rights.Reader),
             Rule("authentication.k8s.io", "tokenreviews", "create"),
             Rule("authorization.k8s.io", "subjectaccessreviews", "create"),
         ];
@@ -69,8 +61,8 @@ public static class ReaderObjects
                 .. rules,
                 Rule("core", "configmaps", "create get list watch update patch"),
                 Rule("coordination.k8s.io", "leases", "create get list watch update patch"),
-                Rule("networking.k8s.io", "ingresses ingressclasses", Read),
-                Rule("networking.k8s.io", "ingresses/status", "update patch"),
+                // The configuration of the mesh may be here.
+                .. KindRules(kind => IsConfig(kind) ? kind.Rights.Own : "", kind => IsConfig(kind) ? kind.Rights.Status : ""),
                 Rule("admissionregistration.k8s.io", "mutatingwebhookconfigurations", "get list watch update patch"),
                 Rule("admissionregistration.k8s.io", "validatingwebhookconfigurations", "get list watch update patch"),
             ];
@@ -89,4 +81,6 @@ public static class ReaderObjects
         if (spec is null) yield break;
         foreach (var right in SecretRights.OfReader(spec, name, labels)) yield return right;
     }
+
+    private static bool IsConfig(KindDescriptor kind) => kind.Place == KindPlace.ConfigCluster;
 }

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Isthmus.Core.Names;
+using Isthmus.Mesh.Config;
 using Isthmus.Operate.Install.Operator;
 using static Isthmus.Operate.Install.Render.ObjectLabels;
 
@@ -79,7 +80,7 @@ internal static class WebhookObjects
         ["rules"] = new JsonArray(new JsonObject
         {
             ["operations"] = Strings("CREATE", "UPDATE"),
-            ["apiGroups"] = Strings("security.istio.io", "networking.istio.io", "telemetry.istio.io", "extensions.istio.io"),
+            ["apiGroups"] = Strings([.. MeshApi.IstioGroups]),
             ["apiVersions"] = Strings("*"),
             ["resources"] = Strings("*"),
         }),

@@ -36,7 +36,7 @@ internal static class MeshText
     /// <summary>An object of Istio.</summary>
     internal static string Istio(string kind, string ns, string name, string spec, string created = "2026-01-01T00:00:00Z")
     {
-        var known = IstioKind.All.Single(known => known.Kind == kind);
+        var known = MeshApi.Istio.Single(known => known.Kind == kind);
         return $$"""{apiVersion: {{known.Group}}/{{known.ReadVersion}}, kind: {{kind}}, metadata: {name: {{name}}, namespace: {{ns}}, creationTimestamp: '{{created}}'}, spec: { {{spec}} } }""";
     }
 

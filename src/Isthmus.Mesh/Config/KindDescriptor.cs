@@ -1,0 +1,161 @@
+using System.Text.Json.Nodes;
+using Isthmus.Mesh.Model;
+
+namespace Isthmus.Mesh.Config;
+
+/// <summary>Where a control plane reads the objects of a kind.</summary>
+public enum KindPlace
+{
+    /// <summary>Control planes do not read them.</summary>
+    Nowhere,
+
+    EveryCluster,
+
+    /// <summary>The configuration cluster only, in all its namespaces.</summary>
+    ConfigCluster,
+
+    /// <summary>The configuration cluster, and the others if the control plane is to read their Secrets.</summary>
+    CredentialClusters,
+
+    /// <summary>The system namespace of the cluster that runs the control plane, which may not be the configuration cluster.</summary>
+    HomeNamespace,
+}
+
+/// <summary>In which clusters a control plane cannot do without a kind.</summary>
+public enum KindNeed
+{
+    EveryCluster,
+
+    ConfigCluster,
+
+    /// <summary>A cluster may lack the kind or deny access to it: neither affects the cluster's health.</summary>
+    Nowhere,
+}
+
+/// <summary>Which commands read the objects of a kind.</summary>
+[Flags]
+public enum KindUse
+{
+    None = 0,
+
+    /// <summary><c>isthmus analyze</c>, and the inventory of whatever else looks at whole clusters.</summary>
+    Analysis = 1,
+
+    /// <summary>Who may not read them gets an analysis without them.</summary>
+    AnalysisIfAllowed = 2,
+
+    /// <summary>The analysis looks for some of them by name or label, or reads them from files.</summary>
+    AnalysisOfSome = 128,
+
+    /// <summary><c>isthmus trace</c>: they decide what happens to a call.</summary>
+    Trace = 4,
+
+    /// <summary><c>isthmus verify</c>: they say whether workloads get calls.</summary>
+    Workloads = 8,
+
+    /// <summary>The console's rules of a service.</summary>
+    ConsoleRules = 16,
+
+    BugReport = 32,
+
+    /// <summary>They are kept with the last known state of a cluster.</summary>
+    LastKnown = 64,
+}
+
+/// <summary>What roles may do with a kind, as verbs with spaces between them; empty: nothing.</summary>
+/// <param name="Own">A control plane, in the clusters that it runs in or takes its configuration from.</param>
+/// <param name="Status">The same with the status of objects.</param>
+/// <param name="Reader">A control plane of another cluster.</param>
+public sealed record KindRights(string Own = "", string Status = "", string Reader = "")
+{
+    public const string Read = "get list watch";
+
+    public static readonly KindRights None = new(), ReadByAll = new(Read, Reader: Read);
+}
+
+/// <summary>What a reader gets to see of an object.</summary>
+internal sealed record ObjectReading(ObjectRef Source, Field Spec, JsonObject Object, long CreatedAt)
+{
+    /// <returns>Empty when the object has no such annotation.</returns>
+    internal string Annotation(string name) => (Object["metadata"]?["annotations"] as JsonObject)?[name] is JsonValue value && value.TryGetValue<string>(out var text) ? text : "";
+}
+
+/// <summary>
+/// Everything that the program knows of a kind before it sees an object: <see cref="MeshApi"/> has one for each. Watches, rights,
+/// CustomResourceDefinitions, inventories, bug reports and pages follow from it. What its objects cause is in the classes of
+/// <c>Intake</c> and <c>Derive</c>.
+/// </summary>
+/// <param name="Group">Empty for Kubernetes' core group.</param>
+/// <param name="Versions">The versions that are understood. Of those that a cluster serves, the first is read.</param>
+public sealed record KindDescriptor(string Group, string Kind, string Plural, params string[] Versions)
+{
+    public bool IsNamespaced { get; init; } = true;
+
+    public string[] ShortNames { get; init; } = [];
+
+    /// <summary>The version in which API servers store objects.</summary>
+    public string StoredVersion { get; init; } = "";
+
+    /// <summary>Printer columns: name, JSON path, description.</summary>
+    public (string Name, string Path, string Text)[] Columns { get; init; } = [];
+
+    /// <summary>The shape of <c>spec</c>; null: anything.</summary>
+    internal ObjectSchema? Spec { get; init; }
+
+    /// <summary>Whether API servers demand a spec.</summary>
+    internal bool NeedsSpec { get; init; }
+
+    /// <summary>From an object to a record of <see cref="Model"/>; null: <see cref="IstioConfig"/> does not read the kind.</summary>
+    internal Func<ObjectReading, object?>? Reader { get; init; }
+
+    /// <summary>Why admission refuses every object of the kind, and what to do instead. Control planes watch it all the same: a stored object says that it has no effect.</summary>
+    internal (string Message, string Remedy)? Refusal { get; init; }
+
+    /// <summary>Whether objects with errors still apply, with the strictest meaning of the fields that have them: without a policy, more
+    /// would be allowed than with it.</summary>
+    internal bool IsPolicy { get; init; }
+
+    /// <summary>Whether objects claim hosts, which may belong to another namespace.</summary>
+    public bool ClaimsHosts { get; init; }
+
+    public KindPlace Place { get; init; }
+
+    public KindNeed Need { get; init; }
+
+    public KindUse Uses { get; init; }
+
+    public KindRights Rights { get; init; } = KindRights.None;
+
+    /// <summary>The version to read where nobody has asked the cluster which ones it serves.</summary>
+    public string ReadVersion => Versions[0];
+
+    /// <summary>How findings name it: kinds of several groups may have the same name, and the first in the table has it alone.</summary>
+    public string Name => MeshApi.All.First(known => known.Kind == Kind).Group == Group ? Kind : $"{Kind}.{Group}";
+
+    public string ApiVersion => Group.Length == 0 ? ReadVersion : $"{Group}/{ReadVersion}";
+
+    /// <summary>Whether a CustomResourceDefinition brings it, which may come and go.</summary>
+    public bool IsCustom => Group.Contains('.', StringComparison.Ordinal) && !MeshApi.BuiltInGroups.Contains(Group);
+
+    /// <summary>Whether the installation brings its definition.</summary>
+    public bool IsIstio => Group.EndsWith(".istio.io", StringComparison.Ordinal);
+
+    public bool IsRefused => Refusal is not null;
+
+    /// <summary>Whether objects affect proxies.</summary>
+    public bool IsEffective => Place != KindPlace.Nowhere && !IsRefused;
+
+    public string CrdName => $"{Plural}.{Group}";
+
+    public bool Has(KindUse use) => (Uses & use) != 0;
+
+    /// <summary>Whether an object of this apiVersion and kind is one of these.</summary>
+    internal bool Is(string apiVersion, string kind)
+    {
+        if (kind != Kind || !apiVersion.StartsWith(Group, StringComparison.Ordinal)) return false;
+        var version = Group.Length == 0 ? apiVersion : apiVersion.Length > Group.Length && apiVersion[Group.Length] == '/' ? apiVersion[(Group.Length + 1)..] : "";
+        return Versions.Contains(version);
+    }
+
+    public override string ToString() => Group.Length == 0 ? Plural : CrdName;
+}

@@ -20,8 +20,22 @@ internal sealed class BodyReader(ByteReader reader, HttpLimits limits)
     /// <summary>The body was read completely, so the next message may begin.</summary>
     public bool IsDone => _done;
 
-    /// <summary>Bytes buffered after the last piece that was lent out.</summary>
-    public bool HasBuffered => reader.Buffered > _lent;
+    /// <summary>After the last piece that was lent out, another one or the end is buffered. The end of a chunk alone is neither.</summary>
+    public bool HasBuffered
+    {
+        get
+        {
+            var rest = reader.Span[_lent..];
+            if (_kind != BodyKind.Chunked || _inChunk) return !rest.IsEmpty;
+            if (_pastFirst)
+            {
+                if (rest.Length <= 2) return false;
+                rest = rest[2..];
+            }
+            var line = rest.IndexOf("\r\n"u8);
+            return line >= 0 && rest.Length > line + 2;
+        }
+    }
 
     /// <summary>Length of the last piece that was lent out, which is still in the buffer.</summary>
     public int Lent => _lent;

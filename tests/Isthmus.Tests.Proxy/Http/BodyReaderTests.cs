@@ -29,6 +29,23 @@ public sealed class BodyReaderTests
                 && Encoding.ASCII.GetString(reader.Span) == "GET / HTTP/1.1\r\n";
         }).MustHold();
 
+    /// <summary>Whoever sends a piece on must do it now if the next one has not come: the end of its chunk is no reason to wait.</summary>
+    [Theory]
+    [InlineData("5\r\nhello", false)]
+    [InlineData("5\r\nhello\r", false)]
+    [InlineData("5\r\nhello\r\n", false)]
+    [InlineData("5\r\nhello\r\n5\r\n", false)]
+    [InlineData("5\r\nhello\r\n5\r\nw", true)]
+    [InlineData("5\r\nhello\r\n0\r\n\r\n", true)]
+    public async Task What_comes_after_a_piece_is_another_one_or_the_end(string text, bool hasMore)
+    {
+        using var reader = new ByteReader(new MemoryTransport(Encoding.ASCII.GetBytes(text), () => int.MaxValue));
+        var body = new BodyReader(reader, HttpLimits.Default);
+        body.Begin(BodyKind.Chunked, 0);
+        Assert.Equal("hello", Encoding.ASCII.GetString((await body.ReadAsync()).Span));
+        Assert.Equal(hasMore, body.HasBuffered);
+    }
+
     [Theory]
     [InlineData("-1\r\n")]
     [InlineData("0x5\r\nhello\r\n0\r\n\r\n")]

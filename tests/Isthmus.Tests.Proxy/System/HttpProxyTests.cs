@@ -74,6 +74,41 @@ public sealed class HttpProxyTests
         Assert.Equal(0, await answer.ReadAsync(new byte[1], Stop));
     }
 
+    /// <summary>A stream of events has each as soon as its server sends it, also in chunks of HTTP/1.1.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Each_event_arrives_before_the_next_is_sent(bool http2Down)
+    {
+        using var heard = new SemaphoreSlim(0);
+        using var server = new ByteServer(async proxy =>
+        {
+            await proxy.HearAsync("\r\n\r\n");
+            await proxy.SayAsync("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nzero\r\n");
+            foreach (var word in (string[])["one", "two"])
+            {
+                await heard.WaitAsync(Stop);
+                await proxy.SayAsync($"3\r\n{word}\r\n");
+            }
+            await heard.WaitAsync(Stop);
+            await proxy.SayAsync("0\r\n\r\n");
+        });
+        using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("up")], ToUp);
+        proxy.Endpoints("up", server.Port);
+        using var client = Client(http2Down);
+        using var request = Request(proxy, http2Down, "/events");
+        using var response = await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, Stop).WaitAsync(TimeSpan.FromMinutes(1), Stop);
+        await using var answer = await response.Content.ReadAsStreamAsync(Stop);
+        foreach (var word in (string[])["zero", "one", "two"])
+        {
+            var read = new byte[word.Length];
+            await answer.ReadExactlyAsync(read, Stop).AsTask().WaitAsync(TimeSpan.FromMinutes(1), Stop);
+            Assert.Equal(word, Encoding.ASCII.GetString(read));
+            heard.Release();
+        }
+        Assert.Equal(0, await answer.ReadAsync(new byte[1], Stop));
+    }
+
     [Theory]
     [InlineData(false, false, false)]
     [InlineData(false, true, true)]

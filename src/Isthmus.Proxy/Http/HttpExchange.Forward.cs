@@ -86,15 +86,11 @@ internal sealed partial class HttpExchange
     {
         _record.Status = _response.Status;
         _record.Details = "via_upstream";
-        if (_response.Status == 101)
-        {
-            // From here on, the bytes pass by this exchange.
-            attempts.Disarm();
-            SetCommonFields();
-            return ResponseRelay.TunnelAsync(parts, stream, attempts);
-        }
         PrepareResponse(route, target);
-        return ResponseRelay.RunAsync(stream, attempts, cluster, body);
+        if (_response.Status != 101) return ResponseRelay.RunAsync(stream, attempts, cluster, body);
+        // From here on, the bytes pass by this exchange.
+        attempts.Disarm();
+        return ResponseRelay.TunnelAsync(parts, stream, attempts);
     }
 
     private void PrepareResponse(RouteSnapshot route, WeightedTarget target)

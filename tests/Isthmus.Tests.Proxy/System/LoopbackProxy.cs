@@ -28,10 +28,10 @@ internal sealed class LoopbackProxy : IDisposable
     /// <param name="clusters">CDS resources as JSON. Endpoints are inline or set with <see cref="Endpoints"/>.</param>
     /// <param name="route">The action of the only route, as JSON.</param>
     /// <param name="filters">HTTP filters before the router, each followed by a comma.</param>
-    internal LoopbackProxy(string[] clusters, string route, string filters = "", string more = "", ISecretSource? secrets = null, string role = "router", string direction = "OUTBOUND", TimeProvider? time = null, ISocketFactory? sockets = null, StatsSelection? stats = null, int mostConnections = int.MaxValue)
+    internal LoopbackProxy(string[] clusters, string route, string filters = "", string more = "", ISecretSource? secrets = null, string role = "router", string direction = "OUTBOUND", TimeProvider? time = null, ISocketFactory? sockets = null, StatsSelection? stats = null, int mostConnections = int.MaxValue, ProxyIdentity? identity = null)
     {
         var ports = new ProxyPorts(time ?? TimeProvider.System, new ThreadRandom(), sockets ?? new ProcessSockets(), new SystemResolver());
-        Plane = DataPlane.Build(ProxySettings.Default(ProxyIdentity.Unknown, role) with { ListenerDrainTime = ListenerDrainTime, BatchTime = BatchTime, MaxConnections = mostConnections, Stats = stats ?? StatsSelection.Everything }, ports, secrets ?? new NoSecrets(), new Log(_log), NullLoggerFactory.Instance);
+        Plane = DataPlane.Build(ProxySettings.Default(identity ?? ProxyIdentity.Unknown, role) with { ListenerDrainTime = ListenerDrainTime, BatchTime = BatchTime, MaxConnections = mostConnections, Stats = stats ?? StatsSelection.Everything }, ports, secrets ?? new NoSecrets(), new Log(_log), NullLoggerFactory.Instance);
         Apply(TypeUrls.Cluster, [.. clusters.Select(c => WireTypes.Strict.Parse<Cluster>(c))], m => ((Cluster)m).Name);
         Route(route);
         Apply(TypeUrls.Listener, [WireTypes.Strict.Parse<Listener>($$$"""
@@ -121,13 +121,12 @@ internal sealed class LoopbackProxy : IDisposable
           "explicit_http_config": {"http2_protocol_options": {} } } }
         """;
 
-    /// <summary>Sends bytes unchanged, and reads until the proxy closes or is silent for a while.</summary>
-    internal async Task<string> RawAsync(string text, bool closes = true)
+    /// <summary>Sends bytes unchanged, and reads until the proxy closes.</summary>
+    internal async Task<string> RawAsync(string text)
     {
         using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         await socket.ConnectAsync(IPAddress.Loopback, Port, TestContext.Current.CancellationToken);
         await socket.SendAsync(Encoding.Latin1.GetBytes(text), SocketFlags.None);
-        if (closes) socket.Shutdown(SocketShutdown.Send);
         var all = new StringBuilder();
         var buffer = new byte[16 * 1024];
         using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));

@@ -21,8 +21,8 @@ internal sealed class Http1Downstream : DownstreamStream, IDisposable
     private readonly BodyReader _body;
     private readonly ByteWriter _writer = new();
     private BodyKind _sending;
-    private int _requests;
-    private int _leftIn;
+    private IWaiting? _waiting;
+    private volatile bool _hasPeerLeft;
     private volatile TaskCompletionSource? _lateHead;   // while a head has begun and is not complete
     private TaskCompletionSource? _timedHead;           // the one whose time runs; used by the watch
     private long _headSince;
@@ -40,7 +40,16 @@ internal sealed class Http1Downstream : DownstreamStream, IDisposable
 
     public override bool IsRequestComplete => _body.IsDone;
 
-    public override IWaiting? Waiting { get; set; }
+    public override IWaiting? Waiting
+    {
+        get => Volatile.Read(ref _waiting);
+        set
+        {
+            // Either this sees that the client has left, or the loop that learns of it sees who waits.
+            Interlocked.Exchange(ref _waiting, value);
+            if (_hasPeerLeft) value?.OnClientLeft();
+        }
+    }
 
     /// <summary>Waits until the next head begins, or the client closes. An idle connection holds neither buffers nor the last message.</summary>
     public ValueTask<int> IdleAsync()
@@ -79,19 +88,18 @@ internal sealed class Http1Downstream : DownstreamStream, IDisposable
         _body.Begin(Request.Body, Request.ContentLength);
         BeginRequest();
         MustClose = !Request.KeepAlive;
-        _requests++;
         return true;
     }
 
-    /// <summary>
-    /// Checks once a second whether the client still waits. Acts on a request's second check, because some clients end their direction
-    /// right after the request, and a quick response still reaches them.
-    /// </summary>
-    public void LookForClient(TcpInfo? info)
+    /// <summary>The client has ended its direction or reset the connection: nobody waits for the response of a request that is forwarded.</summary>
+    public void OnPeerLeft()
     {
-        if (Waiting is not { } waiting || info is { HasPeerLeft: false }) return;
-        if (_leftIn == _requests) waiting.OnClientLeft();
-        else _leftIn = _requests;
+        _hasPeerLeft = true;
+        Interlocked.MemoryBarrier();
+        if (Waiting is not { } waiting) return;
+        waiting.OnClientLeft();
+        // A response that has begun may wait for the client to read.
+        if (IsResponseStarted) Reset();
     }
 
     /// <summary>Once a second: ends the wait for a head that takes too long.</summary>

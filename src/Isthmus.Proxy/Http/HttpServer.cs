@@ -24,14 +24,11 @@ internal sealed class HttpServer(HttpParts parts)
         };
         connection.EachSecond = () =>
         {
-            if (stream.Waiting is { } waiting)
-            {
-                stream.LookForClient(TcpInfo.Read(connection.Socket.Socket));
-                waiting.OnSecond();
-            }
+            stream.Waiting?.OnSecond();
             stream.LookForHead(parts.Ports.Time);
             EndInTime(connection, age, action, isBusy: !Volatile.Read(ref isIdle), Volatile.Read(ref requests));
         };
+        connection.Socket.Loop.OnEnd(stream.OnPeerLeft);
         if (await IsHttp2Async(connection, stream).ConfigureAwait(false))
         {
             await RunHttp2Async(connection, action, stream.Reader, age).ConfigureAwait(false);

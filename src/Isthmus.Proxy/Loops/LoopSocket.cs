@@ -23,6 +23,7 @@ internal sealed class LoopSocket
     private int _closed;
     private bool _isNonBlocking;    // as far as splice(2) is concerned; other calls need no such setting
     private volatile bool _mayHaveEnded;
+    private Action? _onEnd;
 
     /// <summary>A connection.</summary>
     internal LoopSocket(Socket socket, EventLoop loop) : this(socket, loop, Epoll.In | Epoll.Out | Epoll.PeerEnded)
@@ -174,11 +175,24 @@ internal sealed class LoopSocket
         return count >= 0 ? new(count) : _writing.WaitAsync(default, bytes);
     }
 
+    /// <summary>Has an action run as soon as the peer ends its direction or resets the connection, even if nobody reads, and at once if it has.
+    /// It may run twice, and at the same time as a read.</summary>
+    internal void OnEnd(Action action)
+    {
+        Interlocked.Exchange(ref _onEnd, action);
+        if (_mayHaveEnded) action();
+    }
+
     internal void OnReady(uint events)
     {
-        if ((events & (Epoll.PeerEnded | Epoll.Error | Epoll.HangUp)) != 0) _mayHaveEnded = true;
+        var hasEnded = (events & (Epoll.PeerEnded | Epoll.Error | Epoll.HangUp)) != 0;
+        if (hasEnded) _mayHaveEnded = true;
         if ((events & (Epoll.In | Epoll.Error | Epoll.HangUp | Epoll.PeerEnded)) != 0) _reading.OnReady();
         if ((events & (Epoll.Out | Epoll.Error | Epoll.HangUp)) != 0) _writing.OnReady();
+        if (!hasEnded) return;
+        // Whoever sets the action now sees that the peer has ended, or is seen here.
+        Interlocked.MemoryBarrier();
+        _onEnd?.Invoke();
     }
 
     /// <summary>Pending reads and writes fail.</summary>

@@ -7,14 +7,10 @@ namespace Isthmus.Proxy.Transports;
 /// <param name="Unacknowledged">Segments that were sent and that the peer has not acknowledged.</param>
 /// <param name="Retransmissions">How often in a row the oldest of them was retransmitted; the wait doubles each time.</param>
 /// <param name="LastAck">Time since the peer acknowledged anything.</param>
-/// <param name="HasPeerLeft">The peer will send no more: it ended its direction, or reset the connection.</param>
-internal readonly record struct TcpInfo(uint Unacknowledged, int Retransmissions, TimeSpan LastAck, bool HasPeerLeft = false)
+internal readonly record struct TcpInfo(uint Unacknowledged, int Retransmissions, TimeSpan LastAck)
 {
     // linux/tcp.h: TCP_INFO, and fields of struct tcp_info.
-    private const int Level = 6, Option = 11, StateAt = 0, RetransmitsAt = 2, UnackedAt = 24, LastAckAt = 56, Length = 60;
-
-    // enum in net/tcp_states.h.
-    private const byte Closed = 7, CloseWait = 8, LastAckState = 9, Closing = 11;
+    private const int Level = 6, Option = 11, RetransmitsAt = 2, UnackedAt = 24, LastAckAt = 56, Length = 60;
 
     /// <summary>Null: the socket is closed.</summary>
     public static TcpInfo? Read(Socket socket)
@@ -28,8 +24,7 @@ internal readonly record struct TcpInfo(uint Unacknowledged, int Retransmissions
         {
             return null;
         }
-        return new(Field(info, UnackedAt), info[RetransmitsAt], TimeSpan.FromMilliseconds(Field(info, LastAckAt)),
-            info[StateAt] is Closed or CloseWait or LastAckState or Closing);
+        return new(Field(info, UnackedAt), info[RetransmitsAt], TimeSpan.FromMilliseconds(Field(info, LastAckAt)));
     }
 
     private static uint Field(ReadOnlySpan<byte> info, int at) =>

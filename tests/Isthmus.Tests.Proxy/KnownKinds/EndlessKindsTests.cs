@@ -86,7 +86,7 @@ public sealed class EndlessKindsTests
             """ "route": {"cluster": "up", "timeout": "0s", "request_mirror_policies": [{"cluster": "copy"}]} """, time: new ManualClock());
         proxy.Endpoints("up", origin.Port);
         proxy.Endpoints("copy", mirror.Port);
-        Assert.EndsWith("ok\r\n0\r\n\r\n", await proxy.RawAsync("GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n", closes: false));
+        Assert.EndsWith("ok\r\n0\r\n\r\n", await proxy.RawAsync("GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"));
         await isCut.Task.WaitAsync(Stop);
         // What the kernel has buffered counts, too.
         Assert.InRange(said, 0, 64L << 20);
@@ -102,7 +102,7 @@ public sealed class EndlessKindsTests
             """ "route": {"cluster": "up", "timeout": "0s", "request_mirror_policies": [{"cluster": "copy"}]} """, time: new ManualClock());
         proxy.Endpoints("up", origin.Port);
         proxy.Endpoints("copy", mirror.Port);
-        for (var i = 0; i < 10; i++) Assert.StartsWith("HTTP/1.1 200 OK", await proxy.RawAsync("GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n", closes: false));
+        for (var i = 0; i < 10; i++) Assert.StartsWith("HTTP/1.1 200 OK", await proxy.RawAsync("GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"));
         await Eventually.TrueAsync(() => mirror.Heard.Count == 3);
         Assert.Equal(7, proxy.Plane.State.Current.Clusters["copy"].Counters.PendingOverflows);
     }
@@ -117,7 +117,7 @@ public sealed class EndlessKindsTests
         await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1, context => context.Response.WriteAsync($"{context.Request.Host.Value!.Length}"));
         using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("up")], ToUp);
         proxy.Endpoints("up", origin.Port);
-        Assert.StartsWith($"HTTP/1.1 {status} ", await proxy.RawAsync($"GET / HTTP/1.1\r\nhost: {new string('a', length)}\r\nconnection: close\r\n\r\n", closes: false));
+        Assert.StartsWith($"HTTP/1.1 {status} ", await proxy.RawAsync($"GET / HTTP/1.1\r\nhost: {new string('a', length)}\r\nconnection: close\r\n\r\n"));
         Assert.Equal(1, proxy.Plane.State.Current.Clusters["up"].Counters.Requests);
     }
 
@@ -138,7 +138,7 @@ public sealed class EndlessKindsTests
             """)], ToUp);
         proxy.Endpoints("up", origin.Port);
         var name = string.Join('.', Enumerable.Repeat(new string('a', 49), length / 50)).PadRight(length, 'b');
-        var answer = await proxy.RawAsync($"GET / HTTP/1.1\r\nhost: {name}\r\nconnection: close\r\n\r\n", closes: false);
+        var answer = await proxy.RawAsync($"GET / HTTP/1.1\r\nhost: {name}\r\nconnection: close\r\n\r\n");
         Assert.Matches("^HTTP/1.1 (200|503) ", answer);
         Assert.Equal(0, proxy.Plane.Report.Ends(Isthmus.Proxy.Telemetry.EndReason.Bug));
     }

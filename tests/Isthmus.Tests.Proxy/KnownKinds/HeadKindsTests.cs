@@ -50,7 +50,7 @@ public sealed class HeadKindsTests
         });
         using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("up")], """ "route": {"cluster": "up", "timeout": "0s"} """);
         proxy.Endpoints("up", origin.Port);
-        var text = await proxy.RawAsync("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\nexpect: 100-continue\r\n\r\n", closes: false);
+        var text = await proxy.RawAsync("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\nexpect: 100-continue\r\n\r\n");
         Assert.StartsWith("HTTP/1.1 413 ", text);
     }
 

@@ -49,7 +49,7 @@ public sealed class UpgradeKindsTests
         using var server = new ScriptedH2Server(H2Frames.Settings(), id => [.. Enumerable.Repeat(interim, 20_000).SelectMany(frame => frame)]);
         using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("up", http2: true)], ToUp);
         proxy.Endpoints("up", server.Port);
-        Assert.StartsWith("HTTP/1.1 503 ", await proxy.RawAsync("GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n", closes: false));
+        Assert.StartsWith("HTTP/1.1 503 ", await proxy.RawAsync("GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"));
     }
 
     [Theory]
@@ -88,12 +88,12 @@ public sealed class UpgradeKindsTests
             while (await proxy.HearAsync("\r\n\r\n")) await proxy.SayAsync($"HTTP/1.1 {status}\r\n{length}\r\n{(length.Length > 0 ? "no" : "")}");
         });
         using var proxy = Proxy(server.Port);
-        var text = await proxy.RawAsync($"{Ask}{Hidden}", closes: false);
+        var text = await proxy.RawAsync($"{Ask}{Hidden}");
         Assert.StartsWith($"HTTP/1.1 {status}\r\n", text);
         Assert.Contains("\r\nconnection: close\r\n", text);
         Assert.Equal(2, text.Split("HTTP/1.1 ").Length);
         // The connection to the host is as good as before.
-        Assert.StartsWith($"HTTP/1.1 {status}\r\n", await proxy.RawAsync("GET /next HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n", closes: false));
+        Assert.StartsWith($"HTTP/1.1 {status}\r\n", await proxy.RawAsync("GET /next HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"));
         Assert.DoesNotContain("hidden", string.Concat(server.Heard));
         Assert.Equal(1, proxy.Plane.State.Current.Clusters["up"].Counters.Http1Connects);
     }
@@ -105,7 +105,7 @@ public sealed class UpgradeKindsTests
     {
         using var server = new ByteServer(async proxy => await proxy.HearAllAsync());
         using var proxy = Proxy(server.Port, route);
-        var text = await proxy.RawAsync(Ask.Replace("websocket", protocol, StringComparison.Ordinal) + Hidden, closes: false);
+        var text = await proxy.RawAsync(Ask.Replace("websocket", protocol, StringComparison.Ordinal) + Hidden);
         Assert.StartsWith("HTTP/1.1 403 Forbidden\r\n", text);
         Assert.Equal(2, text.Split("HTTP/1.1 ").Length);
         Assert.Empty(server.Heard);
@@ -126,7 +126,7 @@ public sealed class UpgradeKindsTests
             ended.SetResult();
         });
         using var proxy = Proxy(server.Port);
-        var text = await proxy.RawAsync(Ask.Replace("\r\n\r\n", $"\r\n{framing}\r\n\r\n", StringComparison.Ordinal), closes: false);
+        var text = await proxy.RawAsync(Ask.Replace("\r\n\r\n", $"\r\n{framing}\r\n\r\n", StringComparison.Ordinal));
         Assert.StartsWith("HTTP/1.1 502 ", text);
         Assert.Equal(2, text.Split("HTTP/1.1 ").Length);
         await proxy.LoggedAsync();
@@ -160,7 +160,7 @@ public sealed class UpgradeKindsTests
             await proxy.HearAllAsync();
         });
         using var proxy = Proxy(server.Port);
-        Assert.StartsWith("HTTP/1.1 502 ", await proxy.RawAsync("GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n", closes: false));
+        Assert.StartsWith("HTTP/1.1 502 ", await proxy.RawAsync("GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"));
     }
 
     private static LoopbackProxy Proxy(int port, string route = ToUp)

@@ -90,7 +90,7 @@ public sealed class ClientLimitTests
         Assert.Equal(1, proxy.Plane.Report.Downstream.All.Sum(listener => listener.Value.Refused));
         kept[0].Dispose();
         await Eventually.TrueAsync(() => proxy.Plane.Connections.Count == 1);
-        Assert.StartsWith("HTTP/1.1 200", await proxy.RawAsync("GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n", closes: false));
+        Assert.StartsWith("HTTP/1.1 200", await proxy.RawAsync("GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"));
         kept[1].Dispose();
     }
 

@@ -25,7 +25,7 @@ public sealed class FirstBytesTests
     public async Task Bytes_that_no_request_begins_with_are_answered_at_once(string bytes)
     {
         using var proxy = new LoopbackProxy([], Direct);
-        var answer = await proxy.RawAsync(bytes, closes: false);
+        var answer = await proxy.RawAsync(bytes);
         Assert.StartsWith("HTTP/1.1 400 Bad Request\r\n", answer);
         Assert.Contains("connection: close\r\n", answer);
         Assert.EndsWith(" 400 DPE http1.codec_error\n", await proxy.LoggedAsync());
@@ -58,11 +58,11 @@ public sealed class FirstBytesTests
         const string request = "GET / HTTP/1.0\r\n\r\n";
         using (var proxy = new LoopbackProxy([], Direct))
         {
-            Assert.StartsWith("HTTP/1.1 426 Upgrade Required\r\n", await proxy.RawAsync(request, closes: false));
+            Assert.StartsWith("HTTP/1.1 426 Upgrade Required\r\n", await proxy.RawAsync(request));
             Assert.Equal("GET 426 DPE low_version\n", await proxy.LoggedAsync());
         }
         using var old = new LoopbackProxy([], Direct, more: """ "http_protocol_options": {"accept_http_10": true, "default_host_for_http_10": "old"}, """);
-        Assert.EndsWith("direct", await old.RawAsync(request, closes: false));
+        Assert.EndsWith("direct", await old.RawAsync(request));
     }
 
     [Theory]
@@ -73,7 +73,7 @@ public sealed class FirstBytesTests
         await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1, context => context.Response.WriteAsync(string.Join(',', context.Request.Headers.Select(field => field.Key).Order(StringComparer.Ordinal))));
         using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("up")], """ "route": {"cluster": "up", "timeout": "0s"} """);
         proxy.Endpoints("up", origin.Port);
-        var answer = await proxy.RawAsync($"GET / HTTP/1.1\r\nhost: x\r\nupgrade: {name}\r\nhttp2-settings: AAMAAABkAAQAAP__\r\nconnection: Upgrade, HTTP2-Settings, close\r\n\r\n", closes: false);
+        var answer = await proxy.RawAsync($"GET / HTTP/1.1\r\nhost: x\r\nupgrade: {name}\r\nhttp2-settings: AAMAAABkAAQAAP__\r\nconnection: Upgrade, HTTP2-Settings, close\r\n\r\n");
         Assert.StartsWith("HTTP/1.1 200 OK", answer);
         Assert.DoesNotContain("pgrade", answer);
         Assert.DoesNotContain("ettings", answer);

@@ -93,5 +93,5 @@ public sealed class H2KeepaliveTests
         }
     }
 
-    private static Task<string> AskAsync(LoopbackProxy proxy) => proxy.RawAsync("GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n", closes: false);
+    private static Task<string> AskAsync(LoopbackProxy proxy) => proxy.RawAsync("GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
 }

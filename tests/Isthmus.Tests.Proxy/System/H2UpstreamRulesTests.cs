@@ -184,7 +184,7 @@ public sealed class H2UpstreamRulesTests
         using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("up", http2: true)], ToUp);
         proxy.Endpoints("up", server.Port);
         // More than the window, so that the proxy waits for the server to take it.
-        var answer = await proxy.RawAsync($"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 200000\r\n\r\n{new string('a', 150_000)}", closes: false);
+        var answer = await proxy.RawAsync($"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 200000\r\n\r\n{new string('a', 150_000)}");
         Assert.StartsWith("HTTP/1.1 403", answer);
         if (ending != "no body") Assert.Contains("\0\0\0", answer);
         Assert.Equal("POST 403 - via_upstream", (await proxy.LoggedAsync()).Trim());
@@ -223,11 +223,11 @@ public sealed class H2UpstreamRulesTests
     private static async Task<IEnumerable<string>> AskInTurnAsync(LoopbackProxy proxy, int requests)
     {
         var last = "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
-        var answers = await proxy.RawAsync(string.Concat(Enumerable.Repeat("GET / HTTP/1.1\r\nhost: x\r\n\r\n", requests - 1)) + last, closes: false);
+        var answers = await proxy.RawAsync(string.Concat(Enumerable.Repeat("GET / HTTP/1.1\r\nhost: x\r\n\r\n", requests - 1)) + last);
         return answers.Split("HTTP/1.1 ").Skip(1).Select(answer => answer[..3]);
     }
 
-    private static Task<string> AskAsync(LoopbackProxy proxy) => proxy.RawAsync("GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n", closes: false);
+    private static Task<string> AskAsync(LoopbackProxy proxy) => proxy.RawAsync("GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
 
     /// <summary>Empty when the proxy breaks the connection off: the answer has begun and cannot be completed.</summary>
     private static async Task<string> AskOrBreakAsync(LoopbackProxy proxy)

@@ -107,7 +107,7 @@ public sealed class LocalRateLimitTests
         using var proxy = Proxy(origin.Port, Filter($"{Bucket(1)}, {On}, \"local_rate_limit_per_downstream_connection\": true"));
         for (var i = 0; i < 2; i++)
         {
-            var answers = await proxy.RawAsync("GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", closes: false);
+            var answers = await proxy.RawAsync("GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
             Assert.Equal([200, 429], [.. answers.Split("HTTP/1.1 ").Skip(1).Select(answer => int.Parse(answer[..3], global::System.Globalization.CultureInfo.InvariantCulture))]);
         }
     }

@@ -19,16 +19,16 @@ internal static unsafe partial class OpenSsl
     internal const int RefusedByProgram = 50;
 
     internal const int Tls12 = 0x0303, Tls13 = 0x0304;
-    internal const int TicketEmpty = 3, TicketUndecipherable = 4, TicketValid = 5, IgnoreTicket = 1, IgnoreAndRenewTicket = 2, UseTicket = 3, UseAndRenewTicket = 4;
-    internal const nint NoSessionCache = 0, ClientSessionsByCallback = 0x301;
-    internal const ulong IgnoreUnexpectedEof = 1UL << 7, CipherServerPreference = 1UL << 22, NoRenegotiation = 1UL << 30;
+    internal const nint ClientSessionsByCallback = 0x301, ServerSessions = 2;
+    internal const ulong IgnoreUnexpectedEof = 1UL << 7, NoTicket = 1UL << 14, CipherServerPreference = 1UL << 22, NoRenegotiation = 1UL << 30;
     internal const nint EnablePartialWrite = 1, AcceptMovingWriteBuffer = 2, AutoRetry = 4, ReleaseBuffers = 0x10;
     internal const int BioRead = 1, BioWrite = 2, BioShouldRetry = 8, BioAllRetryFlags = 0xF;
     internal const int SentAndReceivedShutdown = 3;
     internal const int BioEnd = 2, BioFlush = 11;
 
     private const string Ssl = "libssl.so.3", Crypto = "libcrypto.so.3";
-    private const int CtrlMode = 33, CtrlReadAhead = 41, CtrlSessionCacheMode = 44, CtrlHostName = 55, CtrlChainCertificate = 89, CtrlVerifyStore = 106, CtrlLeastVersion = 123, CtrlMostVersion = 124;
+    private const int CtrlMode = 33, CtrlReadAhead = 41, CtrlSessionCacheSize = 42, CtrlSessionCacheMode = 44, CtrlHostName = 55, CtrlChainCertificate = 89;
+    private const int CtrlVerifyStore = 106, CtrlLeastVersion = 123, CtrlMostVersion = 124;
 
     /// <summary>Owns an object of OpenSSL.</summary>
     internal abstract class Handle() : SafeHandleZeroOrMinusOneIsInvalid(ownsHandle: true)
@@ -57,6 +57,14 @@ internal static unsafe partial class OpenSsl
     /// <summary>X509</summary>
     internal sealed class CertificateHandle : Handle
     {
+        /// <param name="certificate">A certificate with a reference for the handle.</param>
+        internal static CertificateHandle Own(nint certificate)
+        {
+            var owned = new CertificateHandle();
+            owned.SetHandle(certificate);
+            return owned;
+        }
+
         private protected override void Free(nint owned) => X509_free(owned);
     }
 
@@ -92,6 +100,9 @@ internal static unsafe partial class OpenSsl
 
     internal static nint SetSessionCacheMode(ContextHandle context, nint mode) => SSL_CTX_ctrl(context, CtrlSessionCacheMode, mode, null);
 
+    /// <summary>The most sessions that a server keeps.</summary>
+    internal static nint SetSessionCacheSize(ContextHandle context, nint most) => SSL_CTX_ctrl(context, CtrlSessionCacheSize, most, null);
+
     internal static bool SetVersions(ContextHandle context, int least, int most) =>
         SSL_CTX_ctrl(context, CtrlLeastVersion, least, null) == 1 && SSL_CTX_ctrl(context, CtrlMostVersion, most, null) == 1;
 
@@ -118,8 +129,55 @@ internal static unsafe partial class OpenSsl
     /// <summary>Why a chain was not verified, in words.</summary>
     internal static string VerificationError(int code) => Marshal.PtrToStringUTF8(X509_verify_cert_error_string(code)) ?? $"error {code}";
 
-    /// <summary>Whether the certificate of the session's peer has expired.</summary>
-    internal static bool HasExpiredPeer(nint session) => SSL_SESSION_get0_peer(session) is not 0 and var peer && X509_cmp_current_time(X509_get0_notAfter(peer)) <= 0;
+    /// <summary>Lets a session that a server has just kept end no later than the certificate of its client.</summary>
+    internal static void EndWithPeer(nint connection, nint session)
+    {
+        if (SSL_SESSION_get0_peer(session) is not (not 0 and var peer)) return;
+        int days, seconds;
+        var isKnown = ASN1_TIME_diff(&days, &seconds, 0, X509_get0_notAfter(peer)) == 1;
+        var left = isKnown ? (days * 86_400L) + seconds : 0;
+        if (left <= 0) _ = SSL_CTX_remove_session(SSL_get_SSL_CTX(connection), session);
+        else if (left < SSL_SESSION_get_timeout(session)) _ = SSL_SESSION_set_timeout(session, (nint)left);
+    }
+
+    /// <summary>Whether the certificate has expired.</summary>
+    internal static bool HasExpired(CertificateHandle certificate) => WithPointer(certificate, static pointer => X509_cmp_current_time(X509_get0_notAfter(pointer)) <= 0);
+
+    /// <summary>The certificate of a verified chain that expires first.</summary>
+    internal static CertificateHandle FirstToExpire(nint verification)
+    {
+        var chain = X509_STORE_CTX_get0_chain(verification);
+        var first = OPENSSL_sk_value(chain, 0);
+        for (var i = 1; i < OPENSSL_sk_num(chain); i++)
+        {
+            var other = OPENSSL_sk_value(chain, i);
+            if (ASN1_TIME_compare(X509_get0_notAfter(other), X509_get0_notAfter(first)) == -1) first = other;
+        }
+        _ = X509_up_ref(first);
+        return CertificateHandle.Own(first);
+    }
+
+    /// <summary>Writes the certificates that the peer sent, one after another, as DER; 0 if they need more room.</summary>
+    internal static int EncodeSent(nint verification, Span<byte> into)
+    {
+        var sent = X509_STORE_CTX_get0_untrusted(verification);
+        var end = 0;
+        for (var i = 0; i < OPENSSL_sk_num(sent); i++)
+        {
+            var certificate = OPENSSL_sk_value(sent, i);
+            var length = i2d_X509(certificate, null);
+            if (length <= 0 || length > into.Length - end) return 0;
+            fixed (byte* start = into[end..])
+            {
+                var at = start;
+                end += i2d_X509(certificate, &at);
+            }
+        }
+        return end;
+    }
+
+    // Whether the certificate of the session's peer has expired.
+    private static bool HasExpiredPeer(nint session) => SSL_SESSION_get0_peer(session) is not 0 and var peer && X509_cmp_current_time(X509_get0_notAfter(peer)) <= 0;
 
     /// <summary>Whether a client may offer the session: it can be resumed, and its peer's certificate is still valid.</summary>
     internal static bool IsUsable(SessionHandle session) => WithPointer(session, static pointer => SSL_SESSION_is_resumable(pointer) == 1 && !HasExpiredPeer(pointer));
@@ -279,9 +337,29 @@ internal static unsafe partial class OpenSsl
 
     [LibraryImport(Ssl)] internal static partial int SSL_CTX_set_session_id_context(ContextHandle context, byte* id, uint length);
 
-    [LibraryImport(Ssl)] internal static partial int SSL_CTX_set_session_ticket_cb(ContextHandle context, nint generate, delegate* unmanaged<nint, nint, nint, nuint, int, nint, int> decrypted, nint argument);
-
     [LibraryImport(Ssl)] internal static partial void SSL_CTX_sess_set_new_cb(ContextHandle context, delegate* unmanaged<nint, nint, int> callback);
+
+    [LibraryImport(Ssl)] private static partial int SSL_CTX_remove_session(nint context, nint session);
+
+    [LibraryImport(Ssl)] private static partial nint SSL_get_SSL_CTX(nint connection);
+
+    [LibraryImport(Ssl)] private static partial nint SSL_SESSION_get_timeout(nint session);
+
+    [LibraryImport(Ssl)] private static partial nint SSL_SESSION_set_timeout(nint session, nint seconds);
+
+    [LibraryImport(Crypto)] private static partial int OPENSSL_sk_num(nint stack);
+
+    [LibraryImport(Crypto)] private static partial nint OPENSSL_sk_value(nint stack, int index);
+
+    [LibraryImport(Crypto)] private static partial int ASN1_TIME_diff(int* days, int* seconds, nint from, nint to);
+
+    [LibraryImport(Crypto)] private static partial int ASN1_TIME_compare(nint one, nint other);
+
+    [LibraryImport(Crypto)] private static partial int X509_up_ref(nint certificate);
+
+    [LibraryImport(Crypto)] private static partial nint X509_STORE_CTX_get0_chain(nint verification);
+
+    [LibraryImport(Crypto)] private static partial nint X509_STORE_CTX_get0_untrusted(nint verification);
 
     [LibraryImport(Crypto)] private static partial nint X509_get0_notAfter(nint certificate);
 

@@ -20,7 +20,7 @@ internal sealed class PeerCertificate
     private static readonly Asn1Tag DnsTag = new(TagClass.ContextSpecific, 2);
     private static readonly Asn1Tag UriTag = new(TagClass.ContextSpecific, 6);
     private static readonly Asn1Tag AddressTag = new(TagClass.ContextSpecific, 7);
-    private static readonly ConcurrentDictionary<string, PeerCertificate> Known = new(StringComparer.Ordinal);
+    private static readonly ConcurrentDictionary<Fingerprint, PeerCertificate> Known = new();
 
     private readonly List<(NameKind Kind, string Name)> _names = [];
     private readonly IReadOnlyList<string> _uris = [];
@@ -54,12 +54,12 @@ internal sealed class PeerCertificate
     /// <exception cref="CryptographicException">The bytes are not a certificate.</exception>
     public static PeerCertificate Of(byte[] der)
     {
-        var hash = Convert.ToHexStringLower(SHA256.HashData(der));
-        if (Known.TryGetValue(hash, out var known)) return known;
+        var print = Fingerprint.Of(der);
+        if (Known.TryGetValue(print, out var known)) return known;
         using var certificate = X509CertificateLoader.LoadCertificate(der);
-        var read = new PeerCertificate(certificate, hash);
+        var read = new PeerCertificate(certificate, print.ToString());
         if (Known.Count >= MostKnown) Known.Clear();
-        Known[hash] = read;
+        Known[print] = read;
         return read;
     }
 

@@ -180,7 +180,7 @@ internal sealed unsafe class TlsConnection : IDisposable
         var connection = _active!;
         try
         {
-            if (connection._roots is not null && OpenSsl.X509_verify_cert(verification) != 1)
+            if (connection._roots is not null && !connection._context.Chains.Verify(verification))
             {
                 connection._refusal = $"verify_cert_failed:_{OpenSsl.VerificationError(OpenSsl.X509_STORE_CTX_get_error(verification)).Replace(' ', '_')}";
                 return 0;
@@ -199,15 +199,13 @@ internal sealed unsafe class TlsConnection : IDisposable
         return connection._refusal is null ? 1 : 0;
     }
 
-    /// <summary>Called by OpenSSL: whether a client may resume the session of its ticket.</summary>
+    /// <summary>Called by OpenSSL: the server's side has kept a session that its client may resume. 0 leaves the reference.</summary>
     [UnmanagedCallersOnly]
-    internal static int CheckTicket(nint ssl, nint session, nint keyName, nuint keyNameLength, int status, nint argument) => status switch
+    internal static int LimitSession(nint ssl, nint session)
     {
-        OpenSsl.TicketEmpty or OpenSsl.TicketUndecipherable => OpenSsl.IgnoreAndRenewTicket,
-        _ when OpenSsl.HasExpiredPeer(session) => OpenSsl.IgnoreTicket,
-        OpenSsl.TicketValid => OpenSsl.UseTicket,
-        _ => OpenSsl.UseAndRenewTicket,
-    };
+        OpenSsl.EndWithPeer(ssl, session);
+        return 0;
+    }
 
     /// <summary>Called by OpenSSL: a server sent a session that can be resumed. 1 takes the reference.</summary>
     [UnmanagedCallersOnly]

@@ -17,9 +17,15 @@ internal sealed class TlsContext
     private static readonly ConditionalWeakTable<RootSecret, OpenSsl.StoreHandle> Stores = [];
     private static readonly object NoSecret = new();
 
+    // A session with a client's certificate takes some 6 KB, without one 0.5 KB.
+    private const int MostSessions = 4096, MostSessionsWithPeer = 256;
+
     private TlsContext(Key key) => Handle = Create(key);
 
     internal OpenSsl.ContextHandle Handle { get; }
+
+    /// <summary>The chains of peers that were verified with the roots of this context, for its side.</summary>
+    internal VerifiedChains Chains { get; } = new();
 
     private readonly record struct Key(bool IsServer, SslProtocols Protocols, string Ciphers, bool AsksPeer, bool RequiresPeer, CertificateSecret? Own, RootSecret? Roots);
 
@@ -42,12 +48,13 @@ internal sealed class TlsContext
         Require(
             OpenSsl.SetVersions(context, key.Protocols.HasFlag(SslProtocols.Tls12) ? OpenSsl.Tls12 : OpenSsl.Tls13, key.Protocols.HasFlag(SslProtocols.Tls13) ? OpenSsl.Tls13 : OpenSsl.Tls12),
             "protocol versions");
-        OpenSsl.SSL_CTX_set_options(context, OpenSsl.IgnoreUnexpectedEof | OpenSsl.CipherServerPreference | OpenSsl.NoRenegotiation);
+        OpenSsl.SSL_CTX_set_options(
+            context, OpenSsl.IgnoreUnexpectedEof | OpenSsl.CipherServerPreference | OpenSsl.NoRenegotiation | (key.IsServer ? OpenSsl.NoTicket : 0));
         // An idle connection holds no buffers; one read of the socket takes all records that have arrived.
         OpenSsl.SetMode(context, OpenSsl.EnablePartialWrite | OpenSsl.AcceptMovingWriteBuffer | OpenSsl.AutoRetry | OpenSsl.ReleaseBuffers);
         OpenSsl.SetReadAhead(context);
-        OpenSsl.SetSessionCacheMode(context, key.IsServer ? OpenSsl.NoSessionCache : OpenSsl.ClientSessionsByCallback);
-        if (key.IsServer) AllowResumption(context);
+        OpenSsl.SetSessionCacheMode(context, key.IsServer ? OpenSsl.ServerSessions : OpenSsl.ClientSessionsByCallback);
+        if (key.IsServer) AllowResumption(context, key.AsksPeer);
         else OpenSsl.SSL_CTX_sess_set_new_cb(context, &TlsConnection.KeepSession);
         if (key.Ciphers.Length > 0) Require(OpenSsl.SSL_CTX_set_cipher_list(context, key.Ciphers) == 1, "cipher suites");
         if (key.Own is not null) Present(context, key.Own);
@@ -61,13 +68,15 @@ internal sealed class TlsContext
         return context;
     }
 
-    // Sessions live in tickets that only this context can decrypt. So whoever resumes one was verified with the same roots, by a server with
-    // the same certificate and the same rule for clients.
-    private static unsafe void AllowResumption(OpenSsl.ContextHandle context)
+    // The context keeps the sessions, and clients get only their names. A ticket with the whole session, the client's certificate included,
+    // costs more to write and to read than all else of a resumed handshake. Whoever resumes a session was verified with the same roots, by a
+    // server with the same certificate and the same rule for clients.
+    private static unsafe void AllowResumption(OpenSsl.ContextHandle context, bool hasPeers)
     {
         fixed (byte* id = "isthmus"u8) Require(OpenSsl.SSL_CTX_set_session_id_context(context, id, 7) == 1, "session context");
         Require(OpenSsl.SSL_CTX_set_num_tickets(context, 1) == 1, "tickets");
-        Require(OpenSsl.SSL_CTX_set_session_ticket_cb(context, 0, &TlsConnection.CheckTicket, 0) == 1, "check of tickets");
+        OpenSsl.SetSessionCacheSize(context, hasPeers ? MostSessionsWithPeer : MostSessions);
+        OpenSsl.SSL_CTX_sess_set_new_cb(context, &TlsConnection.LimitSession);
     }
 
     private static void Present(OpenSsl.ContextHandle context, CertificateSecret own)

@@ -212,6 +212,45 @@ public sealed class TlsTransportTests : IDisposable
         }
     }
 
+    [Fact]
+    public async Task The_chain_of_a_peer_that_comes_back_is_verified_once()
+    {
+        var (near, far) = (Settings(), Settings());
+        _near.Certificate = Load(Authority.Server("spiffe://test/client"));
+        _far.Certificate = Load(Authority.Server("spiffe://test/server"));
+        // Other names: no session is resumed.
+        for (var i = 0; i < 3; i++) Assert.Equal((false, false), (await ExchangeAsync(near with { Sni = $"name-{i}" }, far)).Resumed);
+
+        Assert.Equal(1, TlsContext.For(near, _near.Certificate, _near.Trusted, isServer: false).Chains.Verified);
+        Assert.Equal(1, TlsContext.For(far, _far.Certificate, _far.Trusted, isServer: true).Chains.Verified);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_chain_that_was_verified_is_refused_when_it_has_expired(bool isServer)
+    {
+        var brief = Load(Authority.Until(DateTimeOffset.UtcNow.AddSeconds(8), "spiffe://test/brief"));
+        (isServer ? _far : _near).Certificate = brief;
+        await ExchangeAsync(Settings(), Settings());
+
+        var reason = "";
+        await Eventually.TrueAsync(async () =>
+        {
+            try
+            {
+                await ExchangeAsync(Settings(), Settings());
+                return false;
+            }
+            catch (TransportException e)
+            {
+                reason = e.Message;
+                return true;
+            }
+        });
+        Assert.Contains("expired", reason, StringComparison.Ordinal);
+    }
+
     /// <summary>Connects, sends a byte each way, and closes.</summary>
     private async Task<((bool Client, bool Server) Resumed, TlsPeer[] Peers)> ExchangeAsync(TlsSettings near, TlsSettings far)
     {

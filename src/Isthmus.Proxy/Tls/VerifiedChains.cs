@@ -1,0 +1,38 @@
+using System.Collections.Concurrent;
+using System.Runtime.Versioning;
+
+namespace Isthmus.Proxy.Tls;
+
+/// <summary>
+/// Verifies the chains of peers, each once: peers come back with the same certificates. A chain is remembered until the first of its
+/// certificates expires. One object serves one set of roots and one side of connections (purpose).
+/// </summary>
+[SupportedOSPlatform("linux")]
+internal sealed class VerifiedChains
+{
+    /// <summary>Longer chains are verified each time.</summary>
+    private const int MostBytes = 8 * 1024;
+
+    private const int Most = 1000;
+
+    private readonly ConcurrentDictionary<Fingerprint, OpenSsl.CertificateHandle> _known = new();
+
+    /// <summary>How many chains OpenSSL has verified.</summary>
+    internal int Verified { get; private set; }
+
+    /// <param name="verification">What OpenSSL asks to verify (X509_STORE_CTX).</param>
+    internal bool Verify(nint verification)
+    {
+        Span<byte> sent = stackalloc byte[MostBytes];
+        var length = OpenSsl.EncodeSent(verification, sent);
+        if (length == 0) return OpenSsl.X509_verify_cert(verification) == 1;
+        var print = Fingerprint.Of(sent[..length]);
+        if (_known.TryGetValue(print, out var first) && !OpenSsl.HasExpired(first)) return true;
+        if (OpenSsl.X509_verify_cert(verification) != 1) return false;
+        Verified++;
+        // Handles that others still ask are freed with their last reference.
+        if (_known.Count >= Most) _known.Clear();
+        _known[print] = OpenSsl.FirstToExpire(verification);
+        return true;
+    }
+}

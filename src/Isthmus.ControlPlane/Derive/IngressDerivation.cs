@@ -5,7 +5,7 @@ using Isthmus.Mesh.Model;
 
 namespace Isthmus.ControlPlane.Derive;
 
-/// <summary>Derives Gateways and VirtualServices from the Ingress objects that gateways serve.</summary>
+/// <summary>Derives Gateways and routes from the Ingress objects that gateways serve.</summary>
 internal sealed class IngressDerivation
 {
     private readonly MeshSources _sources;
@@ -28,7 +28,7 @@ internal sealed class IngressDerivation
             {
                 var routing = IngressRouting.RoutesOf(items[0].Host, items.Select(item => item.Ingress), WellKnown.DefaultDomainSuffix, (ingress, target) => PortOf(read, services, ingress, target));
                 return One(KeyOf(routing.Source), routing);
-            }, "virtual services of ingresses");
+            }, "routes of ingresses");
     }
 
     /// <summary>The Ingress objects that gateways serve.</summary>
@@ -36,7 +36,7 @@ internal sealed class IngressDerivation
 
     public Live<ObjectKey, Gateway> Gateways { get; }
 
-    public Live<ObjectKey, VirtualService> Routings { get; }
+    public Live<ObjectKey, RouteSet> Routings { get; }
 
     private bool IsServed(Reader read, Ingress ingress) =>
         Settings(read).Serves(ingress, ingress.Class is { } name ? read.Get(_sources.IngressClasses, new ObjectKey(ingress.Source.Cluster, "", name))?.Controller : null);

@@ -37,7 +37,7 @@ public sealed class MeshGraph
         var ingresses = new IngressDerivation(Sources, discovery, services);
         ServedIngresses = ingresses.Served;
         GatewayObjects = Sources.Gateways.UnionWith(ingresses.Gateways, "gateways of objects");
-        _routings = discovery.Of(Sources.VirtualServices, routing => routing.Source, "discovered virtual services").UnionWith(ingresses.Routings, "and of ingresses");
+        _routings = discovery.Of(Sources.VirtualServices, routing => routing.Source, "discovered virtual services");
         var byHost = services.GroupBy(service => service.Hostname, "services by host");
         var aliases = byHost.Derive((read, services) => _hosts.AliasOf(read, services) is { } alias ? One(alias.Hostname, alias) : [], "external names");
         _aliases = aliases.Derive((read, alias) => End(read, aliases, alias) is { } end ? One(alias.Hostname, alias with { Target = end }) : [], "aliases");
@@ -86,7 +86,9 @@ public sealed class MeshGraph
             .UnionWith(Sources.VirtualServices.Derive((read, routing) => Problems(routing.Source, _ownership.NotGranted(read, routing.Source, HostsOf(routing), Services)), "virtual services of others' hosts"), "claims of entries and virtual services")
             .UnionWith(Sources.DestinationRules.Derive((read, rule) => Problems(rule.Source, _ownership.NotGranted(read, rule.Source, HostsOf(rule), Services)), "destination rules of others' hosts"), "claims");
 
-        Routings = _routings.Derive(Routing, "routings");
+        Routings = _routings.Derive(RoutesOf, "routes of virtual services").UnionWith(ingresses.Routings, "and of ingresses")
+            // Routes to an alias lead to the clusters of what it stands for.
+            .Derive((read, routes) => One(KeyOf(routes.Source), routes.WithDestinations(host => read.Get(_aliases, host)?.Target ?? host)), "routings");
         RoutingsByHost = Routings.GroupByMany(routing => routing.Hosts.Items.Select(host => host), "routings by host");
         RulesByHost = discovery.Of(Sources.DestinationRules, rule => rule.Source, "discovered destination rules").GroupBy(rule => new RuleKey(rule.Namespace, rule.Host), "rules by host");
         SidecarsByNamespace = Sources.Sidecars.GroupBy(sidecar => sidecar.Namespace, "sidecars by namespace");
@@ -139,9 +141,9 @@ public sealed class MeshGraph
     public Live<ObjectKey, Gateway> GatewayObjects { get; }
 
     /// <summary>VirtualServices with their delegates merged in, also those of Ingress objects.</summary>
-    public Live<ObjectKey, VirtualService> Routings { get; }
+    public Live<ObjectKey, RouteSet> Routings { get; }
 
-    public Live<string, ValueList<VirtualService>> RoutingsByHost { get; }
+    public Live<string, ValueList<RouteSet>> RoutingsByHost { get; }
 
     /// <summary>DestinationRules by their own namespace and host, wildcards as written.</summary>
     public Live<RuleKey, ValueList<DestinationRule>> RulesByHost { get; }
@@ -249,16 +251,16 @@ public sealed class MeshGraph
         return target;
     }
 
-    private IEnumerable<KeyValuePair<ObjectKey, VirtualService>> Routing(Reader read, VirtualService routing)
+    private IEnumerable<KeyValuePair<ObjectKey, RouteSet>> RoutesOf(Reader read, VirtualService routing)
     {
         var source = routing.Source;
         var mesh = (read.Get(Sources.Settings, "") ?? MeshSettings.Default).Mesh;
         var merged = Delegation.Merge(routing, name => read.Get(_routings, new ObjectKey(source.Cluster, name.Namespace, name.Name)));
-        // Routes to an alias lead to the clusters of what it stands for.
-        merged = merged.WithDestinations(host => read.Get(_aliases, host)?.Target ?? host);
         if (merged.ExportTo.IsEmpty) merged = merged with { ExportTo = mesh.DefaultVirtualServiceExportTo };
-        return One(new ObjectKey(source.Cluster, source.Namespace, source.Name), merged);
+        return One(KeyOf(source), merged.ToRoutes());
     }
+
+    private static ObjectKey KeyOf(ObjectRef source) => new(source.Cluster, source.Namespace, source.Name);
 
     private static KeyValuePair<TKey, T>[] One<TKey, T>(TKey key, T value) => [KeyValuePair.Create(key, value)];
 }

@@ -70,7 +70,7 @@ internal sealed class OutboundPart(ProxyScope scope, SharedResources shared)
         return new(service, service.Headless || service.Pod is not null ? view.EndpointsOf(service.Hostname).Endpoints : default, l4) { IdleTimeouts = view.IdleTimeoutsOf(service, l4 is null ? [] : [l4], scope) };
     }
 
-    private VirtualService? L4For(MeshView view, MeshService service) =>
+    private RouteSet? L4For(MeshView view, MeshService service) =>
         view.RoutingFor(service, scope) is { } routing && (!routing.Tls.IsEmpty || !routing.Tcp.IsEmpty) ? routing : null;
 
     private void UpdateListeners(IReadOnlyList<OutboundListener> plans, MeshConfig mesh, OutboundPolicy policy)
@@ -110,7 +110,7 @@ internal sealed class OutboundPart(ProxyScope scope, SharedResources shared)
         // The cluster's own hosts first: an address of another cluster must not take the domain of a local host.
         foreach (var service in ServiceAddresses.Ranked(members, service => service, scope))
         {
-            var routing = view.RoutingFor(service, scope) is { Http.IsEmpty: false } found ? found : null;
+            var routing = view.RoutingFor(service, scope) is { Rules.IsEmpty: false } found ? found : null;
             ValueList<string> own = sniffed ? ["*"] : RouteGenerator.Domains(service, scope, port).Where(domains.Add).ToValueList();
             parts.Add(Host(service.Hostname, port, own, routing, view.ShapesOf([routing], service, scope), view.Mesh));
         }
@@ -122,7 +122,7 @@ internal sealed class OutboundPart(ProxyScope scope, SharedResources shared)
         return Held.Take(shared.RouteTables, _held.Tables, new(name, parts.DrainToImmutable())).Made;
     }
 
-    private ByteString Host(string name, int port, ValueList<string> domains, VirtualService? routing, ValueMap<DestinationShape> destinations, MeshConfig mesh) =>
+    private ByteString Host(string name, int port, ValueList<string> domains, RouteSet? routing, ValueMap<DestinationShape> destinations, MeshConfig mesh) =>
         Held.Take(shared.VirtualHosts, _held.Hosts, new(RouteCaller.Of(scope, routing), mesh, name, port, domains, routing, destinations)).Made;
 
     /// <summary>Names that only a VirtualService defines are served on port 80, as in Istio.</summary>
@@ -130,7 +130,7 @@ internal sealed class OutboundPart(ProxyScope scope, SharedResources shared)
     {
         foreach (var host in view.Traffic.RoutingsByHost.Keys.Order(StringComparer.Ordinal))
         {
-            if (view.Registry.Services.GetValueOrDefault(host)?.Port(port) is not null || view.RoutingFor(host, scope) is not { Http.IsEmpty: false } routing || !routing.Hosts.Contains(host)) continue;
+            if (view.Registry.Services.GetValueOrDefault(host)?.Port(port) is not null || view.RoutingFor(host, scope) is not { Rules.IsEmpty: false } routing || !routing.Hosts.Contains(host)) continue;
             if (host.StartsWith('*') && view.Registry.Services.Values.Any(service => Hosts.Covers(host, service.Hostname) && service.Port(port) is not null)) continue;
             if (!domains.Add(host)) continue;
             parts.Add(Host(host, port, RouteGenerator.Domains(host, scope, port).ToValueList(), routing, view.ShapesOf([routing], null, scope), view.Mesh));

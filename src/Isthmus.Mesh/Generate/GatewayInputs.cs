@@ -4,13 +4,13 @@ using Isthmus.Mesh.Model;
 namespace Isthmus.Mesh.Generate;
 
 /// <summary>All inputs of the listeners and routes of a gateway, except the services behind AUTO_PASSTHROUGH.</summary>
-/// <param name="Routings">VirtualServices bound to one of its Gateways (delegates merged in), oldest first.</param>
+/// <param name="Routings">The routes bound to one of its Gateways, oldest first.</param>
 /// <param name="Destinations">Every known host that they reference.</param>
 public sealed record GatewayInputs(
     ProxyScope Scope,
     MeshConfig Mesh,
     GatewayScope Gateway,
-    ValueList<VirtualService> Routings,
+    ValueList<RouteSet> Routings,
     ValueMap<DestinationShape> Destinations)
 {
     /// <summary>The idle timeouts of the clusters that TCP connections may get, where a DestinationRule has one.</summary>

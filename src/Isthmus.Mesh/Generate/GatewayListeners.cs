@@ -155,7 +155,7 @@ public static class GatewayListeners
         var port = new ServicePort(bound.Server.PortName, bound.Server.Port, passthrough ? Protocol.Tls : Protocol.Tcp);
         foreach (var routing in inputs.Routings)
         {
-            if (!routing.Gateways.Contains(bound.Gateway.FullName)) continue;
+            if (!routing.Parents.Contains(bound.Gateway.FullName)) continue;
             var admitted = routing.Hosts.Where(host => bound.Admits(host, routing.Namespace)).ToList();
             if (admitted.Count == 0) continue;
             var usable = passthrough ? routing with { Tcp = default } : routing with { Tls = default };

@@ -50,7 +50,7 @@ public static class GatewayRoutes
         {
             foreach (var routing in inputs.Routings)
             {
-                if (routing.Http.IsEmpty || !routing.Gateways.Contains(bound.Gateway.FullName)) continue;
+                if (routing.Rules.IsEmpty || !routing.Parents.Contains(bound.Gateway.FullName)) continue;
                 AddHosts(hosts, added, bound, routing, inputs);
             }
         }
@@ -69,7 +69,7 @@ public static class GatewayRoutes
     }
 
     /// <param name="added">The VirtualServices whose routes each host has: several servers may offer one host.</param>
-    private static void AddHosts(SortedDictionary<string, VirtualHost> hosts, HashSet<(string, ObjectRef)> added, BoundServer bound, VirtualService routing, GatewayInputs inputs)
+    private static void AddHosts(SortedDictionary<string, VirtualHost> hosts, HashSet<(string, ObjectRef)> added, BoundServer bound, RouteSet routing, GatewayInputs inputs)
     {
         var context = new HttpRoutes.Context(RouteCaller.Of(inputs.Scope, routing), inputs.Mesh, bound.Server.Port, bound.Gateway.FullName, inputs.Destinations);
         List<Route>? routes = null;

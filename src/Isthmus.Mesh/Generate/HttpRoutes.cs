@@ -3,11 +3,10 @@ using Isthmus.Core.Collections;
 using Isthmus.Mesh.Model;
 using Isthmus.Wire.Envoy.Retries;
 using Isthmus.Wire.Envoy.Routes;
-using HttpRoute = Isthmus.Mesh.Model.HttpRoute;
 
 namespace Isthmus.Mesh.Generate;
 
-/// <summary>Routes of a virtual host: the default one, or those of a VirtualService.</summary>
+/// <summary>Routes of a virtual host: the default one, or those of a set.</summary>
 internal static class HttpRoutes
 {
     private const string DefaultRetryOn = "connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes";
@@ -35,9 +34,9 @@ internal static class HttpRoutes
         };
     }
 
-    public static IEnumerable<Route> Of(VirtualService routing, Context context)
+    public static IEnumerable<Route> Of(RouteSet routing, Context context)
     {
-        foreach (var http in routing.Http)
+        foreach (var http in routing.Rules)
         {
             if (http.Matches.IsEmpty)
             {
@@ -53,7 +52,7 @@ internal static class HttpRoutes
         }
     }
 
-    private static Route One(VirtualService routing, HttpRoute http, HttpMatch? match, Context context)
+    private static Route One(RouteSet routing, RouteRule http, HttpMatch? match, Context context)
     {
         var route = new Route
         {
@@ -63,49 +62,54 @@ internal static class HttpRoutes
             Decorator = new() { Operation = Operation(routing, http, match, context) },
             StatPrefix = match?.StatPrefix ?? "",
         };
-        if (http.Redirect is { } redirect) route.Redirect = RouteActions.Redirect(redirect, context.Port);
-        else if (http.Direct is { } direct) route.DirectResponse = RouteActions.Direct(direct);
+        var filters = http.Filters;
+        if (filters.Redirect is { } redirect) route.Redirect = RouteActions.Redirect(redirect, context.Port);
+        else if (filters.Direct is { } direct) route.DirectResponse = RouteActions.Direct(direct);
+        else if (http.LeadsNowhere) route.DirectResponse = new() { Status = 500 };
         else
         {
             route.Route_ = Forward(http, match, context);
-            if (http.Cors is { } cors) route.TypedPerFilterConfig["envoy.filters.http.cors"] = Parts.Pack(RouteActions.Cors(cors));
+            if (filters.Cors is { } cors) route.TypedPerFilterConfig["envoy.filters.http.cors"] = Parts.Pack(RouteActions.Cors(cors));
         }
-        RouteActions.AddHeaders(route, http.Headers);
-        if (http.Fault is { } fault) route.TypedPerFilterConfig["envoy.filters.http.fault"] = Parts.Pack(RouteActions.Fault(fault));
+        RouteActions.AddHeaders(route, filters.Headers);
+        if (filters.Fault is { } fault) route.TypedPerFilterConfig["envoy.filters.http.fault"] = Parts.Pack(RouteActions.Fault(fault));
         return route;
     }
 
-    private static string Operation(VirtualService routing, HttpRoute http, HttpMatch? match, Context context)
+    private static string Operation(RouteSet routing, RouteRule http, HttpMatch? match, Context context)
     {
         var path = match?.Uri switch
         {
             { Kind: MatchKind.Exact or MatchKind.Regex } uri => uri.Value,
-            { Kind: MatchKind.Prefix } uri => uri.Value + "*",
+            { Kind: MatchKind.Prefix or MatchKind.PathPrefix } uri => uri.Value + "*",
             _ => "/*",
         };
-        if (http.Destinations.Count != 1) return ResourceNames.HostPort(routing.Name, context.Port) + path;
-        var destination = http.Destinations[0].Destination;
+        if (http.Backends.Count != 1 || http.Backends[0].To is not { } destination) return ResourceNames.HostPort(routing.Name, context.Port) + path;
         return ResourceNames.HostPort(destination.Host, PortOf(destination, context)) + path;
     }
 
-    private static RouteAction Forward(HttpRoute http, HttpMatch? match, Context context)
+    private static RouteAction Forward(RouteRule http, HttpMatch? match, Context context)
     {
-        var timeout = http.Timeout is { } given ? Parts.Duration(given) : Parts.Zero;
-        var action = new RouteAction { Timeout = timeout, RetryPolicy = Retry(http.Retries, context.Mesh) };
-        var used = http.Destinations.Where(destination => destination.Weight > 0 || http.Destinations.Count == 1).ToList();
+        var filters = http.Filters;
+        var timeout = filters.Timeout is { } given ? Parts.Duration(given) : Parts.Zero;
+        var action = new RouteAction { Timeout = timeout, RetryPolicy = Retry(filters.Retries, context.Mesh) };
+        var used = RouteBackend.Used(http.Backends);
         if (used.Count == 1)
         {
-            action.Cluster = Cluster(used[0].Destination, context);
+            action.Cluster = Cluster(used[0], context);
             RouteActions.AddDestinationHeaders(action, used[0].Headers);
         }
         else
         {
             action.WeightedClusters = new();
-            action.WeightedClusters.Clusters.AddRange(used.Select(destination => RouteActions.Weighted(destination, Cluster(destination.Destination, context))));
+            action.WeightedClusters.Clusters.AddRange(used.Select(backend => RouteActions.Weighted(backend, Cluster(backend, context))));
+            // The share of a reference that leads nowhere.
+            if (used.Exists(backend => backend.To is null))
+                action.ClusterNotFoundResponseCode = RouteAction.Types.ClusterNotFoundResponseCode.InternalServerError;
         }
-        if (http.Rewrite is { } rewrite) RouteActions.Rewrite(action, rewrite, match);
-        if (http.Headers?.Request.Set is { } set && RouteActions.HostHeader(set) is { } host) action.HostRewriteLiteral = host;
-        foreach (var mirror in http.Mirrors)
+        if (filters.Rewrite is { } rewrite) RouteActions.Rewrite(action, rewrite, match);
+        if (filters.Headers?.Request.Set is { } set && RouteActions.HostHeader(set) is { } host) action.HostRewriteLiteral = host;
+        foreach (var mirror in filters.Mirrors)
         {
             action.RequestMirrorPolicies.Add(new RouteAction.Types.RequestMirrorPolicy
             {
@@ -114,9 +118,11 @@ internal static class HttpRoutes
                 TraceSampled = false,
             });
         }
-        foreach (var destination in used) AddHash(action, destination.Destination, context);
+        foreach (var to in used.Select(backend => backend.To).OfType<Destination>()) AddHash(action, to, context);
         return action;
     }
+
+    private static string Cluster(RouteBackend backend, Context context) => backend.To is { } to ? Cluster(to, context) : ResourceNames.Unresolved;
 
     private static string Cluster(Destination destination, Context context) =>
         ResourceNames.Outbound(PortOf(destination, context), destination.Subset, destination.Host);

@@ -3,16 +3,16 @@ using Isthmus.Mesh.Model;
 
 namespace Isthmus.Mesh.Generate;
 
-/// <summary>The tcp and tls routes of a VirtualService as chains.</summary>
+/// <summary>The routes of connections as chains.</summary>
 internal static class L4Routes
 {
     /// <param name="scope">Of the proxy.</param>
-    /// <param name="rule">The VirtualService.</param>
+    /// <param name="rule">The routes.</param>
     /// <param name="port">The port of the listener.</param>
     /// <param name="ranges">The addresses of the listener, where a match has none.</param>
     /// <param name="gateway"><c>mesh</c>, or the gateway's full name.</param>
     /// <param name="idle">Idle timeouts by cluster.</param>
-    public static IEnumerable<TcpChain> Chains(ProxyScope scope, VirtualService rule, ServicePort port, ValueList<string> ranges, string gateway, ValueMap<TimeSpan> idle)
+    public static IEnumerable<TcpChain> Chains(ProxyScope scope, RouteSet rule, ServicePort port, ValueList<string> ranges, string gateway, ValueMap<TimeSpan> idle)
     {
         if (port.Protocol.IsTls() || !rule.Tls.IsEmpty)
         {
@@ -48,11 +48,11 @@ internal static class L4Routes
         && (match.SourceNamespace.Length == 0 || match.SourceNamespace == scope.Namespace)
         && Selectors.Matches(match.SourceLabels, scope.RuleLabels);
 
-    private static TcpTarget Target(L4Route route, VirtualService rule, int port, ValueMap<TimeSpan> idle)
+    private static TcpTarget Target(L4Rule route, RouteSet rule, int port, ValueMap<TimeSpan> idle)
     {
-        var clusters = route.Destinations
-            .Where(destination => destination.Weight > 0 || route.Destinations.Count == 1)
-            .Select(destination => new WeightedName(Cluster(destination.Destination, port), Math.Max(1, destination.Weight)))
+        // A connection that gets a cluster that does not exist ends.
+        var clusters = RouteBackend.Used(route.Backends)
+            .Select(backend => new WeightedName(backend.To is { } to ? Cluster(to, port) : ResourceNames.Unresolved, Math.Max(1, backend.Weight)))
             .ToValueList();
         // The connection has one timeout, whichever destination it gets: that of the first.
         return new(clusters.Count == 1 ? clusters[0].Cluster : $"{rule.Name}.{rule.Namespace}", clusters)

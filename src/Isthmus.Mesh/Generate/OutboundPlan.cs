@@ -35,8 +35,8 @@ public sealed record OutboundListener(string Address, int Port, string RouteName
 
 /// <summary>A host that a scope sees, with what its listeners need.</summary>
 /// <param name="Endpoints">Only for headless hosts: their addresses are dialled directly.</param>
-/// <param name="L4">The VirtualService whose tcp or tls routes apply, or null.</param>
-public sealed record VisibleHost(MeshService Service, ValueList<MeshEndpoint> Endpoints, VirtualService? L4)
+/// <param name="L4">The routes of its connections, or null.</param>
+public sealed record VisibleHost(MeshService Service, ValueList<MeshEndpoint> Endpoints, RouteSet? L4)
 {
     /// <summary>The idle timeouts of the clusters that its connections may get, where a DestinationRule has one.</summary>
     public ValueMap<TimeSpan> IdleTimeouts { get; init; }
@@ -140,7 +140,7 @@ public static class OutboundPlan
         if (host.L4 is { } rule)
         {
             var any = false;
-            foreach (var chain in L4Routes.Chains(scope, rule, port, ranges, VirtualService.MeshGateway, host.IdleTimeouts))
+            foreach (var chain in L4Routes.Chains(scope, rule, port, ranges, RouteSet.Mesh, host.IdleTimeouts))
             {
                 any |= chain.IsDefault;
                 yield return chain;

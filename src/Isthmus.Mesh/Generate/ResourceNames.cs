@@ -7,6 +7,9 @@ namespace Isthmus.Mesh.Generate;
 public static class ResourceNames
 {
     public const string BlackHole = "BlackHoleCluster";
+
+    /// <summary>No proxy has this cluster: the share of a reference that leads nowhere.</summary>
+    public const string Unresolved = "UnknownService";
     /// <summary>Of endpoints: those of the proxy's own host.</summary>
     public const string OwnEndpoints = "local_cluster";
     public const string Passthrough = "PassthroughCluster";

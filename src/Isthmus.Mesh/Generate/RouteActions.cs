@@ -57,10 +57,10 @@ internal static class RouteActions
         else action.PrefixRewrite = rewrite.Uri;
     }
 
-    public static WeightedCluster.Types.ClusterWeight Weighted(RouteDestination destination, string cluster)
+    public static WeightedCluster.Types.ClusterWeight Weighted(RouteBackend backend, string cluster)
     {
-        var weighted = new WeightedCluster.Types.ClusterWeight { Name = cluster, Weight = (uint)destination.Weight };
-        if (destination.Headers is not { } headers) return weighted;
+        var weighted = new WeightedCluster.Types.ClusterWeight { Name = cluster, Weight = (uint)backend.Weight };
+        if (backend.Headers is not { } headers) return weighted;
         weighted.RequestHeadersToAdd.AddRange(Added(headers.Request));
         weighted.RequestHeadersToRemove.AddRange(headers.Request.Remove);
         weighted.ResponseHeadersToAdd.AddRange(Added(headers.Response));
@@ -73,7 +73,7 @@ internal static class RouteActions
     public static void AddDestinationHeaders(RouteAction action, HeaderChanges? headers)
     {
         if (headers is null || (headers.Request.IsEmpty && headers.Response.IsEmpty)) return;
-        var only = Weighted(new(new("", "", 0), 1, headers), action.Cluster);
+        var only = Weighted(new(null, 1, headers), action.Cluster);
         action.WeightedClusters = new() { Clusters = { only } };
     }
 

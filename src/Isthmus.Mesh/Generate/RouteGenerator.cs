@@ -11,7 +11,7 @@ public sealed record DestinationShape(ValueList<int> Ports, DestinationRule? Rul
 /// <summary>All inputs of one virtual host of a sidecar.</summary>
 /// <param name="Hostname">Of a service, or a name that only a VirtualService defines.</param>
 /// <param name="Domains">What is left of its domains: a table must not contain one twice.</param>
-/// <param name="Routing">The VirtualService that claims the host (its delegates merged in), or null.</param>
+/// <param name="Routing">The routes of the host, or null.</param>
 /// <param name="Destinations">Every known host that the routes reference, including this one.</param>
 public sealed record VirtualHostInputs(
     RouteCaller Caller,
@@ -19,7 +19,7 @@ public sealed record VirtualHostInputs(
     string Hostname,
     int Port,
     ValueList<string> Domains,
-    VirtualService? Routing,
+    RouteSet? Routing,
     ValueMap<DestinationShape> Destinations);
 
 /// <summary>RDS of sidecars: one virtual host for each host of a port, so that a table is assembled from parts that are
@@ -32,8 +32,8 @@ public static class RouteGenerator
     {
         var host = new VirtualHost { Name = ResourceNames.HostPort(inputs.Hostname, inputs.Port), IncludeRequestAttemptCount = inputs.Caller.CountsAttempts };
         host.Domains.AddRange(inputs.Domains);
-        var context = new HttpRoutes.Context(inputs.Caller, inputs.Mesh, inputs.Port, VirtualService.MeshGateway, inputs.Destinations);
-        if (inputs.Routing is { Http.IsEmpty: false } routing) host.Routes.AddRange(HttpRoutes.Of(routing, context));
+        var context = new HttpRoutes.Context(inputs.Caller, inputs.Mesh, inputs.Port, RouteSet.Mesh, inputs.Destinations);
+        if (inputs.Routing is { Rules.IsEmpty: false } routing) host.Routes.AddRange(HttpRoutes.Of(routing, context));
         else host.Routes.Add(HttpRoutes.Default(inputs.Hostname, context));
         return host;
     }

@@ -17,7 +17,7 @@ internal static class RouteMatches
 
     /// <summary>Every request that reaches the route matches.</summary>
     public static bool IsEverything(HttpMatch match) =>
-        match.Uri is null or { Kind: MatchKind.Prefix, Value: "/" } or { Kind: MatchKind.Regex, Value: ".*" or "*" }
+        match.Uri is null or { Kind: MatchKind.Prefix or MatchKind.PathPrefix, Value: "/" } or { Kind: MatchKind.Regex, Value: ".*" or "*" }
         && match.Method is null && match.Scheme is null && match.Authority is null
         && match.Headers.Count == 0 && match.WithoutHeaders.Count == 0 && match.QueryParams.Count == 0;
 
@@ -28,7 +28,8 @@ internal static class RouteMatches
         if (match.Uri is { } uri)
         {
             if (uri.Kind == MatchKind.Exact) built.Path = uri.Value;
-            else if (uri.Kind == MatchKind.Prefix) built.Prefix = uri.Value;
+            else if (uri.Kind == MatchKind.Prefix || (uri.Kind == MatchKind.PathPrefix && uri.Value == "/")) built.Prefix = uri.Value;
+            else if (uri.Kind == MatchKind.PathPrefix) built.PathSeparatedPrefix = uri.Value;
             else if (uri.Kind == MatchKind.Regex) built.SafeRegex = Regex(uri.Value);
         }
         foreach (var (name, value) in match.Headers)

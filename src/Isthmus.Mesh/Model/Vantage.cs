@@ -18,10 +18,10 @@ public sealed record Vantage(
 /// <param name="CountsAttempts">Whether requests carry the number of their attempt.</param>
 public sealed record RouteCaller(string Namespace, ValueMap<string> Labels, bool CountsAttempts)
 {
-    public static RouteCaller Of(ProxyScope scope, VirtualService? routing)
+    public static RouteCaller Of(ProxyScope scope, RouteSet? routing)
     {
         var (asksNamespace, asksLabels) = (false, false);
-        foreach (var match in routing?.Http.SelectMany(route => route.Matches) ?? [])
+        foreach (var match in routing?.Rules.SelectMany(rule => rule.Matches) ?? [])
         {
             asksNamespace |= match.SourceNamespace.Length > 0;
             asksLabels |= match.SourceLabels.Count > 0;

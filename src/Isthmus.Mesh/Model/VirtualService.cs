@@ -2,7 +2,16 @@ using Isthmus.Core.Collections;
 
 namespace Isthmus.Mesh.Model;
 
-public enum MatchKind { Exact, Prefix, Regex, Present }
+public enum MatchKind
+{
+    Exact,
+    Prefix,
+    Regex,
+    Present,
+
+    /// <summary>A prefix of whole elements of a path: <c>/a</c> is one of <c>/a/b</c>, and not of <c>/ab</c>.</summary>
+    PathPrefix,
+}
 
 /// <summary>How a string is matched; <see cref="MatchKind.Present"/> requires only that it exists.</summary>
 public readonly record struct StringMatch(MatchKind Kind, string Value);
@@ -132,30 +141,22 @@ public sealed record VirtualService(
     ValueList<L4Route> Tcp,
     long CreatedAt)
 {
-    public const string MeshGateway = "mesh";
+    public const string MeshGateway = RouteSet.Mesh;
 
     public string Namespace => Source.Namespace;
     public string Name => Source.Name;
     public bool ForSidecars => Gateways.Contains(MeshGateway);
 
-    /// <summary>The same with other names for the hosts that it routes to.</summary>
-    public VirtualService WithDestinations(Func<string, string> nameOf)
-    {
-        if (Hosts(Http).Concat(Tls.Concat(Tcp).SelectMany(route => route.Destinations).Select(to => to.Destination.Host)).All(host => nameOf(host) == host)) return this;
-        return this with
-        {
-            Http = Http.Select(route => route with
-            {
-                Destinations = Renamed(route.Destinations),
-                Mirrors = route.Mirrors.Select(mirror => mirror with { Destination = Of(mirror.Destination) }).ToValueList(),
-            }).ToValueList(),
-            Tls = Tls.Select(route => route with { Destinations = Renamed(route.Destinations) }).ToValueList(),
-            Tcp = Tcp.Select(route => route with { Destinations = Renamed(route.Destinations) }).ToValueList(),
-        };
+    /// <summary>What generators read of it. Its delegates are merged in before (<see cref="Delegation"/>).</summary>
+    public RouteSet ToRoutes() => new(Source, Hosts, Gateways, ExportTo, Http.Select(RuleOf).ToValueList(), Tls.Select(RuleOf).ToValueList(), Tcp.Select(RuleOf).ToValueList(), CreatedAt);
 
-        Destination Of(Destination destination) => destination with { Host = nameOf(destination.Host) };
-        ValueList<RouteDestination> Renamed(ValueList<RouteDestination> all) => all.Select(to => to with { Destination = Of(to.Destination) }).ToValueList();
-        static IEnumerable<string> Hosts(ValueList<HttpRoute> routes) =>
-            routes.SelectMany(route => route.Destinations.Select(to => to.Destination.Host).Concat(route.Mirrors.Select(mirror => mirror.Destination.Host)));
-    }
+    private static RouteRule RuleOf(HttpRoute route) => new(route.Name, route.Matches, BackendsOf(route.Destinations), new()
+    {
+        Redirect = route.Redirect, Direct = route.Direct, Rewrite = route.Rewrite, Headers = route.Headers, Mirrors = route.Mirrors,
+        Fault = route.Fault, Cors = route.Cors, Timeout = route.Timeout, Retries = route.Retries,
+    });
+
+    private static L4Rule RuleOf(L4Route route) => new(route.Matches, BackendsOf(route.Destinations));
+
+    private static ValueList<RouteBackend> BackendsOf(ValueList<RouteDestination> all) => all.Select(to => new RouteBackend(to.Destination, to.Weight, to.Headers)).ToValueList();
 }

@@ -13,11 +13,11 @@ public sealed record ServiceRegistry(
     GatewayTable Gateways);
 
 /// <summary>How traffic to a host is routed and balanced.</summary>
-/// <param name="Routings">VirtualServices with their delegates merged in.</param>
+/// <param name="Routings">The routes of VirtualServices (delegates merged in) and Ingress objects.</param>
 /// <param name="Rules">DestinationRules by their own namespace and host, wildcards as written.</param>
 public sealed record TrafficRules(
-    ImmutableDictionary<ObjectKey, VirtualService> Routings,
-    ImmutableDictionary<string, ValueList<VirtualService>> RoutingsByHost,
+    ImmutableDictionary<ObjectKey, RouteSet> Routings,
+    ImmutableDictionary<string, ValueList<RouteSet>> RoutingsByHost,
     ImmutableDictionary<RuleKey, ValueList<DestinationRule>> Rules);
 
 /// <summary>What workloads require of their callers, by namespace.</summary>
@@ -180,14 +180,14 @@ public sealed record MeshView(
         Visibility.Allows(rule.ExportTo.IsEmpty ? Mesh.DefaultDestinationRuleExportTo : rule.ExportTo, rule.Namespace, scope.Namespace)
         && (rule.WorkloadSelector.Count == 0 || (rule.Namespace == scope.Namespace && Selectors.Matches(rule.WorkloadSelector, scope.RuleLabels)));
 
-    /// <summary>The VirtualService that routes a service; a Pod's may name it with or without its cluster.</summary>
-    public VirtualService? RoutingFor(MeshService service, ProxyScope scope) =>
+    /// <summary>The routes of a service; those of a Pod may name it with or without its cluster.</summary>
+    public RouteSet? RoutingFor(MeshService service, ProxyScope scope) =>
         RoutingFor(service.Hostname, scope, ns => MayConfigure(ns, service)) ?? (service.Pod is { } pod ? RoutingFor(pod.PlainName, scope, ns => MayConfigure(ns, service)) : null);
 
-    /// <summary>The VirtualService that routes a name for sidecars of a scope: the most specific host, then the oldest.</summary>
-    public VirtualService? RoutingFor(string name, ProxyScope scope) => RoutingFor(name, scope, ns => MayConfigure(ns, name));
+    /// <summary>The routes of a name for sidecars of a scope: the most specific host, then the oldest.</summary>
+    public RouteSet? RoutingFor(string name, ProxyScope scope) => RoutingFor(name, scope, ns => MayConfigure(ns, name));
 
-    private VirtualService? RoutingFor(string host, ProxyScope scope, Func<string, bool> mayConfigure)
+    private RouteSet? RoutingFor(string host, ProxyScope scope, Func<string, bool> mayConfigure)
     {
         if (Oldest(host, scope, mayConfigure) is { } exact) return exact;
         foreach (var wildcard in Hosts.Wildcards(host))
@@ -197,30 +197,35 @@ public sealed record MeshView(
         return null;
     }
 
-    private VirtualService? Oldest(string host, ProxyScope scope, Func<string, bool> mayConfigure) => Traffic.RoutingsByHost.GetValueOrDefault(host)
+    private RouteSet? Oldest(string host, ProxyScope scope, Func<string, bool> mayConfigure) => !Traffic.RoutingsByHost.TryGetValue(host, out var all) ? null : RouteOrder.Settled(all
         .Where(routing => routing.ForSidecars && mayConfigure(routing.Namespace) && Visibility.Allows(routing.ExportTo, routing.Namespace, scope.Namespace))
+        .Select(routing => Of(routing, host, RouteSet.Mesh)))
         .OrderBy(routing => routing.CreatedAt).ThenBy(routing => routing.Source)
         .FirstOrDefault();
 
-    /// <summary>The VirtualServices bound to some of a gateway's Gateways, oldest first.</summary>
-    public ValueList<VirtualService> RoutingsOf(GatewayScope gateway, ProxyScope scope)
+    /// <summary>The routes bound to some of a gateway's Gateways, oldest first.</summary>
+    public ValueList<RouteSet> RoutingsOf(GatewayScope gateway, ProxyScope scope)
     {
         var names = gateway.Gateways.Select(item => item.FullName).ToHashSet(StringComparer.Ordinal);
-        return Traffic.Routings.Values
-            .Where(routing => routing.Gateways.Any(names.Contains) && Visibility.Allows(routing.ExportTo, routing.Namespace, scope.Namespace))
-            .Select(OfOwnHosts).Where(routing => !routing.Hosts.IsEmpty)
+        return RouteOrder.Settled(Traffic.Routings.Values
+            .Where(routing => routing.Parents.Any(names.Contains) && Visibility.Allows(routing.ExportTo, routing.Namespace, scope.Namespace))
+            .Select(OfOwnHosts).Where(routing => !routing.Hosts.IsEmpty))
             .OrderBy(routing => routing.CreatedAt).ThenBy(routing => routing.Source).ToValueList();
     }
 
-    private VirtualService OfOwnHosts(VirtualService routing) => routing.Hosts.All(host => MayConfigure(routing.Namespace, host, atGateway: true))
+    /// <summary>Rules of a host compete with others of the same host only.</summary>
+    private static RouteSet Of(RouteSet routing, string host, string parent) =>
+        routing.Precedence == RoutePrecedence.Listed ? routing : routing with { Hosts = [host], Parents = [parent] };
+
+    private RouteSet OfOwnHosts(RouteSet routing) => routing.Hosts.All(host => MayConfigure(routing.Namespace, host, atGateway: true))
         ? routing : routing with { Hosts = routing.Hosts.Where(host => MayConfigure(routing.Namespace, host, atGateway: true)).ToValueList() };
 
     /// <summary>What routes need to know about the hosts that they reference.</summary>
-    public ValueMap<DestinationShape> ShapesOf(IEnumerable<VirtualService?> routings, MeshService? own, ProxyScope scope)
+    public ValueMap<DestinationShape> ShapesOf(IEnumerable<RouteSet?> routings, MeshService? own, ProxyScope scope)
     {
         var shapes = new Dictionary<string, DestinationShape>(StringComparer.Ordinal);
         if (own is not null) shapes[own.Hostname] = Shape(own, scope);
-        foreach (var host in routings.OfType<VirtualService>().SelectMany(routing => routing.Http).SelectMany(Destinations))
+        foreach (var host in routings.OfType<RouteSet>().SelectMany(routing => routing.HttpDestinations))
         {
             if (!shapes.ContainsKey(host) && Registry.Services.TryGetValue(host, out var service)) shapes[host] = Shape(service, scope);
         }
@@ -228,7 +233,7 @@ public sealed record MeshView(
     }
 
     /// <summary>The idle timeouts of DestinationRules, by cluster: of a service's TCP ports, and of the destinations of tcp and tls routes.</summary>
-    public ValueMap<TimeSpan> IdleTimeoutsOf(MeshService? own, IEnumerable<VirtualService> routings, ProxyScope scope)
+    public ValueMap<TimeSpan> IdleTimeoutsOf(MeshService? own, IEnumerable<RouteSet> routings, ProxyScope scope)
     {
         Dictionary<string, TimeSpan>? found = null;
         void Add(MeshService service, int port, string subset)
@@ -243,7 +248,7 @@ public sealed record MeshView(
         {
             if (!port.Protocol.IsHttp() && port.Protocol != Protocol.Udp) Add(own!, port.Number, "");
         }
-        foreach (var destination in routings.SelectMany(routing => routing.Tcp.Concat(routing.Tls)).SelectMany(route => route.Destinations).Select(weighted => weighted.Destination))
+        foreach (var destination in routings.SelectMany(routing => routing.L4Destinations))
         {
             if (!Registry.Services.TryGetValue(destination.Host, out var service)) continue;
             // Without a port of its own, a destination has that of the connection.
@@ -251,9 +256,6 @@ public sealed record MeshView(
         }
         return found?.ToValueMap() ?? default;
     }
-
-    private static IEnumerable<string> Destinations(HttpRoute route) =>
-        route.Destinations.Select(destination => destination.Destination.Host).Concat(route.Mirrors.Select(mirror => mirror.Destination.Host));
 
     private DestinationShape Shape(MeshService service, ProxyScope scope)
     {

@@ -25,7 +25,7 @@ public sealed record PolicyInterest(ValueList<string> LabelKeys, bool Localities
         var keys = new SortedSet<string>(StringComparer.Ordinal);
         foreach (var routing in view.Traffic.Routings.Values)
         {
-            keys.UnionWith(routing.Http.SelectMany(route => route.Matches).SelectMany(match => match.SourceLabels.Keys));
+            keys.UnionWith(routing.Rules.SelectMany(rule => rule.Matches).SelectMany(match => match.SourceLabels.Keys));
             keys.UnionWith(routing.Tls.Concat(routing.Tcp).SelectMany(route => route.Matches).SelectMany(match => match.SourceLabels.Keys));
         }
         var localities = !view.Mesh.LocalityLb.Distribute.IsEmpty || view.Mesh.DefaultPolicy.Outlier is not null || view.Mesh.LocalityLb.Zones is not null || view.Registry.Services.Values.Any(service => service.Distribution != TrafficDistribution.Any);

@@ -1,0 +1,56 @@
+using Isthmus.Core.Collections;
+
+namespace Isthmus.Mesh.Model;
+
+/// <summary>The order in which the rules of a host are tried.</summary>
+public static class RouteOrder
+{
+    /// <summary>
+    /// Sets whose rules are in the order in which they are tried. Of those with <see cref="RoutePrecedence.Exactness"/>, there is one for
+    /// each host and parent, in the place of the oldest; others stay as they are.
+    /// </summary>
+    public static IEnumerable<RouteSet> Settled(IEnumerable<RouteSet> sets)
+    {
+        var all = sets as IReadOnlyCollection<RouteSet> ?? [.. sets];
+        if (all.All(set => set.Precedence == RoutePrecedence.Listed)) return all;
+        var competing = all.Where(set => set.Precedence == RoutePrecedence.Exactness)
+            .SelectMany(set => set.Hosts.SelectMany(host => set.Parents.Select(parent => (Host: host, Parent: parent, Set: set))))
+            .GroupBy(item => (item.Host, item.Parent), item => item.Set)
+            .Select(group => Merged(group.Key.Host, group.Key.Parent, [.. group.OrderBy(set => set.CreatedAt).ThenBy(set => set.Source)]));
+        return all.Where(set => set.Precedence == RoutePrecedence.Listed).Concat(competing).OrderBy(set => set.CreatedAt).ThenBy(set => set.Source);
+    }
+
+    private static RouteSet Merged(string host, string parent, IReadOnlyList<RouteSet> oldestFirst) => oldestFirst[0] with
+    {
+        Hosts = [host],
+        Parents = [parent],
+        Precedence = RoutePrecedence.Listed,
+        // A stable sort: equally exact matches stay in the order of age, then name, then place in the object.
+        Rules = oldestFirst.SelectMany(set => set.Rules)
+            .SelectMany(rule => rule.Matches.IsEmpty ? [rule] : rule.Matches.Select(match => rule with { Matches = [match] }))
+            .OrderByDescending(rule => Exactness.Of(rule.Matches.IsEmpty ? null : rule.Matches[0])).ToValueList(),
+        Tls = oldestFirst.SelectMany(set => set.Tls).ToValueList(),
+        Tcp = oldestFirst.SelectMany(set => set.Tcp).ToValueList(),
+    };
+
+    /// <summary>How narrow a match is, as the Gateway API compares them: path, then method, then headers, then query parameters.</summary>
+    private readonly record struct Exactness(int PathKind, int PathLength, bool HasMethod, int Headers, int Queries) : IComparable<Exactness>
+    {
+        public static Exactness Of(HttpMatch? match)
+        {
+            // Without a path, a match is one of the prefix "/".
+            var path = match?.Uri ?? new StringMatch(MatchKind.PathPrefix, "/");
+            var kind = path.Kind switch { MatchKind.Exact => 2, MatchKind.Regex => 0, _ => 1 };
+            return new(kind, path.Value.Length, match?.Method is not null, match?.Headers.Count ?? 0, match?.QueryParams.Count ?? 0);
+        }
+
+        public int CompareTo(Exactness other)
+        {
+            var order = PathKind.CompareTo(other.PathKind);
+            if (order == 0) order = PathLength.CompareTo(other.PathLength);
+            if (order == 0) order = HasMethod.CompareTo(other.HasMethod);
+            if (order == 0) order = Headers.CompareTo(other.Headers);
+            return order != 0 ? order : Queries.CompareTo(other.Queries);
+        }
+    }
+}

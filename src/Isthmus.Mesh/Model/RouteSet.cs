@@ -1,0 +1,109 @@
+using Isthmus.Core.Collections;
+
+namespace Isthmus.Mesh.Model;
+
+/// <summary>Which of several rules that match a request applies.</summary>
+public enum RoutePrecedence
+{
+    /// <summary>The first of the list, as in VirtualServices.</summary>
+    Listed,
+
+    /// <summary>The most exact one, then that of the oldest object, then by name, as in the Gateway API: rules of all objects of a host compete.</summary>
+    Exactness,
+}
+
+/// <summary>
+/// The routes of some hosts, whichever kind of object declares them: VirtualServices and Ingress objects become sets, and generators read
+/// nothing else.
+/// </summary>
+/// <param name="Source">The object that declares them; proxies name it in what they report.</param>
+/// <param name="Parents">The Gateways that they apply to, as <c>namespace/name</c>, or <c>mesh</c> for sidecars.</param>
+/// <param name="CreatedAt">Unix seconds: when two claim a host, the older wins.</param>
+public sealed record RouteSet(
+    ObjectRef Source,
+    ValueList<string> Hosts,
+    ValueList<string> Parents,
+    ValueList<string> ExportTo,
+    ValueList<RouteRule> Rules,
+    ValueList<L4Rule> Tls,
+    ValueList<L4Rule> Tcp,
+    long CreatedAt)
+{
+    /// <summary>The parent that stands for all sidecars.</summary>
+    public const string Mesh = "mesh";
+
+    public RoutePrecedence Precedence { get; init; }
+
+    public string Namespace => Source.Namespace;
+
+    public string Name => Source.Name;
+
+    public bool ForSidecars => Parents.Contains(Mesh);
+
+    /// <summary>Every host that HTTP requests may go to.</summary>
+    public IEnumerable<string> HttpDestinations => Rules.SelectMany(rule => rule.Backends.Select(backend => backend.To).OfType<Destination>()
+        .Concat(rule.Filters.Mirrors.Select(mirror => mirror.Destination))).Select(to => to.Host);
+
+    /// <summary>Every destination of connections.</summary>
+    public IEnumerable<Destination> L4Destinations => Tcp.Concat(Tls).SelectMany(rule => rule.Backends).Select(backend => backend.To).OfType<Destination>();
+
+    /// <summary>The same with other names for the hosts that it routes to.</summary>
+    public RouteSet WithDestinations(Func<string, string> nameOf)
+    {
+        if (HttpDestinations.Concat(L4Destinations.Select(to => to.Host)).All(host => nameOf(host) == host)) return this;
+        return this with
+        {
+            Rules = Rules.Select(rule => rule with
+            {
+                Backends = Renamed(rule.Backends),
+                Filters = rule.Filters with
+                {
+                    Mirrors = rule.Filters.Mirrors.Select(mirror => mirror with { Destination = Of(mirror.Destination) }).ToValueList(),
+                },
+            }).ToValueList(),
+            Tls = Tls.Select(rule => rule with { Backends = Renamed(rule.Backends) }).ToValueList(),
+            Tcp = Tcp.Select(rule => rule with { Backends = Renamed(rule.Backends) }).ToValueList(),
+        };
+
+        Destination Of(Destination destination) => destination with { Host = nameOf(destination.Host) };
+        ValueList<RouteBackend> Renamed(ValueList<RouteBackend> all) =>
+            all.Select(backend => backend.To is { } to ? backend with { To = Of(to) } : backend).ToValueList();
+    }
+}
+
+/// <summary>What happens to requests that match.</summary>
+/// <param name="Matches">Any of them; none: every request.</param>
+public sealed record RouteRule(string Name, ValueList<HttpMatch> Matches, ValueList<RouteBackend> Backends, RouteFilters Filters)
+{
+    /// <summary>It has backends, and none of them leads anywhere.</summary>
+    public bool LeadsNowhere => RouteBackend.Used(Backends) is { Count: > 0 } used && used.TrueForAll(backend => backend.To is null);
+}
+
+/// <summary>A share of the requests or connections of a rule.</summary>
+/// <param name="To">Null: the reference leads nowhere, or is not permitted. Requests of the share get 500, connections end.</param>
+/// <param name="Weight">0 with others beside it: none.</param>
+/// <param name="Headers">Changes for this share alone.</param>
+public sealed record RouteBackend(Destination? To, int Weight, HeaderChanges? Headers = null)
+{
+    /// <summary>Those that get something.</summary>
+    public static List<RouteBackend> Used(ValueList<RouteBackend> all) => [.. all.Where(backend => backend.Weight > 0 || all.Count == 1)];
+}
+
+/// <summary>What a rule does to requests and responses besides where they go. A redirect or a direct response takes the place of backends.</summary>
+public sealed record RouteFilters
+{
+    public static readonly RouteFilters None = new();
+
+    public HttpRedirect? Redirect { get; init; }
+    public DirectResponse? Direct { get; init; }
+    public HttpRewrite? Rewrite { get; init; }
+    public HeaderChanges? Headers { get; init; }
+    public ValueList<HttpMirror> Mirrors { get; init; }
+    public HttpFault? Fault { get; init; }
+    public CorsPolicy? Cors { get; init; }
+    public TimeSpan? Timeout { get; init; }
+    public HttpRetry? Retries { get; init; }
+}
+
+/// <summary>Where connections that match go.</summary>
+public sealed record L4Rule(ValueList<L4Match> Matches, ValueList<RouteBackend> Backends);

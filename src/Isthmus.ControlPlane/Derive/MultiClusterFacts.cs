@@ -23,7 +23,8 @@ public static class MultiClusterFacts
     public static ResourceKind ImportKind(MultiClusterSettings settings) => Described(MeshApi.ServiceImport, settings).Resource;
 
     /// <summary>One of the two kinds in the group and version that the settings say.</summary>
-    internal static KindDescriptor Described(KindDescriptor kind, MultiClusterSettings settings) => kind with { Group = settings.ApiGroup, Versions = [settings.ApiVersion] };
+    internal static KindDescriptor Described(KindDescriptor kind, MultiClusterSettings settings) =>
+        kind with { Group = settings.ApiGroup, Versions = [settings.ApiVersion] };
 
     public static ObjectKey Key(ObjectRef source) => new(source.Cluster, source.Namespace, source.Name);
 

@@ -48,7 +48,8 @@ internal sealed class KindWatch<TObject, TFacts> : KindWatch where TObject : cla
     /// <param name="served">Says when and in which version the cluster serves the kind; null: it does.</param>
     /// <param name="informers">Creates an informer, given the version and what it keeps of an object.</param>
     internal KindWatch(
-        MeshKind<TObject, TFacts> kind, WatchId id, bool isOptional, ServedKinds? served, Func<string, Func<TObject, TFacts?>, Informer<TObject, TFacts>> informers, IClusterObjects objects)
+        MeshKind<TObject, TFacts> kind, WatchId id, bool isOptional, ServedKinds? served,
+        Func<string, Func<TObject, TFacts?>, Informer<TObject, TFacts>> informers, IClusterObjects objects)
         : base(kind, isOptional)
     {
         (_kind, _id, _served, _informers, _objects) = (kind, id, served, informers, objects);
@@ -79,7 +80,8 @@ internal sealed class KindWatch<TObject, TFacts> : KindWatch where TObject : cla
             while (next == version && !reading.IsCompleted)
             {
                 await Task.WhenAny(reading, changed);
-                if (changed.IsCompleted && !stop.IsCancellationRequested) (next, changed) = await served.FindAsync(_kind.Resource, _kind.Descriptor.Versions, stop);
+                if (!changed.IsCompleted || stop.IsCancellationRequested) continue;
+                (next, changed) = await served.FindAsync(_kind.Resource, _kind.Descriptor.Versions, stop);
             }
             await end.CancelAsync();
             await reading;

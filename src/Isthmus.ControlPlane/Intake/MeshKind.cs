@@ -49,7 +49,8 @@ public abstract class MeshKind(KindDescriptor descriptor)
 
     /// <summary>A watch of the kind in one cluster, not started.</summary>
     /// <param name="served">Says when and in which version the cluster serves the kind; null: it does, as <see cref="Resource"/> says.</param>
-    internal abstract KindWatch Watch(WatchId id, bool isOptional, ServedKinds? served, KubeClient client, IClusterObjects objects, InformerSettings settings, TimeProvider time);
+    internal abstract KindWatch Watch(
+        WatchId id, bool isOptional, ServedKinds? served, KubeClient client, IClusterObjects objects, InformerSettings settings, TimeProvider time);
 
     private protected static void RemoveOf<T>(Source<ObjectKey, T> source, string cluster) where T : IEquatable<T> => source.RemoveWhere(key => key.Cluster == cluster);
 
@@ -92,7 +93,8 @@ internal interface IObjectKind<in TObject> where TObject : class
 }
 
 /// <summary>A kind, typed by both: the view that its objects are parsed to, and the facts that the mesh keeps.</summary>
-public abstract class MeshKind<TObject, TFacts>(KindDescriptor descriptor) : MeshKind<TFacts>(descriptor), IObjectKind<TObject> where TObject : class where TFacts : class
+public abstract class MeshKind<TObject, TFacts>(KindDescriptor descriptor) : MeshKind<TFacts>(descriptor), IObjectKind<TObject>
+    where TObject : class where TFacts : class
 {
     void IObjectKind<TObject>.Stage(MeshWriter writer, string cluster, TObject item)
     {
@@ -113,12 +115,15 @@ public abstract class MeshKind<TObject, TFacts>(KindDescriptor descriptor) : Mes
     /// <summary>Whether the history of changes names single objects of the kind.</summary>
     internal virtual bool IsRemembered => true;
 
-    internal sealed override KindWatch Watch(WatchId id, bool isOptional, ServedKinds? served, KubeClient client, IClusterObjects objects, InformerSettings settings, TimeProvider time) =>
-        new KindWatch<TObject, TFacts>(this, id, isOptional, served, (version, project) => new(client, Descriptor.In(version), project, settings, time), objects);
+    internal sealed override KindWatch Watch(
+        WatchId id, bool isOptional, ServedKinds? served, KubeClient client, IClusterObjects objects, InformerSettings settings, TimeProvider time) =>
+        new KindWatch<TObject, TFacts>(
+            this, id, isOptional, served, (version, project) => new(client, Descriptor.In(version), project, settings, time), objects);
 }
 
 /// <summary>A kind whose facts are the items of one source of the graph.</summary>
-public abstract class SourceKind<TObject, TFacts>(KindDescriptor descriptor) : MeshKind<TObject, TFacts>(descriptor) where TObject : class where TFacts : class, IEquatable<TFacts>
+public abstract class SourceKind<TObject, TFacts>(KindDescriptor descriptor) : MeshKind<TObject, TFacts>(descriptor)
+    where TObject : class where TFacts : class, IEquatable<TFacts>
 {
     internal abstract Source<ObjectKey, TFacts> SourceIn(MeshSources sources);
 

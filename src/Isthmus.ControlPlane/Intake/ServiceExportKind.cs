@@ -8,7 +8,8 @@ using Isthmus.Mesh.Model;
 namespace Isthmus.ControlPlane.Intake;
 
 /// <summary>ServiceExports of Kubernetes' multi-cluster services API.</summary>
-public sealed class ServiceExportKind(MultiClusterSettings settings) : SourceKind<JsonObject, ServiceExport>(MultiClusterFacts.Described(MeshApi.ServiceExport, settings))
+public sealed class ServiceExportKind(MultiClusterSettings settings)
+    : SourceKind<JsonObject, ServiceExport>(MultiClusterFacts.Described(MeshApi.ServiceExport, settings))
 {
     internal override ServiceExport? Read(string cluster, JsonObject item) => MultiClusterFacts.Of(cluster, Named(item)).Export;
 

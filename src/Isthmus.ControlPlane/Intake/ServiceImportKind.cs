@@ -8,7 +8,8 @@ using Isthmus.Mesh.Model;
 namespace Isthmus.ControlPlane.Intake;
 
 /// <summary>ServiceImports of Kubernetes' multi-cluster services API.</summary>
-public sealed class ServiceImportKind(MultiClusterSettings settings) : SourceKind<JsonObject, ServiceImport>(MultiClusterFacts.Described(MeshApi.ServiceImport, settings))
+public sealed class ServiceImportKind(MultiClusterSettings settings)
+    : SourceKind<JsonObject, ServiceImport>(MultiClusterFacts.Described(MeshApi.ServiceImport, settings))
 {
     internal override ServiceImport? Read(string cluster, JsonObject item) => MultiClusterFacts.Of(cluster, Named(item)).Import;
 

@@ -7,7 +7,8 @@ public sealed class CustomResourceDefinition : KubeObject
     public CustomResourceDefinitionStatus Status { get; set => field = value ?? new(); } = new();
 
     /// <summary>Whether the API server serves the kind: names are accepted, and nobody deletes it.</summary>
-    public bool IsEstablished => Metadata.DeletionTimestamp is null && Status.Conditions.Exists(condition => condition is { Type: "Established", Status: "True" });
+    public bool IsEstablished =>
+        Metadata.DeletionTimestamp is null && Status.Conditions.Exists(condition => condition is { Type: "Established", Status: "True" });
 }
 
 public sealed class CustomResourceDefinitionSpec

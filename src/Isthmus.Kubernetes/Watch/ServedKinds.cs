@@ -43,7 +43,11 @@ public sealed class ServedKinds(KubeClient client, InformerSettings settings, Ti
     {
         await _definitions.Answered.WaitAsync(stop);
         if (!_definitions.Synced.IsCompleted) return (wanted[0], _definitions.Synced);
-        lock (_guard) return (_versions.TryGetValue($"{kind.Plural}.{kind.Group}", out var served) ? wanted.FirstOrDefault(served.Contains) : null, _changed.Task);
+        lock (_guard)
+        {
+            var served = _versions.GetValueOrDefault($"{kind.Plural}.{kind.Group}", []);
+            return (wanted.FirstOrDefault(served.Contains), _changed.Task);
+        }
     }
 
     /// <returns>Null for a kind that is not served.</returns>

@@ -77,7 +77,8 @@ public sealed record KindRights(string Own = "", string Status = "", string Read
 internal sealed record ObjectReading(ObjectRef Source, Field Spec, JsonObject Object, long CreatedAt)
 {
     /// <returns>Empty when the object has no such annotation.</returns>
-    internal string Annotation(string name) => (Object["metadata"]?["annotations"] as JsonObject)?[name] is JsonValue value && value.TryGetValue<string>(out var text) ? text : "";
+    internal string Annotation(string name) =>
+        (Object["metadata"]?["annotations"] as JsonObject)?[name] is JsonValue value && value.TryGetValue<string>(out var text) ? text : "";
 }
 
 /// <summary>
@@ -108,7 +109,8 @@ public sealed record KindDescriptor(string Group, string Kind, string Plural, pa
     /// <summary>From an object to a record of <see cref="Model"/>; null: <see cref="IstioConfig"/> does not read the kind.</summary>
     internal Func<ObjectReading, object?>? Reader { get; init; }
 
-    /// <summary>Why admission refuses every object of the kind, and what to do instead. Control planes watch it all the same: a stored object says that it has no effect.</summary>
+    /// <summary>Why admission refuses every object of the kind, and what to do instead. Control planes watch it all the same: a stored object
+    /// says that it has no effect.</summary>
     internal (string Message, string Remedy)? Refusal { get; init; }
 
     /// <summary>Whether objects with errors still apply, with the strictest meaning of the fields that have them: without a policy, more
@@ -153,8 +155,8 @@ public sealed record KindDescriptor(string Group, string Kind, string Plural, pa
     internal bool Is(string apiVersion, string kind)
     {
         if (kind != Kind || !apiVersion.StartsWith(Group, StringComparison.Ordinal)) return false;
-        var version = Group.Length == 0 ? apiVersion : apiVersion.Length > Group.Length && apiVersion[Group.Length] == '/' ? apiVersion[(Group.Length + 1)..] : "";
-        return Versions.Contains(version);
+        if (Group.Length == 0) return Versions.Contains(apiVersion);
+        return apiVersion.Length > Group.Length && apiVersion[Group.Length] == '/' && Versions.Contains(apiVersion[(Group.Length + 1)..]);
     }
 
     public override string ToString() => Group.Length == 0 ? Plural : CrdName;

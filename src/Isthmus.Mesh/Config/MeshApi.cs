@@ -52,7 +52,10 @@ public static class MeshApi
 
     // Their rights depend on the installation: see SecretRights, and on what the control plane writes.
     public static readonly KindDescriptor Secret = new("", "Secret", "secrets", "v1") { Place = KindPlace.CredentialClusters, Need = KindNeed.Nowhere };
-    public static readonly KindDescriptor ConfigMap = new("", "ConfigMap", "configmaps", "v1") { Place = KindPlace.HomeNamespace, Uses = AnalysisOfSome | BugReport };
+    public static readonly KindDescriptor ConfigMap = new("", "ConfigMap", "configmaps", "v1")
+    {
+        Place = KindPlace.HomeNamespace, Uses = AnalysisOfSome | BugReport,
+    };
     public static readonly KindDescriptor Event = new("", "Event", "events", "v1") { Uses = BugReport };
 
     // Roles of an earlier installation do not include them.
@@ -64,16 +67,21 @@ public static class MeshApi
     {
         IsNamespaced = false, Place = KindPlace.ConfigCluster, Need = KindNeed.Nowhere, Uses = AnalysisIfAllowed | BugReport, Rights = new(Read),
     };
-    public static readonly KindDescriptor NetworkPolicy = new("networking.k8s.io", "NetworkPolicy", "networkpolicies", "v1") { Uses = AnalysisIfAllowed | BugReport };
+    public static readonly KindDescriptor NetworkPolicy = new("networking.k8s.io", "NetworkPolicy", "networkpolicies", "v1")
+    {
+        Uses = AnalysisIfAllowed | BugReport,
+    };
     public static readonly KindDescriptor CustomResourceDefinition = new("apiextensions.k8s.io", "CustomResourceDefinition", "customresourcedefinitions", "v1")
     {
         IsNamespaced = false, Rights = KindRights.ReadByAll,
     };
-    public static readonly KindDescriptor MutatingWebhookConfiguration = new("admissionregistration.k8s.io", "MutatingWebhookConfiguration", "mutatingwebhookconfigurations", "v1")
+    public static readonly KindDescriptor MutatingWebhookConfiguration = new(
+        "admissionregistration.k8s.io", "MutatingWebhookConfiguration", "mutatingwebhookconfigurations", "v1")
     {
         IsNamespaced = false, Uses = AnalysisIfAllowed | BugReport,
     };
-    public static readonly KindDescriptor ValidatingWebhookConfiguration = new("admissionregistration.k8s.io", "ValidatingWebhookConfiguration", "validatingwebhookconfigurations", "v1")
+    public static readonly KindDescriptor ValidatingWebhookConfiguration = new(
+        "admissionregistration.k8s.io", "ValidatingWebhookConfiguration", "validatingwebhookconfigurations", "v1")
     {
         IsNamespaced = false, Uses = AnalysisOfSome | BugReport,
     };
@@ -92,12 +100,16 @@ public static class MeshApi
 
     public static readonly KindDescriptor Gateway = Networking("Gateway", "gateways", NetworkingVersions) with
     {
-        ShortNames = ["gw"], Spec = NetworkingSchemas.Gateway, Reader = of => GatewayReader.Read(of.Source, of.Spec, of.CreatedAt), Uses = Analysis | Trace | Workloads | BugReport,
+        ShortNames = ["gw"], Spec = NetworkingSchemas.Gateway, Reader = of => GatewayReader.Read(of.Source, of.Spec, of.CreatedAt),
+        Uses = Analysis | Trace | Workloads | BugReport,
     };
     public static readonly KindDescriptor VirtualService = Networking("VirtualService", "virtualservices", NetworkingVersions) with
     {
         ShortNames = ["vs"], Spec = NetworkingSchemas.VirtualService, Reader = of => VirtualServiceReader.Read(of.Source, of.Spec, of.CreatedAt),
-        Columns = [("Gateways", ".spec.gateways", "The gateways and sidecars that apply these routes."), ("Hosts", ".spec.hosts", "The hosts that are routed."), Age],
+        Columns =
+        [
+            ("Gateways", ".spec.gateways", "The gateways and sidecars that apply these routes."), ("Hosts", ".spec.hosts", "The hosts that are routed."), Age,
+        ],
         Uses = Analysis | Trace | ConsoleRules | BugReport, ClaimsHosts = true,
     };
     public static readonly KindDescriptor DestinationRule = Networking("DestinationRule", "destinationrules", NetworkingVersions) with
@@ -108,20 +120,26 @@ public static class MeshApi
     public static readonly KindDescriptor ServiceEntry = Networking("ServiceEntry", "serviceentries", NetworkingVersions) with
     {
         ShortNames = ["se"], Spec = NetworkingSchemas.ServiceEntry, Reader = ServiceEntryReader.Read, NeedsSpec = true,
-        Columns = [("Hosts", ".spec.hosts", "The hosts of the entry."), ("Location", ".spec.location", "Inside or outside the mesh."), ("Resolution", ".spec.resolution", "How endpoints are found."), Age],
+        Columns =
+        [
+            ("Hosts", ".spec.hosts", "The hosts of the entry."), ("Location", ".spec.location", "Inside or outside the mesh."),
+            ("Resolution", ".spec.resolution", "How endpoints are found."), Age,
+        ],
         Uses = Analysis | Trace | BugReport, ClaimsHosts = true,
     };
 
     // As Pods, they belong to the cluster that has them. Only a cluster that holds configuration must have Istio's definitions.
     public static readonly KindDescriptor WorkloadEntry = Networking("WorkloadEntry", "workloadentries", NetworkingVersions) with
     {
-        ShortNames = ["we"], Spec = NetworkingSchemas.WorkloadEntry, Reader = of => ServiceEntryReader.ReadWorkload(of.Source, of.Spec, of.CreatedAt), NeedsSpec = true,
+        ShortNames = ["we"], Spec = NetworkingSchemas.WorkloadEntry, NeedsSpec = true,
+        Reader = of => ServiceEntryReader.ReadWorkload(of.Source, of.Spec, of.CreatedAt),
         Columns = [Age, ("Address", ".spec.address", "The address of the workload.")],
         Place = KindPlace.EveryCluster, Need = KindNeed.ConfigCluster, Uses = Analysis | BugReport | LastKnown,
     };
     public static readonly KindDescriptor WorkloadGroup = Networking("WorkloadGroup", "workloadgroups", NetworkingVersions) with
     {
-        ShortNames = ["wg"], Spec = NetworkingSchemas.WorkloadGroup, Reader = ServiceEntryReader.CheckGroup, NeedsSpec = true, Columns = [Age], Place = KindPlace.Nowhere,
+        ShortNames = ["wg"], Spec = NetworkingSchemas.WorkloadGroup, Reader = ServiceEntryReader.CheckGroup, NeedsSpec = true, Columns = [Age],
+        Place = KindPlace.Nowhere,
     };
     public static readonly KindDescriptor Sidecar = Networking("Sidecar", "sidecars", NetworkingVersions) with
     {
@@ -153,7 +171,8 @@ public static class MeshApi
     // It has a v1, too, which Istio does not store.
     public static readonly KindDescriptor Telemetry = OfIstio("telemetry", "Telemetry", "telemetries", "v1alpha1", "v1") with
     {
-        ShortNames = ["telemetry"], StoredVersion = "v1alpha1", Spec = TelemetrySchemas.Telemetry, Reader = of => TelemetryReader.Read(of.Source, of.Spec, of.CreatedAt), Columns = [Age],
+        ShortNames = ["telemetry"], StoredVersion = "v1alpha1", Spec = TelemetrySchemas.Telemetry, Columns = [Age],
+        Reader = of => TelemetryReader.Read(of.Source, of.Spec, of.CreatedAt),
     };
 
     // A plugin may decide who may call, and what the answer is.
@@ -181,7 +200,8 @@ public static class MeshApi
         Namespace, Node, Pod, Service, Endpoints, EndpointSlice, ServiceAccount, Deployment, ReplicaSet, StatefulSet, DaemonSet, Secret, ConfigMap, Event,
         Gateway, VirtualService, DestinationRule, ServiceEntry, WorkloadEntry, WorkloadGroup, Sidecar, EnvoyFilter, ProxyConfig,
         PeerAuthentication, AuthorizationPolicy, RequestAuthentication, Telemetry, WasmPlugin, TrafficExtension, IstioOperator,
-        Ingress, IngressClass, NetworkPolicy, CustomResourceDefinition, MutatingWebhookConfiguration, ValidatingWebhookConfiguration, ServiceExport, ServiceImport,
+        Ingress, IngressClass, NetworkPolicy, CustomResourceDefinition, MutatingWebhookConfiguration, ValidatingWebhookConfiguration,
+        ServiceExport, ServiceImport,
     ];
 
     /// <summary>Every kind that Istio's base chart installs.</summary>
@@ -211,7 +231,8 @@ public static class MeshApi
     /// <summary>The same for Istio's kinds.</summary>
     public static KindDescriptor? FindIstio(string apiVersion, string kind) => Find(apiVersion, kind) is { IsIstio: true } known ? known : null;
 
-    private const string InsteadOfFilters = "decide in an external authorizer (AuthorizationPolicy with action CUSTOM), or change headers by the routes of a VirtualService";
+    private const string InsteadOfFilters =
+        "decide in an external authorizer (AuthorizationPolicy with action CUSTOM), or change headers by the routes of a VirtualService";
 
     private static KindDescriptor Networking(string kind, string plural, params string[] versions) => OfIstio("networking", kind, plural, versions);
 
@@ -219,5 +240,8 @@ public static class MeshApi
         OfIstio("security", kind, plural, SecurityVersions) with { IsPolicy = true, Uses = Analysis | Trace | ConsoleRules | BugReport };
 
     private static KindDescriptor OfIstio(string group, string kind, string plural, params string[] versions) =>
-        new($"{group}.istio.io", kind, plural, versions) { StoredVersion = versions[^1], Place = KindPlace.ConfigCluster, Need = KindNeed.ConfigCluster, Uses = Analysis | BugReport };
+        new($"{group}.istio.io", kind, plural, versions)
+        {
+            StoredVersion = versions[^1], Place = KindPlace.ConfigCluster, Need = KindNeed.ConfigCluster, Uses = Analysis | BugReport,
+        };
 }

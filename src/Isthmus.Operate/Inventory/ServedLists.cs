@@ -9,7 +9,8 @@ namespace Isthmus.Operate.Inventory;
 public static class ServedLists
 {
     /// <exception cref="KubeException">The API server refuses, or serves no version of the kind.</exception>
-    public static async Task<IReadOnlyList<T>> ListAsync<T>(KubeClient client, KindDescriptor kind, string? ns, ListOptions options, CancellationToken stop) where T : class
+    public static async Task<IReadOnlyList<T>> ListAsync<T>(KubeClient client, KindDescriptor kind, string? ns, ListOptions options, CancellationToken stop)
+        where T : class
     {
         foreach (var version in kind.Versions)
         {

@@ -70,11 +70,11 @@ public sealed class ServedKindsTests : IAsyncDisposable
         Start(client);
         await Eventually.TrueAsync(() => _seen.Versions is ["gateway.networking.k8s.io/v1beta1"]);
 
-        await client.PatchAsync(Kinds.CustomResourceDefinition, null, Classes.CrdName, new JsonObject { ["spec"] = new JsonObject { ["versions"] = Versions("v1", "v1beta1") } }, PatchType.Merge, Stop);
+        await ServeAsync(client, "v1", "v1beta1");
         await Eventually.TrueAsync(() => _seen.Versions is ["gateway.networking.k8s.io/v1"]);
         Assert.Equal(["old"], _seen.Names);
 
-        await client.PatchAsync(Kinds.CustomResourceDefinition, null, Classes.CrdName, new JsonObject { ["spec"] = new JsonObject { ["versions"] = Versions("v1alpha9", "v1beta1", "v1") } }, PatchType.Merge, Stop);
+        await ServeAsync(client, "v1alpha9", "v1beta1", "v1");
         await CreateAsync(client, "v1", "new");
         await Eventually.TrueAsync(() => _seen.Names is ["new", "old"]);
         Assert.Empty(_tasks.Failures);
@@ -102,12 +102,24 @@ public sealed class ServedKindsTests : IAsyncDisposable
         return watch;
     }
 
+    private static Task ServeAsync(KubeClient client, params string[] versions)
+    {
+        var change = new JsonObject { ["spec"] = new JsonObject { ["versions"] = Versions(versions) } };
+        return client.PatchAsync(Kinds.CustomResourceDefinition, null, Classes.CrdName, change, PatchType.Merge, Stop);
+    }
+
     /// <summary>Established a moment after it is created.</summary>
     private static Task CreateAsync(KubeClient client, string version, string name) => Eventually.TrueAsync(async () =>
     {
         try
         {
-            await client.CreateAsync(Classes.In(version), null, new JsonObject { ["apiVersion"] = $"{Classes.Group}/{version}", ["kind"] = Classes.Kind, ["metadata"] = new JsonObject { ["name"] = name }, ["spec"] = new JsonObject { ["controllerName"] = "a/b" } }, Stop);
+            await client.CreateAsync(Classes.In(version), null, new JsonObject
+            {
+                ["apiVersion"] = $"{Classes.Group}/{version}",
+                ["kind"] = Classes.Kind,
+                ["metadata"] = new JsonObject { ["name"] = name },
+                ["spec"] = new JsonObject { ["controllerName"] = "a/b" },
+            }, Stop);
             return true;
         }
         catch (KubeException e) when (e.IsNotFound)
@@ -120,11 +132,18 @@ public sealed class ServedKindsTests : IAsyncDisposable
     {
         ["apiVersion"] = "apiextensions.k8s.io/v1",
         ["kind"] = "CustomResourceDefinition",
-        ["metadata"] = new JsonObject { ["name"] = Classes.CrdName, ["annotations"] = new JsonObject { ["api-approved.kubernetes.io"] = "https://github.com/kubernetes-sigs/gateway-api/pull/2466" } },
+        ["metadata"] = new JsonObject
+        {
+            ["name"] = Classes.CrdName,
+            ["annotations"] = new JsonObject { ["api-approved.kubernetes.io"] = "https://github.com/kubernetes-sigs/gateway-api/pull/2466" },
+        },
         ["spec"] = new JsonObject
         {
             ["group"] = Classes.Group,
-            ["names"] = new JsonObject { ["kind"] = Classes.Kind, ["listKind"] = Classes.Kind + "List", ["plural"] = Classes.Plural, ["singular"] = "gatewayclass" },
+            ["names"] = new JsonObject
+            {
+                ["kind"] = Classes.Kind, ["listKind"] = Classes.Kind + "List", ["plural"] = Classes.Plural, ["singular"] = "gatewayclass",
+            },
             ["scope"] = "Cluster",
             ["versions"] = Versions(versions),
         },
@@ -141,7 +160,10 @@ public sealed class ServedKindsTests : IAsyncDisposable
             ["openAPIV3Schema"] = new JsonObject
             {
                 ["type"] = "object",
-                ["properties"] = new JsonObject { ["spec"] = new JsonObject { ["type"] = "object", ["properties"] = new JsonObject { ["controllerName"] = new JsonObject { ["type"] = "string" } } } },
+                ["properties"] = new JsonObject
+                {
+                    ["spec"] = new JsonObject { ["type"] = "object", ["properties"] = new JsonObject { ["controllerName"] = new JsonObject { ["type"] = "string" } } },
+                },
             },
         },
     })]);
@@ -150,7 +172,8 @@ public sealed class ServedKindsTests : IAsyncDisposable
 
     private sealed class SeenKind() : MeshKind<JsonObject, Seen>(Classes)
     {
-        internal override Seen Read(string cluster, JsonObject item) => new(new(cluster, Classes.Kind, "", item["metadata"]!["name"]!.ToString()), item["apiVersion"]!.ToString());
+        internal override Seen Read(string cluster, JsonObject item) =>
+            new(new(cluster, Classes.Kind, "", item["metadata"]!["name"]!.ToString()), item["apiVersion"]!.ToString());
 
         internal override ObjectRef SourceOf(Seen facts) => facts.Source;
 
@@ -187,7 +210,8 @@ public sealed class ServedKindsTests : IAsyncDisposable
             return ValueTask.CompletedTask;
         }
 
-        public ValueTask Apply<TFacts>(WatchId watch, MeshKind<TFacts> kind, IReadOnlyList<Change<TFacts>> changes, IReadOnlyDictionary<string, ObjectWrite>? writes) where TFacts : class
+        public ValueTask Apply<TFacts>(WatchId watch, MeshKind<TFacts> kind, IReadOnlyList<Change<TFacts>> changes, IReadOnlyDictionary<string, ObjectWrite>? writes)
+            where TFacts : class
         {
             lock (_guard)
             {

@@ -27,7 +27,10 @@ internal static class Rbac
     /// <param name="status">The same for the status of its objects.</param>
     internal static IEnumerable<JsonObject> KindRules(Func<KindDescriptor, string> verbs, Func<KindDescriptor, string>? status = null) =>
         MeshApi.All.Where(kind => !kind.IsIstio)
-            .SelectMany(kind => ((string Resource, string Verbs)[])[(kind.Plural, verbs(kind)), ($"{kind.Plural}/status", status?.Invoke(kind) ?? "")], (kind, right) => (kind.Group, right.Resource, right.Verbs))
+            .SelectMany(kind => ((string Group, string Resource, string Verbs)[])
+            [
+                (kind.Group, kind.Plural, verbs(kind)), (kind.Group, $"{kind.Plural}/status", status?.Invoke(kind) ?? ""),
+            ])
             .Where(right => right.Verbs.Length > 0)
             .GroupBy(right => (right.Group, right.Verbs), right => right.Resource)
             .Select(rule => Rule(rule.Key.Group, string.Join(' ', rule), rule.Key.Verbs));

@@ -29,7 +29,8 @@ public sealed class ClaimedWorkloadTests
             rig.Push();
         }
         var workloads = rig.Mesh.View().Workloads;
-        if (proven == "a sidecar") workloads = workloads with { Pods = workloads.Pods.SetItem(new("c1", "shop", "front-0"), workloads.Pods[new("c1", "shop", "front-0")] with { Runs = ProxyKind.Sidecar }) };
+        var pod = Workload.KeyOfPod(new("c1", "shop", "front-0"));
+        if (proven == "a sidecar") workloads = workloads with { Workloads = workloads.Workloads.SetItem(pod, workloads.Workloads[pod] with { Runs = ProxyKind.Sidecar }) };
         var claim = Claim(ProxyKind.Router, "front-0", cluster is null ? null : new(new(cluster, "shop", account), bound));
         var workload = ClaimedWorkload.Of(claim, workloads);
         Assert.Equal(denial, workload.Denial);
@@ -65,8 +66,51 @@ public sealed class ClaimedWorkloadTests
         var workloads = rig.Mesh.View().Workloads;
         Assert.Equal(["front"], ClaimedWorkload.Of(Claim(ProxyKind.Sidecar, "front-0", new(Own, "front-0")), workloads).Labels.Select(label => label.Value));
         var foreign = ClaimedWorkload.Of(Claim(ProxyKind.Sidecar, "front-0", new(Own with { Name = "seller" }, "")), workloads);
-        Assert.Equal((null, "claimed", ""), (foreign.Pod, Assert.Single(foreign.Labels).Value, foreign.Denial));
+        Assert.Equal((null, "claimed", ""), (foreign.Workload, Assert.Single(foreign.Labels).Value, foreign.Denial));
     }
+
+    [Fact]
+    public void A_changed_WorkloadEntry_reaches_the_sidecar_of_its_machine()
+    {
+        var rig = new MeshRig("c1");
+        rig.Service("c1", "front", "10.96.0.9", "http", 80, 8080);
+        rig.Config("""
+            apiVersion: networking.istio.io/v1
+            kind: DestinationRule
+            metadata: {name: all, namespace: shop}
+            spec: {host: '*.shop.svc.cluster.local', trafficPolicy: {outlierDetection: {consecutive5xxErrors: 5} } }
+            """);
+        Machine(rig, "region1/zone1", 9001);
+        var proxy = rig.Connect(Claim(ProxyKind.Sidecar, "vm-a", new(Own, ""), "10.0.0.5"));
+        rig.Push();
+        Assert.Equal(new Locality("region1", "zone1", ""), Scope(rig, proxy).Locality);
+        Assert.Equal([9001], Inbound(proxy));
+        Machine(rig, "region2/zone2", 9002);
+        rig.Push();
+        Assert.Equal(new Locality("region2", "zone2", ""), Scope(rig, proxy).Locality);
+        Assert.Equal([9002], Inbound(proxy));
+        rig.Writer.Remove("c1", new("networking.istio.io", "v1alpha3", "WorkloadEntry", "workloadentries", true), "shop", "vm-a");
+        rig.Push();
+        // The machine is what it says of itself.
+        Assert.Equal(new Locality("c1", "z1", ""), Scope(rig, proxy).Locality);
+    }
+
+    private static ProxyScope Scope(MeshRig rig, Isthmus.ControlPlane.Push.ProxyFeed proxy)
+    {
+        var view = rig.Mesh.View();
+        return ScopeResolver.Resolve(proxy.Proxy, view, PolicyInterest.Of(view)).Scope;
+    }
+
+    /// <summary>The ports behind Services.</summary>
+    private static IEnumerable<uint> Inbound(Isthmus.ControlPlane.Push.ProxyFeed proxy) => MeshRig.Listener(proxy, "virtualInbound")!.FilterChains
+        .Select(chain => chain.FilterChainMatch?.DestinationPort ?? 0).Where(port => port is > 9000 and < 9010).Distinct();
+
+    private static void Machine(MeshRig rig, string locality, int port) => rig.Config($$"""
+        apiVersion: networking.istio.io/v1
+        kind: WorkloadEntry
+        metadata: {name: vm-a, namespace: shop}
+        spec: {address: 10.0.0.5, serviceAccount: front, labels: {app: front}, locality: {{locality}}, ports: {http: {{port}} } }
+        """);
 
     [Fact]
     public void A_gateway_gets_nothing_before_its_Pod_is_known_and_keeps_what_it_has_when_the_Pod_is_gone()

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Live;
@@ -10,7 +11,9 @@ namespace Isthmus.ControlPlane.Derive;
 
 /// <summary>Derives endpoints, and what is known about each, from EndpointSlices and ServiceEntries.</summary>
 /// <param name="services">The Services that discovery selects.</param>
-internal sealed class EndpointDerivation(MeshSources sources, Live<ObjectKey, ClusterService> services, PolicyIndex policies, MultiClusterHosts exports, Ownership ownership)
+internal sealed class EndpointDerivation(
+    MeshSources sources, Live<ObjectKey, ClusterService> services, PolicyIndex policies, WorkloadIndex workloads, MultiClusterHosts exports,
+    Ownership ownership)
 {
     public EndpointSet OfSlice(Reader read, SliceFacts slice)
     {
@@ -39,13 +42,13 @@ internal sealed class EndpointDerivation(MeshSources sources, Live<ObjectKey, Cl
     private sealed record Surroundings(
         string Cluster, MeshSettings Settings, string SystemNetwork, ValueList<PeerAuthentication> MeshPolicies, ValueList<PeerAuthentication> LocalPolicies);
 
-    /// <summary>What surrounds a WorkloadEntry. As in Istio, one of the configuration cluster may be anywhere, so only its own fields, or an address
-    /// range that contains it, name its network. One of another cluster is in the network of that cluster.</summary>
-    private Surroundings Around(Reader read, WorkloadEntry workload)
+    /// <summary>What surrounds a workload: a Pod is in its cluster. As in Istio, a WorkloadEntry of the configuration cluster may be anywhere,
+    /// so only its own fields, or an address range that contains it, name its network. One of another cluster is in the network of that cluster.</summary>
+    private Surroundings Around(Reader read, Workload workload)
     {
-        var cluster = workload.Source.Cluster;
+        var cluster = workload.Cluster;
         var context = Context(read, cluster, workload.Namespace);
-        return read.Get(sources.Clusters, cluster) is { IsConfig: false } ? context : OfEntries(context);
+        return workload.IsPod || read.Get(sources.Clusters, cluster) is { IsConfig: false } ? context : OfEntries(context);
     }
 
     /// <summary>Endpoints that are not part of the Pod network of their cluster.</summary>
@@ -62,8 +65,8 @@ internal sealed class EndpointDerivation(MeshSources sources, Live<ObjectKey, Cl
 
     private MeshEndpoint OfAddress(Reader read, ClusterService service, SliceFacts slice, SliceAddress address, List<(int Service, int Target)> ports, Surroundings context)
     {
-        var pod = address.Pod is { } key ? read.Get(sources.Pods, key) : null;
-        return OfPod(read, service.Hostname, pod, address.Address, ports, context, address.Node) with
+        var pod = address.Pod is { } key ? read.Get(workloads.All, Workload.KeyOfPod(key)) : null;
+        return OfWorkload(read, service.Hostname, pod, address.Address, ports, context, address.Node) with
         {
             Health = HealthOf(service, address, pod),
             PodHostname = pod is { Hostname.Length: > 0 } && pod.Subdomain == service.Name ? pod.Hostname : address.Hostname,
@@ -73,28 +76,31 @@ internal sealed class EndpointDerivation(MeshSources sources, Live<ObjectKey, Cl
         };
     }
 
-    private MeshEndpoint OfPod(
-        Reader read, string host, PodFacts? pod, string address, List<(int Service, int Target)> ports, Surroundings context, string otherNode = "")
+    /// <param name="workload">Null: nobody knows what is at the address.</param>
+    /// <param name="otherNode">Where the address is, if the workload does not say.</param>
+    private MeshEndpoint OfWorkload(
+        Reader read, string host, Workload? workload, string address, IEnumerable<(int Service, int Target)> ports, Surroundings context, string otherNode = "")
     {
-        var cluster = context.Cluster;
-        var labels = pod?.Labels ?? default;
-        var node = pod?.Node is { Length: > 0 } named ? named : otherNode;
-        var locality = LocalityOf(read, cluster, node, labels);
-        var network = NetworkOf(cluster, address, labels, context);
+        var cluster = workload?.Cluster ?? context.Cluster;
+        var labels = workload?.Labels ?? default;
+        var node = workload?.Node is { Length: > 0 } named ? named : otherNode;
+        var locality = workload?.Locality ?? LocalityOf(read, cluster, node, labels);
+        var network = workload?.Network is { Length: > 0 } own ? own : NetworkOf(context.Cluster, address, labels, context);
         var accepts = labels.TryGetValue(Labels.TlsMode, out var mode) && mode == "istio";
         var policy = accepts ? MtlsPolicy.Resolve(context.MeshPolicies, context.LocalPolicies, labels) : MtlsPolicy.Default;
         return new(
             host, cluster, address,
             ports.Select(port => new EndpointPort(port.Service, port.Target, accepts && policy.ForPort(port.Target) != MtlsMode.Disable)).ToValueList(),
             network, locality, Augment(labels, cluster, network, locality),
-            pod is null ? new("", "", "", "") : new(
-                pod.Workload, pod.Source.Namespace, labels.Items.GetValueOrDefault(Labels.CanonicalName, ""), labels.Items.GetValueOrDefault(Labels.CanonicalRevision, "")),
-            pod?.ServiceAccount ?? "", 1, EndpointHealth.NotReady, "", new(cluster, "", "", "")) { Node = node };
+            workload is null ? new("", "", "", "") : new(
+                workload.Name, workload.Namespace,
+                labels.Items.GetValueOrDefault(Labels.CanonicalName, ""), labels.Items.GetValueOrDefault(Labels.CanonicalRevision, "")),
+            workload?.ServiceAccount ?? "", workload?.Weight ?? 1, EndpointHealth.NotReady, "", new(cluster, "", "", "")) { Node = node };
     }
 
     /// <summary>A Pod that the watch has not reported yet gets no traffic: it is not known whether it accepts mesh
     /// TLS.</summary>
-    private static EndpointHealth HealthOf(ClusterService service, SliceAddress address, PodFacts? pod)
+    private static EndpointHealth HealthOf(ClusterService service, SliceAddress address, Workload? pod)
     {
         if (address.Pod is not null && pod is null) return EndpointHealth.NotReady;
         return service.PublishNotReady && address.Health == EndpointHealth.NotReady ? EndpointHealth.Ready : address.Health;
@@ -135,85 +141,64 @@ internal sealed class EndpointDerivation(MeshSources sources, Live<ObjectKey, Cl
         return all.ToImmutable().ToValueMap();
     }
 
-    /// <summary>The endpoints of a ServiceEntry for each of its hosts: the listed ones, or the WorkloadEntries and Pods
-    /// that it selects, or the host name itself.</summary>
+    /// <summary>The endpoints of a ServiceEntry for each of its hosts: the listed ones, or the workloads that it selects in its namespace, in
+    /// every cluster, or the host name itself.</summary>
     public IEnumerable<EndpointSet> OfEntry(Reader read, ServiceEntry entry)
     {
         var context = OfEntries(Context(read, entry.Source.Cluster, entry.Namespace));
-        var named = new List<(EntryEndpoint Endpoint, WorkloadEntry? Workload)>();
-        if (entry.WorkloadSelector.Count > 0)
-        {
-            foreach (var workload in read.Get(policies.WorkloadsByNamespace, entry.Namespace))
-            {
-                if (Selectors.Matches(entry.WorkloadSelector, workload.Endpoint.Labels)) named.Add((workload.Endpoint, workload));
-            }
-        }
-        else named.AddRange(entry.Endpoints.Select(endpoint => (endpoint, (WorkloadEntry?)null)));
+        ValueList<Workload> selected = entry.WorkloadSelector.Count == 0 ? default
+            : read.Get(workloads.ByNamespace, entry.Namespace)
+                .Where(workload => !workload.Addresses.IsEmpty && Selectors.Matches(entry.WorkloadSelector, workload.Labels)).ToValueList();
         var byName = entry.Resolution is EntryResolution.Dns or EntryResolution.DnsRoundRobin;
         foreach (var host in entry.Hosts)
         {
-            var endpoints = named.Select(item => OfEntryEndpoint(entry, host, item.Endpoint, item.Workload, item.Workload is { } workload ? Around(read, workload) : context)).Concat(SelectedPods(read, entry, host)).ToList();
-            if (endpoints.Count == 0 && byName) endpoints.Add(OfEntryEndpoint(entry, host, new(host, default, default, "", "", 1, ""), null, context) with { Cluster = "" });
+            var endpoints = entry.WorkloadSelector.Count > 0
+                ? selected.Where(workload => !workload.IsPod).Select(workload => OfEntryWorkload(read, host, entry.Ports, workload, Around(read, workload)))
+                    .Concat(selected.Where(workload => workload.IsPod).Select(pod => OfSelectedPod(read, entry, host, pod))).ToList()
+                : entry.Endpoints.Select(endpoint => Workload.Of(entry.Source, endpoint))
+                    .Select(workload => Anonymous(OfEntryWorkload(read, host, entry.Ports, workload, context))).ToList();
+            if (endpoints.Count == 0 && byName)
+            {
+                var named = Workload.Of(entry.Source, new(host, default, default, "", "", 1, ""));
+                endpoints.Add(Anonymous(OfEntryWorkload(read, host, entry.Ports, named, context)) with { Cluster = "" });
+            }
             yield return new(host, endpoints.ToValueList());
         }
     }
 
-    /// <summary>The Pods that the entry selects in its namespace, in every cluster.</summary>
-    private IEnumerable<MeshEndpoint> SelectedPods(Reader read, ServiceEntry entry, string host)
+    /// <summary>An endpoint that a ServiceEntry lists has no name of its own.</summary>
+    private static MeshEndpoint Anonymous(MeshEndpoint endpoint) => endpoint with { Workload = new("", "", "", "") };
+
+    private MeshEndpoint OfSelectedPod(Reader read, ServiceEntry entry, string host, Workload pod)
     {
-        if (entry.WorkloadSelector.Count == 0) yield break;
-        foreach (var pod in read.Get(policies.PodsByNamespace, entry.Namespace))
+        // The readiness of a Pod restored from a snapshot is unknown, so it counts as ready.
+        var isReady = read.Get(sources.PodReadiness, new ObjectKey(pod.Cluster, pod.Namespace, pod.Source.Name)) is not { IsReady: false };
+        var ports = entry.Ports.Select(port => (port.Number, int.TryParse(port.TargetPort, NumberStyles.Integer, CultureInfo.InvariantCulture, out var target) ? target : port.Number));
+        return OfWorkload(read, host, pod, pod.Addresses[0], ports, Around(read, pod)) with
         {
-            if (pod.Addresses.IsEmpty || !Selectors.Matches(entry.WorkloadSelector, pod.Labels)) continue;
-            var (cluster, ns) = (pod.Source.Cluster, pod.Source.Namespace);
-            // The readiness of a Pod restored from a snapshot is unknown, so it counts as ready.
-            var isReady = read.Get(sources.PodReadiness, new ObjectKey(cluster, ns, pod.Source.Name)) is not { IsReady: false };
-            var ports = entry.Ports.Select(port => (port.Number, int.TryParse(port.TargetPort, System.Globalization.CultureInfo.InvariantCulture, out var target) ? target : port.Number)).ToList();
-            yield return OfPod(read, host, pod, pod.Addresses[0], ports, Context(read, cluster, ns)) with
-            {
-                Health = isReady ? EndpointHealth.Ready : EndpointHealth.NotReady,
-                Source = entry.Source,
-            };
-        }
+            Health = isReady ? EndpointHealth.Ready : EndpointHealth.NotReady, Source = entry.Source,
+        };
     }
 
     /// <summary>WorkloadEntries that a Service of their own cluster selects in addition to its Pods.</summary>
     public EndpointSet? OfWorkloads(Reader read, ClusterService service)
     {
         if (service.Selector.Count == 0) return null;
-        var selected = read.Get(policies.WorkloadsByNamespace, service.Namespace)
-            .Where(workload => workload.Source.Cluster == service.Cluster && Selectors.Matches(service.Selector, workload.Endpoint.Labels)).ToList();
+        var selected = read.Get(workloads.ByNamespace, service.Namespace)
+            .Where(workload => !workload.IsPod && workload.Cluster == service.Cluster && Selectors.Matches(service.Selector, workload.Labels)).ToList();
         if (selected.Count == 0) return null;
-        var asEntry = new ServiceEntry(
-            service.Source, [service.Hostname], default, service.Ports, false, EntryResolution.Static, default, default, default, default, service.CreatedAt);
-        return new(service.Hostname, selected.Select(workload => OfEntryEndpoint(asEntry, service.Hostname, workload.Endpoint, workload, Around(read, workload)) with
+        return new(service.Hostname, selected.Select(workload => OfEntryWorkload(read, service.Hostname, service.Ports, workload, Around(read, workload)) with
         {
-            IsBorrowed = service.Headless && ownership.IsBorrowed(read, service.Cluster, service.Namespace, workload.Endpoint.Address, null),
+            IsBorrowed = service.Headless && ownership.IsBorrowed(read, service.Cluster, service.Namespace, workload.Addresses[0], null),
         }).ToValueList());
     }
 
-    private static MeshEndpoint OfEntryEndpoint(ServiceEntry entry, string host, EntryEndpoint endpoint, WorkloadEntry? workload, Surroundings context)
-    {
-        var source = workload?.Source ?? entry.Source;
-        var cluster = source.Cluster;
-        var locality = endpoint.Locality.Length > 0 ? Locality.Parse(endpoint.Locality) : Locality.OfLabels(endpoint.Labels) ?? Locality.Unknown;
-        var network = endpoint.Network.Length > 0 ? endpoint.Network : NetworkOf(context.Cluster, endpoint.Address, endpoint.Labels, context);
-        var accepts = endpoint.Labels.TryGetValue(Labels.TlsMode, out var mode) && mode == "istio";
-        var policy = accepts ? MtlsPolicy.Resolve(context.MeshPolicies, context.LocalPolicies, endpoint.Labels) : MtlsPolicy.Default;
-        var ports = entry.Ports.Select(port => (port.Number, Target: TargetOf(port, endpoint)))
-            .Select(port => new EndpointPort(port.Number, port.Target, accepts && policy.ForPort(port.Target) != MtlsMode.Disable));
-        return new(
-            host, cluster, endpoint.Address, ports.ToValueList(), network, locality, Augment(endpoint.Labels, cluster, network, locality),
-            workload is null ? new("", "", "", "") : new(
-                workload.Name, workload.Namespace, endpoint.Labels.Items.GetValueOrDefault(Labels.CanonicalName, ""), endpoint.Labels.Items.GetValueOrDefault(Labels.CanonicalRevision, "")),
-            endpoint.ServiceAccount, endpoint.Weight, EndpointHealth.Ready, "", source);
-    }
-
-    private static int TargetOf(ServicePort port, EntryEndpoint endpoint)
-    {
-        if (endpoint.Ports.TryGetValue(port.Name, out var own) && own > 0) return own;
-        return int.TryParse(port.TargetPort, System.Globalization.CultureInfo.InvariantCulture, out var target) ? target : port.Number;
-    }
+    /// <summary>A workload that is not a Pod is ready: nobody says otherwise.</summary>
+    private MeshEndpoint OfEntryWorkload(Reader read, string host, ValueList<ServicePort> ports, Workload workload, Surroundings context) =>
+        OfWorkload(read, host, workload, workload.Addresses[0], ports.Select(port => (port.Number, workload.Target(port)!.Value)), context) with
+        {
+            Health = EndpointHealth.Ready, Source = workload.Source,
+        };
 
     /// <summary>All endpoints of a host, cluster by cluster, and their identities.</summary>
     public HostEndpoints Gather(Reader read, ValueList<EndpointSet> sets, MeshService? service)

@@ -16,6 +16,7 @@ public sealed class MeshGraph
     private readonly HostDerivation _hosts;
     private readonly Live<string, ClusterIds> _clusterIds;
     private readonly Ownership _ownership;
+    private readonly WorkloadIndex _workloads;
     private readonly Live<string, MeshService> _ofEntries;
     private readonly Live<ObjectKey, VirtualService> _routings;
     private readonly Live<string, HostAlias> _aliases;
@@ -25,6 +26,7 @@ public sealed class MeshGraph
         Graph = new();
         Sources = new(Graph);
         var policies = new PolicyIndex(Sources);
+        _workloads = new(Sources);
         _hosts = new(Sources, multiCluster ?? MultiClusterSettings.Default);
         var exports = new MultiClusterHosts(Sources, multiCluster ?? MultiClusterSettings.Default, _hosts);
         // Hosts whose definition lists no clusters must still know which clusters exist.
@@ -44,7 +46,7 @@ public sealed class MeshGraph
         var aliasesByTarget = _aliases.GroupBy(alias => alias.Target, "aliases by target");
         var ofKube = byHost.Derive((read, services) => read.Get(aliases, services[0].Hostname) is null ? One(services[0].Hostname, _hosts.Merge(read, services)) : [], "hosts of services");
         var ofExports = byHost.Derive((read, services) => exports.HostOf(read, services, Clusters(read)) is { } host ? One(host.Hostname, host) : [], "hosts of exports");
-        _ownership = new(Sources, byHost, _clusterIds, discoveredEntries);
+        _ownership = new(Sources, _workloads, byHost, _clusterIds, discoveredEntries);
         var ofEntries = discoveredEntries
             .Derive((read, entry) => entry.Hosts.Distinct().Where(host => _ownership.MayDefine(read, entry, host)).Select(host => KeyValuePair.Create((entry.Source, host), new EntryHost(host, entry))), "entries and hosts")
             .GroupBy(item => item.Host, "entries by host")
@@ -54,7 +56,7 @@ public sealed class MeshGraph
         Disagreements = byHost.Derive((read, services) => _hosts.Disagreements(read, services).ToValueList() is { IsEmpty: false } problems
             ? One(services[0].Hostname, new ObjectProblems(problems)) : [], "disagreements");
 
-        var endpoints = new EndpointDerivation(Sources, services, policies, exports, _ownership);
+        var endpoints = new EndpointDerivation(Sources, services, policies, _workloads, exports, _ownership);
         var ofSlices = Sources.Slices.Derive((read, slice) => One((slice.Source, ""), endpoints.OfSlice(read, slice)), "endpoints of slices");
         GatewaySets = EntriesOfNetworks(ofSlices);
         GatewayTables = GatewaySets.GroupBy(_ => "", "gateways together").Derive((_, all) => One("", GatewayDerivation.Table(all)), "gateway table");
@@ -97,10 +99,6 @@ public sealed class MeshGraph
         TokensByNamespace = Sources.RequestAuthentications.GroupBy(policy => policy.Namespace, "request authentications by namespace");
         TelemetriesByNamespace = Sources.Telemetries.GroupBy(item => item.Namespace, "telemetries by namespace");
         ServicesByNamespace = Sources.Services.GroupBy(service => (service.Cluster, service.Namespace), "services by namespace");
-        // The health of an entry, which changes most often, is not part of it.
-        Machines = Sources.WorkloadEntries.Derive((_, entry) => entry.Endpoint.ServiceAccount.Length > 0
-            ? One(entry.Source, new Machine(new(entry.Source.Cluster, entry.Namespace, entry.Endpoint.ServiceAccount), entry.Name, entry.Endpoint.Address, entry.Endpoint.Labels)) : [], "machines")
-            .GroupBy(machine => machine.Account, "machines by account");
     }
 
     /// <summary>The gateways of networks: labelled Services while they are ready, and those that meshNetworks lists.</summary>
@@ -188,7 +186,7 @@ public sealed class MeshGraph
     /// <summary>Hosts for which the locality or Node of their callers matters.</summary>
     internal Live<string, NearHost> NearHosts { get; }
 
-    internal Live<AccountKey, ValueList<Machine>> Machines { get; }
+    internal Live<AccountKey, ValueList<Workload>> Machines => _workloads.Machines;
 
     internal Live<string, MeshService> Unaddressed { get; }
 
@@ -203,7 +201,7 @@ public sealed class MeshGraph
         new(Services.Items, Endpoints.Items, GatewayTables.Items.GetValueOrDefault("") ?? GatewayTable.Empty),
         new(Routings.Items, RoutingsByHost.Items, RulesByHost.Items),
         new(PeersByNamespace.Items, AuthorizationsByNamespace.Items, TokensByNamespace.Items) { Keys = Sources.IssuerKeys.Items },
-        new(ServicesByNamespace.Items, Sources.Pods.Items, Sources.Nodes.Items) { Machines = Machines.Items },
+        new(ServicesByNamespace.Items, _workloads.All.Items, Sources.Nodes.Items) { Machines = Machines.Items },
         new(SidecarsByNamespace.Items, GatewayObjects.Items, Sources.EnvoyFilters.Items, Sources.Credentials.Items)
         {
             Telemetries = TelemetriesByNamespace.Items, SecretAccess = Sources.SecretAccess.Items, SecretNamespaces = SecretNamespaces,

@@ -62,15 +62,29 @@ public sealed class MeshSources(LiveGraph graph)
     public Source<string, AllocatedAddress> Allocated { get; } = new(graph, "allocated addresses");
 }
 
+/// <summary>What calls and is called, by how it is looked up.</summary>
+internal sealed class WorkloadIndex
+{
+    public WorkloadIndex(MeshSources sources)
+    {
+        All = sources.Pods.Derive((_, pod) => (KeyValuePair<ObjectRef, Workload>[])[new(pod.Source, Workload.Of(pod))], "workloads of pods")
+            .UnionWith(sources.WorkloadEntries.Derive((_, entry) => (KeyValuePair<ObjectRef, Workload>[])[new(entry.Source, Workload.Of(entry))], "workloads of entries"), "workloads");
+        ByNamespace = All.GroupBy(workload => workload.Namespace, "workloads by namespace");
+        Machines = All.GroupByMany(workload => workload is { IsPod: false, ServiceAccount.Length: > 0 } ? [workload.Account] : (IEnumerable<AccountKey>)[], "machines by account");
+    }
+
+    public Live<ObjectRef, Workload> All { get; }
+
+    public Live<string, Core.Collections.ValueList<Workload>> ByNamespace { get; }
+
+    /// <summary>Those outside of Kubernetes, by the account that they run as.</summary>
+    public Live<AccountKey, Core.Collections.ValueList<Workload>> Machines { get; }
+}
+
 /// <summary>Indexes of Istio resources, by how they are looked up.</summary>
 internal sealed class PolicyIndex(MeshSources sources)
 {
     public Live<string, Core.Collections.ValueList<PeerAuthentication>> PeersByNamespace { get; } =
         sources.PeerAuthentications.GroupBy(policy => policy.Namespace);
 
-    public Live<string, Core.Collections.ValueList<PodFacts>> PodsByNamespace { get; } =
-        sources.Pods.GroupBy(pod => pod.Source.Namespace, "pods by namespace");
-
-    public Live<string, Core.Collections.ValueList<WorkloadEntry>> WorkloadsByNamespace { get; } =
-        sources.WorkloadEntries.GroupBy(workload => workload.Namespace);
 }

@@ -10,10 +10,11 @@ namespace Isthmus.ControlPlane.Derive;
 /// Whose addresses and hosts are: those of a Service are the Service's, that of a Pod the Pod's, an allocated one is its host's, a host of several
 /// ServiceEntries the oldest one's. Who claims what is another's gets nothing for it.
 /// </summary>
-internal sealed class Ownership(MeshSources sources, Live<string, ValueList<ClusterService>> byHost, Live<string, ClusterIds> clusterIds, Live<ObjectKey, ServiceEntry> entries)
+internal sealed class Ownership(
+    MeshSources sources, WorkloadIndex workloads, Live<string, ValueList<ClusterService>> byHost, Live<string, ClusterIds> clusterIds, Live<ObjectKey, ServiceEntry> entries)
 {
     private readonly Live<string, ValueList<ClusterService>> _services = sources.Services.GroupByMany(service => service.ClusterIps, "services by address");
-    private readonly Live<string, ValueList<PodFacts>> _pods = sources.Pods.GroupByMany(pod => pod.Addresses, "pods by address");
+    private readonly Live<string, ValueList<Workload>> _pods = workloads.All.GroupByMany(workload => workload.IsPod ? workload.Addresses : (IEnumerable<string>)[], "pods by address");
     private readonly Live<string, ValueList<NodeFacts>> _nodes = sources.Nodes.GroupByMany(node => node.InternalAddresses.Concat(node.ExternalAddresses), "nodes by address");
     private readonly Live<string, ValueList<AllocatedAddress>> _allocated = sources.Allocated.GroupBy(given => given.Address, "allocated by address");
     private readonly Live<string, ValueList<ServiceEntry>> _claims = entries.GroupByMany(entry => entry.Addresses.Select(HostOwners.Single).OfType<string>(), "entries by address");
@@ -80,7 +81,7 @@ internal sealed class Ownership(MeshSources sources, Live<string, ValueList<Clus
 
     /// <summary>Whether an endpoint's address is a Pod's of another namespace, or a Service's.</summary>
     /// <param name="pod">The Pod that the endpoint is said to be; null: none.</param>
-    public bool IsBorrowed(Reader read, string cluster, string ns, string address, PodFacts? pod)
+    public bool IsBorrowed(Reader read, string cluster, string ns, string address, Workload? pod)
     {
         if (pod is not null && pod.Source.Namespace == ns && pod.Addresses.Contains(address)) return false;
         if (read.Get(_services, address).Any(service => service.Cluster == cluster)) return true;
@@ -89,7 +90,7 @@ internal sealed class Ownership(MeshSources sources, Live<string, ValueList<Clus
     }
 
     /// <summary>The Pods with an address of their own, not that of their Node.</summary>
-    private ValueList<PodFacts> PodsAt(Reader read, string address) => read.Get(_pods, address) is { IsEmpty: false } pods && read.Get(_nodes, address).IsEmpty ? pods : default;
+    private ValueList<Workload> PodsAt(Reader read, string address) => read.Get(_pods, address) is { IsEmpty: false } pods && read.Get(_nodes, address).IsEmpty ? pods : default;
 
     /// <summary>What an entry claims and does not get.</summary>
     /// <param name="owners">The hosts of all entries.</param>

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Isthmus.Core.Collections;
 
 namespace Isthmus.Mesh.Model;
@@ -18,6 +19,72 @@ public sealed record PodFacts(
 {
     /// <summary>The proxy that its container <c>istio-proxy</c> runs; null: unknown, or none.</summary>
     public ProxyKind? Runs { get; init; }
+}
+
+/// <summary>
+/// What calls and is called, whichever object declares it: a Pod, or a program outside of Kubernetes that a WorkloadEntry stands for. Whether
+/// it is ready is not part of it: that changes most often, and concerns only its endpoints.
+/// </summary>
+/// <param name="Source">The Pod or WorkloadEntry; its cluster is the workload's.</param>
+/// <param name="Name">The Deployment, StatefulSet … it belongs to, else its own name.</param>
+/// <param name="Ports">Those of a Pod's containers by their own names, those of a WorkloadEntry by the names of the Service's ports.</param>
+public sealed record Workload(ObjectRef Source, string Name, ValueMap<string> Labels, string ServiceAccount, ValueList<string> Addresses, ValueMap<int> Ports)
+{
+    private const string PodKind = "Pod";
+
+    public string Cluster => Source.Cluster;
+
+    public string Namespace => Source.Namespace;
+
+    public AccountKey Account => new(Source.Cluster, Source.Namespace, ServiceAccount);
+
+    public bool IsPod => Source.Kind == PodKind;
+
+    /// <summary>Empty: it runs on none, or none is known.</summary>
+    public string Node { get; init; } = "";
+
+    /// <summary>Its own; null: as its labels, or else its Node, say.</summary>
+    public Locality? Locality { get; init; }
+
+    /// <summary>Its own; empty: as its labels, its address or its cluster say.</summary>
+    public string Network { get; init; } = "";
+
+    public uint Weight { get; init; } = 1;
+
+    /// <summary>The proxy that a Pod's container <c>istio-proxy</c> runs; null: unknown, or none.</summary>
+    public ProxyKind? Runs { get; init; }
+
+    /// <summary>spec.hostname of a Pod.</summary>
+    public string Hostname { get; init; } = "";
+
+    /// <summary>spec.subdomain of a Pod.</summary>
+    public string Subdomain { get; init; } = "";
+
+    /// <summary>Where a Pod is among workloads.</summary>
+    public static ObjectRef KeyOfPod(ObjectKey pod) => new(pod.Cluster, PodKind, pod.Namespace, pod.Name);
+
+    public static Workload Of(PodFacts pod) => new(pod.Source, pod.Workload, pod.Labels, pod.ServiceAccount, pod.Addresses, pod.Ports)
+    {
+        Node = pod.Node, Runs = pod.Runs, Hostname = pod.Hostname, Subdomain = pod.Subdomain,
+    };
+
+    public static Workload Of(WorkloadEntry entry) => Of(entry.Source, entry.Endpoint);
+
+    /// <summary>Also an endpoint that a ServiceEntry lists.</summary>
+    public static Workload Of(ObjectRef source, EntryEndpoint endpoint) =>
+        new(source, source.Name, endpoint.Labels, endpoint.ServiceAccount, [endpoint.Address], endpoint.Ports)
+        {
+            Locality = endpoint.Locality.Length > 0 ? Model.Locality.Parse(endpoint.Locality) : null, Network = endpoint.Network, Weight = endpoint.Weight,
+        };
+
+    /// <summary>The port at the workload; null when it is a name, and the Pod has no port of that name.</summary>
+    public int? Target(ServicePort port)
+    {
+        var number = int.TryParse(port.TargetPort, NumberStyles.None, CultureInfo.InvariantCulture, out var given) ? given : (int?)null;
+        if (!IsPod) return Ports.TryGetValue(port.Name, out var own) && own > 0 ? own : number ?? port.Number;
+        if (port.TargetPort.Length == 0) return port.Number;
+        return number ?? (Ports.TryGetValue(port.TargetPort, out var named) ? named : null);
+    }
 }
 
 /// <summary>A Node, reduced to the fields that a mesh needs.</summary>

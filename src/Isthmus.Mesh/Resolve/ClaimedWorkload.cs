@@ -9,17 +9,17 @@ namespace Isthmus.Mesh.Resolve;
 /// WorkloadEntry, of the account that the proxy has proven. A sidecar without either keeps what it says of itself, which concerns only itself;
 /// a gateway does not, because labels decide whose Gateways it serves.
 /// </summary>
-/// <param name="Pod">Null: it is not known, or not the proxy's.</param>
+/// <param name="Workload">Null: it is not known, or not the proxy's.</param>
 /// <param name="Denial">Why a gateway cannot be one; empty: it can.</param>
-public sealed record ClaimedWorkload(PodFacts? Pod, ValueMap<string> Labels, string Denial)
+public sealed record ClaimedWorkload(Workload? Workload, ValueMap<string> Labels, string Denial)
 {
     public const string Code = "ISM1036";
 
     public static ClaimedWorkload Of(ProxyIdentity proxy, WorkloadRegistry workloads)
     {
-        var named = workloads.Pods.GetValueOrDefault(new ObjectKey(proxy.Cluster, proxy.Namespace, proxy.Name));
-        var (pod, labels, denial) = proxy.Proof is { } proof ? Hold(proxy, proof, named, workloads) : (named, named?.Labels, "it has not proven who it is");
-        return proxy.Kind == ProxyKind.Router && denial.Length > 0 ? new(null, default, denial) : new(pod, labels ?? proxy.Labels, "");
+        var named = workloads.Workloads.GetValueOrDefault(Workload.KeyOfPod(new(proxy.Cluster, proxy.Namespace, proxy.Name)));
+        var (workload, denial) = proxy.Proof is { } proof ? Hold(proxy, proof, named, workloads) : (named, "it has not proven who it is");
+        return proxy.Kind == ProxyKind.Router && denial.Length > 0 ? new(null, default, denial) : new(workload, workload?.Labels ?? proxy.Labels, "");
     }
 
     /// <summary>Why a gateway gets nothing; null: it can be one.</summary>
@@ -27,23 +27,23 @@ public sealed record ClaimedWorkload(PodFacts? Pod, ValueMap<string> Labels, str
         Code, $"proxy {proxy.Id}", "", $"says that it is a gateway in cluster '{proxy.Cluster}', but {Denial}: it gets no configuration and no certificates",
         "run it in a Pod with a token of the Pod's own ServiceAccount and the cluster's ID, or on a machine with a WorkloadEntry that names its ServiceAccount and address");
 
-    private static (PodFacts? Pod, ValueMap<string>? Labels, string Denial) Hold(ProxyIdentity proxy, ProxyProof proof, PodFacts? named, WorkloadRegistry workloads)
+    private static (Workload? Workload, string Denial) Hold(ProxyIdentity proxy, ProxyProof proof, Workload? named, WorkloadRegistry workloads)
     {
         if (proof.Account.Cluster != proxy.Cluster || proof.Account.Namespace != proxy.Namespace)
-            return (null, null, proof.Account.Cluster.Length == 0 ? "its certificate does not say of which cluster it is" : $"its token is of cluster '{proof.Account.Cluster}'");
-        if (proof.Pod.Length > 0 && proof.Pod != proxy.Name) return (null, null, $"its token is bound to Pod {proof.Account.Namespace}/{proof.Pod}");
+            return (null, proof.Account.Cluster.Length == 0 ? "its certificate does not say of which cluster it is" : $"its token is of cluster '{proof.Account.Cluster}'");
+        if (proof.Pod.Length > 0 && proof.Pod != proxy.Name) return (null, $"its token is bound to Pod {proof.Account.Namespace}/{proof.Pod}");
         if (named is null)
         {
             // A token that is bound to a Pod is of no machine.
             var machine = proof.Pod.Length > 0 ? null : MachineOf(proxy, workloads.Machines.GetValueOrDefault(proof.Account));
-            return (null, machine?.Labels, machine is null ? $"neither Pod {proxy.Namespace}/{proxy.Name} nor a WorkloadEntry of ServiceAccount {proof.Account} is known" : "");
+            return (machine, machine is null ? $"neither Pod {proxy.Namespace}/{proxy.Name} nor a WorkloadEntry of ServiceAccount {proof.Account} is known" : "");
         }
-        if (named.ServiceAccount != proof.Account.Name) return (null, null, $"Pod {proxy.Namespace}/{proxy.Name} runs as ServiceAccount {proxy.Namespace}/{named.ServiceAccount}, and its credential is of {proof.Account}");
-        return (named, named.Labels, named.Runs is { } kind && kind != proxy.Kind ? $"Pod {proxy.Namespace}/{proxy.Name} runs a sidecar" : "");
+        if (named.ServiceAccount != proof.Account.Name) return (null, $"Pod {proxy.Namespace}/{proxy.Name} runs as ServiceAccount {proxy.Namespace}/{named.ServiceAccount}, and its credential is of {proof.Account}");
+        return (named, named.Runs is { } kind && kind != proxy.Kind ? $"Pod {proxy.Namespace}/{proxy.Name} runs a sidecar" : "");
     }
 
-    private static Machine? MachineOf(ProxyIdentity proxy, ValueList<Machine> machines) =>
-        machines.FirstOrDefault(machine => proxy.Addresses.Contains(machine.Address)) ?? machines.FirstOrDefault(machine => machine.Name == proxy.Name)
+    private static Workload? MachineOf(ProxyIdentity proxy, ValueList<Workload> machines) =>
+        machines.FirstOrDefault(machine => machine.Addresses.Any(proxy.Addresses.Contains)) ?? machines.FirstOrDefault(machine => machine.Name == proxy.Name)
         // Machines behind the gateway of their network have no address of their own.
         ?? (machines.Count == 1 ? machines[0] : null);
 }

@@ -33,11 +33,11 @@ public sealed record SecurityPolicies(
 /// <summary>The objects by which a proxy's own workload is found.</summary>
 public sealed record WorkloadRegistry(
     ImmutableDictionary<(string Cluster, string Namespace), ValueList<ClusterService>> ClusterServices,
-    ImmutableDictionary<ObjectKey, PodFacts> Pods,
+    ImmutableDictionary<ObjectRef, Workload> Workloads,
     ImmutableDictionary<ObjectKey, NodeFacts> Nodes)
 {
     /// <summary>Workloads outside of Kubernetes, by the account that they run as.</summary>
-    public ImmutableDictionary<AccountKey, ValueList<Machine>> Machines { get; init; } = ImmutableDictionary<AccountKey, ValueList<Machine>>.Empty;
+    public ImmutableDictionary<AccountKey, ValueList<Workload>> Machines { get; init; } = ImmutableDictionary<AccountKey, ValueList<Workload>>.Empty;
 }
 
 /// <summary>Objects that configure proxies themselves.</summary>

@@ -57,18 +57,17 @@ public static class ScopeResolver
 {
     public static ResolvedProxy Resolve(ProxyIdentity proxy, MeshView view, PolicyInterest interest)
     {
-        var workload = ClaimedWorkload.Of(proxy, view.Workloads);
-        var (pod, labels) = (workload.Pod, workload.Labels);
+        var (workload, labels, _) = ClaimedWorkload.Of(proxy, view.Workloads);
         var sidecar = SidecarOf(proxy, labels, view);
         var patches = EnvoyFilter.PatchesFor(view.Proxies.Filters.Values, proxy, view.Mesh.RootNamespace, labels);
         var context = proxy.Kind == ProxyKind.Sidecar ? PatchContext.SidecarOutbound : PatchContext.Gateway;
         var scope = new ProxyScope(
             proxy.Kind, proxy.Cluster, proxy.Network, proxy.NetworkView, proxy.Namespace, proxy.Domain, proxy.DnsCapture, proxy.DnsAutoAllocate,
-            interest.Localities ? LocalityOf(proxy, workload, view) : Locality.Unknown,
+            interest.Localities ? LocalityOf(proxy, workload, labels, view) : Locality.Unknown,
             interest.LabelKeys.Where(labels.ContainsKey).Select(key => KeyValuePair.Create(key, labels[key])).ToValueMap(),
             sidecar)
         {
-            Node = interest.Nodes ? NodeOf(proxy, pod).Name : "",
+            Node = interest.Nodes ? NodeOf(proxy, workload).Name : "",
             Family = FamilyOf(proxy),
             Software = proxy.Software,
             AcceptsHttp10 = proxy.AcceptsHttp10,
@@ -84,14 +83,14 @@ public static class ScopeResolver
             .Where(service => service.Selector.Count > 0 && Selectors.Matches(service.Selector, labels))
             .OrderBy(service => service.CreatedAt).ThenBy(service => service.Name, StringComparer.Ordinal).ToList();
         return proxy.Kind == ProxyKind.Sidecar
-            ? new(scope, Inbound(services, pod, labels, scope, view) with { Own = interest.Zones ? OwnHost(services, scope) : null, Tracing = tracing.OfServer, Logs = logs.OfServer, Metrics = metrics.OfServer, Patches = patches.Where(patch => patch.IsFor(PatchContext.SidecarInbound)).ToValueList() }, null)
-            : new(scope, null, GatewaysOf(proxy, services, pod, labels, scope, view));
+            ? new(scope, Inbound(services, workload, labels, scope, view) with { Own = interest.Zones ? OwnHost(services, scope) : null, Tracing = tracing.OfServer, Logs = logs.OfServer, Metrics = metrics.OfServer, Patches = patches.Where(patch => patch.IsFor(PatchContext.SidecarInbound)).ToValueList() }, null)
+            : new(scope, null, GatewaysOf(proxy, services, workload, labels, scope, view));
     }
 
     /// <summary>The Node that a proxy runs on, as its Pod names it, or else the proxy itself.</summary>
-    public static ObjectKey NodeOf(ProxyIdentity proxy, MeshView view) => NodeOf(proxy, ClaimedWorkload.Of(proxy, view.Workloads).Pod);
+    public static ObjectKey NodeOf(ProxyIdentity proxy, MeshView view) => NodeOf(proxy, ClaimedWorkload.Of(proxy, view.Workloads).Workload);
 
-    private static ObjectKey NodeOf(ProxyIdentity proxy, PodFacts? pod) => new(proxy.Cluster, "", pod?.Node is { Length: > 0 } named ? named : proxy.NodeName);
+    private static ObjectKey NodeOf(ProxyIdentity proxy, Workload? workload) => new(proxy.Cluster, "", workload?.Node is { Length: > 0 } named ? named : proxy.NodeName);
 
     private static AddressFamily? FamilyOf(ProxyIdentity proxy)
     {
@@ -99,11 +98,11 @@ public static class ScopeResolver
         return families is [AddressFamily.InterNetwork or AddressFamily.InterNetworkV6] ? families[0] : null;
     }
 
-    private static Locality LocalityOf(ProxyIdentity proxy, ClaimedWorkload workload, MeshView view)
+    private static Locality LocalityOf(ProxyIdentity proxy, Workload? workload, ValueMap<string> labels, MeshView view)
     {
         if (!proxy.Locality.IsUnknown) return proxy.Locality;
-        if (Locality.OfLabels(workload.Labels) is { } own) return own;
-        return view.Workloads.Nodes.GetValueOrDefault(NodeOf(proxy, workload.Pod))?.Locality ?? Locality.Unknown;
+        if ((workload?.Locality ?? Locality.OfLabels(labels)) is { } own) return own;
+        return view.Workloads.Nodes.GetValueOrDefault(NodeOf(proxy, workload))?.Locality ?? Locality.Unknown;
     }
 
     /// <summary>The Sidecar resource that applies to a proxy; null when none does.</summary>
@@ -126,7 +125,7 @@ public static class ScopeResolver
         services.SelectMany(service => service.Ports.Select(port => (service.Hostname, port))).FirstOrDefault(item => item.port.Protocol != Protocol.Udp) is { Hostname: { } host } first
             ? new(host, first.port.Number, scope.Locality.Region ?? "") : null;
 
-    private static InboundScope Inbound(List<ClusterService> services, PodFacts? pod, ValueMap<string> labels, ProxyScope scope, MeshView view)
+    private static InboundScope Inbound(List<ClusterService> services, Workload? workload, ValueMap<string> labels, ProxyScope scope, MeshView view)
     {
         var ns = scope.Namespace;
         var root = view.Mesh.RootNamespace;
@@ -143,7 +142,7 @@ public static class ScopeResolver
         {
             foreach (var port in service.Ports)
             {
-                if (port.Protocol == Protocol.Udp || TargetOf(port, pod) is not { } target) continue;
+                if (port.Protocol == Protocol.Udp || TargetOf(port, workload) is not { } target) continue;
                 var host = new InboundHost(service.Hostname, service.Name, service.Namespace, port.Number);
                 ports[target] = ports.TryGetValue(target, out var known)
                     ? known.Hosts.Any(other => other.Hostname == host.Hostname) ? known : known with { Hosts = known.Hosts.Append(host).ToValueList() }
@@ -173,19 +172,15 @@ public static class ScopeResolver
     }
 
     /// <summary>The port at the workload; null when it is a name and the workload has no port with that name.</summary>
-    private static int? TargetOf(ServicePort port, PodFacts? pod)
-    {
-        if (port.TargetPort.Length == 0) return port.Number;
-        if (int.TryParse(port.TargetPort, NumberStyles.None, CultureInfo.InvariantCulture, out var number)) return number;
-        return pod is not null && pod.Ports.TryGetValue(port.TargetPort, out var named) ? named : null;
-    }
+    private static int? TargetOf(ServicePort port, Workload? workload) => workload is not null ? workload.Target(port)
+        : port.TargetPort.Length == 0 ? port.Number : int.TryParse(port.TargetPort, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : null;
 
-    private static GatewayScope GatewaysOf(ProxyIdentity proxy, List<ClusterService> services, PodFacts? pod, ValueMap<string> labels, ProxyScope scope, MeshView view)
+    private static GatewayScope GatewaysOf(ProxyIdentity proxy, List<ClusterService> services, Workload? workload, ValueMap<string> labels, ProxyScope scope, MeshView view)
     {
         var gateways = view.Proxies.GatewayObjects.Values.Where(gateway => Selectors.Matches(gateway.Selector, labels))
             .OrderBy(gateway => gateway.CreatedAt).ThenBy(gateway => gateway.Source).ToValueList();
         var ports = services.SelectMany(service => service.Ports).Where(port => port.Protocol != Protocol.Udp)
-            .Select(port => (port.Number, Target: TargetOf(port, pod))).Where(port => port.Target is not null)
+            .Select(port => (port.Number, Target: TargetOf(port, workload))).Where(port => port.Target is not null)
             .Select(port => new PortMapping(port.Number, port.Target!.Value)).Distinct().ToValueList();
         return new(
             gateways, ports, proxy.SniDnat, proxy.SniDnat ? EnvoyFilter.RewritesFor(view.Proxies.Filters.Values, proxy.Namespace, view.Mesh.RootNamespace, labels) : default,

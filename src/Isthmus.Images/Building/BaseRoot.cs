@@ -12,7 +12,7 @@ internal static class BaseRoot
     /// </summary>
     internal static readonly string[] Packages =
     [
-        "base-files", "netbase", "libc6", "libgcc-s1", "libstdc++6", "libssl3", "ca-certificates",
+        "base-files", "netbase", "libc6", "libgcc-s1", "libstdc++6", "libssl3t64", "libzstd1", "zlib1g", "ca-certificates",
         "nftables", "libnftables1", "libnftnl11", "libmnl0", "libjansson4", "libgmp10", "libxtables12", "libedit2", "libbsd0", "libmd0", "libtinfo6",
         "busybox",
     ];
@@ -20,9 +20,9 @@ internal static class BaseRoot
     /// <summary>curl and its libraries, which only images of samples have.</summary>
     internal static readonly string[] CurlPackages =
     [
-        "curl", "libcurl4", "zlib1g", "libbrotli1", "libnghttp2-14", "libidn2-0", "libunistring2", "librtmp1", "libssh2-1", "libpsl5", "libgssapi-krb5-2",
-        "libkrb5-3", "libk5crypto3", "libkrb5support0", "libcom-err2", "libkeyutils1", "libldap-2.5-0", "libsasl2-2", "libzstd1", "libgnutls30", "libhogweed6",
-        "libnettle8", "libp11-kit0", "libtasn1-6", "libffi8",
+        "curl", "libcurl4t64", "libbrotli1", "libnghttp2-14", "libnghttp3-9", "libidn2-0", "libunistring5", "librtmp1", "libssh2-1t64", "libpsl5t64",
+        "libgssapi-krb5-2", "libkrb5-3", "libk5crypto3", "libkrb5support0", "libcom-err2", "libkeyutils1", "libldap2", "libsasl2-2", "libgnutls30t64", "libhogweed6t64",
+        "libnettle8t64", "libp11-kit0", "libtasn1-6", "libffi8",
     ];
 
     private static readonly string[] Applets =

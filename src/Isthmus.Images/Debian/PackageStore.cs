@@ -15,8 +15,8 @@ public sealed record PackageSource(string Mirror, string Kept)
 /// <param name="work">An existing directory for this build.</param>
 internal sealed class PackageStore(PackageSource source, string architecture, string work)
 {
-    internal const string Release = "bookworm";
-    internal const string ReleaseNumber = "12";
+    internal const string Release = "trixie";
+    internal const string ReleaseNumber = "13";
     private const string Keyring = "/usr/share/keyrings/debian-archive-keyring.gpg";
     private const string Remedy = "run the command on Debian or Ubuntu, or in a container of them";
 
@@ -27,12 +27,24 @@ internal sealed class PackageStore(PackageSource source, string architecture, st
         Directory.CreateDirectory(directory);
         var missing = names.Where(name => Find(directory, name).Count == 0).ToList();
         if (missing.Count > 0) await DownloadAsync(missing, directory, stop);
-        return [.. names.Select(name => Find(directory, name) switch
+        string[] files = [.. names.Select(name => Find(directory, name) switch
         {
             [var file] => file,
             [] => throw new ProblemException($"package {name}", $"apt downloaded no file for it to {directory}", "check the mirror (--mirror)"),
-            var several => throw new ProblemException($"--packages {source.Kept}", $"has {several.Count} versions of {name}: {string.Join(", ", several.Select(Path.GetFileName))}", "remove all but one"),
+            var several => throw new ProblemException(
+                $"--packages {source.Kept}", $"has {several.Count} versions of {name}: {string.Join(", ", several.Select(Path.GetFileName))}", "remove all but one"),
         })];
+        RequireRelease(files);
+        return files;
+    }
+
+    // Libraries of one release do not work with those of another. The version of base-files is that of the release.
+    private void RequireRelease(IEnumerable<string> files)
+    {
+        var file = files.Select(Path.GetFileName).FirstOrDefault(name => name!.StartsWith("base-files_", StringComparison.Ordinal));
+        if (file is null || file.Split('_')[1].Split('.', '+', '-')[0] == ReleaseNumber) return;
+        throw new ProblemException(
+            $"--packages {source.Kept}", $"{file} is not of Debian {ReleaseNumber} ({Release}), on which the image is built", "use an empty directory: the packages are added to it");
     }
 
     // The name of a file is NAME_VERSION_ARCHITECTURE.deb.
@@ -41,7 +53,7 @@ internal sealed class PackageStore(PackageSource source, string architecture, st
 
     private async Task DownloadAsync(IReadOnlyList<string> names, string directory, CancellationToken stop)
     {
-        if (!File.Exists(Keyring)) throw new ProblemException(Keyring, "Debian's signing keys are missing, so no package can be verified", "install the package debian-archive-keyring");
+        if (!File.Exists(Keyring)) throw new ProblemException(Keyring, "Debian's signing keys are missing, so no package can be verified", $"install the package debian-archive-keyring, with the keys of {Release}");
         var state = Path.Combine(work, "apt");
         foreach (var part in new[] { "lists/partial", "cache/archives/partial" }) Directory.CreateDirectory(Path.Combine(state, part));
         var mirror = source.Mirror.TrimEnd('/');

@@ -25,7 +25,9 @@ internal static class VersionCommand
                 if (versions is { Count: 0 }) Console.WriteLine($"no ready Isthmus pods in \"{line.GetValue(GlobalOptions.IstioNamespace)}\"");
                 Console.WriteLine($"client version: {BuildVersion.Current}");
                 foreach (var version in versions ?? []) Console.WriteLine($"control plane version: {version}");
-                if (!line.GetValue(brief)) Console.WriteLine($"APIs: those of Istio {WellKnown.CompatibleRelease}");
+                if (line.GetValue(brief)) return;
+                Console.WriteLine($"APIs: those of Istio {WellKnown.CompatibleRelease}");
+                if (TlsLibrary.Name is { } library) Console.WriteLine($"TLS library: {library}");
             });
             return ExitCode.Success;
         });
@@ -35,6 +37,7 @@ internal static class VersionCommand
     private static JsonObject Tree(IReadOnlyList<string>? controlPlanes)
     {
         var tree = new JsonObject { ["clientVersion"] = new JsonObject { ["version"] = BuildVersion.Current }, ["istioApis"] = WellKnown.CompatibleRelease };
+        if (TlsLibrary.Name is { } library) tree["tlsLibrary"] = library;
         if (controlPlanes is { Count: > 0 })
         {
             tree["meshVersion"] = new JsonArray([.. controlPlanes.Select(version =>

@@ -52,6 +52,18 @@ public sealed class ImageBuilderTests : IDisposable
         Assert.Contains("istio-cni: the CNI plug-in has not been built (run 'tools/cni-plugin ", refused.Message, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task Packages_of_another_release_of_Debian_are_refused()
+    {
+        var kept = Directory.CreateDirectory(Path.Combine(_directory, "packages")).FullName;
+        foreach (var name in BaseRoot.Packages) await File.WriteAllTextAsync(Path.Combine(kept, $"{name}_{(name == "base-files" ? "12.4+deb12u5" : "1-1")}_amd64.deb"), "", TestContext.Current.CancellationToken);
+        var request = new BuildRequest(new(_directory, [], "1", ""), Path.Combine(_directory, "image.tar"), ["a:1"], "amd64", new("http://127.0.0.1:1/debian", kept), "", "") { WithoutCni = true };
+
+        var refused = await Assert.ThrowsAsync<Core.Problems.ProblemException>(() => new ImageBuilder(new Silent(), TimeProvider.System, _directory).BuildAsync(request, TestContext.Current.CancellationToken));
+
+        Assert.Contains("base-files_12.4+deb12u5_amd64.deb is not of Debian 13 (trixie)", refused.Message, StringComparison.Ordinal);
+    }
+
     private sealed class Silent : IBuildProgress
     {
         public void Started(string step)

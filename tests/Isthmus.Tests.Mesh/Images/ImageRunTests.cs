@@ -36,6 +36,7 @@ public sealed class ImageRunTests(RuncRig rig) : IClassFixture<RuncRig>
         // Without a control plane it is not ready, and says so.
         Assert.Contains("503", said, StringComparison.Ordinal);
         Assert.Contains($"{(RuncRig.HasOneUser ? "0" : "1337")}\nCapEff:\t0000000000000000\nread-only\nclient version: ", said, StringComparison.Ordinal);
+        Assert.Contains("TLS library: OpenSSL 3.5.", said, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -47,7 +48,7 @@ public sealed class ImageRunTests(RuncRig rig) : IClassFixture<RuncRig>
             until curl -s http://127.0.0.1:5000/hello; do kill -0 $! || { cat $2/log; exit 1; }; sleep 0.1; done
             runc kill hello KILL; wait || true
             """, rig.Bundle("curl", Proxy, "curl", "--version"), rig.Bundle("hello", Proxy, [.. rig.Sample("docker.io/istio/examples-helloworld-v2:latest")]));
-        Assert.StartsWith("curl 7", said, StringComparison.Ordinal);
+        Assert.StartsWith("curl 8", said, StringComparison.Ordinal);
         Assert.Contains("Hello version:", said, StringComparison.Ordinal);
     }
 

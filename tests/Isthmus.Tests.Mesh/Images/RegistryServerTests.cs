@@ -22,7 +22,7 @@ public sealed class RegistryServerTests : IAsyncLifetime
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
 
     /// <summary>Tests have no network: <c>./test</c> downloads the packages before.</summary>
-    private static string Packages => Path.Combine(BuiltProgram.Artifacts, "packages");
+    private static string Packages => Path.Combine(BuiltProgram.Artifacts, "packages-13");
 
     private string Authority => Path.Combine(_directory, "ca.pem");
 

@@ -37,7 +37,7 @@ public sealed class ReleaseTests : IDisposable
           [ "$("$2/artifacts/${archive%.tar.gz}/bin/isthmus" --version)" = "$version" ]
         done
         cat SHA256SUMS
-        """, "bash", Sources, Path.Combine(_directory, name), Path.Combine(Sources, "artifacts/packages"), commit);
+        """, "bash", Sources, Path.Combine(_directory, name), Path.Combine(Sources, "artifacts/packages-13"), commit);
 
     private static async Task<string> RunAsync(string program, params string[] arguments)
     {

@@ -27,7 +27,7 @@ public sealed class ReproducibleImageTests : IDisposable
             mkdir -p "$(dirname "$2")"
             git clone -q "$1" "$2"
             "$2/isthmus" image build --output "$2.tar" --packages "$3" | tail -1
-            """, "bash", sources, Path.Combine(_directory, name), Path.Combine(sources, "artifacts/packages")]) { RedirectStandardOutput = true };
+            """, "bash", sources, Path.Combine(_directory, name), Path.Combine(sources, "artifacts/packages-13")]) { RedirectStandardOutput = true };
         using var process = Process.Start(start)!;
         var output = await process.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
         await process.WaitForExitAsync(TestContext.Current.CancellationToken);

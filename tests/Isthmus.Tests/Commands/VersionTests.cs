@@ -13,4 +13,7 @@ public sealed class VersionTests
     [InlineData("docker.io/istio/pilot@sha256:0123", null)]
     [InlineData("pilot", null)]
     public void The_version_of_an_image_is_its_tag(string image, string? version) => Assert.Equal(version, VersionCommand.TagOf(image));
+
+    [Fact]
+    public void The_TLS_library_is_OpenSSL_with_its_version() => Assert.Matches(@"^OpenSSL 3\.[0-9]+\.[0-9]+$", TlsLibrary.Name);
 }

@@ -11,6 +11,8 @@ using Isthmus.Kubernetes.Watch;
 using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
 using Isthmus.Testing;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
 using ObjectKey = Isthmus.Mesh.Model.ObjectKey;
@@ -90,6 +92,27 @@ public sealed class ServedKindsTests : IAsyncDisposable
         await watch.Synced.WaitAsync(TimeSpan.FromMinutes(1), Stop);
         Assert.Empty(_seen.Names);
         Assert.Null(watch.LastError);
+    }
+
+    /// <summary>Roles of others need not include definitions: then the kind is tried.</summary>
+    [Fact]
+    public async Task Whoever_may_not_read_definitions_reads_the_kind_all_the_same()
+    {
+        await using var server = await OriginServer.StartAsync(HttpProtocols.Http1, async context =>
+        {
+            var isDenied = context.Request.Path.Value!.Contains("customresourcedefinitions", StringComparison.Ordinal);
+            context.Response.StatusCode = isDenied ? 403 : 200;
+            context.Response.ContentType = "application/json";
+            // The watch has nothing to say.
+            if (context.Request.Query.ContainsKey("watch")) await context.Response.Body.FlushAsync(Stop);
+            else await context.Response.WriteAsync(isDenied ? """{"kind": "Status", "code": 403, "message": "not you"}"""
+                : """{"metadata": {"resourceVersion": "1"}, "items": [{"apiVersion": "gateway.networking.k8s.io/v1", "metadata": {"name": "one", "resourceVersion": "1"} }]}""", Stop);
+        });
+        using var client = new KubeClient(new ClusterAccess { Server = new($"http://127.0.0.1:{server.Port}") });
+        await Start(client).Synced.WaitAsync(TimeSpan.FromMinutes(1), Stop);
+        Assert.Equal(["one"], _seen.Names);
+        // Before the client: its watches end first.
+        await _tasks.DisposeAsync();
     }
 
     /// <summary>As a watch of a cluster runs it: the watch of the kind, and that of definitions.</summary>

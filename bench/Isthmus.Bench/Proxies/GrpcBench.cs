@@ -21,7 +21,8 @@ internal static class GrpcBench
         var port = rig.NextPort();
         await rig.StartServerAsync(new("grpc-server", port, "dotnet", rig.Bench, "grpc-server", port.ToString(CultureInfo.InvariantCulture)));
         var wiring = new Wiring($"127.0.0.1:{port}") { Http2 = true };
-        Contender[] contenders = [await OwnProxy.StartAsync(rig, wiring), await Nghttpx.StartAsync(rig, wiring), await Haproxy.StartAsync(rig, wiring), await Nginx.StartAsync(rig, wiring)];
+        Contender[] contenders = [await OwnProxy.StartAsync(rig, wiring), await Nghttpx.StartAsync(rig, wiring), await Haproxy.StartAsync(rig, wiring), await Nginx.StartAsync(rig, wiring),
+            .. await Envoy.StartAsync(rig, wiring)];
         await File.WriteAllBytesAsync(rig.File("message"), Message);
 
         Console.WriteLine("unary: one message each way");

@@ -24,7 +24,8 @@ internal static class HandshakeBench
     {
         await using var rig = new ProxyRig(root);
         var wiring = new Wiring(await Nginx.StartServerAsync(rig, new(""))) { TlsFromClients = true, Tickets = resume };
-        return await new Comparison("handshakes") { WarmUp = TimeSpan.FromSeconds(1) }.RunAsync([await OwnProxy.StartAsync(rig, wiring), await Nginx.StartAsync(rig, wiring), await Haproxy.StartAsync(rig, wiring)],
+        return await new Comparison("handshakes") { WarmUp = TimeSpan.FromSeconds(1) }.RunAsync(
+            [await OwnProxy.StartAsync(rig, wiring), await Nginx.StartAsync(rig, wiring), await Haproxy.StartAsync(rig, wiring), .. await Envoy.StartAsync(rig, wiring)],
             async (contender, duration) =>
             {
                 var (result, resumed) = await WebLoad.HandshakesAsync(contender.Port, rig.Credentials, resume, duration);

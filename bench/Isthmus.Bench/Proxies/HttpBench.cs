@@ -14,7 +14,7 @@ internal static class HttpBench
         await using var rig = new ProxyRig(root);
         Console.WriteLine($"HTTP/1.1 kept alive, {Connections} connections, small answers, TLS 1.3 with certificates of both sides (ECDSA P-256) on both connections");
         var wiring = new Wiring(await Nginx.StartServerAsync(rig, new("") { TlsFromClients = true })) { TlsFromClients = true, TlsToServer = true };
-        Contender[] contenders = [await OwnProxy.StartAsync(rig, wiring), await Nginx.StartAsync(rig, wiring), await Haproxy.StartAsync(rig, wiring)];
+        Contender[] contenders = [await OwnProxy.StartAsync(rig, wiring), await Nginx.StartAsync(rig, wiring), await Haproxy.StartAsync(rig, wiring), .. await Envoy.StartAsync(rig, wiring)];
         // wrk presents no certificate: an nginx between it and the contender does.
         var clients = new Dictionary<Contender, int>();
         foreach (var contender in contenders) clients[contender] = await Nginx.StartClientAsync(rig, contender);
@@ -26,7 +26,8 @@ internal static class HttpBench
         await using var rig = new ProxyRig(root);
         Console.WriteLine("HTTP/2 by prior knowledge on both sides, 8 connections of 8 streams, small answers");
         var wiring = new Wiring(await Nginx.StartServerAsync(rig, new("") { Http2 = true })) { Http2 = true };
-        Comparison.Conclude(await new Comparison("requests").RunAsync([await OwnProxy.StartAsync(rig, wiring), await Nghttpx.StartAsync(rig, wiring), await Haproxy.StartAsync(rig, wiring)],
+        Comparison.Conclude(await new Comparison("requests").RunAsync(
+            [await OwnProxy.StartAsync(rig, wiring), await Nghttpx.StartAsync(rig, wiring), await Haproxy.StartAsync(rig, wiring), .. await Envoy.StartAsync(rig, wiring)],
             (contender, duration) => WebLoad.Http2Async(contender.Port, "/", 8, 8, duration)));
     }
 
@@ -57,7 +58,8 @@ internal static class HttpBench
         await using var rig = new ProxyRig(root);
         Console.WriteLine($"HTTP/1.1 kept alive, {Connections} connections, {what}");
         var wiring = new Wiring(await Nginx.StartServerAsync(rig, new("")));
-        Comparison.Conclude(await new Comparison("requests").RunAsync([await OwnProxy.StartAsync(rig, wiring), await Nginx.StartAsync(rig, wiring), await Haproxy.StartAsync(rig, wiring)],
+        Comparison.Conclude(await new Comparison("requests").RunAsync(
+            [await OwnProxy.StartAsync(rig, wiring), await Nginx.StartAsync(rig, wiring), await Haproxy.StartAsync(rig, wiring), .. await Envoy.StartAsync(rig, wiring)],
             (contender, duration) => WebLoad.Http1Async(contender.Port, path, Connections, duration)));
     }
 }

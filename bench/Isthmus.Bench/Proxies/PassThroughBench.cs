@@ -37,5 +37,5 @@ internal static class PassThroughBench
     }
 
     private static async Task<Contender[]> StartAsync(ProxyRig rig, string server) =>
-        [await OwnProxy.StartPassThroughAsync(rig, server), await Haproxy.StartPassThroughAsync(rig, server, OwnResources.PassedName)];
+        [await OwnProxy.StartPassThroughAsync(rig, server), await Haproxy.StartPassThroughAsync(rig, server, OwnResources.PassedName), .. await Envoy.StartPassThroughAsync(rig, server)];
 }

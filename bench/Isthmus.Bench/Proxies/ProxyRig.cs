@@ -49,7 +49,7 @@ internal sealed partial class ProxyRig(string root) : IAsyncDisposable
         var error = process.StandardError.ReadToEndAsync();
         var version = Version().Match(await process.StandardOutput.ReadToEndAsync() + await error);
         await process.WaitForExitAsync();
-        Console.WriteLine($"  {program} {version.Value}: {settings}");
+        Console.WriteLine($"  {Path.GetFileName(program)} {version.Value}: {settings}");
     }
 
     /// <summary>Ends one of the programs before the end of the bench.</summary>

@@ -28,8 +28,11 @@ internal static class SidecarsBench
         var firstTimes = await PacedLoad.RunAsync("127.0.0.1", own.Whole.Port, First);
         var peer = await StartPairAsync(rig, "nginx", Nginx.StartAsync, server, network);
 
+        List<Contender> pairs = [own.Whole, peer.Whole];
+        if (Envoy.IsThere()) pairs.Add((await StartPairAsync(rig, "envoy", async (rig, wiring) => (await Envoy.StartAsync(rig, wiring))[0], server, network)).Whole);
+
         Console.WriteLine($"requests/s at {Connections} connections");
-        var ratio = await new Comparison("requests") { Rounds = 3 }.RunAsync([own.Whole, peer.Whole], (pair, duration) => WebLoad.Http1Async(pair.Port, "/", Connections, duration));
+        var ratio = await new Comparison("requests") { Rounds = 3 }.RunAsync(pairs, (pair, duration) => WebLoad.Http1Async(pair.Port, "/", Connections, duration));
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"isthmus in the first ten seconds: {firstRequests.Work / firstRequests.Duration.TotalSeconds:0} requests/s, {firstPerCpu:0} requests/CPU s, p99 {firstRequests.P99:0.00} ms"));
 
         var (direct, ours, theirs) = (new List<double>(), new List<double>(), new List<double>());

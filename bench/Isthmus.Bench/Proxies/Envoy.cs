@@ -1,0 +1,95 @@
+using System.Text.Json.Nodes;
+
+namespace Isthmus.Bench.Proxies;
+
+/// <summary>
+/// Envoy, with one worker and the resources of this proxy in its bootstrap. It is a contender where the variable ENVOY names its program,
+/// and left out by name elsewhere. Filters that only Istio's build has are left out of its listeners.
+/// </summary>
+internal static class Envoy
+{
+    private static string? Program => Environment.GetEnvironmentVariable("ENVOY") is { Length: > 0 } program ? program : null;
+
+    /// <summary>HTTP as a sidecar has it; none without a program.</summary>
+    internal static async Task<Contender[]> StartAsync(ProxyRig rig, Wiring wiring)
+    {
+        if (!IsThere()) return [];
+        var (name, port) = ($"envoy{wiring.Place}", rig.NextPort());
+        return [await StartAsync(rig, name, OwnResources.ForHttp(wiring, port, rig.File($"{name}.log")), new(name, port, Program!) { Host = wiring.Host, NetworkOf = wiring.NetworkOf }, wiring.Tickets)];
+    }
+
+    /// <summary>Passes TLS through by server name; none without a program.</summary>
+    internal static async Task<Contender[]> StartPassThroughAsync(ProxyRig rig, string server)
+    {
+        if (!IsThere()) return [];
+        var port = rig.NextPort();
+        return [await StartAsync(rig, "envoy", OwnResources.ForPassThrough(server, port, rig.File("envoy.log")), new("envoy", port, Program!), hasTickets: true)];
+    }
+
+    /// <summary>Whether there is a program; says so if not.</summary>
+    internal static bool IsThere()
+    {
+        if (Program is not null) return true;
+        Console.WriteLine("  envoy: left out (set ENVOY to the path of its program)");
+        return false;
+    }
+
+    private static async Task<Contender> StartAsync(ProxyRig rig, string name, OwnResources resources, ContenderStart how, bool hasTickets)
+    {
+        await rig.DescribeAsync(Program!, "--version", "1 worker, the same clusters, listeners, routes and access log");
+        var bootstrap = rig.File($"{name}.json");
+        await File.WriteAllTextAsync(bootstrap, Bootstrap(resources, rig.Credentials, hasTickets).ToJsonString());
+        return await rig.StartContenderAsync(how with
+        {
+            Arguments = ["-c", bootstrap, "--concurrency", $"{ProxyRig.Workers}", "--disable-hot-restart", "--log-level", "error"],
+        });
+    }
+
+    private static JsonObject Bootstrap(OwnResources resources, Credentials credentials, bool hasTickets)
+    {
+        var assignments = resources.Assignments.Select(text => JsonNode.Parse(text)!).ToDictionary(one => one["cluster_name"]!.GetValue<string>());
+        var clusters = new JsonArray();
+        foreach (var cluster in resources.Clusters.Select(text => JsonNode.Parse(text)!.AsObject()))
+        {
+            cluster["type"] = "STATIC";
+            cluster["load_assignment"] = assignments[cluster["name"]!.GetValue<string>()].DeepClone();
+            cluster.Remove("eds_cluster_config");
+            clusters.Add((JsonNode)cluster);
+        }
+        var listeners = new JsonArray();
+        foreach (var listener in resources.Listeners) listeners.Add(JsonNode.Parse(listener));
+        Adapt(clusters, hasTickets);
+        Adapt(listeners, hasTickets);
+        return new()
+        {
+            ["static_resources"] = new JsonObject { ["clusters"] = clusters, ["listeners"] = listeners, ["secrets"] = Secrets(credentials) },
+        };
+    }
+
+    private static JsonArray Secrets(Credentials credentials)
+    {
+        static JsonObject FileAt(string path) => new() { ["filename"] = path };
+        var own = new JsonObject { ["name"] = "default", ["tls_certificate"] = new JsonObject { ["certificate_chain"] = FileAt(credentials.Chain), ["private_key"] = FileAt(credentials.Key) } };
+        var roots = new JsonObject { ["name"] = "ROOTCA", ["validation_context"] = new JsonObject { ["trusted_ca"] = FileAt(credentials.Root) } };
+        return new((JsonNode)own, (JsonNode)roots);
+    }
+
+    /// <summary>Names secrets of the bootstrap, and leaves out what stock Envoy lacks.</summary>
+    private static void Adapt(JsonNode node, bool hasTickets)
+    {
+        if (node is JsonArray list)
+        {
+            foreach (var own in list.Where(IsOfIstio).ToList()) list.Remove(own);
+            foreach (var item in list) if (item is not null) Adapt(item, hasTickets);
+            return;
+        }
+        if (node is not JsonObject one) return;
+        if (one.ContainsKey("name")) one.Remove("sds_config");
+        if (one["@type"]?.GetValue<string>().EndsWith(".DownstreamTlsContext", StringComparison.Ordinal) == true && !hasTickets) one["disable_stateless_session_resumption"] = true;
+        if (one["retry_host_predicate"] is JsonArray predicates)
+            foreach (var predicate in predicates) predicate!["typed_config"] = new JsonObject { ["@type"] = "type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate" };
+        foreach (var (_, value) in one) if (value is not null) Adapt(value, hasTickets);
+    }
+
+    private static bool IsOfIstio(JsonNode? item) => item is JsonObject one && one["name"] is JsonValue name && name.TryGetValue<string>(out var text) && text.StartsWith("istio.", StringComparison.Ordinal);
+}

@@ -1,6 +1,7 @@
 using Isthmus.ControlPlane.Derive;
 using Isthmus.ControlPlane.Push;
 using Isthmus.Mesh.Model;
+using Isthmus.Testing;
 using Isthmus.Wire.Xds;
 using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
@@ -25,6 +26,7 @@ public sealed class PushEngineTests
         var first = await proxy.NextAsync(null, stop.Token);
         Assert.Equal(["10.244.0.1:8080=1"], MeshRig.Endpoints(proxy, MeshRig.OutboundName("orders")));
 
+        // The first push was one, so this change follows another.
         await engine.PostAsync(_ => rig.App("c1", "other", "10.96.0.11"), stop.Token);
         await engine.PostAsync(_ =>
         {
@@ -35,6 +37,38 @@ public sealed class PushEngineTests
         while (MeshRig.Endpoints(proxy, MeshRig.OutboundName("orders")).Count < 2) second = await proxy.NextAsync(second, stop.Token);
         Assert.Same(first.Types[TypeUrls.Listener], second.Types[TypeUrls.Listener]);
         Assert.Same(first.Types[TypeUrls.Route], second.Types[TypeUrls.Route]);
+        await stop.CancelAsync();
+        await running;
+    }
+
+    [Fact]
+    public async Task A_change_that_stands_alone_does_not_wait_and_a_burst_still_collects()
+    {
+        var rig = new MeshRig("c1");
+        using var stop = new CancellationTokenSource(Patience);
+        var clock = new ManualClock();
+        var engine = new PushEngine(rig.Writer, new(TimeSpan.FromHours(1), TimeSpan.FromHours(5)), clock, NullLogger<PushEngine>.Instance);
+        var running = engine.RunAsync(stop.Token);
+        await engine.PostAsync(_ => rig.App("c1", "orders", "10.96.0.10", "10.244.0.1"), stop.Token);
+        var proxy = engine.Connect(Identity);
+        await engine.MarkReadyAsync(stop.Token);
+        await proxy.NextAsync(null, stop.Token);
+
+        clock.Advance(TimeSpan.FromHours(1));
+        await engine.PostAsync(_ => rig.Service("c1", "alone", "10.96.0.11"), stop.Token);
+        Assert.True(await engine.IsPublishedAsync(stop.Token));
+        Assert.NotNull(MeshRig.Cluster(proxy, MeshRig.OutboundName("alone")));
+
+        foreach (var (name, ip) in new[] { ("second", "10.96.0.12"), ("third", "10.96.0.13") })
+        {
+            clock.Advance(TimeSpan.FromMinutes(30));
+            await engine.PostAsync(_ => rig.Service("c1", name, ip), stop.Token);
+            Assert.False(await engine.IsPublishedAsync(stop.Token));
+        }
+        Assert.Null(MeshRig.Cluster(proxy, MeshRig.OutboundName("second")));
+        clock.Advance(TimeSpan.FromHours(1));
+        await Eventually.TrueAsync(() => MeshRig.Cluster(proxy, MeshRig.OutboundName("third")) is not null);
+        Assert.NotNull(MeshRig.Cluster(proxy, MeshRig.OutboundName("second")));
         await stop.CancelAsync();
         await running;
     }
@@ -182,12 +216,18 @@ public sealed class PushEngineTests
     public void Debouncing_waits_for_quiet_but_never_longer_than_the_limit()
     {
         var start = DateTimeOffset.UnixEpoch;
-        var debounce = new Debounce(PushSettings.Default);
+        var alone = new Debounce(PushSettings.Default);
+        Assert.Null(alone.Due);
+        Assert.Equal(start, alone.Changed(start).Due);
+        Assert.True(alone.Changed(start).IsDue(start));
+        var debounce = alone.Changed(start - TimeSpan.FromMilliseconds(99)).Pushed();
         Assert.Null(debounce.Due);
         for (var i = 0; i < 200; i++) debounce = debounce.Changed(start + TimeSpan.FromMilliseconds(90 * i));
         Assert.Equal(start + TimeSpan.FromSeconds(10), debounce.Due);
-        Assert.Equal(start + TimeSpan.FromMilliseconds(100), new Debounce(PushSettings.Default).Changed(start).Due);
-        Assert.False(new Debounce(PushSettings.Default).Changed(start).IsDue(start));
+        Assert.Equal(start + TimeSpan.FromMilliseconds(101), alone.Changed(start).Pushed().Changed(start + TimeSpan.FromMilliseconds(1)).Due);
+        Assert.False(alone.Changed(start).Pushed().Changed(start + TimeSpan.FromMilliseconds(99)).IsDue(start + TimeSpan.FromMilliseconds(99)));
+        // Quiet is over: the next one stands alone.
+        Assert.Equal(start + TimeSpan.FromMilliseconds(100), alone.Changed(start).Pushed().Changed(start + TimeSpan.FromMilliseconds(100)).Due);
     }
 
     private static ProxyIdentity Identity { get; } = new(

@@ -11,8 +11,8 @@ using Microsoft.Extensions.Logging;
 
 namespace Isthmus.ControlPlane.Push;
 
-/// <param name="Quiet">Configuration is pushed after no change has arrived for this long…</param>
-/// <param name="Longest">…and at most this long after the first change.</param>
+/// <param name="Quiet">A change of configuration that follows another within this time is pushed after no change has arrived for this long…</param>
+/// <param name="Longest">…and at most this long after the first that waits.</param>
 public sealed record PushSettings(TimeSpan Quiet, TimeSpan Longest)
 {
     /// <summary>Istio's PILOT_DEBOUNCE_AFTER and PILOT_DEBOUNCE_MAX.</summary>
@@ -21,8 +21,8 @@ public sealed record PushSettings(TimeSpan Quiet, TimeSpan Longest)
 
 /// <summary>
 /// The single writer of the mesh: it takes changes from one channel and commits all that are waiting as one batch. Endpoints go to the
-/// proxies at once, configuration after a quiet period. A second thread builds and encodes resources, so that the writer never waits for
-/// it; changes that arrive meanwhile are merged.
+/// proxies at once, and so does a change of configuration that stands alone; those that follow wait for a quiet period. A second thread
+/// builds and encodes resources, so that the writer never waits for it; changes that arrive meanwhile are merged.
 /// </summary>
 public sealed partial class PushEngine(MeshWriter writer, PushSettings settings, TimeProvider time, ILogger<PushEngine> log)
 {
@@ -188,19 +188,20 @@ public sealed partial class PushEngine(MeshWriter writer, PushSettings settings,
             return;
         }
         Metrics.Changed(changes);
+        var before = _debounce.Before;
         _pending.Add(changes);
         _debounce = _debounce.Changed(time.GetUtcNow());
         if (!_published) return;
         var isOver = changes.IsEndpointsOnly && !NeedsMore(changes) && _pending.IsEndpointsOnly;
         if (changes.Endpoints.Count > 0 || changes.Gateways) Hand(changes, full: false, isOver ? writer.History?.Take() : null);
-        if (isOver) (_pending, _debounce) = (new(), new(settings));
+        if (isOver) (_pending, _debounce) = (new(), new(settings) { Before = before });
     }
 
     private void PushWhenQuiet()
     {
         if (!_ready || (_published && (_pending.IsEmpty || !_debounce.IsDue(time.GetUtcNow())))) return;
         var (pending, first) = (_pending, _debounce.First);
-        (_pending, _debounce) = (new(), new(settings)); // Before anything can throw: a failed push must not be due again at once.
+        (_pending, _debounce) = (new(), _debounce.Pushed()); // Before anything can throw: a failed push must not be due again at once.
         Hand(pending, full: true, writer.History?.Take(), first);
         _published = true;
     }
@@ -326,18 +327,24 @@ public sealed partial class PushEngine(MeshWriter writer, PushSettings settings,
     private partial void LogPublishFailed(Exception bug);
 }
 
-/// <summary>When pending changes are pushed: after a quiet time, and at most some time after the first change.</summary>
+/// <summary>When pending changes are pushed: one that stands alone at once, a burst after a quiet time, and at most some time after the
+/// first that waits.</summary>
 internal readonly record struct Debounce(PushSettings Settings, DateTimeOffset? First, DateTimeOffset? Last)
 {
     public Debounce(PushSettings settings) : this(settings, null, null)
     {
     }
 
-    public DateTimeOffset? Due => First is { } first && Last is { } last
-        ? last + Settings.Quiet < first + Settings.Longest ? last + Settings.Quiet : first + Settings.Longest
-        : null;
+    /// <summary>The last change that was pushed after it waited, or alone; null: none was.</summary>
+    public DateTimeOffset? Before { get; init; }
+
+    public DateTimeOffset? Due => First is not { } first || Last is not { } last ? null
+        : Before is not { } before || first - before >= Settings.Quiet ? first
+        : last + Settings.Quiet < first + Settings.Longest ? last + Settings.Quiet : first + Settings.Longest;
 
     public Debounce Changed(DateTimeOffset now) => this with { First = First ?? now, Last = now };
+
+    public Debounce Pushed() => new(Settings) { Before = Last ?? Before };
 
     public bool IsDue(DateTimeOffset now) => Due is not { } due || now >= due;
 }

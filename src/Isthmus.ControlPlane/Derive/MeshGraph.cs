@@ -20,6 +20,7 @@ public sealed class MeshGraph
     private readonly Live<string, MeshService> _ofEntries;
     private readonly Live<ObjectKey, VirtualService> _routings;
     private readonly Live<string, HostAlias> _aliases;
+    private TrafficRules? _traffic;
 
     public MeshGraph(MultiClusterSettings? multiCluster = null)
     {
@@ -199,13 +200,22 @@ public sealed class MeshGraph
     public MeshView View() => new(
         (Sources.Settings.Items.GetValueOrDefault("") ?? MeshSettings.Default).Mesh,
         new(Services.Items, Endpoints.Items, GatewayTables.Items.GetValueOrDefault("") ?? GatewayTable.Empty),
-        new(Routings.Items, RoutingsByHost.Items, RulesByHost.Items),
+        TrafficNow(),
         new(PeersByNamespace.Items, AuthorizationsByNamespace.Items, TokensByNamespace.Items) { Keys = Sources.IssuerKeys.Items },
         new(ServicesByNamespace.Items, _workloads.All.Items, Sources.Nodes.Items) { Machines = Machines.Items },
         new(SidecarsByNamespace.Items, GatewayObjects.Items, Sources.EnvoyFilters.Items, Sources.Credentials.Items)
         {
             Telemetries = TelemetriesByNamespace.Items, SecretAccess = Sources.SecretAccess.Items, SecretNamespaces = SecretNamespaces,
         });
+
+    /// <summary>The same object as long as it is the same: what is looked up in it is prepared once.</summary>
+    private TrafficRules TrafficNow()
+    {
+        var (known, now) = (_traffic, new TrafficRules(Routings.Items, RoutingsByHost.Items, RulesByHost.Items));
+        var isSame = ReferenceEquals(known?.Routings, now.Routings)
+            && ReferenceEquals(known.RoutingsByHost, now.RoutingsByHost) && ReferenceEquals(known.Rules, now.Rules);
+        return isSame ? known! : _traffic = now;
+    }
 
     /// <summary>The gateways of networks as found, including those that are not ready.</summary>
     public IEnumerable<NetworkGateway> Gateways => GatewaySets.Items.Values.SelectMany(set => set.Gateways);

@@ -1,3 +1,4 @@
+using System.Collections.Frozen;
 using System.Collections.Immutable;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
@@ -18,7 +19,19 @@ public sealed record ServiceRegistry(
 public sealed record TrafficRules(
     ImmutableDictionary<ObjectKey, RouteSet> Routings,
     ImmutableDictionary<string, ValueList<RouteSet>> RoutingsByHost,
-    ImmutableDictionary<RuleKey, ValueList<DestinationRule>> Rules);
+    ImmutableDictionary<RuleKey, ValueList<DestinationRule>> Rules)
+{
+    // Most hosts have no rule and no routing, and each of them is looked for in several namespaces and under several wildcards.
+    private FrozenDictionary<string, bool>? _namespaces;
+    private bool? _hasWildcards;
+
+    /// <summary>The namespaces with rules, and whether some are for wildcards.</summary>
+    internal FrozenDictionary<string, bool> Namespaces => _namespaces ??= Rules.Keys.GroupBy(key => key.Namespace, StringComparer.Ordinal)
+        .ToFrozenDictionary(group => group.Key, group => group.Any(key => key.Host.StartsWith('*')), StringComparer.Ordinal);
+
+    /// <summary>Some routes are for wildcards.</summary>
+    internal bool HasWildcards => _hasWildcards ??= RoutingsByHost.Keys.Any(host => host.StartsWith('*'));
+}
 
 /// <summary>What workloads require of their callers, by namespace.</summary>
 public sealed record SecurityPolicies(
@@ -156,7 +169,9 @@ public sealed record MeshView(
 
     private DestinationRule? RuleIn(string ns, string host, ProxyScope scope)
     {
+        if (!Traffic.Namespaces.TryGetValue(ns, out var hasWildcards)) return null;
         if (Pick(Traffic.Rules.GetValueOrDefault(new(ns, host)), scope) is { } exact) return exact;
+        if (!hasWildcards) return null;
         foreach (var wildcard in Hosts.Wildcards(host))
         {
             if (wildcard != host && Pick(Traffic.Rules.GetValueOrDefault(new(ns, wildcard)), scope) is { } rule) return rule;
@@ -167,6 +182,7 @@ public sealed record MeshView(
     /// <summary>The oldest that the scope sees, with what newer ones add; one that selects workloads wins over one for all.</summary>
     private DestinationRule? Pick(ValueList<DestinationRule> rules, ProxyScope scope)
     {
+        if (rules.IsEmpty) return null;
         DestinationRule? merged = null;
         foreach (var rule in rules.Where(rule => IsFor(rule, scope)).OrderBy(rule => rule.WorkloadSelector.Count == 0).ThenBy(rule => rule.CreatedAt).ThenBy(rule => rule.Source))
         {
@@ -190,6 +206,7 @@ public sealed record MeshView(
     private RouteSet? RoutingFor(string host, ProxyScope scope, Func<string, bool> mayConfigure)
     {
         if (Oldest(host, scope, mayConfigure) is { } exact) return exact;
+        if (!Traffic.HasWildcards) return null;
         foreach (var wildcard in Hosts.Wildcards(host))
         {
             if (wildcard != host && Oldest(wildcard, scope, mayConfigure) is { } routing) return routing;

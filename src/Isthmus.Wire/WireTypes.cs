@@ -79,6 +79,7 @@ public static class WireTypes
         OpenTelemetry.LogsV1Reflection.Descriptor,
         OpenTelemetry.TraceV1Reflection.Descriptor,
         Reports.ReportsV1Reflection.Descriptor,
+        Discovery.DiscoveryV1Reflection.Descriptor,
         Rpc.GoogleRpcReflection.Descriptor,
         Rpc.GrpcHealthReflection.Descriptor,
         Istio.Alpn.AlpnReflection.Descriptor,

@@ -11,24 +11,28 @@ public sealed class MeshChanges
     /// <summary>Hosts whose endpoints changed.</summary>
     public HashSet<string> Endpoints { get; } = new(StringComparer.Ordinal);
 
+    /// <summary>The hosts of VirtualServices that changed, as those name them.</summary>
+    public HashSet<string> Routed { get; } = new(StringComparer.Ordinal);
+
     /// <summary>Network gateways changed, which may affect the endpoints of every host.</summary>
     public bool Gateways { get; set; }
 
-    /// <summary>Mesh settings or Istio's resources changed.</summary>
+    /// <summary>Mesh settings changed, or resources of Istio that may concern any host or proxy.</summary>
     public bool Config { get; set; }
 
     /// <summary>Proxies whose scope may have changed.</summary>
     public ProxyChanges Proxies { get; } = new();
 
-    public bool IsEmpty => Services.Count == 0 && Endpoints.Count == 0 && !Gateways && !Config && Proxies.IsEmpty;
+    public bool IsEmpty => Services.Count == 0 && Endpoints.Count == 0 && Routed.Count == 0 && !Gateways && !Config && Proxies.IsEmpty;
 
     /// <summary>Nothing but endpoints, which are pushed at once.</summary>
-    public bool IsEndpointsOnly => Services.Count == 0 && !Config && Proxies.IsEmpty && (Endpoints.Count > 0 || Gateways);
+    public bool IsEndpointsOnly => Services.Count == 0 && Routed.Count == 0 && !Config && Proxies.IsEmpty && (Endpoints.Count > 0 || Gateways);
 
     public void Add(MeshChanges other)
     {
         Services.UnionWith(other.Services);
         Endpoints.UnionWith(other.Endpoints);
+        Routed.UnionWith(other.Routed);
         Gateways |= other.Gateways;
         Config |= other.Config;
         Proxies.Add(other.Proxies);

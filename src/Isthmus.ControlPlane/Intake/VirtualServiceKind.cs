@@ -10,7 +10,7 @@ namespace Isthmus.ControlPlane.Intake;
 public sealed class VirtualServiceKind() : IstioObjectKind<VirtualService>(MeshApi.VirtualService)
 {
     /// <summary>With their delegates merged in.</summary>
-    internal override void Collect(MeshGraph mesh, MeshChanges changes) => changes.Config |= mesh.Routings.Changed.Count > 0;
+    internal override void Collect(MeshGraph mesh, MeshChanges changes) => changes.Routed.UnionWith(mesh.RoutingsByHost.Changed);
 
     internal override Source<ObjectKey, VirtualService> SourceIn(MeshSources sources) => sources.VirtualServices;
 

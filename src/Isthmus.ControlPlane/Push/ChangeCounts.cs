@@ -10,7 +10,7 @@ internal static class ChangeCounts
     public static void Changed(this ControlMetrics metrics, MeshChanges changes)
     {
         const string Name = "pilot_inbound_updates";
-        if (changes.Config) metrics.Count(Name, "type=\"config\"");
+        if (changes.Config || changes.Routed.Count > 0) metrics.Count(Name, "type=\"config\"");
         if (changes.Services.Count > 0) metrics.Count(Name, "type=\"svc\"", changes.Services.Count);
         if (changes.Endpoints.Count > 0) metrics.Count(Name, "type=\"eds\"", changes.Endpoints.Count);
     }
@@ -19,7 +19,10 @@ internal static class ChangeCounts
     public static void Triggered(this ControlMetrics metrics, MeshChanges changes)
     {
         foreach (var (isReason, type) in (ReadOnlySpan<(bool, string)>)
-            [(changes.Config, "config"), (changes.Services.Count > 0, "service"), (changes.Endpoints.Count > 0, "endpoint"), (!changes.Proxies.IsEmpty, "proxy"), (changes.Gateways, "networks")])
+            [
+                (changes.Config || changes.Routed.Count > 0, "config"), (changes.Services.Count > 0, "service"),
+                (changes.Endpoints.Count > 0, "endpoint"), (!changes.Proxies.IsEmpty, "proxy"), (changes.Gateways, "networks"),
+            ])
         {
             if (isReason) metrics.Count("pilot_push_triggers", $"type=\"{type}\"");
         }

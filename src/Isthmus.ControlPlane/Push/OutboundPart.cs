@@ -1,5 +1,3 @@
-using System.Collections.Immutable;
-using Google.Protobuf;
 using Isthmus.Core.Collections;
 using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
@@ -11,129 +9,82 @@ namespace Isthmus.ControlPlane.Push;
 /// <summary>Outbound listeners, route tables and the name table of a sidecar scope.</summary>
 internal sealed class OutboundPart(ProxyScope scope, SharedResources shared)
 {
+    private readonly OutboundRoutes _routes = new(scope, shared);
+    private List<VisibleHost> _hosts = [];
     // What the scope holds; each update takes what it needs before it returns what it had, so that nothing is made twice.
-    private Held _held = new();
-
-    /// <summary>Entries of shared tables.</summary>
-    private sealed class Held
-    {
-        public List<SharedTable<VirtualHostInputs, ByteString>.Entry> Hosts { get; } = [];
-        public List<SharedTable<(OutboundPolicy, ProxyHeaders), ByteString>.Entry> Fallbacks { get; } = [];
-        public List<SharedTable<RouteTableInputs, XdsResource>.Entry> Tables { get; } = [];
-        public List<SharedTable<ListenerInputs, XdsResource>.Entry> Listeners { get; } = [];
-        public List<SharedTable<XdsResource, XdsResource>.Entry> Names { get; } = [];
-
-        public static SharedTable<TInputs, TMade>.Entry Take<TInputs, TMade>(SharedTable<TInputs, TMade> table, List<SharedTable<TInputs, TMade>.Entry> held, TInputs inputs)
-            where TInputs : notnull
-        {
-            var entry = table.Take(inputs);
-            held.Add(entry);
-            return entry;
-        }
-
-        public void Return(SharedResources shared)
-        {
-            Hosts.ForEach(shared.VirtualHosts.Return);
-            Fallbacks.ForEach(shared.Fallbacks.Return);
-            Tables.ForEach(shared.RouteTables.Return);
-            Listeners.ForEach(shared.Listeners.Return);
-            Names.ForEach(shared.NameTables.Return);
-        }
-    }
+    private List<SharedTable<ListenerInputs, XdsResource>.Entry> _listeners = [];
+    private SharedTable<XdsResource, XdsResource>.Entry? _names;
+    private MeshConfig? _mesh, _settings;
 
     public ResourceSet Listeners { get; private set; } = ResourceSet.Empty;
 
-    public ResourceSet Routes { get; private set; } = ResourceSet.Empty;
+    public ResourceSet Routes => _routes.Resources;
 
     public ResourceSet Names { get; private set; } = ResourceSet.Empty;
 
     public void Update(MeshView view, IEnumerable<MeshService> services)
     {
-        var hosts = services.Select(service => Visible(view, service)).ToList();
+        _hosts = [.. services.Select(service => Visible(view, service))];
         var policy = scope.Sidecar?.OutboundTrafficPolicy ?? view.Mesh.OutboundTrafficPolicy;
-        var plans = OutboundPlan.Of(scope, hosts);
-        var before = _held;
-        _held = new();
-        UpdateListeners(plans, view.Mesh.For(scope), policy);
-        UpdateRoutes(plans, hosts, view, policy);
-        var names = EncodedResource.Of(TypeUrls.NameTable, "", NameTableGenerator.Build(scope, hosts));
-        Names = Names.ReplacedBy([Held.Take(shared.NameTables, _held.Names, names).Made]);
-        before.Return(shared);
+        var plans = OutboundPlan.Of(scope, _hosts);
+        UpdateListeners(plans, SettingsOf(view.Mesh, policy), policy);
+        _routes.Update(view, plans, _hosts, policy);
+        var (before, names) = (_names, EncodedResource.Of(TypeUrls.NameTable, "", NameTableGenerator.Build(scope, _hosts)));
+        _names = shared.NameTables.Take(names);
+        Names = Names.ReplacedBy([_names.Made]);
+        if (before is not null) shared.NameTables.Return(before);
+    }
+
+    /// <summary>VirtualServices changed that route these hosts, and nothing else.</summary>
+    /// <returns>False: everything has to be made anew.</returns>
+    public bool TryUpdate(MeshView view, RoutedHosts routed)
+    {
+        // What routes connections is part of listeners.
+        foreach (var host in _hosts)
+        {
+            if (routed.Concern(host.Service) && (host.L4 is not null || L4For(view, host.Service) is not null)) return false;
+        }
+        return _routes.TryUpdate(view, routed);
     }
 
     /// <summary>Nobody has the scope any more.</summary>
-    public void Release() => _held.Return(shared);
+    public void Release()
+    {
+        _routes.Release();
+        _listeners.ForEach(shared.Listeners.Return);
+        if (_names is not null) shared.NameTables.Return(_names);
+    }
 
     private VisibleHost Visible(MeshView view, MeshService service)
     {
         var l4 = L4For(view, service);
-        return new(service, service.Headless || service.Pod is not null ? view.EndpointsOf(service.Hostname).Endpoints : default, l4) { IdleTimeouts = view.IdleTimeoutsOf(service, l4 is null ? [] : [l4], scope) };
+        return new(service, service.Headless || service.Pod is not null ? view.EndpointsOf(service.Hostname).Endpoints : default, l4)
+        {
+            IdleTimeouts = view.IdleTimeoutsOf(service, l4 is null ? [] : [l4], scope),
+        };
     }
 
     private RouteSet? L4For(MeshView view, MeshService service) =>
         view.RoutingFor(service, scope) is { } routing && (!routing.Tls.IsEmpty || !routing.Tcp.IsEmpty) ? routing : null;
 
-    private void UpdateListeners(IReadOnlyList<OutboundListener> plans, MeshConfig mesh, OutboundPolicy policy)
+    /// <summary>The same object as long as it is equal: it is part of the inputs of each listener, and has some fifty fields.</summary>
+    private MeshConfig SettingsOf(MeshConfig mesh, OutboundPolicy policy)
     {
-        var settings = mesh with { OutboundTrafficPolicy = policy };
+        if (_settings is { } known && ReferenceEquals(_mesh, mesh)) return known;
+        _mesh = mesh;
+        return _settings = shared.Settings.Of(mesh.For(scope) with { OutboundTrafficPolicy = policy });
+    }
+
+    private void UpdateListeners(IReadOnlyList<OutboundListener> plans, MeshConfig settings, OutboundPolicy policy)
+    {
+        var before = _listeners;
+        _listeners = [.. plans.Select(plan => shared.Listeners.Take(new(plan, settings, policy, scope.Tracing)))];
         var made = new List<XdsResource>
         {
             EncodedResource.Of(TypeUrls.Listener, ResourceNames.VirtualOutbound, OutboundListeners.Virtual(settings, policy, scope.Tracing)),
         };
-        made.AddRange(plans.Select(plan => Held.Take(shared.Listeners, _held.Listeners, new(plan, settings, policy, scope.Tracing)).Made));
+        made.AddRange(_listeners.Select(entry => entry.Made));
         Listeners = shared.Sets.Of(Listeners.ReplacedBy(made));
-    }
-
-    private void UpdateRoutes(IReadOnlyList<OutboundListener> plans, List<VisibleHost> hosts, MeshView view, OutboundPolicy policy)
-    {
-        var made = new List<XdsResource>();
-        // Pods of headless hosts have route tables of their own: a client that dials a Pod wants that Pod, whatever the request's host.
-        var byPort = hosts.Where(host => host.Service.Pod is null).SelectMany(host => host.Service.Ports.Where(port => port.Protocol.IsHttp() || port.Protocol == Protocol.Auto).Select(port => (port.Number, host.Service)))
-            .GroupBy(item => item.Number, item => item.Service).ToDictionary(group => group.Key, group => group.ToList());
-        var byName = hosts.ToDictionary(host => host.Service.Hostname, host => host.Service, StringComparer.Ordinal);
-        foreach (var name in plans.Where(plan => plan.RouteName.Length > 0).Select(plan => plan.RouteName).Distinct())
-        {
-            // A port's table, or HOST:PORT where the host has one for itself.
-            var colon = name.LastIndexOf(':');
-            var port = int.Parse(name.AsSpan(colon + 1), System.Globalization.CultureInfo.InvariantCulture);
-            var members = colon > 0 ? [byName[name[..colon]]] : byPort.GetValueOrDefault(port) ?? [];
-            made.Add(Table(name, port, members, colon > 0, view, policy));
-        }
-        Routes = Routes.ReplacedBy(made);
-    }
-
-    private XdsResource Table(string name, int port, List<MeshService> members, bool sniffed, MeshView view, OutboundPolicy policy)
-    {
-        var parts = ImmutableArray.CreateBuilder<ByteString>();
-        // A table must not contain a domain twice: the first host keeps it.
-        var domains = new HashSet<string>(StringComparer.Ordinal);
-        // The cluster's own hosts first: an address of another cluster must not take the domain of a local host.
-        foreach (var service in ServiceAddresses.Ranked(members, service => service, scope))
-        {
-            var routing = view.RoutingFor(service, scope) is { Rules.IsEmpty: false } found ? found : null;
-            ValueList<string> own = sniffed ? ["*"] : RouteGenerator.Domains(service, scope, port).Where(domains.Add).ToValueList();
-            parts.Add(Host(service.Hostname, port, own, routing, view.ShapesOf([routing], service, scope), view.Mesh));
-        }
-        if (!sniffed)
-        {
-            if (port == 80) AddNameOnly(parts, domains, view, port);
-            parts.Add(Held.Take(shared.Fallbacks, _held.Fallbacks, (policy, scope.Headers)).Made);
-        }
-        return Held.Take(shared.RouteTables, _held.Tables, new(name, parts.DrainToImmutable())).Made;
-    }
-
-    private ByteString Host(string name, int port, ValueList<string> domains, RouteSet? routing, ValueMap<DestinationShape> destinations, MeshConfig mesh) =>
-        Held.Take(shared.VirtualHosts, _held.Hosts, new(RouteCaller.Of(scope, routing), mesh, name, port, domains, routing, destinations)).Made;
-
-    /// <summary>Names that only a VirtualService defines are served on port 80, as in Istio.</summary>
-    private void AddNameOnly(ImmutableArray<ByteString>.Builder parts, HashSet<string> domains, MeshView view, int port)
-    {
-        foreach (var host in view.Traffic.RoutingsByHost.Keys.Order(StringComparer.Ordinal))
-        {
-            if (view.Registry.Services.GetValueOrDefault(host)?.Port(port) is not null || view.RoutingFor(host, scope) is not { Rules.IsEmpty: false } routing || !routing.Hosts.Contains(host)) continue;
-            if (host.StartsWith('*') && view.Registry.Services.Values.Any(service => Hosts.Covers(host, service.Hostname) && service.Port(port) is not null)) continue;
-            if (!domains.Add(host)) continue;
-            parts.Add(Host(host, port, RouteGenerator.Domains(host, scope, port).ToValueList(), routing, view.ShapesOf([routing], null, scope), view.Mesh));
-        }
+        before.ForEach(shared.Listeners.Return);
     }
 }

@@ -91,8 +91,10 @@ public sealed class Publisher(TimeProvider time)
         var everything = _mesh is null || changes is null;
         _mesh = mesh;
         _certificates.Follow(mesh.Proxies);
-        if (everything || changes!.Config) _interest = PolicyInterest.Of(mesh);
-        var concerned = everything || changes!.Config ? _proxies.All : _proxies.Concerned(changes.Proxies);
+        var interest = everything || changes!.Config || changes.Routed.Count > 0 ? PolicyInterest.Of(mesh) : _interest;
+        // Of a VirtualService, the scope of a proxy depends on nothing but the labels that it selects by.
+        var concerned = everything || changes!.Config || interest != _interest ? _proxies.All : _proxies.Concerned(changes.Proxies);
+        _interest = interest;
         Reattach(mesh, concerned);
         Parallel.ForEach(_views.Values, view => view.UpdateAll(mesh, everything ? null : changes));
         // Which certificates a gateway needs depends on the rules of the hosts that it sees now.

@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Collections;
 using System.Collections.Immutable;
 using System.Diagnostics.CodeAnalysis;
@@ -8,6 +9,19 @@ using Isthmus.Wire.Xds;
 
 namespace Isthmus.ControlPlane.Push;
 
+/// <summary>A part of a resource, encoded once for all resources that have it.</summary>
+/// <param name="Hash">Of the bytes.</param>
+public sealed record EncodedPart(ByteString Bytes, UInt128 Hash)
+{
+    public static EncodedPart Of(IMessage message)
+    {
+        var bytes = message.ToByteString();
+        Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
+        SHA256.HashData(bytes.Span, hash);
+        return new(bytes, BinaryPrimitives.ReadUInt128BigEndian(hash));
+    }
+}
+
 /// <summary>Encodes resources as they go over the wire.</summary>
 public static class EncodedResource
 {
@@ -16,9 +30,31 @@ public static class EncodedResource
     /// <summary>The version is a hash of the bytes: equal content is never sent twice, whichever path it was made by.</summary>
     public static XdsResource Of(string typeUrl, string name, ByteString bytes)
     {
+        var (version, body) = (VersionOf(bytes.Span), new Any { TypeUrl = typeUrl, Value = bytes });
+        return XdsParts.FieldOf(typeUrl) is > 0 and var field ? new(name, version, body, XdsParts.Split(bytes, field)) : new(name, version, body);
+    }
+
+    /// <summary>A resource of parts that others have, too: it is hashed and kept by its parts, and joined only for who takes no changes.</summary>
+    public static XdsResource OfParts(string typeUrl, string name, IMessage head, IReadOnlyCollection<EncodedPart> parts)
+    {
+        var encoded = head.ToByteString();
+        const int size = 16;
+        var hashes = new byte[encoded.Length + size * parts.Count];
+        encoded.CopyTo(hashes, 0);
+        var at = encoded.Length;
+        foreach (var part in parts)
+        {
+            BinaryPrimitives.WriteUInt128BigEndian(hashes.AsSpan(at), part.Hash);
+            at += size;
+        }
+        return new(name, VersionOf(hashes), typeUrl, new XdsParts(encoded, XdsParts.FieldOf(typeUrl), [.. parts.Select(part => part.Bytes)]));
+    }
+
+    private static string VersionOf(ReadOnlySpan<byte> bytes)
+    {
         Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
-        SHA256.HashData(bytes.Span, hash);
-        return new(name, Convert.ToHexStringLower(hash[..8]), new Any { TypeUrl = typeUrl, Value = bytes });
+        SHA256.HashData(bytes, hash);
+        return Convert.ToHexStringLower(hash[..8]);
     }
 }
 

@@ -84,20 +84,26 @@ internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway, SharedR
             _mesh = view.Mesh;
             SetStatic(view.Mesh);
         }
+        var routed = changes is { Routed: { Count: > 0 } names } ? new RoutedHosts(names) : null;
         var visible = _hosts.Values.Select(part => part.Clusters.Inputs.Service);
         if (_gateway is null)
         {
-            if (!everything && changes!.Services.Count == 0 && !changes.Endpoints.Any(host => _hosts.TryGetValue(host, out var part) && (part.Clusters.Inputs.Service.Headless || part.Clusters.Inputs.Service.Pod is not null))) return;
-            _outbound.Update(view, visible);
+            if (everything || changes!.Services.Count > 0 || changes.Endpoints.Any(IsListedByAddress)) _outbound.Update(view, visible);
+            else if (routed is null) return;
+            else if (!_outbound.TryUpdate(view, routed)) _outbound.Update(view, visible);
             (Listeners, Routes, Names) = (Patched(_outbound.Listeners), PatchedRoutes(_outbound.Routes), _outbound.Names);
         }
         else
         {
-            if (!everything && changes!.Services.Count == 0) return;
+            if (!everything && changes!.Services.Count == 0 && routed is null) return;
             _gateway.Update(view, _hosts.Values.Select(part => part.Clusters.Inputs));
             (Listeners, Routes) = (Patched(_gateway.Listeners), PatchedRoutes(_gateway.Routes));
         }
     }
+
+    /// <summary>The endpoints of headless hosts are part of listeners and name tables, too.</summary>
+    private bool IsListedByAddress(string host) =>
+        _hosts.TryGetValue(host, out var part) && part.Clusters.Inputs.Service is { } service && (service.Headless || service.Pod is not null);
 
     private ResourceSet Patched(ResourceSet listeners) => _patches?.Listeners(listeners) ?? listeners;
 

@@ -1,6 +1,5 @@
 using System.Collections.Immutable;
 using System.Runtime.CompilerServices;
-using Google.Protobuf;
 using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
 using Isthmus.Wire.Xds;
@@ -12,7 +11,7 @@ internal sealed record ListenerInputs(OutboundListener Plan, MeshConfig Mesh, Ou
 
 /// <summary>All inputs of a route table of sidecars.</summary>
 /// <param name="Hosts">Encoded virtual hosts, in order. They are shared, so that equal ones are the same object.</param>
-internal sealed record RouteTableInputs(string Name, ImmutableArray<ByteString> Hosts);
+internal sealed record RouteTableInputs(string Name, ImmutableArray<EncodedPart> Hosts);
 
 /// <summary>The resources that several scopes may have: what differs between the scopes of two namespaces is seldom what a host's clusters,
 /// endpoints and routes are made of.</summary>
@@ -24,13 +23,14 @@ internal sealed class SharedResources
     public SharedTable<EndpointInputs, ImmutableArray<XdsResource>> Endpoints { get; } = new(
         inputs => [.. EndpointGenerator.All(inputs).Select(assignment => EncodedResource.Of(TypeUrls.Endpoints, assignment.ClusterName, assignment))], new EndpointComparer());
 
-    public SharedTable<VirtualHostInputs, ByteString> VirtualHosts { get; } = new(inputs => RouteGenerator.VirtualHost(inputs).ToByteString(), new VirtualHostComparer());
+    public SharedTable<VirtualHostInputs, EncodedPart> VirtualHosts { get; } = new(
+        inputs => EncodedPart.Of(RouteGenerator.VirtualHost(inputs)), new VirtualHostComparer());
 
-    public SharedTable<(OutboundPolicy Policy, ProxyHeaders Headers), ByteString> Fallbacks { get; } = new(
-        inputs => RouteGenerator.Fallback(inputs.Policy, inputs.Headers).ToByteString(), EqualityComparer<(OutboundPolicy, ProxyHeaders)>.Default);
+    public SharedTable<(OutboundPolicy Policy, ProxyHeaders Headers), EncodedPart> Fallbacks { get; } = new(
+        inputs => EncodedPart.Of(RouteGenerator.Fallback(inputs.Policy, inputs.Headers)), EqualityComparer<(OutboundPolicy, ProxyHeaders)>.Default);
 
     public SharedTable<RouteTableInputs, XdsResource> RouteTables { get; } = new(
-        inputs => EncodedResource.Of(TypeUrls.Route, inputs.Name, RouteGenerator.Table(inputs.Name, inputs.Hosts)), new RouteTableComparer());
+        inputs => EncodedResource.OfParts(TypeUrls.Route, inputs.Name, RouteGenerator.Head(inputs.Name), inputs.Hosts), new RouteTableComparer());
 
     public SharedTable<ListenerInputs, XdsResource> Listeners { get; } = new(
         inputs => EncodedResource.Of(TypeUrls.Listener, inputs.Plan.Name, OutboundListeners.Build(inputs.Plan, inputs.Mesh, inputs.Policy, inputs.Tracing)), new ListenerComparer());
@@ -39,6 +39,9 @@ internal sealed class SharedResources
     public SharedTable<XdsResource, XdsResource> NameTables { get; } = new(made => made, new ContentComparer());
 
     public SharedSets Sets { get; } = new();
+
+    /// <summary>The settings of scopes.</summary>
+    public SharedValues<MeshConfig> Settings { get; } = new();
 
     // The comparers hash what is cheap and tells entries apart, and compare the parts that are usually the same object first.
 
@@ -136,5 +139,27 @@ internal sealed class SharedSets
             if (!reference.TryGetTarget(out _)) _known.Remove(hash);
         }
         _limit = Math.Max(64, _known.Count * 2);
+    }
+}
+
+/// <summary>Finds equal values, so that who compares them later sees the same object. Thread-safe.</summary>
+internal sealed class SharedValues<T> where T : class
+{
+    private readonly Lock _lock = new();
+    private readonly Dictionary<int, WeakReference<T>> _known = [];
+
+    /// <summary>An equal value that somebody has already, or this one.</summary>
+    public T Of(T value)
+    {
+        lock (_lock)
+        {
+            if (_known.TryGetValue(value.GetHashCode(), out var reference) && reference.TryGetTarget(out var known) && known.Equals(value)) return known;
+            foreach (var (hash, gone) in _known.ToList())
+            {
+                if (!gone.TryGetTarget(out _)) _known.Remove(hash);
+            }
+            _known[value.GetHashCode()] = new(value);
+            return value;
+        }
     }
 }

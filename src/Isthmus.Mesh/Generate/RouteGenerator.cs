@@ -62,9 +62,8 @@ public static class RouteGenerator
         Name = "allow_any_dynamic_dns", ValidateClusters = false, VirtualHosts = { Fallback(OutboundPolicy.AllowAnyDynamicDns, mesh.ProxyHeaders) },
     };
 
-    /// <summary>The encoded table: <paramref name="hosts"/> are encoded virtual hosts.</summary>
-    public static ByteString Table(string name, IEnumerable<ByteString> hosts) =>
-        Assembled.Of(new RouteConfiguration { Name = name, ValidateClusters = false }, RouteConfiguration.VirtualHostsFieldNumber, hosts);
+    /// <summary>A table without its virtual hosts.</summary>
+    public static RouteConfiguration Head(string name) => new() { Name = name, ValidateClusters = false };
 
     /// <summary>The names by which workloads of the scope may call a host, each with and without the port. The Pods of a
     /// headless one have names below it.</summary>

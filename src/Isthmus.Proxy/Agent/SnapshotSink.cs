@@ -20,7 +20,8 @@ internal sealed class SnapshotSink(SnapshotState state, DiscoveredSecrets secret
         else if (batch.TypeUrl == Wire.Xds.TypeUrls.Secret) rejected = [.. ApplySecrets(batch)];
         else
         {
-            var update = new ResourceUpdate(batch.TypeUrl, [.. batch.Changed.Select(r => new NamedResource(r.Name, r.Version, r.Body))], batch.Removed, batch.Version);
+            var changed = batch.Changed.Select(r => r.Parts is { } parts ? new NamedResource(r.Name, r.Version, parts) : new(r.Name, r.Version, r.Body));
+            var update = new ResourceUpdate(batch.TypeUrl, [.. changed], batch.Removed, batch.Version);
             rejected = [.. state.Apply(update).Select(r => new XdsRejection(r.Name, r.Message))];
         }
         return new(rejected, new Dictionary<string, IReadOnlySet<string>>(StringComparer.Ordinal)

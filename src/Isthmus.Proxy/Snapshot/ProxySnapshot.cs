@@ -1,4 +1,5 @@
 using Isthmus.Proxy.Clusters;
+using Isthmus.Wire.Xds;
 
 namespace Isthmus.Proxy.Snapshot;
 
@@ -13,7 +14,16 @@ internal sealed record ProxySnapshot(
 }
 
 /// <summary>One resource as received.</summary>
-internal sealed record NamedResource(string Name, string Version, Google.Protobuf.WellKnownTypes.Any Value);
+internal sealed record NamedResource(string Name, string Version, Google.Protobuf.WellKnownTypes.Any Value)
+{
+    /// <summary>A resource that came in parts is not joined.</summary>
+    public NamedResource(string name, string version, XdsParts parts) : this(name, version, Nothing) => Parts = parts;
+
+    private static readonly Google.Protobuf.WellKnownTypes.Any Nothing = new();
+
+    /// <summary>Null: it is as in <see cref="Value"/>.</summary>
+    public XdsParts? Parts { get; }
+}
 
 /// <summary>What changed in one type of resource.</summary>
 /// <param name="Version">Version of the whole message, for dumps.</param>

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Collections.Frozen;
 using System.Text;
+using Google.Protobuf;
 using Isthmus.Core.Collections;
 using Isthmus.Proxy.Matching;
 using Isthmus.Proxy.Policy;
@@ -10,6 +11,7 @@ using Isthmus.Wire;
 using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Envoy.HttpFilters;
 using Isthmus.Wire.Envoy.Routes;
+using Isthmus.Wire.Xds;
 
 namespace Isthmus.Proxy.Snapshot;
 
@@ -17,21 +19,75 @@ namespace Isthmus.Proxy.Snapshot;
 internal static class RouteDecoder
 {
     /// <exception cref="ResourceException">The resource cannot be used.</exception>
-    public static RouteTable Decode(RouteConfiguration table)
+    public static RouteTable Decode(RouteConfiguration table) => Decode(XdsParts.Split(table.ToByteString(), RouteConfiguration.VirtualHostsFieldNumber), null);
+
+    /// <param name="parts">The resource.</param>
+    /// <param name="before">The table before it: what both have is not decoded again. Null: there is none.</param>
+    /// <exception cref="ResourceException">The resource cannot be used.</exception>
+    /// <exception cref="InvalidProtocolBufferException">The resource cannot be read.</exception>
+    public static RouteTable Decode(XdsParts parts, RouteTable? before)
     {
         var notes = new List<string>();
-        var exact = new Dictionary<string, VirtualHostSnapshot>(StringComparer.Ordinal);
-        var suffixes = new List<(string, VirtualHostSnapshot)>();
-        var prefixes = new List<(string, VirtualHostSnapshot)>();
-        VirtualHostSnapshot? any = null;
-        foreach (var resource in table.VirtualHosts)
+        var table = RouteConfiguration.Parser.ParseFrom(parts.Head);
+        // What a table says applies to all of its hosts.
+        var known = before?.Parts.Head.Equals(parts.Head) == true ? before : null;
+        var hosts = Hosts(parts.Items, table, known);
+        var domains = known is not null && HaveSameDomains(hosts, known.Hosts) ? known.Domains : Domains(hosts, table);
+        var edits = HeadDecoder.Edits(table.RequestHeadersToAdd, table.RequestHeadersToRemove, table.ResponseHeadersToAdd, table.ResponseHeadersToRemove, notes);
+        return new(table.Name, parts, hosts, domains, edits, notes.Distinct().ToValueList());
+    }
+
+    private static bool HaveSameDomains(ImmutableArray<DecodedHost> hosts, ImmutableArray<DecodedHost> before)
+    {
+        if (hosts.Length != before.Length) return false;
+        for (var place = 0; place < hosts.Length; place++)
         {
-            var host = Host(resource, table, notes);
-            foreach (var domain in resource.Domains.Select(d => d.ToLowerInvariant()))
+            if (!ReferenceEquals(hosts[place], before[place]) && !hosts[place].Domains.AsSpan().SequenceEqual(before[place].Domains.AsSpan())) return false;
+        }
+        return true;
+    }
+
+    private static ImmutableArray<DecodedHost> Hosts(ImmutableArray<ByteString> parts, RouteConfiguration table, RouteTable? known)
+    {
+        var hosts = ImmutableArray.CreateBuilder<DecodedHost>(parts.Length);
+        Dictionary<ByteString, DecodedHost>? elsewhere = null;
+        for (var place = 0; place < parts.Length; place++)
+        {
+            var part = parts[place];
+            if (known is null) hosts.Add(Decode(part, table));
+            else if (place < known.Hosts.Length && ReferenceEquals(known.Parts.Items[place], part)) hosts.Add(known.Hosts[place]);
+            else hosts.Add((elsewhere ??= ByPart(known)).TryGetValue(part, out var host) ? host : Decode(part, table));
+        }
+        return hosts.DrainToImmutable();
+    }
+
+    /// <summary>By object: equal bytes are not looked for.</summary>
+    private static Dictionary<ByteString, DecodedHost> ByPart(RouteTable table)
+    {
+        var found = new Dictionary<ByteString, DecodedHost>(ReferenceEqualityComparer.Instance);
+        for (var place = 0; place < table.Hosts.Length; place++) found.TryAdd(table.Parts.Items[place], table.Hosts[place]);
+        return found;
+    }
+
+    private static DecodedHost Decode(ByteString part, RouteConfiguration table)
+    {
+        var notes = new List<string>();
+        var resource = VirtualHost.Parser.ParseFrom(part);
+        return new(Host(resource, table, notes), [.. resource.Domains.Select(domain => domain.ToLowerInvariant())], [.. notes.Distinct()]);
+    }
+
+    private static DomainTable Domains(ImmutableArray<DecodedHost> hosts, RouteConfiguration table)
+    {
+        var exact = new Dictionary<string, int>(StringComparer.Ordinal);
+        var (suffixes, prefixes) = (new List<(string, int)>(), new List<(string, int)>());
+        var any = -1;
+        for (var host = 0; host < hosts.Length; host++)
+        {
+            foreach (var domain in hosts[host].Domains)
             {
                 var isNew = domain switch
                 {
-                    "*" => any is null,
+                    "*" => any < 0,
                     _ when domain.StartsWith('*') => suffixes.All(s => s.Item1 != domain[1..]),
                     _ when domain.EndsWith('*') => prefixes.All(p => p.Item1 != domain[..^1]),
                     _ => !exact.ContainsKey(domain),
@@ -45,9 +101,7 @@ internal static class RouteDecoder
         }
         suffixes.Sort((a, b) => b.Item1.Length - a.Item1.Length);
         prefixes.Sort((a, b) => b.Item1.Length - a.Item1.Length);
-        var edits = HeadDecoder.Edits(table.RequestHeadersToAdd, table.RequestHeadersToRemove, table.ResponseHeadersToAdd, table.ResponseHeadersToRemove, notes);
-        var domains = new DomainTable(exact.ToFrozenDictionary(StringComparer.Ordinal), [.. suffixes], [.. prefixes], any, table.IgnorePortInHostMatching);
-        return new(table.Name, domains, edits, notes.Distinct().ToValueList(), table);
+        return new(exact.ToFrozenDictionary(StringComparer.Ordinal), [.. suffixes], [.. prefixes], any, table.IgnorePortInHostMatching);
     }
 
     private static VirtualHostSnapshot Host(VirtualHost host, RouteConfiguration table, List<string> notes)

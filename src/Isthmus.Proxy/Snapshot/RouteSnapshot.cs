@@ -6,32 +6,47 @@ using Isthmus.Proxy.Matching;
 using Isthmus.Proxy.Policy;
 using Isthmus.Proxy.Tokens;
 using Isthmus.Wire.Envoy.Routes;
+using Isthmus.Wire.Xds;
 
 namespace Isthmus.Proxy.Snapshot;
 
 /// <summary>Which request goes where (one RDS resource, or the routes inside a connection manager), arranged for lookup.</summary>
-internal sealed class RouteTable(string name, DomainTable domains, HeaderEdits edits, ValueList<string> notes, RouteConfiguration resource)
+/// <param name="parts">The resource: its virtual hosts are the parts.</param>
+/// <param name="hosts">Each part, decoded.</param>
+internal sealed class RouteTable(
+    string name, XdsParts parts, ImmutableArray<DecodedHost> hosts, DomainTable domains, HeaderEdits edits, ValueList<string> notes)
 {
     public string Name => name;
 
     public HeaderEdits Edits => edits;
 
-    public ValueList<string> Notes => notes;
+    /// <summary>What the proxy does not do of what it was told.</summary>
+    public ValueList<string> Notes => hosts.SelectMany(host => host.Notes).Concat(notes).Distinct().ToValueList();
 
-    public RouteConfiguration Resource => resource;
+    public XdsParts Parts => parts;
 
-    public VirtualHostSnapshot? Find(ReadOnlySpan<char> authority) => domains.Find(authority);
+    public ImmutableArray<DecodedHost> Hosts => hosts;
+
+    public DomainTable Domains => domains;
+
+    /// <summary>Read again from its bytes: only dumps ask for it.</summary>
+    public RouteConfiguration Resource => RouteConfiguration.Parser.ParseFrom(parts.Join());
+
+    public VirtualHostSnapshot? Find(ReadOnlySpan<char> authority) => domains.Find(authority) is >= 0 and var place ? hosts[place].Host : null;
 }
 
-/// <summary>The virtual hosts of a route table by domain. Suffixes and prefixes are ordered longest first.</summary>
-internal sealed class DomainTable(
-    FrozenDictionary<string, VirtualHostSnapshot> exact, (string Suffix, VirtualHostSnapshot Host)[] suffixes,
-    (string Prefix, VirtualHostSnapshot Host)[] prefixes, VirtualHostSnapshot? any, bool ignorePort)
-{
-    private readonly FrozenDictionary<string, VirtualHostSnapshot>.AlternateLookup<ReadOnlySpan<char>> _exact = exact.GetAlternateLookup<ReadOnlySpan<char>>();
+/// <summary>A virtual host, its domains in lower case, and what of it is not done.</summary>
+internal sealed record DecodedHost(VirtualHostSnapshot Host, ImmutableArray<string> Domains, ImmutableArray<string> Notes);
 
-    /// <summary>Envoy's order: the exact name, the longest <c>*suffix</c>, the longest <c>prefix*</c>, then <c>*</c>.</summary>
-    public VirtualHostSnapshot? Find(ReadOnlySpan<char> authority)
+/// <summary>The places of virtual hosts in a route table by domain. Suffixes and prefixes are ordered longest first.</summary>
+/// <param name="any">-1: no host has the domain <c>*</c>.</param>
+internal sealed class DomainTable(
+    FrozenDictionary<string, int> exact, (string Suffix, int Host)[] suffixes, (string Prefix, int Host)[] prefixes, int any, bool ignorePort)
+{
+    private readonly FrozenDictionary<string, int>.AlternateLookup<ReadOnlySpan<char>> _exact = exact.GetAlternateLookup<ReadOnlySpan<char>>();
+
+    /// <summary>Envoy's order: the exact name, the longest <c>*suffix</c>, the longest <c>prefix*</c>, then <c>*</c>. -1: none.</summary>
+    public int Find(ReadOnlySpan<char> authority)
     {
         if (ignorePort && authority.LastIndexOf(':') is > 0 and var colon && !authority[colon..].Contains(']')) authority = authority[..colon];
         Span<char> lower = authority.Length <= 256 ? stackalloc char[authority.Length] : new char[authority.Length];

@@ -6,6 +6,7 @@ using Isthmus.Wire.Envoy.Clusters;
 using Isthmus.Wire.Envoy.Endpoints;
 using Isthmus.Wire.Envoy.Listeners;
 using Isthmus.Wire.Envoy.Routes;
+using Isthmus.Wire.Xds;
 
 namespace Isthmus.Proxy.Snapshot;
 
@@ -108,7 +109,7 @@ internal sealed class Warming(Func<ClusterSnapshot, ClusterState?, ClusterState>
     {
         TypeUrls.Cluster => IsEqual(_clusters, resource),
         TypeUrls.Listener => IsEqual(_listeners, resource),
-        TypeUrls.Route => IsEqual(_routes, resource),
+        TypeUrls.Route => IsEqualTable(resource),
         TypeUrls.Endpoints => IsEqual(_assignments, resource),
         _ => throw new ResourceException($"{typeUrl} is not known"),
     };
@@ -120,6 +121,15 @@ internal sealed class Warming(Func<ClusterSnapshot, ClusterState?, ClusterState>
         entry.Version = resource.Version;
         return true;
     }
+
+    private bool IsEqualTable(NamedResource resource)
+    {
+        if (!_routes.TryGetValue(resource.Name, out var entry) || !entry.Active!.Parts.Equals(PartsOf(resource))) return false;
+        entry.Version = resource.Version;
+        return true;
+    }
+
+    private static XdsParts PartsOf(NamedResource resource) => resource.Parts ?? XdsParts.Split(resource.Value.Value, RouteConfiguration.VirtualHostsFieldNumber);
 
     private void Take(string typeUrl, NamedResource resource, Surroundings around, Consequences result)
     {
@@ -146,7 +156,7 @@ internal sealed class Warming(Func<ClusterSnapshot, ClusterState?, ClusterState>
                 SettleListener(name, around, result);
                 break;
             case TypeUrls.Route:
-                var routes = RouteDecoder.Decode(RouteConfiguration.Parser.ParseFrom(bytes));
+                var routes = RouteDecoder.Decode(PartsOf(resource), _routes.GetValueOrDefault(name)?.Active);
                 Put(_routes, resource, around).Active = routes;
                 Publish(result);
                 foreach (var dependent in _neededRoutes.Of(name)) SettleListener(dependent, around, result);

@@ -1,3 +1,6 @@
+using Google.Protobuf;
+using Google.Protobuf.WellKnownTypes;
+using Isthmus.Wire.Discovery;
 using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Grpc;
 
@@ -15,7 +18,8 @@ public sealed class DeltaClient
     /// <param name="wildcards">The types with a wildcard subscription; others are subscribed by name as the sink requests.</param>
     public DeltaClient(Node node, IEnumerable<string> wildcards, IXdsSink sink, TimeProvider time)
     {
-        (_node, _sink, _time) = (node, sink, time);
+        (_node, _sink, _time) = (node.Clone(), sink, time);
+        _node.ClientFeatures.Add(XdsChange.Feature);
         foreach (var url in wildcards) State(url).Wildcard = true;
     }
 
@@ -43,7 +47,7 @@ public sealed class DeltaClient
     {
         if (!_types.TryGetValue(Key(response.TypeUrl), out var type) || !type.Asked) return [];
         type.Received = _time.GetUtcNow();
-        var (changed, refused) = Read(type, response);
+        var (changed, refused, lost) = Read(type, response);
         foreach (var resource in changed) type.Removals.Remove(resource.Name);
         IReadOnlyList<string> removed = [.. response.RemovedResources];
         if (IsReferredTo(type.Url))
@@ -56,13 +60,15 @@ public sealed class DeltaClient
         var bad = refused.Select(r => r.Name).ToHashSet(StringComparer.Ordinal);
         foreach (var resource in changed)
             if (!bad.Contains(resource.Name)) type.Known[resource.Name] = resource.Version;
-        foreach (var name in response.RemovedResources) type.Known.Remove(name);
+        foreach (var name in response.RemovedResources) type.Forget(name);
 
         type.Nonce = response.Nonce;
         type.Rejected = string.Join("; ", refused.Select(r => $"{r.Name}: {r.Reason}"));
         if (refused.Count == 0) type.Version = response.SystemVersionInfo;
         var answer = new DeltaDiscoveryRequest { TypeUrl = type.Url, ResponseNonce = response.Nonce };
         if (refused.Count > 0) answer.ErrorDetail = new() { Code = (int)GrpcCode.InvalidArgument, Message = type.Rejected };
+        // What is asked for again is sent as a whole.
+        answer.ResourceNamesSubscribe.Add(lost);
         return [answer, .. Want(verdict)];
     }
 
@@ -83,19 +89,31 @@ public sealed class DeltaClient
     /// <summary>Routes and listeners refer to clusters: removing the cluster first would fail requests in between.</summary>
     private static bool IsReferredTo(string url) => url is TypeUrls.Cluster or TypeUrls.Endpoints;
 
-    private static (List<XdsResource> Changed, List<XdsRejection> Refused) Read(TypeState type, DeltaDiscoveryResponse response)
+    /// <returns>What changed, what cannot be used, and the names of changes whose base is not here.</returns>
+    private static (List<XdsResource> Changed, List<XdsRejection> Refused, List<string> Lost) Read(TypeState type, DeltaDiscoveryResponse response)
     {
         var changed = new List<XdsResource>(response.Resources.Count);
-        var refused = new List<XdsRejection>();
+        var (refused, lost) = (new List<XdsRejection>(), new List<string>());
         foreach (var resource in response.Resources)
         {
             if (resource.Resource_ is null) refused.Add(new(resource.Name, "resource without a body"));
-            else if (resource.Resource_.TypeUrl != response.TypeUrl)
+            else if (resource.Resource_.TypeUrl != response.TypeUrl && !type.IsChange(resource.Resource_))
                 refused.Add(new(resource.Name, $"resource of type {resource.Resource_.TypeUrl} in a response of type {response.TypeUrl}"));
             // Drops resources that were in flight when the client unsubscribed.
-            else if (type.Wildcard || type.Names.Contains(resource.Name)) changed.Add(new(resource.Name, resource.Version, resource.Resource_));
+            else if (type.Wildcard || type.Names.Contains(resource.Name))
+            {
+                try
+                {
+                    if (type.Read(resource) is { } read) changed.Add(read);
+                    else lost.Add(resource.Name);
+                }
+                catch (Exception e) when (e is InvalidProtocolBufferException or InvalidDataException)
+                {
+                    refused.Add(new(resource.Name, e.Message));
+                }
+            }
         }
-        return (changed, refused);
+        return (changed, refused, lost);
     }
 
     private List<DeltaDiscoveryRequest> Want(XdsVerdict verdict)
@@ -110,7 +128,7 @@ public sealed class DeltaClient
             foreach (var name in left)
             {
                 type.Names.Remove(name);
-                type.Known.Remove(name);
+                type.Forget(name);
                 type.Removals.Remove(name);
             }
             type.Names.UnionWith(added);
@@ -158,5 +176,30 @@ public sealed class DeltaClient
         public string Version { get; set; } = "";
         public string Rejected { get; set; } = "";
         public DateTimeOffset Received { get; set; }
+
+        private readonly int _field = XdsParts.FieldOf(url);
+        // What came last, accepted or not: the base of the next change.
+        private readonly Dictionary<string, XdsResource> _came = new(StringComparer.Ordinal);
+
+        public bool IsChange(Any body) => _field > 0 && body.TypeUrl == XdsChange.TypeUrl;
+
+        /// <returns>Null when it is a change of what is not here.</returns>
+        /// <exception cref="InvalidProtocolBufferException">It is malformed.</exception>
+        /// <exception cref="InvalidDataException">It is a change that its base cannot have.</exception>
+        public XdsResource? Read(Resource resource)
+        {
+            if (_field == 0) return new(resource.Name, resource.Version, resource.Resource_);
+            if (!IsChange(resource.Resource_))
+                return _came[resource.Name] = new(resource.Name, resource.Version, Url, XdsParts.Split(resource.Resource_.Value, _field));
+            var change = ResourceChange.Parser.ParseFrom(resource.Resource_.Value);
+            if (!_came.TryGetValue(resource.Name, out var before) || before.Version != change.Base) return null;
+            return _came[resource.Name] = new(resource.Name, resource.Version, Url, XdsChange.Apply(before.Parts!, change));
+        }
+
+        public void Forget(string name)
+        {
+            Known.Remove(name);
+            _came.Remove(name);
+        }
     }
 }

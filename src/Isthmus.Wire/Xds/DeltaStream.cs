@@ -1,3 +1,4 @@
+using Google.Protobuf.WellKnownTypes;
 using Isthmus.Wire.Envoy;
 
 namespace Isthmus.Wire.Xds;
@@ -10,6 +11,7 @@ public sealed class DeltaStream(string noncePrefix, Action<XdsEvent> observe, Co
     private readonly Dictionary<string, TypeState> _types = new(StringComparer.Ordinal);
     private XdsSnapshot _snapshot = XdsSnapshot.Empty;
     private long _nonce;
+    private bool _takesChanges;
 
     public bool IsBeginning => _types.Values.Any(type => type is { Outstanding: true, Confirmed: false });
 
@@ -22,6 +24,7 @@ public sealed class DeltaStream(string noncePrefix, Action<XdsEvent> observe, Co
     /// <summary>A client's request; returns what to answer now, in order.</summary>
     public IReadOnlyList<DeltaDiscoveryResponse> Receive(DeltaDiscoveryRequest request)
     {
+        if (request.Node is { } node) _takesChanges = node.ClientFeatures.Contains(XdsChange.Feature);
         var isNew = !_types.TryGetValue(request.TypeUrl, out var type);
         if (type is null)
         {
@@ -120,7 +123,7 @@ public sealed class DeltaStream(string noncePrefix, Action<XdsEvent> observe, Co
         if (type.Url == TypeUrls.Cluster) RepeatEndpoints(response, answers);
     }
 
-    private static void AddAll(TypeState type, IXdsResources resources, DeltaDiscoveryResponse response)
+    private void AddAll(TypeState type, IXdsResources resources, DeltaDiscoveryResponse response)
     {
         // A name can be subscribed to by itself and by the wildcard: it is sent once.
         var added = type.Wildcard && type.Names.Count > 0 ? new HashSet<string>(StringComparer.Ordinal) : null;
@@ -149,19 +152,24 @@ public sealed class DeltaStream(string noncePrefix, Action<XdsEvent> observe, Co
         response.RemovedResources.Add(removed);
     }
 
-    private static void AddOne(TypeState type, string name, IXdsResources resources, DeltaDiscoveryResponse response)
+    private void AddOne(TypeState type, string name, IXdsResources resources, DeltaDiscoveryResponse response)
     {
         if (!type.Wildcard && !type.Names.Contains(name)) return;
         if (resources.TryGet(name, out var resource)) AddIfChanged(type, resource, response);
         else if (type.Has(name) || type.Asked.Contains(name)) response.RemovedResources.Add(name);
     }
 
-    private static void AddIfChanged(TypeState type, XdsResource resource, DeltaDiscoveryResponse response)
+    private void AddIfChanged(TypeState type, XdsResource resource, DeltaDiscoveryResponse response)
     {
         var isAsked = type.Seen is not null && type.Asked.Contains(resource.Name);
-        if (isAsked || type.VersionOf(resource.Name) != resource.Version)
-            response.Resources.Add(new Resource { Name = resource.Name, Version = resource.Version, Resource_ = resource.Body });
+        if (!isAsked && type.VersionOf(resource.Name) == resource.Version) return;
+        var body = (isAsked ? null : ChangeOf(type, resource)) ?? resource.Body;
+        response.Resources.Add(new Resource { Name = resource.Name, Version = resource.Version, Resource_ = body });
     }
+
+    /// <summary>The resource as a change of what this stream has sent; null: the client takes none, or has nothing that could be changed.</summary>
+    private Any? ChangeOf(TypeState type, XdsResource resource) =>
+        _takesChanges && resource.Parts is not null && type.Sends(resource.Name) is { } before ? resource.ChangeOf(before) : null;
 
     /// <summary>Envoy warms a changed cluster only when its endpoints are sent again.</summary>
     private void RepeatEndpoints(DeltaDiscoveryResponse clusters, List<DeltaDiscoveryResponse> answers)
@@ -269,6 +277,9 @@ public sealed class DeltaStream(string noncePrefix, Action<XdsEvent> observe, Co
             if (Seen is null) return Earlier?.GetValueOrDefault(name);
             return ((Wildcard && !Widened) || Names.Contains(name)) && Seen.TryGet(name, out var resource) ? resource.Version : null;
         }
+
+        /// <summary>The resource that the client has of this stream, accepted or not; null: none.</summary>
+        public XdsResource? Sends(string name) => Seen is not null && VersionOf(name) is not null && Seen.TryGet(name, out var resource) ? resource : null;
 
         public void Saw(IXdsResources resources)
         {

@@ -4,9 +4,59 @@ using Google.Protobuf.WellKnownTypes;
 
 namespace Isthmus.Wire.Xds;
 
-/// <summary>One resource, encoded once and shared by every stream that sends it. Do not modify <see cref="Body"/>.</summary>
-/// <param name="Version">Equal versions mean equal bytes, for example a hash of them. Opaque to clients.</param>
-public sealed record XdsResource(string Name, string Version, Any Body);
+/// <summary>One resource, encoded once and shared by every stream that sends it. Equal versions mean equal bytes, for example a hash of them.</summary>
+public sealed class XdsResource : IEquatable<XdsResource>
+{
+    private readonly string _typeUrl;
+    private readonly Any? _body;
+    private WeakReference<Any>? _joined;
+    private Tuple<WeakReference<XdsResource>, Any>? _change;
+
+    public XdsResource(string name, string version, Any body) => (Name, Version, _typeUrl, _body) = (name, version, body.TypeUrl, body);
+
+    /// <summary>A resource whose bytes are joined only for who needs them as a whole.</summary>
+    public XdsResource(string name, string version, string typeUrl, XdsParts parts) => (Name, Version, _typeUrl, Parts) = (name, version, typeUrl, parts);
+
+    /// <summary>A resource of which both are at hand.</summary>
+    public XdsResource(string name, string version, Any body, XdsParts parts) : this(name, version, body) => Parts = parts;
+
+    public string Name { get; }
+
+    /// <summary>Opaque to clients.</summary>
+    public string Version { get; }
+
+    /// <summary>The parts of a resource that has many; null: it is sent as a whole only.</summary>
+    public XdsParts? Parts { get; }
+
+    /// <summary>Do not modify it.</summary>
+    public Any Body
+    {
+        get
+        {
+            if (_body is not null) return _body;
+            // Proxies that come together, or that all get the change of a head, share it; later nobody needs it.
+            if (_joined is { } kept && kept.TryGetTarget(out var joined)) return joined;
+            var made = new Any { TypeUrl = _typeUrl, Value = Parts!.Join() };
+            _joined = new(made);
+            return made;
+        }
+    }
+
+    /// <summary>The resource as a change of an earlier version; null: one of them has no parts.</summary>
+    internal Any? ChangeOf(XdsResource before)
+    {
+        if (_change is { } known && known.Item1.TryGetTarget(out var from) && ReferenceEquals(from, before)) return known.Item2;
+        if (XdsChange.Between(before, this) is not { } change) return null;
+        _change = new(new(before), change);
+        return change;
+    }
+
+    public bool Equals(XdsResource? other) => other is not null && Name == other.Name && Version == other.Version && _typeUrl == other._typeUrl;
+
+    public override bool Equals(object? obj) => Equals(obj as XdsResource);
+
+    public override int GetHashCode() => HashCode.Combine(Name, Version);
+}
 
 /// <summary>The resources of one type as one client sees them at one moment.</summary>
 public interface IXdsResources

@@ -1,0 +1,171 @@
+using System.Collections.Immutable;
+using Isthmus.Core.Collections;
+using Isthmus.Mesh.Generate;
+using Isthmus.Mesh.Model;
+using Isthmus.Mesh.Resolve;
+using Isthmus.Wire.Xds;
+
+namespace Isthmus.ControlPlane.Push;
+
+/// <summary>The route tables of a sidecar scope. A changed VirtualService costs the hosts that it routes, not their tables.</summary>
+internal sealed class OutboundRoutes(ProxyScope scope, SharedResources shared)
+{
+    /// <summary>The port of names that only a VirtualService defines, as in Istio.</summary>
+    private const int NameOnlyPort = 80;
+
+    private List<Table> _tables = [];
+
+    public ResourceSet Resources { get; private set; } = ResourceSet.Empty;
+
+    /// <param name="Service">Null for a name that only a VirtualService defines.</param>
+    /// <param name="Domains">What is left of its domains: a table must not contain one twice.</param>
+    private sealed record Member(string Host, MeshService? Service, ValueList<string> Domains)
+    {
+        public required SharedTable<VirtualHostInputs, EncodedPart>.Entry Part { get; set; }
+    }
+
+    private sealed record Table(string Name, int Port, SharedTable<(OutboundPolicy, ProxyHeaders), EncodedPart>.Entry? Fallback)
+    {
+        public List<Member> Members { get; } = [];
+
+        public SharedTable<RouteTableInputs, XdsResource>.Entry? Made { get; set; }
+    }
+
+    public void Update(MeshView view, IReadOnlyList<OutboundListener> plans, List<VisibleHost> hosts, OutboundPolicy policy)
+    {
+        var before = _tables;
+        _tables = [];
+        // Pods of headless hosts have route tables of their own: a client that dials a Pod wants that Pod, whatever the request's host.
+        var byPort = hosts.Select(host => host.Service).Where(service => service.Pod is null)
+            .SelectMany(service => service.Ports, (service, port) => (port.Number, port.Protocol, Service: service))
+            .Where(item => item.Protocol.IsHttp() || item.Protocol == Protocol.Auto)
+            .GroupBy(item => item.Number, item => item.Service).ToDictionary(group => group.Key, group => group.ToList());
+        var byName = hosts.ToDictionary(host => host.Service.Hostname, host => host.Service, StringComparer.Ordinal);
+        foreach (var name in plans.Where(plan => plan.RouteName.Length > 0).Select(plan => plan.RouteName).Distinct())
+        {
+            // A port's table, or HOST:PORT where the host has one for itself.
+            var colon = name.LastIndexOf(':');
+            var port = int.Parse(name.AsSpan(colon + 1), System.Globalization.CultureInfo.InvariantCulture);
+            if (colon > 0) _tables.Add(OfHost(name, port, byName[name[..colon]], view));
+            else _tables.Add(OfPort(name, port, byPort.GetValueOrDefault(port) ?? [], view, policy));
+        }
+        Encode(_tables);
+        Return(before);
+    }
+
+    /// <summary>VirtualServices changed that route these hosts, which may be wildcards, and nothing else.</summary>
+    /// <returns>False: the change is not one of routes only, so that all tables have to be made anew.</returns>
+    public bool TryUpdate(MeshView view, RoutedHosts routed)
+    {
+        var named = _tables.Find(table => table.Port == NameOnlyPort && table.Fallback is not null);
+        if (named is not null && !routed.All(host => HasSameNames(view, named, host))) return false;
+        var changed = new List<Table>();
+        foreach (var table in _tables)
+        {
+            var isChanged = false;
+            foreach (var member in table.Members)
+            {
+                if (member.Service is { } service ? !routed.Concern(service) : !routed.Concern(member.Host)) continue;
+                var before = member.Part;
+                member.Part = PartOf(view, member.Host, table.Port, member.Service, member.Domains);
+                isChanged |= !ReferenceEquals(before, member.Part);
+                shared.VirtualHosts.Return(before);
+            }
+            if (isChanged) changed.Add(table);
+        }
+        Encode(changed);
+        return true;
+    }
+
+    /// <summary>Nobody has the scope any more.</summary>
+    public void Release()
+    {
+        Return(_tables);
+        _tables = [];
+    }
+
+    /// <summary>Whether the table of names has the name, or lacks it, now as before.</summary>
+    private bool HasSameNames(MeshView view, Table table, string host)
+    {
+        if (host.StartsWith('*')) return false;
+        return IsNameOnly(view, host) == table.Members.Exists(member => member.Service is null && member.Host == host);
+    }
+
+    private Table OfHost(string name, int port, MeshService service, MeshView view)
+    {
+        var table = new Table(name, port, null);
+        Add(table, view, service.Hostname, service, ["*"]);
+        return table;
+    }
+
+    private Table OfPort(string name, int port, List<MeshService> services, MeshView view, OutboundPolicy policy)
+    {
+        var table = new Table(name, port, shared.Fallbacks.Take((policy, scope.Headers)));
+        // A table must not contain a domain twice: the first host keeps it.
+        var domains = new HashSet<string>(StringComparer.Ordinal);
+        // The cluster's own hosts first: an address of another cluster must not take the domain of a local host.
+        foreach (var service in ServiceAddresses.Ranked(services, service => service, scope))
+            Add(table, view, service.Hostname, service, RouteGenerator.Domains(service, scope, port).Where(domains.Add).ToValueList());
+        if (port == NameOnlyPort)
+        {
+            foreach (var host in view.Traffic.RoutingsByHost.Keys.Order(StringComparer.Ordinal))
+                if (IsNameOnly(view, host) && domains.Add(host)) Add(table, view, host, null, RouteGenerator.Domains(host, scope, port).ToValueList());
+        }
+        return table;
+    }
+
+    private bool IsNameOnly(MeshView view, string host) =>
+        view.Registry.Services.GetValueOrDefault(host)?.Port(NameOnlyPort) is null
+        && view.RoutingFor(host, scope) is { Rules.IsEmpty: false } routing && routing.Hosts.Contains(host)
+        && !(host.StartsWith('*') && IsCovered(view, host));
+
+    private static bool IsCovered(MeshView view, string wildcard) =>
+        view.Registry.Services.Values.Any(service => Hosts.Covers(wildcard, service.Hostname) && service.Port(NameOnlyPort) is not null);
+
+    private void Add(Table table, MeshView view, string host, MeshService? service, ValueList<string> domains) =>
+        table.Members.Add(new(host, service, domains) { Part = PartOf(view, host, table.Port, service, domains) });
+
+    private SharedTable<VirtualHostInputs, EncodedPart>.Entry PartOf(MeshView view, string host, int port, MeshService? service, ValueList<string> domains)
+    {
+        var found = service is null ? view.RoutingFor(host, scope) : view.RoutingFor(service, scope);
+        var routing = found is { Rules.IsEmpty: false } ? found : null;
+        return shared.VirtualHosts.Take(new(RouteCaller.Of(scope, routing), view.Mesh, host, port, domains, routing, view.ShapesOf([routing], service, scope)));
+    }
+
+    private void Encode(IReadOnlyCollection<Table> tables)
+    {
+        foreach (var table in tables)
+        {
+            var before = table.Made;
+            var parts = ImmutableArray.CreateBuilder<EncodedPart>(table.Members.Count + 1);
+            foreach (var member in table.Members) parts.Add(member.Part.Made);
+            if (table.Fallback is { } fallback) parts.Add(fallback.Made);
+            table.Made = shared.RouteTables.Take(new(table.Name, parts.DrainToImmutable()));
+            if (before is not null) shared.RouteTables.Return(before);
+        }
+        Resources = shared.Sets.Of(Resources.ReplacedBy([.. _tables.Select(table => table.Made!.Made)]));
+    }
+
+    private void Return(List<Table> tables)
+    {
+        foreach (var table in tables)
+        {
+            foreach (var member in table.Members) shared.VirtualHosts.Return(member.Part);
+            if (table.Fallback is { } fallback) shared.Fallbacks.Return(fallback);
+            if (table.Made is { } made) shared.RouteTables.Return(made);
+        }
+    }
+}
+
+/// <summary>The hosts that changed VirtualServices route, as they name them.</summary>
+internal sealed class RoutedHosts(IReadOnlySet<string> names)
+{
+    private readonly string[] _wildcards = [.. names.Where(name => name.StartsWith('*'))];
+
+    public bool All(Func<string, bool> holds) => names.All(holds);
+
+    public bool Concern(string host) => names.Contains(host) || Array.Exists(_wildcards, wildcard => Hosts.Covers(wildcard, host));
+
+    /// <summary>A Pod's name may be given with or without its cluster.</summary>
+    public bool Concern(MeshService service) => Concern(service.Hostname) || (service.Pod is { } pod && Concern(pod.PlainName));
+}

@@ -83,7 +83,7 @@ public sealed class CaStateTests : IAsyncLifetime
 
     /// <summary>Istio's control plane writes the file of its Secret as it is. Each would undo the other's for ever.</summary>
     [Fact]
-    public async Task The_same_roots_in_another_notation_are_not_written_again()
+    public async Task The_same_roots_keep_another_notation_and_get_the_issuer_beside_them()
     {
         await CreateAsync(cluster: "one", keyOf: "one");
         var root = await File.ReadAllTextAsync(Path.Combine(_directory, "one", "root-cert.pem"), _stop.Token);
@@ -102,7 +102,8 @@ public sealed class CaStateTests : IAsyncLifetime
         // A namespace that comes later is written after all that was queued before.
         await _client.CreateAsync(Kinds.Namespace, new JsonObject { ["metadata"] = new JsonObject { ["name"] = "later" } }, _stop.Token);
         while (await TextAsync("later") != root) await Task.Delay(20, TestContext.Current.CancellationToken);
-        Assert.Equal(theirs, await TextAsync("theirs"));
+        var map = (await _client.FindAsync<ConfigMap>(Kinds.ConfigMap, "theirs", WellKnown.RootCertConfigMap, _stop.Token))!;
+        Assert.Equal((theirs, await File.ReadAllTextAsync(Path.Combine(_directory, "one", "ca-cert.pem"), _stop.Token)), (map.Data[WellKnown.RootCertKey], map.Data[WellKnown.IssuerCertKey]));
     }
 
     private async Task<string> TextAsync(string ns) =>

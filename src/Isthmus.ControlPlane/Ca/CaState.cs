@@ -15,7 +15,14 @@ namespace Isthmus.ControlPlane.Ca;
 /// <param name="Source">The Secret that it was read from.</param>
 /// <param name="RootsPem">The content of <c>istio-ca-root-cert</c>.</param>
 /// <param name="ChainPem">The certificates between leaf and root; empty when the root signs itself.</param>
-public sealed record CaSnapshot(string Source, CaBundle Bundle, string RootsPem, string ChainPem);
+public sealed record CaSnapshot(string Source, CaBundle Bundle, string RootsPem, string ChainPem)
+{
+    /// <summary>What signs leaves.</summary>
+    public string IssuerPem => CertificateText.Write(Bundle.Issuer.Certificate);
+
+    /// <summary>When the first of the signing certificate and its issuers expires. Every peer would silently reject a leaf that outlives it.</summary>
+    public DateTimeOffset End { get; } = Bundle.Intermediates.Prepend(Bundle.Issuer.Certificate).Min(signer => new DateTimeOffset(signer.NotAfter.ToUniversalTime()));
+}
 
 /// <summary>
 /// Owns the CA: the Secret <c>cacerts</c> if it exists, otherwise its own root in <c>istio-ca-secret</c>. An inconsistent

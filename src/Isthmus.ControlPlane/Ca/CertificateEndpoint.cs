@@ -2,6 +2,7 @@ using System.Security.Cryptography.X509Certificates;
 using Isthmus.ControlPlane.Metrics;
 using Isthmus.ControlPlane.Settings;
 using Isthmus.Core.Identity;
+using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Wire.Grpc;
 using Isthmus.Wire.Istio;
@@ -54,10 +55,12 @@ public sealed partial class CertificateEndpoint(CaState ca, CallerCheck callers,
         }
 
         var now = time.GetUtcNow();
-        var end = now + lifetime;
-        // Every peer would silently reject a leaf that outlives its signer.
-        foreach (var signer in current.Bundle.Intermediates.Prepend(current.Bundle.Issuer.Certificate))
-            if (end > signer.NotAfter.ToUniversalTime()) end = signer.NotAfter.ToUniversalTime();
+        if (current.End <= now)
+        {
+            Metrics.Count("citadel_server_csr_sign_err_count");
+            throw new GrpcException(GrpcCode.FailedPrecondition, $"the CA of {current.Source} expired at {current.End:u}: put a new one into the Secret {WellKnown.CaCerts}{(ca.Problem is { } refused ? $" ({refused})" : "")}");
+        }
+        var end = current.End < now + lifetime ? current.End : now + lifetime;
         using var leaf = current.Bundle.Issuer.IssueLeaf(new(key, new([caller.ToString()], [], []), now - Backdate, end));
         var response = new IstioCertificateResponse();
         response.CertChain.Add(CertificateText.Write(leaf));

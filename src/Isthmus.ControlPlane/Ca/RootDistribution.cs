@@ -11,7 +11,7 @@ using Microsoft.Extensions.Logging;
 namespace Isthmus.ControlPlane.Ca;
 
 /// <summary>Keeps the ConfigMap <c>istio-ca-root-cert</c> in every namespace of one cluster: the roots that proxies trust
-/// from the start.</summary>
+/// from the start, and what signs, which tells them when to renew.</summary>
 public sealed partial class RootDistribution(KubeClient client, CaState ca, TimeProvider time, ILogger<RootDistribution> log)
 {
     private static readonly HashSet<string> Ignored = new(StringComparer.Ordinal) { "kube-system", "kube-public", "kube-node-lease", "local-path-storage" };
@@ -54,8 +54,12 @@ public sealed partial class RootDistribution(KubeClient client, CaState ca, Time
         await _queue.RunAsync(2, async (name, token) =>
         {
             if (Ignored.Contains(name) || ca.Current is not { } current) return;
-            if (namespaces.Find(name) is { Status.Phase: not "Terminating" } && !Has(maps.Find(name, WellKnown.RootCertConfigMap), current))
-                await WriteAsync(name, current, token);
+            if (namespaces.Find(name) is { Status.Phase: not "Terminating" })
+            {
+                var map = maps.Find(name, WellKnown.RootCertConfigMap);
+                var roots = HasRoots(map, current) ? map!.Data[WellKnown.RootCertKey] : current.RootsPem;
+                if (map?.Data.GetValueOrDefault(WellKnown.RootCertKey) != roots || map.Data.GetValueOrDefault(WellKnown.IssuerCertKey) != current.IssuerPem) await WriteAsync(name, roots, current, token);
+            }
             _failed.TryRemove(name, out _);
         }, (name, error) =>
         {
@@ -68,7 +72,7 @@ public sealed partial class RootDistribution(KubeClient client, CaState ca, Time
 
     /// <summary>Istio's control plane writes the same roots as they are in its Secret. Their notation is not worth a write: each would
     /// undo the other's.</summary>
-    private static bool Has(ConfigMap? map, CaSnapshot current)
+    private static bool HasRoots(ConfigMap? map, CaSnapshot current)
     {
         if (map?.Data.GetValueOrDefault(WellKnown.RootCertKey) is not { } text) return false;
         if (text == current.RootsPem) return true;
@@ -76,12 +80,12 @@ public sealed partial class RootDistribution(KubeClient client, CaState ca, Time
         catch (ProblemException) { return false; }
     }
 
-    private Task WriteAsync(string name, CaSnapshot current, CancellationToken stop) => client.ApplyAsync(Kinds.ConfigMap, new JsonObject
+    private Task WriteAsync(string name, string roots, CaSnapshot current, CancellationToken stop) => client.ApplyAsync(Kinds.ConfigMap, new JsonObject
     {
         ["apiVersion"] = "v1",
         ["kind"] = "ConfigMap",
         ["metadata"] = new JsonObject { ["name"] = WellKnown.RootCertConfigMap, ["namespace"] = name, ["labels"] = new JsonObject { [Labels.IstioConfig] = "true" } },
-        ["data"] = new JsonObject { [WellKnown.RootCertKey] = current.RootsPem },
+        ["data"] = new JsonObject { [WellKnown.RootCertKey] = roots, [WellKnown.IssuerCertKey] = current.IssuerPem },
     }, stop);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Root certificate not written into namespace {Namespace} of {Cluster}: {Error}")]

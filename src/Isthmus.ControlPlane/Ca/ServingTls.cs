@@ -12,10 +12,10 @@ namespace Isthmus.ControlPlane.Ca;
 public sealed class ServingTls(Func<CaSnapshot?> ca, DiscoverySettings settings, TimeProvider time)
 {
     private static readonly TimeSpan Lifetime = TimeSpan.FromDays(365);
-    private static readonly TimeSpan RenewBefore = TimeSpan.FromDays(30);
+    private static readonly TimeSpan ShortestUse = TimeSpan.FromSeconds(10);
 
     private readonly Lock _guard = new(); // Guards _made.
-    private (CaSnapshot Ca, SslStreamCertificateContext Context, DateTimeOffset End)? _made;
+    private (CaSnapshot Ca, SslStreamCertificateContext Context, DateTimeOffset Renewal)? _made;
 
     /// <summary>The names that proxies and API servers use to call the control plane (Istio's list).</summary>
     public IReadOnlyList<string> Names
@@ -57,15 +57,17 @@ public sealed class ServingTls(Func<CaSnapshot?> ca, DiscoverySettings settings,
         var now = time.GetUtcNow();
         lock (_guard)
         {
-            if (_made is { } made && made.Ca == current && made.End - now > RenewBefore) return made.Context;
+            // Below a CA that has expired, clients must see a certificate that has expired, not a handshake that breaks.
+            if (_made is { } made && made.Ca == current && (now < made.Renewal || current.End <= now)) return made.Context;
             using var key = Keys.Create(KeyKind.EcP256);
-            var end = Earlier(now + Lifetime, current.Bundle.Issuer.Certificate.NotAfter.ToUniversalTime());
+            var end = Earlier(now + Lifetime, current.End);
             using var leaf = current.Bundle.Issuer.IssueLeaf(new(
                 new PublicKey(key), new([], [.. Names], []), now.AddMinutes(-2), end));
             using var joined = Keys.Join(leaf, key);
             var usable = X509CertificateLoader.LoadPkcs12(joined.Export(X509ContentType.Pkcs12), null);
             var context = SslStreamCertificateContext.Create(usable, [.. current.Bundle.Intermediates], offline: true);
-            _made = (current, context, end);
+            // A month before a year is over. A CA that is about to expire gives less and less, but not for each handshake anew.
+            _made = (current, context, now + (end - now > ShortestUse ? (end - now) * 11 / 12 : ShortestUse));
             return context;
         }
     }

@@ -97,6 +97,9 @@ public static class WellKnown
     public const string Console = "isthmus-console";
     public const string RootCertConfigMap = "istio-ca-root-cert";
     public const string RootCertKey = "root-cert.pem";
+
+    /// <summary>What signs for the workloads of the cluster at present, beside the roots: proxies renew their certificates when it changes.</summary>
+    public const string IssuerCertKey = "issuer-cert.pem";
     public const string CaCerts = "cacerts";
     public const string SelfSignedCa = "istio-ca-secret";
 

@@ -9,8 +9,11 @@ namespace Isthmus.Proxy.Agent;
 /// <summary>A certificate as the CA issued it, with its key.</summary>
 /// <param name="ChainPem">The leaf and its intermediates.</param>
 /// <param name="RootPem">The root of trust, as the CA reports it.</param>
-internal sealed record IssuedCertificate(string ChainPem, string KeyPem, string RootPem, DateTimeOffset NotBefore, DateTimeOffset NotAfter)
+/// <param name="AuthorityEnd">When the first of its issuers expires: no certificate of theirs lasts longer.</param>
+internal sealed record IssuedCertificate(string ChainPem, string KeyPem, string RootPem, DateTimeOffset NotAfter, DateTimeOffset AuthorityEnd)
 {
+    public bool EndsWithAuthority => NotAfter >= AuthorityEnd;
+
     public override string ToString() => $"certificate valid until {NotAfter:u}";
 }
 
@@ -43,7 +46,9 @@ internal sealed class CertificateClient(AgentSettings settings, ControlPlaneDial
         if (!Keys.Match(certificates[0], key)) throw new ProblemException("CA", "it answered with a certificate for another key");
         if (TrustBundle.FromPem(root, "CA").Reject(certificates[0], certificates.Skip(1), CertificateUse.Any, time.GetUtcNow()) is { } reason)
             throw new ProblemException("CA", $"it answered with a certificate that does not lead to the root beside it: {reason}");
-        return new(string.Concat(chain), Keys.ToPem(key), root, certificates[0].NotBefore.ToUniversalTime(), certificates[0].NotAfter.ToUniversalTime());
+        // A root that signs leaves itself is not part of the chain.
+        var issuers = certificates.Skip(1).Concat(TrustBundle.FromPem(root, "CA").Roots.Where(trusted => trusted.SubjectName.RawData.AsSpan().SequenceEqual(certificates[^1].IssuerName.RawData)));
+        return new(string.Concat(chain), Keys.ToPem(key), root, certificates[0].NotAfter.ToUniversalTime(), issuers.Min(issuer => issuer.NotAfter.ToUniversalTime()));
     }
 
     private static string WithLineFeed(string pem) => pem.EndsWith('\n') ? pem : pem + "\n";

@@ -1,3 +1,4 @@
+using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Proxy.Tls;
 using Isthmus.Wire.Grpc;
@@ -13,9 +14,13 @@ internal sealed partial class WorkloadSecrets(
     private const string Default = "default", Root = Tls.TlsSettings.MeshRoots;
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(200), LongestPause = TimeSpan.FromSeconds(30), Look = TimeSpan.FromSeconds(15);
 
-    private sealed record State(CertificateSecret? Certificate, RootSecret? Roots, string IssuedRoot, DateTimeOffset Updated);
+    /// <param name="IssuedRoot">The roots that came with the certificate.</param>
+    /// <param name="MountedRoot">The mounted ones when it came.</param>
+    private sealed record State(CertificateSecret? Certificate, RootSecret? Roots, string IssuedRoot, string MountedRoot, DateTimeOffset Updated);
 
-    private volatile State _state = new(null, null, "", default);
+    private State _state = new(null, null, "", "", default);
+
+    private readonly SemaphoreSlim _renew = new(0, 1);
 
     /// <summary>Provides <c>default</c> and <c>ROOTCA</c> in the place of CA and files; null: there is no socket.</summary>
     public SocketSecrets? Socket { get; init; }
@@ -82,29 +87,23 @@ internal sealed partial class WorkloadSecrets(
         }
     }
 
-    /// <summary>When to fetch the next: a little before the configured fraction of the lifetime, so that proxies that
-    /// started together spread out.</summary>
-    internal static DateTimeOffset RenewalTime(DateTimeOffset notBefore, DateTimeOffset notAfter, double ratio, double chance)
-    {
-        var lifetime = notAfter - notBefore;
-        return notAfter - lifetime * ratio - lifetime * 0.05 * chance;
-    }
-
     private async Task RenewAsync(CancellationToken stop)
     {
         if (authority is null) return;
+        DateTimeOffset? told = null;
         for (var failures = 0; ;)
         {
             TimeSpan pause;
             try
             {
                 Interlocked.Increment(ref _requests);
+                var mounted = MountedRoots();
                 var issued = await authority.FetchAsync(stop).ConfigureAwait(false);
-                Publish(CertificateSecret.Load(Default, issued.ChainPem, issued.KeyPem), issued.RootPem);
-                var renewal = RenewalTime(issued.NotBefore, issued.NotAfter, settings.RenewalRatio, random.NextDouble());
-                Fetched(log, issued.NotAfter, renewal);
+                Publish(CertificateSecret.Load(Default, issued.ChainPem, issued.KeyPem), issued.RootPem, mounted);
+                pause = Renewal.Pause(issued.NotAfter - time.GetUtcNow(), settings.RenewalRatio, random.NextDouble());
+                Fetched(log, issued.NotAfter, time.GetUtcNow() + pause);
+                if (issued.EndsWithAuthority && told != issued.AuthorityEnd) EndsWithAuthority(log, (told = issued.AuthorityEnd).Value);
                 failures = 0;
-                pause = renewal - time.GetUtcNow();
             }
             catch (Exception e) when (e is GrpcException or ProblemException or IOException or UnauthorizedAccessException)
             {
@@ -112,9 +111,22 @@ internal sealed partial class WorkloadSecrets(
                 pause = TimeSpan.FromMilliseconds(Math.Min(LongestPause.TotalMilliseconds, FirstPause.TotalMilliseconds * Math.Pow(2, failures++)) * (0.5 + random.NextDouble() / 2));
                 NotFetched(log, settings.CertificateAuthority.ToString(), e.Message, pause);
             }
-            // Timers are limited to some weeks; waking up early only fetches early.
-            await Task.Delay(TimeSpan.FromMilliseconds(Math.Clamp(pause.TotalMilliseconds, 50, TimeSpan.FromDays(20).TotalMilliseconds)), time, stop).ConfigureAwait(false);
+            if (!await SignalAsync(pause, stop).ConfigureAwait(false)) continue;
+            OtherIssuer(log);
+            await Task.Delay(Renewal.Spread * random.NextDouble(), time, stop).ConfigureAwait(false);
         }
+    }
+
+    /// <summary>Waits until another CA signs, but not longer than <paramref name="pause"/>. Timers are limited to some weeks; waking up early only fetches early.</summary>
+    private async Task<bool> SignalAsync(TimeSpan pause, CancellationToken stop)
+    {
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        var signal = _renew.WaitAsync(either.Token);
+        await Task.WhenAny(signal, Task.Delay(pause < Renewal.LongestPause ? pause : Renewal.LongestPause, time, either.Token)).ConfigureAwait(false);
+        await either.CancelAsync().ConfigureAwait(false);
+        stop.ThrowIfCancellationRequested();
+        await signal.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        return signal.IsCompletedSuccessfully;
     }
 
     /// <summary>Mounted files, roots included, are rotated while the proxy runs; polling is cheaper than file watches,
@@ -122,43 +134,69 @@ internal sealed partial class WorkloadSecrets(
     private async Task WatchAsync(CancellationToken stop)
     {
         using var timer = new PeriodicTimer(Look, time);
+        var issuer = "";
         do
         {
             foreach (var name in files.Refresh()) _changed?.Invoke(name);
-            var state = _state;
-            if (state.IssuedRoot.Length > 0 && RootsWith(state.IssuedRoot) is { } roots && roots.Pem != state.Roots?.Pem)
+            if (_state.Certificate is { } certificate)
             {
-                _state = state with { Roots = roots, Updated = time.GetUtcNow() };
-                _changed?.Invoke(Root);
+                FollowRoots();
+                var now = MountedRoots(WellKnown.IssuerCertKey);
+                // Once for each change: another control plane of the same cluster may sign with another intermediate.
+                if (now.Length > 0 && now != issuer && !Renewal.Leads(certificate, now) && _renew.CurrentCount == 0) _renew.Release();
+                issuer = now;
             }
         }
         while (await timer.WaitForNextTickAsync(stop).ConfigureAwait(false));
     }
 
-    private void Publish(CertificateSecret certificate, string issuedRoot)
+    /// <summary>Mounted roots that changed after the certificate came are newer than those that came with it: what they no longer contain is no longer trusted.</summary>
+    private void FollowRoots()
     {
-        _state = new(certificate, RootsWith(issuedRoot), issuedRoot, time.GetUtcNow());
+        var (state, mounted) = (_state, MountedRoots());
+        if (mounted.Length == 0 || mounted == state.MountedRoot) return;
+        try
+        {
+            var roots = RootSecret.Load(Root, mounted);
+            if (!Renewal.IsTrusted(state.Certificate!, roots.Roots)) roots = RootSecret.Load(Root, state.IssuedRoot + mounted);
+            if (Interlocked.CompareExchange(ref _state, state with { Roots = roots, MountedRoot = mounted, Updated = time.GetUtcNow() }, state) == state) _changed?.Invoke(Root);
+        }
+        catch (ProblemException)
+        {
+            // Half a file: the next look reads the rest.
+        }
+    }
+
+    private void Publish(CertificateSecret certificate, string issuedRoot, string mounted)
+    {
+        _state = new(certificate, RootsWith(issuedRoot, mounted), issuedRoot, mounted, time.GetUtcNow());
         _changed?.Invoke(Default);
         _changed?.Invoke(Root);
     }
 
-    /// <summary>The CA's root and the mounted ones: during a root rotation both are in use.</summary>
-    private RootSecret RootsWith(string issuedRoot)
+    /// <summary>The CA's roots and the mounted ones, either of which may be older.</summary>
+    private static RootSecret RootsWith(string issuedRoot, string mounted)
     {
-        try
-        {
-            var mounted = File.Exists(settings.RootFile) ? File.ReadAllText(settings.RootFile) : "";
-            if (mounted.Contains(issuedRoot.Trim(), StringComparison.Ordinal)) return RootSecret.Load(Root, mounted);
-            return RootSecret.Load(Root, issuedRoot + mounted);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ProblemException)
-        {
-            return RootSecret.Load(Root, issuedRoot);
-        }
+        try { return RootSecret.Load(Root, mounted.Contains(issuedRoot.Trim(), StringComparison.Ordinal) ? mounted : issuedRoot + mounted); }
+        catch (ProblemException) { return RootSecret.Load(Root, issuedRoot); }
+    }
+
+    /// <summary>Empty when they cannot be read.</summary>
+    private string MountedRoots(string? beside = null)
+    {
+        var path = beside is null ? settings.RootFile : Path.Combine(Path.GetDirectoryName(settings.RootFile) ?? "", beside);
+        try { return File.Exists(path) ? File.ReadAllText(path) : ""; }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException) { return ""; }
     }
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Got a workload certificate valid until {NotAfter}; it is renewed at {Renewal}")]
     private static partial void Fetched(ILogger log, DateTimeOffset notAfter, DateTimeOffset renewal);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The certificate authority expires at {End:u}, and workload certificates with it: a new one must be in Secret cacerts before (isthmus certificates)")]
+    private static partial void EndsWithAuthority(ILogger log, DateTimeOffset end);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Another certificate signs: the workload certificate is renewed")]
+    private static partial void OtherIssuer(ILogger log);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "No workload certificate from {Authority}: {Reason}; next attempt in {Pause}")]
     private static partial void NotFetched(ILogger log, string authority, string reason, TimeSpan pause);

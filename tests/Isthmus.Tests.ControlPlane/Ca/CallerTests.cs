@@ -95,6 +95,25 @@ public sealed class CallerTests(CallerRig rig) : IClassFixture<CallerRig>
         Assert.Null(chained.Ca.Current!.Bundle.Trust.Reject(leaf, chained.Ca.Current.Bundle.Chain, CertificateUse.Client, DateTimeOffset.UtcNow));
     }
 
+    /// <summary>A certificate that nobody accepts, one after another, would tell neither the proxy nor its owner why.</summary>
+    [Fact]
+    public async Task A_CA_that_has_expired_says_so_and_signs_nothing()
+    {
+        var end = DateTimeOffset.UtcNow.AddSeconds(5);
+        await using var chained = new CallerRig { MakeCa = (client, ns) => ChainedCa.CreateAsync(client, ns, end, signing: end.AddHours(4)) };
+        await chained.InitializeAsync();
+        var callers = new CallerTests(chained);
+        var token = await callers.TokenAsync("buyer");
+        GrpcException? refused = null;
+        while (refused is null)
+        {
+            try { (await callers.SignAsync(Buyer, token)).Dispose(); }
+            catch (GrpcException e) when (e.Code == GrpcCode.FailedPrecondition) { refused = e; }
+        }
+        Assert.Contains("the CA of Secret istio-system/cacerts expired at", refused.Detail, StringComparison.Ordinal);
+        Assert.True(DateTimeOffset.UtcNow >= end.AddSeconds(-1));
+    }
+
     [Theory]
     [InlineData("nothing at all")]
     [InlineData("a word")]

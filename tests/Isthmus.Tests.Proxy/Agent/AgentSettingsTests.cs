@@ -72,13 +72,5 @@ public sealed class AgentSettingsTests
         new Dictionary<string, string> { ["app"] = "shop", ["note"] = "a \"b\"\nc=d" },
         DownwardFile.Parse("app=\"shop\"\nnote=\"a \\\"b\\\"\\nc=d\"\nbroken\nworse=\"x\n"));
 
-    [Fact]
-    public void Certificate_is_renewed_at_half_of_its_life_and_never_after()
-    {
-        var (from, to) = (DateTimeOffset.UnixEpoch, DateTimeOffset.UnixEpoch.AddHours(24));
-        Assert.Equal(from.AddHours(12), WorkloadSecrets.RenewalTime(from, to, 0.5, 0));
-        Assert.InRange(WorkloadSecrets.RenewalTime(from, to, 0.5, 0.999), from.AddHours(10.5), from.AddHours(12));
-    }
-
     private static AgentSettings Read() => AgentSettings.Read("sidecar", "sample.svc.cluster.local", Injected);
 }

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Security.Cryptography.X509Certificates;
 using Isthmus.Proxy.Agent;
+using Isthmus.Testing;
 using Isthmus.Wire.Grpc;
 using Isthmus.Wire.Istio;
 using Isthmus.Wire.Tls;
@@ -59,6 +60,74 @@ public sealed class WorkloadSecretsTests : IDisposable
         await stop.CancelAsync();
         await running;
     }
+
+    /// <summary>Both roots are trusted, and then a CA of the new one signs: proxies renew at once, once, and the old root goes when its file goes.</summary>
+    [Fact]
+    public async Task Another_issuer_is_followed_at_once_and_an_old_root_only_until_its_file_is_without_it()
+    {
+        using var root = Issuer.SelfSigned(new("Istio", "New root CA"), Keys.Create(KeyKind.EcP256), _now.AddDays(-1), _now.AddDays(9));
+        using var intermediate = root.IssueIntermediate(new("Istio", "New CA"), Keys.Create(KeyKind.EcP256), SubjectNames.None, _now.AddDays(-1), _now.AddDays(9));
+        var (issuer, roots) = (_intermediate, CertificateText.Write(_root.Certificate) + CertificateText.Write(root.Certificate));
+        await using var ca = await ServeAsync(["istiod.istio-system.svc"], (_, request) => Answer(request, issuer, CertificateText.Write(issuer.Certificate), roots));
+        await PutAsync("root-cert.pem", roots);
+        await PutAsync("issuer-cert.pem", CertificateText.Write(_intermediate.Certificate));
+        var clock = new ManualClock();
+        var secrets = Secrets(ca.Port, clock);
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(Stop);
+        var running = secrets.RunAsync(stop.Token);
+        await Eventually.TrueAsync(() => secrets.FindCertificate("default") is not null);
+        for (var looks = 0; looks < 3; looks++) await PassAsync(clock);
+        Assert.Equal(1, secrets.Requests);
+
+        issuer = intermediate;
+        await PutAsync("issuer-cert.pem", CertificateText.Write(intermediate.Certificate));
+        await UntilAsync(clock, () => secrets.FindCertificate("default")!.Intermediates[0].Equals(intermediate.Certificate));
+        Assert.Equal(2, secrets.FindRoots("ROOTCA")!.Roots.Count);
+
+        await PutAsync("root-cert.pem", CertificateText.Write(root.Certificate));
+        await UntilAsync(clock, () => secrets.FindRoots("ROOTCA")!.Roots is [var only] && only.Equals(root.Certificate));
+        for (var looks = 0; looks < 3; looks++) await PassAsync(clock);
+        Assert.Equal((2, 0), (secrets.Requests, secrets.Failures));
+        await stop.CancelAsync();
+        await running;
+    }
+
+    /// <summary>Another control plane of the cluster signs with another intermediate: that is no reason to ask again and again.</summary>
+    [Fact]
+    public async Task An_issuer_that_the_CA_does_not_use_is_asked_for_once()
+    {
+        await using var ca = await ServeAsync(["istiod.istio-system.svc"], (_, request) => Answer(request, _intermediate, CertificateText.Write(_intermediate.Certificate), CertificateText.Write(_root.Certificate)));
+        var clock = new ManualClock();
+        var secrets = Secrets(ca.Port, clock);
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(Stop);
+        var running = secrets.RunAsync(stop.Token);
+        await Eventually.TrueAsync(() => secrets.FindCertificate("default") is not null);
+        using var other = _root.IssueIntermediate(new("Istio", "Other CA"), Keys.Create(KeyKind.EcP256), SubjectNames.None, _now.AddDays(-1), _now.AddDays(9));
+        await PutAsync("issuer-cert.pem", CertificateText.Write(other.Certificate));
+        await UntilAsync(clock, () => secrets.Requests == 2);
+        for (var looks = 0; looks < 5; looks++) await PassAsync(clock);
+        Assert.Equal(2, secrets.Requests);
+        await stop.CancelAsync();
+        await running;
+    }
+
+    /// <summary>Fetches go over a real connection, so time passes only when someone has had a chance to use it.</summary>
+    private static async Task PassAsync(ManualClock clock)
+    {
+        clock.Advance(TimeSpan.FromSeconds(15));
+        await Task.Delay(20, Stop);
+    }
+
+    private static async Task UntilAsync(ManualClock clock, Func<bool> condition)
+    {
+        for (var patience = 0; !condition(); patience++)
+        {
+            Assert.True(patience < 3000, "it did not happen");
+            await PassAsync(clock);
+        }
+    }
+
+    private Task PutAsync(string file, string text) => File.WriteAllTextAsync(Path.Combine(_directory, file), text, Stop);
 
     [Fact]
     public async Task Control_plane_with_another_root_or_another_name_is_refused()
@@ -131,10 +200,10 @@ public sealed class WorkloadSecretsTests : IDisposable
         return new(settings, Dial(settings), TimeProvider.System);
     }
 
-    private WorkloadSecrets Secrets(int port)
+    private WorkloadSecrets Secrets(int port, TimeProvider? clock = null)
     {
-        var settings = Settings(port);
-        return new(settings, new(settings, Dial(settings), TimeProvider.System), new("", TimeProvider.System, NullLogger.Instance), new(TimeProvider.System), TimeProvider.System, new(1), NullLogger.Instance);
+        var (settings, time) = (Settings(port), clock ?? TimeProvider.System);
+        return new(settings, new(settings, Dial(settings), TimeProvider.System), new("", time, NullLogger.Instance), new(time), time, new(1), NullLogger.Instance);
     }
 
     private static ControlPlaneDial Dial(AgentSettings settings) => new(

@@ -16,6 +16,7 @@ using Isthmus.ControlPlane.Running;
 using Isthmus.ControlPlane.Settings;
 using Isthmus.ControlPlane.Webhooks;
 using Isthmus.Core.Collections;
+using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Xds;
@@ -123,6 +124,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
         _tasks.Keep("multi-cluster services", new MultiClusterController(_client, _settings, _engine, _ports.Time, _logs.CreateLogger<MultiClusterController>()).RunAsync);
         _tasks.Keep("gateway host names", _gatewayNames.RunAsync);
         _tasks.Keep("keys of issuers", _issuerKeys.RunAsync);
+        _tasks.Keep("status of RequestAuthentications", new IssuerKeyStatus(_client, _settings.ClusterId, _engine, _issuerKeys, _ports.Time, _logs.CreateLogger<IssuerKeyStatus>()).RunAsync);
         _tasks.Keep("access of gateways to Secrets", _secretReaders.RunAsync);
         _tasks.Keep("events about gateways", new GatewayEvents(_client, _engine, _ports.Time, _logs.CreateLogger<GatewayEvents>()).RunAsync);
         _tasks.Keep("status of Telemetries", new TelemetryStatus(_client, _engine, _ports.Time, _logs.CreateLogger<TelemetryStatus>()).RunAsync);
@@ -189,7 +191,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
         }.Map(_app);
         var identity = Identity(_settings);
         var owner = new HistoryOwner(_settings.ClusterId, _settings.PodName);
-        var pages = new DebugEndpoints(_report, _lastKnown, _gatewayNames, MeshPages.All(_engine, $"ConfigMap {_settings.Namespace}/{_settings.MeshConfigMap}").Append(SourcePage.For(_engine, _report, _settings.ClusterId))
+        var pages = new DebugEndpoints(_report, _lastKnown, _gatewayNames, MeshPages.All(_engine, $"ConfigMap {_settings.Namespace}/{_settings.MeshConfigMap}", OtherProblems).Append(SourcePage.For(_engine, _report, _settings.ClusterId))
             .Append(HistoryPage.For(_engine, _history, owner, _ports.Time)).Append(DistributionPage.For(_engine, _clusters.Config)).Concat(ProxyPages.All(_engine, _clusters.Config)).ToDictionary(StringComparer.Ordinal))
         {
             Revision = _settings.Revision, Preview = new(new(_engine, _settings.MultiCluster, _settings.ClusterId, _ports.Time), owner),
@@ -204,10 +206,17 @@ public sealed partial class ControlPlane : IAsyncDisposable
         var reviews = new ReviewCallers(_settings.Webhook, _reviewers, PodAt, _engine.Metrics, _ports.Time, _logs.CreateLogger<ReviewCallers>());
         new WebhookEndpoints(() => _injector.Current, SidecarsIn, () => _engine.Mesh.Sources.ProxyConfigs.Items.Values, reviews, _logs.CreateLogger<WebhookEndpoints>()) { Metrics = _engine.Metrics, Admitted = _history.Admitted, ForeignClaims = value => _engine.Mesh.ForeignClaimsOf(value), Mesh = () => _engine.Mesh.Sources.Settings.Items.GetValueOrDefault("")?.Mesh }.Map(_app);
         new ControlZ(_levels).Map(_app);
-        new MetricsPage(_engine, _report, _lastKnown, _tasks, _ports.Time, () => xds.HeldBytes, () => _ca.Current?.Bundle.Trust.Roots.Select(root => root.NotAfter.ToUniversalTime()).DefaultIfEmpty().Min()).Map(_app);
+        new MetricsPage(_engine, _report, _lastKnown, _tasks, _ports.Time, () => xds.HeldBytes, _ca).Map(_app);
         // Version, revision and build status: istioctl takes the last two off.
         _app.MapGet("/version", (RequestDelegate)(http => http.Response.WriteAsync($"{Version}-unknown-unknown", http.RequestAborted)));
         _app.MapGet("/ready", (RequestDelegate)_readiness.AnswerAsync);
+    }
+
+    /// <summary>What is wrong beside the objects of the mesh.</summary>
+    private IEnumerable<Problem> OtherProblems(MeshGraph mesh)
+    {
+        if (_ca.Problem is { } problem) yield return problem;
+        foreach (var unfetched in KeyFailure.Problems(mesh.Sources.RequestAuthentications.Items.Values, _issuerKeys.Failures)) yield return unfetched;
     }
 
     private NativeSidecars SidecarsIn(string? cluster) => new(_settings.NativeSidecars,

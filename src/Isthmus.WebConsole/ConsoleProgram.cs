@@ -24,7 +24,7 @@ public static class ConsoleProgram
     {
         var events = new EventHub();
         using var reader = new MeshStateReader(settings.Clusters, settings.IstioNamespace, time);
-        using var watch = new MeshWatch(reader, new MeshAnalysis(settings.Clusters, settings.IstioNamespace, reader), new PrometheusTraffic(settings.Prometheus, settings.IstioNamespace, reader.Client, time), events, time);
+        using var watch = new MeshWatch(reader, new MeshAnalysis(settings.Clusters, settings.IstioNamespace, reader, time), new PrometheusTraffic(settings.Prometheus, settings.IstioNamespace, reader.Client, time), events, time);
         var answers = new PageAnswers(settings.Clusters, settings.IstioNamespace, reader, time);
         // The clusters are read while the server and the browser start.
         var watching = watch.RunAsync(stop);

@@ -59,6 +59,7 @@ internal static class CommandLine
         ("bug-report", BugReportCommand.Build),
         ("console", ConsoleCommand.Build),
         ("global", GlobalCommand.Build),
+        ("certificates", CertificatesCommand.Build),
         ("remote-clusters", RemoteClustersCommand.Build),
         ("proxy-status", ProxyStatusCommand.Build),
         ("proxy-config", ProxyConfigCommand.Build),

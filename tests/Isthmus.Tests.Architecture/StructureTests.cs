@@ -17,7 +17,7 @@ public sealed class StructureTests
         "Lab.ApiServer.Admission.Webhook", "Lab.ApiServer.Auth.TokenClaims", "Lab.ApiServer.Discovery.DiscoveryBuilder/Entry",
         "Lab.ApiServer.VirtualResources.VirtualResourceDescriptor", "Lab.ApiServer.Schemas.FieldSchema", "Lab.Machine.Network.ClusterSettings",
         "Lab.Nodes.Containers.PodRecord", "ControlPlane.Clusters.ClusterStatus", "Proxy.Telemetry.ProxyIdentity", "Proxy.Traffic.SeenTraffic",
-        "Quickstart.AccessLogLine", "Explain.Tracing.Sighting", "WebConsole.Picture.ServiceNode", "WebConsole.Picture.Flow", "WebConsole.Answers.EndpointRow", "WebConsole.Answers.CertificateRow",
+        "Quickstart.AccessLogLine", "Explain.Tracing.Sighting", "WebConsole.Picture.ServiceNode", "WebConsole.Picture.Flow", "WebConsole.Answers.EndpointRow",
         "Proxy.Clusters.ClusterSnapshot",
         // The attributes of a request, as Kubernetes' authorizers, Istio's policies and Istio's metrics name them.
         "Lab.ApiServer.Http.RequestTarget", "Lab.ApiServer.Identity.RequestAttributes", "Proxy.Policy.PolicyFacts", "Proxy.Telemetry.MeshMetrics/Key", "Proxy.Telemetry.MeshMetrics/Party",

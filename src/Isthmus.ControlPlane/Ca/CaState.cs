@@ -101,7 +101,7 @@ public sealed partial class CaState(KubeClient client, string ns, Func<string> t
         }
         catch (ProblemException e)
         {
-            Problem = e.Problem;
+            Problem = new(e.Problem.Code.Length > 0 ? e.Problem.Code : "ISM1463", $"Secret {secret.Key}", e.Problem.Path.Length > 0 ? e.Problem.Path : "data", _current is null ? $"{e.Problem.Message}: no certificate can be signed" : $"{e.Problem.Message}: it is refused, and the CA that was in force before signs, until a restart", e.Problem.Remedy);
             BundleRefused(log, e.Message);
         }
     }

@@ -15,7 +15,8 @@ internal static class MeshPages
         [("cluster", TypeUrls.Cluster), ("listener", TypeUrls.Listener), ("route", TypeUrls.Route), ("endpoint", TypeUrls.Endpoints), ("extensionconfig", TypeUrls.ExtensionConfig)];
 
     /// <param name="settings">The object with MeshConfig.</param>
-    internal static Dictionary<string, Func<HttpContext, Task<JsonNode>>> All(PushEngine engine, string settings) => new(StringComparer.Ordinal)
+    /// <param name="others">What is wrong beside the objects of the mesh.</param>
+    internal static Dictionary<string, Func<HttpContext, Task<JsonNode>>> All(PushEngine engine, string settings, Func<Derive.MeshGraph, IEnumerable<Problem>> others) => new(StringComparer.Ordinal)
     {
         ["syncz"] = _ => Task.FromResult<JsonNode>(Sync(engine)),
         ["config_dump"] = http => Task.FromResult<JsonNode>(ConfigDumpPage.Json(ProxyPages.Asked(engine, http))),
@@ -23,7 +24,7 @@ internal static class MeshPages
         ["networkz"] = http => engine.AskAsync<JsonNode>(writer => Networks(writer.Mesh), http.RequestAborted),
         ["registryz"] = http => engine.AskAsync<JsonNode>(writer => Registry(writer.Mesh), http.RequestAborted),
         ["endpointShardz"] = http => engine.AskAsync<JsonNode>(writer => Shards(writer.Mesh), http.RequestAborted),
-        ["problemz"] = http => engine.AskAsync<JsonNode>(writer => Problems(writer.Mesh, engine.Proxies, settings), http.RequestAborted),
+        ["problemz"] = http => engine.AskAsync<JsonNode>(writer => Problems(writer.Mesh, engine.Proxies, settings, others), http.RequestAborted),
         ["live"] = http => engine.AskAsync<JsonNode>(writer => Live(writer.Mesh, http.Request.Query.ContainsKey("verify")), http.RequestAborted),
     };
 
@@ -85,12 +86,13 @@ internal static class MeshPages
 
     /// <summary>Objects with errors or warnings, hosts that clusters define differently, what proxies ask for and cannot get, and the telemetry
     /// that they lose.</summary>
-    private static JsonArray Problems(Derive.MeshGraph mesh, IReadOnlyList<ProxyFeed> proxies, string settings) => new([.. mesh.Sources.Problems.Items.OrderBy(item => item.Key)
+    private static JsonArray Problems(Derive.MeshGraph mesh, IReadOnlyList<ProxyFeed> proxies, string settings, Func<Derive.MeshGraph, IEnumerable<Problem>> others) => new([.. mesh.Sources.Problems.Items.OrderBy(item => item.Key)
         .SelectMany(item => item.Value.Problems.Select(problem => (item.Key.Cluster, Problem: problem)))
         .Concat(mesh.Disagreements.Items.OrderBy(item => item.Key, StringComparer.Ordinal).SelectMany(item => item.Value.Problems.Select(problem => (Cluster: "", Problem: problem))))
         .Concat(mesh.ForeignClaims.Items.OrderBy(item => item.Key).SelectMany(item => item.Value.Problems.Select(problem => (item.Key.Cluster, Problem: problem))))
         .Concat(proxies.SelectMany(proxy => proxy.Problems.Concat(proxy.Refusals).Select(problem => (proxy.Proxy.Cluster, Problem: problem))).Distinct())
         .Concat(Losses(mesh, proxies, settings))
+        .Concat(others(mesh).Select(problem => (Cluster: "", Problem: problem)))
         .Select(item => (JsonNode)new JsonObject
         {
             ["code"] = item.Problem.Code, ["severity"] = item.Problem.Severity.ToString(), ["cluster"] = item.Cluster, ["object"] = item.Problem.Object,

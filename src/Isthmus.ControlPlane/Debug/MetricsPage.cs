@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Text;
+using Isthmus.ControlPlane.Ca;
 using Isthmus.ControlPlane.Clusters;
 using Isthmus.ControlPlane.LastKnown;
 using Isthmus.ControlPlane.Metrics;
@@ -13,8 +14,8 @@ namespace Isthmus.ControlPlane.Debug;
 
 /// <summary><c>/metrics</c> in Prometheus' text form: istiod's metric names where they exist, otherwise Isthmus' own.</summary>
 /// <param name="held">The bytes that clients of xDS make it hold.</param>
-/// <param name="root">The root certificate of the CA expires then; null while there is none.</param>
-internal sealed class MetricsPage(PushEngine engine, ClusterReport clusters, LastKnownGood lastKnown, Supervisor tasks, TimeProvider time, Func<long> held, Func<DateTimeOffset?> root)
+/// <param name="ca">The CA in force; null while there is none.</param>
+internal sealed class MetricsPage(PushEngine engine, ClusterReport clusters, LastKnownGood lastKnown, Supervisor tasks, TimeProvider time, Func<long> held, CaState ca)
 {
     private readonly DateTimeOffset _started = time.GetUtcNow();
     private readonly string _version = typeof(MetricsPage).Assembly.GetName().Version?.ToString(3) ?? "";
@@ -43,6 +44,17 @@ internal sealed class MetricsPage(PushEngine engine, ClusterReport clusters, Las
         from cluster in clusters.GroupBy(cluster => cluster.Id, StringComparer.Ordinal)
         from status in ClusterStatus.All
         select ($"cluster=\"{MetricText.Escape(cluster.Key)}\",cluster_type=\"remote\",status=\"{status}\"", cluster.Any(line => line.Status == status) ? 1.0 : 0.0);
+
+    private void WriteAuthority(StringBuilder text, DateTimeOffset now)
+    {
+        var (root, chain) = (ca.Current?.Bundle.Trust.Roots.Min(one => new DateTimeOffset(one.NotAfter.ToUniversalTime())), ca.Current?.End);
+        foreach (var (name, what, time) in ((string, string, DateTimeOffset?)[])[("root_cert", "the first of the trusted root certificates", root), ("cert_chain", "the first of the certificates that sign, up to the root,", chain)])
+        {
+            MetricText.Family(text, $"citadel_server_{name}_expiry_timestamp", "gauge", $"When {what} expires, as a Unix time.", time is { } end ? [("", end.ToUnixTimeSeconds())] : []);
+            MetricText.Family(text, $"citadel_server_{name}_expiry_seconds", "gauge", $"Seconds until {what} expires; negative when it has.", time is { } then ? [("", Math.Floor((then - now).TotalSeconds))] : []);
+        }
+        MetricText.Family(text, "isthmus_ca_refused", "gauge", "1 while the CA in Secret cacerts is refused, or waits for a restart; 0 otherwise.", [("", ca.Problem is null ? 0 : 1)]);
+    }
 
     private string Text()
     {
@@ -85,8 +97,7 @@ internal sealed class MetricsPage(PushEngine engine, ClusterReport clusters, Las
         MetricText.Family(text, "pilot_total_xds_internal_errors", "counter", "Internal errors: changes that could not be staged, pushes that failed.", [("", engine.Failures)]);
         MetricText.Family(text, "pilot_xds_push_context_errors", "counter", "Internal errors: transforms that failed and kept their last output.", [("", engine.Mesh.Graph.Failures)]);
         MetricText.Family(text, "pilot_eds_no_instances", "gauge", "Hosts without an endpoint.", [("", engine.Mesh.Services.Items.Count(service => service.Value.Pod is null && !(engine.Mesh.Endpoints.Items.GetValueOrDefault(service.Key)?.Endpoints.Count > 0)))]);
-        MetricText.Family(text, "citadel_server_root_cert_expiry_timestamp", "gauge", "When the root certificate of the CA expires, as a Unix time.",
-            root() is { } end ? [("", end.ToUnixTimeSeconds())] : []);
+        WriteAuthority(text, now);
         return text.ToString();
     }
 }

@@ -41,6 +41,13 @@ public sealed partial class IssuerKeys(PushEngine engine, IKeyClient client, Tim
         public TaskCompletionSource Tried { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }
 
+    /// <summary>Raised when keys cannot be fetched any more, or can again.</summary>
+    public event Action? FailuresChanged;
+
+    /// <summary>The places whose keys cannot be fetched at present.</summary>
+    public IReadOnlyDictionary<KeyPlace, KeyFailure> Failures =>
+        _entries.Where(entry => entry.Value.Error.Length > 0).ToDictionary(entry => entry.Key, entry => new KeyFailure(entry.Value.Error, entry.Value.Jwks.Length > 0));
+
     /// <summary>Waits until all keys were fetched, or could not be, once: proxies that get a configuration earlier would refuse tokens that
     /// are valid.</summary>
     public async Task SettleAsync(CancellationToken stop)
@@ -113,15 +120,19 @@ public sealed partial class IssuerKeys(PushEngine engine, IKeyClient client, Tim
                     if (writer.Mesh.KeyPlaces.Contains(place)) writer.PutKeys(place, keys);
                 }, stop).ConfigureAwait(false);
             }
+            var hadFailed = entry.Error.Length > 0;
             (entry.Jwks, entry.Error, entry.Retry, entry.Next) = (keys, "", FirstRetry, time.GetUtcNow() + Life);
+            if (hadFailed) FailuresChanged?.Invoke();
         }
         // Whatever an issuer answers: an answer that fails in a way of its own must not be asked for again at each tick.
         catch (Exception e) when (e is not OperationCanceledException)
         {
             engine.Metrics.Count("pilot_jwks_resolver_network_fetch_fail_total");
-            if (entry.Error != e.Message) LogFailed(place.Issuer, e.Message, entry.Jwks.Length > 0 ? "its last keys stay in use" : "its tokens are refused");
+            var isNew = entry.Error != e.Message;
+            if (isNew) LogFailed(place.Issuer, e.Message, entry.Jwks.Length > 0 ? "its last keys stay in use" : "its tokens are refused");
             (entry.Error, entry.Next) = (e.Message, time.GetUtcNow() + entry.Retry);
             entry.Retry = entry.Retry * 2 < LongestRetry ? entry.Retry * 2 : LongestRetry;
+            if (isNew) FailuresChanged?.Invoke();
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {

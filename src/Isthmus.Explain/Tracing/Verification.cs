@@ -1,5 +1,6 @@
 using Isthmus.Kubernetes.Client;
 using Isthmus.Operate.Diagnose;
+using Isthmus.Operate.Diagnose.Analysis;
 
 namespace Isthmus.Explain.Tracing;
 
@@ -8,6 +9,9 @@ namespace Isthmus.Explain.Tracing;
 /// <param name="Clusters">What the checks are based on.</param>
 public sealed record Verification(IReadOnlyList<ClusterFacts> Clusters, IReadOnlyList<Check> Checks)
 {
+    /// <summary>How many proxies of each cluster are asked for their certificates.</summary>
+    private const int MostProxies = 200;
+
     public static async Task<Verification> RunAsync(IReadOnlyList<ClusterAccess> access, string istioNamespace, TimeProvider time, CancellationToken stop)
     {
         var clients = access.Select(one => new KubeClient(one, "isthmus-verify")).ToList();
@@ -25,11 +29,15 @@ public sealed record Verification(IReadOnlyList<ClusterFacts> Clusters, IReadOnl
     {
         var reader = new MeshFactsReader(istioNamespace);
         var reading = Task.WhenAll(clients.Select(client => reader.ReadPatientlyAsync(client, stop)));
+        var taking = Task.WhenAll(clients.Select(client => new InventoryReader(istioNamespace, MostProxies) { Certificates = true, Time = time }.ReadAsync(client.Access.Name, client, stop)));
         var looking = WorkloadVerification.RunAsync(clients, istioNamespace, stop);
-        var clusters = await reading;
+        var inventories = await taking;
+        var clusters = (await reading).Select(cluster => CertificateVerification.WithHandshakes(cluster, inventories.FirstOrDefault(one => one.Context == cluster.Context))).ToList();
         var reaching = GatewayReachReader.ReadAsync(clusters, clients, stop);
         // A cluster that does not answer is reported once.
         var answering = clusters.Where(cluster => cluster is { Error: "", HasIstio: true }).Select(cluster => cluster.Context).ToHashSet(StringComparer.Ordinal);
-        return new(clusters, [.. MeshVerification.Run(clusters, time.GetUtcNow()), .. GatewayReachReader.Checks(await reaching), .. (await looking).Where(check => answering.Contains(check.Cluster))]);
+        var told = clusters.SelectMany(cluster => cluster.Problems).Select(problem => (problem.Code, problem.Object)).ToHashSet();
+        return new(clusters, [.. MeshVerification.Run(clusters, time.GetUtcNow()), .. inventories.Where(one => answering.Contains(one.Context)).SelectMany(one => CertificateVerification.Checks(one, told)),
+            .. CertificateVerification.Roots([.. inventories.Where(one => answering.Contains(one.Context))]), .. GatewayReachReader.Checks(await reaching), .. (await looking).Where(check => answering.Contains(check.Cluster))]);
     }
 }

@@ -47,7 +47,7 @@ public sealed class PodHttp : IDisposable
             ConnectCallback = async (context, stop) =>
             {
                 if (!context.InitialRequestMessage.Options.TryGetValue(Where, out var target)) throw new InvalidOperationException("the request names no Pod");
-                return new PodPortStream(new ChannelSocket(await PodSocket.OpenAsync(_access, _server, target.Namespace, target.Pod, $"portforward?ports={target.Port}", [ChannelProtocol.V4], stop)));
+                return await OpenAsync(target.Namespace, target.Pod, target.Port, stop);
             },
         })
         {
@@ -71,6 +71,11 @@ public sealed class PodHttp : IDisposable
         using var response = await SendAsync(new(ns, pod, port), asked, HttpCompletionOption.ResponseContentRead, stop);
         return ((int)response.StatusCode, await response.Content.ReadAsStringAsync(stop));
     }
+
+    /// <summary>A connection to a port, for protocols other than HTTP.</summary>
+    /// <exception cref="KubeException">The API server refuses to forward, or cannot be reached.</exception>
+    public async Task<Stream> OpenAsync(string ns, string pod, int port, CancellationToken stop) =>
+        new PodPortStream(new ChannelSocket(await PodSocket.OpenAsync(_access, _server, ns, pod, $"portforward?ports={port}", [ChannelProtocol.V4], stop)));
 
     /// <summary>Reads the body of a response while it arrives.</summary>
     /// <exception cref="KubeException">The API server refuses to forward, or cannot be reached.</exception>

@@ -93,6 +93,9 @@ public sealed record ClusterFacts(
     ValueList<WatchedCluster> Watched = default,
     ValueList<string> UntrustedWebhooks = default)
 {
+    /// <summary>Why API servers refuse what webhooks here serve, by configuration, as handshakes show; empty for those that they accept. Others were not proven.</summary>
+    public ValueMap<string> Handshakes { get; init; }
+
     /// <summary>The status with which the API server refused: 401, 403 …; 0 when it did not.</summary>
     public int ErrorStatus { get; init; }
 

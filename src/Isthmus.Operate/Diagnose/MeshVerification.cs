@@ -70,7 +70,13 @@ public static partial class MeshVerification
                 "the control plane writes it: see its log; in a remote cluster it needs the annotation topology.istio.io/controlPlaneClusters"));
         }
         foreach (var withheld in cluster.Withheld) yield return new(cluster.Context, withheld.Part, withheld.Why, null) { IsKnown = false };
-        if (cluster.UntrustedWebhooks.IsEmpty && !cluster.Withholds(WithheldFacts.Webhooks)) yield return new(cluster.Context, "injection webhook", "trusted", null);
+        foreach (var (webhook, fault) in cluster.Handshakes.Where(proof => proof.Value.Length > 0 && !cluster.UntrustedWebhooks.Any(name => proof.Key.EndsWith($" {name}", StringComparison.Ordinal))))
+        {
+            yield return new(cluster.Context, "webhook", webhook.Split(' ')[^1], Wrong("ISM1004", cluster, webhook, fault,
+                "the control plane writes the CA bundle: see its log. If its CA has expired, put a new one into the Secret cacerts"));
+        }
+        if (cluster.UntrustedWebhooks.IsEmpty && !cluster.Withholds(WithheldFacts.Webhooks) && cluster.Handshakes.All(proof => proof.Value.Length == 0))
+            yield return new(cluster.Context, "injection webhook", cluster.Handshakes.Count > 0 ? "trusted" : "has the CA bundle of the mesh", null);
         foreach (var gateway in cluster.Gateways) yield return GatewayCheck(cluster, gateway);
         foreach (var problem in cluster.Problems) yield return new(cluster.Context, Configuration, problem.Object, problem);
         if (cluster.Dns is { } dns)

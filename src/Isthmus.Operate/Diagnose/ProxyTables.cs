@@ -95,22 +95,37 @@ public static class ProxyTables
 
     public static (string[] Header, IReadOnlyList<string[]> Rows) Secrets(ConfigDump dump, DateTimeOffset now)
     {
-        var rows = dump.Secrets.Select(entry =>
+        var rows = dump.Secrets.SelectMany(entry =>
         {
-            var name = entry.Secret["name"]?.ToString() ?? "";
             var chain = At(entry.Secret, "tls_certificate", "certificate_chain", "inline_bytes")?.ToString();
             var root = At(entry.Secret, "validation_context", "trusted_ca", "inline_bytes")?.ToString();
-            var certificate = Certificate(chain ?? root);
+            // Of a chain, the leaf; of roots, each: two are trusted while one replaces the other.
+            var certificates = chain is null && Certificates(root) is { Count: > 0 } roots ? roots : [Certificate(chain)];
+            return certificates.Select(certificate => (Entry: entry, IsRoot: chain is null && root is not null, Certificate: certificate));
+        }).Select(row =>
+        {
+            var (entry, certificate) = (row.Entry, row.Certificate);
             var valid = certificate is not null && certificate.NotBefore.ToUniversalTime() <= now && certificate.NotAfter.ToUniversalTime() > now;
             return (string[])
             [
-                name, root is null ? "Cert Chain" : "CA", entry.State, valid ? "true" : "false",
+                entry.Secret["name"]?.ToString() ?? "", !row.IsRoot ? "Cert Chain" : "CA", entry.State, valid ? "true" : "false",
                 certificate is null ? "" : Convert.ToHexStringLower(certificate.GetSerialNumber().Reverse().ToArray()),
                 certificate is null ? "" : certificate.NotAfter.ToUniversalTime().ToString("yyyy-MM-ddTHH:mm:ssZ", CultureInfo.InvariantCulture),
                 certificate is null ? "" : certificate.NotBefore.ToUniversalTime().ToString("yyyy-MM-ddTHH:mm:ssZ", CultureInfo.InvariantCulture),
             ];
         });
         return (["RESOURCE NAME", "TYPE", "STATUS", "VALID CERT", "SERIAL NUMBER", "NOT AFTER", "NOT BEFORE"], Sorted(rows, 0));
+    }
+
+    /// <summary>All certificates of base64-encoded PEM; none when they cannot be read.</summary>
+    private static IReadOnlyList<X509Certificate2?> Certificates(string? base64)
+    {
+        var bytes = new byte[base64?.Length ?? 0];
+        if (!Convert.TryFromBase64String(base64 ?? "", bytes, out var length)) return [];
+        var found = new X509Certificate2Collection();
+        try { found.ImportFromPem(Encoding.UTF8.GetString(bytes, 0, length)); }
+        catch (System.Security.Cryptography.CryptographicException) { return []; }
+        return [.. found];
     }
 
     /// <summary>The first certificate of base64-encoded PEM, or null when it cannot be read.</summary>

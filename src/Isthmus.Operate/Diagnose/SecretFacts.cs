@@ -7,8 +7,10 @@ using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Json;
 using Isthmus.Core.Names;
+using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Operate.Inventory;
+using Isthmus.Wire.Tls;
 
 namespace Isthmus.Operate.Diagnose;
 
@@ -21,6 +23,19 @@ namespace Isthmus.Operate.Diagnose;
 /// <param name="Remote">How it reaches other clusters.</param>
 public sealed record SecretFacts(DateTimeOffset? CreatedAt, string KeyPairProblem, bool HasClientCa, string ClientCaProblem, Root GivenRoot, Root OwnRoot, ValueList<RemoteSecretFacts> Remote)
 {
+    /// <summary>Who writes the Secret, and so renews what is in it.</summary>
+    private const string CertManager = "cert-manager.io/certificate-name", Person = "you";
+
+    private static readonly string[] CertificateKeys = ["tls.crt", "cert", "ca.crt", "cacert", "ca-cert.pem", "cert-chain.pem", "root-cert.pem"];
+
+    /// <summary>Its certificates as PEM, by key, without anything else that is beside them.</summary>
+    public ValueMap<string> Certificates { get; init; }
+
+    /// <summary>Why a control plane cannot sign with it, apart from its time; empty when it can, or when it holds no CA.</summary>
+    public string CaProblem { get; init; } = "";
+
+    public string RenewedBy { get; init; } = Person;
+
     /// <summary>The annotation with which a snapshot replaces the values of a Secret.</summary>
     internal const string Annotation = "isthmus.io/facts";
 
@@ -47,6 +62,7 @@ public sealed record SecretFacts(DateTimeOffset? CreatedAt, string KeyPairProble
     internal string Write() => new JsonObject
     {
         ["keyPairProblem"] = KeyPairProblem, ["hasClientCa"] = HasClientCa, ["clientCaProblem"] = ClientCaProblem, ["givenRoot"] = GivenRoot.Fingerprint ?? "", ["ownRoot"] = OwnRoot.Fingerprint ?? "",
+        ["certificates"] = new JsonObject(Certificates.Select(pair => KeyValuePair.Create(pair.Key, (JsonNode?)pair.Value))), ["caProblem"] = CaProblem, ["renewedBy"] = RenewedBy,
         ["remote"] = new JsonArray([.. Remote.Select(entry => (JsonNode)new JsonObject
         {
             ["cluster"] = entry.Cluster, ["server"] = entry.Server, ["expires"] = entry.Expires?.ToString("O", CultureInfo.InvariantCulture), ["error"] = entry.Error,
@@ -61,14 +77,53 @@ public sealed record SecretFacts(DateTimeOffset? CreatedAt, string KeyPairProble
         string Text(string field) => facts?[field]?.ToString() ?? "";
         return new(secret.Metadata.CreationTimestamp, Text("keyPairProblem"), Text("hasClientCa") == "true", Text("clientCaProblem"), new(Text("givenRoot")), new(Text("ownRoot")),
             (facts?["remote"] as JsonArray ?? []).Select(entry => new RemoteSecretFacts(secret.Key, entry?["cluster"]?.ToString() ?? "", entry?["server"]?.ToString() ?? "",
-                DateTimeOffset.TryParse(entry?["expires"]?.ToString(), CultureInfo.InvariantCulture, DateTimeStyles.RoundtripKind, out var expires) ? expires : null, entry?["error"]?.ToString() ?? "")).ToValueList());
+                DateTimeOffset.TryParse(entry?["expires"]?.ToString(), CultureInfo.InvariantCulture, DateTimeStyles.RoundtripKind, out var expires) ? expires : null, entry?["error"]?.ToString() ?? "")).ToValueList())
+        {
+            Certificates = (facts?["certificates"] as JsonObject ?? []).ToDictionary(pair => pair.Key, pair => pair.Value?.ToString() ?? "", StringComparer.Ordinal).ToValueMap(),
+            CaProblem = Text("caProblem"), RenewedBy = Text("renewedBy") is { Length: > 0 } by ? by : Person,
+        };
     }
 
     private static SecretFacts Examine(Secret secret)
     {
         var isRemote = secret.Metadata.Labels.GetValueOrDefault(Labels.MultiCluster) == "true";
         return new(secret.Metadata.CreationTimestamp, KeyPair(secret), Text(secret, "ca.crt", "cacert") is not null, ClientCa(secret),
-            Root.Of(Text(secret, "root-cert.pem") ?? Text(secret, "ca.crt")), Root.Of(Text(secret, "ca-cert.pem")), isRemote ? RemoteSecretFacts.Read(secret).ToValueList() : default);
+            Root.Of(Text(secret, "root-cert.pem") ?? Text(secret, "ca.crt")), Root.Of(Text(secret, "ca-cert.pem")), isRemote ? RemoteSecretFacts.Read(secret).ToValueList() : default)
+        {
+            Certificates = CertificateKeys.Select(key => KeyValuePair.Create(key, Public(Text(secret, key)))).Where(pair => pair.Value.Length > 0).ToValueMap(),
+            CaProblem = secret.Metadata.Name is WellKnown.CaCerts or WellKnown.SelfSignedCa ? Authority(secret) : "",
+            RenewedBy = secret.Metadata.Annotations.GetValueOrDefault(CertManager) is { } certificate ? $"cert-manager (Certificate {certificate})" : Person,
+        };
+    }
+
+    /// <summary>The first of the keys that is there.</summary>
+    internal string? First(params IEnumerable<string> keys) => keys.Select(key => Certificates.GetValueOrDefault(key)).FirstOrDefault(text => text is not null);
+
+    /// <summary>Someone may have put a key beside the certificates.</summary>
+    private static string Public(string? pem)
+    {
+        try { return pem is null ? "" : CertificateText.Write(CertificateText.ReadAny(pem, "certificates")); }
+        catch (ProblemException) { return ""; }
+    }
+
+    /// <summary>What the control plane would say of it. When it ends is judged where the time is known.</summary>
+    private static string Authority(Secret secret)
+    {
+        var isTls = secret.Data.ContainsKey("tls.crt");
+        var (certificate, key) = isTls ? (Text(secret, "tls.crt"), Text(secret, "tls.key")) : (Text(secret, "ca-cert.pem"), Text(secret, "ca-key.pem"));
+        var roots = isTls ? Text(secret, "ca.crt") : Text(secret, "root-cert.pem") ?? (secret.Metadata.Name == WellKnown.SelfSignedCa ? certificate : null);
+        foreach (var (text, name) in ((string?, string)[])[(certificate, isTls ? "tls.crt" : "ca-cert.pem"), (key, isTls ? "tls.key" : "ca-key.pem"), (roots, isTls ? "ca.crt" : "root-cert.pem")])
+            if (text is null) return $"data[{name}] is missing";
+        try
+        {
+            var end = CertificateText.Read(certificate!, "the CA")[0].NotAfter.ToUniversalTime();
+            using var bundle = CaBundle.Load(certificate!, key!, isTls ? $"{certificate}\n{roots}" : Text(secret, "cert-chain.pem") ?? "", roots!, "the Secret", new DateTimeOffset(end).AddSeconds(-1));
+            return "";
+        }
+        catch (ProblemException e)
+        {
+            return e.Problem.Message;
+        }
     }
 
     private static string KeyPair(Secret secret)

@@ -7,6 +7,7 @@ using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Yaml;
 using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
+using Isthmus.Operate.Certificates;
 
 namespace Isthmus.Operate.Inventory;
 
@@ -81,6 +82,12 @@ public sealed class ClusterInventory
     /// <summary>What its control planes know of running proxies; empty when nobody asked them.</summary>
     public ValueList<Problem> Reports { get; private set; }
 
+    /// <summary>The certificates that it lives by, as far as they may be read.</summary>
+    public ValueList<MeshCertificate> Certificates { get; private set; }
+
+    /// <summary>When they were read; null when nobody read them.</summary>
+    public DateTimeOffset? CertificatesAt { get; private set; }
+
     /// <summary>The readable Istio objects of one kind.</summary>
     public IEnumerable<T> Istio<T>() => _istio.OfType<T>();
 
@@ -145,6 +152,20 @@ public sealed class ClusterInventory
         return next;
     }
 
+    /// <summary>The same cluster with its certificates.</summary>
+    public ClusterInventory WithCertificates(ValueList<MeshCertificate> certificates, DateTimeOffset at)
+    {
+        var next = (ClusterInventory)MemberwiseClone();
+        (next.Certificates, next.CertificatesAt) = (certificates, at);
+        return next;
+    }
+
+    private ClusterInventory WithFactsOf(ClusterInventory other)
+    {
+        var next = WithCredentials(other.Credentials).WithRegistries(other.Registries).WithReports(other.Reports);
+        return other.CertificatesAt is { } at ? next.WithCertificates(other.Certificates, at) : next;
+    }
+
     /// <summary>A cluster whose objects are already parsed.</summary>
     /// <param name="istio">Records of Istio objects, as <see cref="IstioConfig"/> reads them.</param>
     public static ClusterInventory Of(string context, IEnumerable<Service> services, IEnumerable<object> istio)
@@ -156,7 +177,7 @@ public sealed class ClusterInventory
     }
 
     /// <summary>A copy with more objects, which replace those of the same names.</summary>
-    public ClusterInventory With(params IEnumerable<JsonObject> values) => From(Context, _objects.Values.Concat(values), Trust, RootNamespace, _unread).WithCredentials(Credentials).WithRegistries(Registries).WithReports(Reports);
+    public ClusterInventory With(params IEnumerable<JsonObject> values) => From(Context, _objects.Values.Concat(values), Trust, RootNamespace, _unread).WithFactsOf(this);
 
     /// <summary>A copy whose control planes all have this MeshConfig.</summary>
     public ClusterInventory WithMesh(string text)
@@ -165,7 +186,7 @@ public sealed class ClusterInventory
         {
             ["apiVersion"] = "v1", ["kind"] = "ConfigMap", ["metadata"] = new JsonObject { ["name"] = "istio", ["namespace"] = RootNamespace }, ["data"] = new JsonObject { ["mesh"] = text },
         };
-        return From(Context, _objects.Values.Where(value => value["kind"]?.ToString() != "ConfigMap" || value["data"]?["mesh"] is null).Append(settings), Trust, RootNamespace, _unread).WithCredentials(Credentials).WithRegistries(Registries).WithReports(Reports);
+        return From(Context, _objects.Values.Where(value => value["kind"]?.ToString() != "ConfigMap" || value["data"]?["mesh"] is null).Append(settings), Trust, RootNamespace, _unread).WithFactsOf(this);
     }
 
     /// <summary>How findings name an object: <c>Kind namespace/name</c>, or <c>Kind name</c> at cluster scope.</summary>

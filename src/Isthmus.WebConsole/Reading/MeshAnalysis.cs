@@ -5,10 +5,10 @@ using Isthmus.Operate.Diagnose.Analysis;
 
 namespace Isthmus.WebConsole.Reading;
 
-/// <summary>Analyzes the objects of all clusters, and does so again only after one of them changed.</summary>
-internal sealed class MeshAnalysis(IReadOnlyList<ClusterAccess> clusters, string istioNamespace, MeshStateReader reader)
+/// <summary>Analyzes the objects of all clusters, and does so again only after one of them changed, or an hour.</summary>
+internal sealed class MeshAnalysis(IReadOnlyList<ClusterAccess> clusters, string istioNamespace, MeshStateReader reader, TimeProvider time)
 {
-    private readonly InventoryReader _inventory = new(istioNamespace, proxies: 0);
+    private readonly InventoryReader _inventory = new(istioNamespace, proxies: 0) { Certificates = true, Time = time };
     private readonly InventoryVersions _versions = new(istioNamespace);
     private readonly Dictionary<string, IReadOnlyList<CredentialReference>> _credentials = new(StringComparer.Ordinal);
     private IReadOnlyList<string> _analyzed = [];
@@ -25,7 +25,7 @@ internal sealed class MeshAnalysis(IReadOnlyList<ClusterAccess> clusters, string
     public async Task UpdateAsync(CancellationToken stop)
     {
         // Versions first: what changes while the objects are read is found the next time.
-        var versions = await Task.WhenAll(clusters.Select(access => VersionsAsync(access, stop)));
+        IReadOnlyList<string> versions = [.. await Task.WhenAll(clusters.Select(access => VersionsAsync(access, stop))), CertificateTime()];
         if (Runs > 0 && versions.SequenceEqual(_analyzed, StringComparer.Ordinal)) return;
         await AnalyzeAsync(stop);
         _analyzed = versions;
@@ -41,6 +41,9 @@ internal sealed class MeshAnalysis(IReadOnlyList<ClusterAccess> clusters, string
         foreach (var inventory in inventories) _credentials[inventory.Context] = [.. CredentialReferences.Of(inventory)];
         Runs++;
     }
+
+    /// <summary>Certificates come to an end without a change of any object.</summary>
+    private string CertificateTime() => $"{time.GetUtcNow():yyyyMMddHH}";
 
     private async Task<string> VersionsAsync(ClusterAccess access, CancellationToken stop)
     {

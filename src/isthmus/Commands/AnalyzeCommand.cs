@@ -58,7 +58,7 @@ internal static class AnalyzeCommand
     /// <param name="proxies">How many proxies of each cluster to ask what they trust; 0 for none.</param>
     internal static Task<ClusterInventory[]> ReadAsync(ClusterSource source, IEnumerable<string> contexts, int proxies, CancellationToken stop)
     {
-        var reader = new InventoryReader(source.IstioNamespace, proxies);
+        var reader = new InventoryReader(source.IstioNamespace, proxies) { Certificates = proxies > 0, Time = source.Time };
         return Task.WhenAll(contexts.Select(name => reader.ReadAsync(name, source.Load(name), stop)));
     }
 

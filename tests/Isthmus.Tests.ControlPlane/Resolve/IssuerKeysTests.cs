@@ -72,12 +72,20 @@ public sealed class IssuerKeysTests
         while (Volatile.Read(ref refused) < 2) await Task.Delay(10, stop.Token);
         Assert.Equal(1, Counted("success"));
         Assert.InRange(Counted("fail"), 1, Volatile.Read(ref refused));
+        // Status, verify and analyze say which policy it is, and that tokens are still taken.
+        while (fetching.Failures.Count == 0) await Task.Delay(10, stop.Token);
+        var problem = Assert.Single(KeyFailure.Problems(rig.Mesh.Sources.RequestAuthentications.Items.Values, fetching.Failures));
+        Assert.Equal(("ISM1466", Severity.Warning, rule.Contains("jwksUri", StringComparison.Ordinal) ? "spec.jwtRules[0].jwksUri" : "spec.jwtRules[0].issuer"), (problem.Code, problem.Severity, problem.Path));
+        Assert.Contains("answers with status 503; the last ones stay in use", problem.Message, StringComparison.Ordinal);
+        Assert.StartsWith("RequestAuthentication ", problem.Object, StringComparison.Ordinal);
+        Assert.Equal(Severity.Error, KeyFailure.Problems(rig.Mesh.Sources.RequestAuthentications.Items.Values, fetching.Failures.ToDictionary(pair => pair.Key, pair => pair.Value with { HasKeys = false })).Single().Severity);
         await UntilAsync(First);
         Volatile.Write(ref keys, """{"keys": [{"kty": "oct", "k": "c2VjcmV0IHNlY3JldCBzZWNyZXQ"}]}""");
         // Time first: keys that were fetched before it would be old at once.
         clock.Leap(TimeSpan.FromMinutes(21));
         Volatile.Write(ref isAway, false);
         await UntilAsync(Volatile.Read(ref keys));
+        while (fetching.Failures.Count > 0) await Task.Delay(10, stop.Token);
         Assert.Equal(2, Counted("success"));
 
         await engine.PostAsync(writer => rig.Writer.RemoveConfig("c1", "RequestAuthentication", MeshRig.Namespace, "bank"), stop.Token);

@@ -58,7 +58,7 @@ public sealed class MeshFactsReaderTests
         // Nothing is concluded from what is not known.
         Assert.DoesNotContain(checks, check => check is { Cluster: "c1", Problem.Code: "ISM1021" });
         Assert.Equal(part == WithheldFacts.Reports, checks.Any(check => check is { Cluster: "c2", Problem.Code: "ISM1021" }));
-        Assert.Equal(part != WithheldFacts.Webhooks, checks.Any(check => check is { Cluster: "c1", What: "injection webhook", Found: "trusted" }));
+        Assert.Equal(part != WithheldFacts.Webhooks, checks.Any(check => check is { Cluster: "c1", What: "injection webhook", Found: "has the CA bundle of the mesh" }));
     }
 
     [Fact]

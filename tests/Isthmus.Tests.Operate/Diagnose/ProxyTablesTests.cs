@@ -1,5 +1,7 @@
+using System.Text;
 using System.Text.Json.Nodes;
 using Isthmus.Operate.Diagnose;
+using Isthmus.Wire.Tls;
 using Xunit;
 
 namespace Isthmus.Tests.Operate.Diagnose;
@@ -22,5 +24,18 @@ public sealed class ProxyTablesTests
 
         Assert.Equal(["ENDPOINT", "STATUS", "OUTLIER CHECK", "CLUSTER", "KNOWN FROM"], header);
         Assert.Equal(["10.0.0.1:80", status, outlierCheck, "c", "-"], Assert.Single(rows));
+    }
+
+    /// <summary>While a root replaces another, what matters is that both are trusted.</summary>
+    [Fact]
+    public void Each_trusted_root_has_a_row()
+    {
+        var now = new DateTimeOffset(2030, 1, 1, 0, 0, 0, TimeSpan.Zero);
+        using var one = Issuer.SelfSigned(new("Istio", "One"), Keys.Create(KeyKind.EcP256), now.AddDays(-9), now.AddDays(-1));
+        using var other = Issuer.SelfSigned(new("Istio", "Other"), Keys.Create(KeyKind.EcP256), now.AddDays(-1), now.AddDays(9));
+        var roots = Convert.ToBase64String(Encoding.UTF8.GetBytes(CertificateText.Write([one.Certificate, other.Certificate])));
+        var dump = new ConfigDump(JsonNode.Parse($$$"""{"configs": [{"@type": "type.googleapis.com/envoy.admin.v3.SecretsConfigDump.DynamicSecret", "secret": {"name": "ROOTCA", "validation_context": {"trusted_ca": {"inline_bytes": "{{{roots}}}"} } } } ]}""")!);
+        var (_, rows) = ProxyTables.Secrets(dump, now);
+        Assert.Equal([("ROOTCA", "CA", "false", "2029-12-31T00:00:00Z"), ("ROOTCA", "CA", "true", "2030-01-10T00:00:00Z")], rows.Select(row => (row[0], row[1], row[3], row[5])));
     }
 }

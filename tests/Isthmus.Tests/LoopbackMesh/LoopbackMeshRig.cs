@@ -110,7 +110,7 @@ public sealed class LoopbackMeshRig : IAsyncLifetime
     /// <summary>What <c>isthmus analyze</c> finds, with the cluster of each object.</summary>
     internal async Task<IEnumerable<Finding>> AnalyzeAsync()
     {
-        var reader = new InventoryReader(WellKnown.SystemNamespace, proxies: 200);
+        var reader = new InventoryReader(WellKnown.SystemNamespace, proxies: 200) { Certificates = true };
         return Analysis.Run(await Task.WhenAll(Clusters.Select(cluster => reader.ReadAsync(cluster, Access(cluster), Stop))));
     }
 

@@ -6,6 +6,7 @@ using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Config;
 using Isthmus.Operate.Install;
 using Isthmus.Tests.LoopbackMesh;
+using Isthmus.Testing;
 using Isthmus.WebConsole.Answers;
 using Isthmus.WebConsole.Picture;
 using Isthmus.WebConsole.Reading;
@@ -94,12 +95,15 @@ public sealed class AnswersTests(LoopbackMeshRig mesh)
     {
         JsonNode page = new JsonObject();
         await mesh.UntilAsync(async () => (page = (await answers["certificates"]([], Stop))!)["notes"]!.ToJsonString(), notes => notes == "[]", "the certificates of both clusters are read");
-        var roots = page["authorities"]!.AsArray().Where(one => one!["role"]!.ToString() == "root").ToList();
-        Assert.Equal(["cluster1", "cluster2"], roots.Select(one => one!["cluster"]!.ToString()));
-        Assert.Equal(2, page["authorities"]!.AsArray().Count(one => one!["role"]!.ToString() == "intermediate"));
-        var own = page["proxies"]!.AsArray().Single(proxy => proxy!["pod"]!.ToString() == GatewayPod)!;
-        Assert.StartsWith("spiffe://cluster.local/ns/istio-system/sa/", own["identity"]!.ToString(), StringComparison.Ordinal);
-        Assert.Equal(Assert.Single(roots.Select(one => one!["fingerprint"]!.ToString()).Distinct()), own["root"]!.ToString());
+        var all = page["certificates"]!.AsArray().Select(one => one!).ToList();
+        var roots = all.Where(one => one["role"]!.ToString() == "root").ToList();
+        Assert.Equal(["cluster1", "cluster2"], roots.Select(one => one["cluster"]!.ToString()).Order());
+        Assert.Single(roots.Select(one => one["fingerprint"]!.ToString()).Distinct());
+        Assert.Equal(2, all.Count(one => one["role"]!.ToString() == "intermediate"));
+        Assert.Equal(2, all.Count(one => one["role"]!.ToString() == "control plane"));
+        var own = all.Single(one => one["owner"]!.ToString() == $"Pod {System}/{GatewayPod}");
+        Assert.StartsWith("spiffe://cluster.local/ns/istio-system/sa/", own["subject"]!.ToString(), StringComparison.Ordinal);
+        Assert.Equal(("ok", "ok", "the proxy"), (own["level"]!.ToString(), own["state"]!.ToString(), own["renewedBy"]!.ToString()));
         Assert.True((DateTimeOffset)own["ends"]! > DateTimeOffset.UtcNow);
         Assert.DoesNotContain("PRIVATE KEY", page.ToJsonString(), StringComparison.Ordinal);
     });
@@ -135,7 +139,8 @@ public sealed class AnswersTests(LoopbackMeshRig mesh)
     {
         var clusters = LoopbackMeshRig.Clusters.Select(mesh.Access).ToList();
         using var reader = new MeshStateReader(clusters, WellKnown.SystemNamespace, TimeProvider.System);
-        var analysis = new MeshAnalysis(clusters, WellKnown.SystemNamespace, reader);
+        // Certificates are judged again each hour.
+        var analysis = new MeshAnalysis(clusters, WellKnown.SystemNamespace, reader, new ManualClock());
         var name = $"r{RandomNumberGenerator.GetHexString(8, lowercase: true)}";
         int runs;
         // Until the mesh is quiet.

@@ -18,7 +18,7 @@ public sealed class LostPartsTests(LoopbackMeshRig mesh, FaultyServices services
         await services.ReadyAsync(mesh);
         var clusters = LoopbackMeshRig.Clusters.Select(mesh.Access).ToList();
         using var reader = new MeshStateReader(clusters, WellKnown.SystemNamespace, TimeProvider.System);
-        using var watch = new MeshWatch(reader, new MeshAnalysis(clusters, WellKnown.SystemNamespace, reader), new PrometheusTraffic(PrometheusChoice.None, WellKnown.SystemNamespace, reader.Client, TimeProvider.System), new EventHub(), TimeProvider.System);
+        using var watch = new MeshWatch(reader, new MeshAnalysis(clusters, WellKnown.SystemNamespace, reader, TimeProvider.System), new PrometheusTraffic(PrometheusChoice.None, WellKnown.SystemNamespace, reader.Client, TimeProvider.System), new EventHub(), TimeProvider.System);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
         // As the Pods are when it starts: the watch reads again only for an open page.
         await mesh.UntilAsync(async () => string.Join('\n', await mesh.VerifyAsync()), text => Parts.All(part => text.Contains(services.Fill(part.Object), StringComparison.Ordinal)), "verify names the parts");

@@ -43,6 +43,7 @@ public static class Analyzers
         PolicyPaths.Analyzer,
         TokenPorts.Analyzer,
         KeyAddresses.Analyzer,
+        IssuerKeyReports.Analyzer,
         UnmatchedSelectors.Analyzer,
         SelectorConflicts.Sidecars,
         SelectorConflicts.DefaultSidecars,
@@ -78,5 +79,7 @@ public static class Analyzers
         NetworkLabels.Analyzer,
         MeshNetworkRegistries.Analyzer,
         TrustAnalysis.Analyzer,
+        CertificateAnalysis.Analyzer,
+        RotationAnalysis.Analyzer,
     ];
 }

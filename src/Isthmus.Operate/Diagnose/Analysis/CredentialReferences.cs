@@ -18,6 +18,9 @@ public sealed record CredentialReference(Gateway Gateway, string Path, string Na
     /// <summary>Where <see cref="ClusterInventory.Credentials"/> says what is wrong with it.</summary>
     public string Key => $"{Namespace}/{Name}{(ChecksClients ? " with CA" : "")}";
 
+    /// <summary>The hosts of the server.</summary>
+    public ValueList<string> Hosts { get; init; }
+
     /// <summary>The ServiceAccounts of the Pods that serve it: each must be allowed to list Secrets there.</summary>
     public ValueList<string> Accounts { get; init; }
 
@@ -43,6 +46,8 @@ public static class CredentialReferences
         from pods in cluster.Pods.Where(pod => Selectors.Matches(gateway.Selector, pod.Metadata.Labels.ToValueMap())).GroupBy(pod => pod.Metadata.Namespace, StringComparer.Ordinal)
         select new CredentialReference(gateway, $"spec.servers[{server.Index}].tls.{credential.Item.Field}", pods.Key, credential.Item.Name, checksClients)
         {
+            // A host may begin with the namespaces whose routes it takes.
+            Hosts = server.Item.Hosts.Select(host => host[(host.IndexOf('/', StringComparison.Ordinal) + 1)..]).ToValueList(),
             Accounts = pods.Select(pod => pod.Spec.ServiceAccountName is { Length: > 0 } name ? name : "default").Distinct().Order(StringComparer.Ordinal).ToValueList(),
         };
 

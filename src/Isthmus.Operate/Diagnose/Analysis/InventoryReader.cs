@@ -1,4 +1,3 @@
-using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Resolve;
@@ -18,6 +17,14 @@ namespace Isthmus.Operate.Diagnose.Analysis;
 public sealed class InventoryReader(string istioNamespace, int proxies)
 {
     private const int AtOnce = 8;
+
+    /// <summary>A proxy may be frozen.</summary>
+    private static readonly TimeSpan ProxyPatience = TimeSpan.FromSeconds(5);
+
+    /// <summary>Whether to read the certificates, too, with a handshake with each control plane.</summary>
+    public bool Certificates { get; init; }
+
+    public TimeProvider Time { get; init; } = TimeProvider.System;
 
     /// <summary>The kinds of which all objects are read.</summary>
     internal static readonly IReadOnlyList<KindDescriptor> Lists = [.. MeshApi.For(KindUse.Analysis | KindUse.AnalysisIfAllowed)];
@@ -53,14 +60,20 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
         // What does not depend on another answer is asked at once: API servers of other regions are far away.
         var listing = Lists.Select(kind => (Kind: kind, Objects: ListAsync(client, kind, stop))).ToList();
         var (dns, settings) = (client.FindAsync(Kinds.ConfigMap, "kube-system", "coredns", stop), SettingsAsync(client, stop));
-        var (trust, reports) = (TrustAsync(client, listing.First(list => list.Kind == MeshApi.Pod).Objects, stop), proxies > 0 ? ReportsAsync(client, stop) : Task.FromResult(default(ValueList<Problem>)));
+        var rooting = client.ListAllAsync<ConfigMap>(Kinds.ConfigMap, null, new ListOptions { FieldSelector = RootsField }, stop);
+        var asking = ProxiesAsync(client, listing.First(list => list.Kind == MeshApi.Pod).Objects, stop);
+        var (trust, reports) = (TrustAsync(client, listing.First(list => list.Kind == MeshApi.Pod).Objects, rooting, asking, stop), proxies > 0 ? ReportsAsync(client, stop) : Task.FromResult(default(ValueList<Problem>)));
         var lists = await Task.WhenAll(listing.Select(list => list.Objects));
         var objects = lists.SelectMany(list => list ?? []).ToList();
         var unread = Lists.Zip(lists).Where(pair => pair.Second is null).Select(pair => pair.First.Name).ToHashSet(StringComparer.Ordinal);
         if (await dns is { } map) objects.Add(Typed(map, Kinds.ConfigMap));
         objects.AddRange(await settings);
         var cluster = ClusterInventory.From(context, objects, await trust, istioNamespace, unread);
-        return cluster.WithCredentials(await CredentialsAsync(client, cluster, stop)).WithReports(await reports);
+        var known = cluster.WithCredentials(await CredentialsAsync(client, cluster, stop)).WithReports(await reports);
+        if (!Certificates || !known.Namespaces.Any(ns => ns.Metadata.Name == istioNamespace)) return known;
+        var now = Time.GetUtcNow();
+        var roots = (await rooting).FirstOrDefault(map => map.Metadata.Namespace == istioNamespace);
+        return known.WithCertificates(await new CertificateReader(client, istioNamespace, now).ReadAsync(known, roots, await asking, stop), now);
     }
 
     /// <summary>What control planes know of running proxies and objects do not tell; empty when none responds. Their health is not checked here.</summary>
@@ -68,7 +81,7 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
     {
         try
         {
-            return (await new MeshQuery(client, istioNamespace).ProblemsAsync(stop)).Where(problem => TelemetryLosses.Analyzer.Codes.Any(code => code.Code == problem.Code)).ToValueList();
+            return (await new MeshQuery(client, istioNamespace).ProblemsAsync(stop)).Where(problem => TelemetryLosses.Analyzer.Codes.Concat(IssuerKeyReports.Analyzer.Codes).Any(code => code.Code == problem.Code)).ToValueList();
         }
         catch (Exception e) when (e is ProblemException or HttpRequestException or KubeException)
         {
@@ -154,11 +167,12 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
     }
 
     /// <param name="listing">The Pods of the cluster.</param>
-    private async Task<TrustFacts> TrustAsync(KubeClient client, Task<IReadOnlyList<JsonObject>?> listing, CancellationToken stop)
+    /// <param name="rooting">The roots in all namespaces.</param>
+    /// <param name="asking">What proxies trust.</param>
+    private async Task<TrustFacts> TrustAsync(KubeClient client, Task<IReadOnlyList<JsonObject>?> listing, Task<IReadOnlyList<ConfigMap>> rooting, Task<IReadOnlyList<ProxySecrets>> asking, CancellationToken stop)
     {
         var (ns, deploying) = (client.FindAsync<Namespace>(Kinds.Namespace, null, istioNamespace, stop), client.ListAllAsync<Deployment>(Kinds.Deployment, istioNamespace, new ListOptions { LabelSelector = "app=istiod" }, stop));
         var (giving, signing) = (CaAsync(client, WellKnown.CaCerts, stop), CaAsync(client, WellKnown.SelfSignedCa, stop));
-        var rooting = client.ListAllAsync<ConfigMap>(Kinds.ConfigMap, null, new ListOptions { FieldSelector = RootsField }, stop);
         if (await ns is null) return TrustFacts.None;
         var roots = (await rooting).ToDictionary(map => map.Metadata.Namespace, map => Root.Of(map.Data.GetValueOrDefault(WellKnown.RootCertKey)), StringComparer.Ordinal);
         var (given, own, deployments, pods) = (await giving, await signing, await deploying, await listing ?? []);
@@ -166,7 +180,7 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
         return new(true,
             given?.GivenRoot ?? Root.None, given?.CreatedAt, own?.OwnRoot ?? Root.None, own?.CreatedAt,
             roots.GetValueOrDefault(istioNamespace), deployments.Select(deployment => deployment.Metadata.CreationTimestamp).Min(), controlPlanes.Select(Started).Min(),
-            roots.Where(root => root.Key != istioNamespace && root.Value.IsKnown).ToValueMap(), await ProxiesAsync(client, pods, stop));
+            roots.Where(root => root.Key != istioNamespace && root.Value.IsKnown).ToValueMap(), (await asking).Select(proxy => proxy.Trust).OfType<ProxyTrust>().ToValueList());
     }
 
     /// <summary>A Secret of the control plane's CA; null when there is none, or when nobody may read it. The roots in use are in ConfigMaps.</summary>
@@ -184,30 +198,35 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
 
     private static DateTimeOffset? Started(JsonObject pod) => DateTimeOffset.TryParse(pod["status"]?["startTime"]?.ToString(), out var time) ? time : null;
 
-    private async Task<ValueList<ProxyTrust>> ProxiesAsync(KubeClient client, IReadOnlyList<JsonObject> pods, CancellationToken stop)
+    private async Task<IReadOnlyList<ProxySecrets>> ProxiesAsync(KubeClient client, Task<IReadOnlyList<JsonObject>?> listing, CancellationToken stop)
     {
-        var asked = pods.Where(pod => pod["metadata"]?["deletionTimestamp"] is null && pod["status"]?["phase"]?.ToString() == "Running"
+        var asked = (await listing ?? []).Where(pod => pod["metadata"]?["deletionTimestamp"] is null && pod["status"]?["phase"]?.ToString() == "Running"
             && ((string[])["containers", "initContainers"]).Any(list => (pod["spec"]?[list] as JsonArray ?? []).Any(container => container?["name"]?.ToString() == "istio-proxy"))).Take(proxies);
         var query = new MeshQuery(client, istioNamespace);
-        var found = new List<ProxyTrust>();
-        foreach (var some in asked.Chunk(AtOnce)) found.AddRange((await Task.WhenAll(some.Select(pod => ProxyAsync(query, pod, stop)))).OfType<ProxyTrust>());
-        return found.ToValueList();
+        var found = new List<ProxySecrets>();
+        foreach (var some in asked.Chunk(AtOnce)) found.AddRange(await Task.WhenAll(some.Select(pod => ProxyAsync(query, pod, stop))));
+        return found;
     }
 
-    /// <summary>What a proxy trusts; null when it does not respond. Proxy health is not checked here.</summary>
-    private static async Task<ProxyTrust?> ProxyAsync(MeshQuery query, JsonObject pod, CancellationToken stop)
+    /// <summary>What a proxy has and trusts. Its health is not checked here.</summary>
+    private static async Task<ProxySecrets> ProxyAsync(MeshQuery query, JsonObject pod, CancellationToken stop)
     {
-        var (ns, name) = (pod["metadata"]!["namespace"]!.ToString(), pod["metadata"]!["name"]!.ToString());
+        var containers = ((string[])["containers", "initContainers"]).SelectMany(list => pod["spec"]?[list] as JsonArray ?? []);
+        var isGateway = containers.Any(container => container?["name"]?.ToString() == "istio-proxy" && (container["args"] as JsonArray ?? []).Any(word => word?.ToString() == "router"));
+        var proxy = new ProxySecrets(pod["metadata"]!["namespace"]!.ToString(), pod["metadata"]!["name"]!.ToString(), Started(pod), isGateway, default, "");
+        using var limited = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        limited.CancelAfter(ProxyPatience);
         try
         {
-            var dump = new ConfigDump(await query.AskProxyAsync(ns, name, ConfigDump.SecretsPath, stop));
-            var root = dump.Secrets.Select(entry => entry.Secret).FirstOrDefault(secret => secret["name"]?.ToString() == "ROOTCA");
-            var bytes = ConfigDump.At(root, "validation_context", "trusted_ca", "inline_bytes")?.ToString() ?? "";
-            return new(ns, name, Started(pod), Root.Of(Encoding.UTF8.GetString(Convert.FromBase64String(bytes))));
+            return proxy with { Secrets = ProxySecrets.Read(new ConfigDump(await query.AskProxyAsync(proxy.Namespace, proxy.Pod, ConfigDump.SecretsPath, limited.Token))) };
         }
-        catch (Exception e) when (e is ProblemException or HttpRequestException or KubeException or FormatException)
+        catch (OperationCanceledException) when (!stop.IsCancellationRequested)
         {
-            return null;
+            return proxy with { Error = $"no answer within {ProxyPatience.TotalSeconds:0} s" };
+        }
+        catch (Exception e) when (e is ProblemException or HttpRequestException or KubeException)
+        {
+            return proxy with { Error = e.Message };
         }
     }
 }

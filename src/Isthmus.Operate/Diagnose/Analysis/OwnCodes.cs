@@ -125,4 +125,32 @@ public static class OwnCodes
 
     public static readonly AnalysisCode StaleRootOfProxy = new("ISM1455", "StaleRootOfProxy", Severity.Error,
         "A proxy trusts a root that is no longer in force, because it started before the root changed.", "Delete the Pod; its owner creates it again.");
+
+    public static readonly AnalysisCode CertificateExpired = new("ISM1461", "CertificateExpired", Severity.Error,
+        "A certificate or token that the mesh lives by has expired, or is not valid yet. Whoever depends on it is refused.", "Renew it; the message says what does.");
+
+    public static readonly AnalysisCode CertificateEnds = new("ISM1462", "CertificateEnds", Severity.Error,
+        "A certificate or token ends soon: a fifth of its life is left, at most 60 days (a warning), or a twentieth, at most 14 days (an error). What is renewed on its own is named only when that is overdue.", "Renew it before; the message says what does.");
+
+    public static readonly AnalysisCode AuthorityRefused = new("ISM1463", "AuthorityRefused", Severity.Error,
+        "The control plane refuses the CA in Secret cacerts: it has expired, its key belongs to another certificate, or it does not lead to its root. The CA that was in force before still signs, until the control plane restarts; without one, no certificate is signed.",
+        "Put a CA into the Secret whose four files belong together (isthmus ca intermediate).");
+
+    public static readonly AnalysisCode CertificateForOthers = new("ISM1464", "CertificateForOthers", Severity.Error,
+        "The certificate of a gateway's server is valid for none of the server's hosts, so that every client that checks refuses it.", "Put a certificate for these hosts into the Secret, or name another Secret.");
+
+    public static readonly AnalysisCode WebhookUntrusted = new("ISM1465", "WebhookUntrusted", Severity.Error,
+        "A handshake shows that API servers refuse what a webhook of the mesh serves. Pods cannot be injected, or objects of Istio cannot be written.", "The control plane writes the CA bundle: read its log. If its CA has expired, put a new one into Secret cacerts.");
+
+    public static readonly AnalysisCode IssuerKeysUnavailable = new("ISM1466", "IssuerKeysUnavailable", Severity.Error,
+        "The control plane cannot fetch the keys of an issuer (`jwksUri`, or what the issuer itself says), so that valid tokens are refused; if it has fetched them before, the last ones stay in use (a warning). The control planes say so while it lasts; the analysis of files cannot know it.",
+        "Check that the control plane reaches the address and that it serves a JWK set, or write the keys into the field jwks.");
+
+    public static readonly AnalysisCode RotationUnderWay = new("ISM1467", "RotationUnderWay", Severity.Error,
+        "More than one root is in use: a rotation is under way, or was left half-way. Calls work as long as the steps are taken in their order, each when the one before is done everywhere. The message says which step is due, and for whom.",
+        "isthmus ca rotate takes the next step, and refuses to take one too early.");
+
+    public static readonly AnalysisCode LeafUntrusted = new("ISM1468", "LeafUntrusted", Severity.Error,
+        "The certificate of a proxy leads to a root that is no longer trusted, so that others refuse its calls, or it refuses theirs: the root was taken out too early.",
+        "Wait a minute, in which the proxy renews its certificate, or restart the Pod. Trust both roots again if many are hit.");
 }

@@ -1,0 +1,157 @@
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using System.Text;
+using System.Text.Json.Nodes;
+using Isthmus.Core.Collections;
+using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Operate.Certificates;
+using Isthmus.Operate.Diagnose;
+using Isthmus.Operate.Diagnose.Analysis;
+using Isthmus.Operate.Inventory;
+using Isthmus.Wire.Tls;
+using Xunit;
+
+namespace Isthmus.Tests.Operate.Diagnose.Analysis;
+
+/// <summary>What the inventory of certificates says, from real certificates.</summary>
+public sealed class CertificateAnalysisTests : IDisposable
+{
+    private const string Expired = "ISM1461", Ends = "ISM1462", Refused = "ISM1463", ForOthers = "ISM1464", Untrusted = "ISM1465";
+
+    private static readonly DateTimeOffset Now = new(2030, 6, 1, 12, 0, 0, TimeSpan.Zero);
+
+    private readonly Issuer _root = Issuer.SelfSigned(new("Istio", "Root CA"), Keys.Create(KeyKind.EcP256), Now.AddYears(-1), Now.AddYears(9));
+    private readonly Issuer _other = Issuer.SelfSigned(new("Istio", "Other root"), Keys.Create(KeyKind.EcP256), Now.AddDays(-1), Now.AddYears(9));
+
+    public void Dispose()
+    {
+        _root.Dispose();
+        _other.Dispose();
+    }
+
+    [Theory]
+    [InlineData(90, 45, "")] // Of 90 days, half is left.
+    [InlineData(90, 17, Ends + " Warning")]
+    [InlineData(90, 4, Ends + " Error")]
+    [InlineData(3650, 61, "")] // A fifth of ten years would be two years.
+    [InlineData(3650, 59, Ends + " Warning")]
+    [InlineData(3650, 13, Ends + " Error")]
+    [InlineData(90, 0, Expired + " Error")]
+    [InlineData(90, 91, Expired + " Error")] // Not valid yet.
+    public void A_certificate_is_judged_by_the_share_of_its_life_that_is_left(int life, int left, string expected)
+    {
+        var end = Now.AddDays(left);
+        Assert.Equal(expected, Judge(new("c1", CertificateRole.Gateway, "Secret edge/www", "CN=www", end.AddDays(-life), end)));
+    }
+
+    [Fact]
+    public void What_is_renewed_on_its_own_is_named_only_when_nobody_did()
+    {
+        var leaf = new MeshCertificate("c1", CertificateRole.Workload, "Pod shop/web", "spiffe://x", Now.AddHours(-13), Now.AddHours(11));
+        Assert.Equal("", Judge(leaf));
+        Assert.Equal(Ends + " Warning", Judge(leaf with { Begins = Now.AddHours(-23), Ends = Now.AddHours(1) }));
+        Assert.Equal(Ends + " Error", Judge(leaf with { Begins = Now.AddHours(-23.8), Ends = Now.AddHours(0.2) }));
+        Assert.Equal(Expired + " Error", Judge(leaf with { Ends = Now.AddMinutes(-1) }));
+    }
+
+    [Theory]
+    [InlineData("www.example.com", "www.example.com", true)]
+    [InlineData("WWW.example.com", "www.example.com", true)]
+    [InlineData("*.example.com", "www.example.com", true)]
+    [InlineData("*.example.com", "a.www.example.com", false)]
+    [InlineData("*.example.com", "example.com", false)]
+    [InlineData("*.example.com", "*.example.com", true)]
+    [InlineData("www.example.com", "*.example.com", true)]
+    [InlineData("other.org", "www.example.com", false)]
+    [InlineData("other.org", "*", true)]
+    public void A_certificate_for_other_hosts_than_the_servers_is_named(string name, string host, bool fits) => Assert.Equal(fits ? "" : ForOthers + " Error",
+        Judge(new("c1", CertificateRole.Gateway, "Secret edge/www", "CN=x", Now.AddDays(-1), Now.AddDays(89)) { Names = [name], Hosts = [host] }));
+
+    [Theory]
+    [InlineData("good", "ok", "")]
+    [InlineData("its key belongs to another", "refused: the key does not belong to the certificate", Refused + " Error")]
+    [InlineData("of another root", "refused: the signing certificate does not verify against root-cert.pem", Refused + " Error")]
+    [InlineData("expired", "refused: it expired at", Refused + " Error")]
+    [InlineData("waits", "waits", "")]
+    public void An_intermediate_in_cacerts_is_in_force_or_refused_and_why(string kind, string state, string finding)
+    {
+        using var inForce = _root.IssueIntermediate(new("Istio", "Intermediate", "c1"), Keys.Create(KeyKind.EcP256), SubjectNames.None, Now.AddDays(-10), Now.AddYears(5));
+        using var next = (kind == "of another root" ? _other : _root).IssueIntermediate(new("Istio", "Intermediate", "c1"), Keys.Create(KeyKind.EcP256), SubjectNames.None, Now.AddDays(-10), kind == "expired" ? Now.AddDays(-1) : Now.AddYears(6));
+        var given = kind == "good" ? inForce : next;
+        var facts = SecretFacts.Of(Secret("cacerts", ("ca-cert.pem", CertificateText.Write(given.Certificate)), ("ca-key.pem", Keys.ToPem((kind == "its key belongs to another" ? inForce : given).Key)),
+            ("root-cert.pem", CertificateText.Write(_root.Certificate)), ("cert-chain.pem", CertificateText.Write(given.Certificate) + CertificateText.Write(_root.Certificate))));
+        var all = new AuthorityCertificates("c1", "istio-system", CertificateText.Write(_root.Certificate), CertificateText.Write(inForce.Certificate), facts, null).All(Now).ToList();
+
+        var root = Assert.Single(all, one => one.Role == CertificateRole.Root);
+        Assert.True(root is { IsInForce: true, Signs: false });
+        var signing = Assert.Single(all, one => one.Signs);
+        Assert.Equal((CertificateRecord.Fingerprint(inForce.Certificate), root.Fingerprint, kind == "good" ? "Secret istio-system/cacerts" : "ConfigMap istio-system/istio-ca-root-cert"), (signing.Fingerprint, signing.Root, signing.Owner));
+        var stored = all.Single(one => one.Owner == "Secret istio-system/cacerts" && one.Role == CertificateRole.Authority);
+        Assert.StartsWith(state, CertificateState.Describe(stored, Now), StringComparison.Ordinal);
+        Assert.Equal(finding, Judge(stored));
+    }
+
+    /// <summary>The bundle may be the root of the mesh, and API servers refuse what is served all the same.</summary>
+    [Theory]
+    [InlineData("good", "")]
+    [InlineData("expired", "API servers refuse the certificate of Pod istio-system/istiod-1: not in force")]
+    [InlineData("other root", "API servers refuse the certificate of Pod istio-system/istiod-1: unknown authority")]
+    [InlineData("other name", "the certificate of Pod istio-system/istiod-1 is not for istiod.istio-system.svc")]
+    [InlineData("no bundle", "has no CA bundle")]
+    public void A_webhook_is_trusted_if_a_handshake_proves_it(string kind, string fault)
+    {
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        using var leaf = (kind == "other root" ? _other : _root).IssueLeaf(new(new PublicKey(key), new([], [kind == "other name" ? "somebody.else" : "istiod.istio-system.svc"], []), Now.AddDays(-2), kind == "expired" ? Now.AddDays(-1) : Now.AddDays(9)));
+        var cluster = ClusterInventory.From("c1",
+        [
+            Json("""{"apiVersion": "v1", "kind": "Service", "metadata": {"name": "istiod", "namespace": "istio-system"}, "spec": {"selector": {"app": "istiod"}, "ports": [{"port": 443}]}}"""),
+            Json("""{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "istiod-1", "namespace": "istio-system", "labels": {"app": "istiod"}}, "spec": {"containers": []}}"""),
+        ]);
+        var bundle = kind == "no bundle" ? "" : Convert.ToBase64String(Encoding.UTF8.GetBytes(CertificateText.Write(_root.Certificate)));
+        var configuration = Json($$$"""{"kind": "MutatingWebhookConfiguration", "metadata": {"name": "injector"}, "webhooks": [{"clientConfig": {"caBundle": "{{{bundle}}}", "service": {"name": "istiod", "namespace": "istio-system"} } } ]}""");
+        var all = WebhookCertificates.Of(cluster, [configuration], [new("istio-system", "istiod-1", [leaf])], Now).ToList();
+        var webhook = Assert.Single(all, one => one.Role == CertificateRole.WebhookBundle);
+        Assert.StartsWith(fault, webhook.Fault, StringComparison.Ordinal);
+        Assert.Equal(fault.Length == 0 ? "" : Untrusted + " Error", Judge(webhook));
+        Assert.Equal(fault.Length == 0, webhook.Root.Length > 0);
+        Assert.Equal("Pod istio-system/istiod-1", Assert.Single(all, one => one.Role == CertificateRole.ControlPlane).Owner);
+    }
+
+    /// <summary>A snapshot keeps what is public of a Secret, and no key, wherever it is.</summary>
+    [Fact]
+    public void Facts_of_a_Secret_survive_a_snapshot_without_its_keys()
+    {
+        var key = Keys.ToPem(_root.Key);
+        var facts = SecretFacts.Of(Secret("cacerts", ("ca-cert.pem", CertificateText.Write(_root.Certificate) + key), ("ca-key.pem", key), ("root-cert.pem", CertificateText.Write(_root.Certificate))));
+        var text = facts.Write();
+        Assert.DoesNotContain("PRIVATE KEY", text, StringComparison.Ordinal);
+        var packed = new Secret { Metadata = new() { Name = "cacerts", Namespace = "istio-system", Annotations = { [SecretFacts.Annotation] = text } } };
+        Assert.Equal((facts.Certificates, facts.CaProblem, "you"), (SecretFacts.Of(packed).Certificates, SecretFacts.Of(packed).CaProblem, SecretFacts.Of(packed).RenewedBy));
+        Assert.Equal(2, facts.Certificates.Count);
+    }
+
+    /// <summary>Control planes say it, and no object shows it.</summary>
+    [Fact]
+    public void Keys_of_issuers_that_control_planes_cannot_fetch_are_findings()
+    {
+        var report = new Problem("ISM1466", "RequestAuthentication shop/tokens", "spec.jwtRules[0].jwksUri", "the keys cannot be fetched", "check it", Severity.Error);
+        Assert.Equal([report], Isthmus.Operate.Diagnose.Analysis.Analysis.Run([ClusterInventory.From("c1", []).WithReports([report])]).Select(finding => finding.Problem));
+    }
+
+    private static string Judge(MeshCertificate certificate)
+    {
+        var cluster = ClusterInventory.From("c1", []).WithCertificates([certificate], Now);
+        var finding = CertificateAnalysis.Check(cluster).SingleOrDefault();
+        return finding is null ? "" : $"{finding.Problem.Code} {finding.Problem.Severity}";
+    }
+
+    private static Secret Secret(string name, params (string Key, string Text)[] data)
+    {
+        var secret = new Secret { Metadata = new() { Name = name, Namespace = "istio-system" } };
+        foreach (var (key, text) in data) secret.Data[key] = Convert.ToBase64String(Encoding.UTF8.GetBytes(text));
+        return secret;
+    }
+
+    private static JsonObject Json(string text) => (JsonObject)JsonNode.Parse(text)!;
+}

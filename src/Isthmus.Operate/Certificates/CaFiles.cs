@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
 using Isthmus.Core.Problems;
 using Isthmus.Wire.Tls;
 
@@ -51,6 +52,22 @@ public sealed class CaFiles(string folder, TimeProvider time, string? rootCert =
         Write(Path.Combine(cluster, "ca-cert.pem"), certificate);
         Write(Path.Combine(cluster, "root-cert.pem"), rootText);
         Write(Path.Combine(cluster, "cert-chain.pem"), certificate + rootText);
+    }
+
+    public bool HasRoot => File.Exists(rootCert ?? Path.Combine(folder, RootCert));
+
+    /// <summary>The root's certificate; its key is not needed.</summary>
+    public X509Certificate2 Root()
+    {
+        var path = rootCert ?? Path.Combine(folder, RootCert);
+        return HasRoot ? CertificateText.Read(Read(path), path)[0] : throw new ProblemException(folder, $"has no {RootCert}", "create the new root first, in a directory of its own: isthmus ca root --dir DIRECTORY");
+    }
+
+    /// <summary>The four files of a cluster by name, which are created if they do not exist.</summary>
+    public IReadOnlyDictionary<string, string> Intermediate(string cluster, string istioNamespace)
+    {
+        if (!File.Exists(Path.Combine(folder, cluster, "ca-key.pem"))) MakeIntermediate(cluster, new(KeyKind.EcP256, 3650), istioNamespace);
+        return ClusterFiles.ToDictionary(file => file, file => Read(Path.Combine(folder, cluster, file)));
     }
 
     private Issuer LoadRoot()

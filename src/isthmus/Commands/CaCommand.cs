@@ -32,7 +32,7 @@ internal static class CaCommand
             }
             return 0;
         });
-        return new Command("ca", "Create the certificate authorities of a mesh.") { root, intermediate };
+        return new Command("ca", "Create the certificate authorities of a mesh, and replace its root.") { root, intermediate, CaRotateCommand.Build() };
     }
 
     private sealed class Options

@@ -6,7 +6,7 @@ namespace Isthmus.Proxy.Tls;
 
 /// <summary>
 /// The calls of OpenSSL 3 that TLS on an event loop needs, under the names of its manual pages (section 3), and the handles that own its
-/// objects. Callers keep OpenSSL's rules; TLS calls it nowhere else.
+/// objects. Callers keep OpenSSL's rules; TLS calls it nowhere else, but for chains of certificates (<see cref="OpenSslChains"/>).
 /// </summary>
 [SupportedOSPlatform("linux")]
 internal static unsafe partial class OpenSsl
@@ -14,9 +14,6 @@ internal static unsafe partial class OpenSsl
     internal const int ErrorSsl = 1, ErrorWantRead = 2, ErrorWantWrite = 3, ErrorZeroReturn = 6;
     internal const int VerifyPeer = 1, FailIfNoPeerCertificate = 2;
     internal const int AlpnAccepted = 0, AlpnNotAcknowledged = 3;
-
-    /// <summary>What a verification callback reports for a certificate that the program itself refuses (X509_V_ERR_APPLICATION_VERIFICATION).</summary>
-    internal const int RefusedByProgram = 50;
 
     internal const int Tls12 = 0x0303, Tls13 = 0x0304;
     internal const nint ClientSessionsByCallback = 0x301, ServerSessions = 2;
@@ -26,7 +23,8 @@ internal static unsafe partial class OpenSsl
     internal const int SentAndReceivedShutdown = 3;
     internal const int BioEnd = 2, BioFlush = 11;
 
-    private const string Ssl = "libssl.so.3", Crypto = "libcrypto.so.3";
+    internal const string Crypto = "libcrypto.so.3";
+    private const string Ssl = "libssl.so.3";
     private const int CtrlMode = 33, CtrlReadAhead = 41, CtrlSessionCacheSize = 42, CtrlSessionCacheMode = 44, CtrlHostName = 55, CtrlChainCertificate = 89;
     private const int CtrlVerifyStore = 106, CtrlLeastVersion = 123, CtrlMostVersion = 124;
 
@@ -126,9 +124,6 @@ internal static unsafe partial class OpenSsl
         return code == 0 ? "" : Marshal.PtrToStringUTF8(ERR_reason_error_string(code)) ?? $"error {code:X}";
     }
 
-    /// <summary>Why a chain was not verified, in words.</summary>
-    internal static string VerificationError(int code) => Marshal.PtrToStringUTF8(X509_verify_cert_error_string(code)) ?? $"error {code}";
-
     /// <summary>Lets a session that a server has just kept end no later than the certificate of its client.</summary>
     internal static void EndWithPeer(nint connection, nint session)
     {
@@ -138,42 +133,6 @@ internal static unsafe partial class OpenSsl
         var left = isKnown ? (days * 86_400L) + seconds : 0;
         if (left <= 0) _ = SSL_CTX_remove_session(SSL_get_SSL_CTX(connection), session);
         else if (left < SSL_SESSION_get_timeout(session)) _ = SSL_SESSION_set_timeout(session, (nint)left);
-    }
-
-    /// <summary>Whether the certificate has expired.</summary>
-    internal static bool HasExpired(CertificateHandle certificate) => WithPointer(certificate, static pointer => X509_cmp_current_time(X509_get0_notAfter(pointer)) <= 0);
-
-    /// <summary>The certificate of a verified chain that expires first.</summary>
-    internal static CertificateHandle FirstToExpire(nint verification)
-    {
-        var chain = X509_STORE_CTX_get0_chain(verification);
-        var first = OPENSSL_sk_value(chain, 0);
-        for (var i = 1; i < OPENSSL_sk_num(chain); i++)
-        {
-            var other = OPENSSL_sk_value(chain, i);
-            if (ASN1_TIME_compare(X509_get0_notAfter(other), X509_get0_notAfter(first)) == -1) first = other;
-        }
-        _ = X509_up_ref(first);
-        return CertificateHandle.Own(first);
-    }
-
-    /// <summary>Writes the certificates that the peer sent, one after another, as DER; 0 if they need more room.</summary>
-    internal static int EncodeSent(nint verification, Span<byte> into)
-    {
-        var sent = X509_STORE_CTX_get0_untrusted(verification);
-        var end = 0;
-        for (var i = 0; i < OPENSSL_sk_num(sent); i++)
-        {
-            var certificate = OPENSSL_sk_value(sent, i);
-            var length = i2d_X509(certificate, null);
-            if (length <= 0 || length > into.Length - end) return 0;
-            fixed (byte* start = into[end..])
-            {
-                var at = start;
-                end += i2d_X509(certificate, &at);
-            }
-        }
-        return end;
     }
 
     // Whether the certificate of the session's peer has expired.
@@ -251,7 +210,7 @@ internal static unsafe partial class OpenSsl
         return method;
     }
 
-    private static bool WithPointer(Handle handle, Func<nint, bool> action)
+    internal static bool WithPointer(Handle handle, Func<nint, bool> action)
     {
         var held = false;
         handle.DangerousAddRef(ref held);
@@ -347,33 +306,11 @@ internal static unsafe partial class OpenSsl
 
     [LibraryImport(Ssl)] private static partial nint SSL_SESSION_set_timeout(nint session, nint seconds);
 
-    [LibraryImport(Crypto)] private static partial int OPENSSL_sk_num(nint stack);
-
-    [LibraryImport(Crypto)] private static partial nint OPENSSL_sk_value(nint stack, int index);
-
     [LibraryImport(Crypto)] private static partial int ASN1_TIME_diff(int* days, int* seconds, nint from, nint to);
 
-    [LibraryImport(Crypto)] private static partial int ASN1_TIME_compare(nint one, nint other);
+    [LibraryImport(Crypto)] internal static partial nint X509_get0_notAfter(nint certificate);
 
-    [LibraryImport(Crypto)] private static partial int X509_up_ref(nint certificate);
-
-    [LibraryImport(Crypto)] private static partial nint X509_STORE_CTX_get0_chain(nint verification);
-
-    [LibraryImport(Crypto)] private static partial nint X509_STORE_CTX_get0_untrusted(nint verification);
-
-    [LibraryImport(Crypto)] private static partial nint X509_get0_notAfter(nint certificate);
-
-    [LibraryImport(Crypto)] private static partial int X509_cmp_current_time(nint time);
-
-    [LibraryImport(Crypto)] internal static partial int X509_verify_cert(nint verification);
-
-    [LibraryImport(Crypto)] internal static partial int X509_STORE_CTX_get_error(nint verification);
-
-    [LibraryImport(Crypto)] internal static partial void X509_STORE_CTX_set_error(nint verification, int error);
-
-    [LibraryImport(Crypto)] internal static partial nint X509_STORE_CTX_get0_cert(nint verification);
-
-    [LibraryImport(Crypto)] private static partial nint X509_verify_cert_error_string(nint code);
+    [LibraryImport(Crypto)] internal static partial int X509_cmp_current_time(nint time);
 
     [LibraryImport(Crypto)] internal static partial StoreHandle X509_STORE_new();
 
@@ -383,7 +320,7 @@ internal static unsafe partial class OpenSsl
 
     [LibraryImport(Crypto)] private static partial CertificateHandle d2i_X509(nint into, byte** der, nint length);
 
-    [LibraryImport(Crypto)] private static partial int i2d_X509(nint certificate, byte** into);
+    [LibraryImport(Crypto)] internal static partial int i2d_X509(nint certificate, byte** into);
 
     [LibraryImport(Crypto)] private static partial void X509_free(nint certificate);
 

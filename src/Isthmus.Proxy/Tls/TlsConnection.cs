@@ -182,10 +182,10 @@ internal sealed unsafe class TlsConnection : IDisposable
         {
             if (connection._roots is not null && !connection._context.Chains.Verify(verification))
             {
-                connection._refusal = $"verify_cert_failed:_{OpenSsl.VerificationError(OpenSsl.X509_STORE_CTX_get_error(verification)).Replace(' ', '_')}";
+                connection._refusal = $"verify_cert_failed:_{OpenSslChains.VerificationError(OpenSslChains.X509_STORE_CTX_get_error(verification)).Replace(' ', '_')}";
                 return 0;
             }
-            connection._peer = PeerCertificate.Of(OpenSsl.Encode(OpenSsl.X509_STORE_CTX_get0_cert(verification)));
+            connection._peer = PeerCertificate.Of(OpenSsl.Encode(OpenSslChains.X509_STORE_CTX_get0_cert(verification)));
             connection._refusal = connection._peer.Refusal(connection._settings, connection._roots, connection._expected);
         }
 #pragma warning disable CA1031 // No exception may cross OpenSSL.
@@ -195,7 +195,7 @@ internal sealed unsafe class TlsConnection : IDisposable
             connection._failure = e;
             connection._refusal = "verify_cert_failed:_internal_error";
         }
-        OpenSsl.X509_STORE_CTX_set_error(verification, connection._refusal is null ? 0 : OpenSsl.RefusedByProgram);
+        OpenSslChains.X509_STORE_CTX_set_error(verification, connection._refusal is null ? 0 : OpenSslChains.RefusedByProgram);
         return connection._refusal is null ? 1 : 0;
     }
 

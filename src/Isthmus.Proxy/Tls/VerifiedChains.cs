@@ -24,15 +24,15 @@ internal sealed class VerifiedChains
     internal bool Verify(nint verification)
     {
         Span<byte> sent = stackalloc byte[MostBytes];
-        var length = OpenSsl.EncodeSent(verification, sent);
-        if (length == 0) return OpenSsl.X509_verify_cert(verification) == 1;
+        var length = OpenSslChains.EncodeSent(verification, sent);
+        if (length == 0) return OpenSslChains.X509_verify_cert(verification) == 1;
         var print = Fingerprint.Of(sent[..length]);
-        if (_known.TryGetValue(print, out var first) && !OpenSsl.HasExpired(first)) return true;
-        if (OpenSsl.X509_verify_cert(verification) != 1) return false;
+        if (_known.TryGetValue(print, out var first) && !OpenSslChains.HasExpired(first)) return true;
+        if (OpenSslChains.X509_verify_cert(verification) != 1) return false;
         Verified++;
         // Handles that others still ask are freed with their last reference.
         if (_known.Count >= Most) _known.Clear();
-        _known[print] = OpenSsl.FirstToExpire(verification);
+        _known[print] = OpenSslChains.FirstToExpire(verification);
         return true;
     }
 }

@@ -64,17 +64,6 @@ internal sealed class LoopSocket
         throw Errno.Failure(failure);
     }
 
-    /// <summary>The local address of a socket that the runtime does not know to be connected.</summary>
-    internal static EndPoint? LocalOf(Socket socket)
-    {
-        Span<byte> buffer = stackalloc byte[28];
-        var length = Epoll.LocalAddress((int)socket.SafeHandle.DangerousGetHandle(), buffer);
-        if (length <= 0) return null;
-        var serialized = new SocketAddress(socket.AddressFamily, length);
-        buffer[..length].CopyTo(serialized.Buffer.Span);
-        return new IPEndPoint(IPAddress.Any, 0).Create(serialized);
-    }
-
     /// <summary>Whether the next read tries the kernel first. Set by those who ask the kernel themselves.</summary>
     internal bool MayHaveMore
     {

@@ -5,6 +5,9 @@ using Isthmus.Proxy.Loops;
 
 namespace Isthmus.Proxy.Transports;
 
+// Its loop refuses other systems than Linux.
+#pragma warning disable CA1416
+
 /// <summary>A connected stream socket. Bytes that were read to inspect the protocol can be put back in front.</summary>
 internal sealed class SocketTransport(Socket socket, LoopSocket loop, EndPoint? remote = null) : Transport
 {
@@ -27,7 +30,7 @@ internal sealed class SocketTransport(Socket socket, LoopSocket loop, EndPoint? 
     public override EventLoop EventLoop => loop.Loop;
 
     /// <summary>Remembered, because a closed socket cannot be asked and the access log is written after the close.</summary>
-    public override EndPoint? Local => _local ??= Ask(static s => s.LocalEndPoint ?? LoopSocket.LocalOf(s));
+    public override EndPoint? Local => _local ??= Ask(static s => s.LocalEndPoint ?? LocalOf(s));
 
     public override EndPoint? Remote => _remote ??= Ask(static s => s.RemoteEndPoint);
 
@@ -192,6 +195,17 @@ internal sealed class SocketTransport(Socket socket, LoopSocket loop, EndPoint? 
         {
             throw TransportException.FromSocket(e);
         }
+    }
+
+    /// <summary>The local address of a socket that the runtime does not know to be connected.</summary>
+    internal static EndPoint? LocalOf(Socket socket)
+    {
+        Span<byte> buffer = stackalloc byte[28];
+        var length = Epoll.LocalAddress((int)socket.SafeHandle.DangerousGetHandle(), buffer);
+        if (length <= 0) return null;
+        var serialized = new SocketAddress(socket.AddressFamily, length);
+        buffer[..length].CopyTo(serialized.Buffer.Span);
+        return new IPEndPoint(IPAddress.Any, 0).Create(serialized);
     }
 
     private EndPoint? Ask(Func<Socket, EndPoint?> question)

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
 using Isthmus.Proxy.Loops;
+using Isthmus.Proxy.Transports;
 using Xunit;
 
 namespace Isthmus.Tests.Proxy.Loops;
@@ -205,7 +206,7 @@ public sealed class LoopSocketTests
     public async Task The_local_address_of_a_connection_is_known()
     {
         using var pair = await Pair.ConnectAsync();
-        Assert.Equal(pair.Peer.RemoteEndPoint, LoopSocket.LocalOf(pair.OwnSocket));
+        Assert.Equal(pair.Peer.RemoteEndPoint, SocketTransport.LocalOf(pair.OwnSocket));
     }
 
     [Fact]

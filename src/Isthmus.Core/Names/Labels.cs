@@ -56,6 +56,8 @@ public static class Annotations
     public const string PullPolicy = WellKnown.OwnDomain + "/image-pull-policy";
     /// <summary>The mesh whose file created the object, which is removed when the file no longer requires it.</summary>
     public const string Mesh = WellKnown.OwnDomain + "/mesh";
+    /// <summary>Of a Node: which of its labels the file of the mesh gave it.</summary>
+    public const string MeshPlaces = WellKnown.OwnDomain + "/mesh-places";
 }
 
 /// <summary>Environment variables of proxies, by which configuration refers to what only the proxy knows.</summary>

@@ -16,6 +16,10 @@ public static class Manifests
     /// <summary>The component after which injection works.</summary>
     public const string ControlPlane = "Istiod";
 
+    private const string Ingress = "Ingress gateways", Egress = "Egress gateways";
+
+    internal static bool IsGateways(Component component) => component.Name is Ingress or Egress;
+
     public static IReadOnlyList<Component> Render(OperatorSpec spec)
     {
         var components = new List<Component>();
@@ -39,7 +43,7 @@ public static class Manifests
         {
             var gateways = spec.Gateways(list).Where(gateway => (bool?)gateway["enabled"] ?? false).SelectMany(gateway => Gateway(spec, gateway, egress));
             if (!egress && gateways.Any() && ReplicatedObjects.GatewaysEnabled(spec)) gateways = gateways.Concat(ReplicatedObjects.GatewayObjects(spec));
-            Add(egress ? "Egress gateways" : "Ingress gateways", gateways);
+            Add(egress ? Egress : Ingress, gateways);
         }
         if (ConsoleObjects.Enabled(spec)) Add("Console", ConsoleObjects.Build(spec));
         if (ReplicatedObjects.DnsEnabled(spec)) Add("Addons", ReplicatedObjects.DnsObjects(spec));

@@ -15,6 +15,9 @@ public static class Part
     public const string ControlPlane = "control plane";
     public const string RemoteInstallation = "remote installation";
     public const string Gateway = "east-west gateway";
+    /// <summary>The gateways of the control plane's installation.</summary>
+    public const string Gateways = "gateways";
+    public const string Nodes = "nodes";
     public const string Exposure = "exposed services";
     /// <summary>The control plane of another cluster, in the cluster that hosts it.</summary>
     public static string Hosted(string cluster) => $"control plane of {cluster}";

@@ -45,6 +45,10 @@ public sealed class MeshPlanner(MeshDesign design, MeshLinks links, TimeProvider
         work.Add(ObjectsAsync(link, Part.Exposure, design.Exposure(cluster), stop));
         var changes = (await Task.WhenAll(work)).SelectMany(found => found).ToList();
         var notes = await NotesAsync(link, stop);
+        notes.AddRange(await new Joining(link, links).NotesAsync(stop));
+        var (places, wrong) = await new NodePlaces(design, link).CompareAsync(stop);
+        changes.AddRange(places);
+        problems.AddRange(wrong);
         if (takesOver) notes.AddRange(elsewhere.Select(problem => problem.Message));
         if (design.JoinsByNames)
         {
@@ -79,10 +83,13 @@ public sealed class MeshPlanner(MeshDesign design, MeshLinks links, TimeProvider
     private async Task<IEnumerable<Change>> InstallationAsync(ClusterLink link, string part, OperatorSpec spec, CancellationToken stop)
     {
         var components = Manifests.Render(spec);
-        var changes = ObjectsAsync(link, part, [.. components.SelectMany(component => component.Objects)], stop);
+        var changes = Task.WhenAll(components.Select(component => ObjectsAsync(link, Place(part, component), component.Objects, stop)));
         var extra = await new Installer(link.Client, time, Unheard.Instance).ExtraAsync(spec, components, stop);
-        return (await changes).Concat(extra.Select(removal => new Change(link.Name, part, ChangeKind.Remove, removal.ToString(), [], "no longer part of the installation")));
+        return (await changes).SelectMany(found => found)
+            .Concat(extra.Select(removal => new Change(link.Name, part, ChangeKind.Remove, removal.ToString(), [], "no longer part of the installation")));
     }
+
+    private static string Place(string part, Component component) => part is Part.ControlPlane or Part.RemoteInstallation && Manifests.IsGateways(component) ? Part.Gateways : part;
 
     /// <summary>Removes a gateway of an earlier version of the file.</summary>
     private static async Task<IEnumerable<Change>> UnwantedGatewayAsync(ClusterLink link, CancellationToken stop)
@@ -138,12 +145,6 @@ public sealed class MeshPlanner(MeshDesign design, MeshLinks links, TimeProvider
         var wanted = design.Watches().Where(watch => watch.Watcher == link.Name).Select(watch => RemoteSecretCheck.Name(watch.Watched)).ToHashSet(StringComparer.Ordinal);
         notes.AddRange((await RemoteSecretsAsync(link, stop)).Where(secret => !IsOurs(secret) && !wanted.Contains(secret.Metadata.Name))
             .Select(secret => $"{link.Name}: Secret {secret.Key} names a cluster that is not in the file; it stays"));
-        foreach (var (label, place) in (IEnumerable<(string, string)>)[(Labels.Region, link.Cluster.Region), (Labels.Zone, link.Cluster.Zone)])
-        {
-            if (place.Length == 0) continue;
-            var nodes = await link.Client.ListAllAsync<JsonObject>(Kinds.Node, null, new ListOptions { LabelSelector = $"{label}!={place}" }, stop);
-            if (nodes.Count > 0) notes.Add($"{link.Name}: Node {nodes[0]["metadata"]!["name"]} has {label}={nodes[0]["metadata"]!["labels"]?[label]?.ToString() ?? "(none)"} instead of {place}; the Node decides");
-        }
         return notes;
     }
 }

@@ -84,6 +84,7 @@ public sealed class MeshRun(MeshDesign design, MeshLinks links, MeshPlan plan, M
             await link.Client.DeleteAsync(removal.Kind, removal.Namespace, removal.Name, stop);
             _steps.Note(link.Name, $"Removed {removal}.");
         }
+        if (plan.Touches(link.Name, Part.Nodes)) await _steps.RunAsync(link.Name, "region and zone of Nodes", () => new NodePlaces(design, link).ApplyAsync(stop));
         if (!plan.Touches(link.Name, Part.Namespace)) return;
         await _steps.RunAsync(link.Name, "namespace and CA Secret", async () =>
         {
@@ -173,7 +174,7 @@ public sealed class MeshRun(MeshDesign design, MeshLinks links, MeshPlan plan, M
     /// <summary>Installs what differs, and waits for what already matches.</summary>
     private async Task InstallAsync(ClusterLink link, string part, OperatorSpec spec, Action onControlPlane, CancellationToken stop)
     {
-        if (plan.Touches(link.Name, part))
+        if (plan.Touches(link.Name, part) || (part is Part.ControlPlane or Part.RemoteInstallation && plan.Touches(link.Name, Part.Gateways)))
         {
             await _steps.RunAsync(link.Name, part, () => new Installer(link.Client, time, new Heard(this, link.Name, onControlPlane)).InstallAsync(spec, Remaining, stop));
             return;

@@ -55,7 +55,7 @@ public sealed record HostSpec(string Cluster, string Namespace);
 
 /// <summary>One cluster of the mesh.</summary>
 /// <param name="Context">The kubeconfig context of the cluster.</param>
-/// <param name="Region">The region of its Nodes; <c>lab up</c> sets it on them.</param>
+/// <param name="Region">The region of its Nodes, which get it as a label.</param>
 /// <param name="Server">The API server's address as Pods of other clusters reach it; empty for the one in the
 /// kubeconfig.</param>
 /// <param name="Primaries">The clusters whose control planes serve this one; empty when it has its own.</param>

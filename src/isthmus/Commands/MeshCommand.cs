@@ -101,7 +101,8 @@ internal static class MeshCommand
     {
         var (file, timeout, yes) = (File(), Timeout(), ConfirmationOption.Skip());
         var clusters = new Option<string[]>("--cluster") { Description = "Remove only this cluster from the mesh; may be repeated" };
-        var command = new Command("down", "Remove the mesh from its clusters: every object, including the CRDs and all custom resources.") { file, timeout.Option, yes, clusters };
+        var purge = new Option<bool>("--purge") { Description = "Also remove what holds objects of yours: namespaces of the mesh, and CRDs with all their custom resources" };
+        var command = new Command("down", "Remove the mesh from its clusters. CRDs and namespaces that hold objects of yours stay, unless --purge is set.") { file, timeout.Option, yes, clusters, purge };
         command.SetAction(async (line, stop) =>
         {
             var limit = timeout.Of(line);
@@ -112,29 +113,44 @@ internal static class MeshCommand
             string[] all = [.. mesh.Clusters.Select(cluster => cluster.Name)];
             string[] leaving = named.Length == 0 ? all : [.. named.Distinct()];
             using var links = await MeshInput.OpenAsync(mesh, line.GetValue(GlobalOptions.Kubeconfig), stop);
-            MeshRemoval Removal(IMeshProgress progress) => new(new MeshDesign(mesh), links, leaving, limit, progress, TimeProvider.System);
+            MeshRemoval Removal(IMeshProgress progress) => new(new MeshDesign(mesh), links, new(leaving, line.GetValue(purge)), limit, progress, TimeProvider.System);
             var plan = await Removal(new MeshSteps(_ => { })).PlanAsync(stop);
             var count = plan.Sum(cluster => cluster.Removals.Count);
             if (count == 0)
             {
                 Console.WriteLine($"Nothing to remove: there is no mesh in {string.Join(", ", mesh.Clusters.Where(cluster => leaving.Contains(cluster.Name)).Select(cluster => cluster.Context))}.");
+                SayKept(plan, line.GetValue(file)!);
                 return 0;
             }
             if (!line.GetValue(yes))
             {
                 TextTable.Write(["CLUSTER", "OBJECTS"], [.. plan.SelectMany(cluster => Summary(cluster.Removals).Select(text => (string[])[cluster.Link.Name, text]))]);
-                if (!await Question.ConfirmAsync($"{count} objects will be removed, including the CRDs and all custom resources. Proceed?", stop)) return ExitCode.Failure;
+                foreach (var (cluster, text) in Others(plan)) Console.WriteLine($"{cluster}: {(line.GetValue(purge) ? "also goes" : "stays")}: {text}");
+                if (!await Question.ConfirmAsync($"{count} objects will be removed{(line.GetValue(purge) ? $", and with them {plan.Sum(cluster => cluster.Others.Count)} others" : "")}. Proceed?", stop)) return ExitCode.Failure;
             }
             await MeshSteps.RunAsync(progress => Removal(progress).RunAsync(plan, stop));
             Console.WriteLine(leaving.Length == all.Length
                 ? $"✔ Mesh {mesh.Name} removed ({count} objects)"
                 : $"✔ {string.Join(", ", leaving)} left mesh {mesh.Name} ({count} objects removed). Take {(leaving.Length == 1 ? "it" : "them")} out of {mesh.Source} too, or the next 'mesh up' brings {(leaving.Length == 1 ? "it" : "them")} back.");
+            if (!line.GetValue(purge)) SayKept(plan, line.GetValue(file)!);
             if (mesh.Join == JoinKind.Names && leaving.Length < all.Length)
                 Console.WriteLine("ServiceEntries that 'isthmus global export' created for its services remain in the other clusters: list them with 'isthmus global list', remove them with 'isthmus global remove'.");
             return 0;
         });
         return command;
     }
+
+    /// <summary>What stays because it holds objects of others.</summary>
+    private static void SayKept(IReadOnlyList<ClusterRemoval> plan, string file)
+    {
+        foreach (var cluster in plan.Where(cluster => cluster.Others.Count > 0))
+            Console.WriteLine($"{cluster.Link.Name} keeps {string.Join(", ", Summary([.. cluster.Others.Select(other => other.With).Distinct()]))}, because of:");
+        foreach (var (cluster, text) in Others(plan)) Console.WriteLine($"  {cluster}: {text}");
+        if (plan.Any(cluster => cluster.Others.Count > 0)) Console.WriteLine($"To remove these too: isthmus mesh down -f {file} --purge");
+    }
+
+    private static IEnumerable<(string Cluster, string Text)> Others(IReadOnlyList<ClusterRemoval> plan) =>
+        plan.SelectMany(cluster => Bystander.Describe(cluster.Others.DistinctBy(other => other.Object)).Select(text => (cluster.Link.Name, text)));
 
     private static Command BuildTemplate()
     {

@@ -1,5 +1,7 @@
 using System.CommandLine;
 using Isthmus.Core.Flags;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Objects;
 using Isthmus.Operate.Install;
 using Isthmus.Options;
 using Isthmus.Output;
@@ -32,15 +34,31 @@ internal static class UninstallCommand
                 Console.WriteLine($"Nothing to remove: no installation found in {client.Access.Name}.");
                 return 0;
             }
+            var others = await new Bystanders(client, _ => false).FindAsync(plan, stop);
             if (!line.GetValue(yes))
             {
                 foreach (var removal in plan) Console.WriteLine($"  {removal}");
-                if (!await Question.ConfirmAsync($"{plan.Count} objects will be removed from the cluster {client.Access.Name}. Proceed?", stop)) return ExitCode.Failure;
+                foreach (var text in Bystander.Describe(others)) Console.WriteLine($"  with their CRD: {text}");
+                var with = others.Count == 0 ? "" : $", and with them {others.Count} objects that are yours";
+                if (!await Question.ConfirmAsync($"{plan.Count} objects will be removed from the cluster {client.Access.Name}{with}. Proceed?", stop)) return ExitCode.Failure;
             }
             await uninstaller.RunAsync(plan, removal => Console.WriteLine($"  Removed {removal}."), stop);
+            foreach (var text in Bystander.Describe(others)) Console.WriteLine($"  Removed with their CRD: {text}.");
+            await SayLeftAsync(client, plan, stop);
             Console.WriteLine("✔ Uninstall complete");
             return 0;
         });
         return command;
+    }
+
+    /// <summary>The namespaces of what was removed stay, with what else is in them.</summary>
+    private static async Task SayLeftAsync(KubeClient client, IReadOnlyList<Removal> plan, CancellationToken stop)
+    {
+        var bystanders = new Bystanders(client, _ => false);
+        foreach (var name in plan.Where(removal => removal.Kind == Kinds.Deployment).Select(removal => removal.Namespace!).Distinct())
+        {
+            var left = await bystanders.FindAsync([new(Kinds.Namespace, null, name)], stop);
+            Console.WriteLine($"  Namespace {name} stays{(left.Count == 0 ? "" : $", with {string.Join("; ", Bystander.Describe(left))}")}.");
+        }
     }
 }

@@ -40,11 +40,21 @@ public static class KubeConfig
         if (existing.Count == 0)
         {
             if (explicitFile is null && context is null && InCluster(environment) is { } inside) return inside;
-            throw new ProblemException($"kubeconfig {string.Join(Path.PathSeparator, files)}", "does not exist", "use --kubeconfig, set KUBECONFIG, or create a cluster with 'isthmus lab up'");
+            MustExist(explicitFile, environment);
         }
         var merged = new JsonObject();
         foreach (var file in existing) Merge(merged, ReadFile(file), Path.GetDirectoryName(Path.GetFullPath(file))!);
         return Pick(merged, context, string.Join(Path.PathSeparator, existing));
+    }
+
+    /// <exception cref="ProblemException">None of the files exists.</exception>
+    public static void MustExist(string? explicitFile, Func<string, string?> environment)
+    {
+        var files = Files(explicitFile, environment);
+        if (files.Any(Path.Exists)) return;
+        var isList = explicitFile?.Contains(Path.PathSeparator, StringComparison.Ordinal) == true && explicitFile.Split(Path.PathSeparator).Any(Path.Exists);
+        throw new ProblemException($"kubeconfig {string.Join(Path.PathSeparator, files)}", "does not exist",
+            isList ? $"--kubeconfig names one file; for several, set KUBECONFIG={explicitFile}" : "use --kubeconfig, set KUBECONFIG, or create a cluster with 'isthmus lab up'");
     }
 
     /// <summary>Names of the contexts in file order.</summary>

@@ -106,21 +106,44 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
     public async Task<string> AskProxyTextAsync(string ns, string pod, string method, string path, CancellationToken stop) =>
         (await AskTextAsync(ns, pod, new("istio-proxy", "pilot-agent", Ports.ProxyAdmin), new(method, path), stop)).Body;
 
-    /// <summary>Resolves <c>NAME[.NAMESPACE]</c>, <c>deployment/NAME[.NAMESPACE]</c> or a Deployment's name to a
-    /// Pod.</summary>
+    /// <summary>Resolves <c>NAME[.NAMESPACE]</c>, <c>deployment/NAME[.NAMESPACE]</c>, <c>service/NAME[.NAMESPACE]</c> or a Deployment's name to a
+    /// Pod, a ready one if there is one.</summary>
+    /// <exception cref="ProblemException">There is no such object, or it has no Pod.</exception>
     public async Task<(string Namespace, string Pod)> ResolvePodAsync(string reference, string? ns, CancellationToken stop)
     {
         (var kind, var name, ns) = PartsOf(reference, ns);
-        if (kind is "" or "pod" or "pods" or "po" && await client.FindAsync<Pod>(Kinds.Pod, ns, name, stop) is not null) return (ns, name);
-        if (kind is "" or "deployment" or "deploy" or "deployments" && await client.FindAsync<Deployment>(Kinds.Deployment, ns, name, stop) is { } deployment)
+        switch (kind)
         {
-            var pods = await client.ListAllAsync<Pod>(Kinds.Pod, ns, new ListOptions(), stop);
-            var chosen = pods.Where(pod => deployment.Spec.Selector.Matches(pod.Metadata.Labels) && pod.Metadata.DeletionTimestamp is null)
-                .OrderByDescending(pod => pod.Status.IsReady).FirstOrDefault();
-            if (chosen is not null) return (ns, chosen.Metadata.Name);
+            case "":
+                if (await client.FindAsync<Pod>(Kinds.Pod, ns, name, stop) is not null) return (ns, name);
+                return (ns, await PodOfDeploymentAsync(ns, name, stop) ?? throw Missing(Kinds.Pod, ns, name, "; name one as POD.NAMESPACE"));
+            case "pod" or "pods" or "po":
+                return await client.FindAsync<Pod>(Kinds.Pod, ns, name, stop) is not null ? (ns, name) : throw Missing(Kinds.Pod, ns, name, "; name one as POD.NAMESPACE");
+            case "deployment" or "deployments" or "deploy":
+                return (ns, await PodOfDeploymentAsync(ns, name, stop) ?? throw Missing(Kinds.Deployment, ns, name));
+            case "service" or "services" or "svc":
+                var service = await client.FindAsync<Service>(Kinds.Service, ns, name, stop) ?? throw Missing(Kinds.Service, ns, name);
+                return (ns, service.Spec.Selector.Count == 0 ? throw Empty(Kinds.Service, ns, name)
+                    : await PodAsync(Kinds.Service, ns, name, pod => service.Spec.Selector.All(pair => pod.Metadata.Labels.GetValueOrDefault(pair.Key) == pair.Value), stop));
+            default:
+                throw new ProblemException($"'{reference}'", $"kind '{kind}' is not supported here", "name a Pod as POD.NAMESPACE, or use deployment/NAME.NAMESPACE or service/NAME.NAMESPACE");
         }
-        throw new ProblemException($"Pod {ns}/{name} in {client.Access.Name}", "does not exist", $"list Pods with 'kubectl --context={client.Access.Name} -n {ns} get pods'; name one as POD.NAMESPACE");
     }
+
+    /// <returns>Null: there is no such Deployment.</returns>
+    private async Task<string?> PodOfDeploymentAsync(string ns, string name, CancellationToken stop) =>
+        await client.FindAsync<Deployment>(Kinds.Deployment, ns, name, stop) is not { } deployment ? null
+            : await PodAsync(Kinds.Deployment, ns, name, pod => deployment.Spec.Selector.Matches(pod.Metadata.Labels), stop);
+
+    private async Task<string> PodAsync(ResourceKind kind, string ns, string name, Func<Pod, bool> isIts, CancellationToken stop) =>
+        (await client.ListAllAsync<Pod>(Kinds.Pod, ns, new ListOptions(), stop)).Where(pod => isIts(pod) && pod.Metadata.DeletionTimestamp is null)
+            .OrderByDescending(pod => pod.Status.IsReady).FirstOrDefault()?.Metadata.Name ?? throw Empty(kind, ns, name);
+
+    private ProblemException Missing(ResourceKind kind, string ns, string name, string more = "") => new($"{kind.Kind} {ns}/{name} in {client.Access.Name}", "does not exist",
+        $"list {kind.Kind}s with 'kubectl --context={client.Access.Name} -n {ns} get {kind.Plural}'{more}");
+
+    private ProblemException Empty(ResourceKind kind, string ns, string name) => new($"{kind.Kind} {ns}/{name} in {client.Access.Name}", "has no Pod",
+        $"see why with 'kubectl --context={client.Access.Name} -n {ns} describe {kind.Kind.ToLowerInvariant()} {name}'");
 
     /// <summary>The namespace of a reference that <see cref="ResolvePodAsync"/> takes.</summary>
     public string NamespaceOf(string reference, string? ns) => PartsOf(reference, ns).Namespace;

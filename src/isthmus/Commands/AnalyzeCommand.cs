@@ -73,6 +73,7 @@ internal static class AnalyzeCommand
             foreach (var problem in files.Problems) Console.Error.WriteLine($"Error: {problem}");
 
         var (clusters, changed) = await ClustersAsync(line, options, files, stop);
+        if (ns is not null) MustExist(ns, clusters);
         if (line.GetValue(options.MeshConfig) is { } mesh)
         {
             var text = InputFile.Read(options.MeshConfig.Name, mesh);
@@ -99,6 +100,15 @@ internal static class AnalyzeCommand
         var current = source.Load(line.GetValue(GlobalOptions.Context)).Name;
         var changed = contexts.Contains(current) ? current : contexts[0];
         return ([.. clusters.Select(cluster => cluster.Context == changed && cluster.Error.Length == 0 ? files.AppliedTo(cluster) : cluster)], changed);
+    }
+
+    /// <summary>A namespace that is nowhere has no problems, and is most likely a mistake.</summary>
+    private static void MustExist(string ns, IReadOnlyList<ClusterInventory> clusters)
+    {
+        var read = clusters.Where(cluster => cluster.Error.Length == 0 && cluster.Context != ManifestFiles.ClusterName && cluster.Namespaces.Count > 0).ToList();
+        if (read.Count == 0 || read.Count < clusters.Count || read.Exists(cluster => cluster.Namespaces.Any(known => known.Metadata.Name == ns))) return;
+        var names = read.SelectMany(cluster => cluster.Namespaces).Select(known => known.Metadata.Name).Distinct().Order(StringComparer.Ordinal);
+        throw new ProblemException($"namespace \"{ns}\"", $"not found in {string.Join(", ", read.Select(cluster => cluster.Context))}", $"namespaces: {string.Join(", ", names)}");
     }
 
     private static bool IsIn(string ns, Problem problem) =>

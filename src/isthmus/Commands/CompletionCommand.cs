@@ -44,7 +44,21 @@ internal static class CompletionCommand
         complete -c NAME -a '(_NAME)'
         """;
 
-    private static readonly (string Shell, string Script)[] Scripts = [("bash", Bash), ("zsh", Zsh), ("fish", Fish)];
+    private const string PowerShell = """
+        # To use it now: NAME completion powershell | Out-String | Invoke-Expression
+        Register-ArgumentCompleter -Native -CommandName 'NAME' -ScriptBlock {
+            param($wordToComplete, $commandAst, $cursorPosition)
+            $called = $commandAst.CommandElements[0].Extent.Text
+            $typed = 'isthmus' + $commandAst.ToString().Substring($called.Length)
+            # The tree of the command ends before a space that was typed last.
+            $typed = $typed.PadRight($cursorPosition - $commandAst.Extent.StartOffset - $called.Length + 7)
+            & $called "[suggest:$($typed.Length)]" $typed 2>$null | Where-Object { $_ -like "$wordToComplete*" } | ForEach-Object {
+                [System.Management.Automation.CompletionResult]::new($_, $_, 'ParameterValue', $_)
+            }
+        }
+        """;
+
+    private static readonly (string Shell, string Script)[] Scripts = [("bash", Bash), ("zsh", Zsh), ("fish", Fish), ("powershell", PowerShell)];
 
     internal static bool IsAsked(string[] args) => args is [['[', 's', 'u', 'g', 'g', 'e', 's', 't', ..], ..];
 

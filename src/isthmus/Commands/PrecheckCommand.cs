@@ -1,4 +1,6 @@
 using System.CommandLine;
+using System.Text.Json.Nodes;
+using Isthmus.Core.Problems;
 using Isthmus.Operate.Install;
 using Isthmus.Options;
 
@@ -15,14 +17,32 @@ internal static class PrecheckCommand
             new Option<bool>("--skip-controlplane") { Hidden = true }.Refused("'isthmus analyze' checks the objects of namespaces"),
         };
         options.AddTo(command);
+        var output = new OutputOption();
+        command.Options.Add(output.Option);
         command.SetAction(async (line, stop) =>
         {
             var spec = options.Read(line);
             using var client = GlobalOptions.Client(line);
-            await new Preconditions(client, TimeProvider.System, text => Console.Error.WriteLine($"  {text}")).CheckAsync(spec, Manifests.Render(spec), stop);
-            Console.WriteLine("✔ No issues found when checking the cluster. Isthmus is safe to install or upgrade!");
-            return ExitCode.Success;
+            Problem? found = null;
+            try
+            {
+                await new Preconditions(client, TimeProvider.System, text => Console.Error.WriteLine($"  {text}")).CheckAsync(spec, Manifests.Render(spec), stop);
+            }
+            catch (ProblemException e) when (!output.IsTable(line))
+            {
+                found = e.Problem;
+            }
+            output.Write(line, () => Tree(client.Access.Name, found), () => Console.WriteLine("✔ No issues found when checking the cluster. Isthmus is safe to install or upgrade!"));
+            return found is null ? ExitCode.Success : ExitCode.Failure;
         });
         return command;
+    }
+
+    private static JsonObject Tree(string cluster, Problem? found)
+    {
+        var issues = new JsonArray();
+        if (found is not null)
+            issues.Add((JsonNode)new JsonObject { ["object"] = found.Object, ["path"] = found.Path, ["message"] = found.Message, ["remedy"] = found.Remedy });
+        return new() { ["cluster"] = cluster, ["issues"] = issues };
     }
 }

@@ -12,7 +12,7 @@ internal static class TraceCommand
 {
     internal static Command Build()
     {
-        var pod = new Argument<string>("pod") { Description = "The caller: POD[.NAMESPACE] or deployment/NAME[.NAMESPACE], in the cluster of --context; gateway/SERVICE[.NAMESPACE] for a call from outside that enters at this gateway" }.WithPods();
+        var pod = new Argument<string>("pod") { Description = "The caller: POD[.NAMESPACE], deployment/NAME[.NAMESPACE] or service/NAME[.NAMESPACE], in the cluster of --context; gateway/SERVICE[.NAMESPACE] for a call from outside that enters at this gateway" }.WithPods();
         var target = new Argument<string>("target") { Description = "What it calls: [http://|https://|grpc://|tcp://]HOST[:PORT][/PATH], as the application would write it" };
         var contexts = new MeshContexts();
         var snapshot = new SnapshotOption();

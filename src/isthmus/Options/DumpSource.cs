@@ -20,7 +20,7 @@ internal sealed class DumpSource
         File = new("--file", "-f") { Description = $"Read this file instead of asking a proxy: the answer to http://localhost:15000/{path}; '-' reads standard input" };
     }
 
-    internal Argument<string?> Pod { get; } = new Argument<string?>("pod") { Description = "POD[.NAMESPACE] or deployment/NAME[.NAMESPACE]", Arity = ArgumentArity.ZeroOrOne }.WithPods();
+    internal Argument<string?> Pod { get; } = new Argument<string?>("pod") { Description = "POD[.NAMESPACE], deployment/NAME[.NAMESPACE] or service/NAME[.NAMESPACE]", Arity = ArgumentArity.ZeroOrOne }.WithPods();
 
     internal Option<string?> File { get; }
 

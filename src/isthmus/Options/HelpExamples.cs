@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 using System.CommandLine.Parsing;
+using Isthmus.Output;
 
 namespace Isthmus.Options;
 
@@ -21,6 +22,8 @@ internal sealed class HelpExamples(string text) : SynchronousCommandLineAction
 
     public override int Invoke(ParseResult parseResult)
     {
+        // It would ask the console, which changes the mode of the terminal.
+        _help.MaxWidth = Terminal.Width;
         var code = _help.Invoke(parseResult);
         parseResult.InvocationConfiguration.Output.WriteLine(text);
         return code;
@@ -44,6 +47,7 @@ internal sealed class HelpExamples(string text) : SynchronousCommandLineAction
             int code;
             try
             {
+                _help.MaxWidth = Terminal.Width;
                 code = _help.Invoke(parseResult);
             }
             finally

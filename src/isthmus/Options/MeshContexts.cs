@@ -13,7 +13,9 @@ internal sealed class MeshContexts(string name = "--contexts", string descriptio
     internal IReadOnlyList<string> Names(ParseResult line)
     {
         var names = Named(line);
-        if (names.Count == 0) names = All(line);
+        if (names.Count > 0) return names;
+        KubeConfig.MustExist(line.GetValue(GlobalOptions.Kubeconfig), Environment.GetEnvironmentVariable);
+        names = All(line);
         return names.Count > 0 ? names
             : throw new ProblemException(Option.Name, "the kubeconfig has no contexts", "create clusters with 'isthmus lab up', or specify a kubeconfig with --kubeconfig");
     }

@@ -11,7 +11,7 @@ internal static class Question
         return false;
     }
 
-    internal static Task<bool> AskAsync(string text, CancellationToken stop) => AskAsync(text, Console.In, Console.IsInputRedirected, Console.Out, stop);
+    internal static Task<bool> AskAsync(string text, CancellationToken stop) => AskAsync(text, Terminal.Input, Console.IsInputRedirected, Console.Out, stop);
 
     /// <param name="isSilent">The input is not a terminal, so no one ends the line by typing.</param>
     internal static async Task<bool> AskAsync(string text, TextReader input, bool isSilent, TextWriter output, CancellationToken stop)

@@ -91,6 +91,9 @@ public sealed partial class CommandLineTests
     [InlineData("dashboard kiali --port 70000", "--port 70000: is not a port number (use a number from 0 to 65535)")]
     [InlineData("dashboard envoy a --address example.com", "--address example.com: is not an IP address (use localhost, or an address of this machine)")]
     [InlineData("version --kubeconfig /", "kubeconfig /: is a directory (name a file in it)")]
+    [InlineData("verify --kubeconfig /nope", "kubeconfig /nope: does not exist (use --kubeconfig, set KUBECONFIG, or create a cluster with 'isthmus lab up')")]
+    [InlineData("analyze --kubeconfig /nope:/nor", "kubeconfig /nope:/nor: does not exist (use --kubeconfig, set KUBECONFIG, or create a cluster with 'isthmus lab up')")]
+    [InlineData("verify --kubeconfig /etc/hosts:/nope", "kubeconfig /etc/hosts:/nope: does not exist (--kubeconfig names one file; for several, set KUBECONFIG=/etc/hosts:/nope)")]
     public async Task What_cannot_be_is_told_before_anything_is_done(string line, string told)
     {
         var file = Path.GetTempFileName();
@@ -257,5 +260,6 @@ public sealed partial class CommandLineTests
     [InlineData("bash")]
     [InlineData("zsh")]
     [InlineData("fish")]
+    [InlineData("powershell")]
     public void Every_shell_has_a_script_that_asks(string shell) => Assert.Contains("[suggest:", Said("completion", shell));
 }

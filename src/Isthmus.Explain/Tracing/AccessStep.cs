@@ -33,7 +33,7 @@ internal sealed class AccessStep(TraceFacts facts, TraceRecord record, Causes ca
                 IsUnsure |= checking is null;
                 if (checking is { Status: not 0 } refused)
                 {
-                    record.Fail(hop, $"{chain.Name}: refuses the token", causes.Policies.TokenRefused(at, refused.Status, refused.Failure));
+                    record.Fail(hop, $"{chain.Name}: refuses the token", causes.Policies.KeysLacking(at, tokens.Check, refused) ?? causes.Policies.TokenRefused(at, refused.Status, refused.Failure));
                     return false;
                 }
                 Learned = checking?.Metadata ?? Learned;

@@ -15,7 +15,14 @@ internal sealed class CallBlame(TracedCall traced, CallTrace trace, MadeCall cal
 
     private readonly TraceFacts _facts = traced.Facts;
 
-    public Problem Find() => Overflow() ?? Delayed() ?? RouteTimeout() ?? NotTls() ?? AtCallee() ?? OtherProtocol() ?? OutOfTime() ?? AtGateway() ?? TlsOrigination() ?? Refused() ?? OnTheWay();
+    public Problem Find() => Overflow() ?? Filtered() ?? Delayed() ?? RouteTimeout() ?? NotTls() ?? DeclaredOtherwise() ?? AtCallee() ?? OtherProtocol() ?? OutOfTime() ?? AtGateway() ?? TlsOrigination() ?? Refused() ?? OnTheWay();
+
+    /// <summary>A filter of a proxy on the way answered instead of the application.</summary>
+    private Problem? Filtered() => RefusingFilter.Find(_facts.Client.ToString(), call.Flags, call.Detail)
+        ?? _facts.Sightings.All.Where(seen => seen.IsRequest).Select(seen => RefusingFilter.Find(seen.Proxy.ToString(), seen.Flags, seen.Details)).FirstOrDefault(found => found is not null);
+
+    /// <summary>The port is declared otherwise than the call speaks.</summary>
+    private Problem? DeclaredOtherwise() => DeclaredPort.Of(traced)?.Contradiction(traced);
 
     /// <summary>A fault holds the call back for longer than it may take.</summary>
     private Problem? Delayed() => (call.IsOutOfTime || call.HasFlag("UT")) && _facts.Sightings.All.Count == 0 && Told("route", DelayFact) is { Length: > 0 } delay
@@ -77,7 +84,11 @@ internal sealed class CallBlame(TracedCall traced, CallTrace trace, MadeCall cal
     {
         if (_facts.Sightings.All.FirstOrDefault(sighting => sighting.IsRequest) is not { } seen) return null;
         var logs = $"kubectl --context={seen.Proxy.Context} -n {seen.Proxy.Namespace} logs {seen.Proxy.Name}";
-        if (seen.Flags == "-") return call.Status >= 500 ? Faults.Of("ISM2073", seen.Proxy.ToString(), "", $"its application responded with status {call.Status}: the call arrived, and the mesh worked", logs) : null;
+        if (seen.Flags == "-")
+        {
+            var status = call.GrpcStatus is > 0 ? $"grpc-status {call.GrpcStatus}" : $"status {call.Status}";
+            return CallJudgement.IsFailure(call) ? Faults.Of("ISM2073", seen.Proxy.ToString(), "", $"its application responded with {status}: the call arrived, and the mesh worked", logs) : null;
+        }
         if (call.IsOutOfTime)
         {
             return Faults.Of("ISM2077", seen.Proxy.ToString(), "", $"the call arrived, and its application had not answered when the trace gave up after {Seconds(call.Milliseconds)}: that is the limit of the trace, not of the mesh",
@@ -87,6 +98,12 @@ internal sealed class CallBlame(TracedCall traced, CallTrace trace, MadeCall cal
         {
             return Faults.Of("ISM2074", port.Object, port.Field, $"declares {port.Protocol.ToString().ToUpperInvariant()}, so the callee's proxy speaks HTTP/2 to the application of {seen.Proxy}, which ends the connection ({Told(seen)}): it probably speaks HTTP/1.1",
                 "if so, name the port http or http-…, or set appProtocol: http");
+        }
+        if (HasFlag(seen, "UC", "UPE", "UR") && !seen.Details.Contains("headers_too_large", StringComparison.Ordinal) && Port() is { Protocol: Protocol.Http } plain && !IsRefused(seen))
+        {
+            var gRPC = traced.Kind == CallKinds.Grpc;
+            return Faults.Of("ISM2074", plain.Object, plain.Field, $"declares HTTP, so the callee's proxy speaks HTTP/1.1 to the application of {seen.Proxy}, which ends the connection ({Told(seen)}): {(gRPC ? "the call is gRPC, which needs HTTP/2" : "it probably speaks something else, such as TLS or gRPC, or ends")}",
+                gRPC ? "name the port grpc or grpc-…, or set appProtocol: grpc" : $"name the port by what the application speaks: https-…, grpc-… or tcp-…; if that is HTTP/1.1: {logs}");
         }
         if (seen.Details.Contains("headers_too_large", StringComparison.Ordinal))
         {
@@ -101,13 +118,14 @@ internal sealed class CallBlame(TracedCall traced, CallTrace trace, MadeCall cal
         ? Faults.Of("ISM2074", port.Object, port.Field, $"declares {port.Protocol.ToString().ToUpperInvariant()}, so proxies speak HTTP/2 there, and the connection ends ({call.Flags}): what listens at {Where()} probably speaks HTTP/1.1, or another Service declares another protocol for the same port of these Pods",
             "if so, name the port http or http-…, or set appProtocol: http, alike in all Services of these Pods") : null;
 
-    private Problem? OutOfTime() => call is not { IsOutOfTime: true, IsConnected: true } || _facts.Sightings.All.Any(sighting => !sighting.IsRequest && sighting.Flags is not "-") ? null
+    private Problem? OutOfTime() => call is not { IsOutOfTime: true, IsConnected: true } || _facts.Sightings.All.Any(sighting => !sighting.IsRequest && MadeCall.HasFailed(sighting.Flags)) ? null
         : Faults.Of("ISM2077", Where(), "", $"the connection was made, and there was no answer when the trace gave up after {Seconds(call.Milliseconds)}: that is the limit of the trace, not of the mesh", "give it more time: --timeout=30s");
 
     private Problem? AtGateway()
     {
-        if (call.Status >= 500 && MadeCall.Failures(call.Flags).Count == 0) return Faults.Of("ISM2073", Where(), "", $"responded with status {call.Status}", "check the application there");
-        return _facts.Sightings.All.FirstOrDefault(sighting => !sighting.IsRequest && sighting.Flags is not "-") is { } gateway
+        if (CallJudgement.IsFailure(call) && MadeCall.Failures(call.Flags).Count == 0)
+            return Faults.Of("ISM2073", Where(), "", $"responded with {(call.GrpcStatus is > 0 ? $"grpc-status {call.GrpcStatus}" : $"status {call.Status}")}", "check the application there");
+        return _facts.Sightings.All.FirstOrDefault(sighting => !sighting.IsRequest && MadeCall.HasFailed(sighting.Flags)) is { } gateway
             ? Faults.Of("ISM2075", gateway.Proxy.ToString(), "", $"could not reach {gateway.Upstream}: {Told(gateway)}", "check the Pod there, and the network in between") : null;
     }
 
@@ -138,13 +156,7 @@ internal sealed class CallBlame(TracedCall traced, CallTrace trace, MadeCall cal
         return call.Upstream.Length == 0 && trace.Ways.Where(candidate => candidate.Percent > 0).ToList() is [var only] ? only : way;
     }
 
-    /// <summary>The port that is called, and what its protocol follows from.</summary>
-    private (Protocol Protocol, string Object, string Field)? Port()
-    {
-        if (traced.Host?.Services.Select(service => (service, port: service.Port(traced.Port))).FirstOrDefault(found => found.port is not null) is not { port: { } port } found) return null;
-        var name = port.Name.Length > 0 ? port.Name : port.Port.ToString(CultureInfo.InvariantCulture);
-        return (Protocols.Of(port.Protocol, port.AppProtocol, port.Name, port.Port), found.service.Name, $"spec.ports[{name}].{(string.IsNullOrEmpty(port.AppProtocol) ? "name" : "appProtocol")}");
-    }
+    private DeclaredPort? Port() => DeclaredPort.Of(traced);
 
     private static bool HasFlag(Sighting seen, params ReadOnlySpan<string> flags)
     {

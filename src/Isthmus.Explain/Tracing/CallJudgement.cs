@@ -9,7 +9,7 @@ internal static class CallJudgement
 {
     /// <summary>Codes of warnings that explain a later failure. The hop with such a warning then counts as the one that
     /// fails.</summary>
-    private static readonly HashSet<string> Explaining = ["ISM2012", "ISM2013", "ISM2014", "ISM2015", "ISM2017", "ISM2018", "ISM2020", "ISM1003", "ISM1018", "ISM1019", "ISM1020", "ISM1021", "ISM1005", "ISM1007", "ISM1014", "ISM1016", "ISM2048"];
+    private static readonly HashSet<string> Explaining = ["ISM2012", "ISM2013", "ISM2014", "ISM2015", "ISM2017", "ISM2018", "ISM2020", "ISM1003", "ISM1018", "ISM1019", "ISM1020", "ISM1021", "ISM1005", "ISM1007", "ISM1014", "ISM1016", "ISM2048", "ISM2093"];
 
     public static CallTrace Judge(TracedCall traced, CallTrace trace)
     {
@@ -19,8 +19,9 @@ internal static class CallJudgement
         if (facts.Call is not { } call) return facts.TakenAt is { } taken ? NotMade(trace, FormattableString.Invariant($"the clusters are those of a snapshot of {taken:yyyy-MM-dd HH:mm:ss}Z"))
             : facts.Entry is not null ? NotMade(trace, "only a client outside can make it") : trace;
         // A proxy that denies a call responds just as an application would.
-        var isDenied = (call.Status is 401 or 403 || call.GrpcStatus is 7 or 16) && (trace.Hops.Any(hop => hop.Problem?.Code is "ISM2064" or "ISM2082") || facts.Sightings.All.Any(sighting => sighting.Details.StartsWith("rbac_access_denied", StringComparison.Ordinal)));
-        if (call.Answered && call.Status < 500 && !isDenied)
+        var isDenied = (call.Status is 401 or 403 || call.GrpcStatus is 7 or 16) && (trace.Hops.Any(hop => hop.Problem?.Code is "ISM2064" or "ISM2082" or "ISM2096") || facts.Sightings.All.Any(sighting => sighting.Details.StartsWith("rbac_access_denied", StringComparison.Ordinal)));
+        var isRefused = facts.Sightings.All.Any(seen => seen.IsRequest && RefusingFilter.Find("", seen.Flags, seen.Details) is not null);
+        if (call.Answered && !IsFailure(call) && !isDenied && !isRefused)
         {
             return Append(Soften(trace, call), HopStatus.Ok, call, null);
         }
@@ -28,6 +29,10 @@ internal static class CallJudgement
         if (trace.Hops.Any(hop => IsExplaining(hop, trace, call))) return Append(Promote(trace, null), HopStatus.Failed, call, null);
         return Append(trace, HopStatus.Failed, call, new CallBlame(traced, trace, call).Find());
     }
+
+    /// <summary>Whether an answer says that the call was not served: errors of the server, and that there were too many. Other statuses are for the
+    /// application to judge, such as that a name is not found.</summary>
+    internal static bool IsFailure(MadeCall call) => call.Status is 429 or >= 500 || call.GrpcStatus is 2 or 4 or 8 or 13 or 14 or 15;
 
     private static CallTrace NotMade(CallTrace trace, string why) => trace with { Hops = trace.Hops.Append(new("call", 0, HopStatus.Unknown, $"not made: {why}", default)).ToValueList() };
 
@@ -49,7 +54,7 @@ internal static class CallJudgement
         var failed = failure is null ? hops.Count : hops.IndexOf(failure);
         var at = hops.FindIndex(0, failed, hop => IsExplaining(hop, trace, trace.Call) && (failure is null || hop.Way == 0 || hop.Way == failure.Way));
         // Connections failed before their endpoints were ejected: what makes them fail is on the way to these.
-        if (at < 0 && failure?.Problem?.Message == EndpointsStep.AllEjected)
+        if (at < 0 && failure?.Problem?.Message.StartsWith(EndpointsStep.AllEjected, StringComparison.Ordinal) == true)
         {
             at = hops.FindIndex(failed, hop => IsExplaining(hop, trace, trace.Call));
             if (at >= 0) hops[failed] = failure with { Status = HopStatus.Warning, Problem = failure.Problem with { Severity = Severity.Warning } };
@@ -73,7 +78,16 @@ internal static class CallJudgement
 
     /// <summary>What came of a call, in a word.</summary>
     internal static string Said(MadeCall call) =>
-        call.Status > 0 ? $"{call.Status}{(call.GrpcStatus is { } grpc ? $", grpc-status {grpc}" : "")}" : call.Answered ? "connected" : call.Detail.Length > 0 ? call.Detail : "no answer";
+        call.Status > 0 ? $"{call.Status}{(call.GrpcStatus is { } grpc ? $", grpc-status {grpc}" : "")}" : call.Answered ? Connected(call.Says) : call.Detail.Length > 0 ? call.Detail : "no answer";
+
+    private static string Connected(string says) => says switch
+    {
+        "first" => "connected; the server speaks first",
+        "after the end" => "connected; the server answers",
+        "closed" => "connected; the server closes",
+        "nothing" => "connected; the server says nothing by itself",
+        _ => "connected",
+    };
 
     private static CallTrace Append(CallTrace trace, HopStatus status, MadeCall call, Problem? problem)
     {

@@ -6,6 +6,8 @@ namespace Isthmus.Explain.Tracing;
 /// <summary>Reads proxies' reports about a call from their JSON. Pure.</summary>
 internal static class CallReading
 {
+    private const string Silent = "nothing";
+
     /// <param name="answer">The response of the caller's proxy to <c>/call</c>.</param>
     /// <param name="sightings">The reports of the other proxies.</param>
     public static MadeCall Read(WantedCall wanted, JsonNode answer, IReadOnlyList<Sighting> sightings)
@@ -14,9 +16,12 @@ internal static class CallReading
         var (status, error) = ((int?)answer["status"] ?? 0, Text(answer["error"]));
         var flags = Text(seen?["flags"]);
         var detail = string.Join("; ", ((string[])[error, Text(seen?["details"]), Text(seen?["transport_failure"])]).Where(text => text.Length > 0).Distinct());
-        // After an injected delay (DI), the call goes on.
-        var ended = MadeCall.Failures(flags).Count == 0;
-        var answered = wanted.Kind == CallKinds.Tcp ? error.Length == 0 && ended : status > 0 && ended;
+        // After an injected delay (DI), the call goes on. A caller that has its answer leaves, which proxies that only copy bytes tell as DC.
+        var says = Text(answer["says"]);
+        var isConnected = Text(seen?["upstream_local"]).Length > 0;
+        var ended = MadeCall.Failures(flags).Count == 0 || (error.Length == 0 && !MadeCall.HasFailed(flags));
+        var answered = ended && (wanted.Kind != CallKinds.Tcp ? status > 0
+            : error.Length == 0 && (says != Silent || isConnected) && !sightings.Any(sighting => !sighting.IsRequest && MadeCall.HasFailed(sighting.Flags)));
         // A status that the proxy itself generates is not the application's response.
         if (answered && status >= 400 && detail.StartsWith("rbac_access_denied", StringComparison.Ordinal)) answered = false;
         var what = wanted.Kind == CallKinds.Tcp ? $"connect to {wanted.To}" : $"{wanted.Method} {wanted.Path} of {wanted.Authority}{(wanted.Kind == CallKinds.Tls ? " over TLS" : "")}";
@@ -24,7 +29,8 @@ internal static class CallReading
         {
             // The proxy tells of a caller that leaves with DC. With any other flag, it ended the call itself.
             IsOutOfTime = ((bool?)answer["timed_out"] ?? false) && MadeCall.Failures(flags).All(flag => flag == "DC"),
-            IsConnected = Text(seen?["upstream_local"]).Length > 0,
+            IsConnected = isConnected,
+            Says = says,
             GrpcStatus = (int?)answer["grpc_status"],
             IsTlsRefused = (bool?)answer["tls_failed"] ?? false,
         };

@@ -44,6 +44,10 @@ public sealed record MadeCall(string What, bool Answered, int Status, double Mil
     /// <summary>The status of a gRPC call; null without one.</summary>
     public int? GrpcStatus { get; init; }
 
+    /// <summary>What the other end of a TCP connection does: it speaks first, after the caller has ended its direction, it closes, or says nothing;
+    /// empty when the call is none, or that is not known.</summary>
+    public string Says { get; init; } = "";
+
     /// <summary>The connection was made, but no TLS handshake: what accepts it does not speak TLS, closes, or says
     /// nothing.</summary>
     public bool IsTlsRefused { get; init; }
@@ -51,6 +55,9 @@ public sealed record MadeCall(string What, bool Answered, int Status, double Mil
     /// <summary>The response flags that say how a call failed. Two say nothing of it: <c>-</c>, and <c>DI</c>, by which a call was
     /// delayed on purpose.</summary>
     internal static IReadOnlyList<string> Failures(string flags) => [.. flags.Split(',').Where(flag => flag is not ("" or "-" or "DI"))];
+
+    /// <summary>Whether flags say more than that the caller has left.</summary>
+    internal static bool HasFailed(string flags) => Failures(flags).Any(flag => flag != "DC");
 
     /// <summary>Whether the caller's proxy gave the call one of Envoy's response flags.</summary>
     public bool HasFlag(string flag) => Flags.Split(',').Contains(flag);

@@ -46,6 +46,10 @@ internal sealed class CallerConfig(TraceFacts facts)
     public IEnumerable<VirtualService> Overridden(string owner, MeshHost host) => owner.Length == 0 ? [] : At.Istio<VirtualService>().Where(service =>
         service.ForSidecars && $"{service.Namespace}/{service.Name}" != owner && service.Hosts.Contains(host.Fqdn) && Visibility.Allows(service.ExportTo, service.Namespace, facts.Client.Namespace));
 
+    /// <summary>The VirtualServices with routes for requests to a host.</summary>
+    public IEnumerable<VirtualService> RoutingRequests(MeshHost host) => At.Istio<VirtualService>().Where(service =>
+        service.ForSidecars && !service.Http.IsEmpty && service.Hosts.Contains(host.Fqdn) && Visibility.Allows(service.ExportTo, service.Namespace, facts.Client.Namespace));
+
     public IEnumerable<DestinationRule> RulesFor(MeshHost host) => RulesOf(At, host);
 
     public IEnumerable<DestinationRule> RulesOf(ClusterObjects cluster, MeshHost host) => cluster.Istio<DestinationRule>().Where(rule =>

@@ -8,7 +8,7 @@ namespace Isthmus.Explain.Tracing;
 internal sealed class EndpointsStep(TraceFacts facts, TraceRecord record, Causes causes, TracedCall call, CandidateFinder finder, WaysStep ways, PodStep pods)
 {
     /// <summary>What keeps all endpoints from being used when connections to them failed for a reason of their own.</summary>
-    internal const string AllEjected = "outlier detection ejected all endpoints because connections to them kept failing";
+    internal const string AllEjected = "outlier detection ejected all endpoints";
 
     public void WalkCluster(OutboundChoice outbound, ClusterState cluster, int percent)
     {
@@ -31,7 +31,7 @@ internal sealed class EndpointsStep(TraceFacts facts, TraceRecord record, Causes
         {
             var at = record.Count;
             record.Warn("endpoints", summary, Faults.Of("ISM2040", $"cluster {config.Name}", "", candidates.Any(candidate => candidate.IsEjected)
-                ? AllEjected
+                ? $"{AllEjected} {outbound.View.CountsOf(config.Name, candidates.Where(candidate => candidate.IsEjected).Select(candidate => candidate.Endpoint)).Why}"
                 : "no endpoint is healthy", "check them with 'isthmus proxy-config endpoints', and the Pods behind them"), CandidateFinder.Addresses(candidates));
             ways.Walk(outbound, cluster, candidates, percent);
             // Connections failed for a reason. If that reason is found, it is the cause.
@@ -41,7 +41,7 @@ internal sealed class EndpointsStep(TraceFacts facts, TraceRecord record, Causes
         var ejected = candidates.Where(candidate => candidate.IsEjected).ToList();
         if (ejected.Count > 0)
         {
-            record.Warn("endpoints", summary, Faults.Of("ISM2041", $"cluster {config.Name}", "", $"outlier detection ejected {string.Join(", ", ejected.Select(candidate => candidate.Endpoint.AddressText))} because connections kept failing",
+            record.Warn("endpoints", summary, Faults.Of("ISM2041", $"cluster {config.Name}", "", $"outlier detection ejected {string.Join(", ", ejected.Select(candidate => candidate.Endpoint.AddressText))} {outbound.View.CountsOf(config.Name, ejected.Select(candidate => candidate.Endpoint)).Why}",
                 "check the Pods or the gateway at these addresses"), CandidateFinder.Addresses(candidates));
         }
         else record.Ok("endpoints", summary, CandidateFinder.Addresses(candidates));

@@ -84,9 +84,15 @@ internal sealed class GatewayCauses(TraceFacts facts, TraceNeeds needs, Availabi
     }
 
     /// <summary>Why the gateway has no route for a server name.</summary>
-    public Problem GatewayWithoutChain(ClusterObjects cluster, Pod pod, string sni)
+    /// <param name="rule">The DestinationRule by which the caller's proxy begins TLS, as <c>namespace/name</c>; empty when none says how.</param>
+    public Problem GatewayWithoutChain(ClusterObjects cluster, Pod pod, string sni, string rule = "")
     {
-        ResourceNames.TryParseOutbound(sni, out var port, out var subset, out var fqdn, out _);
+        if (!ResourceNames.TryParseOutbound(sni, out var port, out var subset, out var fqdn, out _))
+        {
+            return Faults.Of("ISM2089", rule.Length > 0 ? $"DestinationRule {rule} in {facts.ConfigOf(facts.Home).Context}" : facts.Client.ToString(), "spec.trafficPolicy.tls",
+                $"makes the caller's proxy begin TLS of its own{(sni.Length > 0 ? $", for {sni}" : ", without a server name")}: the gateway of {cluster.Context} chooses by the server names of the mesh's mutual TLS, and has no route for it",
+                "remove trafficPolicy.tls, or set mode ISTIO_MUTUAL");
+        }
         var passing = PassingGateways(cluster).Where(found => Selectors.Matches(found.Gateway.Selector, Core.Collections.ValueMap.ToValueMap(pod.Metadata.Labels))).ToList();
         if (passing.Count == 0) return GatewayWithoutListener(cluster, pod, Core.Names.Ports.EastWest);
         var hosts = passing.SelectMany(found => found.Gateway.Servers).Where(server => server.Tls?.Mode == ServerTlsMode.AutoPassthrough).SelectMany(server => server.Hosts).ToList();

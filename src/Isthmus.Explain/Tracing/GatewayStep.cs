@@ -59,14 +59,14 @@ internal sealed class GatewayStep(TraceFacts facts, TraceRecord record, Causes c
         var own = IPAddress.TryParse(pod.Status.PodIP, out var address) ? address : IPAddress.Any;
         if (listener.Chains.Find(new(new(own, target), call.ClientEnd, tls.Sni.ToLowerInvariant(), "tls", way.Alpn)) is not { Action: TcpAction action } chain)
         {
-            record.Fail("gateway chain", $"{listener.Name}: none for this SNI", causes.Gateways.GatewayWithoutChain(cluster, pod, tls.Sni));
+            record.Fail("gateway chain", $"{listener.Name}: none for this SNI", causes.Gateways.GatewayWithoutChain(cluster, pod, tls.Sni, way.DestinationRule));
             return;
         }
         var name = action.BySni?.Cluster(tls.Sni) ?? action.Targets[0].Cluster;
         record.Ok("gateway chain", $"{listener.Name} → {name}", ("pod", PodRef.Of(cluster, pod).ToString()), ("chain", chain.Name));
         if (!view.Snapshot.Clusters.TryGetValue(name, out var local))
         {
-            record.Fail("gateway endpoints", $"{name} does not exist", action.BySni is null ? causes.Gateways.GatewayWithoutChain(cluster, pod, tls.Sni) : causes.Gateways.NameWithoutCluster(service, pod, tls.Sni, name));
+            record.Fail("gateway endpoints", $"{name} does not exist", action.BySni is null ? causes.Gateways.GatewayWithoutChain(cluster, pod, tls.Sni, way.DestinationRule) : causes.Gateways.NameWithoutCluster(service, pod, tls.Sni, name));
             return;
         }
         WalkGatewayEndpoints(way, cluster, pod, view, local);

@@ -63,11 +63,30 @@ internal sealed class HostCauses(TraceFacts facts, TraceNeeds needs, CallerConfi
                 $"call one of its ports, or add port {port} to it");
         }
         if (visibility.Hidden(host) is { } hidden) return hidden;
+        // An alias of a host outside has no configuration of its own.
+        if (Alias(host) is not null) return null;
         // The proxy knows the host, but not for the protocol on this connection, so it passes the connection through
         // unchanged. That is correct.
         if (facts.Proxies.GetValueOrDefault(facts.Client) is not { } view || view.Snapshot.Clusters.ContainsKey(ResourceNames.Outbound(port, "", host.Fqdn))) return null;
         return host.In(facts.Home) is null && availability.Unwatched(host.Services) is { } unwatched ? unwatched : availability.NotTold(host);
     }
+
+    /// <summary>Why a proxy lets nothing out to the host of a request, or to an address: it only knows what the mesh has.</summary>
+    public Problem Blocked(TracedCall call)
+    {
+        var named = call.Authority.LastIndexOf(':') is > 0 and var colon ? call.Authority[..colon] : call.Authority;
+        var mode = $"outboundTrafficPolicy is REGISTRY_ONLY ({(config.Sidecar() is { OutboundTrafficPolicy: not null } own ? $"Sidecar {own.Namespace}/{own.Name} in {config.At.Context}" : $"MeshConfig of {config.At.Context}")})";
+        if (named != facts.Target.Host && call.IsPlainHttp && facts.Host(named) is null)
+            return Faults.Of("ISM2027", $"host {named}", "", $"is what the request names in its header Host, and it is not a service in the mesh; {mode}", $"send the host that is called, {facts.Target.Host}, or add a ServiceEntry for {named}");
+        if (Unrouted(call.Host, call.Port, call.Destination) is { } unrouted) return unrouted;
+        if (call.Host is not null && Alias(call.Host) is { } alias)
+            return Faults.Of("ISM2027", alias.Name, "spec.externalName", $"is an alias of {alias.Service.Spec.ExternalName}, which is not a service in the mesh; {mode}", $"add a ServiceEntry for {alias.Service.Spec.ExternalName}, or correct externalName");
+        return Faults.Of("ISM2027", $"host {facts.Target.Host}", "", $"is not a service in the mesh, and {mode}", "add a ServiceEntry for it, or allow other destinations (mode: ALLOW_ANY)");
+    }
+
+    /// <summary>The Service by which a host is an alias of one that the mesh does not know; null when it is none.</summary>
+    private ClusterService? Alias(MeshHost host) =>
+        host.Services.FirstOrDefault(service => service.Service.Spec.ExternalName.Length > 0 && facts.Host(service.Service.Spec.ExternalName) is null);
 
     /// <summary>Why a route leads to a destination that the proxy does not have.</summary>
     /// <param name="rule">The VirtualService, as <c>namespace/name</c>; empty when no VirtualService routes.</param>

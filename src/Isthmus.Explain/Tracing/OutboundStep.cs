@@ -32,7 +32,7 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, Causes 
         var connection = new ConnectionFacts(call.Destination, call.ClientEnd, isTls ? facts.Target.Host : "", isTls ? "tls" : "raw_buffer", isHttp ? call.Detected : []);
         if (listener.Chains.Find(connection) is not { } chain)
         {
-            record.Fail("filter chain", $"none of {listener.Name}", Faults.Of("ISM2021", facts.Client.ToString(), $"listener {listener.Name}", $"no filter chain accepts a connection of kind {call.Kind}", "inspect it with 'isthmus proxy-config listeners'"));
+            record.Fail("filter chain", $"none of {listener.Name}", DeclaredPort.Of(call)?.Contradiction(call) ?? Faults.Of("ISM2021", facts.Client.ToString(), $"listener {listener.Name}", $"no filter chain accepts a connection of kind {call.Kind}", "inspect it with 'isthmus proxy-config listeners'"));
             return;
         }
         WalkChain(view, listener, chain);
@@ -45,7 +45,7 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, Causes 
         switch (chain.Action)
         {
             case TcpAction tcp:
-                record.Ok("filter chain", $"{ChainName(chain)} → TCP to {string.Join(", ", tcp.Targets.Select(target => target.Cluster))}", ("virtual service", rule));
+                WalkTcp($"{ChainName(chain)} → TCP to {string.Join(", ", tcp.Targets.Select(target => target.Cluster))}", rule);
                 WalkTargets(new(view, [.. tcp.Targets.Select(target => (target.Cluster, target.Weight))], rule, default, false));
                 break;
             case HttpAction http:
@@ -53,6 +53,21 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, Causes 
                 WalkRoute(view, http);
                 break;
         }
+    }
+
+    /// <summary>Requests on a port of TCP get through, but proxies only copy their bytes.</summary>
+    private void WalkTcp(string summary, string rule)
+    {
+        var declared = call.IsPlainHttp && DeclaredPort.Of(call) is { IsBytes: true } port ? port : null;
+        var ignored = declared is null || call.Host is null ? null : causes.Config.RoutingRequests(call.Host).FirstOrDefault();
+        if (ignored is not null)
+        {
+            record.Warn("filter chain", summary, Faults.Of("ISM2095", $"VirtualService {ignored.Namespace}/{ignored.Name} in {causes.Config.At.Context}", "spec.http",
+                $"has no effect: {declared!.Field} of {declared.Object} declares {declared.Name}, so proxies copy bytes there and know no requests", "if the application speaks HTTP or gRPC, name the port http-… or grpc-…, or set appProtocol"), ("virtual service", rule));
+            return;
+        }
+        record.Ok("filter chain", summary, ("virtual service", rule),
+            ("untyped", declared is null ? "" : $"{declared.Field} of {declared.Object} declares {declared.Name}: routes, retries, policies and metrics of requests do not apply"));
     }
 
     private void WalkRoute(ProxyView view, HttpAction http)
@@ -103,6 +118,9 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, Causes 
         {
             case RedirectAct redirect:
                 record.Ok("route", $"{summary}: responds with a redirect, {redirect.Status}", ("virtual service", rule));
+                return;
+            case DirectAct when host.Name == ResourceNames.BlockAll:
+                record.Fail("route", $"no virtual host for {call.Authority}", causes.Hosts.Blocked(call));
                 return;
             case DirectAct { Status: >= 500 } direct:
                 record.Fail("route", summary, Faults.Of("ISM2025", owner, "spec.http[*].directResponse", $"responds with status {direct.Status} directly", "route to a destination instead"), ("virtual service", rule));
@@ -169,8 +187,7 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, Causes 
         var problem = causes.Hosts.Unrouted(call.Host, call.Port, call.Destination);
         if (cluster == ResourceNames.BlackHole)
         {
-            record.Fail("cluster", "BlackHoleCluster: the connection is closed", problem ?? Faults.Of("ISM2027", $"host {facts.Target.Host}", "", "is not a service in the mesh, and outboundTrafficPolicy is REGISTRY_ONLY",
-                "add a ServiceEntry for it, or allow other destinations (meshConfig.outboundTrafficPolicy.mode: ALLOW_ANY)"));
+            record.Fail("cluster", "BlackHoleCluster: the connection is closed", problem ?? DeclaredPort.Of(call)?.Contradiction(call) ?? causes.Hosts.Blocked(call));
             return;
         }
         if (problem is { Code: Faults.NoSuchPort })
@@ -178,7 +195,9 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, Causes 
             record.Fail("cluster", $"{cluster}: no service has {call.Destination}", problem);
             return;
         }
-        if (problem is not null) record.Warn("cluster", $"{cluster}: the proxy does not know {call.Host?.Fqdn ?? facts.Target.Host}, so the call leaves in plain text", problem);
+        if (DeclaredPort.Of(call)?.Contradiction(call) is { } contradiction)
+            record.Warn("cluster", $"{cluster}: passed through unchanged", contradiction);
+        else if (problem is not null) record.Warn("cluster", $"{cluster}: the proxy does not know {call.Host?.Fqdn ?? facts.Target.Host}, so the call leaves in plain text", problem);
         else if (cluster == ResourceNames.DynamicDns) record.Ok("cluster", $"{cluster}: plain HTTP, outside the mesh, to the address that the request's host has");
         else record.Ok("cluster", $"{cluster}: passed through unchanged, outside the mesh");
         endpoints.WalkPlain();

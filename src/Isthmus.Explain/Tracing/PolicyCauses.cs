@@ -1,7 +1,10 @@
 using System.Text.RegularExpressions;
 using Isthmus.Core.Collections;
+using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
+using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
+using Isthmus.Proxy.Policy;
 
 namespace Isthmus.Explain.Tracing;
 
@@ -33,6 +36,20 @@ internal sealed partial class PolicyCauses(TraceFacts facts)
         var labels = callee.Pod.Metadata.Labels.ToValueMap();
         var policies = config.Istio<RequestAuthentication>().Where(policy => (policy.Namespace == callee.Pod.Metadata.Namespace || policy.Namespace == facts.RootNamespace) && Selectors.Matches(policy.Selector, labels)).ToList();
         return Faults.Of("ISM2082", policies.Count > 0 ? $"RequestAuthentication {policies[0].Namespace}/{policies[0].Name} in {config.Context}" : callee.Name.ToString(), "spec.jwtRules", $"refuses the token of the request at {callee.Name}: {why}; the response is {status}", "send a valid token of an issuer that it lists, or none");
+    }
+
+    /// <summary>The control plane could not fetch the keys of an issuer: no token of it is valid for its proxies.</summary>
+    public Problem? KeysLacking(Callee callee, TokenCheck check, TokenVerdict refused)
+    {
+        if (!refused.Failure.StartsWith("Jwks", StringComparison.Ordinal)) return null;
+        var config = facts.ConfigOf(callee.Cluster);
+        var issuers = check.LocalKeys.Where(keys => keys.Keys == TokenChecks.NoKeys).Select(keys => keys.Issuer).ToHashSet(StringComparer.Ordinal);
+        var found = config.Istio<RequestAuthentication>().SelectMany(policy => policy.Rules.Select((rule, index) => (policy, rule, index))).FirstOrDefault(one => one.rule.Jwks.Length == 0 && issuers.Contains(one.rule.Issuer));
+        if (found.policy is null) return null;
+        var uri = found.rule.JwksUri.Length > 0 ? found.rule.JwksUri : $"the address that {found.rule.Issuer} tells";
+        return Faults.Of("ISM2096", $"RequestAuthentication {found.policy.Namespace}/{found.policy.Name} in {config.Context}", $"spec.jwtRules[{found.index}].{(found.rule.JwksUri.Length > 0 ? "jwksUri" : "issuer")}",
+            $"its control plane has no keys of {found.rule.Issuer}, because it cannot fetch them from {uri}: every token of it is refused; the response is {refused.Status}",
+            $"make the address reachable from the control plane, or put the keys into jwks; its log says why: kubectl --context={config.Context} -n {WellKnown.SystemNamespace} logs -l app={WellKnown.Istiod} --tail=-1 | grep 'keys of issuer'");
     }
 
     /// <summary>The attributes of calls by which the policy of a rule decides; without a rule, those of all policies that allow calls.</summary>

@@ -41,7 +41,7 @@ internal sealed class ProxyView
     // A dump can hold the system's roots, 140 of them, and a trace follows few of its secrets. So each is read when a step asks for it.
     private readonly Dictionary<string, Lazy<ShownCertificate?>> _certificates = new(StringComparer.Ordinal);
     private readonly Dictionary<string, Lazy<TrustBundle?>> _roots = new(StringComparer.Ordinal);
-    private readonly HashSet<(string Cluster, string Address)> _ejected = [];
+    private readonly Dictionary<(string Cluster, string Address), HostCounts> _ejected = [];
 
     private ProxyView()
     {
@@ -73,7 +73,11 @@ internal sealed class ProxyView
 
     public TrustBundle? Roots(string secret) => _roots.GetValueOrDefault(secret)?.Value;
 
-    public bool IsEjected(string cluster, Endpoint endpoint) => _ejected.Contains((cluster, endpoint.AddressText));
+    public bool IsEjected(string cluster, Endpoint endpoint) => _ejected.ContainsKey((cluster, endpoint.AddressText));
+
+    /// <summary>What the proxy counted of endpoints that are ejected.</summary>
+    public HostCounts CountsOf(string cluster, IEnumerable<Endpoint> endpoints) =>
+        endpoints.Select(endpoint => _ejected.GetValueOrDefault((cluster, endpoint.AddressText))).Aggregate(default(HostCounts), (sum, one) => sum + one);
 
     /// <summary>The listener of all inbound connections.</summary>
     public ListenerSnapshot? Inbound => Snapshot.Listeners.Values.FirstOrDefault(l => l is { Direction: Direction.Inbound, BindToPort: true } && l.Address.Port == Core.Names.Ports.Inbound);
@@ -152,16 +156,16 @@ internal sealed class ProxyView
     private void ReadHealth(JsonNode? clusters)
     {
         foreach (var (cluster, address, ejected) in Hosts(clusters))
-            if (ejected) _ejected.Add((cluster, address));
+            if (ejected is { } counts) _ejected[(cluster, address)] = counts;
     }
 
-    private static IEnumerable<(string Cluster, string Address, bool Ejected)> Hosts(JsonNode? clusters) =>
+    private static IEnumerable<(string Cluster, string Address, HostCounts? Ejected)> Hosts(JsonNode? clusters) =>
         from cluster in (At(clusters, "cluster_statuses") as JsonArray ?? []).OfType<JsonObject>()
         from host in (At(cluster, "host_statuses") as JsonArray ?? []).OfType<JsonObject>()
         let socket = At(host, "address", "socket_address")
         where socket is not null
         select (Text(cluster["name"]), string.Create(CultureInfo.InvariantCulture, $"{At(socket, "address")}:{At(socket, "port_value")}"),
-            ProxyTables.IsTakenOut(host));
+            ProxyTables.IsTakenOut(host) ? HostCounts.Of(host) : (HostCounts?)null);
 
     private static X509Certificate2Collection Pem(JsonNode base64)
     {

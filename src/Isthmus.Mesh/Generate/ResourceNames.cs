@@ -10,6 +10,10 @@ public static class ResourceNames
 
     /// <summary>No proxy has this cluster: the share of a reference that leads nowhere.</summary>
     public const string Unresolved = "UnknownService";
+
+    /// <summary>The virtual host for requests to hosts that the mesh does not have, where it lets nothing else out.</summary>
+    public const string BlockAll = "block_all";
+
     /// <summary>Of endpoints: those of the proxy's own host.</summary>
     public const string OwnEndpoints = "local_cluster";
     public const string Passthrough = "PassthroughCluster";

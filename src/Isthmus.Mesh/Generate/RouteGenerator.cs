@@ -48,7 +48,7 @@ public static class RouteGenerator
         {
             OutboundPolicy.AllowAny => ("allow_any", ResourceNames.Passthrough),
             OutboundPolicy.AllowAnyDynamicDns => ("allow_any_dynamic_dns", ResourceNames.DynamicDns),
-            _ => ("block_all", ""),
+            _ => (ResourceNames.BlockAll, ""),
         };
         var route = new Route { Name = name, Match = new() { Prefix = "/" } };
         if (cluster.Length > 0) route.Route_ = new() { Cluster = cluster, Timeout = Parts.Zero };

@@ -46,6 +46,9 @@ internal sealed class TokenCheck
         _skipsPreflight = config.BypassCorsPreflight;
     }
 
+    /// <summary>Issuers, and the text of their keys where the configuration has it.</summary>
+    internal IEnumerable<(string Issuer, string Keys)> LocalKeys => _providers.Values.Select(provider => (provider.Issuer, provider.LocalKeys));
+
     /// <summary>Decides, and removes or adds the fields that the filter specifies.</summary>
     public async ValueTask<TokenVerdict> DecideAsync(RequestHead request, string scheme, KeySource keys, DateTimeOffset now)
     {
@@ -199,6 +202,10 @@ internal sealed class TokenCheck
         public string MetadataKey => _config.PayloadInMetadata;
 
         public IReadOnlyCollection<string> WordClaims => _config.NormalizePayloadInMetadata?.SpaceDelimitedClaims ?? [];
+
+        public string Issuer => _config.Issuer;
+
+        public string LocalKeys => _config.LocalJwks?.InlineString ?? "";
 
         public bool IsForAll => _config.Issuer.Length == 0;
 

@@ -21,6 +21,9 @@ internal sealed class TraceCall(DataPlane plane)
 {
     private const int LongestAnswer = 64 * 1024, ShownBody = 256;
 
+    /// <summary>A server that speaks first has done so by then.</summary>
+    private static readonly TimeSpan FirstWord = TimeSpan.FromMilliseconds(500);
+
     public async Task<JsonObject> RunAsync(CallRequest call, CancellationToken stop)
     {
         var time = plane.Ports.Time;
@@ -43,7 +46,7 @@ internal sealed class TraceCall(DataPlane plane)
         var start = time.GetTimestamp();
         try
         {
-            await SpeakAsync(call, client, result, limit.Token).ConfigureAwait(false);
+            await SpeakAsync(call, client, time, result, limit.Token).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (!stop.IsCancellationRequested)
         {
@@ -61,13 +64,11 @@ internal sealed class TraceCall(DataPlane plane)
         return result;
     }
 
-    private static async Task SpeakAsync(CallRequest call, Socket client, JsonObject result, CancellationToken stop)
+    private static async Task SpeakAsync(CallRequest call, Socket client, TimeProvider time, JsonObject result, CancellationToken stop)
     {
         if (call.Kind == CallKind.Tcp)
         {
-            client.Shutdown(SocketShutdown.Send);
-            var rest = new byte[ShownBody];
-            result["received"] = await client.ReceiveAsync(rest, SocketFlags.None, stop).ConfigureAwait(false);
+            await ListenAsync(client, time, result, stop).ConfigureAwait(false);
             return;
         }
         if (call.Kind == CallKind.Grpc)
@@ -80,6 +81,37 @@ internal sealed class TraceCall(DataPlane plane)
         if (call.Kind == CallKind.Tls) stream = await TlsAsync(call, stream, result, stop).ConfigureAwait(false);
         await stream.WriteAsync(call.Bytes, stop).ConfigureAwait(false);
         Describe(await ReadAsync(stream, stop).ConfigureAwait(false), result);
+    }
+
+    /// <summary>Some servers speak first, some answer what they got until the end of their caller's direction, and some say nothing until they are
+    /// asked: none of these is a failure.</summary>
+    private static async Task ListenAsync(Socket client, TimeProvider time, JsonObject result, CancellationToken stop)
+    {
+        var buffer = new byte[ShownBody];
+        using var first = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        using var timer = time.CreateTimer(static f => ((CancellationTokenSource)f!).Cancel(), first, FirstWord, Timeout.InfiniteTimeSpan);
+        try
+        {
+            var count = await client.ReceiveAsync(buffer, SocketFlags.None, first.Token).ConfigureAwait(false);
+            (result["received"], result["says"]) = (count, count > 0 ? "first" : "closed");
+            return;
+        }
+        catch (OperationCanceledException) when (!stop.IsCancellationRequested)
+        {
+            // It waits for the caller.
+        }
+        client.Shutdown(SocketShutdown.Send);
+        try
+        {
+            var count = await client.ReceiveAsync(buffer, SocketFlags.None, stop).ConfigureAwait(false);
+            (result["received"], result["says"]) = (count, count > 0 ? "after the end" : "closed");
+        }
+        catch (OperationCanceledException)
+        {
+            (result["received"], result["says"]) = (0, "nothing");
+            // It may never close its side, and the proxies wait for both: a reset ends the connection.
+            client.LingerState = new LingerOption(true, 0);
+        }
     }
 
     // The trace shows whether the call arrives and who answers; whether to trust the answer is the application's decision.

@@ -108,6 +108,16 @@ internal sealed class LoopbackProxy : IDisposable
         Assert.Empty(Plane.ListenerFailures);
     }
 
+    /// <summary>Hands connections of the application to a cluster, as the kernel would redirect them.</summary>
+    internal void Capture(string cluster, ReservedPort port)
+    {
+        Apply(TypeUrls.Listener, [WireTypes.Strict.Parse<Listener>($$$"""
+            {"name": "virtualOutbound", "use_original_dst": true, "traffic_direction": "OUTBOUND", "address": {"socket_address": {"address": "127.0.0.1", "port_value": {{{port.Number}}} } },
+             "filter_chains": [{"filters": [{"name": "tcp", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy", "stat_prefix": "tcp", "cluster": "{{{cluster}}}"} }] }] }
+            """)], m => ((Listener)m).Name);
+        Assert.Empty(Plane.ListenerFailures);
+    }
+
     /// <summary>Removes the listener with a name: "in", or "tcp".</summary>
     internal void Remove(string listener) => Assert.Empty(Plane.State.Apply(new(TypeUrls.Listener, [], [listener], "2")));
 

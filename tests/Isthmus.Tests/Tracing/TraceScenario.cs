@@ -80,6 +80,8 @@ internal sealed class TraceScenario
 
     internal MadeCall? Call { get; set; }
 
+    internal SentRequest Sent { get; set; } = SentRequest.Plain;
+
     /// <summary>What proxies saw of the call.</summary>
     internal IReadOnlyList<Sighting> Sighted { get; set; } = [];
 
@@ -103,7 +105,7 @@ internal sealed class TraceScenario
     }
 
     internal TraceFacts Facts(string target = "orders", string client = "buyer") =>
-        new([Objects("c1", One), TwoIsSilent.Length > 0 ? ClusterObjects.Unreadable("c2", TwoIsSilent) : Objects("c2", Two)], new("c1", "shop", client), TraceTarget.Parse(target), Now) { Call = Call, Sightings = new(Sighted) };
+        new([Objects("c1", One), TwoIsSilent.Length > 0 ? ClusterObjects.Unreadable("c2", TwoIsSilent) : Objects("c2", Two)], new("c1", "shop", client), TraceTarget.Parse(target), Now) { Call = Call, Sightings = new(Sighted), Sent = Sent };
 
     /// <summary>Walks until nothing is missing.</summary>
     internal void Complete(AddressWalk of)

@@ -1,0 +1,53 @@
+using System.Net;
+using System.Text.Json.Nodes;
+using Isthmus.Proxy.Trace;
+using Isthmus.Testing;
+using Isthmus.Tests.Proxy.System;
+using Xunit;
+
+namespace Isthmus.Tests.Proxy.Trace;
+
+/// <summary>A traced call of TCP says what the server does, and a server that waits to be asked is none that is dead.</summary>
+public sealed class TcpCallTests
+{
+    private static CancellationToken Stop => TestContext.Current.CancellationToken;
+
+    [Theory]
+    [InlineData("first", 5)]
+    [InlineData("after the end", 7)]
+    [InlineData("closed", 0)]
+    public async Task What_the_server_does_is_told(string says, int received)
+    {
+        using var server = new ByteServer(async caller =>
+        {
+            if (says == "first") await caller.SayAsync("hello");
+            if (says == "closed") return;
+            await caller.HearAllAsync();
+            if (says == "after the end") await caller.SayAsync("goodbye");
+        });
+        var answer = await CallAsync(server.Port, TimeSpan.FromSeconds(30), passes: says == "after the end");
+        Assert.Equal((says, received), (answer["says"]?.ToString(), (int?)answer["received"]));
+        Assert.Null(answer["error"]);
+        Assert.NotEqual("", answer["seen"]!["upstream_local"]!.ToString());
+    }
+
+    [Fact]
+    public async Task A_server_that_is_not_there_fails()
+    {
+        using var nobody = new ReservedPort();
+        Assert.Equal("UF", (await CallAsync(nobody.Number, TimeSpan.FromSeconds(30)))["seen"]!["flags"]!.ToString().Split(',')[0]);
+    }
+
+    private static async Task<JsonObject> CallAsync(int port, TimeSpan timeout, bool passes = false)
+    {
+        // The caller ends its direction only when this clock says so.
+        var clock = new ManualClock();
+        using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("up")], """ "direct_response": {"status": 200} """, role: "sidecar", time: clock);
+        using var captured = new ReservedPort();
+        proxy.Endpoints("up", port);
+        proxy.Capture("up", captured);
+        var call = new TraceCall(proxy.Plane).RunAsync(new(new(IPAddress.Parse("10.9.9.9"), 6379), "", "/", "mark", CallKind.Tcp, timeout), Stop);
+        for (; passes && !call.IsCompleted; await Task.Delay(10, Stop)) clock.Advance(TimeSpan.FromMilliseconds(50));
+        return await call;
+    }
+}

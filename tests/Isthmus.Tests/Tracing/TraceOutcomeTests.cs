@@ -1,0 +1,171 @@
+using System.Net;
+using System.Text.Json.Nodes;
+using Isthmus.Explain.Tracing;
+using Xunit;
+
+namespace Isthmus.Tests.Tracing;
+
+/// <summary>The outcome of the traced call decides, in the terms of what is spoken; and the first cause is what the operator can change.</summary>
+public sealed class TraceOutcomeTests
+{
+    private const string Callee = "10.1.0.5:8080", AtCallee = "Pod shop/orders-a in c1", Called = "Service shop/orders in c1";
+
+    /// <summary>What the callee's proxy said of the call, and who answered.</summary>
+    [Theory]
+    [InlineData(429, "RL", "local_rate_limited", "ISM2094", "envoy.filters.http.local_ratelimit", "local rate limit")]
+    [InlineData(429, "RL", "request_rate_limited", "ISM2094", "envoy.filters.http.ratelimit", "rate limit service")]
+    [InlineData(403, "UAEX", "ext_authz_denied", "ISM2094", "envoy.filters.http.ext_authz", "external authorizer")]
+    [InlineData(403, "UAEX", "ext_authz_error", "ISM2094", "envoy.filters.http.ext_authz", "no answer from the external authorizer")]
+    [InlineData(418, "FI", "fault_filter_abort", "ISM2094", "envoy.filters.http.fault", "injected")]
+    [InlineData(503, "UO", "upstream_reset_before_response_started{overflow}", "ISM2079", "", "limits")]
+    [InlineData(429, "-", "via_upstream", "ISM2073", "", "its application responded with status 429")]
+    [InlineData(503, "-", "via_upstream", "ISM2073", "", "its application responded with status 503")]
+    public void Who_answered_is_named(int status, string flags, string details, string code, string path, string message)
+    {
+        var scenario = new TraceScenario { Call = Made(status), Sighted = [Seen(flags, details, status)] };
+        var trace = scenario.Walk();
+        Assert.False(trace.Succeeds);
+        Assert.Equal((code, AtCallee, path), (trace.Failure?.Problem?.Code, trace.Failure?.Problem?.Object, trace.Failure?.Problem?.Path));
+        Assert.Contains(message, trace.Failure!.Problem!.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(0, true)]
+    [InlineData(5, true)]
+    [InlineData(12, true)]
+    [InlineData(8, false)]
+    [InlineData(13, false)]
+    [InlineData(14, false)]
+    public void The_status_of_gRPC_decides(int status, bool succeeds)
+    {
+        var trace = new TraceScenario { Call = Made(200) with { GrpcStatus = status }, Sighted = [Seen("-", "via_upstream", 200)] }.Walk("grpc://orders");
+        Assert.Equal(succeeds, trace.Succeeds);
+        if (!succeeds) Assert.Contains($"its application responded with grpc-status {status}", trace.Failure!.Problem!.Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>What the port is named, what is called, and what came of it: the declaration comes first, with its field.</summary>
+    [Theory]
+    [InlineData("http", "https://orders:80", "", "ISM2093", "declares HTTP, and the call is HTTPS")]
+    [InlineData("grpc", "https://orders:80", "", "ISM2093", "declares GRPC, and the call is HTTPS")]
+    [InlineData("https", "http://orders:80", "", "ISM2093", "declares HTTPS, and the call is plain HTTP")]
+    [InlineData("tls", "grpc://orders:80", "", "ISM2093", "declares TLS, and the call is plain HTTP")]
+    [InlineData("http", "tcp://orders:80", "", "ISM2093", "a server that speaks first is not heard")]
+    [InlineData("http", "http://orders:80", "UC", "ISM2074", "declares HTTP, so the callee's proxy speaks HTTP/1.1")]
+    [InlineData("http", "grpc://orders:80", "UC", "ISM2074", "the call is gRPC, which needs HTTP/2")]
+    [InlineData("grpc", "http://orders:80", "UC", "ISM2074", "declares GRPC")]
+    [InlineData("http2", "http://orders:80", "UPE", "ISM2074", "declares HTTP2")]
+    public void A_port_that_declares_another_protocol_is_the_first_cause(string name, string target, string seen, string code, string message)
+    {
+        var scenario = new TraceScenario { Call = new("GET /", false, seen.Length > 0 ? 503 : 0, 3, Callee, seen.Length > 0 ? "-" : "UC", "", []), Sighted = seen.Length > 0 ? [Seen(seen, "", 503)] : [] };
+        (scenario.One, scenario.Two) = (Named(scenario.One, name), Named(scenario.Two, name));
+        var trace = scenario.Walk(target);
+        var problem = trace.Failure?.Problem;
+        Assert.True(problem?.Code == code, TraceText.Write(trace, details: true));
+        Assert.Equal((code, Called, $"spec.ports[{name}].name"), (problem?.Code, problem?.Object, problem?.Path));
+        Assert.Contains(message, problem!.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain("firewall", problem.Remedy, StringComparison.Ordinal);
+    }
+
+    /// <summary>Proxies copy the bytes of a port of TCP: gRPC works, and routes for requests have no effect.</summary>
+    [Theory]
+    [InlineData(false, HopStatus.Ok)]
+    [InlineData(true, HopStatus.Warning)]
+    public void Requests_on_a_port_of_TCP_get_through_untyped(bool hasRoutes, HopStatus status)
+    {
+        var scenario = new TraceScenario { Call = CallReading.Read(Wanted("grpc"), JsonNode.Parse($$"""{"status": 200, "grpc_status": 0, "seen": {"flags": "DC", "upstream": "{{Callee}}", "upstream_local": "10.1.0.4:1"} }""")!, []) };
+        (scenario.One, scenario.Two) = (Named(scenario.One, "tcp"), Named(scenario.Two, "tcp"));
+        if (hasRoutes) scenario.One += "\n---\n{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: aborts, namespace: shop}, spec: {hosts: [orders.shop.svc.cluster.local], http: [{fault: {abort: {httpStatus: 500, percentage: {value: 100}}}, route: [{destination: {host: orders}}]}]}}";
+        scenario.Client = Changed(scenario.Client, "0.0.0.0_80", listener => listener["filter_chains"] = JsonNode.Parse("""
+            [{"filters": [{"name": "tcp", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy", "stat_prefix": "x", "cluster": "outbound|80||orders.shop.svc.cluster.local"}}]}]
+            """));
+        var trace = scenario.Walk("grpc://orders:80");
+        Assert.True(trace.Succeeds, TraceText.Write(trace, details: true));
+        var hop = trace.Hops.First(hop => hop.Name == "filter chain");
+        Assert.Equal(status, hop.Status);
+        if (hasRoutes) Assert.Equal(("ISM2095", "VirtualService shop/aborts in c1", "spec.http"), (hop.Problem!.Code, hop.Problem.Object, hop.Problem.Path));
+        else Assert.Contains(hop.Facts, fact => fact.Name == "untyped" && fact.Value.Contains("declares TCP", StringComparison.Ordinal));
+    }
+
+    /// <summary>Where nothing else is let out, the cause is what hides the host, never a name that was generated.</summary>
+    [Theory]
+    [InlineData("sidecar", "orders", "", "ISM2013", "Sidecar shop/few in c1")]
+    [InlineData("exportTo", "orders", "", "ISM2012", "Service shop/orders in c1")]
+    [InlineData("host", "orders", "wrong.example", "ISM2027", "host wrong.example")]
+    [InlineData("alias", "ext", "", "ISM2027", "Service shop/ext in c1")]
+    public void What_hides_a_host_is_named(string why, string target, string host, string code, string @object)
+    {
+        var scenario = new TraceScenario();
+        if (host.Length > 0) scenario.Sent = SentRequest.Parse("", [$"host: {host}"], "", "");
+        if (why == "sidecar") scenario.One += "\n---\n{apiVersion: networking.istio.io/v1, kind: Sidecar, metadata: {name: few, namespace: shop}, spec: {outboundTrafficPolicy: {mode: REGISTRY_ONLY}, egress: [{hosts: [\"istio-system/*\"]}]}}";
+        if (why == "exportTo") (scenario.One, scenario.Two) = (Hidden(scenario.One), Hidden(scenario.Two));
+        if (why == "alias") scenario.One += "\n---\n{apiVersion: v1, kind: Service, metadata: {name: ext, namespace: shop}, spec: {type: ExternalName, externalName: nowhere.example, ports: [{name: http, port: 80}]}}";
+        scenario.Client = scenario.Client.Replace("\"domains\": [\"orders\", \"orders.shop\", \"orders.shop.svc.cluster.local\"]", "\"domains\": [\"else\"]", StringComparison.Ordinal)
+            .Replace("\"host\": \"orders\"", $"\"host\": \"{target}\"", StringComparison.Ordinal)
+            .Replace("{\"name\": \"allow_any\", \"domains\": [\"*\"], \"routes\": [{\"match\": {\"prefix\": \"/\"}, \"route\": {\"cluster\": \"PassthroughCluster\"}}]}",
+                "{\"name\": \"block_all\", \"domains\": [\"*\"], \"routes\": [{\"match\": {\"prefix\": \"/\"}, \"direct_response\": {\"status\": 502}}]}", StringComparison.Ordinal);
+        Assert.Contains("block_all", scenario.Client, StringComparison.Ordinal);
+        var trace = scenario.Walk(target);
+        Assert.Equal((code, @object), (trace.Failure?.Problem?.Code, trace.Failure?.Problem?.Object));
+        Assert.DoesNotContain("block_all", TraceText.Write(trace, details: true), StringComparison.Ordinal);
+    }
+
+    /// <summary>A DestinationRule of the field's own TLS meets a gateway that knows only the mesh's.</summary>
+    [Fact]
+    public void A_gateway_without_a_chain_for_TLS_of_a_DestinationRule_names_the_rule()
+    {
+        var scenario = new TraceScenario();
+        scenario.Client = scenario.Client.Replace($", \"sni\": \"{TraceScenario.Sni}\"", "", StringComparison.Ordinal)
+            .Replace("\"type\": \"EDS\"", "\"type\": \"EDS\", \"metadata\": {\"filter_metadata\": {\"istio\": {\"config\": \"/apis/x/v1/namespaces/shop/destination-rule/simple\"}}}", StringComparison.Ordinal);
+        var problem = scenario.Walk().Failure?.Problem;
+        Assert.Equal(("ISM2089", "DestinationRule shop/simple in c1", "spec.trafficPolicy.tls"), (problem?.Code, problem?.Object, problem?.Path));
+        Assert.Contains("begin TLS of its own, without a server name: the gateway of c2", problem!.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("""{"name": "rq_error", "value": "5"}, {"name": "rq_total", "value": "7"}""", "because 5 of 7 requests failed: 5xx of the application, or no response")]
+    [InlineData("""{"name": "cx_connect_fail", "value": "3"}, {"name": "rq_error", "value": "3"}, {"name": "rq_total", "value": "3"}""", "because 3 connections failed")]
+    [InlineData("""{"name": "rq_timeout", "value": "2"}""", "because 2 requests timed out")]
+    [InlineData("", "because calls kept failing")]
+    public void An_ejection_says_what_was_counted(string stats, string why)
+    {
+        var scenario = new TraceScenario();
+        scenario.Client = scenario.Client.Replace("\"cluster_statuses\": []", "\"cluster_statuses\": [{\"name\": \"outbound|80||" + TraceScenario.Fqdn
+            + "\", \"host_statuses\": [{\"address\": {\"socket_address\": {\"address\": \"10.1.0.5\", \"port_value\": 8080}}, \"stats\": [" + stats + "], \"health_status\": {\"failed_outlier_check\": true}}]}]", StringComparison.Ordinal);
+        Assert.Contains(scenario.Walk().Hops, hop => hop.Problem is { Code: "ISM2041" } problem && problem.Message.EndsWith(why, StringComparison.Ordinal));
+    }
+
+    /// <summary>Servers that speak first, that answer at the end, that close and that are silent are all there; what a proxy cannot reach is not.</summary>
+    [Theory]
+    [InlineData("first", "DC", "10.1.0.4:1", "", true)]
+    [InlineData("after the end", "-", "10.1.0.4:1", "", true)]
+    [InlineData("closed", "-", "10.1.0.4:1", "", true)]
+    [InlineData("nothing", "DC", "10.1.0.4:1", "", true)]
+    [InlineData("nothing", "DC", "", "", false)]
+    [InlineData("closed", "UF", "", "", false)]
+    [InlineData("closed", "-", "10.1.0.4:1", "UF", false)]
+    public void A_TCP_server_is_judged_by_what_it_does(string says, string flags, string local, string seenElsewhere, bool isAnswered)
+    {
+        Sighting[] seen = seenElsewhere.Length == 0 ? [] : [new(new("c2", "istio-system", "gw"), false, 1, null, 0, seenElsewhere, "", "", "10.1.0.5:8080", "", local, "", "")];
+        var call = CallReading.Read(Wanted("tcp"), JsonNode.Parse($$"""{"received": 0, "says": "{{says}}", "seen": {"flags": "{{flags}}", "upstream": "{{Callee}}", "upstream_local": "{{local}}"} }""")!, seen);
+        Assert.Equal(isAnswered, call.Answered);
+    }
+
+    private static WantedCall Wanted(string kind) => new(IPEndPoint.Parse(Callee), kind, "orders", "/", "GET", SentRequest.Plain);
+
+    private static MadeCall Made(int status) => new("GET /", true, status, 3, Callee, "-", "via_upstream", []);
+
+    private static Sighting Seen(string flags, string details, int status) => new(new("c1", "shop", "orders-a"), true, 2, null, status, flags, details, "", Callee, "", "", "", "");
+
+    private static string Named(string objects, string name) => objects.Replace("{name: http, port: 80", $"{{name: {name}, port: 80", StringComparison.Ordinal);
+
+    private static string Hidden(string objects) =>
+        objects.Replace("metadata: {name: orders, namespace: shop}, spec: {clusterIP", "metadata: {name: orders, namespace: shop, annotations: {networking.istio.io/exportTo: other}}, spec: {clusterIP", StringComparison.Ordinal);
+
+    private static string Changed(string inspection, string listener, Action<JsonNode> change)
+    {
+        var all = JsonNode.Parse(inspection)!;
+        var dump = all["config_dump"]!["configs"]!.AsArray().First(config => config!["dynamic_listeners"] is not null)!;
+        change(dump["dynamic_listeners"]!.AsArray().Select(one => one!["active_state"]!["listener"]!).First(one => one["name"]!.ToString() == listener));
+        return all.ToJsonString();
+    }
+}

@@ -60,6 +60,8 @@ public static class TypeNames
         [typeof(Envoy.ListenerFilters.ProxyProtocol)] = "envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol",
         [typeof(RawBuffer)] = "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer",
         [typeof(Envoy.HttpFilters.Wasm)] = "envoy.extensions.filters.http.wasm.v3.Wasm",
+        [typeof(Envoy.NetworkFilters.Wasm)] = "envoy.extensions.filters.network.wasm.v3.Wasm",
+        [typeof(Envoy.TypedExtensionConfig)] = "envoy.config.core.v3.TypedExtensionConfig",
         [typeof(Envoy.HttpFilters.GrpcStats.FilterConfig)] = "envoy.extensions.filters.http.grpc_stats.v3.FilterConfig",
         [typeof(Istio.Stats.PluginConfig)] = "stats.PluginConfig",
         [typeof(Envoy.HttpFilters.DynamicForwardProxy.FilterConfig)] = "envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig",

@@ -115,14 +115,14 @@ public sealed class DefinitionRulesTests(RunningApiServer server) : IClassFixtur
         { "Gateway", "servers: [{port: {number: 443, name: a, protocol: HTTPS}, hosts: ['*'], tls: {mode: SIMPLE, credentialNames: [a, b]}}]" },
         { "Sidecar", "egress: [{hosts: ['./*']}]" },
         { "ProxyConfig", "concurrency: 0, selector: {matchLabels: {app: a}}" },
+        { "WasmPlugin", "url: 'oci://a.example/b:1', vmConfig: {env: [{name: a, value: b}, {name: c, valueFrom: HOST}]}, match: [{mode: CLIENT, ports: [{number: 80}]}], priority: null" },
+        { "WasmPlugin", "url: 'a.example/b:1', selector: {matchLabels: {app: a}}, sha256: ''" },
         { "EnvoyFilter", "workloadSelector: {labels: {app: a}}, configPatches: [{applyTo: CLUSTER, match: {cluster: {name: a}}, patch: {operation: REMOVE}}]" },
     };
 
     /// <summary>Kinds that admission refuses as a whole.</summary>
     public static TheoryData<string, string> Stored => new()
     {
-        { "WasmPlugin", "url: 'oci://a.example/b:1', vmConfig: {env: [{name: a, value: b}, {name: c, valueFrom: HOST}]}, match: [{mode: CLIENT, ports: [{number: 80}]}], priority: null" },
-        { "WasmPlugin", "url: 'a.example/b:1', selector: {matchLabels: {app: a}}, sha256: ''" },
         { "TrafficExtension", "lua: {inlineCode: 'function envoy_on_request() end'}, targetRefs: [{kind: Gateway, name: a, group: gateway.networking.k8s.io}]" },
         { "TrafficExtension", "wasm: {url: 'file:///a.wasm'}" },
     };

@@ -151,9 +151,9 @@ public sealed class RunningControlPlaneTests : IAsyncLifetime
     {
         foreach (var definition in IstioCrds.All) await _client.CreateAsync(Kinds.CustomResourceDefinition, (JsonObject)definition.DeepClone(), Stop);
         await _client.CreateAsync(Kinds.Namespace, new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = new JsonObject { ["name"] = "shop" } }, Stop);
-        var kind = new ResourceKind(MeshApi.WasmPlugin.Group, MeshApi.WasmPlugin.ReadVersion, MeshApi.WasmPlugin.Kind, MeshApi.WasmPlugin.Plural, true);
+        var kind = new ResourceKind(MeshApi.TrafficExtension.Group, MeshApi.TrafficExtension.ReadVersion, MeshApi.TrafficExtension.Kind, MeshApi.TrafficExtension.Plural, true);
         while (!await TryCreateAsync()) await Task.Delay(20, Stop);
-        while (!(await SaidAsync()).StartsWith("IST0106 kind: WasmPlugins are not supported", StringComparison.Ordinal)) await Task.Delay(20, Stop);
+        while (!(await SaidAsync()).StartsWith("IST0106 kind: TrafficExtensions are not supported", StringComparison.Ordinal)) await Task.Delay(20, Stop);
         await _client.PatchAsync(kind, "shop", "auth", JsonNode.Parse("""{"metadata": {"labels": {"istio.io/rev": "other"} } }""")!.AsObject(), PatchType.Merge, Stop);
         while ((await SaidAsync()).Length > 0) await Task.Delay(20, Stop);
 
@@ -163,7 +163,7 @@ public sealed class RunningControlPlaneTests : IAsyncLifetime
             try
             {
                 await _client.CreateAsync(kind, JsonNode.Parse($$"""
-                    {"apiVersion": "{{kind.ApiVersion}}", "kind": "WasmPlugin", "metadata": {"name": "auth", "namespace": "shop"}, "spec": {"url": "oci://registry.example/auth"} }
+                    {"apiVersion": "{{kind.ApiVersion}}", "kind": "TrafficExtension", "metadata": {"name": "auth", "namespace": "shop"}, "spec": {"wasm": {"url": "oci://registry.example/auth"} } }
                     """)!.AsObject(), Stop);
                 return true;
             }

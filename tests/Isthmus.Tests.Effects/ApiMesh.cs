@@ -4,6 +4,7 @@ using System.Reflection;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Injection;
+using Isthmus.ControlPlane.Push;
 using Isthmus.Core.Collections;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Yaml;
@@ -166,6 +167,21 @@ internal sealed class ApiMesh
         return rig;
     }
 
+    /// <summary>An Envoy that runs Wasm.</summary>
+    internal static ProxyIdentity Envoy(string role, string pod, string address, Dictionary<string, string> labels)
+    {
+        var environment = new Dictionary<string, string> { ["POD_NAME"] = pod, ["POD_NAMESPACE"] = "shop", ["INSTANCE_IP"] = address, ["SERVICE_ACCOUNT"] = pod.Split('-')[0], ["ISTIO_META_CLUSTER_ID"] = "c1" };
+        labels["app"] = pod.Split('-')[0];
+        var node = AgentNode.Build(AgentSettings.Read(role, "shop.svc.cluster.local", environment), labels, new Dictionary<string, string>());
+        node.Metadata.Fields.Remove("ISTHMUS_VERSION");
+        node.UserAgentName = "envoy";
+        node.UserAgentBuildVersion = new() { Version = new() { MajorNumber = 1, MinorNumber = 40 } };
+        node.Extensions.Clear();
+        foreach (var (category, name) in (ReadOnlySpan<(string, string)>)[("envoy.filters.http", "envoy.filters.http.wasm"), ("envoy.wasm.runtime", "envoy.wasm.runtime.v8")])
+            node.Extensions.Add(new Wire.Envoy.Extension { Category = category, Name = name });
+        return MeshFeeds.Read(node, out var error) ?? throw new ArgumentException(error);
+    }
+
     private sealed class ProxyFeeds
     {
         private readonly Isthmus.ControlPlane.Push.ProxyFeed[] _all;
@@ -173,7 +189,7 @@ internal sealed class ApiMesh
         internal ProxyFeeds(MeshRig rig, bool allProxies)
         {
             _all = [rig.Sidecar("c1"), rig.Sidecar("c1", "web-v1", "10.244.0.1"), rig.Router("c1", "door", labels: new() { ["istio"] = "ingressgateway" })];
-            if (allProxies) _all = [.. _all, rig.Sidecar("c1", "guest", "10.244.0.9", ns: "other"), rig.Router("c1", "eastwest"), rig.Router("c1", "eastwest", sniDnat: true), rig.Router("c1", "inner")];
+            if (allProxies) _all = [.. _all, rig.Connect(Envoy("sidecar", "web-v1", "10.244.0.1", [])), rig.Connect(Envoy("router", "door-0", "10.244.0.99", []) with { Proof = new(new("c1", "shop", "door"), "") }), rig.Sidecar("c1", "guest", "10.244.0.9", ns: "other"), rig.Router("c1", "eastwest"), rig.Router("c1", "eastwest", sniDnat: true), rig.Router("c1", "inner")];
         }
 
         internal SortedDictionary<string, string> Versions()

@@ -81,8 +81,8 @@ public sealed class ProxyFeatureTests
         Assert.True(DiscoverySettings.Read([], name => name == "PILOT_HTTP10" ? "true" : null).AcceptHttp10);
         var mesh = MeshConfig.Default with { AcceptHttp10 = true };
         var scope = new GatewayScope(default, default);
-        Assert.True(HttpConnections.Gateway("g", "r", mesh, scope, null).TypedConfig.Unpack<HttpConnectionManager>().HttpProtocolOptions.AcceptHttp10);
-        Assert.False(HttpConnections.Gateway("g", "r", MeshConfig.Default, scope, null).TypedConfig.Unpack<HttpConnectionManager>().HttpProtocolOptions.AcceptHttp10);
+        Assert.True(HttpConnections.Gateway("g", "r", mesh, scope, null, 8080).TypedConfig.Unpack<HttpConnectionManager>().HttpProtocolOptions.AcceptHttp10);
+        Assert.False(HttpConnections.Gateway("g", "r", MeshConfig.Default, scope, null, 8080).TypedConfig.Unpack<HttpConnectionManager>().HttpProtocolOptions.AcceptHttp10);
     }
 
     private static IEnumerable<HttpConnectionManager> Managers(Listener listener) =>

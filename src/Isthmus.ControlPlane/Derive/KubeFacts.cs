@@ -142,8 +142,11 @@ public static class KubeFacts
     {
         var credential = new TlsCredential(
             new(cluster, "Secret", secret.Metadata.Namespace, secret.Metadata.Name),
-            Text(secret, "tls.crt", "cert"), Text(secret, "tls.key", "key"), Text(secret, "ca.crt", "cacert")) { Revocations = Text(secret, "ca.crl", "crl") };
-        return credential is { Certificate: "" or null, CaCertificates: "" or null } ? null : credential with { Problem = ProblemOf(credential), CaProblem = CaProblemOf(credential) };
+            Text(secret, "tls.crt", "cert"), Text(secret, "tls.key", "key"), Text(secret, "ca.crt", "cacert"))
+        {
+            Revocations = Text(secret, "ca.crl", "crl"), Registries = secret.Type == "kubernetes.io/dockerconfigjson" ? Text(secret, ".dockerconfigjson") : "",
+        };
+        return credential is { Certificate: "" or null, CaCertificates: "" or null, Registries: "" or null } ? null : credential with { Problem = ProblemOf(credential), CaProblem = CaProblemOf(credential) };
     }
 
     private static string ProblemOf(TlsCredential credential)

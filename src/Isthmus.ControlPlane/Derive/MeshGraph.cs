@@ -205,7 +205,7 @@ public sealed class MeshGraph
         new(ServicesByNamespace.Items, _workloads.All.Items, Sources.Nodes.Items) { Machines = Machines.Items },
         new(SidecarsByNamespace.Items, GatewayObjects.Items, Sources.EnvoyFilters.Items, Sources.Credentials.Items)
         {
-            Telemetries = TelemetriesByNamespace.Items, SecretAccess = Sources.SecretAccess.Items, SecretNamespaces = SecretNamespaces,
+            Telemetries = TelemetriesByNamespace.Items, Plugins = Sources.WasmPlugins.Items, SecretAccess = Sources.SecretAccess.Items, SecretNamespaces = SecretNamespaces,
         });
 
     /// <summary>The same object as long as it is the same: what is looked up in it is prepared once.</summary>

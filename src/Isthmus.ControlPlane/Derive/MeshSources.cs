@@ -40,6 +40,7 @@ public sealed class MeshSources(LiveGraph graph)
     public Source<ObjectKey, PeerAuthentication> PeerAuthentications { get; } = new(graph, "peer authentications");
     public Source<ObjectKey, AuthorizationPolicy> AuthorizationPolicies { get; } = new(graph, "authorization policies");
     public Source<ObjectKey, Telemetry> Telemetries { get; } = new(graph, "telemetries");
+    public Source<ObjectKey, WasmPlugin> WasmPlugins { get; } = new(graph, "wasm plugins");
     public Source<ObjectKey, RequestAuthentication> RequestAuthentications { get; } = new(graph, "request authentications");
 
     // Kubernetes' multi-cluster services API, of every cluster.

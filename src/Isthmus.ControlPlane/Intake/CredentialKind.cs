@@ -7,7 +7,7 @@ using Isthmus.Mesh.Model;
 
 namespace Isthmus.ControlPlane.Intake;
 
-/// <summary>TLS Secrets: certificates of gateways.</summary>
+/// <summary>Secrets: certificates of gateways, and the credentials with which the modules of WasmPlugins are pulled.</summary>
 /// <param name="ns">The namespace in which they are read; null: all.</param>
 public sealed class CredentialKind(string? ns = null) : SourceKind<Secret, TlsCredential>(MeshApi.Secret)
 {
@@ -16,8 +16,14 @@ public sealed class CredentialKind(string? ns = null) : SourceKind<Secret, TlsCr
     /// <summary>Those that clusters have many of, and that hold no certificate of a gateway.</summary>
     public override string FieldSelector => "type!=helm.sh/release.v1,type!=kubernetes.io/service-account-token";
 
-    internal override void Collect(MeshGraph mesh, MeshChanges changes) =>
-        changes.Proxies.Places.UnionWith(mesh.Sources.Credentials.Changed.Select(key => (key.Cluster, key.Namespace)));
+    internal override void Collect(MeshGraph mesh, MeshChanges changes)
+    {
+        var changed = mesh.Sources.Credentials.Changed;
+        changes.Proxies.Places.UnionWith(changed.Select(key => (key.Cluster, key.Namespace)));
+        // A WasmPlugin of the root namespace, with a Secret there, is for any proxy.
+        if (changed.Count > 0 && mesh.Sources.WasmPlugins.Items.Values.Any(plugin => plugin.Module.PullSecret.Length > 0 && changed.Any(key => key.Namespace == plugin.Source.Namespace && key.Name == plugin.Module.PullSecret)))
+            CollectPolicies(mesh, changes, changed.Select(key => key.Namespace).ToHashSet(StringComparer.Ordinal));
+    }
 
     internal override TlsCredential? Read(string cluster, Secret item) => KubeFacts.Of(cluster, item);
 

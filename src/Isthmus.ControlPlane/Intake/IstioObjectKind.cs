@@ -63,13 +63,6 @@ public abstract class IstioObjectKind<T>(KindDescriptor kind) : MeshKind<JsonObj
     private static bool SaysInvalid(JsonObject item) => item["status"] is JsonObject status && status["conditions"] is JsonArray conditions
         && conditions.Any(condition => condition is JsonObject known && known["type"]?.ToString() is ObjectProblems.Condition or ObjectProblems.Ownership && known["status"]?.ToString() == "False");
 
-    /// <summary>Policies of these namespaces changed; those of the root namespace apply to every proxy.</summary>
-    private protected static void CollectPolicies(MeshGraph mesh, MeshChanges changes, IReadOnlySet<string> namespaces)
-    {
-        changes.Proxies.Namespaces.UnionWith(namespaces);
-        changes.Proxies.All |= namespaces.Contains((mesh.Sources.Settings.Items.GetValueOrDefault("") ?? MeshSettings.Default).Mesh.RootNamespace);
-    }
-
     internal sealed override void RemoveCluster(MeshSources sources, string cluster)
     {
         if (SourceIn(sources) is { } source) RemoveOf(source, cluster);

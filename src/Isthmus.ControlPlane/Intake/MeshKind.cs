@@ -54,6 +54,13 @@ public abstract class MeshKind(KindDescriptor descriptor)
 
     private protected static void RemoveOf<T>(Source<ObjectKey, T> source, string cluster) where T : IEquatable<T> => source.RemoveWhere(key => key.Cluster == cluster);
 
+    /// <summary>Policies of these namespaces changed; those of the root namespace apply to every proxy.</summary>
+    private protected static void CollectPolicies(MeshGraph mesh, MeshChanges changes, IReadOnlySet<string> namespaces)
+    {
+        changes.Proxies.Namespaces.UnionWith(namespaces);
+        changes.Proxies.All |= namespaces.Contains((mesh.Sources.Settings.Items.GetValueOrDefault("") ?? MeshSettings.Default).Mesh.RootNamespace);
+    }
+
     /// <summary>The items of a list may lack apiVersion and kind.</summary>
     private protected JsonObject Named(JsonObject item)
     {

@@ -41,6 +41,7 @@ public sealed class MeshKinds(MultiClusterSettings multiCluster, string settings
         new AuthorizationPolicyKind { Revision = revision },
         new RequestAuthenticationKind { Revision = revision },
         new TelemetryKind { Revision = revision },
+        new WasmPluginKind { Revision = revision },
     ];
 
     /// <summary>Istio kinds of which only the problems are read.</summary>

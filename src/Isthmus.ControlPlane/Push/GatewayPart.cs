@@ -10,7 +10,7 @@ namespace Isthmus.ControlPlane.Push;
 /// <summary>Listeners and routes of a gateway scope.</summary>
 internal sealed class GatewayPart(ProxyScope scope, GatewayScope gateway)
 {
-    private readonly Dictionary<string, (MeshService Service, DestinationRule? Rule, MeshConfig Mesh, List<ByteString> Chains)> _chains = new(StringComparer.Ordinal);
+    private readonly Dictionary<(string Host, int Port), (MeshService Service, DestinationRule? Rule, MeshConfig Mesh, List<ByteString> Chains)> _chains = [];
     private readonly ValueList<string> _sniHosts = gateway.Gateways
         .SelectMany(item => item.Servers)
         .Where(server => server.Tls is { Mode: ServerTlsMode.AutoPassthrough })
@@ -32,21 +32,22 @@ internal sealed class GatewayPart(ProxyScope scope, GatewayScope gateway)
         var listeners = GatewayListeners.Of(inputs).Select(listener => Encode(listener, visible, (view.Mesh, inputs.Mesh))).ToList();
         Listeners = Listeners.ReplacedBy(listeners);
         Routes = Routes.ReplacedBy([.. GatewayRoutes.Of(inputs).Select(table => EncodedResource.Of(TypeUrls.Route, table.Name, table))]);
-        foreach (var gone in _chains.Keys.Except(visible.Select(host => host.Service.Hostname)).ToList()) _chains.Remove(gone);
+        var names = visible.Select(host => host.Service.Hostname).ToHashSet(StringComparer.Ordinal);
+        foreach (var gone in _chains.Keys.Where(key => !names.Contains(key.Host)).ToList()) _chains.Remove(gone);
     }
 
     private XdsResource Encode(GatewayListener listener, List<ClusterInputs> visible, (MeshConfig Shared, MeshConfig Own) mesh)
     {
         if (listener.SniHosts.IsEmpty) return EncodedResource.Of(TypeUrls.Listener, listener.Listener.Name, listener.Listener);
-        var chains = visible.Where(host => GatewayListeners.Exposes(listener.SniHosts, host.Service)).SelectMany(host => ChainsOf(host, mesh)).ToList();
+        var chains = visible.Where(host => GatewayListeners.Exposes(listener.SniHosts, host.Service)).SelectMany(host => ChainsOf(host, (int)listener.Listener.Address.SocketAddress.PortValue, mesh)).ToList();
         return EncodedResource.Of(TypeUrls.Listener, listener.Listener.Name, GatewayListeners.Assemble(listener, chains));
     }
 
-    private List<ByteString> ChainsOf(ClusterInputs host, (MeshConfig Shared, MeshConfig Own) mesh)
+    private List<ByteString> ChainsOf(ClusterInputs host, int port, (MeshConfig Shared, MeshConfig Own) mesh)
     {
-        var name = host.Service.Hostname;
+        var name = (host.Service.Hostname, port);
         if (_chains.TryGetValue(name, out var known) && ReferenceEquals(known.Service, host.Service) && ReferenceEquals(known.Rule, host.Rule) && ReferenceEquals(known.Mesh, mesh.Shared)) return known.Chains;
-        List<ByteString> chains = [.. GatewayListeners.SniChains(host.Service, host.Rule, mesh.Own, gateway.Security).Select(chain => chain.ToByteString())];
+        List<ByteString> chains = [.. GatewayListeners.SniChains(host.Service, host.Rule, mesh.Own, gateway.Security, port).Select(chain => chain.ToByteString())];
         _chains[name] = (host.Service, host.Rule, mesh.Shared, chains);
         return chains;
     }

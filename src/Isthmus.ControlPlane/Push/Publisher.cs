@@ -18,10 +18,19 @@ internal sealed class PublishedProxy(ResolvedProxy resolved, ScopeView view, Inb
     public InboundResources? Inbound { get; set; } = inbound;
     /// <summary>The certificates of a gateway's servers, and those with which it calls other hosts; null: nobody knows yet whether it may have any.</summary>
     public ResourceSet? Secrets { get; set; }
-    public (ResourceSet Clusters, ResourceSet Endpoints, ResourceSet Listeners, ResourceSet Routes, ResourceSet Names, InboundResources? Inbound, ResourceSet? Secrets) Given { get; set; }
+    /// <summary>The configuration of filters that the proxy discovers; null: it has had none.</summary>
+    public ResourceSet? Extensions { get; set; }
+    public GivenResources Given { get; set; }
     /// <summary>What the proxy was given for its earlier scope; default after its first offer for this one.</summary>
-    public (ResourceSet Clusters, ResourceSet Endpoints, ResourceSet Listeners, ResourceSet Routes, ResourceSet Names, InboundResources? Inbound, ResourceSet? Secrets) Earlier { get; set; }
+    public GivenResources Earlier { get; set; }
     public ImmutableDictionary<string, IXdsResources> Types { get; set; } = ImmutableDictionary<string, IXdsResources>.Empty;
+}
+
+/// <summary>What a proxy is given.</summary>
+internal readonly record struct GivenResources(
+    ResourceSet Clusters, ResourceSet Endpoints, ResourceSet Listeners, ResourceSet Routes, ResourceSet Names, InboundResources? Inbound, ResourceSet? Secrets)
+{
+    public ResourceSet? Extensions { get; init; }
 }
 
 /// <summary>The encoded inbound resources that sidecars with the same inbound scope share.</summary>
@@ -171,6 +180,7 @@ public sealed class Publisher(TimeProvider time)
         if (proxy.Published is { } published && published.Resolved == resolved)
         {
             published.Inbound = InboundOf(resolved, mesh);
+            published.Extensions = ExtensionsOf(proxy.Proxy, resolved, mesh, published.Extensions);
             return;
         }
         var key = new ViewKey(resolved.Scope, resolved.Gateway);
@@ -181,7 +191,22 @@ public sealed class Publisher(TimeProvider time)
             view.TakeChange(null); // Whoever attaches the first proxy offers it everything.
         }
         view.Proxies.Add(proxy);
-        proxy.Published = new(resolved, view, InboundOf(resolved, mesh)) { Secrets = proxy.Published?.Secrets ?? (resolved.Gateway is null ? ResourceSet.Empty : null), Earlier = proxy.Published?.Given ?? default };
+        proxy.Published = new(resolved, view, InboundOf(resolved, mesh))
+        {
+            Secrets = proxy.Published?.Secrets ?? (resolved.Gateway is null ? ResourceSet.Empty : null), Earlier = proxy.Published?.Given ?? default,
+            Extensions = ExtensionsOf(proxy.Proxy, resolved, mesh, proxy.Published?.Extensions),
+        };
+    }
+
+    /// <summary>The configuration of a workload's plugins. Credentials of registries are only for who has proven to be that workload.</summary>
+    private static ResourceSet? ExtensionsOf(ProxyIdentity proxy, ResolvedProxy resolved, MeshView mesh, ResourceSet? before)
+    {
+        var plugins = resolved.Scope.Plugins;
+        if (plugins.IsEmpty && before is null) return null;
+        var isProven = ClaimedWorkload.Of(proxy, mesh.Workloads).IsProven;
+        string? PullSecret(WasmPlugin plugin) => !isProven ? null
+            : mesh.Proxies.Credentials.GetValueOrDefault(new(proxy.Cluster, plugin.Source.Namespace, plugin.Module.PullSecret))?.Registries;
+        return (before ?? ResourceSet.Empty).ReplacedBy([.. plugins.Select(plugin => PluginFilters.Config(plugin, resolved.Scope.Software, PullSecret)).Select(made => EncodedResource.Of(TypeUrls.ExtensionConfig, made.Name, made))]);
     }
 
     private void SetSecrets(ProxyFeed proxy)
@@ -241,7 +266,7 @@ public sealed class Publisher(TimeProvider time)
     {
         if (proxy.Published is not { } published) return;
         var view = published.View;
-        var now = (view.Clusters, view.Endpoints, view.Listeners, view.Routes, view.Names, published.Inbound, published.Secrets);
+        var now = new GivenResources(view.Clusters, view.Endpoints, view.Listeners, view.Routes, view.Names, published.Inbound, published.Secrets) { Extensions = published.Extensions };
         if (now == published.Given) return;
         var (last, types) = (published.Given, published.Types);
         Effects?.Add(last == default ? published.Earlier : last, now);
@@ -254,6 +279,7 @@ public sealed class Publisher(TimeProvider time)
         if (isSidecar && !ReferenceEquals(now.Names, last.Names)) types = types.SetItem(TypeUrls.NameTable, view.Names);
         // A sidecar has none, and must be told so: otherwise it would wait for those that a rule names.
         if (now.Secrets is not null && !ReferenceEquals(now.Secrets, last.Secrets)) types = types.SetItem(TypeUrls.Secret, published.Secrets!);
+        if (now.Extensions is not null && !ReferenceEquals(now.Extensions, last.Extensions)) types = types.SetItem(TypeUrls.ExtensionConfig, now.Extensions);
         (published.Given, published.Types) = (now, types);
         proxy.Offer(new(version, types), ChangedAt);
     }

@@ -11,7 +11,7 @@ internal sealed class PushEffects
     /// <summary>Where counting ends: a change of more resources than that is one of all of them.</summary>
     private const int MostCounted = 1000;
 
-    private static readonly string[] Types = ["clusters", "endpoints", "listeners", "routes", "names", "secrets"];
+    private static readonly string[] Types = ["clusters", "endpoints", "listeners", "routes", "names", "secrets", "extensions"];
 
     private readonly int[] _proxies = new int[Types.Length];
     private readonly HashSet<string>[] _names = [.. Types.Select(_ => new HashSet<string>(StringComparer.Ordinal))];
@@ -31,9 +31,7 @@ internal sealed class PushEffects
     }
 
     /// <summary>What one proxy is given now.</summary>
-    internal void Add(
-        in (ResourceSet Clusters, ResourceSet Endpoints, ResourceSet Listeners, ResourceSet Routes, ResourceSet Names, InboundResources? Inbound, ResourceSet? Secrets) last,
-        in (ResourceSet Clusters, ResourceSet Endpoints, ResourceSet Listeners, ResourceSet Routes, ResourceSet Names, InboundResources? Inbound, ResourceSet? Secrets) now)
+    internal void Add(in GivenResources last, in GivenResources now)
     {
         if (last.Clusters is null) return; // It has just connected.
         var isInbound = !ReferenceEquals(last.Inbound, now.Inbound);
@@ -41,7 +39,7 @@ internal sealed class PushEffects
         [
             Differs(last.Clusters, now.Clusters) || (isInbound && Differs(last.Inbound?.Clusters, now.Inbound?.Clusters)), Differs(last.Endpoints, now.Endpoints) || (isInbound && Differs(last.Inbound?.Endpoints, now.Inbound?.Endpoints)),
             Differs(last.Listeners, now.Listeners) || (isInbound && Differs(last.Inbound?.Listeners, now.Inbound?.Listeners)), Differs(last.Routes, now.Routes),
-            Differs(last.Names, now.Names), Differs(last.Secrets, now.Secrets),
+            Differs(last.Names, now.Names), Differs(last.Secrets, now.Secrets), Differs(last.Extensions, now.Extensions),
         ];
         var any = false;
         for (var type = 0; type < differs.Length; type++)

@@ -2,7 +2,7 @@ using static Isthmus.Mesh.Config.Schema;
 
 namespace Isthmus.Mesh.Config;
 
-/// <summary>The specs of extensions.istio.io: refused here, and stored for a control plane of Istio that shares the cluster.</summary>
+/// <summary>The specs of extensions.istio.io: WasmPlugin, and TrafficExtension, which is refused here and stored for a control plane of Istio that shares the cluster.</summary>
 internal static class ExtensionSchemas
 {
     private static readonly Schema Matches = List(Object(
@@ -14,7 +14,7 @@ internal static class ExtensionSchemas
         ("failStrategy", OneOf("FAIL_CLOSE", "FAIL_OPEN", "FAIL_RELOAD")), ("imagePullPolicy", OneOf("UNSPECIFIED_POLICY", "IfNotPresent", "Always")),
         ("imagePullSecret", Text.Between(1, 253)), ("pluginConfig", Anything), ("pluginName", Text.Between(1, 256)),
             ("sha256", Text.Matching("([a-f0-9]{64})?")),
-        ("type", OneOf("UNSPECIFIED_PLUGIN_TYPE", "HTTP", "NETWORK")), ("url", Text.AtLeast(1).With(SchemaRule.ModuleAddress)), ("verificationKey", Text),
+        ("type", OneOf("UNSPECIFIED_PLUGIN_TYPE", "HTTP", "NETWORK")), ("url", Text.AtLeast(1).With(SchemaRule.ModuleAddress)), ("verificationKey", Idle(Text)),
         ("vmConfig", Object(("env", List(
             Object(("name", Text.Between(1, 256)), ("value", Text.AtMost(2048)),
                 ("valueFrom", OneOf("INLINE", "HOST"))).Requiring("name").With(KindRules.ValueOrHost)) with { Most = 256, Key = "name" }))),

@@ -175,12 +175,13 @@ public static class MeshApi
         Reader = of => TelemetryReader.Read(of.Source, of.Spec, of.CreatedAt),
     };
 
-    // A plugin may decide who may call, and what the answer is.
     public static readonly KindDescriptor WasmPlugin = OfIstio("extensions", "WasmPlugin", "wasmplugins", "v1alpha1") with
     {
         Spec = ExtensionSchemas.WasmPlugin, NeedsSpec = true, Columns = [Age], Need = KindNeed.Nowhere,
-        Refusal = ("WasmPlugins are not supported: proxies of Isthmus run no Wasm", InsteadOfFilters),
+        Reader = WasmPluginReader.Read,
     };
+
+    // A filter may decide who may call, and what the answer is.
     public static readonly KindDescriptor TrafficExtension = OfIstio("extensions", "TrafficExtension", "trafficextensions", "v1alpha1") with
     {
         Spec = ExtensionSchemas.TrafficExtension, NeedsSpec = true, Columns = [Age], Need = KindNeed.Nowhere,

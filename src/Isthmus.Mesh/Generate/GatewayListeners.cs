@@ -42,14 +42,15 @@ public static class GatewayListeners
     /// never terminated.</summary>
     /// <param name="security">Only policies that select this gateway apply here: the others need the caller's identity,
     /// which is visible only where its TLS terminates.</param>
-    public static IEnumerable<FilterChain> SniChains(MeshService service, DestinationRule? rule, MeshConfig mesh, WorkloadSecurity? security = null)
+    /// <param name="target">The port of the listener.</param>
+    public static IEnumerable<FilterChain> SniChains(MeshService service, DestinationRule? rule, MeshConfig mesh, WorkloadSecurity? security = null, int target = 0)
     {
         var own = security is null ? WorkloadSecurity.None : security with { Policies = security.Policies.Where(policy => policy.Selector.Count > 0).ToValueList() };
         foreach (var port in service.Ports)
         {
             if (port.Protocol == Protocol.Udp) continue;
-            yield return SniChain(ResourceNames.Sni(port.Number, "", service.Hostname), mesh, own);
-            foreach (var subset in rule?.Subsets ?? default) yield return SniChain(ResourceNames.Sni(port.Number, subset.Name, service.Hostname), mesh, own);
+            yield return SniChain(ResourceNames.Sni(port.Number, "", service.Hostname), mesh, own, target);
+            foreach (var subset in rule?.Subsets ?? default) yield return SniChain(ResourceNames.Sni(port.Number, subset.Name, service.Hostname), mesh, own, target);
         }
     }
 
@@ -60,11 +61,11 @@ public static class GatewayListeners
     public static ByteString Assemble(GatewayListener listener, IEnumerable<ByteString> sniChains) =>
         Assembled.Of(listener.Listener, Listener.FilterChainsFieldNumber, sniChains);
 
-    private static FilterChain SniChain(string name, MeshConfig mesh, WorkloadSecurity security) => new()
+    private static FilterChain SniChain(string name, MeshConfig mesh, WorkloadSecurity security, int target) => new()
     {
         FilterChainMatch = new() { ServerNames = { name }, ApplicationProtocols = { TlsContexts.MeshAlpns } },
         // Proxies keep connections open for hours: without an entry at the start, successful calls would be missing from the log.
-        Filters = { Authorizations.Tcp(security, mesh), MetricConfigs.Tcp(Traffic.Gateway, mesh), Parts.TcpProxy(name, mesh, logConnected: true) },
+        Filters = { PluginFilters.Network(mesh, isServer: false, target, Authorizations.Tcp(security, mesh)), MetricConfigs.Tcp(Traffic.Gateway, mesh), Parts.TcpProxy(name, mesh, logConnected: true) },
     };
 
     /// <summary>Servers by the target port of their Service port; a port that no Service of the gateway has is not served.</summary>
@@ -107,15 +108,15 @@ public static class GatewayListeners
             if (bound.Server.Protocol.IsHttp())
             {
                 // Every plain HTTP server of a port shares one route table.
-                if (!plainDone) listener.FilterChains.Add(HttpChain(listener.Name, $"http.{target}", null, [], inputs));
+                if (!plainDone) listener.FilterChains.Add(HttpChain((listener.Name, target), $"http.{target}", null, [], inputs));
                 plainDone = true;
             }
             else if (bound.IsHttps)
             {
                 listener.FilterChains.Add(HttpChain(
-                    listener.Name, GatewayRoutes.HttpsName(bound), TlsContexts.GatewayServer(bound.Server.Tls!, inputs.Mesh, true), ServerNames(bound), inputs));
+                    (listener.Name, target), GatewayRoutes.HttpsName(bound), TlsContexts.GatewayServer(bound.Server.Tls!, inputs.Mesh, true), ServerNames(bound), inputs));
             }
-            else AddL4(listener, bound, inputs);
+            else AddL4(listener, bound, inputs, target);
         }
     }
 
@@ -127,18 +128,12 @@ public static class GatewayListeners
         return chain;
     }
 
-    private static FilterChain HttpChain(string listener, string route, TransportSocket? tls, IReadOnlyList<string> names, GatewayInputs inputs)
+    private static FilterChain HttpChain((string Name, int Port) listener, string route, TransportSocket? tls, IReadOnlyList<string> names, GatewayInputs inputs)
     {
-        var chain = new FilterChain { Filters = { HttpConnections.Gateway($"outbound_{listener}", route, inputs.Mesh, inputs.Gateway, inputs.Scope.Tracing) }, TransportSocket = tls };
+        var manager = HttpConnections.Gateway($"outbound_{listener.Name}", route, inputs.Mesh, inputs.Gateway, inputs.Scope.Tracing, listener.Port);
+        var chain = new FilterChain { Filters = { PluginFilters.Network(inputs.Mesh, isServer: false, listener.Port), manager }, TransportSocket = tls };
         if (names.Count > 0) chain.FilterChainMatch = new() { ServerNames = { names } };
         return chain;
-    }
-
-    private static void AddFirst(FilterChain chain, IEnumerable<Filter> filters)
-    {
-        List<Filter> all = [.. filters, .. chain.Filters];
-        chain.Filters.Clear();
-        chain.Filters.AddRange(all);
     }
 
     private static List<string> ServerNames(BoundServer bound)
@@ -148,7 +143,7 @@ public static class GatewayListeners
     }
 
     /// <summary>TCP, TLS passthrough, and terminated TLS that carries TCP: the tcp and tls routes of the VirtualServices.</summary>
-    private static void AddL4(Listener listener, BoundServer bound, GatewayInputs inputs)
+    private static void AddL4(Listener listener, BoundServer bound, GatewayInputs inputs, int target)
     {
         var passthrough = bound.TlsMode == ServerTlsMode.Passthrough;
         var tls = bound.TlsMode is null || passthrough ? null : TlsContexts.GatewayServer(bound.Server.Tls!, inputs.Mesh, true);
@@ -164,9 +159,8 @@ public static class GatewayListeners
                 var names = chain.ServerNames.Where(name => bound.HostNames.Any(host => Hosts.Covers(host, name) || Hosts.Covers(name, host))).ToValueList();
                 if (names.IsEmpty && !chain.ServerNames.IsEmpty) continue;
                 if (tls is not null) names = ServerNames(bound).ToValueList();
-                var built = OutboundListeners.Chain(chain with { ServerNames = names }, inputs.Mesh);
+                var built = OutboundListeners.Chain(chain with { ServerNames = names }, inputs.Mesh, target, inputs.Gateway.Security is { } security ? Authorizations.Tcp(security, inputs.Mesh) : null);
                 built.TransportSocket = tls;
-                if (inputs.Gateway.Security is { } security) AddFirst(built, Authorizations.Tcp(security, inputs.Mesh));
                 AddOnce(listener, built);
             }
         }

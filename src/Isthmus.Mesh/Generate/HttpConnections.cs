@@ -46,11 +46,12 @@ internal static class HttpConnections
     private static Alpn.FilterConfig.Types.AlpnOverride Override(Alpn.FilterConfig.Types.Protocol protocol, params string[] alpns) =>
         new() { UpstreamProtocol = protocol, AlpnOverride_ = { alpns } };
 
-    public static Listeners.Filter Outbound(string statPrefix, string routeName, Protocol protocol, MeshConfig mesh, TracePlan? tracing)
+    /// <param name="port">The port that clients call, by which plugins may be chosen; 0: any.</param>
+    public static Listeners.Filter Outbound(string statPrefix, string routeName, Protocol protocol, MeshConfig mesh, TracePlan? tracing, int port)
     {
         var manager = Common(statPrefix, mesh, tracing);
         manager.Rds = new() { ConfigSource = Parts.Ads, RouteConfigName = routeName };
-        return Outbound(manager, protocol, mesh);
+        return Outbound(manager, protocol, mesh, port);
     }
 
     /// <summary>With routes of its own.</summary>
@@ -58,19 +59,22 @@ internal static class HttpConnections
     {
         var manager = Common(statPrefix, mesh, tracing);
         manager.RouteConfig = routes;
-        return Outbound(manager, Protocol.Auto, mesh);
+        return Outbound(manager, Protocol.Auto, mesh, 0);
     }
 
-    private static Listeners.Filter Outbound(HttpConnectionManager manager, Protocol protocol, MeshConfig mesh)
+    private static Listeners.Filter Outbound(HttpConnectionManager manager, Protocol protocol, MeshConfig mesh, int port)
     {
         manager.UseRemoteAddress = false;
         SetFields(manager, mesh.ProxyHeaders, "");
         // As in Istio, only sidecars keep metadata to the mesh.
-        AddFilters(manager, protocol, mesh.ProxyHeaders.TellsMeshOnly ? Traffic.OutboundInMesh : Traffic.Outbound, mesh);
+        var traffic = mesh.ProxyHeaders.TellsMeshOnly ? Traffic.OutboundInMesh : Traffic.Outbound;
+        AddSecurity(manager, null, mesh, traffic, port);
+        AddFilters(manager, protocol, traffic, mesh, port);
         return Filter(manager);
     }
 
-    public static Listeners.Filter Inbound(string statPrefix, RouteConfiguration routes, Protocol protocol, MeshConfig mesh, WorkloadSecurity? security, TracePlan? tracing)
+    /// <param name="port">At the workload; 0: any that no Service names.</param>
+    public static Listeners.Filter Inbound(string statPrefix, RouteConfiguration routes, Protocol protocol, MeshConfig mesh, WorkloadSecurity? security, TracePlan? tracing, int port)
     {
         var manager = Common(statPrefix, mesh, tracing);
         manager.RouteConfig = routes;
@@ -80,12 +84,13 @@ internal static class HttpConnections
         var parts = mesh.ProxyHeaders.ClientCertParts;
         manager.SetCurrentClientCertDetails = new() { Subject = parts.Subject, Cert = parts.Cert, Dns = parts.Dns, Uri = parts.Uri };
         if (protocol.IsHttp2()) manager.Http2ProtocolOptions ??= new();
-        AddSecurity(manager, security, mesh, routes: false);
-        AddFilters(manager, protocol, Traffic.Inbound, mesh);
+        AddSecurity(manager, security, mesh, Traffic.Inbound, port);
+        AddFilters(manager, protocol, Traffic.Inbound, mesh, port);
         return Filter(manager);
     }
 
-    public static Listeners.Filter Gateway(string statPrefix, string routeName, MeshConfig mesh, GatewayScope gateway, TracePlan? tracing)
+    /// <param name="port">Of the listener.</param>
+    public static Listeners.Filter Gateway(string statPrefix, string routeName, MeshConfig mesh, GatewayScope gateway, TracePlan? tracing, int port)
     {
         var manager = Common(statPrefix, mesh, tracing);
         manager.Rds = new() { ConfigSource = Parts.Ads, RouteConfigName = routeName };
@@ -96,8 +101,8 @@ internal static class HttpConnections
         manager.ForwardClientCertDetails = Mode(gateway.Topology.ClientCert);
         if (gateway.Topology.ClientCert is ClientCertForwarding.SanitizeSet or ClientCertForwarding.AppendForward)
             manager.SetCurrentClientCertDetails = new() { Subject = true, Cert = true, Dns = true, Uri = true };
-        AddSecurity(manager, gateway.Security, mesh, routes: true);
-        AddFilters(manager, Protocol.Http, Traffic.Gateway, mesh);
+        AddSecurity(manager, gateway.Security, mesh, Traffic.Gateway, port);
+        AddFilters(manager, Protocol.Http, Traffic.Gateway, mesh, port);
         return Filter(manager);
     }
 
@@ -119,11 +124,12 @@ internal static class HttpConnections
     }
 
     /// <summary>Comes before all other filters: a rejected request leaves no other trace.</summary>
-    private static void AddSecurity(HttpConnectionManager manager, WorkloadSecurity? security, MeshConfig mesh, bool routes)
+    private static void AddSecurity(HttpConnectionManager manager, WorkloadSecurity? security, MeshConfig mesh, Traffic traffic, int port)
     {
-        if (security is null) return;
-        manager.HttpFilters.AddRange(TokenChecks.Http(security.Tokens, routes));
-        manager.HttpFilters.AddRange(Authorizations.Http(security, mesh));
+        manager.HttpFilters.AddRange(PluginFilters.Http(mesh, PluginPhase.Authn, traffic == Traffic.Inbound, port));
+        if (security is not null) manager.HttpFilters.AddRange(TokenChecks.Http(security.Tokens, traffic == Traffic.Gateway));
+        manager.HttpFilters.AddRange(PluginFilters.Http(mesh, PluginPhase.Authz, traffic == Traffic.Inbound, port));
+        if (security is not null) manager.HttpFilters.AddRange(Authorizations.Http(security, mesh));
     }
 
     private static HttpConnectionManager Common(string statPrefix, MeshConfig mesh, TracePlan? tracing)
@@ -175,9 +181,11 @@ internal static class HttpConnections
         if (settings.Underscores is { } underscores) common.HeadersWithUnderscoresAction = (HttpProtocolOptions.Types.HeadersWithUnderscoresAction)underscores;
     }
 
-    private static void AddFilters(HttpConnectionManager manager, Protocol protocol, Traffic traffic, MeshConfig mesh)
+    private static void AddFilters(HttpConnectionManager manager, Protocol protocol, Traffic traffic, MeshConfig mesh, int port)
     {
         if (PeerMetadata.Http(traffic, mesh.Software) is { } exchange) manager.HttpFilters.Add(exchange);
+        manager.HttpFilters.AddRange(PluginFilters.Http(mesh, PluginPhase.Stats, traffic == Traffic.Inbound, port));
+        manager.HttpFilters.AddRange(PluginFilters.Http(mesh, PluginPhase.Unspecified, traffic == Traffic.Inbound, port));
         if (protocol == Protocol.GrpcWeb) manager.HttpFilters.Add(GrpcWebFilter);
         if (protocol is Protocol.Grpc or Protocol.GrpcWeb) manager.HttpFilters.Add(GrpcStatsFilter);
         if (traffic != Traffic.Inbound && mesh.Software.Has(IstioFilters.Alpn)) manager.HttpFilters.Add(AlpnOverride);

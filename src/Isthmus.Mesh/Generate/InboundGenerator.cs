@@ -78,9 +78,13 @@ public static class InboundGenerator
     private static FilterChain Http(InboundPort? port, string transport, string[] alpns, TransportSocket? tls, Context context)
     {
         var prefix = port is null or { IsUnnamed: true } ? ResourceNames.InboundPassthrough : $"inbound_{ResourceNames.Listener(ResourceNames.AnyAddress, port.Port)}";
-        var filter = HttpConnections.Inbound(prefix, Routes(port), port?.Protocol ?? Protocol.Auto, context.Mesh, context.Security, context.Tracing);
-        return Chain(port, port is null or { IsUnnamed: true } ? ResourceNames.VirtualInbound + "-catchall-http" : null, transport, alpns, tls, [filter]);
+        var filter = HttpConnections.Inbound(prefix, Routes(port), port?.Protocol ?? Protocol.Auto, context.Mesh, context.Security, context.Tracing, PortOf(port));
+        return Chain(
+            port, port is null or { IsUnnamed: true } ? ResourceNames.VirtualInbound + "-catchall-http" : null, transport, alpns, tls,
+            [.. PluginFilters.Network(context.Mesh, isServer: true, PortOf(port)), filter]);
     }
+
+    private static int PortOf(InboundPort? port) => port?.Port ?? 0;
 
     private static FilterChain Tcp(InboundPort? port, string transport, string[] alpns, TransportSocket? tls, Context context) =>
         Chain(port, port is null or { IsUnnamed: true } ? ResourceNames.VirtualInbound : null, transport, alpns, tls, TcpFilters(port, exchanges: tls is not null && context.ExchangesMetadata, context));
@@ -89,7 +93,7 @@ public static class InboundGenerator
     {
         var filters = new List<Filter>();
         if (exchanges) filters.Add(Parts.ServerExchange);
-        if (context.Security is { } security) filters.AddRange(Authorizations.Tcp(security, context.Mesh));
+        filters.AddRange(PluginFilters.Network(context.Mesh, isServer: true, PortOf(port), context.Security is { } security ? Authorizations.Tcp(security, context.Mesh) : null));
         if (port?.Protocol == Protocol.Mongo) filters.Add(Parts.Mongo(ClusterOf(port)));
         filters.AddRange(MetricConfigs.Tcp(Traffic.Inbound, context.Mesh));
         filters.Add(Parts.TcpProxy(ClusterOf(port), context.Mesh, idleTimeout: port?.Limits?.Pool?.TcpIdleTimeout));

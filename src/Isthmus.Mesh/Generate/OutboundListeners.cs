@@ -28,14 +28,14 @@ public static class OutboundListeners
             {
                 Name = ResourceNames.VirtualOutbound + "-catchall-http",
                 FilterChainMatch = new() { TransportProtocol = "raw_buffer", ApplicationProtocols = { TlsContexts.PlainHttpAlpns } },
-                Filters = { HttpConnections.Outbound($"outbound_{ResourceNames.VirtualOutbound}", RouteGenerator.Open(mesh), mesh, tracing) },
+                Filters = { Plugins(mesh, 0), HttpConnections.Outbound($"outbound_{ResourceNames.VirtualOutbound}", RouteGenerator.Open(mesh), mesh, tracing) },
             });
             AddInspectors(listener, http: true, tls: false);
         }
         listener.FilterChains.Add(new FilterChain
         {
             Name = ResourceNames.VirtualOutbound + "-catchall-tcp",
-            Filters = { MetricConfigs.Tcp(Traffic.Outbound, mesh), Parts.TcpProxy(Fallback(policy), mesh) },
+            Filters = { Plugins(mesh, 0), MetricConfigs.Tcp(Traffic.Outbound, mesh), Parts.TcpProxy(Fallback(policy), mesh) },
         });
         return listener;
     }
@@ -47,7 +47,7 @@ public static class OutboundListeners
         var hasHttp = plan.RouteName.Length > 0;
         var ordered = plan.Chains.Where(chain => !chain.IsDefault).ToList();
         var last = plan.Chains.FirstOrDefault(chain => chain.IsDefault);
-        foreach (var chain in ordered) listener.FilterChains.Add(Chain(chain, mesh));
+        foreach (var chain in ordered) listener.FilterChains.Add(Chain(chain, mesh, plan.Port));
         if (hasHttp)
         {
             listener.FilterChains.Add(HttpChain(plan, mesh, tracing));
@@ -58,15 +58,15 @@ public static class OutboundListeners
                 listener.FilterChains.Add(exact);
             }
         }
-        if (last is not null && !hasHttp && ordered.Count == 0) listener.FilterChains.Add(Chain(last, mesh));
-        else if (last is not null) listener.DefaultFilterChain = Chain(last, mesh);
+        if (last is not null && !hasHttp && ordered.Count == 0) listener.FilterChains.Add(Chain(last, mesh, plan.Port));
+        else if (last is not null) listener.DefaultFilterChain = Chain(last, mesh, plan.Port);
         else if (plan.Address == ResourceNames.AnyAddress || hasHttp)
         {
             listener.DefaultFilterChain = new()
             {
                 Name = "PassthroughFilterChain",
                 FilterChainMatch = new(),
-                Filters = { MetricConfigs.Tcp(Traffic.Outbound, mesh), Parts.TcpProxy(Fallback(policy), mesh) },
+                Filters = { Plugins(mesh, plan.Port), MetricConfigs.Tcp(Traffic.Outbound, mesh), Parts.TcpProxy(Fallback(policy), mesh) },
             };
         }
         AddInspectors(listener, hasHttp, ordered.Any(chain => !chain.ServerNames.IsEmpty));
@@ -76,8 +76,10 @@ public static class OutboundListeners
     private static FilterChain HttpChain(OutboundListener plan, MeshConfig mesh, TracePlan? tracing) => new()
     {
         FilterChainMatch = new() { TransportProtocol = "raw_buffer", ApplicationProtocols = { TlsContexts.PlainHttpAlpns } },
-        Filters = { HttpConnections.Outbound($"outbound_{plan.Name}", plan.RouteName, plan.HttpProtocol, mesh, tracing) },
+        Filters = { Plugins(mesh, plan.Port), HttpConnections.Outbound($"outbound_{plan.Name}", plan.RouteName, plan.HttpProtocol, mesh, tracing, plan.Port) },
     };
+
+    private static IEnumerable<Filter> Plugins(MeshConfig mesh, int port) => PluginFilters.Network(mesh, isServer: false, port);
 
     private static CidrRange RangeOf(string address)
     {
@@ -85,7 +87,11 @@ public static class OutboundListeners
         return new() { AddressPrefix = prefix, PrefixLen = length };
     }
 
-    internal static FilterChain Chain(TcpChain chain, MeshConfig mesh)
+    /// <param name="chain">The chain.</param>
+    /// <param name="mesh">The settings.</param>
+    /// <param name="port">The port that clients call, by which plugins may be chosen.</param>
+    /// <param name="policies">What callers must fulfil.</param>
+    internal static FilterChain Chain(TcpChain chain, MeshConfig mesh, int port, IEnumerable<Filter>? policies = null)
     {
         var built = new FilterChain();
         if (!chain.IsDefault)
@@ -95,6 +101,7 @@ public static class OutboundListeners
             built.FilterChainMatch.PrefixRanges.AddRange(chain.Ranges.Select(RangeOf));
         }
         if (chain.Rule is { } rule) built.Metadata = Parts.Metadata(("istio", Parts.Fields(("config", Parts.ConfigPath(rule, "virtual-service")))));
+        built.Filters.AddRange(PluginFilters.Network(mesh, isServer: false, port, policies));
         if (chain.Protocol == Protocol.Mongo)
         {
             built.Filters.Add(Parts.Mongo(chain.Target.StatPrefix));

@@ -18,6 +18,7 @@ internal static class SniDnat
         var chain = new FilterChain();
         var names = bound.HostNames.Distinct().ToList();
         if (!names.Contains("*")) chain.FilterChainMatch = new() { ServerNames = { names } };
+        chain.Filters.AddRange(PluginFilters.Network(inputs.Mesh, isServer: false, port));
         chain.Filters.Add(new Filter { Name = "envoy.filters.network.sni_cluster", TypedConfig = Parts.Pack(new SniCluster()) });
         // Without the rewrite, a name that needs it leads to no cluster: its connections are closed.
         foreach (var rewrite in inputs.Gateway.Rewrites.Where(rewrite => rewrite.AppliesTo(port) && inputs.Mesh.Software.Has(IstioFilters.ClusterRewrite)))

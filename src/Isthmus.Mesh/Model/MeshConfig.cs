@@ -86,6 +86,8 @@ public sealed record MeshConfig
     public ValueList<string> DefaultMetrics { get; init; } = [StandardMetrics.Prometheus];
     /// <summary>What the proxies are made of that get resources by these settings.</summary>
     public ProxySoftware Software { get; init; } = ProxySoftware.Unknown;
+    /// <summary>The WasmPlugins of those proxies.</summary>
+    public ValueList<WasmPlugin> Plugins { get; init; }
     /// <summary>How Telemetries change the metrics of one kind of traffic.</summary>
     public MetricChanges ChosenMetrics { get; init; } = MetricChanges.None;
     /// <summary>The access logs that Telemetries may name.</summary>
@@ -103,14 +105,14 @@ public sealed record MeshConfig
     public MeshConfig For(ProxyScope scope) => this with
     {
         Software = scope.Software, Connections = scope.Connections, AcceptHttp10 = AcceptHttp10 || scope.AcceptsHttp10, ProxyHeaders = scope.Headers,
-        ChosenLogs = scope.Logs, ChosenMetrics = scope.Metrics,
+        ChosenLogs = scope.Logs, ChosenMetrics = scope.Metrics, Plugins = scope.Plugins,
     };
 
     /// <summary>The settings for the inbound traffic of sidecars.</summary>
     public MeshConfig For(InboundScope scope) => this with
     {
         Software = scope.Software, Connections = scope.Connections, AcceptHttp10 = AcceptHttp10 || scope.AcceptsHttp10, ProxyHeaders = scope.Headers,
-        ChosenLogs = scope.Logs, ChosenMetrics = scope.Metrics,
+        ChosenLogs = scope.Logs, ChosenMetrics = scope.Metrics, Plugins = scope.Plugins,
     };
 
     /// <summary>The access logs to write.</summary>

@@ -41,6 +41,9 @@ public sealed record ProxyScope(
     /// <summary>The patches of EnvoyFilters for outbound traffic, or for a gateway.</summary>
     public ValueList<EnvoyPatch> Patches { get; init; }
 
+    /// <summary>The WasmPlugins of the workload, for proxies that run them.</summary>
+    public ValueList<WasmPlugin> Plugins { get; init; }
+
     /// <summary>What the proxy is made of.</summary>
     public ProxySoftware Software { get; init; } = ProxySoftware.Unknown;
 
@@ -99,6 +102,9 @@ public sealed record InboundScope(ValueList<InboundPort> Ports, MtlsMode CatchAl
 
     /// <summary>How the metrics of calls to the workload differ from the standard ones.</summary>
     public MetricChanges Metrics { get; init; } = MetricChanges.None;
+
+    /// <summary>The WasmPlugins of the workload, for proxies that run them.</summary>
+    public ValueList<WasmPlugin> Plugins { get; init; }
 
     /// <summary>What the proxy is made of.</summary>
     public ProxySoftware Software { get; init; } = ProxySoftware.Unknown;

@@ -48,6 +48,9 @@ public sealed record ProxySoftware(bool IsEnvoy, bool Declares, IstioFilters Fil
     /// <summary>It is an Envoy of release 1.38 or later, which has other fields for what it warns of in their older ones.</summary>
     public bool IsRecent { get; init; }
 
+    /// <summary>It has listed the filter of Wasm, and a machine for it.</summary>
+    public bool RunsWasm { get; init; }
+
     private const string Http = "envoy.filters.http";
     private const string Network = "envoy.filters.network";
     private const string Upstream = "envoy.filters.upstream_network";
@@ -72,17 +75,19 @@ public sealed record ProxySoftware(bool IsEnvoy, bool Declares, IstioFilters Fil
     /// <param name="version">Its <c>user_agent_build_version</c>; null: unknown.</param>
     public static ProxySoftware Of(string agent, IEnumerable<ProxyExtension> extensions, Version? version = null)
     {
-        var (filters, declares) = (IstioFilters.None, false);
+        var (filters, declares, hasFilter, hasMachine) = (IstioFilters.None, false, false, false);
         foreach (var extension in extensions)
         {
             declares = true;
+            hasFilter |= extension is { Category: Http, Name: "envoy.filters.http.wasm" };
+            hasMachine |= extension is { Category: "envoy.wasm.runtime", Name: "envoy.wasm.runtime.v8" };
             foreach (var known in Known)
             {
                 if (known.Category == extension.Category && (known.Name == extension.Name || extension.Types.Contains(known.Type))) filters |= known.Filter;
             }
         }
         var isEnvoy = agent == "envoy";
-        return (declares ? new(isEnvoy, true, filters) : Unknown with { IsEnvoy = isEnvoy }) with { IsRecent = isEnvoy && version >= Recent };
+        return (declares ? new(isEnvoy, true, filters) : Unknown with { IsEnvoy = isEnvoy }) with { IsRecent = isEnvoy && version >= Recent, RunsWasm = isEnvoy && hasFilter && hasMachine };
     }
 
     public bool Has(IstioFilters filter) => (Filters & filter) == filter;

@@ -1,10 +1,13 @@
 namespace Isthmus.Mesh.Model;
 
-/// <summary>The TLS content of a Secret, as PEM; missing parts are empty.</summary>
+/// <summary>The TLS content of a Secret, as PEM, or its credentials of registries; missing parts are empty.</summary>
 public sealed record TlsCredential(ObjectRef Source, string Certificate, string PrivateKey, string CaCertificates)
 {
     /// <summary>The certificates that the CA has revoked, as PEM; empty when the Secret does not say.</summary>
     public string Revocations { get; init; } = "";
+
+    /// <summary>The credentials with which images are pulled, as Docker writes them.</summary>
+    public string Registries { get; init; } = "";
 
     /// <summary>Why certificate and key cannot be used; empty when they can, or when there is only a client CA.</summary>
     public string Problem { get; init; } = "";

@@ -15,11 +15,14 @@ public sealed record ClaimedWorkload(Workload? Workload, ValueMap<string> Labels
 {
     public const string Code = "ISM1036";
 
+    /// <summary>The proxy has proven to be this workload.</summary>
+    public bool IsProven { get; init; }
+
     public static ClaimedWorkload Of(ProxyIdentity proxy, WorkloadRegistry workloads)
     {
         var named = workloads.Workloads.GetValueOrDefault(Workload.KeyOfPod(new(proxy.Cluster, proxy.Namespace, proxy.Name)));
         var (workload, denial) = proxy.Proof is { } proof ? Hold(proxy, proof, named, workloads) : (named, "it has not proven who it is");
-        return proxy.Kind == ProxyKind.Router && denial.Length > 0 ? new(null, default, denial) : new(workload, workload?.Labels ?? proxy.Labels, "");
+        return proxy.Kind == ProxyKind.Router && denial.Length > 0 ? new(null, default, denial) : new(workload, workload?.Labels ?? proxy.Labels, "") { IsProven = proxy.Proof is not null && workload is not null };
     }
 
     /// <summary>Why a gateway gets nothing; null: it can be one.</summary>

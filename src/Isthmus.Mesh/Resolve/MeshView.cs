@@ -65,6 +65,8 @@ public sealed record ProxyConfigs(
     /// <summary>By namespace.</summary>
     public ImmutableDictionary<string, ValueList<Telemetry>> Telemetries { get; init; } = ImmutableDictionary<string, ValueList<Telemetry>>.Empty;
 
+    public ImmutableDictionary<ObjectKey, WasmPlugin> Plugins { get; init; } = ImmutableDictionary<ObjectKey, WasmPlugin>.Empty;
+
     /// <summary>The namespaces whose Secrets the control plane reads for gateways; none: all.</summary>
     public ValueList<string> SecretNamespaces { get; init; }
 

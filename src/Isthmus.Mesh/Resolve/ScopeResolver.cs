@@ -70,6 +70,7 @@ public static class ScopeResolver
             Node = interest.Nodes ? NodeOf(proxy, workload).Name : "",
             Family = FamilyOf(proxy),
             Software = proxy.Software,
+            Plugins = proxy.Software.RunsWasm ? WasmPlugin.For(view.Proxies.Plugins.Values, proxy.Namespace, view.Mesh.RootNamespace, labels) : default,
             AcceptsHttp10 = proxy.AcceptsHttp10,
             Headers = proxy.Headers ?? view.Mesh.ProxyHeaders,
             Connections = (proxy.Connections ?? view.Mesh.Connections).For(proxy.Kind),
@@ -136,7 +137,7 @@ public static class ScopeResolver
             foreach (var ingress in sidecar.Ingress)
                 ports[ingress.Port] = new(ingress.Port, ingress.Protocol, mtls.ForPort(ingress.Port), default, ingress.DefaultEndpoint, (ingress.Pool ?? sidecar.InboundPool ?? view.Mesh.DefaultPolicy.Pool) is { } pool ? new(null, pool) : null) { IsBlocked = ingress.IsBlocked };
             AddOthers(ports, mtls);
-            return new(ports.Values.ToValueList(), mtls.Mode, view.SecurityOf(scope, labels)) { Software = scope.Software, AcceptsHttp10 = scope.AcceptsHttp10, Headers = scope.Headers, Connections = scope.Connections };
+            return new(ports.Values.ToValueList(), mtls.Mode, view.SecurityOf(scope, labels)) { Software = scope.Software, Plugins = scope.Plugins, AcceptsHttp10 = scope.AcceptsHttp10, Headers = scope.Headers, Connections = scope.Connections };
         }
         foreach (var service in services)
         {
@@ -150,7 +151,7 @@ public static class ScopeResolver
             }
         }
         AddOthers(ports, mtls);
-        return new(ports.Values.ToValueList(), mtls.Mode, view.SecurityOf(scope, labels)) { Software = scope.Software, AcceptsHttp10 = scope.AcceptsHttp10, Headers = scope.Headers, Connections = scope.Connections };
+        return new(ports.Values.ToValueList(), mtls.Mode, view.SecurityOf(scope, labels)) { Software = scope.Software, Plugins = scope.Plugins, AcceptsHttp10 = scope.AcceptsHttp10, Headers = scope.Headers, Connections = scope.Connections };
     }
 
     /// <summary>Adds the ports that have a mode of their own, and that no Service names.</summary>

@@ -74,8 +74,8 @@ internal static class FieldFindings
     {
         if (problem.Severity == Severity.Error) return MigrationLevels.Of(kind, path, FieldEffect.Refused);
         if (problem.Message.StartsWith("unknown field", StringComparison.Ordinal)) return MigrationLevel.Note;
-        // The proxies after a move are those of Isthmus, unless Pods choose Envoy.
-        if (problem.Message.EndsWith("only to Pods whose proxy is Envoy", StringComparison.Ordinal)) return MigrationLevel.Lost;
+        // The proxies after a move are those of Isthmus, unless Pods choose Envoy. A plugin works as before for those that do; of a patch, only Envoy knows.
+        if (problem.Message.EndsWith("only to Pods whose proxy is Envoy", StringComparison.Ordinal)) return kind == "WasmPlugin" ? MigrationLevel.Differs : MigrationLevel.Lost;
         var plain = ApiFields.WithoutItems(path);
         // A field that its schema declares idle, and a whole kind without effect; of others, the reader warns in some cases only.
         return path.Length == 0 && problem.Path != "kind" ? MigrationLevel.Differs

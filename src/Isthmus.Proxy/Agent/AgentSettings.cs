@@ -91,6 +91,8 @@ internal sealed record AgentSettings
     public string BinaryPath { get; init; } = "";
     /// <summary>The directory in which an agent keeps files and sockets for Envoy (<c>configPath</c> of ProxyConfig).</summary>
     public string ConfigPath { get; init; } = UsualConfigPath;
+    /// <summary>The hosts whose certificates do not count when modules of Wasm are fetched, and whose registries may do without TLS; <c>*</c>: all.</summary>
+    public ValueList<string> InsecureRegistries { get; init; }
     /// <summary>The level of Envoy's log, and those of its components (<c>NAME:LEVEL,…</c>; empty: as the log).</summary>
     public string ProxyLogLevel { get; init; } = "warning";
     public string ComponentLogLevels { get; init; } = "";
@@ -138,6 +140,7 @@ internal sealed record AgentSettings
             Metadata = Prefixed(environment, MetadataPrefix),
             JsonMetadata = Prefixed(environment, JsonMetadataPrefix),
             BinaryPath = binary,
+            InsecureRegistries = environment.GetValueOrDefault("WASM_INSECURE_REGISTRIES", "").Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).ToValueList(),
             ConfigPath = config["configPath"]!.GetValue<string>(),
             ProxyConfig = config.ToJsonString(),
         };

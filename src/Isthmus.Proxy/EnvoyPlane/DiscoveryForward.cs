@@ -1,5 +1,6 @@
 using Google.Protobuf;
 using Isthmus.Proxy.Agent;
+using Isthmus.Proxy.EnvoyPlane.Modules;
 using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Grpc;
 using Isthmus.Wire.Istio;
@@ -15,7 +16,8 @@ namespace Isthmus.Proxy.EnvoyPlane;
 /// <param name="dial">Reaches the control plane.</param>
 /// <param name="server">The control plane.</param>
 /// <param name="takeNames">Receives the names; null: DNS is not captured.</param>
-internal sealed partial class DiscoveryForward(ControlPlaneDial dial, ServerAddress server, Action<NameTable>? takeNames, ILogger log)
+/// <param name="filters">Makes what passes the configuration of plugins on one stream.</param>
+internal sealed partial class DiscoveryForward(ControlPlaneDial dial, ServerAddress server, Action<NameTable>? takeNames, Func<ModuleForward> filters, ILogger log)
 {
     private long _clusters, _listeners;
 
@@ -33,11 +35,14 @@ internal sealed partial class DiscoveryForward(ControlPlaneDial dial, ServerAddr
             await using (upstream.ConfigureAwait(false))
             {
                 using var stream = new Stream(upstream);
-                var asking = AskAsync(requests, stream, end.Token);
-                var answering = AnswerAsync(stream, responses, end.Token);
-                var first = await Task.WhenAny(asking, answering).ConfigureAwait(false);
+                using var envoy = new EnvoyEnd(responses);
+                var plugins = filters();
+                var asking = AskAsync(requests, stream, plugins, end.Token);
+                var answering = AnswerAsync(stream, envoy, plugins, end.Token);
+                var fetching = plugins.RunAsync(envoy.WriteAsync, end.Token);
+                var first = await Task.WhenAny(asking, answering, fetching).ConfigureAwait(false);
                 await end.CancelAsync().ConfigureAwait(false);
-                await Task.WhenAll(asking, answering).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                await Task.WhenAll(asking, answering, fetching).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
                 await first.ConfigureAwait(false);
             }
         }
@@ -54,13 +59,14 @@ internal sealed partial class DiscoveryForward(ControlPlaneDial dial, ServerAddr
         }
     }
 
-    private async Task AskAsync(GrpcReader<DeltaDiscoveryRequest> requests, Stream stream, CancellationToken stop)
+    private async Task AskAsync(GrpcReader<DeltaDiscoveryRequest> requests, Stream stream, ModuleForward plugins, CancellationToken stop)
     {
         for (var isFirst = true; await requests.ReadAsync(stop).ConfigureAwait(false) is { } request; isFirst = false)
         {
             if (request.ErrorDetail is { } refused) Refused(log, request.TypeUrl, refused.Message);
             else if (request.ResponseNonce.Length > 0) Accepted(request.TypeUrl);
-            await stream.WriteAsync(request, stop).ConfigureAwait(false);
+            var heard = request.TypeUrl == TypeUrls.ExtensionConfig ? plugins.Heard(request) : request;
+            if (heard is not null) await stream.WriteAsync(heard, stop).ConfigureAwait(false);
             // The first request has the node, without which the control plane answers nothing.
             if (isFirst && takeNames is not null) await stream.WriteAsync(new() { TypeUrl = TypeUrls.NameTable }, stop).ConfigureAwait(false);
         }
@@ -72,12 +78,13 @@ internal sealed partial class DiscoveryForward(ControlPlaneDial dial, ServerAddr
         else if (type == TypeUrls.Listener) Interlocked.Increment(ref _listeners);
     }
 
-    private async Task AnswerAsync(Stream stream, GrpcWriter<DeltaDiscoveryResponse> responses, CancellationToken stop)
+    private async Task AnswerAsync(Stream stream, EnvoyEnd envoy, ModuleForward plugins, CancellationToken stop)
     {
         while (await stream.ReadAsync(stop).ConfigureAwait(false) is { } response)
         {
             if (response.TypeUrl == TypeUrls.NameTable) await TakeAsync(response, stream, stop).ConfigureAwait(false);
-            else await responses.WriteAsync(response, stop).ConfigureAwait(false);
+            else if (response.TypeUrl == TypeUrls.ExtensionConfig) await plugins.TakeAsync(response, stop).ConfigureAwait(false);
+            else await envoy.WriteAsync(response, stop).ConfigureAwait(false);
         }
     }
 
@@ -106,6 +113,21 @@ internal sealed partial class DiscoveryForward(ControlPlaneDial dial, ServerAddr
         {
             await _writing.WaitAsync(stop).ConfigureAwait(false);
             try { await call.WriteAsync(request, stop).ConfigureAwait(false); }
+            finally { _writing.Release(); }
+        }
+
+        public void Dispose() => _writing.Dispose();
+    }
+
+    /// <summary>Envoy's end of a stream, to which what needs no download and what does both write.</summary>
+    private sealed class EnvoyEnd(GrpcWriter<DeltaDiscoveryResponse> responses) : IDisposable
+    {
+        private readonly SemaphoreSlim _writing = new(1);
+
+        public async ValueTask WriteAsync(DeltaDiscoveryResponse response, CancellationToken stop)
+        {
+            await _writing.WaitAsync(stop).ConfigureAwait(false);
+            try { await responses.WriteAsync(response, stop).ConfigureAwait(false); }
             finally { _writing.Release(); }
         }
 

@@ -1,6 +1,7 @@
 using Isthmus.Core.Tasks;
 using Isthmus.Proxy.Admin;
 using Isthmus.Proxy.Agent;
+using Isthmus.Proxy.EnvoyPlane.Modules;
 using Isthmus.Proxy.Dumps;
 using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Traffic;
@@ -16,6 +17,7 @@ internal sealed partial class EnvoyProxy : IServedPlane
 
     private readonly AgentParts _parts;
     private readonly EnvoyAdmin _admin;
+    private readonly ModuleStore _modules;
     private readonly DiscoveryForward _discovery;
     private readonly BackgroundTasks _background;
     private readonly ILogger _log;
@@ -29,10 +31,15 @@ internal sealed partial class EnvoyProxy : IServedPlane
         ReportFailure = (task, e) => TaskFailed(_log, e, task);
         _background = new(ReportFailure);
         _admin = new(parts.Ports.Sockets.Place(parts.Proxy.Admin!));
-        _discovery = new(parts.Dial, parts.Settings.Discovery, parts.Table is null ? null : parts.TakeNames, parts.Log.CreateLogger("xds"));
+        _modules = new(EnvoySockets.ModulesBelow(Directory), parts.Ports, parts.Settings.InsecureRegistries);
+        var wasm = parts.Log.CreateLogger("wasm");
+        _discovery = new(
+            parts.Dial, parts.Settings.Discovery, parts.Table is null ? null : parts.TakeNames, () => new(_modules, parts.Ports.Time, wasm), parts.Log.CreateLogger("xds"));
     }
 
     public ProxySettings Settings => _parts.Proxy;
+
+    private string Directory => Path.GetFullPath(Path.Combine(_parts.Files.Root.Length > 0 ? _parts.Files.Root : "/", _parts.Settings.ConfigPath));
 
     public ISocketFactory Sockets => _parts.Ports.Sockets;
 
@@ -53,7 +60,7 @@ internal sealed partial class EnvoyProxy : IServedPlane
     public async Task RunAsync(CancellationToken stop)
     {
         var settings = _parts.Settings;
-        var sockets = new EnvoySockets(Path.GetFullPath(Path.Combine(_parts.Files.Root.Length > 0 ? _parts.Files.Root : "/", settings.ConfigPath)));
+        var sockets = new EnvoySockets(Directory);
         var server = await sockets.StartAsync(_discovery, new(_parts.Secrets, _parts.Log.CreateLogger("secrets")), stop).ConfigureAwait(false);
         await using (server.ConfigureAwait(false))
         {
@@ -107,6 +114,7 @@ internal sealed partial class EnvoyProxy : IServedPlane
     {
         _process?.Dispose();
         _admin.Dispose();
+        _modules.Dispose();
     }
 
     /// <summary>Envoy ends by itself, so that it writes its access logs to the end.</summary>

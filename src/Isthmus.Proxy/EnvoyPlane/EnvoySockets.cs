@@ -22,13 +22,15 @@ internal sealed class EnvoySockets
     /// <summary>Configuration of large meshes comes in one message, and so do the versions of it that a proxy has.</summary>
     private const int MaxMessage = 64 * 1024 * 1024;
 
+    private const string Folder = "envoy";
+
     private readonly string _directory;
 
     /// <exception cref="ProblemException">The directory cannot be made.</exception>
     public EnvoySockets(string parent)
     {
         if (OperatingSystem.IsWindows()) throw new ProblemException("PROXY_CONFIG binaryPath", "Envoy is run on Linux only", "remove the field");
-        _directory = Path.Combine(parent, "envoy");
+        _directory = Path.Combine(parent, Folder);
         if (Encoding.UTF8.GetByteCount(Discovery) > LongestPath) throw new ProblemException("PROXY_CONFIG configPath", $"the path {Discovery} is too long for a socket", $"use a path of less than {LongestPath - 14} bytes");
         try
         {
@@ -41,6 +43,9 @@ internal sealed class EnvoySockets
             throw new ProblemException("PROXY_CONFIG configPath", $"the directory {_directory} cannot be made: {e.Message}", "Envoy needs a directory that the proxy may write to: mount an emptyDir there, as injection does", e);
         }
     }
+
+    /// <summary>The directory of modules of Wasm, in the same directory.</summary>
+    public static string ModulesBelow(string parent) => Path.Combine(parent, Folder, "wasm");
 
     /// <summary>Where Envoy gets its configuration.</summary>
     public string Discovery => Path.Combine(_directory, "ads.sock");

@@ -117,6 +117,8 @@ public sealed class DeltaStream(string noncePrefix, Action<XdsEvent> observe, Co
                 if (!type.Asked.Contains(name)) AddOne(type, name, resources, response);
             foreach (var name in type.Asked) AddOne(type, name, resources, response);
         }
+        // Envoy still answers requests of connections whose listener is on its way out, and would fail them. It forgets what no listener uses.
+        if (type.Url == TypeUrls.ExtensionConfig) response.RemovedResources.Clear();
         type.Saw(resources);
         if (!always && response.Resources.Count == 0 && response.RemovedResources.Count == 0) return;
         Send(type, response, answers);

@@ -36,7 +36,7 @@ internal static class ProxyConfigBootstrap
     internal static Command Ecds()
     {
         var (source, output) = (new DumpSource("config_dump"), new OutputOption());
-        var command = new Command("ecds", "Show the extensions that the proxy got by discovery. Proxies of Isthmus have none: WasmPlugins have no effect on them.") { output.Option };
+        var command = new Command("ecds", "Show the extensions that the proxy got by discovery. Proxies of Isthmus have none: WasmPlugins apply to Envoys only.") { output.Option };
         source.AddTo(command);
         command.SetAction(async (line, stop) =>
         {

@@ -55,6 +55,21 @@ public sealed class ValidationWebhookTests
         Assert.Empty(Validate(new("1", "shop", "CREATE", Object(Custom), null), mesh).Warnings!);
     }
 
+    [Fact]
+    public void Connected_proxies_that_get_nothing_of_a_plugin_are_named()
+    {
+        ProxyIdentity Proxy(string name, string ns, string app, bool runs) => new(
+            ProxyKind.Sidecar, name, ns, $"{ns}.svc.cluster.local", "c1", "", default, ["10.0.0.1"], new([KeyValuePair.Create("app", app)]), "", "", "", "", false, false, "", "", Locality.Unknown)
+        {
+            Software = new ProxySoftware(runs, true, IstioFilters.None) { RunsWasm = runs },
+        };
+        ProxyIdentity[] proxies = [Proxy("web-1", "shop", "web", false), Proxy("web-2", "shop", "web", true), Proxy("other-1", "shop", "other", false), Proxy("web-1", "elsewhere", "web", false)];
+        var plugin = "{apiVersion: extensions.istio.io/v1alpha1, kind: WasmPlugin, metadata: {name: a, namespace: shop}, spec: {url: 'oci://a.example/b', selector: {matchLabels: {app: web}}}}";
+        var endpoints = new WebhookEndpoints(() => InjectorValues.Empty, _ => new(default, default), () => [], new(new(), null, _ => null, new(), TimeProvider.System, NullLogger<ReviewCallers>.Instance), NullLogger<WebhookEndpoints>.Instance) { Proxies = () => proxies };
+        var warnings = endpoints.Validate(new("1", "shop", "CREATE", Object(plugin), null)).Warnings!;
+        Assert.Contains("spec: 1 Pod gets nothing of it, because the proxy is not such an Envoy: web-1.shop (set binaryPath for them, or select others)", warnings);
+    }
+
     private static AdmissionAnswer Ask(string operation, string text) => Validate(new("1", "shop", operation, Object(text), null));
 
     private static AdmissionAnswer Validate(AdmissionQuestion question, MeshConfig? mesh = null) =>

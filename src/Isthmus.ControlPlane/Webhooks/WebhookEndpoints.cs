@@ -33,6 +33,9 @@ public sealed partial class WebhookEndpoints(Func<InjectorValues> values, Func<s
     /// <summary>What an object claims that belongs to others, as far as is known now.</summary>
     public Func<object?, IEnumerable<Problem>> ForeignClaims { get; init; } = _ => [];
 
+    /// <summary>The connected proxies, of which some may get nothing of an object.</summary>
+    public Func<IEnumerable<ProxyIdentity>> Proxies { get; init; } = () => [];
+
     public void Map(IEndpointRouteBuilder endpoints)
     {
         endpoints.MapPost("/inject/{**path}", (RequestDelegate)(http => AnswerAsync(http, question => Inject(question, http.Request.Path))));
@@ -79,7 +82,8 @@ public sealed partial class WebhookEndpoints(Func<InjectorValues> values, Func<s
         if (question.Object is not { } value) return new(true);
         var read = IstioConfig.Read(value, "");
         var stored = question is { Operation: "UPDATE", OldObject: { } old } ? Validation.Check(old).Where(IsError).Select(Text).ToHashSet(StringComparer.Ordinal) : [];
-        var warnings = read.Problems.Where(problem => problem.Severity == Severity.Warning).Concat(Mesh() is { } mesh ? ProviderNames.Unknown(read.Value, mesh) : []).Concat(ForeignClaims(read.Value)).Select(Text)
+        var warnings = read.Problems.Where(problem => problem.Severity == Severity.Warning).Concat(Mesh() is { } mesh ? ProviderNames.Unknown(read.Value, mesh) : []).Concat(ForeignClaims(read.Value))
+            .Concat(EnvoyOnly.Unserved(read.Value, (Mesh() ?? MeshConfig.Default).RootNamespace, Proxies())).Select(Text)
             .Concat(read.Problems.Where(IsError).Select(Text).Where(stored.Contains).Select(text => $"the stored object is invalid, and remains so: {text}")).ToList();
         var errors = read.Problems.Where(IsError).Select(Text).Where(text => !stored.Contains(text)).ToList();
         Metrics.Count(errors.Count == 0 ? "galley_validation_passed" : "galley_validation_failed", $"{Labels(value)}{(errors.Count == 0 ? "" : ",reason=\"invalid_resource\"")}");

@@ -55,6 +55,7 @@ public static class Analyzers
         TelemetryLosses.Analyzer,
         EnvoyFilterOrder.Analyzer,
         EnvoyFilterOperations.Analyzer,
+        EnvoyOnlyObjects.Analyzer,
         // Workloads
         InjectionLabels.Analyzer,
         ProxyImages.Analyzer,

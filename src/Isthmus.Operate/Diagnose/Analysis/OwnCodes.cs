@@ -102,6 +102,10 @@ public static class OwnCodes
         "An AuthorizationPolicy keeps requests away by their path, and another spelling of the path gets through: servers that read it as the path serve what the policy denies.",
         "Set pathNormalization.normalization of MeshConfig to STRICT, unless clients need such paths, or allow what is meant instead of denying the rest.");
 
+    public static readonly AnalysisCode NeedsEnvoy = new("ISM1430", "NeedsEnvoy", Severity.Warning,
+        "A WasmPlugin, or an EnvoyFilter with configuration that only Envoy knows, is for Pods whose proxy is that of Isthmus. These get nothing of it: a plugin that decides who may call does not run there.",
+        "Set binaryPath for these Pods, so that their proxy is Envoy, or select others.");
+
     public static readonly AnalysisCode AddressOfAnother = new(Mesh.Resolve.HostOwners.AddressCode, "AddressOfAnother", Severity.Warning,
         "A ServiceEntry claims the address of a Service, of a Pod of another namespace, of an older ServiceEntry of another namespace, or one that the mesh allocated. Calls to the address go to its owner.", "Remove the address from the ServiceEntry, or choose one that nothing else has.");
 

@@ -32,6 +32,7 @@ public static class UnmatchedSelectors
             .Concat(cluster.Istio<PeerAuthentication>().Select(item => (item.Source, "spec.selector", item.Selector)))
             .Concat(cluster.Istio<ProxyConfig>().Select(item => (item.Source, "spec.selector", item.Selector)))
             .Concat(cluster.Istio<EnvoyFilter>().Select(item => (item.Source, "spec.workloadSelector", item.Selector)))
+            .Concat(cluster.Istio<WasmPlugin>().Select(item => (item.Source, "spec.selector", item.Selector)))
             .Concat(cluster.Istio<DestinationRule>().Select(item => (item.Source, "spec.workloadSelector", item.WorkloadSelector)))
             .Concat(cluster.Istio<ServiceEntry>().Select(item => (item.Source, "spec.workloadSelector", item.WorkloadSelector)));
     }

@@ -84,7 +84,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
         tlsSource.State = _ca;
         if (settings.Webhook.CallersSecret.Length > 0) _reviewers = new(_home, settings, ports.Time, _logs.CreateLogger<ReviewCredentials>());
         _roots = new(_ca, settings.Namespace, ports.Time);
-        var kinds = new MeshKinds(settings.MultiCluster, settings.MeshConfigMap, settings.Revision is "" ? "default" : settings.Revision, _logs.CreateLogger<MeshKinds>()) { Settings = { AcceptHttp10 = settings.AcceptHttp10, SendsUnready = settings.SendsUnready }, Ignored = settings.Ignored, Secrets = settings.Secrets };
+        var kinds = new MeshKinds(settings.MultiCluster, settings.MeshConfigMap, settings.Revision is "" ? "default" : settings.Revision, _logs.CreateLogger<MeshKinds>()) { Settings = { AcceptHttp10 = settings.AcceptHttp10, QuicListeners = settings.QuicListeners, SendsUnready = settings.SendsUnready }, Ignored = settings.Ignored, Secrets = settings.Secrets };
         var writer = new MeshWriter(new MeshGraph(settings.MultiCluster) { SecretNamespaces = settings.Secrets.Namespaces }, new(), kinds) { History = _history = new(ports.Time) };
         writer.HoldAllocation();
         _engine = new(writer, new(settings.DebounceAfter, settings.DebounceMax), ports.Time, _logs.CreateLogger<PushEngine>());
@@ -204,7 +204,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
         }, _ports.Random) { Debug = debug };
         xds.Map(_app);
         var reviews = new ReviewCallers(_settings.Webhook, _reviewers, PodAt, _engine.Metrics, _ports.Time, _logs.CreateLogger<ReviewCallers>());
-        new WebhookEndpoints(() => _injector.Current, SidecarsIn, () => _engine.Mesh.Sources.ProxyConfigs.Items.Values, reviews, _logs.CreateLogger<WebhookEndpoints>()) { Metrics = _engine.Metrics, Admitted = _history.Admitted, ForeignClaims = value => _engine.Mesh.ForeignClaimsOf(value), Mesh = () => _engine.Mesh.Sources.Settings.Items.GetValueOrDefault("")?.Mesh }.Map(_app);
+        new WebhookEndpoints(() => _injector.Current, SidecarsIn, () => _engine.Mesh.Sources.ProxyConfigs.Items.Values, reviews, _logs.CreateLogger<WebhookEndpoints>()) { Metrics = _engine.Metrics, Admitted = _history.Admitted, ForeignClaims = value => _engine.Mesh.ForeignClaimsOf(value), Proxies = () => _engine.Proxies.Select(feed => feed.Proxy), Mesh = () => _engine.Mesh.Sources.Settings.Items.GetValueOrDefault("")?.Mesh }.Map(_app);
         new ControlZ(_levels).Map(_app);
         new MetricsPage(_engine, _report, _lastKnown, _tasks, _ports.Time, () => xds.HeldBytes, _ca).Map(_app);
         // Version, revision and build status: istioctl takes the last two off.

@@ -58,6 +58,7 @@ public static class TypeNames
         [typeof(Envoy.Trace.OpenTelemetryConfig)] = "envoy.config.trace.v3.OpenTelemetryConfig",
         [typeof(ProxyProtocolUpstreamTransport)] = "envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport",
         [typeof(Envoy.ListenerFilters.ProxyProtocol)] = "envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol",
+        [typeof(QuicDownstreamTransport)] = "envoy.extensions.transport_sockets.quic.v3.QuicDownstreamTransport",
         [typeof(RawBuffer)] = "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer",
         [typeof(Envoy.HttpFilters.Wasm)] = "envoy.extensions.filters.http.wasm.v3.Wasm",
         [typeof(Envoy.NetworkFilters.Wasm)] = "envoy.extensions.filters.network.wasm.v3.Wasm",

@@ -63,6 +63,7 @@ public static class WireTypes
         Envoy.Retries.RetryPriorityPreviousPrioritiesV3Reflection.Descriptor,
         Envoy.Trace.TracersOpentelemetryResourceDetectorsV3Reflection.Descriptor,
         Envoy.TransportSocketsProxyProtocolV3Reflection.Descriptor,
+        Envoy.TransportSocketsQuicV3Reflection.Descriptor,
         Envoy.TransportSocketsRawBufferV3Reflection.Descriptor,
         Envoy.TransportSocketsTlsV3Reflection.Descriptor,
         Envoy.Upstreams.UpstreamsHttpV3Reflection.Descriptor,

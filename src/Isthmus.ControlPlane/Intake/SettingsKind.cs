@@ -24,6 +24,9 @@ public sealed partial class SettingsKind(string name, ILogger log) : MeshKind<Co
     /// <summary>Whether all proxies serve clients of HTTP/1.0, which MeshConfig cannot say.</summary>
     public bool AcceptHttp10 { get; set; }
 
+    /// <summary>Gateways that can serve HTTP/3 do.</summary>
+    public bool QuicListeners { get; set; }
+
     /// <summary>Whether proxies know of endpoints that are not ready, which MeshConfig cannot say.</summary>
     public bool SendsUnready { get; set; } = true;
 
@@ -35,7 +38,7 @@ public sealed partial class SettingsKind(string name, ILogger log) : MeshKind<Co
         var state = Read(cluster, item.Data.GetValueOrDefault("mesh") ?? "", item.Data.GetValueOrDefault("meshNetworks") ?? "") with { Source = new(cluster, "ConfigMap", item.Metadata.Namespace, name) };
         foreach (var problem in state.Problems) SettingsOdd(log, item.Key, problem.ToString());
         if (!state.IsValid) NotTaken(log, item.Key);
-        return state with { Settings = state.Settings with { Mesh = state.Settings.Mesh with { AcceptHttp10 = AcceptHttp10, SendsUnready = SendsUnready } } };
+        return state with { Settings = state.Settings with { Mesh = state.Settings.Mesh with { AcceptHttp10 = AcceptHttp10, QuicListeners = QuicListeners, SendsUnready = SendsUnready } } };
     }
 
     private static SettingsState Read(string cluster, string mesh, string networks)

@@ -58,6 +58,9 @@ public sealed record DiscoverySettings
     public WebhookSettings Webhook { get; init; } = new();
     /// <summary>Whether all proxies serve clients of HTTP/1.0 (Istio: PILOT_HTTP10).</summary>
     public bool AcceptHttp10 { get; init; }
+
+    /// <summary>Whether gateways that can serve HTTP/3 do (Istio: PILOT_ENABLE_QUIC_LISTENERS).</summary>
+    public bool QuicListeners { get; init; }
     /// <summary>Where keys of issuers are not fetched (Istio: BLOCKED_CIDRS_IN_JWKS_URIS).</summary>
     public ValueList<Cidr> BlockedKeyRanges { get; init; }
     /// <summary>What the control plane leaves alone.</summary>
@@ -131,6 +134,7 @@ public sealed record DiscoverySettings
             Secrets = new(SecretScope.ReadNamespaces(environment), Flag(environment, WellKnown.RemoteCredentials) ?? false),
             NativeSidecars = Sidecars(environment),
             AcceptHttp10 = Flag(environment, "PILOT_HTTP10") ?? false,
+            QuicListeners = Flag(environment, "PILOT_ENABLE_QUIC_LISTENERS") ?? false,
             SendsUnready = Flag(environment, "PILOT_AUTO_SEND_UNHEALTHY_ENDPOINTS") ?? true,
             DefaultCertificateLifetime = Span(environment, "DEFAULT_WORKLOAD_CERT_TTL", TimeSpan.FromHours(24)),
             LongestCertificateLifetime = environment("MAX_WORKLOAD_CERT_TTL") is { Length: > 0 } ? Span(environment, "MAX_WORKLOAD_CERT_TTL", LongestLifetime) : null,

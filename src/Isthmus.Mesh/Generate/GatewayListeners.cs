@@ -36,6 +36,8 @@ public static class GatewayListeners
             if (listener.FilterChains.Count == 0 && sniHosts.IsEmpty) continue; // no chain has a destination
             yield return new(listener, sniHosts);
         }
+        var secure = ByTargetPort(inputs.Gateway).SelectMany(port => port.Value).Distinct();
+        foreach (var listener in QuicListeners.Of(secure, inputs, (bound, place) => HttpsChain(bound, place, inputs))) yield return new(listener, default);
     }
 
     /// <summary>The chains of one service's ports and subsets on an AUTO_PASSTHROUGH port: matched by SNI, mesh TLS only,
@@ -113,12 +115,14 @@ public static class GatewayListeners
             }
             else if (bound.IsHttps)
             {
-                listener.FilterChains.Add(HttpChain(
-                    (listener.Name, target), GatewayRoutes.HttpsName(bound), TlsContexts.GatewayServer(bound.Server.Tls!, inputs.Mesh, true), ServerNames(bound), inputs));
+                listener.FilterChains.Add(HttpsChain(bound, (listener.Name, target), inputs));
             }
             else AddL4(listener, bound, inputs, target);
         }
     }
+
+    private static FilterChain HttpsChain(BoundServer bound, (string Name, int Port) listener, GatewayInputs inputs) =>
+        HttpChain(listener, GatewayRoutes.HttpsName(bound), TlsContexts.GatewayServer(bound.Server.Tls!, inputs.Mesh, true), ServerNames(bound), inputs);
 
     /// <summary>Without a chain of its own, the server's names would reach the server of a wildcard.</summary>
     private static FilterChain Blocked(BoundServer bound, MeshConfig mesh)

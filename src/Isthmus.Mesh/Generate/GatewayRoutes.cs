@@ -28,6 +28,7 @@ public static class GatewayRoutes
     private static RouteConfiguration Https(BoundServer secure, MisdirectedHosts misdirected, GatewayInputs inputs)
     {
         var table = Table(HttpsName(secure), [secure], inputs);
+        if (QuicListeners.PortOf(secure, inputs) is not null) table.ResponseHeadersToAdd.Add(QuicListeners.Advertisement(secure));
         var hosts = table.VirtualHosts.ToDictionary(host => host.Domains[0], StringComparer.Ordinal);
         foreach (var name in misdirected.Of(secure, hosts.Keys).Order(StringComparer.Ordinal).ToList())
         {

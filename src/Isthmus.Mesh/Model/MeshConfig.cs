@@ -56,6 +56,8 @@ public sealed record MeshConfig
     public TlsLimits MeshTls { get; init; } = TlsLimits.None;
     /// <summary>All other TLS of proxies, where Gateways and DestinationRules do not say.</summary>
     public TlsLimits TlsDefaults { get; init; } = TlsLimits.None;
+    /// <summary>Gateways that can serve HTTP/3 do (PILOT_ENABLE_QUIC_LISTENERS of the control plane).</summary>
+    public bool QuicListeners { get; init; }
     /// <summary>All proxies serve clients of HTTP/1.0 (PILOT_HTTP10 of the control plane), not only those that ask for it.</summary>
     public bool AcceptHttp10 { get; init; }
     /// <summary>Proxies know of endpoints that are not ready, too, as unhealthy ones (PILOT_AUTO_SEND_UNHEALTHY_ENDPOINTS of the control plane).</summary>

@@ -128,6 +128,9 @@ public sealed record GatewayScope(ValueList<Gateway> Gateways, ValueList<PortMap
     WorkloadSecurity? Security = null)
 {
     public GatewayTopology Topology { get; init; } = GatewayTopology.Default;
+
+    /// <summary>As <paramref name="Ports"/>, of UDP: for HTTP/3.</summary>
+    public ValueList<PortMapping> UdpPorts { get; init; }
 }
 
 public readonly record struct PortMapping(int Service, int Target);

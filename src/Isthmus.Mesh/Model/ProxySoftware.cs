@@ -51,6 +51,9 @@ public sealed record ProxySoftware(bool IsEnvoy, bool Declares, IstioFilters Fil
     /// <summary>It has listed the filter of Wasm, and a machine for it.</summary>
     public bool RunsWasm { get; init; }
 
+    /// <summary>It has listed the transport of HTTP/3 for its clients.</summary>
+    public bool HasQuic { get; init; }
+
     private const string Http = "envoy.filters.http";
     private const string Network = "envoy.filters.network";
     private const string Upstream = "envoy.filters.upstream_network";
@@ -75,11 +78,12 @@ public sealed record ProxySoftware(bool IsEnvoy, bool Declares, IstioFilters Fil
     /// <param name="version">Its <c>user_agent_build_version</c>; null: unknown.</param>
     public static ProxySoftware Of(string agent, IEnumerable<ProxyExtension> extensions, Version? version = null)
     {
-        var (filters, declares, hasFilter, hasMachine) = (IstioFilters.None, false, false, false);
+        var (filters, declares, hasFilter, hasMachine, hasQuic) = (IstioFilters.None, false, false, false, false);
         foreach (var extension in extensions)
         {
             declares = true;
             hasFilter |= extension is { Category: Http, Name: "envoy.filters.http.wasm" };
+            hasQuic |= extension is { Category: "envoy.transport_sockets.downstream", Name: "envoy.transport_sockets.quic" };
             hasMachine |= extension is { Category: "envoy.wasm.runtime", Name: "envoy.wasm.runtime.v8" };
             foreach (var known in Known)
             {
@@ -87,7 +91,7 @@ public sealed record ProxySoftware(bool IsEnvoy, bool Declares, IstioFilters Fil
             }
         }
         var isEnvoy = agent == "envoy";
-        return (declares ? new(isEnvoy, true, filters) : Unknown with { IsEnvoy = isEnvoy }) with { IsRecent = isEnvoy && version >= Recent, RunsWasm = isEnvoy && hasFilter && hasMachine };
+        return (declares ? new(isEnvoy, true, filters) : Unknown with { IsEnvoy = isEnvoy }) with { IsRecent = isEnvoy && version >= Recent, RunsWasm = isEnvoy && hasFilter && hasMachine, HasQuic = isEnvoy && hasQuic };
     }
 
     public bool Has(IstioFilters filter) => (Filters & filter) == filter;

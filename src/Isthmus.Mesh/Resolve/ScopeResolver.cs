@@ -180,12 +180,12 @@ public static class ScopeResolver
     {
         var gateways = view.Proxies.GatewayObjects.Values.Where(gateway => Selectors.Matches(gateway.Selector, labels))
             .OrderBy(gateway => gateway.CreatedAt).ThenBy(gateway => gateway.Source).ToValueList();
-        var ports = services.SelectMany(service => service.Ports).Where(port => port.Protocol != Protocol.Udp)
+        ValueList<PortMapping> Ports(bool udp) => services.SelectMany(service => service.Ports).Where(port => port.Protocol == Protocol.Udp == udp)
             .Select(port => (port.Number, Target: TargetOf(port, workload))).Where(port => port.Target is not null)
             .Select(port => new PortMapping(port.Number, port.Target!.Value)).Distinct().ToValueList();
         return new(
-            gateways, ports, proxy.SniDnat, proxy.SniDnat ? EnvoyFilter.RewritesFor(view.Proxies.Filters.Values, proxy.Namespace, view.Mesh.RootNamespace, labels) : default,
-            view.SecurityOf(scope, labels)) { Topology = proxy.Topology ?? view.Mesh.GatewayTopology };
+            gateways, Ports(udp: false), proxy.SniDnat, proxy.SniDnat ? EnvoyFilter.RewritesFor(view.Proxies.Filters.Values, proxy.Namespace, view.Mesh.RootNamespace, labels) : default,
+            view.SecurityOf(scope, labels)) { Topology = proxy.Topology ?? view.Mesh.GatewayTopology, UdpPorts = view.Mesh.QuicListeners && proxy.Software.HasQuic ? Ports(udp: true) : default };
     }
 }
 

@@ -23,19 +23,23 @@ internal sealed class EnvoyProcess : IDisposable
     /// <param name="node">What it says of itself, but for its software and extensions.</param>
     /// <param name="discovery">The socket of the discovery server.</param>
     /// <param name="folder">For its files.</param>
-    public EnvoyProcess(Node node, string discovery, string folder)
+    /// <param name="listeners">More listeners, as JSON, in an array.</param>
+    /// <param name="clusters">More clusters, as JSON, each after a comma.</param>
+    public EnvoyProcess(Node node, string discovery, string folder, string listeners = "[]", string clusters = "")
     {
         var name = node.Id.Split('~')[2];
         _admin = Path.Combine(folder, name + ".admin");
         var bootstrap = Path.Combine(folder, name + ".json");
-        File.WriteAllText(bootstrap, Bootstrap(node, discovery).ToJsonString());
+        File.WriteAllText(bootstrap, Bootstrap(node, discovery, listeners, clusters).ToJsonString());
+        // The loopback is up only for who calls listeners there: with it, listeners cannot have addresses of others.
+        var start = listeners == "[]" ? "exec \"$@\"" : "ip link set lo up && exec \"$@\"";
         string[] namespaces = Environment.IsPrivilegedProcess ? ["--net"] : ["--user", "--map-root-user", "--net"];
-        var start = new ProcessStartInfo("unshare", [.. namespaces, "--fork", "--kill-child", "--", Program, "-c", bootstrap, "--log-level", "warning", "--log-format", "%l %n %v", "--disable-hot-restart", "--concurrency", "1"])
+        var info = new ProcessStartInfo("unshare", [.. namespaces, "--fork", "--kill-child", "--", "sh", "-c", start, "sh", Program, "-c", bootstrap, "--log-level", "warning", "--log-format", "%l %n %v", "--disable-hot-restart", "--concurrency", "1"])
         {
             RedirectStandardError = true,
             Environment = { ["OTEL_RESOURCE_ATTRIBUTES"] = "k8s.pod.name=envoy" }, // as the injector sets it
         };
-        _process = Process.Start(start)!;
+        _process = Process.Start(info)!;
         _process.ErrorDataReceived += (_, line) =>
         {
             if (line.Data is { Length: > 0 } text) _log.Enqueue(text);
@@ -67,19 +71,22 @@ internal sealed class EnvoyProcess : IDisposable
     /// <summary>An answer of its admin interface.</summary>
     public async Task<string> AskAsync(string path, HttpMethod? method = null)
     {
-        using var client = new HttpClient(new SocketsHttpHandler
-        {
-            ConnectCallback = async (_, stop) =>
-            {
-                var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-                await socket.ConnectAsync(new UnixDomainSocketEndPoint(_admin), stop);
-                return new NetworkStream(socket, ownsSocket: true);
-            },
-        });
+        using var client = ClientOf(_admin);
         using var request = new HttpRequestMessage(method ?? HttpMethod.Get, new Uri("http://envoy" + path));
         using var response = await client.SendAsync(request, TestContext.Current.CancellationToken);
         return await response.EnsureSuccessStatusCode().Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
     }
+
+    /// <summary>A client of a listener on a Unix socket.</summary>
+    public static HttpClient ClientOf(string path) => new(new SocketsHttpHandler
+    {
+        ConnectCallback = async (_, stop) =>
+        {
+            var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+            await socket.ConnectAsync(new UnixDomainSocketEndPoint(path), stop);
+            return new NetworkStream(socket, ownsSocket: true);
+        },
+    });
 
     public void Dispose()
     {
@@ -88,13 +95,13 @@ internal sealed class EnvoyProcess : IDisposable
         _process.Dispose();
     }
 
-    private JsonObject Bootstrap(Node node, string discovery) => (JsonObject)JsonNode.Parse($$$$$"""
+    private JsonObject Bootstrap(Node node, string discovery, string listeners, string clusters) => (JsonObject)JsonNode.Parse($$$$$"""
         {"node": {"id": "{{{{{node.Id}}}}}", "cluster": "{{{{{node.Cluster}}}}}", "metadata": {{{{{WireTypes.Json.Format(node.Metadata)}}}}}},
          "admin": {"address": {"pipe": {"path": "{{{{{_admin}}}}}"}}},
          "dynamic_resources": {
            "ads_config": {"api_type": "DELTA_GRPC", "transport_api_version": "V3", "grpc_services": [{"envoy_grpc": {"cluster_name": "xds-grpc"}}]},
            "cds_config": {"ads": {}, "resource_api_version": "V3"}, "lds_config": {"ads": {}, "resource_api_version": "V3"}},
-         "static_resources": {"clusters": [{{{{{Cluster("xds-grpc")}}}}}, {{{{{Cluster("sds-grpc")}}}}}]},
+         "static_resources": {"listeners": {{{{{listeners}}}}}, "clusters": [{{{{{Cluster("xds-grpc")}}}}}, {{{{{Cluster("sds-grpc")}}}}}{{{{{clusters}}}}}]},
          "overload_manager": {"resource_monitors": [{"name": "envoy.resource_monitors.global_downstream_max_connections",
            "typed_config": {"@type": "type.googleapis.com/envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig", "max_active_downstream_connections": 1000}}]}}
         """.Replace("DISCOVERY", discovery, StringComparison.Ordinal))!;

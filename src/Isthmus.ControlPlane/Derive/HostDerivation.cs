@@ -75,6 +75,7 @@ internal sealed class HostDerivation(MeshSources sources, MultiClusterSettings m
             same.Select(entry => entry.Source).ToValueList())
         {
             Distribution = first.Distribution ?? OfNamespace(read, first.Source),
+            RacesAddresses = first.RacesAddresses,
             Foreign = ownership.Foreign(read, host, first.Namespace, addresses),
             CreatedAt = first.CreatedAt,
             Grants = Grants(read, first.Source, default),

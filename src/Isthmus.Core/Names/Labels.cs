@@ -44,6 +44,9 @@ public static class Annotations
     public const string ExportTo = "networking.istio.io/exportTo";
     /// <summary>On a Service: as its field <c>trafficDistribution</c>, which older API servers do not have.</summary>
     public const string TrafficDistribution = "networking.istio.io/traffic-distribution";
+
+    /// <summary>Of ServiceEntries with names that are resolved: how callers choose among the addresses of a name.</summary>
+    public const string ConnectStrategy = "istio.io/connect-strategy";
     public const string ClusterName = "networking.istio.io/cluster";
     public const string InjectTemplates = "inject.istio.io/templates";
     public const string ProxyConfig = "proxy.istio.io/config";

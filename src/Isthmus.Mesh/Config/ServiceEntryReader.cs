@@ -10,8 +10,11 @@ internal static class ServiceEntryReader
 {
     private const string UnixScheme = "unix://";
 
-    public static ServiceEntry Read(ObjectReading of) =>
-        Read(of.Source, of.Spec, of.CreatedAt) with { Distribution = TrafficDistributions.OfAnnotation(of.Annotation(Annotations.TrafficDistribution)) };
+    public static ServiceEntry Read(ObjectReading of) => Read(of.Source, of.Spec, of.CreatedAt) with
+    {
+        Distribution = TrafficDistributions.OfAnnotation(of.Annotation(Annotations.TrafficDistribution)),
+        RacesAddresses = of.Annotation(Annotations.ConnectStrategy).Equals("RACE_FIRST_TCP_CONNECT", StringComparison.OrdinalIgnoreCase),
+    };
 
     private static ServiceEntry Read(ObjectRef source, Field spec, long createdAt)
     {

@@ -147,18 +147,20 @@ public static class ClusterGenerator
 
     private static void SetNames(Cluster cluster, ClusterInputs inputs)
     {
-        var (isLogical, refresh) = (inputs.Service.Resolution == Resolution.DnsRoundRobin, Parts.Duration(inputs.Mesh.DnsRefreshRate));
+        // Only a logical host has several addresses to race.
+        var races = inputs.Service.RacesAddresses;
+        var (isLogical, refresh) = (races || inputs.Service.Resolution == Resolution.DnsRoundRobin, Parts.Duration(inputs.Mesh.DnsRefreshRate));
         if (inputs.Caller.IsRecent)
         {
             cluster.ClusterType = new()
             {
                 Name = "envoy.cluster.dns",
-                TypedConfig = Parts.Pack(new DnsCluster { DnsLookupFamily = DnsLookupFamily.V4Only, DnsRefreshRate = refresh, RespectDnsTtl = true, AllAddressesInSingleEndpoint = isLogical }),
+                TypedConfig = Parts.Pack(new DnsCluster { DnsLookupFamily = races ? DnsLookupFamily.All : DnsLookupFamily.V4Only, DnsRefreshRate = refresh, RespectDnsTtl = true, AllAddressesInSingleEndpoint = isLogical }),
             };
             return;
         }
         cluster.Type = isLogical ? DiscoveryType.LogicalDns : DiscoveryType.StrictDns;
-        cluster.DnsLookupFamily = Cluster.Types.DnsLookupFamily.V4Only;
+        cluster.DnsLookupFamily = races ? Cluster.Types.DnsLookupFamily.All : Cluster.Types.DnsLookupFamily.V4Only;
         cluster.DnsRefreshRate = refresh;
         cluster.RespectDnsTtl = true;
     }

@@ -134,6 +134,9 @@ public sealed record MeshService(
     /// <summary>Of a ServiceEntry's host: Unix seconds. What several hosts claim is the oldest one's.</summary>
     public long CreatedAt { get; init; }
 
+    /// <summary>Callers connect to several addresses of a name, of both families, and use the first one that answers.</summary>
+    public bool RacesAddresses { get; init; }
+
     /// <summary>Which endpoints callers prefer, where no DestinationRule says.</summary>
     public TrafficDistribution Distribution { get; init; }
 

@@ -32,6 +32,9 @@ public sealed record ServiceEntry(
     /// <summary>Which endpoints callers prefer; null: as the namespace says.</summary>
     public TrafficDistribution? Distribution { get; init; }
 
+    /// <inheritdoc cref="MeshService.RacesAddresses"/>
+    public bool RacesAddresses { get; init; }
+
     public string Namespace => Source.Namespace;
     public string Name => Source.Name;
 }

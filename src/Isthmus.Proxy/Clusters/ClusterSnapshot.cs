@@ -78,6 +78,9 @@ internal sealed record ClusterSnapshot(
     /// <summary>How hosts are checked; null: they are not.</summary>
     public HealthCheckSettings? HealthCheck { get; init; }
 
+    /// <summary>The addresses of a name are raced (<see cref="Endpoint.MoreAddresses"/>).</summary>
+    public bool RacesAddresses { get; init; }
+
     /// <summary>Whether TLS connections depend on the host of the request.</summary>
     public bool NamesByRequest { get; } = SocketMatches.Select(match => match.Tls).Append(Tls).Any(tls => tls is { SniFromRequest: true } or { NameFromRequest: true });
 

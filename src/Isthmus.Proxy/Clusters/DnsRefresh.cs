@@ -11,6 +11,9 @@ internal sealed class DnsRefresh(ClusterState cluster, INameResolver resolver, T
 {
     private static readonly TimeSpan Shortest = TimeSpan.FromSeconds(1);
 
+    /// <summary>How many addresses of a name are raced: each costs its own connection.</summary>
+    private const int MostRaced = 16;
+
     private readonly Dictionary<string, IReadOnlyList<IPAddress>> _last = new(StringComparer.Ordinal);
 
     /// <summary>Resolves now and whenever the answers expire; <paramref name="warmed"/> is called after the first answers.</summary>
@@ -51,12 +54,33 @@ internal sealed class DnsRefresh(ClusterState cluster, INameResolver resolver, T
 
     private LoadAssignment Assignment() => new(cluster.Config.Name, cluster.Config.DnsTargets.Select(target => target.Locality with
     {
-        Endpoints = Addresses(target).Select(address => target.Template with { Address = new IPEndPoint(address, target.Port) }).ToValueList(),
+        Endpoints = Endpoints(target).ToValueList(),
     }).ToValueList());
 
-    private IEnumerable<IPAddress> Addresses(DnsTarget target)
+    private IEnumerable<Endpoint> Endpoints(DnsTarget target)
     {
         var all = _last.GetValueOrDefault(target.Hostname, []);
+        if (cluster.Config.RacesAddresses)
+        {
+            var raced = Interleaved(all).Take(MostRaced).Select(address => (EndPoint)new IPEndPoint(address, target.Port)).ToList();
+            return raced is [var first, .. var more] ? [target.Template with { Address = first, MoreAddresses = more.ToValueList() }] : [];
+        }
+        return Addresses(all).Select(address => target.Template with { Address = new IPEndPoint(address, target.Port) });
+    }
+
+    /// <summary>The families by turns, as RFC 8305 has them: where one of them does not work at all, every other attempt is of use.</summary>
+    private static IEnumerable<IPAddress> Interleaved(IReadOnlyList<IPAddress> all)
+    {
+        var (first, others) = (all.Where(address => address.AddressFamily == all[0].AddressFamily).ToList(), all.Where(address => address.AddressFamily != all[0].AddressFamily).ToList());
+        for (var i = 0; i < Math.Max(first.Count, others.Count); i++)
+        {
+            if (i < first.Count) yield return first[i];
+            if (i < others.Count) yield return others[i];
+        }
+    }
+
+    private IEnumerable<IPAddress> Addresses(IReadOnlyList<IPAddress> all)
+    {
         var v4 = all.Where(a => a.AddressFamily == AddressFamily.InterNetwork).ToArray();
         var usable = v4.Length > 0 ? v4 : [.. all];
         return cluster.Config.Kind == ClusterKind.LogicalDns ? usable.Take(1) : usable;

@@ -29,6 +29,9 @@ internal sealed record Endpoint(
 {
     public string AddressText => Text(Address);
 
+    /// <summary>Further addresses, tried one after another while those before do not answer; the first that does is used.</summary>
+    public ValueList<EndPoint> MoreAddresses { get; init; }
+
     /// <summary>How it is checked, where that differs from the cluster's other endpoints.</summary>
     public EndpointCheck? Check { get; init; }
 

@@ -29,7 +29,9 @@ internal sealed class UpstreamConnector(Dialer dialer, ISecretSource secrets, Ba
         {
             var match = config.SocketFor(host.Endpoint);
             if (match?.Unsupported is { Length: > 0 } why) throw new TransportException(TransportFailure.Unreachable, why);
-            socket = await dialer.ConnectAsync(host.Address, config.BindAddress, patience, config.Keepalive).ConfigureAwait(false);
+            socket = host.Endpoint.MoreAddresses.IsEmpty
+                ? await dialer.ConnectAsync(host.Address, config.BindAddress, patience, config.Keepalive).ConfigureAwait(false)
+                : await dialer.RaceAsync([host.Address, .. host.Endpoint.MoreAddresses], config.BindAddress, patience, config.Keepalive).ConfigureAwait(false);
             var tls = match is null ? config.Tls : match.Tls;
             if ((match is null ? config.ProxyHeader : match.ProxyHeader) is { } header) await socket.WriteAsync(ProxyHeader.Write(header, carried)).ConfigureAwait(false);
             Transport transport = tls is null
@@ -64,7 +66,7 @@ internal sealed class UpstreamConnector(Dialer dialer, ISecretSource secrets, Ba
         var start = time.GetTimestamp();
         try
         {
-            var socket = await dialer.ConnectAsync(host.Address, cluster.Config.BindAddress, cluster.Config.ConnectTimeout, cluster.Config.Keepalive).ConfigureAwait(false);
+            var socket = await dialer.RaceAsync([host.Address, .. host.Endpoint.MoreAddresses], cluster.Config.BindAddress, cluster.Config.ConnectTimeout, cluster.Config.Keepalive).ConfigureAwait(false);
             host.Trust();
             socket.Abort();
         }

@@ -60,6 +60,7 @@ internal static class ClusterDecoder
             TellsClients = cluster.TransportSocketMatches.Select(match => match.TransportSocket).Append(cluster.TransportSocket).Any(socket => Header(socket) is not null),
             SlowStart = SlowStart(cluster.RoundRobinLbConfig?.SlowStartConfig ?? cluster.LeastRequestLbConfig?.SlowStartConfig),
             HealthCheck = check,
+            RacesAddresses = kind == ClusterKind.LogicalDns && (Names(cluster)?.DnsLookupFamily == DnsLookupFamily.All || cluster.DnsLookupFamily == Cluster.Types.DnsLookupFamily.All),
             MaxStreamDuration = options?.CommonHttpProtocolOptions?.MaxStreamDuration?.ToTimeSpan() ?? TimeSpan.Zero,
         };
     }

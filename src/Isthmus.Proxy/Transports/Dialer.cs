@@ -15,6 +15,9 @@ internal sealed class Dialer(ISocketFactory sockets, SilenceWatch silence, TimeP
     /// </summary>
     private static readonly KeepaliveSettings DefaultKeepalive = new(Time: 10, Interval: 3, Probes: 3);
 
+    /// <summary>How long an address has before the next one is tried, as in Envoy.</summary>
+    private static readonly TimeSpan Lead = TimeSpan.FromMilliseconds(300);
+
     private const int SolSocket = 1;
     private const int SoMark = 36;
 
@@ -41,6 +44,49 @@ internal sealed class Dialer(ISocketFactory sockets, SilenceWatch silence, TimeP
         {
             throw new TransportException(TransportFailure.TimedOut, "connection timeout", e);
         }
+    }
+
+    /// <summary>Connects to the addresses of one host: to the next one when the one before has failed, or has not answered for a while. The first
+    /// connection is used, and the others end.</summary>
+    /// <exception cref="TransportException">None of them could be reached in time.</exception>
+    public async ValueTask<SocketTransport> RaceAsync(IReadOnlyList<EndPoint> addresses, IPAddress? source, TimeSpan timeout, KeepaliveSettings? keepalive)
+    {
+        var (start, running) = (time.GetTimestamp(), new List<Task<SocketTransport>>(addresses.Count));
+        TransportException? failure = null;
+        try
+        {
+            for (var next = 0; next < addresses.Count || running.Count > 0;)
+            {
+                var left = timeout - time.GetElapsedTime(start);
+                if (next < addresses.Count && (left > TimeSpan.Zero || next == 0)) running.Add(ConnectAsync(addresses[next++], source, left, keepalive).AsTask());
+                else next = addresses.Count;
+                if (running.Count == 0) break;
+                var ended = next < addresses.Count
+                    ? await Task.WhenAny([.. running, Task.Delay(Lead, time)]).ConfigureAwait(false)
+                    : await Task.WhenAny(running).ConfigureAwait(false);
+                if (ended is not Task<SocketTransport> attempt) continue;
+                running.Remove(attempt);
+                try
+                {
+                    return await attempt.ConfigureAwait(false);
+                }
+                catch (TransportException e)
+                {
+                    failure = e;
+                }
+            }
+            throw failure!;
+        }
+        finally
+        {
+            foreach (var late in running) _ = late.ContinueWith(End, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+        }
+    }
+
+    private static void End(Task<SocketTransport> late)
+    {
+        if (late.IsCompletedSuccessfully) late.Result.Abort();
+        else _ = late.Exception;
     }
 
     private void Prepare(Socket socket, IPAddress? source)

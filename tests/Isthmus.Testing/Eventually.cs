@@ -21,4 +21,12 @@ public static class Eventually
         for (var begun = Stopwatch.GetTimestamp(); !await holds(); await Task.Delay(5, TestContext.Current.CancellationToken))
             Assert.True(Stopwatch.GetElapsedTime(begun) < Patience, $"does not come true: {condition}");
     }
+
+    /// <summary>The first value that is not null, and fails when none comes.</summary>
+    public static async Task<T> ValueAsync<T>(Func<Task<T?>> find, [CallerArgumentExpression(nameof(find))] string what = "") where T : class
+    {
+        T? found = null;
+        await TrueAsync(async () => (found = await find()) is not null, what);
+        return found!;
+    }
 }

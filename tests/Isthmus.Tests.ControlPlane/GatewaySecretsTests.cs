@@ -87,7 +87,7 @@ public sealed class GatewaySecretsTests : IAsyncLifetime
         await GatewayAsync(ns, account);
         await using var stream = await OpenAsync(ns, account, $"{account}-1");
         var expected = namespaces.Length > 0 ? $"Secret {ns}/front is not read: the control plane reads no Secrets of namespace {ns}" : $"Secret {ns}/front is not sent: ServiceAccount {ns}/{account} of the gateway may not list Secrets in namespace {ns}";
-        while (!(await SaidAsync(ns, account)).Contains(expected, StringComparison.Ordinal)) await Task.Delay(20, Stop);
+        await Eventually.TrueAsync(async () => (await SaidAsync(ns, account)).Contains(expected, StringComparison.Ordinal));
         Assert.Null(await stream.CertificateAsync());
     }
 
@@ -102,13 +102,13 @@ public sealed class GatewaySecretsTests : IAsyncLifetime
         await GatewayAsync("edge", "front");
         await using var foreign = await OpenAsync("edge", "other", name, bound);
         if (why.Length == 0) Assert.Null(await foreign.CertificateAsync());
-        else while (!(await PageAsync("syncz")).Contains(why, StringComparison.Ordinal)) await Task.Delay(20, Stop);
+        else await Eventually.TrueAsync(async () => (await PageAsync("syncz")).Contains(why, StringComparison.Ordinal));
         // A real one comes later: what is told of the Gateway then is told because of it.
         await using var stream = await OpenAsync("edge", "front", "front-1");
         Assert.Equal("CN=edge", await stream.CertificateAsync());
         Assert.Equal("", await SaidAsync("edge", "front"));
         await _client.DeleteAsync(Kinds.Secret, "edge", "front", Stop);
-        while ((await SaidAsync("edge", "front")).Length == 0) await Task.Delay(20, Stop);
+        await Eventually.TrueAsync(async () => (await SaidAsync("edge", "front")).Length > 0);
     }
 
     private async Task StartAsync(string namespaces = "")
@@ -121,19 +121,18 @@ public sealed class GatewaySecretsTests : IAsyncLifetime
         _controlPlane = Isthmus.ControlPlane.ControlPlane.Build(settings, new(TimeProvider.System, new Random(1), _client.Access, new NoNames()));
         _running = _controlPlane.RunAsync(_end.Token);
         using var client = new HttpClient();
-        while (true)
+        await Eventually.TrueAsync(async () =>
         {
             try
             {
                 using var answer = await client.GetAsync($"http://127.0.0.1:{_ports[0].Number}/ready", Stop);
-                if (answer.IsSuccessStatusCode) return;
+                return answer.IsSuccessStatusCode;
             }
             catch (HttpRequestException)
             {
-                // It does not listen yet.
+                return false; // It does not listen yet.
             }
-            await Task.Delay(20, Stop);
-        }
+        }, "the control plane is ready");
     }
 
     private Task GatewayAsync(string ns, string app) => CreateAsync(Gateway, ns, $$"""
@@ -145,18 +144,18 @@ public sealed class GatewaySecretsTests : IAsyncLifetime
     {
         var item = JsonNode.Parse(body)!.AsObject();
         (item["apiVersion"], item["kind"]) = (kind.ApiVersion, kind.Kind);
-        while (true)
+        await Eventually.TrueAsync(async () =>
         {
             try
             {
                 await _client.CreateAsync(kind, ns, (JsonObject)item.DeepClone(), Stop);
-                return;
+                return true;
             }
             catch (KubeException e) when (e.Code == 404)
             {
-                await Task.Delay(20, Stop); // Kinds of definitions are served a moment later.
+                return false; // Kinds of definitions are served a moment later.
             }
-        }
+        }, $"{kind.Kind} is served");
     }
 
     /// <summary>What the status of a Gateway says.</summary>

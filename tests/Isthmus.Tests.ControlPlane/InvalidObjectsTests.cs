@@ -4,6 +4,7 @@ using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Config;
+using Isthmus.Testing;
 using Isthmus.Tests.Lab.ApiServer.Http;
 using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
@@ -118,7 +119,7 @@ public sealed class InvalidObjectsTests(RunningApiServer server) : IClassFixture
         var path = $"/apis/{known.Group}/{known.ReadVersion}/namespaces/shop/{known.Plural}";
         await server.SendAsync("DELETE", $"{path}/x");
         // The kind is served a moment later.
-        while ((await server.SendAsync("POST", path, $$"""{"apiVersion": "{{kind.ApiVersion}}", "kind": "{{known.Kind}}", "metadata": {"name": "x"}, "spec": {} }""")).Code == 404)
-            await Task.Delay(20, Stop);
+        await Eventually.TrueAsync(async () =>
+            (await server.SendAsync("POST", path, $$"""{"apiVersion": "{{kind.ApiVersion}}", "kind": "{{known.Kind}}", "metadata": {"name": "x"}, "spec": {} }""")).Code != 404);
     }
 }

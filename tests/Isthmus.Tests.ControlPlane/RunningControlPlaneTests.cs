@@ -81,12 +81,12 @@ public sealed class RunningControlPlaneTests : IAsyncLifetime
         await NodeAsync("old", "v1.32.1");
         await NodeAsync("new", "v1.33.0");
         Assert.Contains("\"containers\":[\"istio-proxy\"]", await InjectAsync("/inject", ""), StringComparison.Ordinal);
-        while (!(await InjectAsync("/inject", "new")).Contains("\"initContainers\":[\"istio-init\",\"istio-proxy\"]", StringComparison.Ordinal)) await Task.Delay(20, Stop);
+        await Eventually.TrueAsync(async () => (await InjectAsync("/inject", "new")).Contains("\"initContainers\":[\"istio-init\",\"istio-proxy\"]", StringComparison.Ordinal));
         Assert.Contains("\"containers\":[\"istio-proxy\"]", await InjectAsync("/inject", "old"), StringComparison.Ordinal);
         // Nodes of other clusters have nothing to do with it.
         Assert.Contains("\"containers\":[\"istio-proxy\"]", await InjectAsync("/inject/cluster/c2", "new"), StringComparison.Ordinal);
         await _client.DeleteAsync(Kinds.Node, null, "old", Stop);
-        while (!(await InjectAsync("/inject", "")).Contains("\"initContainers\":[\"istio-init\",\"istio-proxy\"]", StringComparison.Ordinal)) await Task.Delay(20, Stop);
+        await Eventually.TrueAsync(async () => (await InjectAsync("/inject", "")).Contains("\"initContainers\":[\"istio-init\",\"istio-proxy\"]", StringComparison.Ordinal));
 
         async Task NodeAsync(string name, string version)
         {
@@ -123,7 +123,7 @@ public sealed class RunningControlPlaneTests : IAsyncLifetime
 
         async Task InjectedAsync(string stage)
         {
-            while (!(await InjectAsync("/inject", "")).Contains($"\"name\":\"STAGE\",\"value\":\"{stage}\"", StringComparison.Ordinal)) await Task.Delay(20, Stop);
+            await Eventually.TrueAsync(async () => (await InjectAsync("/inject", "")).Contains($"\"name\":\"STAGE\",\"value\":\"{stage}\"", StringComparison.Ordinal));
         }
     }
 
@@ -139,9 +139,9 @@ public sealed class RunningControlPlaneTests : IAsyncLifetime
             {"apiVersion": "{{kind.ApiVersion}}", "kind": "VirtualService", "metadata": {"name": "web", "namespace": "shop"},
              "spec": {"hosts": ["web"], "http": [{"rewrite": {"uriRegexRewrite": {"match": "(", "rewrite": "/"} }, "route": [{"destination": {"host": "web"} }]}]} }
             """)!.AsObject(), Stop);
-        while (!(await SaidAsync()).StartsWith("IST0106 spec.http[0].rewrite.uriRegexRewrite", StringComparison.Ordinal)) await Task.Delay(20, Stop);
+        await Eventually.TrueAsync(async () => (await SaidAsync()).StartsWith("IST0106 spec.http[0].rewrite.uriRegexRewrite", StringComparison.Ordinal));
         await _client.PatchAsync(kind, "shop", "web", JsonNode.Parse("""{"spec": {"http": [{"timeout": "1s", "route": [{"destination": {"host": "web"} }]}]} }""")!.AsObject(), PatchType.Merge, Stop);
-        while ((await SaidAsync()).Length > 0) await Task.Delay(20, Stop);
+        await Eventually.TrueAsync(async () => (await SaidAsync()).Length == 0);
 
         async Task<string> SaidAsync() => string.Concat(((await _client.FindAsync(kind, "shop", "web", Stop))!["status"]?["conditions"]?.AsArray() ?? []).Select(condition => condition!["message"]));
     }
@@ -152,10 +152,10 @@ public sealed class RunningControlPlaneTests : IAsyncLifetime
         foreach (var definition in IstioCrds.All) await _client.CreateAsync(Kinds.CustomResourceDefinition, (JsonObject)definition.DeepClone(), Stop);
         await _client.CreateAsync(Kinds.Namespace, new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = new JsonObject { ["name"] = "shop" } }, Stop);
         var kind = new ResourceKind(MeshApi.TrafficExtension.Group, MeshApi.TrafficExtension.ReadVersion, MeshApi.TrafficExtension.Kind, MeshApi.TrafficExtension.Plural, true);
-        while (!await TryCreateAsync()) await Task.Delay(20, Stop);
-        while (!(await SaidAsync()).StartsWith("IST0106 kind: TrafficExtensions are not supported", StringComparison.Ordinal)) await Task.Delay(20, Stop);
+        await Eventually.TrueAsync(TryCreateAsync);
+        await Eventually.TrueAsync(async () => (await SaidAsync()).StartsWith("IST0106 kind: TrafficExtensions are not supported", StringComparison.Ordinal));
         await _client.PatchAsync(kind, "shop", "auth", JsonNode.Parse("""{"metadata": {"labels": {"istio.io/rev": "other"} } }""")!.AsObject(), PatchType.Merge, Stop);
-        while ((await SaidAsync()).Length > 0) await Task.Delay(20, Stop);
+        await Eventually.TrueAsync(async () => (await SaidAsync()).Length == 0);
 
         // The kind is served a moment later.
         async Task<bool> TryCreateAsync()
@@ -231,14 +231,12 @@ public sealed class RunningControlPlaneTests : IAsyncLifetime
         await TickAsync(() => logging.IsCompleted);
         Assert.Equal("Not ready: a\nNot ready: b\n", log.Lines);
 
-        async Task TickAsync(Func<bool> isDone)
+        Task TickAsync(Func<bool> isDone) => Eventually.TrueAsync(() =>
         {
-            while (!isDone())
-            {
-                clock.Advance(TimeSpan.FromSeconds(5));
-                await Task.Delay(1, Stop);
-            }
-        }
+            if (isDone()) return true;
+            clock.Advance(TimeSpan.FromSeconds(5));
+            return false;
+        });
     }
 
     private async Task<string> InjectAsync(string path, string node)
@@ -260,37 +258,38 @@ public sealed class RunningControlPlaneTests : IAsyncLifetime
                 ["uid"] = "1", ["namespace"] = "shop", ["operation"] = "CREATE", ["object"] = asked,
             },
         };
-        while (true)
+        return await Eventually.ValueAsync(async () =>
         {
             try
             {
                 using var content = new StringContent(review.ToJsonString(), System.Text.Encoding.UTF8, "application/json");
                 using var answer = await client.PostAsync($"https://127.0.0.1:{_ports[3].Number}{path}", content, Stop);
-                return JsonNode.Parse(await answer.Content.ReadAsStringAsync(Stop))!["response"]!;
+                return JsonNode.Parse(await answer.Content.ReadAsStringAsync(Stop))!["response"];
             }
             catch (HttpRequestException)
             {
-                await Task.Delay(20, Stop); // It does not listen yet, or has no certificate.
+                return null; // It does not listen yet, or has no certificate.
             }
-        }
+        }, path);
     }
 
     private static KubeException Refused(HttpStatusCode code) => new(code, "", "");
 
     private async Task<(HttpStatusCode Status, string Body)> UntilAsync(string path, Func<(HttpStatusCode Status, string Body), bool> isDone, int? port = null)
     {
-        while (true)
+        (HttpStatusCode Status, string Body) answer = default;
+        await Eventually.TrueAsync(async () =>
         {
             try
             {
-                if (await GetAsync(path, port ?? _ports[0].Number) is var answer && isDone(answer)) return answer;
+                return isDone(answer = await GetAsync(path, port ?? _ports[0].Number));
             }
             catch (HttpRequestException)
             {
-                // It does not listen yet.
+                return false; // It does not listen yet.
             }
-            await Task.Delay(20, Stop);
-        }
+        }, path);
+        return answer;
     }
 
     private static async Task<(HttpStatusCode Status, string Body)> GetAsync(string path, int port, string? host = null, string? origin = null, string? site = null)

@@ -107,6 +107,9 @@ public sealed class GrpcDuplex<TRequest, TResponse> : IAsyncDisposable
     where TRequest : class, IMessage<TRequest>
     where TResponse : class, IMessage<TResponse>
 {
+    /// <summary>How long the end of a call may come after its request stream broke.</summary>
+    private static readonly TimeSpan EndPatience = TimeSpan.FromSeconds(5);
+
     private readonly HttpRequestMessage _request;
     private readonly DuplexContent _content;
     private readonly Func<ReadOnlySequence<byte>, TResponse> _parse;
@@ -115,6 +118,7 @@ public sealed class GrpcDuplex<TRequest, TResponse> : IAsyncDisposable
     private readonly CancellationTokenSource _stop;
     private readonly Task<HttpResponseMessage> _response;
     private readonly ArrayBufferWriter<byte> _frame = new(512);
+    private readonly SemaphoreSlim _reading = new(1);
     private PipeReader? _reader;
 
     internal GrpcDuplex(
@@ -153,6 +157,7 @@ public sealed class GrpcDuplex<TRequest, TResponse> : IAsyncDisposable
     /// <exception cref="GrpcException">The call ended otherwise.</exception>
     public async ValueTask<TResponse?> ReadAsync(CancellationToken stop)
     {
+        await _reading.WaitAsync(stop).ConfigureAwait(false);
         try
         {
             var response = await _response.WaitAsync(stop).ConfigureAwait(false);
@@ -160,9 +165,8 @@ public sealed class GrpcDuplex<TRequest, TResponse> : IAsyncDisposable
             {
                 if (StatusOf(response, response.Headers) is { } early) return early.Code == GrpcCode.Ok ? null : throw early;
                 if (HeadProblem(response) is { } problem) throw problem;
-                _reader = PipeReader.Create(await response.Content.ReadAsStreamAsync(stop).ConfigureAwait(false));
             }
-            if (await GrpcFraming.ReadAsync(_reader, _parse, _maxMessage, null, stop).ConfigureAwait(false) is { } message) return message;
+            if (await GrpcFraming.ReadAsync(await ReaderAsync(response, stop).ConfigureAwait(false), _parse, _maxMessage, null, stop).ConfigureAwait(false) is { } message) return message;
             var end = StatusOf(response, response.TrailingHeaders)
                 ?? new GrpcException(GrpcCode.Unknown, "the server ended the call without a status");
             return end.Code == GrpcCode.Ok ? null : throw end;
@@ -170,6 +174,10 @@ public sealed class GrpcDuplex<TRequest, TResponse> : IAsyncDisposable
         catch (Exception e) when (IsTransport(e, stop))
         {
             throw Translate(e);
+        }
+        finally
+        {
+            _reading.Release();
         }
     }
 
@@ -187,6 +195,7 @@ public sealed class GrpcDuplex<TRequest, TResponse> : IAsyncDisposable
         {
         }
         _request.Dispose();
+        _reading.Dispose();
         _stop.Dispose();
     }
 
@@ -212,17 +221,42 @@ public sealed class GrpcDuplex<TRequest, TResponse> : IAsyncDisposable
     }
 
     /// <summary>A server may answer before it has read everything: the request stream breaks, and the answer comes a moment
-    /// later.</summary>
+    /// later. Its status is behind its messages, which are left to whoever reads them.</summary>
     private async Task<GrpcException?> StatusAsync(CancellationToken stop)
     {
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        patience.CancelAfter(EndPatience);
         try
         {
             var response = await _response.WaitAsync(stop).ConfigureAwait(false);
-            return StatusOf(response, response.Headers) ?? StatusOf(response, response.TrailingHeaders) ?? HeadProblem(response);
+            if ((StatusOf(response, response.Headers) ?? StatusOf(response, response.TrailingHeaders) ?? HeadProblem(response)) is { } known) return known;
+            await _reading.WaitAsync(patience.Token).ConfigureAwait(false);
+            try
+            {
+                await ReachEndAsync(await ReaderAsync(response, patience.Token).ConfigureAwait(false), patience.Token).ConfigureAwait(false);
+            }
+            finally
+            {
+                _reading.Release();
+            }
+            return StatusOf(response, response.TrailingHeaders);
         }
         catch (Exception e) when (IsTransport(e, stop))
         {
             return null;
+        }
+    }
+
+    private async ValueTask<PipeReader> ReaderAsync(HttpResponseMessage response, CancellationToken stop) =>
+        _reader ??= PipeReader.Create(await response.Content.ReadAsStreamAsync(stop).ConfigureAwait(false));
+
+    private async ValueTask ReachEndAsync(PipeReader reader, CancellationToken stop)
+    {
+        while (true)
+        {
+            var read = await reader.ReadAsync(stop).ConfigureAwait(false);
+            reader.AdvanceTo(read.Buffer.Start, read.Buffer.End);
+            if (read.IsCompleted || read.Buffer.Length > _maxMessage) return;
         }
     }
 

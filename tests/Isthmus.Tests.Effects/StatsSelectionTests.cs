@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Proxy.Telemetry;
 using Xunit;
@@ -23,6 +24,23 @@ public sealed class StatsSelectionTests
         var selection = StatsSelection.Read(Isthmus.Kubernetes.Yaml.YamlText.Parse(config, "config")!);
         Assert.Equal(included, selection.Includes(Name));
         if (included) Assert.True(selection.MayInclude(Name[..(Name.LastIndexOf('.') + 1)]));
+    }
+
+    /// <summary>Of an expression that injection lets through and the agent cannot read, no Pod would start.</summary>
+    [Theory]
+    [InlineData("[a", false)]
+    [InlineData("(a{1000}){1000}", false)]
+    [InlineData("(?x)a#b", false)]
+    [InlineData("(?=a)b", false)]
+    [InlineData("(a+)+$", true)]
+    [InlineData("long", false)]
+    public void The_agent_can_read_what_injection_lets_through(string pattern, bool passes)
+    {
+        if (pattern == "long") pattern = new('a', LinearRegex.Longest + 1);
+        Assert.Equal(passes, LinearRegex.Fault(pattern) is null);
+        var config = new JsonObject { ["proxyStatsMatcher"] = new JsonObject { ["inclusionRegexps"] = new JsonArray(pattern) } };
+        if (passes) Assert.False(StatsSelection.Read(config).Includes(new string('a', 5000) + "!"));
+        else Assert.Throws<ProblemException>(() => StatsSelection.Read(config));
     }
 
     [Fact]

@@ -1,5 +1,5 @@
 using System.Text.Json.Nodes;
-using System.Text.RegularExpressions;
+using Isthmus.Core.Names;
 
 namespace Isthmus.ControlPlane.Injection;
 
@@ -22,22 +22,9 @@ internal static class StatsMatcher
         if (inputs.ProxyConfig[Field]?["inclusionRegexps"] is not JsonArray patterns) return;
         foreach (var pattern in patterns.ToArray())
         {
-            if (Fault(pattern!.ToString()) is not { } fault) continue;
+            if (LinearRegex.Fault(pattern!.ToString()) is not { } fault) continue;
             patterns.Remove(pattern);
             inputs.Warnings.Add($"{Field}.inclusionRegexps: {fault}; it selects no statistics");
-        }
-    }
-
-    private static string? Fault(string pattern)
-    {
-        try
-        {
-            _ = new Regex(pattern, RegexOptions.NonBacktracking | RegexOptions.CultureInvariant);
-            return null;
-        }
-        catch (Exception e) when (e is ArgumentException or NotSupportedException)
-        {
-            return e.Message;
         }
     }
 }

@@ -1,5 +1,5 @@
-using System.Text.RegularExpressions;
 using Isthmus.Core.Collections;
+using Isthmus.Core.Names;
 using Isthmus.Mesh.Model;
 
 namespace Isthmus.Mesh.Config;
@@ -60,13 +60,9 @@ internal static class EnvoyFilterReader
             pattern.Error($"must have between 1 and {LongestPattern} characters");
             return null;
         }
-        try
+        if (LinearRegex.Fault(pattern.Text) is { } fault)
         {
-            _ = new Regex(pattern.Text, RegexOptions.NonBacktracking | RegexOptions.CultureInvariant);
-        }
-        catch (Exception e) when (e is ArgumentException or NotSupportedException)
-        {
-            pattern.Error($"\"{pattern.Text}\" is not a usable regular expression: {e.Message}");
+            pattern.Error($"\"{pattern.Text}\" is not a usable regular expression: {fault}");
             return null;
         }
         return new(patch["match"]["listener"]["portNumber"].Int ?? 0, pattern.Text, replacement.Text);

@@ -1,6 +1,6 @@
-using System.Text.RegularExpressions;
 using Google.Protobuf.Reflection;
 using Isthmus.Core.Collections;
+using Isthmus.Core.Names;
 using Isthmus.Mesh.Model;
 using Isthmus.Wire.Envoy.Clusters;
 using Isthmus.Wire.Envoy.NetworkFilters;
@@ -98,17 +98,7 @@ internal static class EnvoyPatchReader
     {
         var version = proxy["proxyVersion"];
         if (version.Text.Length > LongestPattern) version.Error($"must have at most {LongestPattern} characters");
-        else if (version.Text.Length > 0)
-        {
-            try
-            {
-                _ = new Regex(version.Text, RegexOptions.NonBacktracking | RegexOptions.CultureInvariant);
-            }
-            catch (Exception e) when (e is ArgumentException or NotSupportedException)
-            {
-                version.Error($"\"{version.Text}\" is not a usable regular expression: {e.Message}");
-            }
-        }
+        else if (LinearRegex.Fault(version.Text) is { } fault) version.Error($"\"{version.Text}\" is not a usable regular expression: {fault}");
         return version.IsWrong ? null : new(version.Text, proxy["metadata"].TextMap);
     }
 

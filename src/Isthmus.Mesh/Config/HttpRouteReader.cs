@@ -1,5 +1,6 @@
 using System.Text.RegularExpressions;
 using Isthmus.Core.Collections;
+using Isthmus.Core.Names;
 using Isthmus.Core.Time;
 using Isthmus.Mesh.Model;
 
@@ -133,14 +134,8 @@ internal static class HttpRouteReader
             regex.Error(regex.Text.Length == 0 ? $"\"{name}\": regex string match should not be empty" : $"\"{name}\": regex is too big, max length allowed is {longest}");
             return;
         }
-        try
-        {
-            _ = new Regex(regex.Text, RegexOptions.NonBacktracking | RegexOptions.CultureInvariant);
-        }
-        catch (Exception bad) when (bad is ArgumentException or NotSupportedException)
-        {
-            regex.Error($"\"{name}\": error parsing regexp: {bad.Message}; Istio uses RE2 style regex-based match (https://github.com/google/re2/wiki/Syntax)");
-        }
+        if (LinearRegex.Fault(regex.Text) is { } fault)
+            regex.Error($"\"{name}\": error parsing regexp: {fault}; Istio uses RE2 style regex-based match (https://github.com/google/re2/wiki/Syntax)");
     }
 
     private static HttpRedirect ReadRedirect(Field redirect, Field matches)

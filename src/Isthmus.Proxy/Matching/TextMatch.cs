@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.RegularExpressions;
 using System.Text.Unicode;
+using Isthmus.Core.Names;
 using Isthmus.Proxy.Loops;
 using Isthmus.Wire.Envoy;
 
@@ -71,11 +72,9 @@ internal sealed class TextMatch
     /// <exception cref="ResourceException">The pattern is invalid, or cannot be matched in linear time.</exception>
     public static Regex CompileRegex(string pattern, bool ignoreCase = false, bool whole = true)
     {
-        if (pattern.Length > 4096) throw new ResourceException("a regular expression longer than 4096 characters");
-        var options = RegexOptions.NonBacktracking | RegexOptions.CultureInvariant | (ignoreCase ? RegexOptions.IgnoreCase : 0);
         try
         {
-            return new Regex(whole ? $@"\A(?:{pattern})\z" : pattern, options);
+            return LinearRegex.Compile(pattern, whole, ignoreCase);
         }
         catch (Exception e) when (e is ArgumentException or NotSupportedException)
         {

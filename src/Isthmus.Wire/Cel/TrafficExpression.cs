@@ -1,4 +1,4 @@
-using System.Text.RegularExpressions;
+using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Core.Time;
 
@@ -11,7 +11,6 @@ namespace Isthmus.Wire.Cel;
 /// </summary>
 public static class TrafficExpression
 {
-    private const RegexOptions Linear = RegexOptions.NonBacktracking | RegexOptions.CultureInvariant;
 
     private static readonly Dictionary<string, int> Functions = new(StringComparer.Ordinal)
     {
@@ -176,14 +175,7 @@ public static class TrafficExpression
 
     private static void Check(string pattern)
     {
-        try
-        {
-            _ = new Regex(pattern, Linear);
-        }
-        catch (Exception e) when (e is ArgumentException or NotSupportedException)
-        {
-            throw new CelUnsupportedException($"the regular expression '{pattern}'");
-        }
+        if (LinearRegex.Fault(pattern) is not null) throw new CelUnsupportedException($"the regular expression '{pattern}'");
     }
 
     private static string Name(CelType type) => type switch

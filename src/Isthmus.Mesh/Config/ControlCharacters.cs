@@ -14,8 +14,8 @@ internal static class ControlCharacters
 {
     private static readonly SearchValues<char> Refused = SearchValues.Create([.. Enumerable.Range(0, 0xa0).Select(c => (char)c).Where(c => char.IsControl(c) && c != '\t'), '\u2028', '\u2029']);
 
-    /// <summary>Fields that hold whole texts: bodies, key sets, formats of logs, expressions, scripts, and what goes to an application.</summary>
-    private static readonly HashSet<string> Texts = new(StringComparer.Ordinal) { "string", "bytes", "jwks", "text", "expression", "command", "environmentVariables", "literal", "pluginConfig" };
+    /// <summary>Fields that hold whole texts: bodies, key sets, certificates, formats of logs, expressions, scripts, and what goes to an application.</summary>
+    private static readonly HashSet<string> Texts = new(StringComparer.Ordinal) { "string", "bytes", "jwks", "text", "expression", "command", "environmentVariables", "literal", "pluginConfig", "accessLogFormat", "pem", "proxyMetadata", "runtimeValues" };
 
     internal static void Check(Field spec)
     {

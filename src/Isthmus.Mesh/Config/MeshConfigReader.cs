@@ -72,6 +72,7 @@ public static class MeshConfigReader
             Tracing = TelemetryReader.ReadProxy(proxy["tracing"]),
             DefaultProxyConfig = proxy.Node is JsonObject written ? Canonical.Text(written) : @default.DefaultProxyConfig,
         };
+        ControlCharacters.Check(root);
         return (config, findings.Problems);
     }
 
@@ -85,8 +86,9 @@ public static class MeshConfigReader
         else if (node is not null) root.Error("meshNetworks must be an object");
         var networks = root["networks"].Members.Select(network => KeyValuePair.Create(network.Key, new MeshNetwork(
             network.Value["endpoints"].Items.Select(ReadEndpoints).ToValueList(),
-            network.Value["gateways"].Items.Select(ReadGateway).ToValueList())));
-        return (new(networks.ToValueMap()), findings.Problems);
+            network.Value["gateways"].Items.Select(ReadGateway).ToValueList()))).ToValueMap();
+        ControlCharacters.Check(root);
+        return (new(networks), findings.Problems);
     }
 
     /// <summary>Fields may have their names of protobuf, as in much that is written about them: <c>registry_service_name</c>.</summary>
@@ -141,6 +143,7 @@ public static class MeshConfigReader
         TelemetryReader.ReadProxy(root["tracing"]);
         ReadHeaders(root["proxyHeaders"]);
         ReadConnections(root["connectionSettings"]);
+        ControlCharacters.Check(root);
         return findings.Problems;
     }
 

@@ -354,6 +354,18 @@ public sealed class PodInjectorTests
         Assert.Null(Inject()["spec"]!["dnsConfig"]);
     }
 
+    /// <summary>Kubernetes gives users of its own only to a Pod that shares no namespace with its node. What injection adds shares nothing.</summary>
+    [Fact]
+    public void A_Pod_with_users_of_its_own_keeps_them()
+    {
+        var pod = PodInjector.Inject(Pod("", "", "hostUsers: false"), "trade", Values, InjectionPath.Parse("/inject"), NativeSidecars.Off)!;
+        Assert.False((bool)pod["spec"]!["hostUsers"]!);
+        foreach (var field in (string[])["hostNetwork", "hostPID", "hostIPC", "shareProcessNamespace"]) Assert.Null(pod["spec"]![field]);
+        Assert.DoesNotContain("hostPath", pod["spec"]!["volumes"]!.ToJsonString(), StringComparison.Ordinal);
+        var containers = pod["spec"]!["initContainers"]!.AsArray().Concat(pod["spec"]!["containers"]!.AsArray());
+        Assert.All(containers, container => Assert.NotEqual("true", container!["securityContext"]?["privileged"]?.ToString()));
+    }
+
     private static JsonObject Inject(string annotations = "", string labels = "", string path = "/inject") =>
         PodInjector.Inject(Pod(annotations, labels, ""), "trade", Values, InjectionPath.Parse(path), NativeSidecars.Off)!;
 

@@ -32,7 +32,7 @@ internal sealed class JobStrategy : ObjectStrategy
         spec.Default("manualSelector", false);
     }
 
-    public override IEnumerable<FieldError> Validate(JsonObject o, WriteContext context) => ValidateSpec(o["spec"] as JsonObject ?? [], "spec");
+    public override IEnumerable<FieldError> Validate(JsonObject o, WriteContext context) => ValidateSpec(o["spec"] as JsonObject ?? [], "spec", context);
 
     public override IEnumerable<FieldError> ValidateUpdate(JsonObject old, JsonObject next, WriteContext context) =>
         Check.Unchanged("spec.selector", old.At("spec", "selector"), next.At("spec", "selector"))
@@ -56,11 +56,12 @@ internal sealed class JobStrategy : ObjectStrategy
         spec.Default("podReplacementPolicy", spec["podFailurePolicy"] is null ? "TerminatingOrFailed" : "Failed");
     }
 
-    public static IEnumerable<FieldError> ValidateSpec(JsonObject spec, string path)
+    public static IEnumerable<FieldError> ValidateSpec(JsonObject spec, string path, WriteContext context)
     {
         foreach (var number in (string[])["parallelism", "completions", "backoffLimit", "activeDeadlineSeconds", "ttlSecondsAfterFinished"])
             foreach (var error in Check.NonNegative($"{path}.{number}", spec[number])) yield return error;
         if (spec.At("template", "spec") is not JsonObject pod) yield break;
+        PodValidation.Warn(pod, $"{path}.template.spec", context);
         foreach (var error in PodValidation.Spec(pod, $"{path}.template.spec")) yield return error;
         if (Json.Text(pod["restartPolicy"]) == "Always")
             yield return FieldError.Required($"{path}.template.spec.restartPolicy", "valid values: \"OnFailure\", \"Never\"");
@@ -95,7 +96,7 @@ internal sealed class CronJobStrategy : ObjectStrategy
         var spec = o["spec"] as JsonObject ?? [];
         return Check.Required("spec.schedule", spec["schedule"])
             .Concat(Check.OneOf("spec.concurrencyPolicy", spec["concurrencyPolicy"], "Allow", "Forbid", "Replace"))
-            .Concat(JobStrategy.ValidateSpec(spec.At("jobTemplate", "spec") as JsonObject ?? [], "spec.jobTemplate.spec"));
+            .Concat(JobStrategy.ValidateSpec(spec.At("jobTemplate", "spec") as JsonObject ?? [], "spec.jobTemplate.spec", context));
     }
 
     protected override JsonObject InitialStatus(JsonObject o) => [];

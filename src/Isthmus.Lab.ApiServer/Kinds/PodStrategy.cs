@@ -24,8 +24,12 @@ internal sealed class PodStrategy : ObjectStrategy
             status["qosClass"] = qos.DeepClone();
     }
 
-    public override IEnumerable<FieldError> Validate(JsonObject o, WriteContext context) =>
-        o["spec"] is JsonObject spec ? PodValidation.Spec(spec, "spec") : [FieldError.Required("spec")];
+    public override IEnumerable<FieldError> Validate(JsonObject o, WriteContext context)
+    {
+        if (o["spec"] is not JsonObject spec) return [FieldError.Required("spec")];
+        PodValidation.Warn(spec, "spec", context);
+        return PodValidation.Spec(spec, "spec");
+    }
 
     public override IEnumerable<FieldError> ValidateUpdate(JsonObject old, JsonObject next, WriteContext context)
     {

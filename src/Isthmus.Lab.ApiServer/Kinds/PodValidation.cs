@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Isthmus.Lab.ApiServer.Objects;
+using Isthmus.Lab.ApiServer.Registry;
 using Isthmus.Lab.ApiServer.Validation;
 using Isthmus.Lab.ApiServer.Values;
 
@@ -26,6 +27,7 @@ internal static class PodValidation
             Optional($"{path}.hostname", spec["hostname"], ObjectNames.LabelProblem),
             Optional($"{path}.subdomain", spec["subdomain"], ObjectNames.LabelProblem),
             HostnameOverride(spec, $"{path}.hostnameOverride"),
+            HostUsers(spec, path),
             ContainerValidation.Security(spec["securityContext"], $"{path}.securityContext"),
             Tolerations(spec, $"{path}.tolerations"),
         ];
@@ -68,6 +70,21 @@ internal static class PodValidation
         if (name.Length > MaxKernelName) yield return FieldError.TooLong(field, MaxKernelName);
         if (Json.Truth(spec["hostNetwork"]) == true) yield return FieldError.Forbidden(field, "may not be set when hostNetwork is true");
         if (Json.Truth(spec["setHostnameAsFQDN"]) == true) yield return FieldError.Forbidden(field, "may not be set when setHostnameAsFQDN is true");
+    }
+
+    /// <summary>Says what a lab does not do for a Pod, once.</summary>
+    public static void Warn(JsonObject spec, string path, WriteContext context)
+    {
+        if (Json.Truth(spec["hostUsers"]) != false) return;
+        var warning = $"{path}.hostUsers: a lab gives no Pod a user namespace of its own: the users of its containers are those of the node";
+        if (!context.Warnings.Contains(warning)) context.Warnings.Add(warning);
+    }
+
+    private static IEnumerable<FieldError> HostUsers(JsonObject spec, string path)
+    {
+        if (Json.Truth(spec["hostUsers"]) != false) yield break;
+        foreach (var field in (string[])["hostNetwork", "hostPID", "hostIPC"])
+            if (Json.Truth(spec[field]) == true) yield return FieldError.Forbidden($"{path}.{field}", "when `hostUsers` is false");
     }
 
     private static IEnumerable<FieldError> Volumes(JsonObject spec, string path)

@@ -26,7 +26,7 @@ internal abstract class WorkloadStrategy : ObjectStrategy
         return Check.NonNegative("spec.replicas", spec["replicas"])
             .Concat(ValidateSelector(spec))
             .Concat(ValidateSpec(spec))
-            .Concat(ValidateTemplate(spec));
+            .Concat(ValidateTemplate(spec, context));
     }
 
     public override IEnumerable<FieldError> ValidateUpdate(JsonObject old, JsonObject next, WriteContext context)
@@ -58,10 +58,11 @@ internal abstract class WorkloadStrategy : ObjectStrategy
         yield return new("FieldValueInvalid", "spec.template.metadata.labels", $"Invalid value: {shown}: `selector` does not match template `labels`");
     }
 
-    private static IEnumerable<FieldError> ValidateTemplate(JsonObject spec)
+    private static IEnumerable<FieldError> ValidateTemplate(JsonObject spec, WriteContext context)
     {
         if (spec.At("template", "spec") is not JsonObject template) yield break;
         var pod = WithClaims(template, spec);
+        PodValidation.Warn(pod, "spec.template.spec", context);
         foreach (var error in PodValidation.Spec(pod, "spec.template.spec")) yield return error;
         if (Json.Text(pod["restartPolicy"]) is ("OnFailure" or "Never") and var policy)
             yield return FieldError.NotSupported("spec.template.spec.restartPolicy", policy, ["Always"]);

@@ -74,6 +74,34 @@ public class ApiTests(RunningApiServer server) : IClassFixture<RunningApiServer>
         Assert.False(read.Headers.Contains("Warning"));
     }
 
+    /// <summary>A lab has no user namespaces of Pods: it says so, with the object that asks for one. What Kubernetes refuses beside them, it refuses.</summary>
+    [Theory]
+    [InlineData("v1", "pods", "spec", "{SPEC}")]
+    [InlineData("apps/v1", "deployments", "spec.template.spec", """{"selector":{"matchLabels":{"a":"b"}},"template":{"metadata":{"labels":{"a":"b"}},"spec":{SPEC}}}""")]
+    [InlineData("batch/v1", "cronjobs", "spec.jobTemplate.spec.template.spec", """{"schedule":"* * * * *","jobTemplate":{"spec":{"template":{"spec":{SPEC}}}}}""")]
+    public async Task A_Pod_with_a_user_namespace_of_its_own_is_stored_with_the_warning_that_a_lab_gives_it_none(string version, string plural, string path, string spec)
+    {
+        var url = (await MapsAsync()).Replace("/api/v1/", version == "v1" ? "/api/v1/" : $"/apis/{version}/", StringComparison.Ordinal).Replace("/configmaps", $"/{plural}", StringComparison.Ordinal);
+        var (code, body, warnings) = await CreateAsync("");
+        Assert.True(code == 201, body);
+        Assert.Contains($"{path}.hostUsers: a lab gives no Pod a user namespace of its own", Assert.Single(warnings), StringComparison.Ordinal);
+        foreach (var field in (string[])["hostNetwork", "hostPID", "hostIPC"])
+        {
+            (code, body, _) = await CreateAsync($"\"{field}\": true,");
+            Assert.Equal(422, code);
+            Assert.Contains($"{path}.{field}: Forbidden: when `hostUsers` is false", body.Replace("\\u0060", "`", StringComparison.Ordinal), StringComparison.Ordinal);
+        }
+
+        async Task<(int Code, string Body, string[] Warnings)> CreateAsync(string more)
+        {
+            var pod = $$"""{{{more}}"hostUsers":false,"restartPolicy":"{{(plural == "cronjobs" ? "Never" : "Always")}}","containers":[{"name":"a","image":"a"}]}""";
+            using var content = new StringContent($$"""{"metadata":{"generateName":"a-"},"spec":{{spec.Replace("{SPEC}", pod, StringComparison.Ordinal)}}}""", global::System.Text.Encoding.UTF8, "application/json");
+            using var response = await server.Admin.PostAsync(new Uri(url, UriKind.Relative), content, TestContext.Current.CancellationToken);
+            var said = response.Headers.TryGetValues("Warning", out var values) ? values.ToArray() : [];
+            return ((int)response.StatusCode, await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken), said);
+        }
+    }
+
     [Fact]
     public async Task Chunks_of_a_list_stay_at_their_first_version()
     {

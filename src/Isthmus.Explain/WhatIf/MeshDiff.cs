@@ -34,7 +34,7 @@ public sealed record MeshDiff(IReadOnlyList<DiffGroup> Groups, int Connected, IR
         var body = new JsonObject { ["cluster"] = cluster.Id, ["objects"] = new JsonArray([.. objects.Select(item => item.DeepClone())]) };
         var asked = (await Task.WhenAll(all.Select(client => AskAsync(client, istioNamespace, body, stop)))).SelectMany(answer => answer).ToList();
         var (answers, silent) = (asked.Select(answer => answer.Answer).OfType<JsonNode>().ToList(), asked.Select(answer => answer.Unknown).OfType<Problem>().ToList());
-        if (answers.Count == 0 && silent.Count > 0) throw new ProblemException(silent[0] with { Remedy = "check the files with 'isthmus analyze', and with 'isthmus migrate check -f' before a move" });
+        if (answers.Count == 0 && silent.Count > 0) throw new ProblemException(silent[0] with { Severity = Severity.Error, Remedy = "check the files with 'isthmus analyze', and with 'isthmus migrate check -f' before a move" });
         if (answers.Count == 0) throw new ProblemException("mesh", $"none of the clusters has a control plane in namespace {istioNamespace}", "list the contexts of the mesh with --contexts");
         var groups = answers.SelectMany(answer => (answer["groups"] as JsonArray ?? []).OfType<JsonObject>()).Select(Read).Where(group => group.Changes.Count > 0 || group.More > 0);
         var unused = answers.Select(answer => (answer["unused"] as JsonArray ?? []).Select(name => name!.ToString())).Aggregate((one, other) => one.Intersect(other));
@@ -45,8 +45,8 @@ public sealed record MeshDiff(IReadOnlyList<DiffGroup> Groups, int Connected, IR
     {
         var query = new MeshQuery(client, ns);
         if (!await query.HasControlPlaneAsync(stop)) return [];
-        var answers = await query.AskOwnControlPlanesAsync(new PodRequest("POST", "/debug/preview", body), stop);
-        return [.. answers.Select(answer => (answer.Answer, answer.Answer is null ? query.Unknown(answer.Pod, "what the files would change for its proxies") : null))];
+        var answers = await query.AskEachControlPlaneAsync(new PodRequest("POST", "/debug/preview", body), stop);
+        return [.. answers.Select(answer => (answer.Answer, answer.Answer is null ? query.Unknown(answer, "what the files would change for its proxies") : null))];
     }
 
     private static DiffGroup Read(JsonObject group) => new(

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Isthmus.Core.Problems;
 using Isthmus.Mesh.Config;
 
 namespace Isthmus.Operate.Diagnose;
@@ -12,6 +13,9 @@ public sealed record ProxyState(string Proxy, string Cluster, string ControlPlan
 /// <param name="Lagging">The control planes that have not pushed it yet.</param>
 public sealed record Distribution(IReadOnlyList<string> Lagging, IReadOnlyList<ProxyState> Proxies)
 {
+    /// <summary>The control planes that cannot tell, and why: nothing is known of their proxies.</summary>
+    public IReadOnlyList<Problem> Silent { get; init; } = [];
+
     public int Synced => Proxies.Count(proxy => proxy.State == "SYNCED");
 
     /// <summary>Whether this share of the proxies (0 to 1) has it.</summary>
@@ -23,13 +27,19 @@ public sealed record Distribution(IReadOnlyList<string> Lagging, IReadOnlyList<P
         Proxies = [.. Proxies.Where(known => known.Proxy == proxy || (!proxy.Contains('.', StringComparison.Ordinal) && known.Proxy.StartsWith(proxy + ".", StringComparison.Ordinal)))],
     };
 
+    private const string Instead = "compare with 'isthmus proxy-status' and 'isthmus proxy-config', which read what the proxies themselves have";
+
     /// <param name="version">The object's resource version.</param>
+    /// <exception cref="ProblemException">No control plane can tell.</exception>
     public static async Task<Distribution> AskAsync(MeshQuery query, KindDescriptor kind, string version, CancellationToken stop)
     {
-        var answers = await query.AskControlPlanesAsync($"/debug/distribution?resource={kind.CrdName}&resourceVersion={Uri.EscapeDataString(version)}", stop);
+        var all = await query.AskEachControlPlaneAsync($"/debug/distribution?resource={kind.CrdName}&resourceVersion={Uri.EscapeDataString(version)}", stop);
+        var silent = all.Where(answer => answer.Answer is null).Select(answer => query.Unknown(answer, "what its proxies have", Instead)).ToList();
+        var answers = all.Where(answer => answer.Answer is not null).Select(answer => (answer.Pod, Answer: answer.Answer!)).ToList();
+        if (answers.Count == 0) throw new ProblemException(silent[0] with { Severity = Severity.Error });
         return new(
             [.. answers.Where(answer => (bool?)answer.Answer["published"] != true).Select(answer => answer.Pod)],
             [.. answers.SelectMany(answer => (answer.Answer["proxies"] as JsonArray ?? []).Select(proxy =>
-                new ProxyState(proxy!["proxy"]!.ToString(), proxy["cluster_id"]?.ToString() ?? "", answer.Pod, proxy["state"]!.ToString()))).OrderBy(proxy => proxy.Proxy, StringComparer.Ordinal)]);
+                new ProxyState(proxy!["proxy"]!.ToString(), proxy["cluster_id"]?.ToString() ?? "", answer.Pod, proxy["state"]!.ToString()))).OrderBy(proxy => proxy.Proxy, StringComparer.Ordinal)]) { Silent = silent };
     }
 }

@@ -41,36 +41,46 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
             (pod.Metadata.Name, await AskAsync(pod.Metadata.Namespace, pod.Metadata.Name, new("discovery", "pilot-discovery", Ports.DiscoveryHttp), request, stop))));
     }
 
-    /// <summary>Each control plane's response to a path that not all have; null for those without it: others than Isthmus', and older ones.</summary>
-    public Task<IReadOnlyList<(string Pod, JsonNode? Answer)>> AskOwnControlPlanesAsync(string path, CancellationToken stop) => AskOwnControlPlanesAsync(new PodRequest("GET", path), stop);
+    /// <summary>Each control plane's response to a path that not all have, or why there is none: one that is not of Isthmus, an older one, and one that
+    /// cannot be reached.</summary>
+    public Task<IReadOnlyList<PlaneAnswer>> AskEachControlPlaneAsync(string path, CancellationToken stop) => AskEachControlPlaneAsync(new PodRequest("GET", path), stop);
 
     /// <summary>The same for any request.</summary>
-    public async Task<IReadOnlyList<(string Pod, JsonNode? Answer)>> AskOwnControlPlanesAsync(PodRequest request, CancellationToken stop)
+    /// <exception cref="ProblemException">None is ready, or none of them can be reached.</exception>
+    public async Task<IReadOnlyList<PlaneAnswer>> AskEachControlPlaneAsync(PodRequest request, CancellationToken stop)
     {
         var pods = await ControlPlanesAsync(stop);
-        return await Task.WhenAll(pods.Select(async pod =>
+        var failures = new List<Exception>();
+        var answers = await Task.WhenAll(pods.Select(async pod =>
         {
             try
             {
-                return (pod.Metadata.Name, await AskAsync(pod.Metadata.Namespace, pod.Metadata.Name, new("discovery", "pilot-discovery", Ports.DiscoveryHttp), request, stop));
+                return new PlaneAnswer(pod.Metadata.Name, await AskAsync(pod.Metadata.Namespace, pod.Metadata.Name, new("discovery", "pilot-discovery", Ports.DiscoveryHttp), request, stop));
             }
             catch (NoSuchPageException)
             {
-                return (pod.Metadata.Name, (JsonNode?)null);
+                return new PlaneAnswer(pod.Metadata.Name, null, Foreign);
+            }
+            catch (Exception e) when (e is ProblemException or KubeException or HttpRequestException)
+            {
+                lock (failures) failures.Add(e);
+                return new PlaneAnswer(pod.Metadata.Name, null, e is ProblemException known ? known.Problem.Message : e.Message);
             }
         }));
+        if (failures.Count == answers.Length) System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(failures[0]);
+        return answers;
     }
 
     /// <summary>Says that a control plane cannot tell something.</summary>
-    /// <param name="remedy">What tells it instead.</param>
-    public Problem Unknown(string pod, string what, string remedy = "ask it with the command of its own release") =>
-        new("", $"Pod {istioNamespace}/{pod}", "", $"{Foreign}: {what} is not known", remedy, Severity.Info);
+    /// <param name="remedy">What tells it instead, where it is not of Isthmus.</param>
+    public Problem Unknown(PlaneAnswer silent, string what, string remedy = "ask it with the command of its own release") =>
+        new("", $"Pod {istioNamespace}/{silent.Pod}", "", $"{silent.Why}: {what} is not known", silent.IsForeign ? remedy : "", Severity.Info);
 
     /// <summary>What control planes find wrong with objects and proxies.</summary>
     public async Task<IEnumerable<Problem>> ProblemsAsync(CancellationToken stop)
     {
-        var answers = await AskOwnControlPlanesAsync("/debug/problemz", stop);
-        return answers.Where(answer => answer.Answer is null).Select(answer => Unknown(answer.Pod, "what it finds wrong with objects and proxies"))
+        var answers = await AskEachControlPlaneAsync("/debug/problemz", stop);
+        return answers.Where(answer => answer.Answer is null).Select(answer => Unknown(answer, "what it finds wrong with objects and proxies"))
             .Concat(answers.SelectMany(answer => (answer.Answer as JsonArray ?? []).OfType<JsonObject>()).Select(Read)).Distinct();
     }
 
@@ -205,4 +215,13 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
 }
 
 /// <summary>A program has no page of that name.</summary>
+/// <summary>What a control plane answered.</summary>
+/// <param name="Answer">Null: it does not tell.</param>
+/// <param name="Why">Why it does not, as what follows its name.</param>
+public sealed record PlaneAnswer(string Pod, JsonNode? Answer, string Why = "")
+{
+    /// <summary>It is not of Isthmus, or older.</summary>
+    public bool IsForeign => Why == MeshQuery.Foreign;
+}
+
 internal sealed class NoSuchPageException(string pod, string what) : ProblemException(pod, $"responded to {what} with status 404");

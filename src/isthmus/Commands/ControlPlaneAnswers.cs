@@ -13,17 +13,17 @@ internal static class ControlPlaneAnswers
     /// <summary>Stands for what a control plane cannot tell.</summary>
     internal const string Unknown = "unknown";
 
-    /// <summary>Says of a control plane that it does not have a page.</summary>
-    internal static string Lacks(string page) => $"{MeshQuery.Foreign}, and does not answer {page} on port {Ports.DiscoveryHttp}";
+    /// <summary>Why a control plane does not tell what a page says.</summary>
+    internal static string Lacks(PlaneAnswer silent, string page) => silent.IsForeign ? $"{silent.Why}, and does not answer {page} on port {Ports.DiscoveryHttp}" : silent.Why;
 
     /// <exception cref="ProblemException">No control plane is ready here.</exception>
     internal static Task<IReadOnlyList<(string Pod, JsonNode Answer)>> AskAsync(ParseResult line, string path, CancellationToken stop) =>
         AskAsync(line, query => query.AskControlPlanesAsync(path, stop), stop);
 
-    /// <summary>The same; null for control planes that do not have the page.</summary>
+    /// <summary>The same, or why a control plane does not answer.</summary>
     /// <exception cref="ProblemException">No control plane is ready here.</exception>
-    internal static Task<IReadOnlyList<(string Pod, JsonNode? Answer)>> AskEachAsync(ParseResult line, string path, CancellationToken stop) =>
-        AskAsync(line, query => query.AskOwnControlPlanesAsync(path, stop), stop);
+    internal static Task<IReadOnlyList<PlaneAnswer>> AskEachAsync(ParseResult line, string path, CancellationToken stop) =>
+        AskAsync(line, query => query.AskEachControlPlaneAsync(path, stop), stop);
 
     private static async Task<IReadOnlyList<T>> AskAsync<T>(ParseResult line, Func<MeshQuery, Task<IReadOnlyList<T>>> ask, CancellationToken stop)
     {

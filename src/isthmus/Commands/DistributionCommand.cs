@@ -37,6 +37,7 @@ internal static class DistributionCommand
                 ?? throw new ProblemException($"{kind.Kind} {ns}/{of} in {client.Access.Name}", "does not exist", $"list those that do with 'kubectl --context={client.Access.Name} get {kind.Plural} -A'");
             var goal = new Goal(kind, found["metadata"]!["resourceVersion"]!.ToString(), share, line.GetValue(proxy));
             var reached = await UntilAsync(goal, new(client, line.GetValue(GlobalOptions.IstioNamespace)!), timeout.Of(line), stop);
+            foreach (var silent in reached.Silent) Console.Error.WriteLine($"Note: {silent}");
             output.Write(line, () => Tree(reached), () => Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"Resource {kind.Kind}/{ns}/{of} present on {reached.Synced} out of {reached.Proxies.Count} sidecars")));
             return goal.IsReached(reached) ? ExitCode.Success
                 : throw new ProblemException($"{kind.Kind} {ns}/{of}", $"is not distributed after {line.GetValue(timeout.Option)}: {goal.Missing(reached)}", "'isthmus proxy-status' shows each proxy; wait longer with --timeout, or for fewer proxies with --threshold");
@@ -77,6 +78,7 @@ internal static class DistributionCommand
         {
             ["proxy"] = proxy.Proxy, ["cluster"] = proxy.Cluster, ["istiod"] = proxy.ControlPlane, ["state"] = proxy.State,
         })]),
+        ["unknown"] = new JsonArray([.. distribution.Silent.Select(silent => (JsonNode)new JsonObject { ["istiod"] = silent.Object, ["message"] = silent.Message })]),
         ["notPushedBy"] = new JsonArray([.. distribution.Lagging.Select(pod => (JsonNode)JsonValue.Create(pod)!)]),
     };
 

@@ -25,12 +25,12 @@ internal static class ProxyStatusCommand
             var rows = answers.SelectMany(answer => (answer.Answer as JsonArray ?? []).OfType<JsonObject>().Select(proxy => (answer.Pod, Proxy: proxy)))
                 .Where(row => line.GetValue(pod) is not { } wanted || (row.Proxy["proxy"]?.ToString() ?? "").StartsWith(wanted, StringComparison.Ordinal))
                 .OrderBy(row => row.Proxy["proxy"]?.ToString(), StringComparer.Ordinal).ToList();
-            var silent = answers.Where(answer => answer.Answer is null).Select(answer => answer.Pod).ToList();
+            var silent = answers.Where(answer => answer.Answer is null).ToList();
             if (line.GetValue(pod) is { } named && rows.Count == 0)
-                throw new ProblemException($"proxy {named}", $"is not connected to any of the queried control planes{string.Concat(silent.Select(plane => $"; {plane} {ControlPlaneAnswers.Lacks(Page)}"))}",
+                throw new ProblemException($"proxy {named}", $"is not connected to any of the queried control planes{string.Concat(silent.Select(plane => $"; {plane.Pod} {ControlPlaneAnswers.Lacks(plane, Page)}"))}",
                     "specify it as POD.NAMESPACE; 'isthmus proxy-status' lists the connected proxies");
             output.Write(line,
-                () => new JsonArray([.. rows.Select(row => (JsonNode)Tree(row.Pod, row.Proxy)), .. silent.Select(plane => (JsonNode)Tree(plane, null))]),
+                () => new JsonArray([.. rows.Select(row => (JsonNode)Tree(row.Pod, row.Proxy)), .. silent.Select(plane => (JsonNode)Tree(plane.Pod, null, ControlPlaneAnswers.Lacks(plane, Page)))]),
                 () => Show(rows, silent));
             return ExitCode.Success;
         });
@@ -38,16 +38,17 @@ internal static class ProxyStatusCommand
     }
 
     /// <param name="proxy">Null stands for the proxies of a control plane that does not tell them.</param>
-    internal static JsonObject Tree(string pod, JsonObject? proxy)
+    /// <param name="why">Why it does not.</param>
+    internal static JsonObject Tree(string pod, JsonObject? proxy, string why = "")
     {
-        var row = (JsonObject?)proxy?.DeepClone() ?? new JsonObject { ["message"] = ControlPlaneAnswers.Lacks(Page) };
+        var row = (JsonObject?)proxy?.DeepClone() ?? new JsonObject { ["message"] = why };
         row["istiod"] = pod;
         if (proxy is null) row["unknown"] = Names([.. "proxy cluster_id istio_version".Split(' '), .. Types.SelectMany(type => (string[])[$"{type}_sent", $"{type}_acked"]), .. NotTold]);
         else if (IsForeign(proxy)) row["unknown"] = Names(NotTold);
         return row;
     }
 
-    private static void Show(IReadOnlyList<(string Pod, JsonObject Proxy)> rows, IReadOnlyList<string> silent)
+    private static void Show(IReadOnlyList<(string Pod, JsonObject Proxy)> rows, IReadOnlyList<PlaneAnswer> silent)
     {
         TextTable.Write(
                 ["NAME", "CLUSTER", "CDS", "LDS", "EDS", "RDS", "ECDS", "ISTIOD", "VERSION"],
@@ -56,12 +57,12 @@ internal static class ProxyStatusCommand
                     row.Proxy["proxy"]?.ToString() ?? "", row.Proxy["cluster_id"]?.ToString() ?? "",
                     .. Types.Select(type => State(row.Proxy, type)), row.Pod, row.Proxy["istio_version"]?.ToString() ?? "",
                 ]),
-                .. silent.Select(plane => (string[])[Unknown, Unknown, .. Types.Select(_ => Unknown), plane, Unknown])]);
+                .. silent.Select(plane => (string[])[Unknown, Unknown, .. Types.Select(_ => Unknown), plane.Pod, Unknown])]);
         foreach (var (_, proxy) in rows)
             foreach (var problem in proxy["problems"] as JsonArray ?? []) Console.WriteLine($"{proxy["proxy"]}: {problem}");
         foreach (var plane in rows.Where(row => IsForeign(row.Proxy)).Select(row => row.Pod).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal))
             Console.WriteLine($"{plane}: {MeshQuery.Foreign}: what its proxies refuse, and what they ask for and cannot get, is not known");
-        foreach (var plane in silent) Console.WriteLine($"{plane}: {ControlPlaneAnswers.Lacks(Page)}");
+        foreach (var plane in silent) Console.WriteLine($"{plane.Pod}: {ControlPlaneAnswers.Lacks(plane, Page)}");
     }
 
     private static string State(JsonObject proxy, string type)

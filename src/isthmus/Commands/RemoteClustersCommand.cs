@@ -19,11 +19,11 @@ internal static class RemoteClustersCommand
         command.SetAction(async (line, stop) =>
         {
             var answers = await ControlPlaneAnswers.AskEachAsync(line, Page, stop);
-            var rows = answers.SelectMany(answer => Clusters(answer.Answer).Select(cluster => (answer.Pod, Cluster: cluster))).ToList();
+            var rows = answers.SelectMany(answer => Clusters(answer.Answer).Select(cluster => (Plane: answer, Cluster: cluster))).ToList();
             var now = TimeProvider.System.GetUtcNow();
             output.Write(line,
-                () => new JsonArray([.. rows.Select(row => (JsonNode)Tree(row.Pod, row.Cluster))]),
-                () => TextTable.Write(Header, [.. rows.Select(row => Row(row.Pod, row.Cluster, now))]));
+                () => new JsonArray([.. rows.Select(row => (JsonNode)Tree(row.Plane, row.Cluster))]),
+                () => TextTable.Write(Header, [.. rows.Select(row => Row(row.Plane, row.Cluster, now))]));
             return ExitCode.Success;
         });
         return command;
@@ -33,20 +33,20 @@ internal static class RemoteClustersCommand
     private static IEnumerable<JsonObject?> Clusters(JsonNode? answer) => answer is null ? [null] : (answer as JsonArray ?? []).OfType<JsonObject?>();
 
     /// <summary>A control plane of Istio, and an old one, names clusters without what follows from the connection.</summary>
-    internal static JsonObject Tree(string pod, JsonObject? cluster)
+    internal static JsonObject Tree(PlaneAnswer plane, JsonObject? cluster)
     {
-        var row = (JsonObject?)cluster?.DeepClone() ?? new JsonObject { ["message"] = ControlPlaneAnswers.Lacks(Page) };
-        row["istiod"] = pod;
+        var row = (JsonObject?)cluster?.DeepClone() ?? new JsonObject { ["message"] = ControlPlaneAnswers.Lacks(plane, Page) };
+        row["istiod"] = plane.Pod;
         if (cluster is null) row["unknown"] = new JsonArray("id", "secretName", "syncStatus", "revision", "source", "lastContact", "confirmed");
         else if (IsForeign(cluster)) row["unknown"] = new JsonArray("revision", "source", "lastContact", "confirmed");
         return row;
     }
 
-    internal static string[] Row(string pod, JsonObject? cluster, DateTimeOffset now) => cluster is null
-        ? [Unknown, Unknown, Unknown, pod, Unknown, Unknown, Unknown, ControlPlaneAnswers.Lacks(Page)]
+    internal static string[] Row(PlaneAnswer plane, JsonObject? cluster, DateTimeOffset now) => cluster is null
+        ? [Unknown, Unknown, Unknown, plane.Pod, Unknown, Unknown, Unknown, ControlPlaneAnswers.Lacks(plane, Page)]
         :
         [
-            Text(cluster["id"]), Text(cluster["secretName"]), WatchedCluster.Read(cluster).Shown, pod, cluster["revision"]?.ToString() ?? Unknown,
+            Text(cluster["id"]), Text(cluster["secretName"]), WatchedCluster.Read(cluster).Shown, plane.Pod, cluster["revision"]?.ToString() ?? Unknown,
             IsForeign(cluster) ? Unknown : EndpointSources.Since(cluster["lastContact"]?.ToString(), now),
             EndpointSources.Freshness(cluster["source"]?.ToString(), cluster["confirmed"]?.ToString(), now),
             Text(cluster["message"] ?? cluster["warning"] ?? cluster["snapshot"]?["problem"]),

@@ -1,4 +1,8 @@
 using System.Text.Json.Nodes;
+using Isthmus.Core.Names;
+using Isthmus.Core.Problems;
+using Isthmus.Mesh.Config;
+using Isthmus.Operate.Diagnose;
 using Xunit;
 
 namespace Isthmus.Tests.IstioMesh;
@@ -35,7 +39,7 @@ public sealed class IstioCommandTests(IstioMeshRig mesh) : IDisposable
         Has(output, "No validation issues found");
         (code, output, var error) = await mesh.RunAsync("migrate", "check");
         Assert.True(code == 0, output + error);
-        Has(output, "0 lost, 0 differs, 0 note");
+        Has(output, "0 lost, 0 differ, 0 notes");
         Assert.Equal("", error);
     }
 
@@ -186,6 +190,15 @@ public sealed class IstioCommandTests(IstioMeshRig mesh) : IDisposable
         Assert.Equal(2, code);
         Has(error, "what the files would change for its proxies is not known", "isthmus migrate check -f");
         Lacks(error, "404");
+    }
+
+    [Fact]
+    public async Task Whether_proxies_have_an_object_istiod_cannot_tell()
+    {
+        var asked = await Assert.ThrowsAsync<ProblemException>(() =>
+            Distribution.AskAsync(new(mesh.Client, WellKnown.SystemNamespace), MeshApi.VirtualService, "1", TestContext.Current.CancellationToken));
+        Has(asked.Message, $"Pod istio-system/{IstioMeshRig.Istiod}", "what its proxies have is not known", "isthmus proxy-status");
+        Lacks(asked.Message, "404");
     }
 
     private static void Has(string text, params string[] parts) => Assert.All(parts, part => Assert.Contains(part, text, StringComparison.Ordinal));

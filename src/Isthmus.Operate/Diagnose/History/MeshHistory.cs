@@ -54,9 +54,9 @@ public sealed record MeshHistory(IReadOnlyList<MeshChange> Changes, IReadOnlyLis
             var query = new MeshQuery(client, ns);
             // A remote cluster has no control plane of its own.
             if (!await query.HasControlPlaneAsync(stop)) return ([], [], null);
-            var answers = await query.AskOwnControlPlanesAsync(path, stop);
+            var answers = await query.AskEachControlPlaneAsync(path, stop);
             return ([.. answers.Where(answer => answer.Answer is not null).Select(answer => (context, answer.Pod, answer.Answer!))],
-                [.. answers.Where(answer => answer.Answer is null).Select(answer => new Forgetter(context, answer.Pod, query.Unknown(answer.Pod, "which changes it saw", Instead)))], null);
+                [.. answers.Where(answer => answer.Answer is null).Select(answer => new Forgetter(context, answer.Pod, query.Unknown(answer, "which changes it saw", Instead)))], null);
         }
         catch (ProblemException e)
         {

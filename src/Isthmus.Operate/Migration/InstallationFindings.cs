@@ -34,10 +34,15 @@ internal static class InstallationFindings
     {
         var name = $"Helm release {release.Name}";
         if (release.Chart == "ztunnel") return [new(MigrationLevel.Lost, cluster, name, "", "", "installs ztunnel: there is no ambient mode", "give the namespaces of ambient mode sidecars first, while Istio runs them")];
+        if (release.Chart == "gateway") return OfGateway(cluster, name, release.Values);
         if (ValuesOf(release) is not { } values) return [];
         var spec = new JsonObject { [Values] = values };
         return OperatorFields.Check(spec).Select(problem => Finding(cluster, name, new JsonObject { ["spec"] = spec }, problem, $"chart {release.Chart}: "));
     }
+
+    /// <summary>A gateway of a chart of its own stays as it is installed. Only an upgrade to the chart of Isthmus reads these values again.</summary>
+    private static IEnumerable<MigrationFinding> OfGateway(string cluster, string name, JsonObject values) => GatewayChart.Idle(values).Select(path => new MigrationFinding(
+        MigrationLevel.Differs, cluster, name, path, FieldFindings.ValueAt(values, path), "chart gateway: has no effect in the chart of Isthmus, which refuses it", "keep the release of Istio's chart, or do without the value when it is upgraded to that of Isthmus"));
 
     /// <summary>The environment of control planes: Istio reads some hundred variables, Isthmus few.</summary>
     internal static IEnumerable<MigrationFinding> OfControlPlane(string cluster, WorkloadTemplate template) =>
@@ -82,7 +87,7 @@ internal static class InstallationFindings
         "base" or "istio-base" => Below("base", release.Values),
         "cni" or "istio-cni" => Below("cni", release.Values),
         "istiod" or "istio-discovery" => Below("pilot", release.Values),
-        _ => null, // A gateway of a chart of its own stays as it is installed; its Pods are checked.
+        _ => null,
     };
 
     private static JsonObject Below(string component, JsonObject given)

@@ -51,6 +51,7 @@ public static class MigrationCheck
             .. MeshFindings.OfAmbient(cluster),
             .. MeshFindings.OfGatewayApi(cluster.Context, input.GatewayApi),
             .. MeshFindings.OfImages(cluster),
+            .. ProxyOverrides.Of(cluster),
         ];
         return (findings, istio.Count + maps.Count + annotated.Count + input.Operators.Count + input.Releases.Count + input.GatewayApi.Count);
     }

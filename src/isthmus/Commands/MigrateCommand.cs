@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
@@ -76,9 +77,16 @@ internal static class MigrateCommand
         {
             if (findings.Count > 0)
                 TextTable.Write(["LEVEL", "CLUSTER", "OBJECT", "FIELD", "VALUE", "DIFFERENCE"], [.. findings.Select(finding => (string[])[Word(finding.Level), finding.Cluster, finding.Object, finding.Field, finding.Value, finding.Remedy.Length > 0 ? $"{finding.What} ({finding.Remedy})" : finding.What])]);
-            Console.WriteLine($"{report.Objects} objects checked: {string.Join(", ", Enum.GetValues<MigrationLevel>().OrderDescending().Select(level => $"{report.Findings.Count(finding => finding.Level == level)} {Word(level)}"))}.");
+            Console.WriteLine($"{report.Objects} objects checked: {string.Join(", ", Enum.GetValues<MigrationLevel>().OrderDescending().Select(level => Count(level, report.Findings.Count(finding => finding.Level == level))))}.");
         });
     }
+
+    private static string Count(MigrationLevel level, int count) => string.Create(CultureInfo.InvariantCulture, $"{count} {level switch
+    {
+        MigrationLevel.Lost => "lost",
+        MigrationLevel.Differs => count == 1 ? "differs" : "differ",
+        _ => count == 1 ? "note" : "notes",
+    }}");
 
     private static string Word(MigrationLevel level) => level.ToString().ToLowerInvariant();
 }

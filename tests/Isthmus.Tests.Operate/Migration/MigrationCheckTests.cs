@@ -103,6 +103,50 @@ public sealed class MigrationCheckTests : IDisposable
     }
 
     [Fact]
+    public void Values_of_Istios_gateway_chart_are_compared_with_those_of_ours()
+    {
+        var report = Check(Release("front", "gateway", 1, """
+            {"name": "front", "kind": "DaemonSet", "service": {"type": "NodePort", "clusterIP": "", "ipFamilyPolicy": "PreferDualStack"}, "autoscaling": {"enabled": false}, "labels": {"istio.io/dataplane-mode": "none"},
+             "additionalContainers": [], "initContainers": [{"name": "wait"}], "dnsConfig": {}, "minReadySeconds": 5, "global": {"networkPolicy": {"enabled": true}}}
+            """, "deployed"));
+        Assert.Equal(["initContainers ", "kind DaemonSet", "minReadySeconds 5", "service.ipFamilyPolicy PreferDualStack"], report.Findings.Select(finding => $"{finding.Field} {finding.Value}").Order(StringComparer.Ordinal));
+        Assert.All(report.Findings, finding => Assert.Equal((MigrationLevel.Differs, "Helm release istio-system/front"), (finding.Level, finding.Object)));
+    }
+
+    [Fact]
+    public void What_a_workload_changes_of_its_proxy_is_compared()
+    {
+        static string Of(string name, string container, string list = "containers") => $$$"""
+            apiVersion: apps/v1
+            kind: Deployment
+            metadata: {name: {{{name}}}, namespace: shop}
+            spec:
+              selector: {matchLabels: {app: web} }
+              template:
+                metadata: {labels: {app: web} }
+                spec:
+                  containers: [{name: web, image: web, command: [a]}{{{(list == "containers" ? $", {{name: istio-proxy, {container}}}" : "")}}}]
+                  initContainers: [{{{(list == "initContainers" ? $"{{name: istio-proxy, {container}}}" : "")}}}]
+            """;
+        var report = Check(string.Join("\n---\n",
+            Of("fits", "image: auto, resources: {limits: {cpu: 1}}, env: [{name: A, value: b}], lifecycle: {preStop: {httpGet: {port: 15020, path: /quitquitquit}}}"),
+            Of("image", "image: 'registry.example.com/proxyv2:1.31.0'"),
+            Of("args", "image: auto, args: [proxy, sidecar, --concurrency, '2']"),
+            Of("hook", "image: auto, lifecycle: {postStart: {exec: {command: [pilot-agent, wait]}}}, readinessProbe: {exec: {command: [curl, localhost:15021]}}"),
+            Of("user", "image: auto, securityContext: {runAsUser: 1000}"),
+            Of("native", "image: auto, command: [sh]", "initContainers")));
+        Assert.Equal(
+        [
+            "Differs Deployment shop/hook spec.template.spec.containers[istio-proxy].lifecycle.postStart.exec pilot-agent wait",
+            "Differs Deployment shop/hook spec.template.spec.containers[istio-proxy].readinessProbe.exec curl localhost:15021",
+            "Differs Deployment shop/image spec.template.spec.containers[istio-proxy].image registry.example.com/proxyv2:1.31.0",
+            "Lost Deployment shop/args spec.template.spec.containers[istio-proxy].args proxy sidecar --concurrency 2",
+            "Lost Deployment shop/native spec.template.spec.initContainers[istio-proxy].command sh",
+            "Lost Deployment shop/user spec.template.spec.containers[istio-proxy].securityContext.runAsUser 1000",
+        ], report.Findings.Select(finding => $"{finding.Level} {finding.Object} {finding.Field} {finding.Value}").Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
     public void A_Secret_that_is_no_release_is_named()
     {
         var report = Check("apiVersion: v1\nkind: Secret\ntype: helm.sh/release.v1\nmetadata: {name: broken, namespace: a, labels: {owner: helm}}\ndata: {release: bm9uZQ==}\n");

@@ -19,6 +19,9 @@ internal sealed record ProxySettings(
     /// <summary>How many connections clients may have open, those to the admin interface apart.</summary>
     internal int MaxConnections { get; init; } = int.MaxValue;
 
+    /// <summary>Whether answers to Prometheus are compressed for clients that can read it.</summary>
+    internal bool CompressesScrapes { get; init; } = true;
+
     /// <summary>Which statistics of clusters scrapes contain.</summary>
     internal StatsSelection Stats { get; init; } = StatsSelection.Everything;
 

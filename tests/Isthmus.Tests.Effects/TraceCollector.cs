@@ -12,6 +12,9 @@ namespace Isthmus.Tests.Effects;
 internal sealed record CollectedSpan(string Trace, string Id, string Parent, string Kind, string Name, string Service, IReadOnlyDictionary<string, string> Tags)
 {
     public string State { get; init; } = "";
+
+    /// <summary>What an OTLP report says of the workload.</summary>
+    public IReadOnlyDictionary<string, string> Resource { get; init; } = new Dictionary<string, string>();
 }
 
 /// <summary>A collector of traces that speaks Zipkin, OTLP over HTTP, and, with HTTP/2 only, OTLP over gRPC.</summary>
@@ -113,14 +116,14 @@ internal sealed class TraceCollector : IAsyncDisposable
         .. from resource in ExportTraceServiceRequest.Parser.ParseFrom(body).ResourceSpans
            from scope in resource.ScopeSpans
            from span in scope.Spans
-           select Otlp(span, resource.Resource.Attributes.Single(attribute => attribute.Key == "service.name").Value.StringValue),
+           select Otlp(span, resource.Resource.Attributes.ToDictionary(attribute => attribute.Key, attribute => attribute.Value.StringValue)),
     ];
 
-    private static CollectedSpan Otlp(Span span, string service)
+    private static CollectedSpan Otlp(Span span, Dictionary<string, string> resource)
     {
         Assert.True(span.EndTimeUnixNano >= span.StartTimeUnixNano && span.StartTimeUnixNano > 0);
-        return new(Hex(span.TraceId), Hex(span.SpanId), Hex(span.ParentSpanId), span.Kind.ToString().ToUpperInvariant(), span.Name, service,
-            span.Attributes.ToDictionary(attribute => attribute.Key, attribute => attribute.Value.StringValue)) { State = span.TraceState };
+        return new(Hex(span.TraceId), Hex(span.SpanId), Hex(span.ParentSpanId), span.Kind.ToString().ToUpperInvariant(), span.Name, resource["service.name"],
+            span.Attributes.ToDictionary(attribute => attribute.Key, attribute => attribute.Value.StringValue)) { State = span.TraceState, Resource = resource };
     }
 
     private static string Hex(Google.Protobuf.ByteString bytes) => Convert.ToHexStringLower(bytes.Span);

@@ -67,6 +67,24 @@ public sealed class TracingTests
         Assert.Equal((1, 0), (gateway.Count($"{stats}.reports_sent"), gateway.Count($"{stats}.spans_dropped")));
     }
 
+    [Fact]
+    public async Task A_span_says_what_the_files_of_Dynatrace_say_of_the_host()
+    {
+        await using var collector = await TraceCollector.StartAsync(HttpProtocols.Http1);
+        await using var origin = await EchoAsync();
+        using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("app"), LoopbackProxy.Cluster("collector")], """ "route": {"cluster": "app"} """, more: """
+            "tracing": {"random_sampling": {"value": 100}, "provider": {"name": "o", "typed_config": {"@type": "type.googleapis.com/envoy.config.trace.v3.OpenTelemetryConfig", "service_name": "web.shop",
+              "http_service": {"http_uri": {"uri": "http://authorizer.example:8000/v1/traces", "cluster": "collector", "timeout": "3s"} },
+              "resource_detectors": [{"name": "d", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.tracers.opentelemetry.resource_detectors.v3.DynatraceResourceDetectorConfig"} }]} } },
+            """, files: file => file == "/var/lib/dynatrace/enrichment/dt_metadata.properties" ? "service.name=detected\nhost.name=node-1\n" : null);
+        proxy.Endpoints("app", origin.Port);
+        proxy.Endpoints("collector", collector.Port);
+        using var client = new HttpClient();
+        using var response = await client.GetAsync($"http://127.0.0.1:{proxy.Port}/", Stop);
+        var span = Assert.Single(await collector.SpansAsync(1));
+        Assert.Equal(("detected", "node-1"), (span.Service, span.Resource["host.name"]));
+    }
+
     [Theory]
     [InlineData("0", "", '4', false)]
     [InlineData("100", "", '9', true)]

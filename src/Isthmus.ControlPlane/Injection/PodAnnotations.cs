@@ -29,7 +29,7 @@ public static class PodAnnotations
         // The injector writes them.
         .. Of(FieldEffect.Works, "", SecureMetrics.Annotation, Annotations.InjectionStatus, "proxy.istio.io/overrides"),
         .. Of(FieldEffect.Warned, "remove it: every tag that a Telemetry adds becomes a label, whether it is listed or not", Sidecar + "extraStatTags"),
-        .. Of(FieldEffect.Warned, "remove it: scrapes are not compressed", Sidecar + "statsCompression"),
+        .. Of(FieldEffect.Warned, "set statsCompression in the annotation proxy.istio.io/config: Istio no longer reads this one", Sidecar + "statsCompression"),
         .. Of(FieldEffect.Warned, "remove it: metrics are scraped, and not pushed", Sidecar + "statsFlushInterval"),
         .. Of(FieldEffect.Warned, "remove it: series stay until the proxy ends", Sidecar + "statsEvictionInterval"),
         .. Of(FieldEffect.Warned, "set sidecar.istio.io/statsHistogramBuckets: histograms have fixed buckets", Sidecar + "statsHistogramBins"),

@@ -84,6 +84,7 @@ internal static class ExtensionProviderReader
             HasShortIds = tracer["enable64bitTraceId"].Flag ?? false,
             // The attributes that follow from the conventions reach proxies by their environment, where injection puts them.
             ReadsEnvironment = tracer["resourceDetectors"]["environment"].Exists || tracer["serviceAttributeEnrichment"].Text == "OTEL_SEMANTIC_CONVENTIONS",
+            ReadsDynatrace = tracer["resourceDetectors"]["dynatrace"].Exists,
             AlsoW3C = tracer["traceContextOption"].Text == "USE_B3_WITH_W3C_PROPAGATION",
         };
     }

@@ -61,7 +61,7 @@ internal static class MeshSchemas
         ("opentelemetry", Strict(
             ("service", Text), ("port", Unsigned), ("maxTagLength", Unsigned),
             ("http", Strict(("path", Text), ("timeout", Duration), ("headers", Fields))), ("grpc", Strict(("timeout", Duration), ("initialMetadata", Fields))),
-            ("resourceDetectors", Strict(("environment", Object()), ("dynatrace", Idle(Anything)))),
+            ("resourceDetectors", Strict(("environment", Object()), ("dynatrace", Object()))),
             ("serviceAttributeEnrichment", OneOf("ISTIO_CANONICAL", "OTEL_SEMANTIC_CONVENTIONS")), ("dynatraceSampler", Idle(Anything)))),
         ("envoyFileAccessLog", Strict(("path", Text), ("logFormat", Strict(("text", Text), ("labels", Map(Anything)))), ("omitEmptyValues", Idle(Flag)))),
         ("lightstep", Idle(Anything)), ("datadog", Idle(Anything)), ("stackdriver", Idle(Anything)), ("opencensus", Idle(Anything)), ("skywalking", Idle(Anything)),
@@ -100,7 +100,7 @@ internal static class MeshSchemas
         ("image", Idle(Object(("imageType", Text)))), ("parentShutdownDuration", Idle(Duration)), ("proxyAdminPort", Idle(Unsigned)),
         ("proxyBootstrapTemplatePath", Idle(Text)), ("proxyStatsMatcher", Object(("inclusionPrefixes", Texts), ("inclusionRegexps", Texts), ("inclusionSuffixes", Texts))),
         ("readinessProbe", Idle(Anything)), ("runtimeValues", Idle(TextMap)), ("sds", Idle(Anything)), ("serviceCluster", Idle(Text)), ("statNameLength", Idle(Unsigned)),
-        ("statsCompression", Idle(Flag)), ("statsdUdpAddress", Idle(Text)), ("tracing", Tracing), ("tracingServiceName", Idle(Text)), ("zipkinAddress", Idle(Text)));
+        ("statsCompression", Flag), ("statsdUdpAddress", Idle(Text)), ("tracing", Tracing), ("tracingServiceName", Idle(Text)), ("zipkinAddress", Idle(Text)));
 
     public static readonly ObjectSchema ProxyConfig = Object(
         ("selector", Object(("matchLabels", SecuritySchemas.SelectedLabels))), ("concurrency", Integer.AtLeast(0).OrNull()),

@@ -40,7 +40,7 @@ public static class MigrationLevels
             + " serviceEntryVisibility extensionProviders[].sds"),
         ("MeshConfig", MigrationLevel.Note, "defaultConfig.availabilityZone defaultConfig.controlPlaneAuthPolicy defaultConfig.discoveryRefreshDelay"
             + " defaultConfig.fileFlushInterval defaultConfig.fileFlushMinSizeKb defaultConfig.image defaultConfig.parentShutdownDuration defaultConfig.proxyAdminPort defaultConfig.sds defaultConfig.serviceCluster"
-            + " defaultConfig.statNameLength defaultConfig.statsCompression defaultConfig.connectTimeout disableMixerHttpReports disablePolicyChecks enableClientSidePolicyCheck mixerCheckServer mixerReportServer policyCheckFailOpen"
+            + " defaultConfig.statNameLength defaultConfig.connectTimeout disableMixerHttpReports disablePolicyChecks enableClientSidePolicyCheck mixerCheckServer mixerReportServer policyCheckFailOpen"
             + " proxyInboundListenPort proxyListenPort reportBatchMaxEntries reportBatchMaxTime sdsUdsPath hboneIdleTimeout thriftConfig"),
         ("MeshNetworks", MigrationLevel.Note, "networks[].gateways[].locality"),
         (Operator, MigrationLevel.Lost, "values.ztunnel values.cni.ambient components.ztunnel"),

@@ -1,3 +1,4 @@
+using Google.Protobuf;
 using Isthmus.Core.Names;
 using Isthmus.Mesh.Model;
 using Isthmus.Wire.Envoy;
@@ -73,10 +74,13 @@ internal static class TraceConfigs
         {
             config.HttpService = Service(plan, $"http://{plan.Host}:{tracer.Port}{tracer.Path}", TimeSpan.FromSeconds(3));
         }
-        if (tracer.ReadsEnvironment)
-            config.ResourceDetectors.Add(new TypedExtensionConfig { Name = "envoy.tracers.opentelemetry.resource_detectors.environment", TypedConfig = Parts.Pack(new EnvironmentResourceDetectorConfig()) });
+        if (tracer.ReadsEnvironment) config.ResourceDetectors.Add(Detector("environment", new EnvironmentResourceDetectorConfig()));
+        if (tracer.ReadsDynatrace) config.ResourceDetectors.Add(Detector("dynatrace", new DynatraceResourceDetectorConfig()));
         return new() { Name = tracer.Name, TypedConfig = Parts.Pack(config) };
     }
+
+    private static TypedExtensionConfig Detector(string name, IMessage config) =>
+        new() { Name = $"envoy.tracers.opentelemetry.resource_detectors.{name}", TypedConfig = Parts.Pack(config) };
 
     private static HttpService Service(TracePlan plan, string uri, TimeSpan patience)
     {

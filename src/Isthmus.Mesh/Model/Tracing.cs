@@ -30,6 +30,9 @@ public sealed record Tracer(string Name, TraceProtocol Protocol, string Service,
     /// <summary>Proxies describe their workload to an OpenTelemetry collector by their environment (<c>OTEL_RESOURCE_ATTRIBUTES</c>).</summary>
     public bool ReadsEnvironment { get; init; }
 
+    /// <summary>Proxies describe their host and process to an OpenTelemetry collector by the files that Dynatrace's agent provides.</summary>
+    public bool ReadsDynatrace { get; init; }
+
     /// <summary>Zipkin's proxies read and write <c>traceparent</c>, too.</summary>
     public bool AlsoW3C { get; init; }
 }

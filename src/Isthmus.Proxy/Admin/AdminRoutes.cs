@@ -64,7 +64,7 @@ internal sealed class AdminRoutes(DataPlane plane)
     });
 
     public ValueTask<AdminReply?> HandleMetricsAsync(RequestHead request, CancellationToken stop) =>
-        ValueTask.FromResult(request.Target.StartsWith("/stats/prometheus"u8) ? Metrics() : null);
+        ValueTask.FromResult(request.Target.StartsWith("/stats/prometheus"u8) ? Scrape.Reply(request, plane.Settings.CompressesScrapes, MetricsBody) : null);
 
     /// <summary>The metrics of the proxy, for a scrape that has more.</summary>
     public AdminBody MetricsBody => (send, stop) => Scrape.Of(StatsText.Prometheus(plane), plane.ReportFailure)(send, stop);

@@ -142,6 +142,11 @@ internal sealed class AdminServer(IPEndPoint address, ISocketFactory sockets, Ac
         response.Clear();
         response.Status = reply.Status;
         response.Headers.Add("content-type"u8, reply.ContentType);
+        if (reply.ContentEncoding.Length > 0)
+        {
+            response.Headers.Add("content-encoding"u8, reply.ContentEncoding);
+            response.Headers.Add("vary"u8, "Accept-Encoding"u8);
+        }
         response.Headers.Add("cache-control"u8, "no-cache, max-age=0"u8);
         response.Headers.Add("x-content-type-options"u8, "nosniff"u8);
         var hasBody = stream.Request.Method != "HEAD";

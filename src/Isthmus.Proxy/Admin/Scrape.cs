@@ -1,5 +1,6 @@
 using System.Text;
 using Isthmus.Proxy.Dumps;
+using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Transports;
 
 namespace Isthmus.Proxy.Admin;
@@ -18,6 +19,14 @@ internal static class Scrape
             foreach (var part in parts) await part(send, stop).ConfigureAwait(false);
         },
     };
+
+    /// <summary>The same, compressed as the client prefers, if at all.</summary>
+    public static AdminReply Reply(RequestHead request, bool compresses, params IReadOnlyList<AdminBody> parts)
+    {
+        var plain = Reply(parts);
+        var coding = compresses ? ScrapeCoding.Of(request.Headers.GetString("accept-encoding"u8) ?? "") : "";
+        return coding.Length == 0 ? plain : plain with { ContentEncoding = coding, Stream = ScrapeCoding.Compress(coding, plain.Stream!) };
+    }
 
     /// <summary>Families of metrics, each of complete lines.</summary>
     /// <param name="failed">Receives the failure of a family; the others follow.</param>

@@ -60,6 +60,7 @@ internal static class AgentRun
             LossTime = settings.LossTime,
             MaxConnections = settings.MaxConnections,
             Stats = StatsSelection.Read(JsonNode.Parse(settings.ProxyConfig)!),
+            CompressesScrapes = settings.StatsCompression,
             Buckets = HistogramBuckets.Read(settings.HistogramBuckets),
         };
         DnsProxy? dns = null;
@@ -79,7 +80,7 @@ internal static class AgentRun
         using var quit = CancellationTokenSource.CreateLinkedTokenSource(stop);
         var application = new AppMetricsSource(AppMetrics.Read(settings.ApplicationMetrics), prober);
         var status = new StatusRoutes(
-            AppProbe.ReadAll(settings.ApplicationProbes), prober, new AgentMetrics(secrets, application, dns, time).Text, application, plane.MetricsBody, plane.Leave, quit.Cancel);
+            AppProbe.ReadAll(settings.ApplicationProbes), prober, new AgentMetrics(secrets, application, dns, time).Text, application, plane.MetricsBody, plane.Leave, quit.Cancel) { CompressesScrapes = proxy.CompressesScrapes };
 
         // Configuration and certificates keep updating while connections drain, and stop afterwards.
         using var end = new CancellationTokenSource();

@@ -81,6 +81,8 @@ internal sealed record AgentSettings
     public required string ApplicationMetrics { get; init; }
     /// <summary>The ranges of Istio's histograms as JSON; empty: the default.</summary>
     public required string HistogramBuckets { get; init; }
+    /// <summary>Whether answers to Prometheus are compressed for clients that can read it (<c>statsCompression</c> of ProxyConfig).</summary>
+    public bool StatsCompression { get; init; } = true;
     /// <summary>How many connections clients may have open.</summary>
     public required int MaxConnections { get; init; }
     /// <summary>Node metadata from ISTIO_META_ variables.</summary>
@@ -136,6 +138,7 @@ internal sealed record AgentSettings
             ApplicationProbes = environment.GetValueOrDefault("ISTIO_KUBE_APP_PROBERS", ""),
             ApplicationMetrics = environment.GetValueOrDefault("ISTIO_PROMETHEUS_ANNOTATIONS", ""),
             HistogramBuckets = environment.GetValueOrDefault("ISTIO_HISTOGRAM_BUCKETS", ""),
+            StatsCompression = config["statsCompression"]?.ToString() != "false",
             MaxConnections = MostConnections(config, environment),
             Metadata = Prefixed(environment, MetadataPrefix),
             JsonMetadata = Prefixed(environment, JsonMetadataPrefix),

@@ -10,6 +10,9 @@ namespace Isthmus.Proxy.Agent;
 internal sealed class StatusRoutes(
     IReadOnlyDictionary<string, AppProbe> probes, AppProber prober, Func<string> agentMetrics, AppMetricsSource application, AdminBody ownMetrics, Action drain, Action quit)
 {
+    /// <summary>Whether clients that can read it get a compressed answer.</summary>
+    public bool CompressesScrapes { get; init; } = true;
+
     public async ValueTask<AdminReply?> HandleAsync(RequestHead request, CancellationToken stop)
     {
         var target = request.TargetText;
@@ -24,17 +27,17 @@ internal sealed class StatusRoutes(
         {
             "/drain" => Command(request, drain),
             "/quitquitquit" => Command(request, quit),
-            "/stats/prometheus" => Merged(),
+            "/stats/prometheus" => Merged(request),
             _ => null,
         };
     }
 
     /// <summary>The merged metrics, and nothing else.</summary>
     public ValueTask<AdminReply?> HandleMergedAsync(RequestHead request, CancellationToken stop) =>
-        ValueTask.FromResult(request.Target.StartsWith("/stats/prometheus"u8) ? Merged() : null);
+        ValueTask.FromResult(request.Target.StartsWith("/stats/prometheus"u8) ? Merged(request) : null);
 
     /// <summary>The metrics of proxy, agent and application in one answer.</summary>
-    private AdminReply Merged() => Scrape.Reply(ownMetrics, AgentAsync, application.CopyAsync);
+    private AdminReply Merged(RequestHead request) => Scrape.Reply(request, CompressesScrapes, ownMetrics, AgentAsync, application.CopyAsync);
 
     /// <summary>The kubelet ignores the status of hooks. Only the lack of an answer is a failure.</summary>
     private async ValueTask<AdminReply> RunHookAsync(AppProbe hook, CancellationToken stop) =>

@@ -11,6 +11,9 @@ internal sealed record AdminReply(int Status, string ContentType, ReadOnlyMemory
     /// <summary>Writes the body, whose length is not known beforehand; null: it is <see cref="Body"/>.</summary>
     public AdminBody? Stream { get; init; }
 
+    /// <summary>How <see cref="Stream"/> is compressed; empty: not at all.</summary>
+    public string ContentEncoding { get; init; } = "";
+
     /// <summary>The connection ends without an answer.</summary>
     public static AdminReply None { get; } = new(0, "", default);
 

@@ -47,7 +47,7 @@ internal sealed partial class EnvoyProxy : IServedPlane
 
     public AdminHandler? Admin => null;
 
-    public AdminHandler Metrics => (request, _) => ValueTask.FromResult(request.Target.StartsWith("/stats/prometheus"u8) ? Scrape.Reply(MetricsBody) : null);
+    public AdminHandler Metrics => (request, _) => ValueTask.FromResult(request.Target.StartsWith("/stats/prometheus"u8) ? Scrape.Reply(request, _parts.Proxy.CompressesScrapes, MetricsBody) : null);
 
     public AdminHandler Ready => ReadyAsync;
 

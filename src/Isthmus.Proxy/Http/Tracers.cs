@@ -21,6 +21,11 @@ internal sealed class Tracers(ExportParts parts, ProxyPorts ports, ProxyIdentity
     private readonly string _service = $"{identity.CanonicalName}.{identity.Namespace}";
 
     private readonly ResourceAttributes _environment = ResourceAttributes.Read(Environment.GetEnvironmentVariable);
+    private readonly Lazy<(ResourceAttributes Alone, ResourceAttributes Both)> _dynatrace = new(() =>
+    {
+        var files = ResourceAttributes.ReadDynatrace(ports.ReadText);
+        return (files, ResourceAttributes.Read(Environment.GetEnvironmentVariable).With(files));
+    });
 
     /// <summary>Decides whether the request is traced, and tells the next hop. A request that is not sampled costs no memory.</summary>
     /// <param name="settings">Null: requests are not traced.</param>
@@ -50,7 +55,7 @@ internal sealed class Tracers(ExportParts parts, ProxyPorts ports, ProxyIdentity
     {
         if (!open.Context.IsSampled) return;
         var name = open.Operation.Length > 0 ? open.Operation : operation.Length > 0 ? operation : record.Request?.Authority ?? "";
-        var resource = settings.ReadsEnvironment ? _environment : ResourceAttributes.None;
+        var resource = ResourceOf(settings);
         var service = resource.Service.Length > 0 ? resource.Service : settings.ServiceName.Length > 0 ? settings.ServiceName : _service;
         var span = new FinishedSpan(
             open.Context, name, service, direction == Direction.Inbound, record.Start, record.Duration,
@@ -59,6 +64,14 @@ internal sealed class Tracers(ExportParts parts, ProxyPorts ports, ProxyIdentity
             exporter = _exporters.GetOrAdd(settings.Collector, collector => new(ExportTo(collector), parts, _stop.Token));
         exporter.Add(span);
     }
+
+    private ResourceAttributes ResourceOf(TracingSettings settings) => (settings.ReadsEnvironment, settings.ReadsDynatrace) switch
+    {
+        (true, true) => _dynatrace.Value.Both,
+        (true, false) => _environment,
+        (false, true) => _dynatrace.Value.Alone,
+        _ => ResourceAttributes.None,
+    };
 
     private Export<FinishedSpan> ExportTo(Collector collector) => collector.Format == ReportFormat.Zipkin
         ? new(collector, AccessStats.Zipkin, "spans", "sent", spans => ZipkinReport.Request(collector, spans, Address))

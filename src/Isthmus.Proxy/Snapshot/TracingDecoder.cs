@@ -1,3 +1,4 @@
+using Google.Protobuf;
 using Isthmus.Core.Collections;
 using Isthmus.Proxy.Telemetry;
 using Isthmus.Wire;
@@ -23,6 +24,7 @@ internal static class TracingDecoder
             notes.Add($"tracing provider '{provider.Name}' with {provider.TypedConfig?.TypeUrl} is not supported: requests are not traced");
             return null;
         }
+        foreach (var detector in UnknownDetectors(provider)) notes.Add($"the resource detector '{detector}' of a tracing provider is ignored: its type is not supported");
         return new(
             collector, tracing.ClientSampling?.Value ?? 100, tracing.RandomSampling?.Value ?? 100, tracing.OverallSampling?.Value ?? 100,
             (int)Math.Min(tracing.MaxPathTagLength ?? PathLength, int.MaxValue), tracing.CustomTags.Select(tag => Tag(tag, notes)).OfType<SpanTag>().ToValueList(),
@@ -30,22 +32,21 @@ internal static class TracingDecoder
         {
             HidesContext = tracing.NoContextPropagation,
             ServiceName = provider.TypedConfig.TryRead(out OpenTelemetryConfig otlp) ? otlp.ServiceName : "",
-            ReadsEnvironment = ReadsEnvironment(otlp, notes),
+            ReadsEnvironment = Reads<EnvironmentResourceDetectorConfig>(otlp),
+            ReadsDynatrace = Reads<DynatraceResourceDetectorConfig>(otlp),
             HasShortIds = provider.TypedConfig.TryRead(out ZipkinConfig zipkin) && !zipkin.TraceId128Bit,
             WritesBoth = zipkin?.TraceContextOption == ZipkinConfig.Types.TraceContextOption.UseB3WithW3CPropagation,
         };
     }
 
-    private static bool ReadsEnvironment(OpenTelemetryConfig? config, List<string> notes)
-    {
-        var reads = false;
-        foreach (var detector in config?.ResourceDetectors ?? [])
-        {
-            if (detector.TypedConfig?.TryRead(out EnvironmentResourceDetectorConfig _) == true) reads = true;
-            else notes.Add($"the resource detector '{detector.Name}' of a tracing provider is ignored: its type is not supported");
-        }
-        return reads;
-    }
+    private static bool Reads<T>(OpenTelemetryConfig? config) where T : class, IMessage<T>, new() =>
+        config?.ResourceDetectors.Any(detector => detector.TypedConfig?.TryRead(out T _) == true) ?? false;
+
+    private static IEnumerable<string> UnknownDetectors(Tracing.Types.Http provider) => provider.TypedConfig.TryRead(out OpenTelemetryConfig config)
+        ? config.ResourceDetectors
+            .Where(detector => detector.TypedConfig?.TryRead(out EnvironmentResourceDetectorConfig _) != true && detector.TypedConfig?.TryRead(out DynatraceResourceDetectorConfig _) != true)
+            .Select(detector => detector.Name)
+        : [];
 
     private static Collector? CollectorOf(Tracing.Types.Http provider)
     {

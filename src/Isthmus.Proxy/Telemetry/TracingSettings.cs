@@ -34,6 +34,9 @@ internal sealed record TracingSettings(
     /// <summary>The environment describes the workload to collectors, and its name of the service wins.</summary>
     public bool ReadsEnvironment { get; init; }
 
+    /// <summary>The files of Dynatrace's agent describe host and process to collectors. They win over the environment.</summary>
+    public bool ReadsDynatrace { get; init; }
+
     /// <summary>Forwarded requests do not say to which trace they belong.</summary>
     public bool HidesContext { get; init; }
 

@@ -9,6 +9,21 @@ internal sealed record ProxyPorts(TimeProvider Time, Random Random, ISocketFacto
 {
     /// <summary>Addresses to which names that clients choose must not lead: what listens there trusts its own machine.</summary>
     public Func<IPAddress, bool> IsForbidden { get; init; } = LocalAddresses.Contain;
+
+    /// <summary>Reads a file that describes the machine; null when there is none.</summary>
+    public Func<string, string?> ReadText { get; init; } = ReadFile;
+
+    private static string? ReadFile(string path)
+    {
+        try
+        {
+            return File.ReadAllText(path);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
+        {
+            return null;
+        }
+    }
 }
 
 /// <summary>The part of the kernel that differs between Pods; a test gives each of its Pods a network namespace or a

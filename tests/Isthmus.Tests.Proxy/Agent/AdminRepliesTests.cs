@@ -1,3 +1,4 @@
+using System.IO.Compression;
 using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography.X509Certificates;
@@ -52,6 +53,42 @@ public sealed class AdminRepliesTests
         var sockets = new KnownSockets();
         var server = new AdminServer(new(IPAddress.Loopback, port.Number), sockets, (_, _) => { }).RunAsync(end.Token);
         Assert.True(Assert.Single(sockets.Created).NoDelay);
+        await end.CancelAsync();
+        await server.WaitAsync(TimeSpan.FromSeconds(30), Stop);
+    }
+
+    [Theory]
+    [InlineData("gzip", true, "gzip")]
+    [InlineData("br", true, "br")]
+    [InlineData("gzip;q=0.4, BR;q=0.5", true, "br")]
+    [InlineData("zstd, gzip", true, "gzip")]
+    [InlineData("zstd", true, "")]
+    [InlineData("identity", true, "")]
+    [InlineData("gzip;q=0, br;q=x", true, "")]
+    [InlineData("", true, "")]
+    [InlineData("gzip, br", false, "")]
+    public async Task A_scrape_is_compressed_as_the_client_prefers(string accepted, bool compresses, string coding)
+    {
+        using var port = new ReservedPort();
+        using var end = new CancellationTokenSource();
+        var lines = Enumerable.Range(0, 20_000).Select(i => $"istio_requests_total{{destination=\"{i}\"}} {i * 7919 % 104729}\n").ToList();
+        var body = Scrape.Of([lines.Take(10_000), lines.Skip(10_000)], (_, _) => { });
+        var server = new AdminServer(new(IPAddress.Loopback, port.Number), new ProcessSockets(), (_, _) => { },
+            (request, _) => ValueTask.FromResult<AdminReply?>(Scrape.Reply(request, compresses, body))).RunAsync(end.Token);
+        using var client = new HttpClient(new SocketsHttpHandler { AutomaticDecompression = DecompressionMethods.None });
+        for (var i = 0; i < 2; i++) // the second one on the same connection
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Get, $"http://127.0.0.1:{port.Number}/stats/prometheus");
+            if (accepted.Length > 0) request.Headers.TryAddWithoutValidation("accept-encoding", accepted);
+            using var response = await client.SendAsync(request, Stop);
+            Assert.Equal(coding, string.Join(",", response.Content.Headers.ContentEncoding));
+            Assert.Equal(coding.Length > 0, response.Headers.Vary.Contains("Accept-Encoding"));
+            var sent = await response.Content.ReadAsByteArrayAsync(Stop);
+            using var memory = new MemoryStream(sent);
+            using Stream plain = coding switch { "gzip" => new GZipStream(memory, CompressionMode.Decompress), "br" => new BrotliStream(memory, CompressionMode.Decompress), _ => memory };
+            Assert.Equal(string.Concat(lines), await new StreamReader(plain).ReadToEndAsync(Stop));
+            if (coding.Length > 0) Assert.True(sent.Length < string.Concat(lines).Length / 3, $"{sent.Length} bytes");
+        }
         await end.CancelAsync();
         await server.WaitAsync(TimeSpan.FromSeconds(30), Stop);
     }

@@ -41,6 +41,14 @@ public sealed class AgentSettingsTests
         Assert.Contains("globalDownstreamConnectionLimit", Assert.Throws<ProblemException>(() => AgentSettings.Read("sidecar", "", environment)).Message);
     }
 
+    [Theory]
+    [InlineData("{}", true)]
+    [InlineData("""{"statsCompression": true}""", true)]
+    [InlineData("""{"statsCompression": false}""", false)]
+    [InlineData("""{"statsCompression": "false"}""", false)] // from the variable of a container that a template writes
+    public void Scrapes_are_compressed_unless_ProxyConfig_says_otherwise(string config, bool compresses) =>
+        Assert.Equal(compresses, AgentSettings.Read("sidecar", "", new Dictionary<string, string>(Injected) { ["PROXY_CONFIG"] = config }).StatsCompression);
+
     [Fact]
     public void Defaults_are_those_of_the_mesh_that_was_installed_by_default()
     {

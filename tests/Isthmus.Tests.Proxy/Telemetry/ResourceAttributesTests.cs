@@ -38,8 +38,36 @@ public sealed class ResourceAttributesTests
             resources.Select(one => (string.Join(';', one.Resource.Attributes.Select(pair => $"{pair.Key}={pair.Value.StringValue}")), one.ScopeSpans[0].Spans.Count)));
     }
 
+    /// <summary>The first file holds the name of another one, which Dynatrace's agent makes for each process.</summary>
     [Fact]
-    public void Only_the_detector_of_the_environment_is_known()
+    public void Files_of_Dynatrace_are_read_in_order_and_the_last_one_wins()
+    {
+        var files = new Dictionary<string, string>
+        {
+            ["dt_metadata_e617c525669e072eebe3d0f08212e8f2.properties"] = "/proc-17.properties\n",
+            ["/proc-17.properties"] = "dt.entity.process_group=PG-1\r\nservice.name=detected\nhost.name=a\n",
+            ["/var/lib/dynatrace/enrichment/dt_metadata.properties"] = "k8s.pod.name=web-1\n\nno value\n=none\nempty=\nurl=a=b\n",
+            ["/var/lib/dynatrace/enrichment/dt_host_metadata.properties"] = "host.name=b",
+        };
+        var read = ResourceAttributes.ReadDynatrace(files.GetValueOrDefault);
+        Assert.Equal("detected", read.Service);
+        Assert.Equal("dt.entity.process_group=PG-1;host.name=b;k8s.pod.name=web-1;url=a=b", Text(read));
+        // Where there is no agent, there are no files; and what is no list of attributes is not read whole.
+        Assert.Equal(("", ""), (ResourceAttributes.ReadDynatrace(_ => null).Service, Text(ResourceAttributes.ReadDynatrace(_ => null))));
+        Assert.Equal("", Text(ResourceAttributes.ReadDynatrace(_ => $"a={new string('x', 70_000)}")));
+    }
+
+    [Fact]
+    public void Files_win_over_the_environment()
+    {
+        var environment = ResourceAttributes.Read(variable => variable == "OTEL_RESOURCE_ATTRIBUTES" ? "service.name=web,host.name=a,service.version=1" : null);
+        var files = ResourceAttributes.ReadDynatrace(file => file.EndsWith("dt_host_metadata.properties", StringComparison.Ordinal) ? "host.name=b" : null);
+        var both = environment.With(files);
+        Assert.Equal(("web", "service.version=1;host.name=b"), (both.Service, Text(both)));
+    }
+
+    [Fact]
+    public void The_detectors_that_Istio_configures_are_known()
     {
         var config = new OpenTelemetryConfig
         {
@@ -47,14 +75,18 @@ public sealed class ResourceAttributesTests
             ResourceDetectors =
             {
                 new Wire.Envoy.TypedExtensionConfig { Name = "env", TypedConfig = Any.Pack(new EnvironmentResourceDetectorConfig()) },
+                new Wire.Envoy.TypedExtensionConfig { Name = "dt", TypedConfig = Any.Pack(new DynatraceResourceDetectorConfig()) },
                 new Wire.Envoy.TypedExtensionConfig { Name = "other", TypedConfig = new() { TypeUrl = "type.googleapis.com/x.y" } },
             },
         };
         var notes = new List<string>();
         var manager = new HttpConnectionManager { Tracing = new() { Provider = new() { Name = "o", TypedConfig = Any.Pack(config) } } };
-        Assert.True(TracingDecoder.Decode(manager, notes)!.ReadsEnvironment);
+        var settings = TracingDecoder.Decode(manager, notes)!;
+        Assert.Equal((true, true), (settings.ReadsEnvironment, settings.ReadsDynatrace));
         Assert.Equal(["the resource detector 'other' of a tracing provider is ignored: its type is not supported"], notes);
     }
+
+    private static string Text(ResourceAttributes read) => string.Join(';', read.Others.Select(pair => $"{pair.Key}={pair.Value}"));
 
     private static FinishedSpan Span(ResourceAttributes resource) =>
         new(new(1, 2, 3, 0, true), "GET /", "web", true, DateTimeOffset.UnixEpoch, TimeSpan.FromMilliseconds(1), []) { Resource = resource };

@@ -52,12 +52,19 @@ internal static class ApiPage
         return page.ToString();
     }
 
+    /// <summary>What a table of fields cannot say of a kind.</summary>
+    private static readonly Dictionary<string, string> Notes = new(StringComparer.Ordinal)
+    {
+        ["EnvoyFilter"] = "A patch with configuration that only Envoy knows, such as the filter `envoy.filters.http.ext_proc`, Lua or Wasm, reaches [Envoys](envoy.md) and no proxy of Isthmus, which implement none of it: admission warns, with the name of the type. `match.waypoint` is refused, because there are no waypoints.",
+        ["Telemetry"] = "The value of a tag is an expression over attributes of Envoy, as in Istio. A word that is no attribute (`UPSERT` of `foo` with the value `add`) is refused: every proxy would report `unknown`.",
+    };
+
     /// <summary>A path without numbers and names of items.</summary>
     internal static string Plain(string path) => ApiFields.WithoutItems(path);
 
     private static void Table(StringBuilder page, string title, string head, IEnumerable<(string Name, string Effect, string Moving, string Since)> rows, bool hasVersions = true)
     {
-        page.Append("\n## ").Append(title).Append("\n\n| ").Append(head).Append(hasVersions ? " | here | moving | since Istio |\n|---|---|---|---|\n" : " | here | moving |\n|---|---|---|\n");
+        page.Append("\n## ").Append(title).Append(Notes.TryGetValue(title, out var note) ? $"\n\n{note}" : "").Append("\n\n| ").Append(head).Append(hasVersions ? " | here | moving | since Istio |\n|---|---|---|---|\n" : " | here | moving |\n|---|---|---|\n");
         foreach (var (name, effect, moving, since) in rows) page.Append("| `").Append(name).Append("` | ").Append(effect.Replace("|", "\\|", StringComparison.Ordinal)).Append($" | {moving}").Append(hasVersions ? $" | {since}" : "").Append(" |\n");
     }
 

@@ -1,5 +1,11 @@
 {{- define "cni.labels" -}}
 k8s-app: istio-cni-node
+app.kubernetes.io/name: istio-cni
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
+app.kubernetes.io/part-of: istio
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service | quote }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
 istio.io/rev: {{ .Values.revision | default "default" | quote }}
 install.operator.istio.io/owning-resource: helm
 install.operator.istio.io/owning-resource-namespace: {{ .Values.global.istioNamespace }}

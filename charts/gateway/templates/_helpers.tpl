@@ -19,8 +19,23 @@ topology.istio.io/network: {{ . | quote }}
 {{- end }}
 {{- end }}
 
+{{/* The labels that Kubernetes recommends. */}}
+{{- define "gateway.recommended" -}}
+app.kubernetes.io/name: {{ include "gateway.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
+app.kubernetes.io/part-of: istio
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service | quote }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
 {{- define "gateway.labels" -}}
 {{ include "gateway.selector" . }}
+{{- range $key, $value := include "gateway.recommended" . | fromYaml }}
+{{- if not (hasKey $.Values.labels $key) }}
+{{ $key }}: {{ $value | quote }}
+{{- end }}
+{{- end }}
 {{- $selector := include "gateway.selector" . | fromYaml }}
 {{- range $key, $value := .Values.labels }}
 {{- if not (hasKey $selector $key) }}

@@ -35,7 +35,19 @@ istio-validator{{ include "istiod.suffix" . }}-{{ .Release.Namespace }}
 {{- if eq (get .Values.pilot.env "PILOT_ENABLE_REMOTE_CREDENTIALS_CONTROLLER" | toString) "true" }}true{{ end }}
 {{- end }}
 
-{{/* A Role that reads the Secrets of a namespace, and its binding. Arguments: root, ns, name, account, app, labels. */}}
+{{/* The account of control planes of other clusters, as JSON. */}}
+{{- define "istiod.reader" -}}
+{{- $given := .Values.global.readerServiceAccount }}
+{{- if or $given.name $given.namespace }}
+{{- $_ := required "values.global.readerServiceAccount.name: is missing: an account has a name and a namespace" $given.name }}
+{{- $_ := required "values.global.readerServiceAccount.namespace: is missing: an account has a name and a namespace" $given.namespace }}
+{{- dict "name" $given.name "namespace" $given.namespace | toJson }}
+{{- else }}
+{{- dict "name" "istio-reader-service-account" "namespace" .Release.Namespace | toJson }}
+{{- end }}
+{{- end }}
+
+{{/* A Role that reads the Secrets of a namespace, and its binding. Arguments: root, ns, name, account, accountNamespace, app, labels. */}}
 {{- define "istiod.secretRole" -}}
 {{- $name := printf "%s-secrets-%s" .name .root.Release.Namespace }}
 ---
@@ -67,11 +79,17 @@ roleRef:
 subjects:
 - kind: ServiceAccount
   name: {{ .account }}
-  namespace: {{ .root.Release.Namespace }}
+  namespace: {{ .accountNamespace | default .root.Release.Namespace }}
 {{- end }}
 
-{{/* Arguments: root, component. */}}
+{{/* Arguments: root, component, name (the default is istiod). */}}
 {{- define "istiod.labels" -}}
+app.kubernetes.io/name: {{ .name | default "istiod" }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
+app.kubernetes.io/part-of: istio
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service | quote }}
+helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
 istio.io/rev: {{ .root.Values.revision | default "default" | quote }}
 install.operator.istio.io/owning-resource: helm
 install.operator.istio.io/owning-resource-namespace: {{ .root.Release.Namespace }}

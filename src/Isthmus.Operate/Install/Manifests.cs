@@ -82,7 +82,9 @@ public static class Manifests
     }
 
     private static IEnumerable<JsonObject> Reader(OperatorSpec spec, bool external, string component) =>
-        ReaderObjects.Build(spec.Namespace, spec.Revision, external, () => ObjectLabels.Make(spec, component, ("app", "istio-reader")), spec);
+        (bool?)spec.Value("global", "enableReaderRBAC") ?? true
+            ? ReaderObjects.Build(spec.Namespace, spec.Revision, external, () => ObjectLabels.Make(spec, component, "istio-reader", ("app", "istio-reader")), spec)
+            : [];
 
     /// <summary>None for a control plane that serves another cluster: the webhooks are in that cluster.</summary>
     private static IEnumerable<JsonObject> Webhooks(OperatorSpec spec) =>

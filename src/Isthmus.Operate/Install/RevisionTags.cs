@@ -108,6 +108,7 @@ public sealed partial class RevisionTags(KubeClient client)
         {
             ["app"] = "sidecar-injector", [Labels.Revision] = revision, [TagLabel] = tag, [ObjectLabels.Component] = "Pilot", [ObjectLabels.Release] = "istio",
         };
+        ObjectLabels.Recommend(labels, "istiod");
         var name = $"istio-revision-tag-{tag}" + (ns == WellKnown.SystemNamespace ? "" : $"-{ns}");
         var webhook = ObjectLabels.Object("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", name, null, labels);
         webhook["webhooks"] = WebhookObjects.Injectors(tag, tag == Default, (JsonObject)injector["webhooks"]![0]!["clientConfig"]!);

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
+using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Yaml;
 using Isthmus.Operate.Install;
 using Isthmus.Operate.Install.Operator;
@@ -64,6 +65,12 @@ public sealed class ChartTests
         { "no more Secrets than its own", ["values.pilot.env.ISTHMUS_SECRET_NAMESPACES=istio-system"] },
         { "a remote whose Secrets are read", ["profile=remote", "values.global.remotePilotAddress=192.0.2.1", "values.pilot.env.PILOT_ENABLE_REMOTE_CREDENTIALS_CONTROLLER=true"] },
         { "a remote whose Secrets are read in part", ["profile=remote", "values.global.remotePilotAddress=192.0.2.1", "values.pilot.env.ISTHMUS_SECRET_NAMESPACES=edge", "values.pilot.env.PILOT_ENABLE_REMOTE_CREDENTIALS_CONTROLLER=true"] },
+        { "no account for others", ["values.global.enableReaderRBAC=false"] },
+        { "an account for others that exists", ["values.global.readerServiceAccount.name=ops", "values.global.readerServiceAccount.namespace=tools"] },
+        {
+            "an account for others that exists and reads Secrets", ["profile=remote", "values.global.remotePilotAddress=192.0.2.1", "values.global.readerServiceAccount.name=ops",
+                "values.global.readerServiceAccount.namespace=tools", "values.pilot.env.ISTHMUS_SECRET_NAMESPACES=edge", "values.pilot.env.PILOT_ENABLE_REMOTE_CREDENTIALS_CONTROLLER=true"]
+        },
         { "node agents", ["components.cni.enabled=true", "values.istio_cni.enabled=true"] },
         { "node agents by their newer name", ["components.cni.enabled=true", "values.pilot.cni.enabled=true", "values.global.imagePullPolicy=Never", "values.global.imagePullSecrets[0]=regcred"] },
         {
@@ -94,11 +101,12 @@ public sealed class ChartTests
         if (expected.Any(value => value["metadata"]!["name"]!.ToString() == "istio-reader-service-account" || value["kind"]!.ToString() == "CustomResourceDefinition"))
         {
             var definitions = expected.Any(value => value["kind"]!.ToString() == "CustomResourceDefinition");
-            releases.Add(new("base", "istio-base", spec.Namespace, new()
+            var global = new JsonObject { ["istioNamespace"] = spec.Namespace };
+            foreach (var key in (string[])["resourceScope", "enableReaderRBAC", "readerServiceAccount"])
             {
-                ["global"] = new JsonObject { ["istioNamespace"] = spec.Namespace, ["resourceScope"] = values["global"]?["resourceScope"]?.ToString() ?? "all" },
-                ["base"] = new JsonObject { ["enableIstioConfigCRDs"] = definitions },
-            }));
+                if (values["global"]?[key] is { } given) global[key] = given.DeepClone();
+            }
+            releases.Add(new("base", "istio-base", spec.Namespace, new() { ["global"] = global, ["base"] = new JsonObject { ["enableIstioConfigCRDs"] = definitions } }));
         }
         if (spec.Enabled("cni"))
         {
@@ -218,9 +226,55 @@ public sealed class ChartTests
     [InlineData("gateway", """{"networkGateway": "n1", "labels": {"topology.istio.io/network": "n2"}}""", "values.labels.topology.istio.io/network: \"n2\" is not the network of values.networkGateway, \"n1\"")]
     [InlineData("gateway", """{"networkGateway": "n1", "networkGatewayPorts": {"tls": {"nodePort": 30443} } }""", "values.networkGatewayPorts.tls.nodePort: 30443 has no effect in Isthmus; remove it")]
     [InlineData("istiod", """{"global": {"resourceScope": "none"}}""", "values.global.resourceScope: \"none\" is not supported; use all, cluster or namespace")]
+    [InlineData("istiod", """{"global": {"readerServiceAccount": {"name": "ops"}}}""", "values.global.readerServiceAccount.namespace: is missing")]
+    [InlineData("istiod", """{"global": {"readerServiceAccount": {"namespace": "tools"}}}""", "values.global.readerServiceAccount.name: is missing")]
+    [InlineData("base", """{"global": {"readerServiceAccount": {"audience": "tools"}}}""", "values.global.readerServiceAccount.audience: \"tools\" has no effect in Isthmus; remove it")]
     [InlineData("base", """{"defaultRevision": "canary"}""", "values.defaultRevision: \"canary\" has no effect in the chart base; set it in the chart istiod")]
     public async Task Values_that_cannot_work_are_refused(string chart, string values, string message) =>
         Assert.Contains(message, Assert.Single(await HelmRenderer.RenderAsync([new(chart, "a", "istio-system", Json(values))])).Error, StringComparison.Ordinal);
+
+    [Theory]
+    [InlineData("values.global.readerServiceAccount.name=ops", "values.global.readerServiceAccount.namespace: is missing: an account has a name and a namespace")]
+    [InlineData("values.global.readerServiceAccount.namespace=tools", "values.global.readerServiceAccount.name: is missing: an account has a name and a namespace")]
+    public void Install_refuses_half_an_account(string flag, string message) =>
+        Assert.Contains(message, Assert.Throws<ProblemException>(() => Manifests.Render(OperatorSpec.Build([], ["profile=minimal", flag], null))).Message, StringComparison.Ordinal);
+
+    /// <summary>Tools find the parts of a mesh by these labels. Definitions are shared by all installations.</summary>
+    [Fact]
+    public async Task Objects_have_the_labels_that_Kubernetes_recommends()
+    {
+        var flags = (string[])["values.console.enabled=true", "values.global.externalIstiod=true", "values.pilot.podDisruptionBudget.minAvailable=1", "values.global.networkPolicy.enabled=true"];
+        var installed = Manifests.Render(OperatorSpec.Build([], [.. flags, "profile=default", "components.cni.enabled=true", "values.istio_cni.enabled=true"], null)).SelectMany(component => component.Objects);
+        Assert.Equal(["isthmus-console", "istio-cni", "istio-ingressgateway", "istio-reader", "istiod"], Recommended(installed, "istio isthmus ").Order(StringComparer.Ordinal));
+        var charts = new Dictionary<string, string[]> { ["base"] = ["istio-reader"], ["istiod"] = ["isthmus-console", "istio-reader", "istiod"], ["cni"] = ["istio-cni"], ["gateway"] = ["x"] };
+        foreach (var (chart, names) in charts)
+        {
+            var values = chart == "istiod" ? ChartValues(flags) : [];
+            if (chart == "cni") values["global"] = new JsonObject { ["istioNamespace"] = "istio-system" };
+            var objects = await ObjectsAsync(new ChartRelease(chart, "x", "istio-system", values));
+            Assert.Equal(names, Recommended(objects, $"x Helm {chart}-{BuildVersion.Current}").Order(StringComparer.Ordinal));
+        }
+        var own = await ObjectsAsync(new ChartRelease("gateway", "x", "istio-system", Json("""{"labels": {"app.kubernetes.io/name": "front"}}""")));
+        Assert.Equal(["front"], Recommended(own, $"x Helm gateway-{BuildVersion.Current}"));
+    }
+
+    private static IEnumerable<string> Recommended(IEnumerable<JsonObject> objects, string expected)
+    {
+        foreach (var value in objects.Where(value => value["kind"]!.ToString() != "CustomResourceDefinition"))
+        {
+            var pod = value["spec"]?["template"]?["metadata"]?["labels"];
+            foreach (var labels in ((JsonNode?[])[value["metadata"]!["labels"], pod]).OfType<JsonObject>())
+            {
+                var what = $"{value["kind"]} {value["metadata"]!["name"]}";
+                string Of(string label) => labels[$"app.kubernetes.io/{label}"]?.ToString() ?? "";
+                Assert.Equal($"{what}: {expected}", $"{what}: {Of("instance")} {Of("managed-by")} {labels["helm.sh/chart"]}");
+                Assert.Equal(("istio", BuildVersion.Current), (Of("part-of"), Of("version")));
+            }
+            foreach (var selector in ((JsonNode?[])[value["spec"]?["selector"]]).OfType<JsonObject>())
+                Assert.DoesNotContain("app.kubernetes.io", selector.ToJsonString(), StringComparison.Ordinal);
+        }
+        return objects.Select(value => value["metadata"]?["labels"]?["app.kubernetes.io/name"]?.ToString()).OfType<string>().Distinct();
+    }
 
     /// <summary>Server-side apply refuses an upgrade that changes what the control plane owns.</summary>
     [Theory]
@@ -250,6 +304,30 @@ public sealed class ChartTests
         foreach (var definition in definitions) definition["metadata"]!["annotations"] = new JsonObject { ["helm.sh/resource-policy"] = "keep" };
         Golden.VerifyFile(string.Join("---\n", definitions.Select(YamlText.Print)), Repository.At("charts/base/files/crd-all.gen.yaml"));
         Golden.VerifyFile(KnownValues().ToJsonString(new JsonSerializerOptions { WriteIndented = true }), Repository.At("charts/istiod/files/values.json"));
+    }
+
+    /// <summary><c>migrate check</c> says of the values of Istio's chart what ours would say.</summary>
+    [Fact]
+    public async Task The_gateway_chart_refuses_exactly_what_the_table_says()
+    {
+        string[] idle = ["kind", "envVarFrom", "minReadySeconds", "readinessProbe", "dnsPolicy", "initContainers", "additionalContainers", "lifecycle", "unknown", "service.clusterIP", "service.ipFamilies", "autoscaling.unknown", "rbac.unknown",
+            "networkGatewayPorts.unknown", "networkGatewayPorts.tls.nodePort"];
+        string[] paths = [.. GatewayChart.Effective, .. idle];
+        Assert.All(paths, path => Assert.Equal(idle.Contains(path) ? [path] : [], GatewayChart.Idle(Set(path))));
+        // The second value is refused, so that nothing is made of the first: most are no texts.
+        var results = await HelmRenderer.RenderAsync([.. paths.Select(path => new ChartRelease("gateway", "a", "istio-system", Both(path)))]);
+        foreach (var (path, result) in paths.Zip(results))
+        {
+            Assert.Contains("values.refused: \"x\" has no effect in Isthmus", result.Error, StringComparison.Ordinal);
+            Assert.Equal((path, idle.Contains(path)), (path, result.Error.Contains($"values.{path}: \"x\" has no effect in Isthmus", StringComparison.Ordinal)));
+        }
+
+        static JsonObject Both(string path)
+        {
+            var values = Set(path);
+            SetFlag.Apply(values, "refused=x");
+            return values;
+        }
     }
 
     [Fact]

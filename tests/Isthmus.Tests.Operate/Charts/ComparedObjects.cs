@@ -22,7 +22,7 @@ internal static class ComparedObjects
         foreach (var labels in ((JsonNode?[])[value["metadata"]!["labels"], value["spec"]?["template"]?["metadata"]?["labels"]]).OfType<JsonObject>())
         {
             labels.Remove("install.operator.istio.io/owning-resource");
-            labels.Remove("release");
+            foreach (var label in (string[])["release", "app.kubernetes.io/instance", "app.kubernetes.io/managed-by", "helm.sh/chart"]) labels.Remove(label);
             // The base of a chart does not know whether the control plane runs here.
             if (value["kind"]!.ToString() == "ServiceAccount" && labels["app"]?.ToString() == "istio-reader") (labels["operator.istio.io/component"], labels["istio.io/rev"]) = ("", "");
         }

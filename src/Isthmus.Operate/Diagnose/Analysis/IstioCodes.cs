@@ -168,7 +168,7 @@ public static class IstioCodes
     public static readonly AnalysisCode EntriesDisagree = new("IST0177", "ConflictingServiceEntryProtocol", Severity.Warning,
         "Several ServiceEntries that a namespace can see declare different protocols for one port of a host. Proxies use one of them.", "Declare the same protocol, or restrict the entries with exportTo.");
 
-    /// <summary>Codes that Istio reports in more cases, or elsewhere.</summary>
+    /// <summary>Codes that Istio reports in other cases, or elsewhere.</summary>
     public static IReadOnlyList<AbsentCode> Differing { get; } =
     [
         new("IST0002", "Deprecated", "a field of a kind or version that is not served is IST0106 alone"),
@@ -177,11 +177,14 @@ public static class IstioCodes
         new("IST0107", "MisplacedAnnotation", "only annotations that the mesh knows are reported so; others are IST0108"),
         new("IST0109", "ConflictingMeshGatewayVirtualServiceHosts", "hosts with wildcards that overlap do not conflict: proxies use the more exact one"),
         new("IST0112", "VirtualServiceDestinationPortSelectorRequired", "only where requests arrive at a port that the destination lacks, or where nothing says at which port they arrive (Info); otherwise they go to the port of their arrival"),
+        new("IST0116", "DeploymentAssociatedToMultipleServices", "the Pods of a Deployment are looked at, not its template: files alone need Pods, too"),
         new("IST0126", "UnknownMeshNetworksServiceRegistry", "the object is the ConfigMap that holds meshNetworks; meshNetworks that are not valid are IST0106 alone"),
         new("IST0127", "NoMatchingWorkloadsFound", "a policy without a selector in an empty namespace is not reported: it is there for Pods to come"),
         new("IST0131", "VirtualServiceIneffectiveMatch", "a route all of whose matches are hidden is IST0130; a match that overlaps another one in part is not reported"),
         new("IST0134", "ServiceEntryAddressesRequired", "only where control planes allocate no address; they do so by default"),
+        new("IST0137", "DeploymentConflictingPorts", "as IST0116"),
         new("IST0138", "GatewayDuplicateCertificate", "only certificates in Secrets are compared"),
+        new("IST0161", "InvalidGatewayCredential", "reported in more cases: a key that does not fit its certificate, as in Istio's own sample Secret, an account that may not list Secrets, a namespace that no control plane reads"),
         new("IST0132", "VirtualServiceHostNotFoundInGateway", "a Gateway that does not exist is IST0101 alone"),
         new("IST0153", "EnvoyFilterUsesAddOperationIncorrectly", "not for HTTP_ROUTE, where ADD and REMOVE have an effect"),
         new("IST0154", "EnvoyFilterUsesRemoveOperationIncorrectly", "as IST0153"),

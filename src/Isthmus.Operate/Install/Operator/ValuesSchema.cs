@@ -24,13 +24,14 @@ internal static class ValuesSchema
         ["values"] = Read("base cni console defaultRevision gateways global istio_cni istiocoredns istiodRemote meshConfig pilot sidecarInjectorWebhook"
             + " | certmanager clusterResources compatibilityVersion experimental galley gatewayClasses grafana kiali mixer nodeagent ownerName platform profile"
             + " prometheus prometheusOperator revision revisionTags security telemetry tracing ztunnel"),
-        ["values.global"] = Read("caAddress configCluster configValidation defaultPodDisruptionBudget externalIstiod hub imagePullPolicy imagePullSecrets istioNamespace jwtPolicy logging meshID meshNetworks"
-            + " multiCluster network networkPolicy omitSidecarInjectorConfigMap operatorManageWebhooks pilotCertProvider podDNSSearchNamespaces priorityClassName proxy proxy_init remotePilotAddress resourceScope tag"
+        ["values.global"] = Read("caAddress configCluster configValidation defaultPodDisruptionBudget enableReaderRBAC externalIstiod hub imagePullPolicy imagePullSecrets istioNamespace jwtPolicy logging meshID meshNetworks"
+            + " multiCluster network networkPolicy omitSidecarInjectorConfigMap operatorManageWebhooks pilotCertProvider podDNSSearchNamespaces priorityClassName proxy proxy_init readerServiceAccount remotePilotAddress resourceScope tag"
             + " | agentgateway arch autoscalingv2API caName certSigners certificates configRootNamespace controlPlaneSecurityEnabled createRemoteSvcEndpoints defaultConfigVisibilitySettings defaultNodeSelector"
-            + " defaultResources defaultTolerations disablePolicyChecks enableHelmTest enableReaderRBAC enableTracing istioRemote istiod ipFamilies ipFamilyPolicy"
-            + " k8sIngress localityLbSetting logAsJson mountMtlsCerts mtls nativeNftables oneNamespace outboundTrafficPolicy platform policyCheckFailOpen policyNamespace prometheusNamespace readerServiceAccount"
+            + " defaultResources defaultTolerations disablePolicyChecks enableHelmTest enableTracing istioRemote istiod ipFamilies ipFamilyPolicy"
+            + " k8sIngress localityLbSetting logAsJson mountMtlsCerts mtls nativeNftables oneNamespace outboundTrafficPolicy platform policyCheckFailOpen policyNamespace prometheusNamespace"
             + " remotePilotCreateSvcEndpoint remotePolicyAddress remoteTelemetryAddress revision sds sts telemetryNamespace tracer trustBundleName trustDomain trustDomainAliases useMCP variant waypoint"),
         ["values.global.defaultPodDisruptionBudget"] = Read("enabled"),
+        ["values.global.readerServiceAccount"] = Read("name namespace"),
         ["values.global.networkPolicy"] = Read("enabled"),
         ["values.global.logging"] = Read("level"),
         ["values.global.multiCluster"] = Read("clusterName enabled globalDomainSuffix includeEnvoyFilter"),

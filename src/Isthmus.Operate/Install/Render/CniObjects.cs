@@ -42,7 +42,7 @@ internal sealed class CniObjects
         yield return DaemonSet();
     }
 
-    private JsonObject Labelled() => Make(_spec, Component, ("k8s-app", Name));
+    private JsonObject Labelled() => Make(_spec, Component, "istio-cni", ("k8s-app", Name));
 
     private string Text(string field, string otherwise) => _values[field]?.ToString() is { Length: > 0 } text ? text : otherwise;
 

@@ -19,7 +19,7 @@ internal static class ConsoleObjects
     {
         var values = spec.Value("console") as JsonObject ?? [];
         var hosts = (values["hosts"] as JsonArray ?? []).Select(host => host?.ToString() ?? "").Where(host => host.Length > 0).ToList();
-        JsonObject Labelled() => Make(spec, Component, ("app", WellKnown.Console));
+        JsonObject Labelled() => Make(spec, Component, WellKnown.Console, ("app", WellKnown.Console));
         var account = WithPullSecrets(spec, ServiceAccount(WellKnown.Console, spec.Namespace, Labelled()));
         account["automountServiceAccountToken"] = false;
         yield return account;

@@ -63,7 +63,7 @@ internal sealed class GatewayObjects
 
     private JsonObject OwnLabels()
     {
-        var labels = Make(_spec, _egress ? "EgressGateways" : "IngressGateways");
+        var labels = Make(_spec, _egress ? "EgressGateways" : "IngressGateways", _name);
         foreach (var (key, value) in _identity) labels[key] = value;
         return labels;
     }

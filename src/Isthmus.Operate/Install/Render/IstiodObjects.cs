@@ -39,7 +39,7 @@ internal static class IstiodObjects
     internal static IEnumerable<JsonObject> Rights(OperatorSpec spec)
     {
         var names = new Names(spec);
-        JsonObject Labelled() => Make(spec, Component, ("app", "istiod"));
+        JsonObject Labelled() => Make(spec, Component, "istiod", ("app", "istiod"));
         yield return WithPullSecrets(spec, ServiceAccount(names.Account, names.Namespace, Labelled()));
         yield return ClusterRole(names.ClusterRole, Labelled(), [.. ClusterRules(), .. SecretRights.ClusterRules(spec)]);
         yield return ClusterRoleBinding(names.ClusterRole, Labelled(), names.Account, names.Namespace);
@@ -93,7 +93,7 @@ internal static class IstiodObjects
         proxy["discoveryAddress"] ??= $"{names.Host}:{Ports.DiscoveryTls}";
         if (spec.Value("global", "meshID")?.ToString() is { Length: > 0 } meshId) proxy["meshId"] ??= meshId;
         var networks = spec.Value("global", "meshNetworks") as JsonObject ?? [];
-        var map = Object("v1", "ConfigMap", names.MeshConfigMap, names.Namespace, Make(spec, Component));
+        var map = Object("v1", "ConfigMap", names.MeshConfigMap, names.Namespace, Make(spec, Component, "istiod"));
         map["data"] = new JsonObject
         {
             ["mesh"] = YamlText.Print(mesh),
@@ -124,9 +124,11 @@ internal static class IstiodObjects
     {
         var global = (JsonObject)spec.Value("global")!.DeepClone();
         // These are of the installation, not of injection.
-        foreach (var name in (string[])["networkPolicy", "resourceScope"]) global.Remove(name);
+        foreach (var name in (string[])["networkPolicy", "resourceScope", "enableReaderRBAC", "readerServiceAccount"]) global.Remove(name);
         // spec.hub and spec.tag decide the images of components; the injector must use the same ones.
         if (spec.Spec["hub"] is { } hub) global["hub"] = hub.DeepClone();
+        // istioctl's analyze makes the name of the proxy's image of these three, and compares it with those of Pods.
+        if (global["hub"]?.ToString() is not { Length: > 0 }) global["hub"] = WellKnown.OwnDomain;
         if ((spec.Spec["tag"] ?? spec.Value("global", "tag")) is { } tag) global["tag"] = tag.DeepClone();
         else global["tag"] = BuildVersion.Current;
         var values = new JsonObject { ["global"] = global, ["revision"] = spec.Revision };
@@ -135,14 +137,14 @@ internal static class IstiodObjects
         webhook.TryAdd("enableNamespacesByDefault", false);
         values["sidecarInjectorWebhook"] = webhook;
         if (spec.UsesNodeAgent) values["istio_cni"] = new JsonObject { ["enabled"] = true };
-        var map = Object("v1", "ConfigMap", names.InjectorConfigMap, names.Namespace, Make(spec, Component));
+        var map = Object("v1", "ConfigMap", names.InjectorConfigMap, names.Namespace, Make(spec, Component, "istiod"));
         map["data"] = new JsonObject { ["config"] = InjectorConfig, ["values"] = values.ToJsonString(new System.Text.Json.JsonSerializerOptions { WriteIndented = true, TypeInfoResolver = Kubernetes.Objects.KubeJson.Default }) };
         return map;
     }
 
     private static JsonObject Service(OperatorSpec spec, Names names, JsonObject? annotations)
     {
-        var service = Object("v1", "Service", names.Istiod, names.Namespace, Make(spec, Component, ("app", "istiod"), ("istio", "pilot")));
+        var service = Object("v1", "Service", names.Istiod, names.Namespace, Make(spec, Component, "istiod", ("app", "istiod"), ("istio", "pilot")));
         if (annotations is not null) service["metadata"]!["annotations"] = annotations;
         var selector = new JsonObject { ["app"] = "istiod" };
         if (spec.Revision.Length == 0) selector["istio"] = "pilot";
@@ -178,11 +180,11 @@ internal static class IstiodObjects
 
     private static JsonObject Deployment(OperatorSpec spec, Names names, WorkloadSettings settings)
     {
-        var deployment = Object("apps/v1", "Deployment", names.Istiod, names.Namespace, Make(spec, Component, ("app", "istiod"), ("istio", "pilot")));
+        var deployment = Object("apps/v1", "Deployment", names.Istiod, names.Namespace, Make(spec, Component, "istiod", ("app", "istiod"), ("istio", "pilot")));
         var selector = new JsonObject { ["app"] = "istiod" };
         if (spec.Revision.Length == 0) selector["istio"] = "pilot";
         else selector[Labels.Revision] = spec.Revision;
-        var podLabels = Make(spec, Component, ("app", "istiod"), (Labels.Inject, "false"));
+        var podLabels = Make(spec, Component, "istiod", ("app", "istiod"), (Labels.Inject, "false"));
         // Without this label a Service of the default revision would also select Pods of other revisions.
         if (spec.Revision.Length == 0) podLabels["istio"] = "pilot";
         var template = new JsonObject

@@ -12,7 +12,8 @@ public static class ObjectLabels
     public const string Component = "operator.istio.io/component";
     public const string Release = "release";
 
-    internal static JsonObject Make(OperatorSpec spec, string component, params ReadOnlySpan<(string Key, string Value)> more)
+    /// <param name="name">What the object is a part of, as Istio names it: <c>istiod</c>, <c>istio-reader</c>, a gateway.</param>
+    internal static JsonObject Make(OperatorSpec spec, string component, string name, params ReadOnlySpan<(string Key, string Value)> more)
     {
         var labels = new JsonObject();
         foreach (var (key, value) in more) labels[key] = value;
@@ -22,7 +23,18 @@ public static class ObjectLabels
         labels[OwnerNamespace] = spec.Namespace;
         labels[Component] = component;
         labels[Release] = "istio";
+        Recommend(labels, name);
         return labels;
+    }
+
+    /// <summary>The labels that Kubernetes recommends, with Istio's values. <c>helm.sh/chart</c> is left to charts.</summary>
+    internal static void Recommend(JsonObject labels, string name)
+    {
+        labels["app.kubernetes.io/name"] = name;
+        labels["app.kubernetes.io/instance"] = "istio";
+        labels["app.kubernetes.io/part-of"] = "istio";
+        labels["app.kubernetes.io/version"] = BuildVersion.Current;
+        labels["app.kubernetes.io/managed-by"] = "isthmus";
     }
 
     internal static JsonObject Object(string apiVersion, string kind, string name, string? ns, JsonObject labels)

@@ -44,7 +44,8 @@ public static class ReaderObjects
     public static IEnumerable<JsonObject> Build(string ns, string revision, bool externalControlPlane, Func<JsonObject> labels, OperatorSpec? spec = null)
     {
         var role = revision.Length == 0 ? $"{Reader}-clusterrole-{ns}" : $"{Reader}-clusterrole-{revision}-{ns}";
-        yield return ServiceAccount(WellKnown.ReaderServiceAccount, ns, labels());
+        var account = ReaderAccount.Of(spec, ns);
+        if (account.IsOwn) yield return ServiceAccount(account.Name, account.Namespace, labels());
         // Istio's role reads every Secret of the cluster. Discovery does not need them, so ours does only where it is asked to.
         JsonObject[] rules =
         [
@@ -68,7 +69,7 @@ public static class ReaderObjects
             ];
         }
         yield return ClusterRole(role, labels(), rules);
-        yield return ClusterRoleBinding(role, labels(), WellKnown.ReaderServiceAccount, ns);
+        yield return ClusterRoleBinding(role, labels(), account.Name, account.Namespace);
         // Other control planes compare roots, to report clusters that do not trust each other.
         var roots = Rule("core", "configmaps", "get");
         roots["resourceNames"] = new JsonArray(WellKnown.RootCertConfigMap);
@@ -77,7 +78,7 @@ public static class ReaderObjects
         yield return externalControlPlane
             ? Role(name, ns, labels(), [roots, .. IstiodObjects.AddressRules])
             : Role(name, ns, labels(), roots);
-        yield return RoleBinding(name, ns, labels(), WellKnown.ReaderServiceAccount);
+        yield return RoleBinding(name, ns, labels(), account.Name, account.Namespace);
         if (spec is null) yield break;
         foreach (var right in SecretRights.OfReader(spec, name, labels)) yield return right;
     }

@@ -49,7 +49,7 @@ internal static class RemoteObjects
     private static IEnumerable<JsonObject> Discovery(OperatorSpec spec, string address, int webhook)
     {
         var name = new IstiodObjects.Names(spec).Istiod;
-        var service = Object("v1", "Service", name, spec.Namespace, Make(spec, Component, ("app", "istiod")));
+        var service = Object("v1", "Service", name, spec.Namespace, Make(spec, Component, "istiod", ("app", "istiod")));
         var ports = new JsonArray(
             IstiodObjects.Port("tcp-istiod", Ports.DiscoveryTls, Ports.DiscoveryTls),
             IstiodObjects.Port("tcp-webhook", 443, webhook));

@@ -27,7 +27,7 @@ internal static class ReplicatedObjects
     /// <summary>CoreDNS, with the plugin that gives it the ServiceEntries (chart <c>istiocoredns</c>).</summary>
     internal static IEnumerable<JsonObject> DnsObjects(OperatorSpec spec)
     {
-        JsonObject Labelled() => Make(spec, "AddonComponents", ("app", Dns));
+        JsonObject Labelled() => Make(spec, "AddonComponents", Dns, ("app", Dns));
         var (ns, account, role) = (spec.Namespace, $"{Dns}-service-account", $"{Dns}-{spec.Namespace}");
         yield return WithPullSecrets(spec, ServiceAccount(account, ns, Labelled()));
         yield return ClusterRole(role, Labelled(), Rule("networking.istio.io", "serviceentries", "get list watch"), Rule("core", "events", "create patch"));
@@ -146,7 +146,7 @@ internal static class ReplicatedObjects
         var suffix = Suffix(spec);
         JsonObject Made(string apiVersion, string kind, string body)
         {
-            var made = Object(apiVersion, kind, Entry, spec.Namespace, Make(spec, "IngressGateways"));
+            var made = Object(apiVersion, kind, Entry, spec.Namespace, Make(spec, "IngressGateways", Entry));
             made["spec"] = YamlText.Parse(body, Entry);
             return made;
         }

@@ -21,17 +21,17 @@ internal static class SecretRights
 
     /// <summary>A Role in each of the namespaces that are named, and its binding. The control plane's own namespace needs none.</summary>
     internal static IEnumerable<JsonObject> Of(OperatorSpec spec, string account, Func<JsonObject> labels) =>
-        Namespaces(spec).Where(ns => ns != spec.Namespace).SelectMany(ns => Bound(spec, ns, account, account, labels));
+        Namespaces(spec).Where(ns => ns != spec.Namespace).SelectMany(ns => Bound(spec, ns, account, new(account, spec.Namespace, IsOwn: true), labels));
 
     /// <inheritdoc cref="Of"/>
     internal static IEnumerable<JsonObject> OfReader(OperatorSpec spec, string name, Func<JsonObject> labels) =>
-        OthersMayRead(spec) ? Namespaces(spec).SelectMany(ns => Bound(spec, ns, name, WellKnown.ReaderServiceAccount, labels)) : [];
+        OthersMayRead(spec) ? Namespaces(spec).SelectMany(ns => Bound(spec, ns, name, ReaderAccount.Of(spec, spec.Namespace), labels)) : [];
 
-    private static IEnumerable<JsonObject> Bound(OperatorSpec spec, string ns, string name, string account, Func<JsonObject> labels)
+    private static IEnumerable<JsonObject> Bound(OperatorSpec spec, string ns, string name, ReaderAccount account, Func<JsonObject> labels)
     {
         var role = $"{name}-secrets-{spec.Namespace}";
         yield return Role(role, ns, labels(), Rule("core", Secrets, Read));
-        yield return RoleBinding(role, ns, labels(), account, spec.Namespace);
+        yield return RoleBinding(role, ns, labels(), account.Name, account.Namespace);
     }
 
     private static bool OthersMayRead(OperatorSpec spec) => spec.Value("pilot", "env", WellKnown.RemoteCredentials)?.ToString() == "true";

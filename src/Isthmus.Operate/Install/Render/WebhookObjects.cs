@@ -19,7 +19,7 @@ internal static class WebhookObjects
     internal static JsonObject Injector(OperatorSpec spec, string component, string path, string url)
     {
         var configuration = Object("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", InjectorName(spec), null,
-            Make(spec, component, ("app", "sidecar-injector")));
+            Make(spec, component, "istiod", ("app", "sidecar-injector")));
         var isDefault = spec.Revision.Length == 0 || spec.Values["defaultRevision"]?.ToString() == spec.Revision;
         configuration["webhooks"] = Injectors(spec.RevisionOrDefault, isDefault, Client(spec, path, url));
         return configuration;
@@ -65,7 +65,7 @@ internal static class WebhookObjects
     internal static JsonObject Validator(OperatorSpec spec)
     {
         var configuration = Object("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", ValidatorName(spec), null,
-            Make(spec, "Pilot", ("app", "istiod"), ("istio", "istiod")));
+            Make(spec, "Pilot", "istiod", ("app", "istiod"), ("istio", "istiod")));
         var webhooks = new JsonArray(Validator(spec, "rev.validation.istio.io", In(Labels.Revision, spec.RevisionOrDefault)));
         // Objects that name no revision apply to all revisions. Objects of other revisions are not ours to judge.
         if (spec.Revision.Length == 0) webhooks.Add((JsonNode)Validator(spec, "validation.istio.io", Absent(Labels.Revision)));

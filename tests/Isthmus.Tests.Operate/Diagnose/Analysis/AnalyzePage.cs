@@ -50,7 +50,7 @@ internal static class AnalyzePage
         page.Append("\n## Analyzers\n\n`isthmus analyze --list-analyzers` prints this list. An analyzer is skipped if the objects of a kind that it needs were not read.\n\n| analyzer | what it checks | codes | needs |\n|---|---|---|---|\n");
         foreach (var analyzer in Analyzers.All)
             page.Append($"| `{analyzer.Name}` | {analyzer.Description} | {string.Join(", ", analyzer.Codes.Select(code => code.Code))} | {string.Join(", ", analyzer.Inputs)} |\n");
-        page.Append("\n## Codes that Istio reports in more cases\n\n| code | name | difference |\n|---|---|---|\n");
+        page.Append("\n## Codes that Istio reports in other cases\n\n| code | name | difference |\n|---|---|---|\n");
         foreach (var differing in IstioCodes.Differing) page.Append($"| {differing.Code} | {differing.Name} | {differing.Reason} |\n");
         page.Append("\n## Codes of Istio that this analysis does not have\n\n| code | name | why |\n|---|---|---|\n");
         foreach (var absent in IstioCodes.Absent) page.Append($"| {absent.Code} | {absent.Name} | {absent.Reason} |\n");

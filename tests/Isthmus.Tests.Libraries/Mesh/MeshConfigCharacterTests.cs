@@ -42,7 +42,7 @@ public sealed class MeshConfigCharacterTests
         { "extensionProviders[0].envoyFileAccessLog.path", Provider("envoyFileAccessLog: {path: BAD}") },
         { "extensionProviders[0].name", "extensionProviders: [{name: BAD, prometheus: {}}]" },
         { "accessLogFile", "accessLogFile: BAD" },
-        { "defaultConfig.tracing.customTags.a.header.name", "defaultConfig: {tracing: {zipkin: {address: 'a:1'}, customTags: {a: {header: {name: BAD}}}}}" },
+        { "defaultConfig.tracing.customTags[a].header.name", "defaultConfig: {tracing: {zipkin: {address: 'a:1'}, customTags: {a: {header: {name: BAD}}}}}" },
         { "defaultConfig.tracing.customTags.a.header.defaultValue", "defaultConfig: {tracing: {zipkin: {address: 'a:1'}, customTags: {a: {header: {name: b, defaultValue: BAD}}}}}" },
         { "defaultConfig.tracing.customTags.a.environment.name", "defaultConfig: {tracing: {zipkin: {address: 'a:1'}, customTags: {a: {environment: {name: BAD}}}}}" },
         { "defaultConfig.tracing.customTags", "defaultConfig: {tracing: {zipkin: {address: 'a:1'}, customTags: {BAD: {literal: {value: a}}}}}" },

@@ -324,7 +324,7 @@ public sealed class ChartTests
 
         static JsonObject Both(string path)
         {
-            var values = Set(path);
+            var values = Set(path == "labels" ? "labels.a" : path);
             SetFlag.Apply(values, "refused=x");
             return values;
         }

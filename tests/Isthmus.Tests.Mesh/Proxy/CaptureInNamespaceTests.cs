@@ -1,11 +1,8 @@
-using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using Isthmus.Lab.Machine.Linux;
 using Isthmus.Proxy.Capture;
 using Isthmus.Proxy.Dns;
-using Isthmus.Proxy.Transports;
-using Isthmus.Testing;
 using Isthmus.Tests.Mesh.Lab;
 using Isthmus.Wire.Dns;
 using Isthmus.Wire.Istio;
@@ -69,53 +66,6 @@ public sealed class CaptureInNamespaceTests
         Assert.Equal("240.240.0.1", ((AddressContent)Assert.Single(answer!.Answers).Content).Address.ToString());
         await stop.CancelAsync();
         await running;
-    }
-
-    /// <summary><c>hostUsers: false</c>: the network belongs to a user namespace, and root there is nobody outside.</summary>
-    /// <param name="fromNode">The agent of the node writes the rules, as root of the node; otherwise the init container, as root of the Pod.</param>
-    [Theory]
-    [InlineData(false)]
-    [InlineData(true)]
-    public async Task The_traffic_of_a_Pod_with_users_of_its_own_is_captured(bool fromNode)
-    {
-        await using var network = TestNetwork.Create();
-        using var pod = Process.Start("unshare", ["--user", "--map-root-user", "--net", "sleep", "infinity"])!;
-        try
-        {
-            var own = new FileInfo("/proc/self/ns/user").LinkTarget;
-            await Eventually.TrueAsync(() => new FileInfo($"/proc/{pod.Id}/ns/user").LinkTarget is { } theirs && theirs != own && File.ReadAllText($"/proc/{pod.Id}/uid_map").Length > 0);
-            string[] inside = ["-t", $"{pod.Id}", "--user", "--net", "--preserve-credentials"];
-            await InsideAsync("ip", "link", "set", "lo", "up");
-            await InsideAsync("ip", "route", "add", "default", "dev", "lo");
-            if (fromNode) inside = ["-t", $"{pod.Id}", "--net"];
-            await InsideAsync(BuiltProgram.Command.Program, [.. BuiltProgram.Command.Arguments, "istio-iptables", .. Flags]);
-            using var handle = NamespaceHandle.Open($"/proc/{pod.Id}/ns/net", NamespaceKinds.Network);
-            var (listener, client) = NamespaceThread.Run(handle, () => (Socket(), Socket()));
-            using (listener)
-            using (client)
-            {
-                listener.Bind(new IPEndPoint(IPAddress.Any, 15001));
-                listener.Listen();
-                await client.ConnectAsync(new IPEndPoint(IPAddress.Parse("192.0.2.7"), 9000), Stop);
-                using var captured = await listener.AcceptAsync(Stop);
-                Assert.Equal("192.0.2.7:9000", ((ISocketFactory)new ProcessSockets()).FindOriginalDestination(captured)!.ToString());
-            }
-
-            async Task InsideAsync(string program, params IEnumerable<string> arguments)
-            {
-                using var process = Process.Start(new ProcessStartInfo("nsenter", [.. inside, program, .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
-                var said = await process.StandardOutput.ReadToEndAsync(Stop) + await process.StandardError.ReadToEndAsync(Stop);
-                await process.WaitForExitAsync(Stop);
-                Assert.True(process.ExitCode == 0, said);
-            }
-        }
-        finally
-        {
-            pod.Kill();
-            await pod.WaitForExitAsync(CancellationToken.None);
-        }
-
-        static Socket Socket() => new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
     }
 
     private static async Task<TestPod> PodAsync(TestNode node) => await node.PodAsync("10.244.0.5");

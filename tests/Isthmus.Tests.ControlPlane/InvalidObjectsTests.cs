@@ -29,6 +29,7 @@ public sealed class InvalidObjectsTests(RunningApiServer server) : IClassFixture
         { "PeerAuthentication", "portLevelMtls: {'80': {mode: STRICT}}", "mtls: {mode: STRICT}", "spec.portLevelMtls: mesh/namespace peer authentication cannot have port level mTLS (add a selector)" },
         { "AuthorizationPolicy", "rules: [{from: []}]", "rules: []", "spec.rules[0].from: \"from\" cannot be empty" },
         { "RequestAuthentication", "targetRef: {kind: Gateway, name: a}", "jwtRules: []", "spec.targetRef: Gateway \"a\" cannot be a target" },
+        { "WasmPlugin", "sha256: ''", "url: oci://registry.example/auth:v1", "spec.url: must be set" },
         { "Telemetry", "accessLogging: [{filter: {expression: response.cod >= 400}}]", "accessLogging: []", "spec.accessLogging[0].filter.expression: " },
     };
 

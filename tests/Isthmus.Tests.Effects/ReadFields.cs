@@ -65,6 +65,9 @@ internal static class ReadFields
         "envoy.extensions.upstreams.http.v3.HttpProtocolOptions.ExplicitHttpConfig.http_protocol_options",
     ];
 
+    /// <summary>Fields that the proxy splits off by their numbers, before it reads the rest.</summary>
+    private static readonly HashSet<string> Split = ["envoy.config.route.v3.RouteConfiguration.virtual_hosts"];
+
     /// <summary>Fields that people write and that change nothing here: proxies have no runtime, speak only v3, and get everything by ADS.</summary>
     private static readonly HashSet<string> Idle =
     [
@@ -84,24 +87,29 @@ internal static class ReadFields
     /// <summary>Types of filters that the proxy takes from a control plane, and that change nothing where people write them.</summary>
     private static readonly MessageDescriptor[] Ignored = [Isthmus.Wire.Envoy.HttpFilters.GrpcWeb.Descriptor, MongoProxy.Descriptor, Isthmus.Wire.Istio.MetadataExchange.Descriptor];
 
+    /// <summary>Types that the agent reads for its Envoy, and the proxy does not know.</summary>
+    private static readonly MessageDescriptor[] OfEnvoys = [Isthmus.Wire.Envoy.HttpFilters.Wasm.Descriptor, Wasm.Descriptor];
+
     internal static string Print()
     {
         using var file = new PEReader(File.OpenRead(typeof(DataPlane).Assembly.Location));
         var code = file.GetMetadataReader();
         var read = Getters(code);
-        HashSet<MessageDescriptor> typed = [.. Unpacked(code).Except(Ignored), .. Named];
+        HashSet<MessageDescriptor> typed = [.. Unpacked(code).Except([.. Ignored, .. OfEnvoys]), .. Named];
         var page = new StringBuilder("# Fields of Envoy's messages that the proxy honours; @ marks types of typed configuration, and ? fields that have no effect. A test writes this file: ./test --accept\n");
         foreach (var type in Reachable([.. Roots, .. typed]).OrderBy(type => type.FullName, StringComparer.Ordinal))
         {
-            var fields = type.Fields.InDeclarationOrder().Where(field => !Refused.Contains(field.FullName) && (Markers.Contains(field.FullName) || Idle.Contains(field.FullName) || read.Contains((type.ClrType.FullName!, field.PropertyName))));
+            var fields = type.Fields.InDeclarationOrder().Where(field => !Refused.Contains(field.FullName) && (IsWithoutGetter(field.FullName) || read.Contains((type.ClrType.FullName!, field.PropertyName))));
             var names = string.Join(' ', fields.Select(field => Idle.Contains(field.FullName) ? $"{field.Name}?" : field.Name).Order(StringComparer.Ordinal));
             if (names.Length > 0 || typed.Contains(type)) page.Append(typed.Contains(type) ? "@" : "").Append(type.FullName).Append(names.Length > 0 ? ": " : ":").Append(names).Append('\n');
         }
         return page.ToString();
     }
 
+    private static bool IsWithoutGetter(string field) => Markers.Contains(field) || Split.Contains(field) || Idle.Contains(field);
+
     /// <summary>Exceptions that name no field would hide a mistake.</summary>
-    internal static IEnumerable<string> Exceptions => Refused.Concat(Markers).Concat(Idle);
+    internal static IEnumerable<string> Exceptions => [.. Refused, .. Markers, .. Split, .. Idle];
 
     internal static IEnumerable<MessageDescriptor> All => WireTypes.Files.SelectMany(file => file.MessageTypes).SelectMany(WithNested);
 

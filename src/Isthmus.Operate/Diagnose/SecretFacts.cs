@@ -114,16 +114,29 @@ public sealed record SecretFacts(DateTimeOffset? CreatedAt, string KeyPairProble
         var roots = isTls ? Text(secret, "ca.crt") : Text(secret, "root-cert.pem") ?? (secret.Metadata.Name == WellKnown.SelfSignedCa ? certificate : null);
         foreach (var (text, name) in ((string?, string)[])[(certificate, isTls ? "tls.crt" : "ca-cert.pem"), (key, isTls ? "tls.key" : "ca-key.pem"), (roots, isTls ? "ca.crt" : "root-cert.pem")])
             if (text is null) return $"data[{name}] is missing";
-        try
+        var chain = isTls ? $"{certificate}\n{roots}" : Text(secret, "cert-chain.pem") ?? "";
+        var problem = "";
+        // Their chain is verified at a moment at which all of them are valid, if there is one: it begins with one of them.
+        foreach (var begin in Begins($"{certificate}\n{chain}\n{roots}"))
         {
-            var end = CertificateText.Read(certificate!, "the CA")[0].NotAfter.ToUniversalTime();
-            using var bundle = CaBundle.Load(certificate!, key!, isTls ? $"{certificate}\n{roots}" : Text(secret, "cert-chain.pem") ?? "", roots!, "the Secret", new DateTimeOffset(end).AddSeconds(-1));
-            return "";
+            try
+            {
+                using var bundle = CaBundle.Load(certificate!, key!, chain, roots!, "the Secret", begin);
+                return "";
+            }
+            catch (ProblemException e)
+            {
+                problem = e.Problem.Message;
+            }
         }
-        catch (ProblemException e)
-        {
-            return e.Problem.Message;
-        }
+        return problem;
+    }
+
+    /// <summary>When the certificates begin to be valid, the last one first.</summary>
+    private static IEnumerable<DateTimeOffset> Begins(string pem)
+    {
+        try { return [.. CertificateText.ReadAny(pem, "the CA").Select(certificate => new DateTimeOffset(certificate.NotBefore.ToUniversalTime())).Distinct().OrderDescending()]; }
+        catch (ProblemException) { return [DateTimeOffset.UnixEpoch]; }
     }
 
     private static string KeyPair(Secret secret)

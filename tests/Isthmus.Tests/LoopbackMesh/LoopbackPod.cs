@@ -84,9 +84,25 @@ internal sealed class LoopbackPod(Pod pod, IPAddress address, LoopbackNode node)
         foreach (var volume in pod.Spec.Volumes)
         {
             foreach (var account in volume.Projected?.Sources.Select(source => source.ServiceAccountToken).OfType<ServiceAccountTokenProjection>() ?? [])
-                _tokens[(volume.Name, account.Path)] = (await node.Api.RequestTokenAsync(pod, account.Audience, account.ExpirationSeconds ?? 3600, stop)).Text;
+                _tokens[(volume.Name, account.Path)] = await TokenAsync(account, stop);
         }
         while (!Refresh()) await Task.Delay(FirstPause, stop);
+    }
+
+    /// <summary>As a kubelet does, it asks again while the account does not exist: a controller makes that of a new namespace.</summary>
+    private async Task<string> TokenAsync(ServiceAccountTokenProjection account, CancellationToken stop)
+    {
+        while (true)
+        {
+            try
+            {
+                return (await node.Api.RequestTokenAsync(pod, account.Audience, account.ExpirationSeconds ?? 3600, stop)).Text;
+            }
+            catch (KubeException e) when (e.IsNotFound)
+            {
+                await Task.Delay(FirstPause, stop);
+            }
+        }
     }
 
     /// <summary>Brings the files of the volumes up to date.</summary>

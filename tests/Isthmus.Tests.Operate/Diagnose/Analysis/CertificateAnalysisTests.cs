@@ -70,15 +70,17 @@ public sealed class CertificateAnalysisTests : IDisposable
 
     [Theory]
     [InlineData("good", "ok", "")]
+    [InlineData("its root ends before it", "ok", "")]
     [InlineData("its key belongs to another", "refused: the key does not belong to the certificate", Refused + " Error")]
     [InlineData("of another root", "refused: the signing certificate does not verify against root-cert.pem", Refused + " Error")]
     [InlineData("expired", "refused: it expired at", Refused + " Error")]
     [InlineData("waits", "waits", "")]
     public void An_intermediate_in_cacerts_is_in_force_or_refused_and_why(string kind, string state, string finding)
     {
-        using var inForce = _root.IssueIntermediate(new("Istio", "Intermediate", "c1"), Keys.Create(KeyKind.EcP256), SubjectNames.None, Now.AddDays(-10), Now.AddYears(5));
+        using var inForce = _root.IssueIntermediate(new("Istio", "Intermediate", "c1"), Keys.Create(KeyKind.EcP256), SubjectNames.None, Now.AddDays(-10), Now.AddYears(kind == "its root ends before it" ? 10 : 5));
         using var next = (kind == "of another root" ? _other : _root).IssueIntermediate(new("Istio", "Intermediate", "c1"), Keys.Create(KeyKind.EcP256), SubjectNames.None, Now.AddDays(-10), kind == "expired" ? Now.AddDays(-1) : Now.AddYears(6));
-        var given = kind == "good" ? inForce : next;
+        var isInForce = kind is "good" or "its root ends before it";
+        var given = isInForce ? inForce : next;
         var facts = SecretFacts.Of(Secret("cacerts", ("ca-cert.pem", CertificateText.Write(given.Certificate)), ("ca-key.pem", Keys.ToPem((kind == "its key belongs to another" ? inForce : given).Key)),
             ("root-cert.pem", CertificateText.Write(_root.Certificate)), ("cert-chain.pem", CertificateText.Write(given.Certificate) + CertificateText.Write(_root.Certificate))));
         var all = new AuthorityCertificates("c1", "istio-system", CertificateText.Write(_root.Certificate), CertificateText.Write(inForce.Certificate), facts, null).All(Now).ToList();
@@ -86,7 +88,7 @@ public sealed class CertificateAnalysisTests : IDisposable
         var root = Assert.Single(all, one => one.Role == CertificateRole.Root);
         Assert.True(root is { IsInForce: true, Signs: false });
         var signing = Assert.Single(all, one => one.Signs);
-        Assert.Equal((CertificateRecord.Fingerprint(inForce.Certificate), root.Fingerprint, kind == "good" ? "Secret istio-system/cacerts" : "ConfigMap istio-system/istio-ca-root-cert"), (signing.Fingerprint, signing.Root, signing.Owner));
+        Assert.Equal((CertificateRecord.Fingerprint(inForce.Certificate), root.Fingerprint, isInForce ? "Secret istio-system/cacerts" : "ConfigMap istio-system/istio-ca-root-cert"), (signing.Fingerprint, signing.Root, signing.Owner));
         var stored = all.Single(one => one.Owner == "Secret istio-system/cacerts" && one.Role == CertificateRole.Authority);
         Assert.StartsWith(state, CertificateState.Describe(stored, Now), StringComparison.Ordinal);
         Assert.Equal(finding, Judge(stored));

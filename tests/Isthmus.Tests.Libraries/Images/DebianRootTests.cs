@@ -56,7 +56,7 @@ public sealed class DebianRootTests : IDisposable
         string Write() => BillOfMaterials.Write(program, new("abc", DateTimeOffset.UnixEpoch), [new("libstdc++6", "12.2+1", "amd64", "")]);
         var bill = Write();
         Assert.Equal(bill, Write());
-        Assert.Contains("\"pkg:deb/debian/libstdc%2B%2B6@12.2%2B1?arch=amd64&distro=debian-12\"", bill, StringComparison.Ordinal);
+        Assert.Contains("\"pkg:deb/debian/libstdc%2B%2B6@12.2%2B1?arch=amd64&distro=debian-13\"", bill, StringComparison.Ordinal);
         Assert.Contains("\"pkg:nuget/Some.Library@1.2.3\"", bill, StringComparison.Ordinal);
         Assert.Contains("\"pkg:npm/graphs@2.1.0\"", bill, StringComparison.Ordinal);
         Assert.Contains("\"licenseDeclared\": \"MIT\",\n      \"copyrightText\": \"NOASSERTION\",\n      \"externalRefs\": [\n        {\n          \"referenceCategory\": \"PACKAGE-MANAGER\",\n          \"referenceType\": \"purl\",\n          \"referenceLocator\": \"pkg:npm/", bill, StringComparison.Ordinal);

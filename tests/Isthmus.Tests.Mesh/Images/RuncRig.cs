@@ -22,7 +22,7 @@ public sealed class RuncRig : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         // Tests have no network: ./test downloads the packages before.
-        var packages = Path.Combine(BuiltProgram.Artifacts, "packages");
+        var packages = Path.Combine(BuiltProgram.Artifacts, "packages-13");
         await ShellAsync("""output=$1 packages=$2; shift 2; "$@" image build --samples --output "$output" --packages "$packages" """, [Archive, packages, .. BuiltProgram.Command.With()]);
         var layout = Path.Combine(_directory, "layout");
         await ShellAsync("""mkdir "$1" "$2" && tar xf "$3" -C "$1" """, layout, Root, Archive);

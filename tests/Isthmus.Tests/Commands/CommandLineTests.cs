@@ -84,7 +84,7 @@ public sealed partial class CommandLineTests
     [InlineData("image load --to nomad", "--to: 'nomad' is not a place for images (use containerd, docker, podman, kind or k3s)")]
     [InlineData("image build --mirror nowhere", "--mirror: 'nowhere' is not an address (for example http://deb.debian.org/debian)")]
     [InlineData("manifest generate -f /", "-f /: is a directory (name a file in it)")]
-    [InlineData("x wait pod web.shop", "wait: 'pod' is not a type that affects proxies (use one of gateway, virtualservice, destinationrule, serviceentry, workloadentry, sidecar, envoyfilter, proxyconfig, peerauthentication, authorizationpolicy, requestauthentication, telemetry)")]
+    [InlineData("x wait pod web.shop", "wait: 'pod' is not a type that affects proxies (use one of gateway, virtualservice, destinationrule, serviceentry, workloadentry, sidecar, envoyfilter, proxyconfig, peerauthentication, authorizationpolicy, requestauthentication, telemetry, wasmplugin)")]
     [InlineData("x wait virtualservice", "wait: no name is given (for example: isthmus experimental wait virtualservice reviews.default)")]
     [InlineData("x wait vs web.shop --threshold 95", "--threshold: '95' is not a share (give a number from 0 to 1, for example 0.95)")]
     [InlineData("x workload group create", "isthmus experimental workload: is not supported (instead: WorkloadGroups have no effect: virtual machines join with a ServiceEntry and WorkloadEntries)")]

@@ -56,7 +56,7 @@ internal static class ApiPage
     private static readonly Dictionary<string, string> Notes = new(StringComparer.Ordinal)
     {
         ["EnvoyFilter"] = "A patch with configuration that only Envoy knows, such as the filter `envoy.filters.http.ext_proc`, Lua or Wasm, reaches [Envoys](envoy.md) and no proxy of Isthmus, which implement none of it: admission warns, with the name of the type. `match.waypoint` is refused, because there are no waypoints.",
-        ["Telemetry"] = "The value of a tag is an expression over attributes of Envoy, as in Istio. A word that is no attribute (`UPSERT` of `foo` with the value `add`) is refused: every proxy would report `unknown`.",
+        ["Telemetry"] = "The value of a tag is an expression over attributes of Envoy, as in Istio. A word that is not an attribute (`UPSERT` of `foo` with the value `add`) is refused, because every proxy would report `unknown`.",
     };
 
     /// <summary>A path without numbers and names of items.</summary>

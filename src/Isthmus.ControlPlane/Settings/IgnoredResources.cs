@@ -13,7 +13,7 @@ public sealed record IgnoredResources(ValueList<string> Ignored, ValueList<strin
 
     public static readonly IgnoredResources None = new([], []);
 
-    // Without the others, there is no mesh. Settings for Istio may name those of the Gateway API, which is not read.
+    // A mesh needs the others. Settings written for Istio may also name the Gateway API, which control planes do not read.
     private static readonly string[] Groups =
     [
         .. MeshApi.All.Where(kind => kind.Place != KindPlace.Nowhere && kind.Need != KindNeed.EveryCluster && kind.Group.Length > 0)

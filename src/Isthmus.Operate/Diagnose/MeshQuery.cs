@@ -118,7 +118,7 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
 
     /// <summary>Resolves <c>NAME[.NAMESPACE]</c>, <c>deployment/NAME[.NAMESPACE]</c>, <c>service/NAME[.NAMESPACE]</c> or a Deployment's name to a
     /// Pod, a ready one if there is one.</summary>
-    /// <exception cref="ProblemException">There is no such object, or it has no Pod.</exception>
+    /// <exception cref="ProblemException">The object does not exist, or has no Pod.</exception>
     public async Task<(string Namespace, string Pod)> ResolvePodAsync(string reference, string? ns, CancellationToken stop)
     {
         (var kind, var name, ns) = PartsOf(reference, ns);

@@ -155,6 +155,6 @@ public static class OwnCodes
         "isthmus ca rotate takes the next step, and refuses to take one too early.");
 
     public static readonly AnalysisCode LeafUntrusted = new("ISM1468", "LeafUntrusted", Severity.Error,
-        "The certificate of a proxy leads to a root that is no longer trusted, so that others refuse its calls, or it refuses theirs: the root was taken out too early.",
-        "Wait a minute, in which the proxy renews its certificate, or restart the Pod. Trust both roots again if many are hit.");
+        "The root of a proxy's certificate is no longer trusted everywhere, so calls from or to the proxy fail: the root was removed too early.",
+        "Wait a minute for the proxy to renew its certificate, or restart the Pod. If many Pods are affected, trust both roots again.");
 }

@@ -10,7 +10,7 @@ internal sealed class ModuleDownload(ModuleHttp http, TimeProvider time)
 
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(500);
 
-    /// <exception cref="ModuleException">The module cannot be had.</exception>
+    /// <exception cref="ModuleException">The module cannot be fetched.</exception>
     public async Task<byte[]> GetAsync(string address, CancellationToken stop)
     {
         if (!Uri.TryCreate(address, UriKind.Absolute, out var url)) throw new ModuleException($"\"{address}\" is not a URL");

@@ -1,4 +1,4 @@
 namespace Isthmus.Proxy.EnvoyPlane.Modules;
 
-/// <summary>A module of Wasm cannot be had.</summary>
+/// <summary>A Wasm module cannot be fetched.</summary>
 internal sealed class ModuleException(string message, Exception? inner = null) : Exception(message, inner);

@@ -116,9 +116,9 @@ internal sealed partial class ModuleForward(ModuleStore modules, TimeProvider ti
         }
     }
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "The module of {Plugin} cannot be had, so its calls pass or are refused as failStrategy says until it can: {Reason}")]
+    [LoggerMessage(Level = LogLevel.Error, Message = "Cannot fetch the module of {Plugin}; until then, failStrategy decides whether calls pass: {Reason}")]
     private static partial void Failed(ILogger log, string plugin, string reason);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "The module of {Plugin} is there now")]
+    [LoggerMessage(Level = LogLevel.Information, Message = "Fetched the module of {Plugin}")]
     private static partial void Had(ILogger log, string plugin);
 }

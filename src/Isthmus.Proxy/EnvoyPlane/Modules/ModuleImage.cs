@@ -11,7 +11,7 @@ internal static class ModuleImage
     private static readonly string[] Plain = ["application/vnd.module.wasm.content.layer.v1+wasm", "application/wasm"];
 
     /// <returns>The module, and what the manifest of its image hashes to.</returns>
-    /// <exception cref="ModuleException">The module cannot be had.</exception>
+    /// <exception cref="ModuleException">The module cannot be fetched.</exception>
     public static async Task<(byte[] Module, string Sha256)> GetAsync(ModuleHttp http, ModuleRequest request, CancellationToken stop)
     {
         var image = ImageReference.Parse(request.Url);

@@ -46,7 +46,7 @@ internal sealed class ModuleStore : IDisposable
     }
 
     /// <returns>The path of the module.</returns>
-    /// <exception cref="ModuleException">It cannot be had.</exception>
+    /// <exception cref="ModuleException">The module cannot be fetched.</exception>
     public async Task<string> GetAsync(ModuleRequest request, CancellationToken stop)
     {
         if (Known(request) is { } known) return known;

@@ -1,0 +1,99 @@
+using Isthmus.Core.Collections;
+
+namespace Isthmus.Mesh.Model.GatewayApi;
+
+/// <summary>A class of Gateways, and the controller that serves it.</summary>
+public sealed record GatewayClass(ObjectRef Source, string Controller, long Generation)
+{
+    /// <summary>The object with the class' settings; null: none.</summary>
+    public ApiReference? Parameters { get; init; }
+}
+
+/// <summary>A Gateway of the Gateway API. Istio's own kind of that name is <see cref="Gateway"/>.</summary>
+/// <param name="CreatedAt">Unix seconds.</param>
+public sealed record ApiGateway(ObjectRef Source, string Class, ValueList<ApiListener> Listeners, long Generation, long CreatedAt)
+{
+    public string Namespace => Source.Namespace;
+
+    public string Name => Source.Name;
+
+    public ValueMap<string> Labels { get; init; }
+
+    public ValueMap<string> Annotations { get; init; }
+
+    /// <summary>The addresses that it asks for (<c>spec.addresses</c>); none: any.</summary>
+    public ValueList<ApiAddress> Addresses { get; init; }
+
+    public ApiInfrastructure Infrastructure { get; init; } = ApiInfrastructure.None;
+
+    /// <summary>The namespaces whose ListenerSets may add listeners.</summary>
+    public AllowedNamespaces AllowedListeners { get; init; } = AllowedNamespaces.None;
+
+    /// <summary>The certificate that it shows to backends (<c>spec.tls.backend.clientCertificateRef</c>).</summary>
+    public ApiReference? BackendCertificate { get; init; }
+
+    /// <summary>Which certificates clients must have (<c>spec.tls.frontend.default</c>).</summary>
+    public FrontendValidation? Frontend { get; init; }
+
+    /// <summary>The same for some ports (<c>spec.tls.frontend.perPort</c>).</summary>
+    public ValueList<PortValidation> FrontendPorts { get; init; }
+}
+
+/// <param name="Type"><c>IPAddress</c>, <c>Hostname</c>, or another name.</param>
+/// <param name="Value">Empty: any of the type.</param>
+public sealed record ApiAddress(string Type, string Value);
+
+/// <summary>What the objects made for a Gateway get (<c>spec.infrastructure</c>).</summary>
+public sealed record ApiInfrastructure(ValueMap<string> Labels, ValueMap<string> Annotations, ApiReference? Parameters)
+{
+    public static readonly ApiInfrastructure None = new(default, default, null);
+}
+
+/// <summary>Listeners that a ListenerSet adds to a Gateway.</summary>
+/// <param name="CreatedAt">Unix seconds: the older set wins a conflict.</param>
+public sealed record ListenerSet(ObjectRef Source, ApiReference Parent, ValueList<ApiListener> Listeners, long Generation, long CreatedAt)
+{
+    public string Namespace => Source.Namespace;
+
+    public string Name => Source.Name;
+}
+
+/// <param name="Hostname">Empty: every host.</param>
+/// <param name="Protocol"><c>HTTP</c>, <c>HTTPS</c>, <c>TLS</c>, <c>TCP</c>, <c>UDP</c>, or another name, as written.</param>
+public sealed record ApiListener(string Name, string Hostname, int Port, string Protocol, ApiListenerTls? Tls, AllowedRoutes Routes);
+
+/// <param name="IsPassthrough">Connections go on as they are.</param>
+/// <param name="Options">Settings of implementations, as written.</param>
+public sealed record ApiListenerTls(bool IsPassthrough, ValueList<ApiReference> Certificates, ValueMap<string> Options);
+
+/// <param name="Kinds">The kinds of routes that may attach; none: those that fit the protocol.</param>
+public sealed record AllowedRoutes(AllowedNamespaces Namespaces, ValueList<RouteKind> Kinds)
+{
+    public static readonly AllowedRoutes Default = new(AllowedNamespaces.Same, default);
+}
+
+public readonly record struct RouteKind(string Group, string Kind);
+
+public enum NamespacesFrom { None, Same, All, Selector }
+
+/// <param name="Selector">The labels of the namespaces, for <see cref="NamespacesFrom.Selector"/>.</param>
+public sealed record AllowedNamespaces(NamespacesFrom From, ApiSelector Selector)
+{
+    public static readonly AllowedNamespaces None = new(NamespacesFrom.None, ApiSelector.Everything);
+    public static readonly AllowedNamespaces Same = new(NamespacesFrom.Same, ApiSelector.Everything);
+}
+
+/// <summary>A label selector of Kubernetes.</summary>
+public sealed record ApiSelector(ValueMap<string> Labels, ValueList<SelectorRule> Rules)
+{
+    public static readonly ApiSelector Everything = new(default, default);
+}
+
+/// <param name="Operator"><c>In</c>, <c>NotIn</c>, <c>Exists</c> or <c>DoesNotExist</c>.</param>
+public sealed record SelectorRule(string Key, string Operator, ValueList<string> Values);
+
+/// <summary>The CAs of clients' certificates.</summary>
+/// <param name="AllowsInsecure">Clients without a valid certificate are served, too (<c>AllowInsecureFallback</c>).</param>
+public sealed record FrontendValidation(ValueList<ApiReference> CaCertificates, bool AllowsInsecure);
+
+public sealed record PortValidation(int Port, FrontendValidation? Validation);

@@ -277,7 +277,12 @@ public sealed class DebugRequestsTests : IAsyncLifetime
     /// <summary>Asks as istioctl does: on the port with TLS, with a token, as a node of another form, with a nonce in the first request.</summary>
     private async Task<DiscoveryResponse> AskAsync(string? token, string type, params string[] names)
     {
-        using var channel = new GrpcChannel(new(new Uri($"https://127.0.0.1:{_ports[2].Number}")) { Tls = new SslClientAuthenticationOptions { RemoteCertificateValidationCallback = (_, _, _, _) => true } });
+        using var channel = new GrpcChannel(new(new Uri($"https://127.0.0.1:{_ports[2].Number}"))
+        {
+            // A machine that is busy with other tests takes its time.
+            ConnectTimeout = TimeSpan.FromMinutes(2),
+            Tls = new SslClientAuthenticationOptions { RemoteCertificateValidationCallback = (_, _, _, _) => true },
+        });
         await using var stream = channel.Open(AdsMethods.StateOfTheWorld, new() { Headers = token is null ? [] : [new("authorization", $"Bearer {token}")] }, Stop);
         await stream.WriteAsync(new() { Node = new Node { Id = "debug~0.0.0.0~istioctl~cluster.local" }, TypeUrl = type, ResponseNonce = "now", ResourceNames = { names } }, Stop);
         var answer = (await stream.ReadAsync(Stop))!;

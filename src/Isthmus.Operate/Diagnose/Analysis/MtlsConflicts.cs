@@ -16,13 +16,9 @@ public static class MtlsConflicts
         from known in mesh.Hosts.Find(rule.Host).Where(_ => !rule.Host.StartsWith('*'))
         where known.Service is not null
         let area = mesh.Workloads.First(area => area.Cluster == known.Cluster)
-        let found = Conflict(rule, known, [.. area.Behind(known.Service!)], Owner(mesh, area))
+        let found = Conflict(rule, known, [.. area.Behind(known.Service!)], AcceptedTls.Owner(mesh, area))
         where found is not null
         select IstioCodes.MtlsConflict.At(config.Cluster, $"DestinationRule {rule.Namespace}/{rule.Name}", "spec.trafficPolicy.tls.mode", found);
-
-    /// <summary>The cluster whose PeerAuthentications apply to workloads: their own one, or that of their control plane.</summary>
-    private static ConfigCluster Owner(MeshSnapshot mesh, ClusterWorkloads area) =>
-        mesh.Clusters.FirstOrDefault(config => config.Cluster != area.Cluster && config.Reach.Contains(area)) ?? mesh.Clusters.First(config => config.Cluster == area.Cluster);
 
     private static string? Conflict(DestinationRule rule, KnownHost host, IReadOnlyList<Workload> pods, ConfigCluster owner)
     {
@@ -39,15 +35,8 @@ public static class MtlsConflicts
         return null;
     }
 
-    private static MtlsMode Accepts(ConfigCluster owner, Workload pod, Kubernetes.Objects.ServicePort port)
-    {
-        if (!pod.HasProxy) return MtlsMode.Disable;
-        var policies = owner.Cluster.Istio<PeerAuthentication>().ToList();
-        var policy = MtlsPolicy.Resolve(policies.Where(item => item.Namespace == owner.Cluster.RootNamespace), policies.Where(item => item.Namespace == pod.Namespace), Core.Collections.ValueMap.ToValueMap(pod.Labels));
-        var target = port.TargetPort?.ToString() is not { Length: > 0 } text ? port.Port : int.TryParse(text, out var number) ? number
-            : pod.Pod!.Spec.Containers.SelectMany(container => container.Ports).FirstOrDefault(candidate => candidate.Name == text)?.Number ?? port.Port;
-        return policy.ForPort(target);
-    }
+    private static MtlsMode Accepts(ConfigCluster owner, Workload pod, Kubernetes.Objects.ServicePort port) =>
+        pod.HasProxy ? AcceptedTls.Of(owner, pod).ForPort(AcceptedTls.TargetOf(port, pod.Pod!)) : MtlsMode.Disable;
 
     private static string Spelled(ClientTlsMode mode) => mode switch { ClientTlsMode.IstioMutual => "ISTIO_MUTUAL", ClientTlsMode.Disable => "DISABLE", ClientTlsMode.Mutual => "MUTUAL", _ => "SIMPLE" };
 }

@@ -106,6 +106,24 @@ public static class OwnCodes
         "A WasmPlugin, or an EnvoyFilter with configuration that only Envoy knows, is for Pods whose proxy is that of Isthmus. These get nothing of it: a plugin that decides who may call does not run there.",
         "Set binaryPath for these Pods, so that their proxy is Envoy, or select others.");
 
+    public static readonly AnalysisCode DelegateNotFound = new("ISM1431", "DelegateNotFound", Severity.Error,
+        "A VirtualService leaves a route to a delegate that does not exist, or that has hosts of its own. The route has no effect.", "Create the delegate, without hosts, or correct its name or namespace.");
+
+    public static readonly AnalysisCode RevisionUnknown = new("ISM1432", "RevisionUnknown", Severity.Error,
+        "A namespace or Pod asks for a revision or tag that no injection webhook of the cluster serves. New Pods get no sidecars, and are not part of the mesh.",
+        "Correct the label istio.io/rev, or install a control plane of that revision.");
+
+    public static readonly AnalysisCode JobKeptRunning = new("ISM1433", "JobKeptRunning", Severity.Warning,
+        "The containers of a Job have ended, and its sidecar, which is an ordinary container, keeps its Pod running.",
+        "Annotate the Pod template with sidecar.istio.io/nativeSidecar: \"true\", or end the sidecar with the work: POST /quitquitquit to port 15020.");
+
+    public static readonly AnalysisCode ProbeRefused = new("ISM1434", "ProbeRefused", Severity.Error,
+        "A health check of the kubelet goes to the application through a proxy that demands mutual TLS. It fails, so that the Pod never becomes ready, or is restarted again and again.",
+        "Remove the annotation sidecar.istio.io/rewriteAppHTTPProbers: \"false\" and create the Pod again, so that the agent makes the check, or set DISABLE or PERMISSIVE for the port in portLevelMtls.");
+
+    public static readonly AnalysisCode PolicyPortOfService = new("ISM1435", "PolicyPortOfService", Severity.Warning,
+        "A PeerAuthentication has a mode for a port that only a Service has. It counts for ports of workloads, so that the port keeps its mode.", "Use the number of the port that the Service leads to.");
+
     public static readonly AnalysisCode AddressOfAnother = new(Mesh.Resolve.HostOwners.AddressCode, "AddressOfAnother", Severity.Warning,
         "A ServiceEntry claims the address of a Service, of a Pod of another namespace, of an older ServiceEntry of another namespace, or one that the mesh allocated. Calls to the address go to its owner.", "Remove the address from the ServiceEntry, or choose one that nothing else has.");
 

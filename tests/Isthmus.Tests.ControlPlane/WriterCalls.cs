@@ -23,7 +23,7 @@ internal static class WriterCalls
 
     /// <summary>Does nothing for a kind that is not watched.</summary>
     internal static void PutConfig(this MeshWriter writer, string cluster, JsonObject item) =>
-        writer.Kinds.All.OfType<IObjectKind<JsonObject>>().SingleOrDefault(kind => kind.Resource.Kind == item["kind"]!.ToString())?.Stage(writer, cluster, item);
+        writer.Kinds.All.OfType<IObjectKind<JsonObject>>().SingleOrDefault(kind => Is(kind.Resource, item))?.Stage(writer, cluster, item);
 
     internal static void PutMultiCluster(this MeshWriter writer, string cluster, JsonObject item) => writer.PutConfig(cluster, item);
 
@@ -40,7 +40,11 @@ internal static class WriterCalls
 
     internal static void RemoveMultiCluster(this MeshWriter writer, string cluster, string kind, string ns, string name) => writer.RemoveConfig(cluster, kind, ns, name);
 
-    private static MeshKind KindOf(this MeshWriter writer, string kind) => writer.Kinds.All.Single(known => known.Resource.Kind == kind);
+    private static MeshKind KindOf(this MeshWriter writer, string kind) => writer.Kinds.All.Single(known => known.Descriptor.Name == kind);
+
+    /// <summary>Two groups have a kind Gateway.</summary>
+    private static bool Is(ResourceKind kind, JsonObject item) =>
+        kind.Kind == item["kind"]!.ToString() && (kind.Group.Length == 0 || item["apiVersion"]?.ToString() is not { } version || version.StartsWith($"{kind.Group}/", StringComparison.Ordinal));
 
     private static void Put<T>(MeshWriter writer, string cluster, T item, IObjectKind<T> kind) where T : class => kind.Stage(writer, cluster, item);
 }

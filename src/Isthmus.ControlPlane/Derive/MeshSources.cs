@@ -1,5 +1,6 @@
 using Isthmus.Core.Live;
 using Isthmus.Mesh.Model;
+using Isthmus.Mesh.Model.GatewayApi;
 
 namespace Isthmus.ControlPlane.Derive;
 
@@ -27,6 +28,18 @@ public sealed class MeshSources(LiveGraph graph)
     /// <summary>Of the config cluster.</summary>
     public Source<ObjectKey, Ingress> Ingresses { get; } = new(graph, "ingresses");
     public Source<ObjectKey, IngressClass> IngressClasses { get; } = new(graph, "ingress classes");
+
+    // The Gateway API, of the config cluster.
+    public Source<ObjectKey, GatewayClass> GatewayClasses { get; } = new(graph, "gateway classes");
+    public Source<ObjectKey, ApiGateway> ApiGateways { get; } = new(graph, "gateways of the Gateway API");
+    public Source<ObjectKey, ListenerSet> ListenerSets { get; } = new(graph, "listener sets");
+    public Source<ObjectKey, ApiRoute> HttpRoutes { get; } = new(graph, "HTTP routes");
+    public Source<ObjectKey, ApiRoute> GrpcRoutes { get; } = new(graph, "gRPC routes");
+    public Source<ObjectKey, ApiRoute> TlsRoutes { get; } = new(graph, "TLS routes");
+    public Source<ObjectKey, ApiRoute> TcpRoutes { get; } = new(graph, "TCP routes");
+    public Source<ObjectKey, ApiRoute> UdpRoutes { get; } = new(graph, "UDP routes");
+    public Source<ObjectKey, BackendTlsPolicy> BackendTlsPolicies { get; } = new(graph, "backend TLS policies");
+    public Source<ObjectKey, ReferenceGrant> ReferenceGrants { get; } = new(graph, "reference grants");
 
     // Istio resources of the config cluster.
     public Source<ObjectKey, Gateway> Gateways { get; } = new(graph, "gateways");

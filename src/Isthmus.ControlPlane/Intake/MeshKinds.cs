@@ -1,6 +1,10 @@
+using Isthmus.ControlPlane.Derive;
 using Isthmus.ControlPlane.Settings;
+using Isthmus.Core.Live;
 using Isthmus.Mesh.Config;
+using Isthmus.Mesh.Config.GatewayApi;
 using Isthmus.Mesh.Model;
+using Isthmus.Mesh.Model.GatewayApi;
 using Microsoft.Extensions.Logging;
 
 namespace Isthmus.ControlPlane.Intake;
@@ -44,6 +48,21 @@ public sealed class MeshKinds(MultiClusterSettings multiCluster, string settings
         new WasmPluginKind { Revision = revision },
     ];
 
+    /// <summary>Kinds of the Gateway API, which come and go with their definitions.</summary>
+    public IReadOnlyList<MeshKind> GatewayApi => field ??=
+    [
+        new GatewayApiKind<GatewayClass>(MeshApi.GatewayClass, GatewayClassReader.Read, item => item.Source, sources => sources.GatewayClasses) { Revision = revision },
+        new GatewayApiKind<ApiGateway>(MeshApi.ApiGateway, ApiGatewayReader.Read, item => item.Source, sources => sources.ApiGateways) { Revision = revision },
+        new GatewayApiKind<ListenerSet>(MeshApi.ListenerSet, ApiGatewayReader.ReadSet, item => item.Source, sources => sources.ListenerSets) { Revision = revision },
+        Routes(MeshApi.HttpRoute, sources => sources.HttpRoutes),
+        Routes(MeshApi.GrpcRoute, sources => sources.GrpcRoutes),
+        Routes(MeshApi.TlsRoute, sources => sources.TlsRoutes),
+        Routes(MeshApi.TcpRoute, sources => sources.TcpRoutes),
+        Routes(MeshApi.UdpRoute, sources => sources.UdpRoutes),
+        new GatewayApiKind<BackendTlsPolicy>(MeshApi.BackendTlsPolicy, BackendTlsPolicyReader.Read, item => item.Source, sources => sources.BackendTlsPolicies) { Revision = revision },
+        new GatewayApiKind<ReferenceGrant>(MeshApi.ReferenceGrant, ReferenceGrantReader.Read, item => item.Source, sources => sources.ReferenceGrants) { Revision = revision },
+    ];
+
     /// <summary>Istio kinds of which only the problems are read.</summary>
     public IReadOnlyList<MeshKind> Refused => field ??= [.. MeshApi.Refused.Select(kind => new RefusedKind(kind) { Revision = revision })];
 
@@ -55,6 +74,9 @@ public sealed class MeshKinds(MultiClusterSettings multiCluster, string settings
 
     public IReadOnlyList<MeshKind> All => field ??=
     [
-        Services, Slices, Pods, Nodes, Namespaces, .. ((MeshKind[])[Ingresses, IngressClasses, Exports, Imports, .. Istio, .. Refused]).Where(kind => !Ignored.Has(kind.Resource)), Settings, .. Credentials,
+        Services, Slices, Pods, Nodes, Namespaces, .. ((MeshKind[])[Ingresses, IngressClasses, Exports, Imports, .. Istio, .. GatewayApi, .. Refused]).Where(kind => !Ignored.Has(kind.Resource)), Settings, .. Credentials,
     ];
+
+    private GatewayApiKind<ApiRoute> Routes(KindDescriptor kind, Func<MeshSources, Source<ObjectKey, ApiRoute>> sourceIn) =>
+        new(kind, (cluster, item) => ApiRouteReader.Read(kind, cluster, item), item => item.Source, sourceIn) { Revision = revision };
 }

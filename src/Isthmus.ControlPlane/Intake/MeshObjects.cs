@@ -98,7 +98,7 @@ public sealed class MeshObjects(Func<Action<MeshWriter>, ValueTask> post, Contro
         var isInForce = after is not null && kind.IsInForce(after);
         var verb = after is null ? ChangeVerb.Deleted : !isInForce ? ChangeVerb.Invalid : before is null ? ChangeVerb.Created : ChangeVerb.Changed;
         // What it meant before counts as well: hosts that it no longer names are concerned.
-        return new(kind.SourceOf(any) with { Cluster = cluster, Kind = kind.Resource.Kind }, verb, isInForce ? reach.With(kind.ReachOf(after!)) : reach, write);
+        return new(kind.SourceOf(any) with { Cluster = cluster, Kind = kind.Descriptor.Name }, verb, isInForce ? reach.With(kind.ReachOf(after!)) : reach, write);
     }
 
     // Settings and certificates are no configuration of the mesh.

@@ -13,11 +13,11 @@ public sealed record IgnoredResources(ValueList<string> Ignored, ValueList<strin
 
     public static readonly IgnoredResources None = new([], []);
 
-    // A mesh needs the others. Settings written for Istio may also name the Gateway API, which control planes do not read.
+    // A mesh needs the others. Settings written for Istio may also name the experimental kinds of the Gateway API, which control planes do not read.
     private static readonly string[] Groups =
     [
         .. MeshApi.All.Where(kind => kind.Place != KindPlace.Nowhere && kind.Need != KindNeed.EveryCluster && kind.Group.Length > 0)
-            .Select(kind => kind.IsIstio ? "istio.io" : kind.Group).Append("gateway.networking.k8s.io").Append("gateway.networking.x-k8s.io").Distinct(),
+            .Select(kind => kind.IsIstio ? "istio.io" : kind.Group).Append("gateway.networking.x-k8s.io").Distinct(),
     ];
 
     public bool Has(ResourceKind kind) => Ignored.Any(pattern => Matches(pattern, kind)) && !Included.Any(pattern => Matches(pattern, kind));

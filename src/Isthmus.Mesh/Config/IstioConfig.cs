@@ -63,7 +63,7 @@ public static class IstioConfig
             if (name is not ("apiVersion" or "kind" or "metadata" or "spec" or "status")) findings.Error(name, $"unknown field \"{name}\"", "move it below spec, or remove it");
     }
 
-    private static long CreatedAt(JsonObject @object) =>
+    internal static long CreatedAt(JsonObject @object) =>
         DateTimeOffset.TryParse(TextOf(@object["metadata"]?["creationTimestamp"]), CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time)
             ? time.ToUnixTimeSeconds() : 0;
 

@@ -195,6 +195,18 @@ public static class MeshApi
         Columns = [("Revision", ".spec.revision", "The control plane's revision."), ("Status", ".status.status", "The state of the installation."), Age],
     };
 
+    // The definitions are the user's. Objects of older versions are read alike: fields that these lack are absent.
+    public static readonly KindDescriptor GatewayClass = OfGatewayApi("GatewayClass", "gatewayclasses", "v1", "v1beta1") with { IsNamespaced = false };
+    public static readonly KindDescriptor ApiGateway = OfGatewayApi("Gateway", "gateways", "v1", "v1beta1");
+    public static readonly KindDescriptor HttpRoute = OfGatewayApi("HTTPRoute", "httproutes", "v1", "v1beta1");
+    public static readonly KindDescriptor GrpcRoute = OfGatewayApi("GRPCRoute", "grpcroutes", "v1", "v1alpha2");
+    public static readonly KindDescriptor TlsRoute = OfGatewayApi("TLSRoute", "tlsroutes", "v1", "v1alpha3", "v1alpha2");
+    public static readonly KindDescriptor TcpRoute = OfGatewayApi("TCPRoute", "tcproutes", "v1", "v1alpha2");
+    public static readonly KindDescriptor UdpRoute = OfGatewayApi("UDPRoute", "udproutes", "v1", "v1alpha2");
+    public static readonly KindDescriptor ListenerSet = OfGatewayApi("ListenerSet", "listenersets", "v1");
+    public static readonly KindDescriptor BackendTlsPolicy = OfGatewayApi("BackendTLSPolicy", "backendtlspolicies", "v1", "v1alpha3");
+    public static readonly KindDescriptor ReferenceGrant = OfGatewayApi("ReferenceGrant", "referencegrants", "v1", "v1beta1") with { Rights = new(Read) };
+
     /// <summary>Every kind, in the order of the rules of roles.</summary>
     public static readonly IReadOnlyList<KindDescriptor> All =
     [
@@ -203,6 +215,7 @@ public static class MeshApi
         PeerAuthentication, AuthorizationPolicy, RequestAuthentication, Telemetry, WasmPlugin, TrafficExtension, IstioOperator,
         Ingress, IngressClass, NetworkPolicy, CustomResourceDefinition, MutatingWebhookConfiguration, ValidatingWebhookConfiguration,
         ServiceExport, ServiceImport,
+        GatewayClass, ApiGateway, HttpRoute, GrpcRoute, TlsRoute, TcpRoute, UdpRoute, ListenerSet, BackendTlsPolicy, ReferenceGrant,
     ];
 
     /// <summary>Every kind that Istio's base chart installs.</summary>
@@ -236,6 +249,11 @@ public static class MeshApi
         "decide in an external authorizer (AuthorizationPolicy with action CUSTOM), or change headers by the routes of a VirtualService";
 
     private static KindDescriptor Networking(string kind, string plural, params string[] versions) => OfIstio("networking", kind, plural, versions);
+
+    private static KindDescriptor OfGatewayApi(string kind, string plural, params string[] versions) => new("gateway.networking.k8s.io", kind, plural, versions)
+    {
+        Place = KindPlace.ConfigCluster, Need = KindNeed.Nowhere, Uses = AnalysisIfAllowed | BugReport, Rights = new(Read, Status: "update patch"),
+    };
 
     private static KindDescriptor Policy(string kind, string plural) =>
         OfIstio("security", kind, plural, SecurityVersions) with { IsPolicy = true, Uses = Analysis | Trace | ConsoleRules | BugReport };

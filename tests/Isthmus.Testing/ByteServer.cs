@@ -103,6 +103,9 @@ public sealed class ByteServer : IDisposable
             }
         }
 
+        /// <summary>Whether the proxy has reset the connection.</summary>
+        public bool IsReset => socket.Poll(0, SelectMode.SelectError);
+
         /// <summary>Sends bytes.</summary>
         public async Task SayAsync(string text) => await socket.SendAsync(Encoding.Latin1.GetBytes(text), TestContext.Current.CancellationToken);
 

@@ -172,10 +172,13 @@ internal sealed class LoopSocket
         if (_mayHaveEnded) action();
     }
 
+    /// <summary>The peer has reset the connection.</summary>
+    internal bool WasReset { get; private set; }
+
     internal void OnReady(uint events)
     {
         var hasEnded = (events & (Epoll.PeerEnded | Epoll.Error | Epoll.HangUp)) != 0;
-        if (hasEnded) _mayHaveEnded = true;
+        if (hasEnded) (WasReset, _mayHaveEnded) = (WasReset || (events & Epoll.Error) != 0, true);
         if ((events & (Epoll.In | Epoll.Error | Epoll.HangUp | Epoll.PeerEnded)) != 0) _reading.OnReady();
         if ((events & (Epoll.Out | Epoll.Error | Epoll.HangUp)) != 0) _writing.OnReady();
         if (!hasEnded) return;

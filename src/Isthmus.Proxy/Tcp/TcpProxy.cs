@@ -128,6 +128,11 @@ internal sealed class TcpProxy(SnapshotState state, UpstreamConnector connector,
         {
             if (IsForbidden(connection, snapshot)) Cut(EndReason.DeniedByPolicy);
         };
+        // Nobody reads from a client that has ended its direction: when it leaves, the server's next bytes would be the first to find out.
+        connection.Socket.Loop.OnEnd(() =>
+        {
+            if (connection.Socket.Loop.WasReset) Cut(EndReason.ClientClosed);
+        });
         var counted = report.Open.Add(
             connection.Listener.Direction, record, action.Metrics, relay, (connection.Listener.Direction == Direction.Inbound ? client : server) as PeerExchange);
         host.Begin();

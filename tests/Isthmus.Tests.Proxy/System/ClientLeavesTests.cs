@@ -122,6 +122,33 @@ public sealed class ClientLeavesTests
         if (way == Way.Ends) Assert.Equal("bye", await new StreamReader(stream).ReadToEndAsync(Stop));
     }
 
+    /// <summary>A client may end its direction and wait for an answer that never comes. When it then leaves, no byte of the server tells the proxies.</summary>
+    [Fact]
+    public async Task A_client_that_leaves_after_its_end_is_noticed_while_the_server_is_silent()
+    {
+        var (ended, reset) = (new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously), new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
+        using var server = new ByteServer(async proxy =>
+        {
+            await proxy.HearAllAsync();
+            ended.SetResult();
+            await Eventually.TrueAsync(() => proxy.IsReset);
+            reset.SetResult();
+        });
+        using var back = new LoopbackProxy([LoopbackProxy.Cluster("up")], ToUp, time: new ManualClock());
+        back.Endpoints("up", server.Port);
+        using var inner = back.Tcp("up");
+        using var front = new LoopbackProxy([LoopbackProxy.Cluster("up")], ToUp, time: new ManualClock());
+        front.Endpoints("up", inner.Number);
+        using var outer = front.Tcp("up");
+        using var client = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        await client.ConnectAsync(IPAddress.Loopback, outer.Number, Stop);
+        client.Shutdown(SocketShutdown.Send);
+        await ended.Task.WaitAsync(Patience, Stop);
+        Assert.False(reset.Task.IsCompleted);
+        Leave(client, Way.Resets);
+        await reset.Task.WaitAsync(Patience, Stop);
+    }
+
     private static void Leave(Socket client, Way way)
     {
         if (way == Way.Ends)

@@ -31,6 +31,24 @@ public sealed class TcpCallTests
         Assert.NotEqual("", answer["seen"]!["upstream_local"]!.ToString());
     }
 
+    /// <summary>It says nothing, and does not close either.</summary>
+    [Fact]
+    public async Task A_server_that_stays_silent_is_there_and_the_call_leaves_nothing_open()
+    {
+        var left = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var server = new ByteServer(async caller =>
+        {
+            await caller.HearAllAsync();
+            await Eventually.TrueAsync(() => caller.IsReset);
+            left.SetResult();
+        });
+        var answer = await CallAsync(server.Port, TimeSpan.FromSeconds(2), passes: true);
+        Assert.Equal(("nothing", 0), (answer["says"]?.ToString(), (int?)answer["received"]));
+        Assert.Null(answer["error"]);
+        Assert.NotEqual("", answer["seen"]!["upstream_local"]!.ToString());
+        await left.Task.WaitAsync(TimeSpan.FromMinutes(1), Stop);
+    }
+
     [Fact]
     public async Task A_server_that_is_not_there_fails()
     {

@@ -16,6 +16,8 @@ internal sealed class EndpointsStep(TraceFacts facts, TraceRecord record, Causes
         var (_, port, subset, fqdn) = ProxyTables.Split(config.Name);
         record.Ok("cluster", config.Name, ("kind", config.Kind.ToString()), ("share", percent < 100 ? $"{percent} %" : ""), ("balancing", config.Policy.ToString()),
             ("destination rule", IstioMetadata.ConfigOf(config.Resource.Metadata?.FilterMetadata)));
+        if (outbound.View.Refusals.GetValueOrDefault(config.Name)?.Describe(RuleOf(config), facts.Client.ToString()) is { } refused)
+            record.Warn("pool", "calls were refused a while ago", refused);
         var host = facts.Host(fqdn) ?? call.Host;
         var candidates = finder.Of(outbound.View, cluster);
         var usable = candidates.Where(candidate => candidate.IsUsable).ToList();
@@ -48,6 +50,9 @@ internal sealed class EndpointsStep(TraceFacts facts, TraceRecord record, Causes
         capacity.Walk(facts.Host(fqdn), int.TryParse(port, out var called) ? called : call.Port, subset == "-" ? "" : subset, cluster, candidates);
         ways.Walk(outbound, cluster, candidates, percent);
     }
+
+    private string RuleOf(ClusterSnapshot config) =>
+        IstioMetadata.ConfigOf(config.Resource.Metadata?.FilterMetadata) is { Length: > 0 } rule ? $"{rule} in {facts.ConfigOf(facts.Home).Context}" : "";
 
     /// <summary>A connection without a proxy: the kernel's Service rules choose the Pod.</summary>
     public void WalkPlain()

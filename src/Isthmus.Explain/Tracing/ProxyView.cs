@@ -79,6 +79,9 @@ internal sealed class ProxyView
     public HostCounts CountsOf(string cluster, IEnumerable<Endpoint> endpoints) =>
         endpoints.Select(endpoint => _ejected.GetValueOrDefault((cluster, endpoint.AddressText))).Aggregate(default(HostCounts), (sum, one) => sum + one);
 
+    /// <summary>What limits of clusters have refused, by the name of the cluster.</summary>
+    public IReadOnlyDictionary<string, PoolRefusals> Refusals { get; private init; } = new Dictionary<string, PoolRefusals>();
+
     /// <summary>The listener of all inbound connections.</summary>
     public ListenerSnapshot? Inbound => Snapshot.Listeners.Values.FirstOrDefault(l => l is { Direction: Direction.Inbound, BindToPort: true } && l.Address.Port == Core.Names.Ports.Inbound);
 
@@ -105,6 +108,7 @@ internal sealed class ProxyView
             Name = pod?["name"] is { } name ? new(Text(name["host"]), Text(name["name"]), Addresses(name["addresses"]), Text(name["by"])) : null,
             CapturesDns = (bool?)pod?["dns_capture"],
             CanCall = pod is not null,
+            Refusals = PoolRefusals.Read(pod?["refusals"]),
             Stranger = dump.OtherProgram is { Length: > 0 } program ? $"{program}, not Isthmus: followed by its configuration only, no call is made or seen" : "",
         };
         view.ReadSecrets(dump);

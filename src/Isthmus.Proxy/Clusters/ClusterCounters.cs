@@ -50,6 +50,20 @@ internal sealed class ClusterCounters
     /// <summary>How often a host stayed because too many were ejected.</summary>
     public long EjectionOverflows;
 
+    /// <summary>Requests and connections that were refused because of a limit. One that waits for a connection is not.</summary>
+    public long Refusals;
+
+    /// <summary>When a request or connection was last refused because of a limit, as <see cref="Environment.TickCount64"/>; 0: never.</summary>
+    public long RefusedAt;
+
+    /// <summary>A request or connection is refused because of a limit.</summary>
+    public void Refused(ref long count)
+    {
+        Interlocked.Increment(ref count);
+        Interlocked.Increment(ref Refusals);
+        Volatile.Write(ref RefusedAt, Environment.TickCount64);
+    }
+
     /// <summary>A host did not answer in time.</summary>
     public void TimedOut(TimeLimit limit)
     {

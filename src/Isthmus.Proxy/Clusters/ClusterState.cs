@@ -195,7 +195,7 @@ internal sealed class ClusterState
         var limits = Config.Limits;
         if (Interlocked.Increment(ref Use.ActiveRequests) <= limits.Requests || (canQueue && limits.Connections <= limits.Requests)) return true;
         Interlocked.Decrement(ref Use.ActiveRequests);
-        Interlocked.Increment(ref Counters.PendingOverflows);
+        Counters.Refused(ref Counters.PendingOverflows);
         return false;
     }
 
@@ -214,7 +214,7 @@ internal sealed class ClusterState
             return true;
         }
         Interlocked.Decrement(ref Use.PendingRequests);
-        Interlocked.Increment(ref Counters.PendingOverflows);
+        Counters.Refused(ref Counters.PendingOverflows);
         return false;
     }
 
@@ -224,7 +224,7 @@ internal sealed class ClusterState
     public bool TryBeginConnection()
     {
         if (TryTakeConnection(isFirst: false)) return true;
-        Interlocked.Increment(ref Counters.ConnectionOverflows);
+        Counters.Refused(ref Counters.ConnectionOverflows);
         return false;
     }
 

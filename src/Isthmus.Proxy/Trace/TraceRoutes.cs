@@ -24,6 +24,7 @@ internal sealed class TraceRoutes(DataPlane plane)
             ["listening"] = DumpJson.List(ListeningPorts.Read().Select(at => (JsonNode)JsonValue.Create(at.ToString()))),
             ["ready"] = plane.IsReady,
             ["dns_capture"] = names is not null,
+            ["refusals"] = DumpJson.List(Refusals()),
             ["search"] = DumpJson.List(resolver.Search.Select(domain => (JsonNode)JsonValue.Create(domain))),
         };
         if (query.GetValueOrDefault("host", "") is { Length: > 0 } host) extra["name"] = await NameAsync(host, names?.Invoke(), resolver, stop).ConfigureAwait(false);
@@ -35,6 +36,17 @@ internal sealed class TraceRoutes(DataPlane plane)
         var dump = ConfigDumps.Tree(plane, new Dictionary<string, string> { ["include_eds"] = "" });
         return AdminReply.Json(DumpJson.Text(new JsonObject { ["config_dump"] = dump, ["clusters"] = ClusterDumps.Tree(plane), ["pod"] = extra }, indented: false));
     }
+
+    /// <summary>The clusters whose limits have refused something.</summary>
+    private IEnumerable<JsonNode> Refusals() =>
+        from cluster in plane.State.Current.Clusters.Values
+        let counters = cluster.Counters
+        let at = Volatile.Read(ref counters.RefusedAt)
+        where at != 0
+        select new JsonObject
+        {
+            ["cluster"] = cluster.Config.Name, ["count"] = counters.Refusals, ["seconds_ago"] = (Environment.TickCount64 - at) / 1000,
+        };
 
     /// <summary>Makes a call of this Pod's application: everything after the kernel's redirection is the real path.</summary>
     public async ValueTask<AdminReply> CallAsync(IReadOnlyDictionary<string, string> query, CancellationToken stop)

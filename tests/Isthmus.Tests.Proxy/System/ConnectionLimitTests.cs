@@ -1,11 +1,14 @@
 using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
+using System.Text.Json.Nodes;
 using Isthmus.Proxy.Admin;
 using Isthmus.Proxy.Clusters;
 using Isthmus.Proxy.Tls;
+using Isthmus.Proxy.Trace;
 using Isthmus.Testing;
 using Isthmus.Tests.Proxy.Telemetry;
+using Isthmus.Wire.Dns;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Xunit;
@@ -70,6 +73,11 @@ public sealed class ConnectionLimitTests
             "circuit_breakers.default.rq_pending_open: 1"])
             Assert.Contains($"cluster.up.{line}\n", stats);
         Assert.Contains("envoy_cluster_circuit_breakers_default_remaining_pending{cluster_name=\"up\"} 0\n", ScrapedText.Of(proxy.Plane));
+        // A trace that comes later tells of it.
+        var inspection = await new TraceRoutes(proxy.Plane).InspectAsync(new Dictionary<string, string>(), null, ResolverSettings.Parse(""), Stop);
+        var refused = Assert.Single(JsonNode.Parse(inspection.Body.Span)!["pod"]!["refusals"]!.AsArray())!;
+        Assert.Equal(("up", 1), (refused["cluster"]!.ToString(), (int)refused["count"]!));
+        Assert.InRange((long)refused["seconds_ago"]!, 0, 3600);
         gate.Open();
         Assert.Equal(["/1", "/2"], await Task.WhenAll(first, second));
         await UntilAsync(() => proxy.LogText.Contains("GET 503 UO upstream_reset_before_response_started{overflow}", StringComparison.Ordinal));

@@ -45,6 +45,25 @@ public sealed class TraceCapacityTests
         if (isVerified) Assert.Equal((code, @object), Assert.Single(Verified(scenario), check => check.Problem is not null).Problem is { } told ? (told.Code, told.Object) : default);
     }
 
+    /// <summary>Who asks after the fact learns of it; what was long ago explains nothing.</summary>
+    [Theory]
+    [InlineData(27, 42, "its limits have refused 27 calls of this caller, the last one 42 s ago")]
+    [InlineData(1, 300, "its limits have refused 1 call of this caller, the last one 5 min ago")]
+    [InlineData(27, 3600, null)]
+    public void Calls_that_a_pool_refused_a_while_ago_are_told(long count, long secondsAgo, string? says)
+    {
+        var scenario = new TraceScenario { Call = new("GET /", true, 200, 3, "10.1.0.5:8080", "-", "", []) };
+        scenario.Client = scenario.Client.Replace("\"listening\": []",
+            $"\"listening\": [], \"refusals\": [{{\"cluster\": \"outbound|80||{TraceScenario.Fqdn}\", \"count\": {count}, \"seconds_ago\": {secondsAgo}}}]", StringComparison.Ordinal);
+        var trace = scenario.Walk();
+        Assert.True(trace.Succeeds);
+        var warnings = trace.Hops.Where(hop => hop.Name == "pool").ToList();
+        Assert.Equal(says is null ? 0 : 1, warnings.Count);
+        if (says is null) return;
+        Assert.Equal((HopStatus.Warning, "ISM2097", "spec.trafficPolicy.connectionPool"), (warnings[0].Status, warnings[0].Problem!.Code, warnings[0].Problem!.Path));
+        Assert.StartsWith(says, warnings[0].Problem!.Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Endpoints_that_are_all_usable_are_not_all_Pods_of_the_service()
     {

@@ -21,6 +21,8 @@ internal static class WriterCalls
 
     internal static void Put(this MeshWriter writer, string cluster, Secret item) => Put(writer, cluster, item, writer.Kinds.Credentials[0]);
 
+    internal static void Put(this MeshWriter writer, string cluster, ConfigMap item) => Put(writer, cluster, item, writer.Kinds.CaBundles);
+
     /// <summary>Does nothing for a kind that is not watched.</summary>
     internal static void PutConfig(this MeshWriter writer, string cluster, JsonObject item) =>
         writer.Kinds.All.OfType<IObjectKind<JsonObject>>().SingleOrDefault(kind => Is(kind.Resource, item))?.Stage(writer, cluster, item);

@@ -143,7 +143,7 @@ public sealed class ClusterWatch : IAsyncDisposable
 
     private string Definitions => $"watch of {Kinds.CustomResourceDefinition} in {Id}";
 
-    private string NameOf(MeshKind kind) => kind.Namespace is { } ns ? $"watch of {kind.Resource} in namespace {ns} of {Id}" : $"watch of {kind.Resource} in {Id}";
+    private string NameOf(MeshKind kind) => (kind.Namespace ?? (kind.Place == KindPlace.HomeNamespace ? "of the mesh" : null)) is { } ns ? $"watch of {kind.Resource} in namespace {ns} of {Id}" : $"watch of {kind.Resource} in {Id}";
 
     private void Run(string name, Func<CancellationToken, Task> work)
     {

@@ -149,6 +149,14 @@ public static class KubeFacts
         return credential is { Certificate: "" or null, CaCertificates: "" or null, Registries: "" or null } ? null : credential with { Problem = ProblemOf(credential), CaProblem = CaProblemOf(credential) };
     }
 
+    /// <summary>Null for ConfigMaps without a CA: nothing of them is kept.</summary>
+    public static TlsCredential? Of(string cluster, ConfigMap map)
+    {
+        if ((map.Data.GetValueOrDefault("ca.crt") ?? map.Data.GetValueOrDefault("cacert")) is not { Length: > 0 } text) return null;
+        var bundle = new TlsCredential(new(cluster, "ConfigMap", map.Metadata.Namespace, map.Metadata.Name), "", "", text) { Revocations = map.Data.GetValueOrDefault("ca.crl", "") };
+        return bundle with { CaProblem = CaProblemOf(bundle) };
+    }
+
     private static string ProblemOf(TlsCredential credential)
     {
         if (credential.Certificate.Length == 0) return "";

@@ -3,6 +3,7 @@ using Isthmus.Core.Live;
 using Isthmus.Core.Problems;
 using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
+using Isthmus.Mesh.Model.GatewayApi;
 using Isthmus.Mesh.Resolve;
 
 namespace Isthmus.ControlPlane.Derive;
@@ -76,7 +77,8 @@ public sealed class MeshGraph
         Unaddressed = ofKube.UnionWith(ofEntries, "hosts of objects").UnionWith(ofExports, "and of exports")
             .UnionWith(podHosts.Derive((_, pod) => One(pod.Service.Hostname, pod.Service), "hosts of pods"), "hosts before allocation");
         AddressNeeds = Unaddressed.Derive(Needs, "address needs");
-        Services = Unaddressed.Derive((read, service) => Addressed(read, service with { Aliases = read.Get(aliasesByTarget, service.Hostname) }), "hosts");
+        var backendTls = new BackendTlsDerivation(Sources);
+        Services = Unaddressed.Derive((read, service) => Addressed(read, service with { Aliases = read.Get(aliasesByTarget, service.Hostname), BackendTls = backendTls.Of(read, service) }), "hosts");
         NearHosts = Services.Derive((_, service) => service.NodeLocal || service.Distribution != TrafficDistribution.Any
             ? One(service.Hostname, new NearHost(service.Hostname, service.Distribution, service.NodeLocal)) : [], "hosts whose callers are near");
         Endpoints = sets.Derive((read, group) => One(group[0].Hostname, endpoints.Gather(read, group, read.Get(Services, group[0].Hostname))), "endpoints of hosts")
@@ -89,9 +91,12 @@ public sealed class MeshGraph
             .UnionWith(Sources.VirtualServices.Derive((read, routing) => Problems(routing.Source, _ownership.NotGranted(read, routing.Source, HostsOf(routing), Services)), "virtual services of others' hosts"), "claims of entries and virtual services")
             .UnionWith(Sources.DestinationRules.Derive((read, rule) => Problems(rule.Source, _ownership.NotGranted(read, rule.Source, HostsOf(rule), Services)), "destination rules of others' hosts"), "claims");
 
-        Routings = _routings.Derive(RoutesOf, "routes of virtual services").UnionWith(ingresses.Routings, "and of ingresses")
+        var grants = Sources.ReferenceGrants.GroupBy(grant => (grant.Source.Cluster, grant.Namespace), "grants by namespace");
+        var apiRoutes = new ApiRouteDerivation(Sources, Services, new Source<ObjectRef, AttachedRoute>(Graph, "attached routes"), new(Services, _aliases, grants));
+        RouteStatuses = apiRoutes.Statuses;
+        Routings = _routings.Derive(RoutesOf, "routes of virtual services").UnionWith(ingresses.Routings, "and of ingresses").UnionWith(apiRoutes.Routings, "and of the Gateway API")
             // Routes to an alias lead to the clusters of what it stands for.
-            .Derive((read, routes) => One(KeyOf(routes.Source), routes.WithDestinations(host => read.Get(_aliases, host)?.Target ?? host)), "routings");
+            .Derive((read, routes) => One(routes.Key, routes.WithDestinations(host => read.Get(_aliases, host)?.Target ?? host)), "routings");
         RoutingsByHost = Routings.GroupByMany(routing => routing.Hosts.Items.Select(host => host), "routings by host");
         RulesByHost = discovery.Of(Sources.DestinationRules, rule => rule.Source, "discovered destination rules").GroupBy(rule => new RuleKey(rule.Namespace, rule.Host), "rules by host");
         SidecarsByNamespace = Sources.Sidecars.GroupBy(sidecar => sidecar.Namespace, "sidecars by namespace");
@@ -143,6 +148,9 @@ public sealed class MeshGraph
     public Live<ObjectKey, RouteSet> Routings { get; }
 
     public Live<string, ValueList<RouteSet>> RoutingsByHost { get; }
+
+    /// <summary>What is said of routes of the Gateway API.</summary>
+    public Live<ObjectRef, RouteStatus> RouteStatuses { get; }
 
     /// <summary>DestinationRules by their own namespace and host, wildcards as written.</summary>
     public Live<RuleKey, ValueList<DestinationRule>> RulesByHost { get; }

@@ -19,6 +19,9 @@ public sealed class MeshSources(LiveGraph graph)
     /// <summary>Certificates, for the gateways of their namespaces.</summary>
     public Source<ObjectKey, TlsCredential> Credentials { get; } = new(graph, "credentials");
 
+    /// <summary>CAs in ConfigMaps.</summary>
+    public Source<ObjectKey, TlsCredential> CaBundles { get; } = new(graph, "CA bundles");
+
     /// <summary>Whether gateways may read them, as <see cref="Resolve.SecretReaders"/> finds out.</summary>
     public Source<AccountKey, SecretAccess> SecretAccess { get; } = new(graph, "access to secrets");
 

@@ -23,6 +23,7 @@ public sealed class MeshKinds(MultiClusterSettings multiCluster, string settings
     /// <summary>One for each namespace whose Secrets are read, or one for all.</summary>
     public IReadOnlyList<CredentialKind> Credentials => field ??= Secrets.Namespaces.IsEmpty ? [new()] : [.. Secrets.Namespaces.Select(ns => new CredentialKind(ns))];
     public SettingsKind Settings { get; } = new(settingsMap, log);
+    public CaBundleKind CaBundles { get; } = new();
     public IngressKind Ingresses { get; } = new();
     public IngressClassKind IngressClasses { get; } = new();
     public ServiceExportKind Exports { get; } = new(multiCluster);
@@ -74,7 +75,7 @@ public sealed class MeshKinds(MultiClusterSettings multiCluster, string settings
 
     public IReadOnlyList<MeshKind> All => field ??=
     [
-        Services, Slices, Pods, Nodes, Namespaces, .. ((MeshKind[])[Ingresses, IngressClasses, Exports, Imports, .. Istio, .. GatewayApi, .. Refused]).Where(kind => !Ignored.Has(kind.Resource)), Settings, .. Credentials,
+        Services, Slices, Pods, Nodes, Namespaces, .. ((MeshKind[])[Ingresses, IngressClasses, Exports, Imports, .. Istio, .. GatewayApi, .. Refused]).Where(kind => !Ignored.Has(kind.Resource)), Settings, CaBundles, .. Credentials,
     ];
 
     private GatewayApiKind<ApiRoute> Routes(KindDescriptor kind, Func<MeshSources, Source<ObjectKey, ApiRoute>> sourceIn) =>

@@ -42,7 +42,9 @@ internal sealed class OutboundPart(ProxyScope scope, SharedResources shared)
         // What routes connections is part of listeners.
         foreach (var host in _hosts)
         {
-            if (routed.Concern(host.Service) && (host.L4 is not null || L4For(view, host.Service) is not null)) return false;
+            if (!routed.Concern(host.Service)) continue;
+            var routing = view.RoutingFor(host.Service, scope);
+            if (host.L4 is not null || L4Of(routing) is not null || host.HasServiceRoutes != HasServiceRoutes(routing)) return false;
         }
         return _routes.TryUpdate(view, routed);
     }
@@ -57,15 +59,18 @@ internal sealed class OutboundPart(ProxyScope scope, SharedResources shared)
 
     private VisibleHost Visible(MeshView view, MeshService service)
     {
-        var l4 = L4For(view, service);
+        var routing = view.RoutingFor(service, scope);
+        var l4 = L4Of(routing);
         return new(service, service.Headless || service.Pod is not null ? view.EndpointsOf(service.Hostname).Endpoints : default, l4)
         {
             IdleTimeouts = view.IdleTimeoutsOf(service, l4 is null ? [] : [l4], scope),
+            HasServiceRoutes = HasServiceRoutes(routing),
         };
     }
 
-    private RouteSet? L4For(MeshView view, MeshService service) =>
-        view.RoutingFor(service, scope) is { } routing && (!routing.Tls.IsEmpty || !routing.Tcp.IsEmpty) ? routing : null;
+    private static RouteSet? L4Of(RouteSet? routing) => routing is { Tls.IsEmpty: false } or { Tcp.IsEmpty: false } ? routing : null;
+
+    private static bool HasServiceRoutes(RouteSet? routing) => routing is { IsOfService: true, Rules.IsEmpty: false };
 
     /// <summary>The same object as long as it is equal: it is part of the inputs of each listener, and has some fifty fields.</summary>
     private MeshConfig SettingsOf(MeshConfig mesh, OutboundPolicy policy)

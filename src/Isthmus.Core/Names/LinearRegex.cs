@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.RegularExpressions;
 
 namespace Isthmus.Core.Names;
@@ -16,6 +17,18 @@ public static class LinearRegex
     public static Regex Compile(string pattern, bool whole = false, bool ignoreCase = false) => pattern.Length > Longest
         ? throw new ArgumentException($"it has more than {Longest} characters", nameof(pattern))
         : new(whole ? $@"\A(?:{pattern})\z" : pattern, ignoreCase ? Linear | RegexOptions.IgnoreCase : Linear);
+
+    /// <summary>The pattern that matches just the text. RE2 accepts a backslash only before punctuation.</summary>
+    public static string Literal(string text)
+    {
+        var escaped = new StringBuilder(text.Length);
+        foreach (var c in text)
+        {
+            if (".+*?()|[]{}^$\\".Contains(c, StringComparison.Ordinal)) escaped.Append('\\');
+            escaped.Append(c);
+        }
+        return escaped.ToString();
+    }
 
     /// <summary>Why a pattern cannot be used; null: it can, for whole values and for parts. A pattern whose comment hides the end of the group
     /// around it would be accepted alone, and then refused by every proxy.</summary>

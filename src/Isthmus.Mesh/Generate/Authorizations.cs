@@ -1,6 +1,6 @@
 using System.Globalization;
-using System.Text;
 using Isthmus.Core.Collections;
+using Isthmus.Core.Names;
 using Isthmus.Mesh.Model;
 using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Envoy.Rbac;
@@ -143,9 +143,9 @@ internal static class Authorizations
     private static Principal PrincipalOf(string key, string value) => key switch
     {
         RuleKeys.Principal => Authenticated(IdentityText(value)),
-        RuleKeys.Namespace => Authenticated(Regex($".*/ns/{Escape(value).Replace("\\*", ".*", StringComparison.Ordinal)}/.*")),
-        RuleKeys.ServiceAccount => Authenticated(Regex($"spiffe://[^/]+/ns/{Escape(value).Replace("/", "/sa/", StringComparison.Ordinal)}")),
-        RuleKeys.TrustDomain => Authenticated(Regex($"spiffe://{Escape(value).Replace("\\*", "[^/]*", StringComparison.Ordinal)}/.*")),
+        RuleKeys.Namespace => Authenticated(Regex($".*/ns/{LinearRegex.Literal(value).Replace("\\*", ".*", StringComparison.Ordinal)}/.*")),
+        RuleKeys.ServiceAccount => Authenticated(Regex($"spiffe://[^/]+/ns/{LinearRegex.Literal(value).Replace("/", "/sa/", StringComparison.Ordinal)}")),
+        RuleKeys.TrustDomain => Authenticated(Regex($"spiffe://{LinearRegex.Literal(value).Replace("\\*", "[^/]*", StringComparison.Ordinal)}/.*")),
         RuleKeys.SourceIp => new() { DirectRemoteIp = Range(value) },
         RuleKeys.RemoteIp => new() { RemoteIp = Range(value) },
         RuleKeys.RequestPrincipal => TokenClaims.Identity(value),
@@ -204,7 +204,7 @@ internal static class Authorizations
 
     private static StringMatcher Text(string value, string prefix = "") =>
         value == "*" ? Regex(".+")
-        : value.StartsWith('*') ? (prefix.Length == 0 ? new() { Suffix = value[1..] } : Regex($"{Escape(prefix)}.*{Escape(value[1..])}"))
+        : value.StartsWith('*') ? (prefix.Length == 0 ? new() { Suffix = value[1..] } : Regex($"{LinearRegex.Literal(prefix)}.*{LinearRegex.Literal(value[1..])}"))
         : value.EndsWith('*') ? new() { Prefix = prefix + value[..^1] }
         : new() { Exact = prefix + value };
 
@@ -212,22 +212,10 @@ internal static class Authorizations
 
     /// <summary>A path may be a template: <c>{*}</c> matches one segment, <c>{**}</c> the rest of the path.</summary>
     private static StringMatcher PathText(string value) => value.Contains("{*}", StringComparison.Ordinal) || value.Contains("{**}", StringComparison.Ordinal)
-        ? Regex(Escape(value).Replace("\\{\\*\\*\\}", ".*", StringComparison.Ordinal).Replace("\\{\\*\\}", "[^/]+", StringComparison.Ordinal))
+        ? Regex(LinearRegex.Literal(value).Replace("\\{\\*\\*\\}", ".*", StringComparison.Ordinal).Replace("\\{\\*\\}", "[^/]+", StringComparison.Ordinal))
         : Text(value);
 
     private static StringMatcher Regex(string regex) => new() { SafeRegex = RouteMatches.Regex(regex) };
-
-    /// <summary>RE2 accepts a backslash only before punctuation.</summary>
-    private static string Escape(string text)
-    {
-        var escaped = new StringBuilder(text.Length);
-        foreach (var c in text)
-        {
-            if (".+*?()|[]{}^$\\".Contains(c, StringComparison.Ordinal)) escaped.Append('\\');
-            escaped.Append(c);
-        }
-        return escaped.ToString();
-    }
 
     private static CidrRange Range(string value)
     {

@@ -103,7 +103,7 @@ public static class ClusterGenerator
             Metadata = Describe(inputs, port, subsetName),
         };
         // A static cluster without endpoints: requests fail.
-        if (policy.IsBlocked) return cluster;
+        if (policy.IsBlocked || service.BackendTlsAt(port.Number) is { IsBlocked: true }) return cluster;
         SetDiscovery(cluster, inputs, port, subset);
         // A gateway never sniffs: it forwards as HTTP only what its configuration declares as HTTP.
         if (port.Protocol != Protocol.Auto || inputs.Caller.From.Kind == ProxyKind.Sidecar) SetProtocol(cluster, port.Protocol);

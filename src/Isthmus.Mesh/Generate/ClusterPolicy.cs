@@ -225,6 +225,11 @@ internal static class ClusterPolicy
         var sni = ResourceNames.Sni(port.Number, subset, service.Hostname);
         var http2 = port.Protocol.IsHttp2() || (policy.Pool?.UpgradeToHttp2 == true && port.Protocol == Protocol.Http);
         var exchanges = inputs.Caller.ExchangesMetadata;
+        if (service.BackendTlsAt(port.Number) is { } backend)
+        {
+            cluster.TransportSocket = TlsContexts.Backend(backend, http2, inputs.Caller.ClientCredential, inputs.Mesh);
+            return;
+        }
         if (policy.Tls is { } tls)
         {
             switch (tls.Mode)

@@ -58,7 +58,8 @@ public static class EndpointGenerator
             ClusterName = sni ? ResourceNames.Sni(port, subset?.Name ?? "", host) : ResourceNames.Outbound(port, subset?.Name ?? "", host),
         };
         var policy = TrafficPolicy.Effective(inputs.Rule, subset, port, inputs.Mesh);
-        var tls = policy.Tls?.Mode;
+        // Gateways of other networks know mesh TLS only.
+        var tls = inputs.Service.BackendTlsAt(port) is null ? policy.Tls?.Mode : ClientTlsMode.Disable;
         var sendsUnready = SendsUnready(inputs.Service, inputs.Mesh, policy);
         var members = inputs.Endpoints
             .Where(endpoint => (endpoint.Health == EndpointHealth.Ready || (sendsUnready && IsUnreadyHere(endpoint, inputs))) && IsMember(endpoint, inputs, port, subset) && (!sni || SpeaksMeshTls(endpoint.Port(port)!.Value, tls)))

@@ -157,12 +157,12 @@ public static class GatewayListeners
             if (!routing.Parents.Contains(bound.Gateway.FullName)) continue;
             var admitted = routing.Hosts.Where(host => bound.Admits(host, routing.Namespace)).ToList();
             if (admitted.Count == 0) continue;
-            var usable = passthrough ? routing with { Tcp = default } : routing with { Tls = default };
+            var usable = passthrough ? routing with { Tcp = default } : tls is not null && routing.MatchesTerminated ? routing : routing with { Tls = default };
             foreach (var chain in L4Routes.Chains(inputs.Scope, usable, port, default, bound.Gateway.FullName, inputs.IdleTimeouts))
             {
                 var names = chain.ServerNames.Where(name => bound.HostNames.Any(host => Hosts.Covers(host, name) || Hosts.Covers(name, host))).ToValueList();
                 if (names.IsEmpty && !chain.ServerNames.IsEmpty) continue;
-                if (tls is not null) names = ServerNames(bound).ToValueList();
+                if (tls is not null && (names.IsEmpty || !routing.MatchesTerminated)) names = ServerNames(bound).ToValueList();
                 var built = OutboundListeners.Chain(chain with { ServerNames = names }, inputs.Mesh, target, inputs.Gateway.Security is { } security ? Authorizations.Tcp(security, inputs.Mesh) : null);
                 built.TransportSocket = tls;
                 AddOnce(listener, built);

@@ -72,7 +72,7 @@ public static class GatewayRoutes
     /// <param name="added">The VirtualServices whose routes each host has: several servers may offer one host.</param>
     private static void AddHosts(SortedDictionary<string, VirtualHost> hosts, HashSet<(string, ObjectRef)> added, BoundServer bound, RouteSet routing, GatewayInputs inputs)
     {
-        var context = new HttpRoutes.Context(RouteCaller.Of(inputs.Scope, routing), inputs.Mesh, bound.Server.Port, bound.Gateway.FullName, inputs.Destinations);
+        var context = new HttpRoutes.Context(RouteCaller.Of(inputs.Scope, routing), inputs.Mesh, bound.Server.Port, bound.Gateway.FullName, inputs.Destinations) { IsTls = bound.IsHttps };
         List<Route>? routes = null;
         foreach (var host in routing.Hosts)
         {
@@ -107,7 +107,7 @@ public static class GatewayRoutes
 
     private static bool IsEverything(Route route) =>
         route.Match is { } match && (match.Prefix == "/" || match.PathSeparatedPrefix == "/" || match.SafeRegex is { Regex: ".*" })
-        && match.Headers.Count == 0 && match.QueryParameters.Count == 0 && match.DynamicMetadata.Count == 0;
+        && match.Headers.Count == 0 && match.QueryParameters.Count == 0 && match.DynamicMetadata.Count == 0 && match.RuntimeFraction is null;
 
     private static VirtualHost New(string host, BoundServer bound, ProxyHeaders headers)
     {

@@ -13,7 +13,11 @@ internal static class HttpRoutes
 
     /// <param name="Gateway"><c>mesh</c> or the gateway's full name, as matches name it.</param>
     /// <param name="Port">Of the listener.</param>
-    internal sealed record Context(RouteCaller Caller, MeshConfig Mesh, int Port, string Gateway, ValueMap<DestinationShape> Destinations);
+    internal sealed record Context(RouteCaller Caller, MeshConfig Mesh, int Port, string Gateway, ValueMap<DestinationShape> Destinations)
+    {
+        /// <summary>Requests come over TLS.</summary>
+        public bool IsTls { get; init; }
+    }
 
     public static Route Default(string hostname, Context context)
     {
@@ -41,13 +45,14 @@ internal static class HttpRoutes
             if (http.Matches.IsEmpty)
             {
                 yield return One(routing, http, null, context);
+                if (http.Share < 1) continue;
                 yield break; // what follows can never match
             }
             foreach (var match in http.Matches)
             {
                 if (!RouteMatches.Applies(match, context)) continue;
                 yield return One(routing, http, match, context);
-                if (RouteMatches.IsEverything(match)) yield break;
+                if (http.Share >= 1 && RouteMatches.IsEverything(match)) yield break;
             }
         }
     }
@@ -58,12 +63,13 @@ internal static class HttpRoutes
         {
             Name = match is { Name.Length: > 0 } ? (http.Name.Length > 0 ? $"{http.Name}.{match.Name}" : match.Name) : http.Name,
             Match = RouteMatches.Build(match),
-            Metadata = Parts.Metadata(("istio", Parts.Fields(("config", Parts.ConfigPath(routing.Source, "virtual-service"))))),
+            Metadata = Parts.Metadata(("istio", Parts.Fields(("config", Parts.ConfigPath(http.Source ?? routing.Source))))),
             Decorator = new() { Operation = Operation(routing, http, match, context) },
             StatPrefix = match?.StatPrefix ?? "",
         };
+        if (http.Share < 1) route.Match.RuntimeFraction = new() { DefaultValue = Parts.PerMillion(http.Share * 100) };
         var filters = http.Filters;
-        if (filters.Redirect is { } redirect) route.Redirect = RouteActions.Redirect(redirect, context.Port);
+        if (filters.Redirect is { } redirect) route.Redirect = RouteActions.Redirect(redirect, match, context);
         else if (filters.Direct is { } direct) route.DirectResponse = RouteActions.Direct(direct);
         else if (http.LeadsNowhere) route.DirectResponse = new() { Status = 500 };
         else
@@ -93,11 +99,12 @@ internal static class HttpRoutes
         var filters = http.Filters;
         var timeout = filters.Timeout is { } given ? Parts.Duration(given) : Parts.Zero;
         var action = new RouteAction { Timeout = timeout, RetryPolicy = Retry(filters.Retries, context.Mesh) };
+        if (filters.TryTimeout is { } perTry) (action.RetryPolicy ??= new() { NumRetries = 0u }).PerTryTimeout = Parts.Duration(perTry);
         var used = RouteBackend.Used(http.Backends);
         if (used.Count == 1)
         {
             action.Cluster = Cluster(used[0], context);
-            RouteActions.AddDestinationHeaders(action, used[0].Headers);
+            RouteActions.AddDestinationHeaders(action, used[0]);
         }
         else
         {

@@ -100,7 +100,7 @@ public static class OutboundListeners
             built.FilterChainMatch.ServerNames.AddRange(chain.ServerNames);
             built.FilterChainMatch.PrefixRanges.AddRange(chain.Ranges.Select(RangeOf));
         }
-        if (chain.Rule is { } rule) built.Metadata = Parts.Metadata(("istio", Parts.Fields(("config", Parts.ConfigPath(rule, "virtual-service")))));
+        if (chain.Rule is { } rule) built.Metadata = Parts.Metadata(("istio", Parts.Fields(("config", Parts.ConfigPath(rule)))));
         built.Filters.AddRange(PluginFilters.Network(mesh, isServer: false, port, policies));
         if (chain.Protocol == Protocol.Mongo)
         {

@@ -40,6 +40,9 @@ public sealed record VisibleHost(MeshService Service, ValueList<MeshEndpoint> En
 {
     /// <summary>The idle timeouts of the clusters that its connections may get, where a DestinationRule has one.</summary>
     public ValueMap<TimeSpan> IdleTimeouts { get; init; }
+
+    /// <summary>It has routes of the Gateway API, which are for calls to the Service, whatever host they name.</summary>
+    public bool HasServiceRoutes { get; init; }
 }
 
 /// <summary>Decides which outbound listeners a scope has. When two hosts need the same listener, the first by rank has it.</summary>
@@ -52,6 +55,8 @@ public static class OutboundPlan
         var all = hosts.ToList();
         var byPods = all.Where(host => host.Service.Pod is not null).Select(host => host.Service.Pod!.Hostname).ToHashSet(StringComparer.Ordinal);
         var ranked = ServiceAddresses.Ranked(all, host => host.Service, scope).ToList();
+        // Where some Service of a namespace has routes of its own, a call to another one must not get them because of the host that it names.
+        var apart = all.Where(host => host.HasServiceRoutes && !host.Service.FromServiceEntry).Select(host => host.Service.Namespace).ToHashSet(StringComparer.Ordinal);
         foreach (var host in ranked)
         {
             foreach (var port in host.Service.Ports)
@@ -59,6 +64,7 @@ public static class OutboundPlan
                 if (port.Protocol == Protocol.Udp) continue;
                 if (host.Service.Pod is not null) AddPod(drafts, scope, host, port);
                 else Add(drafts, scope, host, port, BindAddresses(host, scope, port.Number, byPods.Contains(host.Service.Hostname)));
+                if (port.Protocol.IsHttp() && host.Service is { Headless: false, FromServiceEntry: false, Pod: null } && apart.Contains(host.Service.Namespace)) AddApart(drafts, scope, host.Service, port);
             }
         }
         // Last, because others have the addresses.
@@ -67,6 +73,13 @@ public static class OutboundPlan
             foreach (var port in host.Service.Ports.Where(port => port.Protocol != Protocol.Udp)) Add(drafts, scope, host, port, Near(host, scope, port.Number).Where(endpoint => endpoint.IsBorrowed).Select(endpoint => endpoint.Address).Distinct());
         }
         return [.. drafts.Values.Select(draft => draft.Finish())];
+    }
+
+    /// <summary>HTTP to the addresses of a Service is for the Service, whatever host a request names.</summary>
+    private static void AddApart(SortedDictionary<(string, int), Draft> drafts, ProxyScope scope, MeshService service, ServicePort port)
+    {
+        foreach (var address in ServiceAddresses.For(service, scope).Where(address => IPAddress.TryParse(address, out _)))
+            Get(drafts, address, port.Number).AddHttp(ResourceNames.HostPort(service.Hostname, port.Number), port.Protocol);
     }
 
     private static void Add(SortedDictionary<(string, int), Draft> drafts, ProxyScope scope, VisibleHost host, ServicePort port, IEnumerable<string> addresses)

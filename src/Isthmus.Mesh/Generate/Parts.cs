@@ -62,6 +62,13 @@ internal static class Parts
     public static Value ConfigPath(ObjectRef source, string kind) =>
         Value.ForString($"/apis/networking.istio.io/v1alpha3/namespaces/{source.Namespace}/{kind}/{source.Name}");
 
+    /// <summary>The object that declares routes.</summary>
+    public static Value ConfigPath(ObjectRef source) => source.Kind switch
+    {
+        "HTTPRoute" or "GRPCRoute" or "TLSRoute" or "TCPRoute" => Value.ForString($"/apis/gateway.networking.k8s.io/v1/namespaces/{source.Namespace}/{source.Kind}/{source.Name}"),
+        _ => ConfigPath(source, "virtual-service"),
+    };
+
     public static FractionalPercent PerMillion(double percent) =>
         new() { Numerator = (uint)Math.Round(percent * 10_000), Denominator = FractionalPercent.Types.DenominatorType.Million };
 

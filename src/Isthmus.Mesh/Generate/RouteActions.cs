@@ -1,6 +1,7 @@
 using System.Globalization;
 using Google.Protobuf;
 using Isthmus.Core.Collections;
+using Isthmus.Core.Names;
 using Isthmus.Mesh.Model;
 using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Envoy.HttpFilters;
@@ -12,14 +13,13 @@ namespace Isthmus.Mesh.Generate;
 /// <summary>The action for a matched request.</summary>
 internal static class RouteActions
 {
-    /// <param name="port">Of the listener: the request came to it.</param>
-    public static RedirectAction Redirect(HttpRedirect redirect, int port)
+    public static RedirectAction Redirect(HttpRedirect redirect, HttpMatch? match, HttpRoutes.Context context)
     {
         var action = new RedirectAction
         {
             HostRedirect = redirect.Authority,
             PathRedirect = redirect.Uri,
-            PortRedirect = (uint)(redirect.FromRequest ? port : redirect.Port),
+            PortRedirect = (uint)(redirect.FromRequest ? OwnPort(redirect, context) : redirect.Port),
             ResponseCode = redirect.Code switch
             {
                 302 => RedirectAction.Types.RedirectResponseCode.Found,
@@ -31,7 +31,32 @@ internal static class RouteActions
         };
         if (redirect.PrefixRewrite.Length > 0) action.PrefixRewrite = redirect.PrefixRewrite;
         if (redirect.Scheme.Length > 0) action.SchemeRedirect = redirect.Scheme;
+        if (redirect.Elements is { } elements)
+        {
+            var (prefix, regex) = Elements(elements, match);
+            if (regex is not null) action.RegexRewrite = regex;
+            else action.PrefixRewrite = prefix;
+        }
         return action;
+    }
+
+    /// <summary>The port of the listener, to which the request came; 0 for that which URLs of the scheme leave out.</summary>
+    private static int OwnPort(HttpRedirect redirect, HttpRoutes.Context context)
+    {
+        var isHttps = redirect.Scheme.Length > 0 ? redirect.Scheme == "https" : context.IsTls;
+        return context.Port == (isHttps ? 443 : 80) ? 0 : context.Port;
+    }
+
+    /// <summary>
+    /// How elements take the place of the prefix that matches. Slashes at the end of both mean nothing, and what is left is a path:
+    /// with <c>/x</c> for <c>/a</c>, <c>/a</c> becomes <c>/x</c>, and with <c>/</c> for <c>/a</c>, both <c>/a</c> and <c>/a/</c> become <c>/</c>.
+    /// </summary>
+    private static (string Prefix, RegexMatchAndSubstitute? Regex) Elements(string replacement, HttpMatch? match)
+    {
+        var matched = match?.Uri is { Kind: MatchKind.PathPrefix } uri ? uri.Value.TrimEnd('/') : "";
+        var whole = replacement.TrimEnd('/');
+        if (matched.Length == 0) return (whole + "/", null);
+        return whole.Length > 0 ? (whole, null) : ("", new() { Pattern = RouteMatches.Regex($"^{LinearRegex.Literal(matched)}/?"), Substitution = "/" });
     }
 
     public static DirectResponseAction Direct(DirectResponse direct)
@@ -51,6 +76,12 @@ internal static class RouteActions
     {
         if (rewrite.Authority.Length > 0) action.HostRewriteLiteral = rewrite.Authority;
         if (rewrite.Regex is { } regex) action.RegexRewrite = new() { Pattern = RouteMatches.Regex(regex.Pattern), Substitution = regex.Replacement };
+        if (rewrite.Elements is { } elements)
+        {
+            var (prefix, elementRegex) = Elements(elements, match);
+            if (elementRegex is not null) action.RegexRewrite = elementRegex;
+            else action.PrefixRewrite = prefix;
+        }
         if (rewrite.Uri.Length == 0) return;
         // A rewrite replaces the whole path for an exact or regex match, and only the prefix for a prefix match.
         if (match?.Uri is { Kind: MatchKind.Regex } uri) action.RegexRewrite = new() { Pattern = RouteMatches.Regex(uri.Value), Substitution = rewrite.Uri };
@@ -60,6 +91,7 @@ internal static class RouteActions
     public static WeightedCluster.Types.ClusterWeight Weighted(RouteBackend backend, string cluster)
     {
         var weighted = new WeightedCluster.Types.ClusterWeight { Name = cluster, Weight = (uint)backend.Weight };
+        if (backend.Authority.Length > 0) weighted.HostRewriteLiteral = backend.Authority;
         if (backend.Headers is not { } headers) return weighted;
         weighted.RequestHeadersToAdd.AddRange(Added(headers.Request));
         weighted.RequestHeadersToRemove.AddRange(headers.Request.Remove);
@@ -70,10 +102,10 @@ internal static class RouteActions
     }
 
     /// <summary>Header changes of a single destination need a weighted cluster with one member: a route action has none itself.</summary>
-    public static void AddDestinationHeaders(RouteAction action, HeaderChanges? headers)
+    public static void AddDestinationHeaders(RouteAction action, RouteBackend backend)
     {
-        if (headers is null || (headers.Request.IsEmpty && headers.Response.IsEmpty)) return;
-        var only = Weighted(new(null, 1, headers), action.Cluster);
+        if (backend.Authority.Length == 0 && (backend.Headers is not { } headers || (headers.Request.IsEmpty && headers.Response.IsEmpty))) return;
+        var only = Weighted(backend with { Weight = 1 }, action.Cluster);
         action.WeightedClusters = new() { Clusters = { only } };
     }
 

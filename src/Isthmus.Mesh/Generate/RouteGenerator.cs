@@ -34,7 +34,7 @@ public static class RouteGenerator
         host.Domains.AddRange(inputs.Domains);
         var context = new HttpRoutes.Context(inputs.Caller, inputs.Mesh, inputs.Port, RouteSet.Mesh, inputs.Destinations);
         if (inputs.Routing is { Rules.IsEmpty: false } routing) host.Routes.AddRange(HttpRoutes.Of(routing, context));
-        else host.Routes.Add(HttpRoutes.Default(inputs.Hostname, context));
+        if (inputs.Routing is not { Rules.IsEmpty: false, IsOfService: false } && host.Routes.Count == 0) host.Routes.Add(HttpRoutes.Default(inputs.Hostname, context));
         return host;
     }
 

@@ -155,7 +155,14 @@ public sealed record MeshService(
     /// </summary>
     public bool HeadlessElsewhere { get; init; }
 
+    /// <summary>How callers use TLS, whatever DestinationRules say; at most one for a port.</summary>
+    public ValueList<BackendTls> BackendTls { get; init; }
+
     public bool Headless => Resolution == Resolution.Original && !FromServiceEntry;
+
+    /// <summary>How callers use TLS at a port; null: as DestinationRules say.</summary>
+    public BackendTls? BackendTlsAt(int port) => BackendTls.IsEmpty ? null
+        : BackendTls.FirstOrDefault(tls => tls.Port == port) ?? BackendTls.FirstOrDefault(tls => tls.Port == 0);
 
     /// <summary>The port with this number. UDP ports are ignored: UDP bypasses the proxies.</summary>
     public ServicePort? Port(int number)

@@ -44,6 +44,9 @@ public sealed record ProxyScope(
     /// <summary>The WasmPlugins of the workload, for proxies that run them.</summary>
     public ValueList<WasmPlugin> Plugins { get; init; }
 
+    /// <summary>The Secret with the certificate that a gateway shows to backends; empty: none.</summary>
+    public string ClientCredential { get; init; } = "";
+
     /// <summary>What the proxy is made of.</summary>
     public ProxySoftware Software { get; init; } = ProxySoftware.Unknown;
 

@@ -26,9 +26,9 @@ public static class RouteOrder
         Parents = [parent],
         Precedence = RoutePrecedence.Listed,
         // A stable sort: equally exact matches stay in the order of age, then name, then place in the object.
-        Rules = oldestFirst.SelectMany(set => set.Rules)
+        Rules = oldestFirst.SelectMany(set => set.Rules.Select(rule => rule.Source is null ? rule with { Source = set.Source } : rule))
             .SelectMany(rule => rule.Matches.IsEmpty ? [rule] : rule.Matches.Select(match => rule with { Matches = [match] }))
-            .OrderByDescending(rule => Exactness.Of(rule.Matches.IsEmpty ? null : rule.Matches[0])).ToValueList(),
+            .OrderByDescending(rule => rule.HostExactness).ThenByDescending(rule => Exactness.Of(rule.Matches.IsEmpty ? null : rule.Matches[0])).ToValueList(),
         Tls = oldestFirst.SelectMany(set => set.Tls).ToValueList(),
         Tcp = oldestFirst.SelectMany(set => set.Tcp).ToValueList(),
     };

@@ -34,6 +34,21 @@ public sealed record RouteSet(
 
     public RoutePrecedence Precedence { get; init; }
 
+    /// <summary>It is for callers of its own namespace, and takes the place of what others declare for the host.</summary>
+    public bool IsOfConsumer { get; init; }
+
+    /// <summary>It is for calls to the addresses of a Service, whatever host they name. Those to a port that no rule is for go to the Service itself.</summary>
+    public bool IsOfService { get; init; }
+
+    /// <summary>Distinguishes it from other sets of its object; empty: there is one.</summary>
+    public string Part { get; init; } = "";
+
+    /// <summary>Unique among all sets.</summary>
+    public ObjectKey Key => new(Source.Cluster, Source.Namespace, Part.Length == 0 ? Source.Name : $"{Source.Kind}/{Source.Name}/{Part}");
+
+    /// <summary>Its <see cref="Tls"/> rules are also for connections whose TLS the gateway terminates.</summary>
+    public bool MatchesTerminated { get; init; }
+
     public string Namespace => Source.Namespace;
 
     public string Name => Source.Name;
@@ -75,6 +90,15 @@ public sealed record RouteSet(
 /// <param name="Matches">Any of them; none: every request.</param>
 public sealed record RouteRule(string Name, ValueList<HttpMatch> Matches, ValueList<RouteBackend> Backends, RouteFilters Filters)
 {
+    /// <summary>The object that declares it, where its set has rules of several.</summary>
+    public ObjectRef? Source { get; init; }
+
+    /// <summary>The part of the requests that match and get here, from 0 to 1. The others go on to the next rule.</summary>
+    public double Share { get; init; } = 1;
+
+    /// <summary>How exactly the object names the host; a wildcard counts less than any name. Of rules that compete, the greatest applies.</summary>
+    public int HostExactness { get; init; }
+
     /// <summary>It has backends, and none of them leads anywhere.</summary>
     public bool LeadsNowhere => RouteBackend.Used(Backends) is { Count: > 0 } used && used.TrueForAll(backend => backend.To is null);
 }
@@ -85,6 +109,9 @@ public sealed record RouteRule(string Name, ValueList<HttpMatch> Matches, ValueL
 /// <param name="Headers">Changes for this share alone.</param>
 public sealed record RouteBackend(Destination? To, int Weight, HeaderChanges? Headers = null)
 {
+    /// <summary>The host that the backend is asked for; empty: that of the request, or of the rule.</summary>
+    public string Authority { get; init; } = "";
+
     /// <summary>Those that get something.</summary>
     public static List<RouteBackend> Used(ValueList<RouteBackend> all) => [.. all.Where(backend => backend.Weight > 0 || all.Count == 1)];
 }
@@ -102,6 +129,9 @@ public sealed record RouteFilters
     public HttpFault? Fault { get; init; }
     public CorsPolicy? Cors { get; init; }
     public TimeSpan? Timeout { get; init; }
+
+    /// <summary>How long each attempt may take; null: as <see cref="Retries"/> say.</summary>
+    public TimeSpan? TryTimeout { get; init; }
     public HttpRetry? Retries { get; init; }
 }
 

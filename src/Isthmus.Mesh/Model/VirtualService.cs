@@ -43,6 +43,9 @@ public sealed record HttpMatch(
     string SourceNamespace,
     ValueList<string> Gateways)
 {
+    /// <summary>Every request.</summary>
+    public static readonly HttpMatch Any = new("", null, false, null, null, null, default, default, default, 0, default, "", default);
+
     /// <summary>The name of statistics that Envoy keeps for the route; empty: none.</summary>
     public string StatPrefix { get; init; } = "";
 }
@@ -52,6 +55,9 @@ public sealed record HttpRedirect(string Uri, string Authority, string Scheme, i
 {
     /// <summary>Takes the place of the prefix that the route matches; empty: the path is <paramref name="Uri"/>, or stays.</summary>
     public string PrefixRewrite { get; init; } = "";
+
+    /// <summary>Takes the place of the prefix of whole elements that the route matches; null: nothing does.</summary>
+    public string? Elements { get; init; }
 }
 
 public sealed record DirectResponse(int Status, string Body, bool IsBytes);
@@ -60,6 +66,9 @@ public sealed record HttpRewrite(string Uri, string Authority)
 {
     /// <summary>Rewrites what matches in the path; groups are <c>\1</c>.</summary>
     public RegexReplacement? Regex { get; init; }
+
+    /// <summary>Takes the place of the prefix of whole elements that the route matches; null: nothing does.</summary>
+    public string? Elements { get; init; }
 }
 
 public sealed record RegexReplacement(string Pattern, string Replacement);

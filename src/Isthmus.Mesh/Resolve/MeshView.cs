@@ -216,11 +216,14 @@ public sealed record MeshView(
         return null;
     }
 
-    private RouteSet? Oldest(string host, ProxyScope scope, Func<string, bool> mayConfigure) => !Traffic.RoutingsByHost.TryGetValue(host, out var all) ? null : RouteOrder.Settled(all
-        .Where(routing => routing.ForSidecars && mayConfigure(routing.Namespace) && Visibility.Allows(routing.ExportTo, routing.Namespace, scope.Namespace))
+    private RouteSet? Oldest(string host, ProxyScope scope, Func<string, bool> mayConfigure) => !Traffic.RoutingsByHost.TryGetValue(host, out var all) ? null : RouteOrder.Settled(OfConsumers([.. all
+        .Where(routing => routing.ForSidecars && mayConfigure(routing.Namespace) && Visibility.Allows(routing.ExportTo, routing.Namespace, scope.Namespace))])
         .Select(routing => Of(routing, host, RouteSet.Mesh)))
         .OrderBy(routing => routing.CreatedAt).ThenBy(routing => routing.Source)
         .FirstOrDefault();
+
+    private static IEnumerable<RouteSet> OfConsumers(List<RouteSet> visible) => !visible.Exists(routing => routing.IsOfConsumer) ? visible
+        : visible.Where(routing => routing.IsOfConsumer || routing.Precedence == RoutePrecedence.Listed);
 
     /// <summary>The routes bound to some of a gateway's Gateways, oldest first.</summary>
     public ValueList<RouteSet> RoutingsOf(GatewayScope gateway, ProxyScope scope)

@@ -27,7 +27,8 @@ internal static class RetryDecision
         {
             AttemptEnd.ConnectFailed => (retry.On & (RetryOn.ConnectFailure | RetryOn.Reset | RetryOn.ResetBeforeRequest | RetryOn.ServerError)) != 0,
             AttemptEnd.Refused => (retry.On & (RetryOn.RefusedStream | RetryOn.ConnectFailure | RetryOn.Reset | RetryOn.ServerError)) != 0,
-            AttemptEnd.Timeout => (retry.On & (RetryOn.GatewayError | RetryOn.ServerError)) != 0 || retry.StatusCodes.Contains(504),
+            // A server that does not answer in time counts as one that ends the connection.
+            AttemptEnd.Timeout => (retry.On & (RetryOn.GatewayError | RetryOn.ServerError | RetryOn.Reset)) != 0 || retry.StatusCodes.Contains(504),
             _ => (retry.On & (RetryOn.Reset | RetryOn.ServerError)) != 0,
         };
     }

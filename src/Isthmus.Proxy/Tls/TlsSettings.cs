@@ -25,6 +25,9 @@ internal sealed record TlsSettings(
     /// <summary>The name of the secret with the mesh's roots.</summary>
     public const string MeshRoots = "ROOTCA";
 
+    /// <summary>The roots themselves, where the context has them instead of a name.</summary>
+    public InlineRoots? Inline { get; init; }
+
     /// <summary>The peers are clients.</summary>
     public bool IsServer { get; init; }
 
@@ -65,7 +68,7 @@ internal sealed record TlsSettings(
         // As in Envoy, names and pins can be checked only if there is a certificate.
         var isChecked = (settings.Peers.Count > 0 || !settings.Pins.IsEmpty) && !AcceptsUntrusted(context.CommonTlsContext);
         settings = settings with { IsServer = true, RequirePeer = (context.RequireClientCertificate ?? false) || isChecked };
-        if (settings is { RequirePeer: true, Root: "", Pins.IsEmpty: true } && !AcceptsUntrusted(context.CommonTlsContext))
+        if (settings is { RequirePeer: true, Root: "", Inline: null, Pins.IsEmpty: true } && !AcceptsUntrusted(context.CommonTlsContext))
             throw new ResourceException("require_client_certificate without roots would accept any certificate: set trusted_ca, or trust_chain_verification ACCEPT_UNTRUSTED");
         return settings;
     }
@@ -73,7 +76,7 @@ internal sealed record TlsSettings(
     public static TlsSettings From(UpstreamTlsContext context)
     {
         var settings = Common(context.CommonTlsContext ?? new(), context.Sni);
-        return settings is { Root: "", Pins.IsEmpty: true } && !AcceptsUntrusted(context.CommonTlsContext) ? settings with { Root = SystemRoots } : settings;
+        return settings is { Root: "", Inline: null, Pins.IsEmpty: true } && !AcceptsUntrusted(context.CommonTlsContext) ? settings with { Root = SystemRoots } : settings;
     }
 
     /// <summary>Whether this is a kind of transport socket that can be read.</summary>
@@ -150,6 +153,7 @@ internal sealed record TlsSettings(
         }
         return new(certificates.ToValueList(), root, peers, common.AlpnProtocols.ToValueList(), false, sni, Versions(common.TlsParams))
         {
+            Inline = root.Length == 0 && !AcceptsUntrusted(common) && validation?.TrustedCa is { InlineString.Length: > 0 } ca ? new(ca.InlineString) : null,
             Ciphers = suites,
             HasEcdsaSuites = suites.Length == 0 || suites.Contains("-ECDSA-", StringComparison.Ordinal),
             Pins = validation is null ? CertificatePins.None : CertificatePins.From(validation),
@@ -163,7 +167,8 @@ internal sealed record TlsSettings(
     private static string FileRoot(CertificateValidationContext? validation)
     {
         if (validation?.TrustedCa is not { } ca) return "";
-        return ca.Filename.Length > 0 ? $"file-root:{ca.Filename}" : throw new ResourceException("an inline trusted_ca is not supported: name a secret or a file");
+        return ca.Filename.Length > 0 ? $"file-root:{ca.Filename}" : ca.InlineString.Length > 0 ? ""
+            : throw new ResourceException("trusted_ca is supported as a file or as inline_string");
     }
 
     /// <exception cref="ResourceException">A suite that is not known: as in Envoy, the resource would not mean what it says without it.</exception>

@@ -183,7 +183,7 @@ internal sealed class TlsTransport : Transport
     }
 
     private static RootSecret? Roots(TlsSettings settings, ISecretSource secrets) =>
-        settings.Root.Length == 0 ? null : secrets.FindRoots(settings.Root) ?? throw Missing(settings.Root);
+        settings.Inline is { } inline ? inline.Roots : settings.Root.Length == 0 ? null : secrets.FindRoots(settings.Root) ?? throw Missing(settings.Root);
 
     private static TransportException Missing(string secret) =>
         new(TransportFailure.Tls, $"TLS_error:_Secret_is_not_supplied_by_SDS:_{secret}");

@@ -52,7 +52,7 @@ public sealed class RetryDecisionTests
     [InlineData(AttemptEnd.Refused, RetryOn.RefusedStream | RetryOn.ConnectFailure | RetryOn.Reset | RetryOn.ServerError)]
     [InlineData(AttemptEnd.Reset, RetryOn.Reset | RetryOn.ServerError)]
     [InlineData(AttemptEnd.ProtocolError, RetryOn.Reset | RetryOn.ServerError)]
-    [InlineData(AttemptEnd.Timeout, RetryOn.GatewayError | RetryOn.ServerError)]
+    [InlineData(AttemptEnd.Timeout, RetryOn.GatewayError | RetryOn.ServerError | RetryOn.Reset)]
     public void An_attempt_without_an_answer_is_repeated_under_these_conditions_and_no_other(AttemptEnd end, RetryOn conditions)
     {
         foreach (var on in Enum.GetValues<RetryOn>())

@@ -18,18 +18,7 @@ public static class ApiRouteReader
             item.Source,
             spec["parentRefs"].Items.Select(parent => References.Parent(parent, ns)).ToValueList(),
             spec["hostnames"].Texts,
-            spec["rules"].Items.Select(rule => Rule(kind, rule, ns)).ToValueList(),
+            spec["rules"].Items.Select(rule => ApiRuleReader.Read(kind, rule, ns)).ToValueList(),
             item.Generation, item.CreatedAt);
     }
-
-    private static ApiRule Rule(KindDescriptor kind, Field rule, string ns) => new(
-        rule["name"].Text,
-        kind == MeshApi.HttpRoute ? rule["matches"].Items.Select(ApiMatchReader.Http).ToValueList()
-        : kind == MeshApi.GrpcRoute ? rule["matches"].Items.Select(ApiMatchReader.Grpc).ToValueList() : default,
-        rule["backendRefs"].Items.Select(backend => Backend(backend, ns)).ToValueList(),
-        RouteFilters.None,
-        default);
-
-    private static ApiBackend Backend(Field backend, string ns) =>
-        new(References.Backend(backend, ns), Math.Max(0, backend["weight"].Int ?? 1), RouteFilters.None);
 }

@@ -24,7 +24,10 @@ public sealed record ApiRule(string Name, ValueList<HttpMatch> Matches, ValueLis
 
 /// <param name="Weight">0: no requests.</param>
 /// <param name="Filters">Changes for this share alone.</param>
-public sealed record ApiBackend(ApiReference To, int Weight, RouteFilters Filters);
+public sealed record ApiBackend(ApiReference To, int Weight, RouteFilters Filters)
+{
+    public ValueList<ApiMirror> Mirrors { get; init; }
+}
 
 /// <param name="Percent">Of the requests, 0 to 100.</param>
 public sealed record ApiMirror(ApiReference To, double Percent);

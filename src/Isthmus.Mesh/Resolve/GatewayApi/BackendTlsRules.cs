@@ -1,0 +1,73 @@
+using Isthmus.Core.Collections;
+using Isthmus.Mesh.Model;
+using Isthmus.Mesh.Model.GatewayApi;
+
+namespace Isthmus.Mesh.Resolve.GatewayApi;
+
+/// <summary>What BackendTLSPolicies mean for a Service, and what their statuses say.</summary>
+public static class BackendTlsRules
+{
+    /// <summary>The order of precedence: the oldest policy, then by name.</summary>
+    public static IEnumerable<BackendTlsPolicy> Ordered(IEnumerable<BackendTlsPolicy> policies) => policies.OrderBy(policy => policy.CreatedAt).ThenBy(policy => policy.Source);
+
+    /// <summary>What applies at the ports of a host. A policy for a port comes before one for all, and for one target, the first by precedence applies.</summary>
+    /// <param name="service">The host.</param>
+    /// <param name="policies">Those with a target that is the host's Service.</param>
+    /// <param name="bundleOf">Finds ConfigMaps.</param>
+    public static ValueList<BackendTls> Of(MeshService service, IEnumerable<BackendTlsPolicy> policies, Func<ApiReference, TlsCredential?> bundleOf)
+    {
+        var found = new List<BackendTls>();
+        foreach (var policy in Ordered(policies))
+        {
+            foreach (var target in policy.Targets.Where(target => IsOf(target, service)))
+            {
+                var port = target.Section.Length == 0 ? 0 : service.Ports.FirstOrDefault(port => port.Name == target.Section)?.Number ?? -1;
+                if (port < 0 || found.Exists(other => other.Port == port)) continue;
+                var roots = Roots(policy, bundleOf);
+                found.Add(new(policy.Source, port, policy.Hostname, policy.SubjectAltNames.Select(name => name.Value).ToValueList(), roots.Pem) { IsBlocked = roots.Invalid is not null });
+            }
+        }
+        return found.ToValueList();
+    }
+
+    /// <summary>What the status of a policy says for each of its ancestors.</summary>
+    /// <param name="policy">The policy.</param>
+    /// <param name="others">All policies with one of its targets.</param>
+    /// <param name="bundleOf">Finds ConfigMaps.</param>
+    public static ValueList<ApiCondition> ConditionsOf(BackendTlsPolicy policy, IEnumerable<BackendTlsPolicy> others, Func<ApiReference, TlsCredential?> bundleOf)
+    {
+        var roots = Roots(policy, bundleOf);
+        var before = Ordered(others).TakeWhile(other => other.Source != policy.Source).SelectMany(other => other.Targets).Select(Place).ToHashSet();
+        var accepted = roots.Invalid ?? (!policy.Targets.IsEmpty && policy.Targets.All(target => before.Contains(Place(target)))
+            ? new("Conflicted", "an older policy is for the same target") : null);
+        return
+        [
+            accepted is null ? new("Accepted", true, "Accepted", "The policy applies") : new("Accepted", false, accepted.Reason, accepted.Message),
+            roots.Unresolved is null ? new("ResolvedRefs", true, "ResolvedRefs", "All references resolved") : new("ResolvedRefs", false, roots.Unresolved.Reason, roots.Unresolved.Message),
+        ];
+
+        static (string, string, string, string) Place(ApiReference target) => (target.Group, target.Kind, target.Name, target.Section);
+    }
+
+    /// <summary>Whether a target is the Service of a host.</summary>
+    public static bool IsOf(ApiReference target, MeshService service) =>
+        target is { Group: "", Kind: "Service" } && target.Name == service.Name && target.Namespace == service.Namespace && !service.FromServiceEntry;
+
+    /// <summary>The CAs of a policy that can be used.</summary>
+    private static (string Pem, ApiFault? Invalid, ApiFault? Unresolved) Roots(BackendTlsPolicy policy, Func<ApiReference, TlsCredential?> bundleOf)
+    {
+        if (policy.CaCertificates.IsEmpty)
+            return policy.UsesSystemCas ? ("", null, null) : ("", new("Invalid", "spec.validation names neither caCertificateRefs nor wellKnownCACertificates System"), null);
+        ApiFault? unresolved = null;
+        var pems = new List<string>();
+        foreach (var reference in policy.CaCertificates)
+        {
+            var name = $"{reference.Kind} {reference.Namespace}/{reference.Name}";
+            if (reference is not { Group: "", Kind: "ConfigMap" }) unresolved ??= new("InvalidKind", $"{name}: CAs are read from ConfigMaps only");
+            else if (bundleOf(reference) is not { } bundle) unresolved ??= new("InvalidCACertificateRef", $"{name} does not exist, or has no ca.crt");
+            else if (bundle.CaProblem.Length > 0) unresolved ??= new("InvalidCACertificateRef", $"{name} {bundle.CaProblem}");
+            else pems.Add(bundle.CaCertificates.TrimEnd());
+        }
+        return pems.Count > 0 ? (string.Join('\n', pems) + "\n", null, unresolved) : ("", new("NoValidCACertificate", unresolved!.Message), unresolved);
+    }
+}

@@ -35,8 +35,8 @@ public sealed partial class SourceTests
         Assert.Empty(found);
     }
 
-    /// <summary>What the installation creates and removes, in its order.</summary>
-    private static readonly string[] ListsKinds = ["src/Isthmus.Mesh/Config/MeshApi.cs", "src/Isthmus.Operate/Install/Installed.cs"];
+    /// <summary>Also what the installation creates and removes, in its order, and what is made for a Gateway.</summary>
+    private static readonly string[] ListsKinds = ["src/Isthmus.Mesh/Config/MeshApi.cs", "src/Isthmus.ControlPlane/GatewayApi/MadeObjects.cs", "src/Isthmus.Operate/Install/Installed.cs"];
 
     /// <summary>They do not see the table: the lab has none of the mesh's kinds, and a DNS server reads one.</summary>
     private static readonly string[] OwnKinds = ["src/Isthmus.Lab", "src/Isthmus.Dns/", "src/Isthmus.Kubernetes/Objects/Kinds.cs"];

@@ -41,7 +41,7 @@ public static class KubeFacts
             meta.CreationTimestamp?.ToUnixTimeSeconds() ?? 0,
             GatewayWeight(meta.Annotations),
             TrafficDistributions.Parse(spec.TrafficDistribution) ?? TrafficDistributions.OfAnnotation(meta.Annotations.GetValueOrDefault(Annotations.TrafficDistribution)),
-            spec.InternalTrafficPolicy == "Local") { Grants = Split(meta.Annotations.GetValueOrDefault(Annotations.HostGrants)) };
+            spec.InternalTrafficPolicy == "Local") { Grants = Split(meta.Annotations.GetValueOrDefault(Annotations.HostGrants)), IsLoadBalancer = spec.Type == "LoadBalancer" };
     }
 
     /// <summary>An invalid weight counts as absent.</summary>

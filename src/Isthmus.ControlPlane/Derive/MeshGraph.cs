@@ -104,8 +104,14 @@ public sealed class MeshGraph
         AuthorizationsByNamespace = Sources.AuthorizationPolicies.GroupBy(policy => policy.Namespace, "authorizations by namespace");
         TokensByNamespace = Sources.RequestAuthentications.GroupBy(policy => policy.Namespace, "request authentications by namespace");
         TelemetriesByNamespace = Sources.Telemetries.GroupBy(item => item.Namespace, "telemetries by namespace");
+        ApiStatuses = new ApiStatusDerivation(Sources, Endpoints).All(
+            new Source<ObjectRef, GatewayStatus>(Graph, "statuses of Gateways"), new Source<ObjectRef, ListenerSetStatus>(Graph, "of ListenerSets"),
+            RouteStatuses, new Source<ObjectRef, PolicyStatus>(Graph, "of policies"));
         ServicesByNamespace = Sources.Services.GroupBy(service => (service.Cluster, service.Namespace), "services by namespace");
     }
+
+    /// <summary>What is said of the objects of the Gateway API.</summary>
+    public Live<ObjectRef, ApiStatus> ApiStatuses { get; }
 
     /// <summary>The gateways of networks: labelled Services while they are ready, and those that meshNetworks lists.</summary>
     private Live<ObjectRef, GatewaySet> EntriesOfNetworks(Live<(ObjectRef, string), EndpointSet> ofSlices)

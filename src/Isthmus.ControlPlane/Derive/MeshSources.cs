@@ -44,6 +44,9 @@ public sealed class MeshSources(LiveGraph graph)
     public Source<ObjectKey, BackendTlsPolicy> BackendTlsPolicies { get; } = new(graph, "backend TLS policies");
     public Source<ObjectKey, ReferenceGrant> ReferenceGrants { get; } = new(graph, "reference grants");
 
+    /// <summary>What keeps Gateways from being deployed, as their deployment finds out.</summary>
+    public Source<ObjectKey, GatewayTrouble> GatewayTroubles { get; } = new(graph, "troubles of gateways");
+
     // Istio resources of the config cluster.
     public Source<ObjectKey, Gateway> Gateways { get; } = new(graph, "gateways");
     public Source<ObjectKey, VirtualService> VirtualServices { get; } = new(graph, "virtual services");

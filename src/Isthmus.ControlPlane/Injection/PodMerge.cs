@@ -3,7 +3,7 @@ using System.Text.Json.Nodes;
 namespace Isthmus.ControlPlane.Injection;
 
 /// <summary>Strategic merge of a part of a Pod over another: lists that have a key (core/v1 Pod, <c>x-kubernetes-patch-merge-key</c>) are merged by it,
-/// other lists are replaced, null removes a field, and <c>$patch: delete</c> an item.</summary>
+/// other lists are replaced, null removes a field, <c>$patch: delete</c> an item, and <c>$patch: replace</c> what was there before.</summary>
 internal static class PodMerge
 {
     private const string Directive = "$patch";
@@ -11,10 +11,13 @@ internal static class PodMerge
     private static readonly Dictionary<string, string> Keys = new(StringComparer.Ordinal)
     {
         ["containers"] = "name", ["initContainers"] = "name", ["volumes"] = "name", ["imagePullSecrets"] = "name", ["hostAliases"] = "ip", ["topologySpreadConstraints"] = "topologyKey",
-        ["env"] = "name", ["volumeMounts"] = "mountPath", ["ports"] = "containerPort", ["volumeDevices"] = "devicePath", ["resourceClaims"] = "name",
+        ["env"] = "name", ["volumeMounts"] = "mountPath", ["ports"] = "", ["volumeDevices"] = "devicePath", ["resourceClaims"] = "name",
     };
 
-    internal static void Over(JsonObject target, JsonObject overrides)
+    /// <param name="target">What is changed.</param>
+    /// <param name="overrides">What is merged over it.</param>
+    /// <param name="portKey">The key of the lists <c>ports</c>: those of Services have another one.</param>
+    internal static void Over(JsonObject target, JsonObject overrides, string portKey = "containerPort")
     {
         foreach (var (field, value) in overrides)
         {
@@ -24,10 +27,10 @@ internal static class PodMerge
                     target.Remove(field);
                     break;
                 case JsonObject inner when target[field] is JsonObject known && inner[Directive]?.ToString() != "replace":
-                    Over(known, inner);
+                    Over(known, inner, portKey);
                     break;
                 case JsonArray list when Keys.TryGetValue(field, out var key):
-                    Merge(target[field] as JsonArray ?? (JsonArray)(target[field] = new JsonArray())!, list, key, field is "containers" or "initContainers");
+                    Merge(target[field] as JsonArray ?? (JsonArray)(target[field] = new JsonArray())!, list, field == "ports" ? portKey : key, field is "containers" or "initContainers" || (field, portKey) is ("ports", "port"));
                     break;
                 default:
                     target[field] = value.DeepClone();
@@ -40,7 +43,9 @@ internal static class PodMerge
     /// <param name="isDeep">Whether items are merged field by field. Otherwise they are replaced: two sources of a variable or volume exclude each other.</param>
     private static void Merge(JsonArray target, JsonArray overrides, string key, bool isDeep)
     {
-        foreach (var item in overrides)
+        var isWhole = overrides.Any(item => item is JsonObject { Count: 1 } only && only[Directive]?.ToString() == "replace");
+        if (isWhole) target.Clear();
+        foreach (var item in overrides.Where(item => !isWhole || (item as JsonObject)?.ContainsKey(Directive) != true))
         {
             var known = target.FirstOrDefault(candidate => candidate?[key]?.ToString() == item?[key]?.ToString());
             if (item is JsonObject patch && patch[Directive]?.ToString() == "delete") target.Remove(known);

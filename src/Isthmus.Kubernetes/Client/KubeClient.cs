@@ -185,6 +185,15 @@ public sealed class KubeClient : IDisposable
         return await PatchAsync(kind, ns, name, value, PatchType.Merge, stop);
     }
 
+    /// <summary>Server-side apply: the fields given here are the manager's, whoever had them; those that it had before and that are missing here, go.</summary>
+    /// <param name="kind">The kind.</param>
+    /// <param name="value">The fields, with the name of the object.</param>
+    /// <param name="manager">Whose fields they are.</param>
+    /// <param name="stop">Ends it.</param>
+    public async Task<JsonObject> TakeFieldsAsync(ResourceKind kind, JsonObject value, string manager, CancellationToken stop) =>
+        Parse<JsonObject>(await SendAsync(
+            HttpMethod.Patch, $"{kind.Path(NamespaceOf(value), NameOf(value))}?force=true&fieldManager={Uri.EscapeDataString(manager)}", value, "application/apply-patch+yaml", stop));
+
     /// <summary>False when the object did not exist.</summary>
     public async Task<bool> DeleteAsync(
         ResourceKind kind, string? ns, string name, CancellationToken stop, int? gracePeriodSeconds = null, string propagation = "Background", string? uid = null)

@@ -86,6 +86,9 @@ public sealed record ClusterService(
     /// <summary>The namespaces that may configure the host as if it were theirs.</summary>
     public ValueList<string> Grants { get; init; }
 
+    /// <summary>Whether it is of type LoadBalancer: it may wait for its external addresses.</summary>
+    public bool IsLoadBalancer { get; init; }
+
     public string Cluster => Source.Cluster;
     public string Namespace => Source.Namespace;
     public string Name => Source.Name;

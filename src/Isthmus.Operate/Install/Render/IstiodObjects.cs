@@ -68,6 +68,7 @@ internal static class IstiodObjects
     private static JsonObject[] ClusterRules() =>
     [
         .. KindRules(kind => kind.Rights.Own, kind => kind.Rights.Status),
+        .. GatewayRules(),
         IstioRule($"{KindRights.Read} update patch"),
         Rule("admissionregistration.k8s.io", "mutatingwebhookconfigurations validatingwebhookconfigurations", "get list watch update patch"),
         // istio-ca-root-cert in every namespace.
@@ -75,6 +76,16 @@ internal static class IstiodObjects
         Rule("core", "events", "create patch"),
         Rule("authentication.k8s.io", "tokenreviews", "create"),
         Rule("authorization.k8s.io", "subjectaccessreviews", "create"),
+    ];
+
+    /// <summary>For what is made for Gateways of the Gateway API, in their namespaces.</summary>
+    private static JsonObject[] GatewayRules() =>
+    [
+        Rule("gateway.networking.k8s.io", "gatewayclasses", "create"),
+        Rule("core", "services serviceaccounts", All),
+        Rule("apps", "deployments", All),
+        Rule("autoscaling", "horizontalpodautoscalers", All),
+        Rule("policy", "poddisruptionbudgets", All),
     ];
 
     private static JsonObject[] NamespaceRules() =>

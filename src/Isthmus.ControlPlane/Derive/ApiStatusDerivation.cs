@@ -1,0 +1,43 @@
+using Isthmus.Core.Live;
+using Isthmus.Mesh.Model;
+using Isthmus.Mesh.Model.GatewayApi;
+using Isthmus.Mesh.Resolve.GatewayApi;
+
+namespace Isthmus.ControlPlane.Derive;
+
+/// <summary>
+/// What is said of all objects of the Gateway API. Of a route or a policy with no parent of ours, that is nothing: what an earlier status says of one has to go.
+/// </summary>
+internal sealed class ApiStatusDerivation(MeshSources sources, Live<string, HostEndpoints> endpoints)
+{
+    /// <param name="gateways">What follows from the listeners of Gateways, and from their references.</param>
+    /// <param name="sets">Of ListenerSets.</param>
+    /// <param name="routes">Of routes.</param>
+    /// <param name="policies">Of BackendTLSPolicies.</param>
+    public Live<ObjectRef, ApiStatus> All(
+        Live<ObjectRef, GatewayStatus> gateways, Live<ObjectRef, ListenerSetStatus> sets, Live<ObjectRef, RouteStatus> routes, Live<ObjectRef, PolicyStatus> policies) =>
+        gateways.Derive((read, status) => Complete(read, status) is { } complete ? One(complete) : [], "statuses of Gateways with addresses")
+            .UnionWith(sets.Derive((_, status) => One(status), "statuses of ListenerSets"), "and of ListenerSets")
+            .UnionWith(Of(sources.HttpRoutes, routes), "and of HTTPRoutes").UnionWith(Of(sources.GrpcRoutes, routes), "and of GRPCRoutes")
+            .UnionWith(Of(sources.TlsRoutes, routes), "and of TLSRoutes").UnionWith(Of(sources.TcpRoutes, routes), "and of TCPRoutes")
+            .UnionWith(Of(sources.UdpRoutes, routes), "and of UDPRoutes")
+            .UnionWith(sources.BackendTlsPolicies.Derive((read, policy) => One(read.Get(policies, policy.Source) ?? new PolicyStatus(policy.Source, policy.Generation, default)), "statuses of policies"), "statuses");
+
+    private static Live<ObjectRef, ApiStatus> Of(Live<ObjectKey, ApiRoute> all, Live<ObjectRef, RouteStatus> statuses) =>
+        all.Derive((read, route) => One(read.Get(statuses, route.Source) ?? new RouteStatus(route.Source, route.Generation, default)), $"statuses of all {all.Name}");
+
+    /// <summary>Adds what the Service and the Pods of a Gateway say.</summary>
+    private GatewayStatus? Complete(Reader read, GatewayStatus status)
+    {
+        var key = new ObjectKey(status.Source.Cluster, status.Source.Namespace, status.Source.Name);
+        if (read.Get(sources.ApiGateways, key) is not { } gateway) return null;
+        if (GatewayClasses.ControllerOf(gateway, read.Get(sources.GatewayClasses, new(key.Cluster, "", gateway.Class))) is not { } controller) return null;
+        var (ns, name) = GatewayNaming.BoundService(gateway) ?? (gateway.Namespace, GatewayNaming.ServiceOf(gateway, controller != GatewayClasses.EastWest));
+        var service = name.Length == 0 ? null : read.Get(sources.Services, new ObjectKey(key.Cluster, ns, name));
+        var isReady = service is not null && read.Get(endpoints, service.Hostname) is { } known
+            && known.Endpoints.Any(endpoint => endpoint.Cluster == key.Cluster && endpoint.Health == EndpointHealth.Ready);
+        return GatewayProgress.Complete(status, gateway, controller, new(service, isReady, read.Get(sources.GatewayTroubles, key)));
+    }
+
+    private static KeyValuePair<ObjectRef, ApiStatus>[] One(ApiStatus status) => [KeyValuePair.Create(status.Source, status)];
+}

@@ -1,0 +1,173 @@
+using System.Text.Json.Nodes;
+using Isthmus.ControlPlane.Injection;
+using Isthmus.Core.Names;
+using Isthmus.Core.Problems;
+using Isthmus.Mesh.Model.GatewayApi;
+
+namespace Isthmus.ControlPlane.GatewayApi;
+
+/// <summary>
+/// The objects that run a Gateway: its account, Deployment and Service, and where asked for an autoscaler and a disruption budget. The proxy is that of
+/// injected gateways. Pure.
+/// </summary>
+internal static class GatewayObjects
+{
+    /// <summary>On objects made for a Gateway, with the name of the controller.</summary>
+    internal const string Managed = "gateway.istio.io/managed";
+
+    private const string ServiceType = "networking.istio.io/service-type", OwnDomain = "gateway.networking.k8s.io/";
+
+    /// <summary>Annotations of a Gateway that say how it is deployed, or what was applied: no part of what is made for it.</summary>
+    private static readonly HashSet<string> Ignored = new(StringComparer.Ordinal)
+    {
+        "kubectl.kubernetes.io/last-applied-configuration", GatewayNaming.NameOverride, GatewayNaming.AccountOverride, "gateway.istio.io/controller-version", ServiceType,
+    };
+
+    /// <param name="order">The Gateway.</param>
+    /// <param name="uid">Of the Gateway: it owns all of them.</param>
+    /// <param name="values">Those of the installation, with the settings for the Gateway's proxies.</param>
+    /// <exception cref="ProblemException">A ConfigMap or an annotation asks for what is not possible.</exception>
+    internal static IReadOnlyList<JsonObject> Of(GatewayOrder order, string uid, InjectorValues values)
+    {
+        var make = new Maker(order, uid);
+        var objects = new List<JsonObject> { make.Object("v1", "ServiceAccount", order.AccountName), Deployment(order, make, values), Service(order, make) };
+        if (GatewayOverlay.Asks(order.Parameters, "HorizontalPodAutoscaler")) objects.Add(Autoscaler(order, make));
+        if (GatewayOverlay.Asks(order.Parameters, "PodDisruptionBudget")) objects.Add(Budget(order, make));
+        return [.. objects.Select(item => GatewayOverlay.Over(item, order.Parameters))];
+    }
+
+    /// <summary>The labels of its Pods.</summary>
+    internal static JsonObject PodLabels(GatewayOrder order) => new Maker(order, "").Labels();
+
+    private static JsonObject Deployment(GatewayOrder order, Maker make, InjectorValues values)
+    {
+        var labels = make.Labels();
+        labels.TryAdd("service.istio.io/canonical-name", GatewayNaming.LabelOf(order.ServiceName));
+        labels.TryAdd("service.istio.io/canonical-revision", "latest");
+        var annotations = make.Annotations();
+        annotations[Annotations.InjectTemplates] = InjectionTemplates.Gateway;
+        var pod = new JsonObject
+        {
+            ["metadata"] = new JsonObject { ["labels"] = labels, ["annotations"] = annotations },
+            ["spec"] = new JsonObject
+            {
+                ["serviceAccountName"] = order.AccountName,
+                ["securityContext"] = new JsonObject
+                {
+                    // Listeners have the ports that the Gateway says, however low.
+                    ["sysctls"] = new JsonArray(new JsonObject { ["name"] = "net.ipv4.ip_unprivileged_port_start", ["value"] = "0" }),
+                    ["runAsUser"] = ProxyUser.Id, ["runAsGroup"] = ProxyUser.Id, ["fsGroup"] = ProxyUser.Id, ["runAsNonRoot"] = true,
+                    ["seccompProfile"] = values.SeccompProfile?.DeepClone() ?? new JsonObject { ["type"] = "RuntimeDefault" },
+                },
+                ["containers"] = new JsonArray(Container(order)),
+            },
+        };
+        var owner = new WorkloadOwner("Deployment", "apps/v1", order.ServiceName);
+        var injected = PodInjector.Inject(pod, order.Gateway.Namespace, values, InjectionPath.Default, NativeSidecars.Off, workload: owner)
+            ?? throw new ProblemException(new Problem("", $"Gateway {order.Key.Namespace}/{order.Key.Name}", "metadata.namespace", "no proxies run in this namespace", "create the Gateway in another one"));
+        var metadata = (JsonObject)injected["metadata"]!;
+        // It is complete: the webhook has nothing to add.
+        metadata["labels"]![Core.Names.Labels.Inject] = "false";
+        ((JsonObject)metadata["annotations"]!).Remove("proxy.istio.io/overrides");
+        var container = (injected["spec"]!["containers"] as JsonArray)!.OfType<JsonObject>().First(item => (string?)item["name"] == ProxyContainer.Name);
+        container["resources"] = ProxyContainer.Resources(new(pod, order.Gateway.Namespace, values, InjectionPath.Default, NativeSidecars.Off, owner));
+        var deployment = make.Object("apps/v1", "Deployment", order.ServiceName);
+        deployment["spec"] = new JsonObject
+        {
+            ["selector"] = new JsonObject { ["matchLabels"] = make.Selector() },
+            // Replacing a gateway must never leave it without a Pod.
+            ["strategy"] = new JsonObject { ["rollingUpdate"] = new JsonObject { ["maxSurge"] = "100%", ["maxUnavailable"] = 0 } },
+            ["template"] = new JsonObject { ["metadata"] = metadata.DeepClone(), ["spec"] = injected["spec"]!.DeepClone() },
+        };
+        return deployment;
+    }
+
+    private static JsonObject Container(GatewayOrder order) => new()
+    {
+        ["name"] = ProxyContainer.Name,
+        ["image"] = "auto",
+        ["ports"] = new JsonArray([.. order.Ports.Select(port => (JsonNode)new JsonObject { ["containerPort"] = port.Number, ["protocol"] = port.Protocol })]),
+        ["securityContext"] = new JsonObject
+        {
+            ["allowPrivilegeEscalation"] = false, ["privileged"] = false, ["readOnlyRootFilesystem"] = true, ["capabilities"] = new JsonObject { ["drop"] = new JsonArray("ALL") },
+        },
+    };
+
+    private static JsonObject Service(GatewayOrder order, Maker make)
+    {
+        var type = order.Gateway.Annotations.GetValueOrDefault(ServiceType) switch
+        {
+            null or "" => "LoadBalancer",
+            var own and ("LoadBalancer" or "NodePort" or "ClusterIP") => own,
+            var other => throw new ProblemException(new Problem("", $"Gateway {order.Key.Namespace}/{order.Key.Name}", $"metadata.annotations[{ServiceType}]", $"'{other}' is no type of a gateway's Service",
+                "use LoadBalancer, NodePort or ClusterIP")),
+        };
+        var service = make.Object("v1", "Service", order.ServiceName);
+        var spec = new JsonObject
+        {
+            ["ipFamilyPolicy"] = "PreferDualStack",
+            ["ports"] = new JsonArray([.. order.Ports.Select(port => (JsonNode)new JsonObject
+            {
+                ["name"] = port.Name, ["port"] = port.Number, ["protocol"] = port.Protocol, ["appProtocol"] = port.Application,
+            })]),
+            ["selector"] = make.Selector(),
+            ["type"] = type,
+        };
+        if (type == "LoadBalancer" && order.Gateway.Addresses.FirstOrDefault(address => address.Value.Length > 0) is { } wanted) spec["loadBalancerIP"] = wanted.Value;
+        service["spec"] = spec;
+        return service;
+    }
+
+    private static JsonObject Autoscaler(GatewayOrder order, Maker make)
+    {
+        var autoscaler = make.Object("autoscaling/v2", "HorizontalPodAutoscaler", order.ServiceName);
+        autoscaler["spec"] = new JsonObject
+        {
+            ["scaleTargetRef"] = new JsonObject { ["apiVersion"] = "apps/v1", ["kind"] = "Deployment", ["name"] = order.ServiceName }, ["maxReplicas"] = 1,
+        };
+        return autoscaler;
+    }
+
+    private static JsonObject Budget(GatewayOrder order, Maker make)
+    {
+        var budget = make.Object("policy/v1", "PodDisruptionBudget", order.ServiceName);
+        budget["spec"] = new JsonObject { ["selector"] = new JsonObject { ["matchLabels"] = make.Selector() } };
+        return budget;
+    }
+
+    /// <summary>What all objects of a Gateway have.</summary>
+    private sealed class Maker(GatewayOrder order, string uid)
+    {
+        private readonly ApiGateway _gateway = order.Gateway;
+
+        internal JsonObject Object(string apiVersion, string kind, string name)
+        {
+            var labels = Labels();
+            labels[Managed] = order.ManagedValue;
+            var metadata = new JsonObject
+            {
+                ["name"] = name, ["namespace"] = _gateway.Namespace, ["labels"] = labels,
+                ["ownerReferences"] = new JsonArray(new JsonObject { ["apiVersion"] = "gateway.networking.k8s.io/v1", ["kind"] = "Gateway", ["name"] = _gateway.Name, ["uid"] = uid }),
+            };
+            if (Annotations() is { Count: > 0 } annotations) metadata["annotations"] = annotations;
+            return new() { ["apiVersion"] = apiVersion, ["kind"] = kind, ["metadata"] = metadata };
+        }
+
+        /// <summary>Those that the Gateway asks for; without any, its own.</summary>
+        internal JsonObject Labels()
+        {
+            var labels = Copy(_gateway.Infrastructure.Labels is { Count: > 0 } asked ? asked : _gateway.Labels);
+            labels[GatewayNaming.GatewayLabel] = GatewayNaming.LabelOf(_gateway.Name);
+            labels[GatewayNaming.ClassLabel] = GatewayNaming.LabelOf(_gateway.Class);
+            labels[Managed] = order.ManagedValue;
+            return labels;
+        }
+
+        internal JsonObject Annotations() => Copy(_gateway.Infrastructure.Annotations is { Count: > 0 } asked ? asked : _gateway.Annotations);
+
+        internal JsonObject Selector() => new() { [GatewayNaming.GatewayLabel] = GatewayNaming.LabelOf(_gateway.Name) };
+
+        private static JsonObject Copy(IEnumerable<KeyValuePair<string, string>> entries) =>
+            new(entries.Where(entry => !entry.Key.StartsWith(OwnDomain, StringComparison.Ordinal) && !Ignored.Contains(entry.Key)).Select(entry => KeyValuePair.Create(entry.Key, (JsonNode?)entry.Value)));
+    }
+}

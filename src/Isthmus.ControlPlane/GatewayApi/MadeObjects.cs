@@ -1,0 +1,91 @@
+using System.Collections.Concurrent;
+using System.Text.Json.Nodes;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Kubernetes.Watch;
+using Isthmus.Mesh.Model.GatewayApi;
+
+namespace Isthmus.ControlPlane.GatewayApi;
+
+/// <summary>The objects of a cluster that were made for Gateways, as they are. Writes those that differ from what they are to be.</summary>
+internal sealed class MadeObjects
+{
+    /// <summary>Istio's manager: who upgrades from it takes the fields over.</summary>
+    private const string Manager = GatewayClasses.Controller;
+
+    internal static readonly IReadOnlyList<ResourceKind> Kinds =
+    [
+        Kubernetes.Objects.Kinds.ServiceAccount, Kubernetes.Objects.Kinds.Deployment, Kubernetes.Objects.Kinds.Service, Kubernetes.Objects.Kinds.HorizontalPodAutoscaler,
+        Kubernetes.Objects.Kinds.PodDisruptionBudget,
+    ];
+
+    private readonly KubeClient _client;
+    private readonly IReadOnlyDictionary<string, WatchedList<JsonObject>> _lists;
+
+    /// <summary>What was written, and the version of the object that was the answer.</summary>
+    private readonly ConcurrentDictionary<(string Kind, string Namespace, string Name), (string Text, string Version)> _written = [];
+
+    public MadeObjects(KubeClient client, TimeProvider time)
+    {
+        _client = client;
+        _lists = Kinds.ToDictionary(kind => kind.Kind, kind => new WatchedList<JsonObject>(client, kind, new InformerSettings { LabelSelector = GatewayObjects.Managed }, time), StringComparer.Ordinal);
+    }
+
+    public Task Synced => Task.WhenAll(_lists.Values.Select(list => list.Synced));
+
+    /// <param name="changed">Called with the namespace and the label of the Gateway of an object that has changed.</param>
+    /// <param name="stop">Ends it.</param>
+    public Task RunAsync(Action<(string Namespace, string Label)> changed, CancellationToken stop) => Task.WhenAll(_lists.Values.Select(list => list.Listen(change =>
+    {
+        if ((change.Object ?? change.Before) is { } item) changed((Text(item, "namespace"), Label(item)));
+    }).RunAsync(stop)));
+
+    /// <summary>Writes an object, unless it is there as it was written.</summary>
+    /// <returns>Why it must not be written; null: it is as it should be.</returns>
+    public async Task<string?> PutAsync(JsonObject wanted, CancellationToken stop)
+    {
+        var kind = Kinds.First(known => known.Kind == wanted["kind"]!.ToString());
+        var (ns, name, text) = (Text(wanted, "namespace"), Text(wanted, "name"), wanted.ToJsonString());
+        var known = _lists[kind.Kind].Find(ns, name);
+        if (known is not null && _written.TryGetValue((kind.Kind, ns, name), out var last) && last == (text, VersionOf(known))) return null;
+        if (known is null && await _client.FindAsync(kind, ns, name, stop).ConfigureAwait(false) is { } other && Labels(other)?[GatewayObjects.Managed] is null)
+        {
+            // An account can be somebody's own: the Gateway names it.
+            return kind == Kubernetes.Objects.Kinds.ServiceAccount ? null : $"{kind.Kind} {ns}/{name} exists, and was not made for a Gateway: rename it or the Gateway";
+        }
+        var answer = await _client.TakeFieldsAsync(kind, wanted, Manager, stop).ConfigureAwait(false);
+        _written[(kind.Kind, ns, name)] = (text, VersionOf(answer));
+        return null;
+    }
+
+    /// <summary>Removes what was made for a Gateway, and is not among these.</summary>
+    public async Task RemoveOthersAsync(GatewayOrder order, string uid, IReadOnlyList<JsonObject> wanted, CancellationToken stop)
+    {
+        var kept = wanted.Select(item => (item["kind"]!.ToString(), Text(item, "name"))).ToHashSet();
+        foreach (var kind in Kinds)
+        {
+            foreach (var item in _lists[kind.Kind].Items.Where(item => IsOf(item, order.Gateway, uid) && !kept.Contains((kind.Kind, Text(item, "name")))))
+            {
+                await _client.DeleteAsync(kind, order.Gateway.Namespace, Text(item, "name"), stop, uid: Text(item, "uid")).ConfigureAwait(false);
+            }
+        }
+    }
+
+    /// <summary>Why no Pods are created for a Deployment; null: they are.</summary>
+    public string? FailureOf(string ns, string deployment) =>
+        (_lists["Deployment"].Find(ns, deployment)?["status"]?["conditions"] as JsonArray ?? []).OfType<JsonObject>()
+            .Where(condition => (string?)condition["type"] == "ReplicaFailure" && (string?)condition["status"] == "True").Select(condition => (string?)condition["message"]).FirstOrDefault();
+
+    private static bool IsOf(JsonObject item, ApiGateway gateway, string uid) =>
+        Text(item, "namespace") == gateway.Namespace && item["metadata"]?["deletionTimestamp"] is null
+        && (item["metadata"]?["ownerReferences"] as JsonArray ?? []).OfType<JsonObject>().Any(owner => (string?)owner["uid"] == uid);
+
+    /// <summary>A status has no effect on the generation, which accounts and Services lack.</summary>
+    private static string VersionOf(JsonObject item) => (item["metadata"]?["generation"] ?? item["metadata"]?["resourceVersion"])?.ToString() ?? "";
+
+    private static string Label(JsonObject item) => (string?)Labels(item)?[GatewayNaming.GatewayLabel] ?? "";
+
+    private static JsonObject? Labels(JsonObject item) => item["metadata"]?["labels"] as JsonObject;
+
+    private static string Text(JsonObject item, string field) => (string?)item["metadata"]?[field] ?? "";
+}

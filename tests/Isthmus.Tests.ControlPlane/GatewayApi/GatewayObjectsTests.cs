@@ -1,0 +1,180 @@
+using System.Text.Json.Nodes;
+using Isthmus.ControlPlane.Derive;
+using Isthmus.ControlPlane.GatewayApi;
+using Isthmus.ControlPlane.Injection;
+using Isthmus.Core.Collections;
+using Isthmus.Core.Live;
+using Isthmus.Core.Problems;
+using Isthmus.Mesh.Config.GatewayApi;
+using Isthmus.Kubernetes.Yaml;
+using Isthmus.Mesh.Model.GatewayApi;
+using Xunit;
+
+namespace Isthmus.Tests.ControlPlane.GatewayApi;
+
+/// <summary>The objects that are made for a Gateway.</summary>
+public sealed class GatewayObjectsTests
+{
+    private const string Listeners = "listeners: [{name: http, port: 80, protocol: HTTP}]";
+
+    [Fact]
+    public void A_Gateway_has_an_account_a_Deployment_and_a_Service_that_it_owns()
+    {
+        var objects = Make("metadata: {name: front, namespace: shop}", Listeners);
+        Assert.Equal(["ServiceAccount front-istio", "Deployment front-istio", "Service front-istio"], objects.Select(item => $"{item["kind"]} {item["metadata"]!["name"]}"));
+        foreach (var item in objects)
+        {
+            Assert.Equal("shop", (string?)item["metadata"]!["namespace"]);
+            Assert.Equal(("Gateway", "front", "u1"), ((string?)item["metadata"]!["ownerReferences"]![0]!["kind"], (string?)item["metadata"]!["ownerReferences"]![0]!["name"], (string?)item["metadata"]!["ownerReferences"]![0]!["uid"]));
+            Assert.Equal("istio.io-gateway-controller", (string?)item["metadata"]!["labels"]!["gateway.istio.io/managed"]);
+            Assert.Equal("istio", (string?)item["metadata"]!["labels"]!["gateway.networking.k8s.io/gateway-class-name"]);
+        }
+        var service = objects[2]["spec"]!;
+        Assert.Equal("LoadBalancer", (string?)service["type"]);
+        Assert.Equal("""{"gateway.networking.k8s.io/gateway-name":"front"}""", service["selector"]!.ToJsonString());
+        Assert.Equal(
+            """[{"name":"status-port","port":15021,"protocol":"TCP","appProtocol":"tcp"},{"name":"http","port":80,"protocol":"TCP","appProtocol":"http"}]""", service["ports"]!.ToJsonString());
+    }
+
+    [Fact]
+    public void Its_proxy_is_that_of_injected_gateways()
+    {
+        var values = InjectorValues.Empty.WithValues((JsonObject)YamlText.Parse("""
+            global: {hub: registry.example/mesh, tag: v9, imagePullPolicy: Always, imagePullSecrets: [pull], network: net1, proxy: {resources: {requests: {cpu: 10m}}}, multiCluster: {clusterName: c1}}
+            """, "values")!);
+        var pod = Make("metadata: {name: front, namespace: shop}", Listeners, values: values)[1]["spec"]!["template"]!;
+        var container = Assert.Single(pod["spec"]!["containers"]!.AsArray())!;
+        Assert.Equal(("registry.example/mesh/isthmus:v9", "Always"), ((string?)container["image"], (string?)container["imagePullPolicy"]));
+        Assert.Equal(["proxy", "router"], container["args"]!.AsArray().Take(2).Select(word => (string)word!));
+        Assert.Equal("10m", (string?)container["resources"]!["requests"]!["cpu"]);
+        Assert.True((bool)container["securityContext"]!["readOnlyRootFilesystem"]!);
+        Assert.Equal("pull", (string?)pod["spec"]!["imagePullSecrets"]![0]!["name"]);
+        Assert.Equal("front-istio", (string?)pod["spec"]!["serviceAccountName"]);
+        Assert.Equal("RuntimeDefault", (string?)pod["spec"]!["securityContext"]!["seccompProfile"]!["type"]);
+        Assert.Equal("net.ipv4.ip_unprivileged_port_start", (string?)pod["spec"]!["securityContext"]!["sysctls"]![0]!["name"]);
+        string? Variable(string name) => container["env"]!.AsArray().Where(item => (string?)item!["name"] == name).Select(item => (string?)item!["value"]).FirstOrDefault();
+        Assert.Equal(("front-istio", "kubernetes://apis/apps/v1/namespaces/shop/deployments/front-istio"), (Variable("ISTIO_META_WORKLOAD_NAME"), Variable("ISTIO_META_OWNER")));
+        Assert.Equal(("c1", "net1"), (Variable("ISTIO_META_CLUSTER_ID"), Variable("ISTIO_META_NETWORK")));
+        // The webhook must not add a second proxy, in whatever namespace.
+        Assert.Equal("false", (string?)pod["metadata"]!["labels"]!["sidecar.istio.io/inject"]);
+        Assert.Equal("front", (string?)pod["metadata"]!["labels"]!["gateway.networking.k8s.io/gateway-name"]);
+    }
+
+    [Fact]
+    public void Labels_and_annotations_are_those_of_the_infrastructure_and_without_it_the_Gateways_own()
+    {
+        const string Meta = "metadata: {name: front, namespace: shop, labels: {own: a, gateway.networking.k8s.io/x: b}, annotations: {note: c, gateway.istio.io/name-override: door, kubectl.kubernetes.io/last-applied-configuration: '{}'}}";
+        var own = Make(Meta, Listeners);
+        Assert.Equal("door", (string?)own[2]["metadata"]!["name"]);
+        Assert.Equal("a", (string?)own[2]["metadata"]!["labels"]!["own"]);
+        Assert.Null(own[2]["metadata"]!["labels"]!["gateway.networking.k8s.io/x"]);
+        Assert.Equal("""{"note":"c"}""", own[2]["metadata"]!["annotations"]!.ToJsonString());
+        var asked = Make(Meta, $"{Listeners}, infrastructure: {{labels: {{team: x}}, annotations: {{owner: me}}}}");
+        foreach (var metadata in (JsonNode[])[.. asked.Select(item => item["metadata"]!), asked[1]["spec"]!["template"]!["metadata"]!])
+        {
+            Assert.Equal(("x", "me", null), ((string?)metadata["labels"]!["team"], (string?)metadata["annotations"]!["owner"], (string?)metadata["labels"]!["own"]));
+        }
+    }
+
+    [Theory]
+    [InlineData("ClusterIP", "ClusterIP")]
+    [InlineData("NodePort", "NodePort")]
+    public void An_annotation_says_the_type_of_the_Service(string annotation, string type) =>
+        Assert.Equal(type, (string?)Make($"metadata: {{name: front, namespace: shop, annotations: {{networking.istio.io/service-type: {annotation}}}}}", Listeners)[2]["spec"]!["type"]);
+
+    [Fact]
+    public void Another_type_of_Service_is_refused_by_name()
+    {
+        var e = Assert.Throws<ProblemException>(() => Make("metadata: {name: front, namespace: shop, annotations: {networking.istio.io/service-type: ExternalName}}", Listeners));
+        Assert.Equal("Gateway shop/front metadata.annotations[networking.istio.io/service-type]", $"{e.Problem.Object} {e.Problem.Path}");
+    }
+
+    [Fact]
+    public void An_address_is_that_of_the_load_balancer() =>
+        Assert.Equal("192.0.2.7", (string?)Make("metadata: {name: front, namespace: shop}", $"{Listeners}, addresses: [{{type: IPAddress}}, {{value: 192.0.2.7}}]")[2]["spec"]!["loadBalancerIP"]);
+
+    [Fact]
+    public void ConfigMaps_are_merged_over_the_objects_the_most_special_last()
+    {
+        var objects = Make("metadata: {name: front, namespace: shop}", Listeners,
+            [
+                Parameters("deployment", "spec: {replicas: 2, template: {spec: {containers: [{name: istio-proxy, resources: {limits: {cpu: '2'}}}]}}}", "service", "spec: {externalTrafficPolicy: Local}"),
+                Parameters("deployment", "spec: {replicas: 4}", "service", "spec: {ports: [{port: 80, nodePort: 30080}]}", "horizontalPodAutoscaler", "spec: {minReplicas: 2, maxReplicas: 9}",
+                    "podDisruptionBudget", "spec: {minAvailable: 1}"),
+            ]);
+        var (deployment, service) = (objects[1]["spec"]!, objects[2]["spec"]!);
+        Assert.Equal(4, (int)deployment["replicas"]!);
+        var container = Assert.Single(deployment["template"]!["spec"]!["containers"]!.AsArray())!;
+        Assert.Equal(("2", true), ((string?)container["resources"]!["limits"]!["cpu"], container["args"] is JsonArray));
+        Assert.Equal(("Local", 30080, "http"), ((string?)service["externalTrafficPolicy"], (int)service["ports"]![1]!["nodePort"]!, (string?)service["ports"]![1]!["name"]));
+        Assert.Equal("""{"scaleTargetRef":{"apiVersion":"apps/v1","kind":"Deployment","name":"front-istio"},"maxReplicas":9,"minReplicas":2}""", objects[3]["spec"]!.ToJsonString());
+        Assert.Equal("""{"selector":{"matchLabels":{"gateway.networking.k8s.io/gateway-name":"front"}},"minAvailable":1}""", objects[4]["spec"]!.ToJsonString());
+    }
+
+    [Theory]
+    [InlineData("deploymnt", "spec: {}", "data[deploymnt]: is no part of a gateway")]
+    [InlineData("deployment", "[]", "data[deployment]: is not a map")]
+    [InlineData("deployment", "spec: {: ", "data[deployment]: ")]
+    [InlineData("service", "metadata: {name: other}", "data[service]: changes metadata.name")]
+    [InlineData("service", "metadata: {ownerReferences: []}", "data[service]: changes metadata.ownerReferences")]
+    [InlineData("deployment", "spec: {$setElementOrder/x: []}", "data[deployment]: has the directive '$setElementOrder/x'")]
+    public void What_cannot_be_merged_is_refused_with_its_key(string key, string text, string message)
+    {
+        var e = Assert.Throws<ProblemException>(() => Make("metadata: {name: front, namespace: shop}", Listeners, [Parameters(key, text)]));
+        Assert.Equal("ConfigMap shop/params", e.Problem.Object);
+        Assert.StartsWith(message, $"{e.Problem.Path}: {e.Problem.Message}", StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Labels_by_which_the_objects_are_found_cannot_be_changed()
+    {
+        var service = Make("metadata: {name: front, namespace: shop}", Listeners, [Parameters("service", "metadata: {labels: {gateway.istio.io/managed: null, team: x}}")])[2];
+        Assert.Equal(("istio.io-gateway-controller", "x"), ((string?)service["metadata"]!["labels"]!["gateway.istio.io/managed"], (string?)service["metadata"]!["labels"]!["team"]));
+    }
+
+    [Fact]
+    public void Names_of_Gateways_may_be_too_long_for_what_is_made()
+    {
+        var name = $"{new string('a', 100)}.{new string('b', 100)}";
+        var (one, other) = (Make($"metadata: {{name: {name}, namespace: shop}}", Listeners), Make($"metadata: {{name: {name}c, namespace: shop}}", Listeners));
+        foreach (var item in one)
+        {
+            Assert.Equal(63, ((string)item["metadata"]!["name"]!).Length);
+            Assert.InRange(((string)item["metadata"]!["labels"]!["gateway.networking.k8s.io/gateway-name"]!).Length, 1, 63);
+        }
+        Assert.NotEqual((string?)one[2]["metadata"]!["name"], (string?)other[2]["metadata"]!["name"]);
+        Assert.NotEqual(one[2]["spec"]!["selector"]!.ToJsonString(), other[2]["spec"]!["selector"]!.ToJsonString());
+        Assert.Matches("^gw-1-istio-[0-9a-f]{8}$", (string)Make("metadata: {name: '1', namespace: shop}", Listeners)[2]["metadata"]!["name"]!);
+    }
+
+    [Fact]
+    public void Ports_are_those_of_listeners_each_once_with_names_that_Services_can_have()
+    {
+        var service = Make("metadata: {name: front, namespace: shop}",
+            $"listeners: [{{name: a.b, port: 80, protocol: HTTP}}, {{name: c, port: 80, protocol: HTTP}}, {{name: a-b, port: 443, protocol: HTTPS}}, {{name: dns, port: 53, protocol: UDP}}, {{name: dns-tcp, port: 53, protocol: TCP}}, {{name: {new string('x', 80)}, port: 9000, protocol: TCP}}]")[2];
+        Assert.Equal(
+            ["status-port 15021 TCP", "a-b 80 TCP", "a-b-443 443 TCP", "dns 53 UDP", "dns-tcp 53 TCP", $"{new string('x', 63)} 9000 TCP"],
+            service["spec"]!["ports"]!.AsArray().Select(port => $"{port!["name"]} {port["port"]} {port["protocol"]}"));
+    }
+
+    [Fact]
+    public void A_namespace_without_proxies_is_named()
+    {
+        var e = Assert.Throws<ProblemException>(() => Make("metadata: {name: front, namespace: kube-system}", Listeners));
+        Assert.Equal("Gateway kube-system/front", e.Problem.Object);
+    }
+
+    private static GatewayParameters Parameters(params string[] parts) =>
+        new("shop/params", parts.Chunk(2).Select(pair => KeyValuePair.Create(pair[0], pair[1])).ToValueMap());
+
+    private static IReadOnlyList<JsonObject> Make(string metadata, string spec, GatewayParameters[]? parameters = null, InjectorValues? values = null)
+    {
+        var graph = new LiveGraph();
+        var sources = new MeshSources(graph);
+        var gateway = ApiGatewayReader.Read("c1", (JsonObject)YamlText.Parse($"{{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, {metadata}, spec: {{gatewayClassName: istio, {spec}}}}}", "gateway")!);
+        sources.ApiGateways.Put(new("c1", gateway.Namespace, gateway.Name), gateway);
+        graph.Commit();
+        var order = Assert.Single(GatewayOrders.Of(sources));
+        return GatewayObjects.Of(order with { Parameters = (parameters ?? []).ToValueList() }, "u1", values ?? InjectorValues.Empty);
+    }
+}

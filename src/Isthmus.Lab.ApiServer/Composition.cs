@@ -1,4 +1,5 @@
 using Isthmus.Lab.ApiServer.Admission;
+using Isthmus.Lab.ApiServer.Admission.Policies;
 using Isthmus.Lab.ApiServer.Auth;
 using Isthmus.Lab.ApiServer.CustomResources;
 using Isthmus.Lab.ApiServer.Endpoints;
@@ -30,7 +31,7 @@ public static class Composition
         return new(
             auth.Authenticator,
             auth.Authorizer,
-            [new NamespaceLifecycle(), .. ofPods, auth.Escalation, webhooks],
+            [new NamespaceLifecycle(), .. ofPods, auth.Escalation, new PolicyAdmission(store, context.Kinds), webhooks],
             [.. auth.Reviews, new PodBindingResource(store, time), new PodEvictionResource(store, time)],
             StreamingResources.All(context, endpoints),
             [auth.Aggregation, new DefinitionController(store, context.Kinds, time)])

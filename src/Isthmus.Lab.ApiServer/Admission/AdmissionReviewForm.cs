@@ -34,6 +34,16 @@ internal static class AdmissionReviewForm
         return new() { ["kind"] = "AdmissionReview", ["apiVersion"] = $"admission.k8s.io/{reviewVersion}", ["request"] = body };
     }
 
+    /// <summary>The object under the name that a kind has for it: all versions of a custom resource have one form.</summary>
+    public static JsonObject? As(KindDescriptor kind, JsonObject? o)
+    {
+        if (o is null) return null;
+        var copy = new JsonObject { ["kind"] = kind.Kind, ["apiVersion"] = kind.ApiVersion };
+        foreach (var (key, value) in o)
+            if (key is not ("kind" or "apiVersion")) copy[key] = value?.DeepClone();
+        return copy;
+    }
+
     /// <exception cref="WebhookAnswerException">The response does not belong to this request.</exception>
     public static WebhookAnswer Read(JsonObject review, string uid)
     {
@@ -56,16 +66,6 @@ internal static class AdmissionReviewForm
         {
             throw new WebhookAnswerException("response.patch is not base64");
         }
-    }
-
-    // All versions of a custom resource have one form; only the name differs.
-    private static JsonNode? As(KindDescriptor kind, JsonObject? o)
-    {
-        if (o is null) return null;
-        var copy = new JsonObject { ["kind"] = kind.Kind, ["apiVersion"] = kind.ApiVersion };
-        foreach (var (key, value) in o)
-            if (key is not ("kind" or "apiVersion")) copy[key] = value?.DeepClone();
-        return copy;
     }
 
     private static JsonObject KindOf(KindDescriptor kind) =>

@@ -8,16 +8,22 @@ using Isthmus.Lab.ApiServer.Values;
 
 namespace Isthmus.Lab.ApiServer.Admission;
 
-/// <summary>One rule: which operations on which resources a webhook is called for.</summary>
-internal sealed record WebhookRule(
-    ValueList<string> Operations, ValueList<string> Groups, ValueList<string> Versions, ValueList<string> Resources, string Scope)
+/// <summary>One rule: which operations on which resources a webhook is called for, or a policy judges.</summary>
+/// <param name="Names">Of objects; none: all.</param>
+internal sealed record AdmissionRule(
+    ValueList<string> Operations, ValueList<string> Groups, ValueList<string> Versions, ValueList<string> Resources, string Scope, ValueList<string> Names)
 {
-    public static WebhookRule FromJson(JsonObject rule) => new(
-        Json.Texts(rule["operations"]), Json.Texts(rule["apiGroups"]), Json.Texts(rule["apiVersions"]), Json.Texts(rule["resources"]),
-        Json.Text(rule["scope"]));
+    /// <summary>Matches every request.</summary>
+    public static ValueList<AdmissionRule> Everything { get; } = [new(["*"], ["*"], ["*"], ["*", "*/*"], "*", [])];
 
-    public bool Matches(string operation, KindDescriptor kind, string subresource) =>
-        Has(Operations, operation) && Has(Groups, kind.Group) && Has(Versions, kind.Version)
+    public static ValueList<AdmissionRule> Read(JsonNode? rules) => Json.Objects(rules).Select(FromJson).ToValueList();
+
+    private static AdmissionRule FromJson(JsonObject rule) => new(
+        Json.Texts(rule["operations"]), Json.Texts(rule["apiGroups"]), Json.Texts(rule["apiVersions"]), Json.Texts(rule["resources"]),
+        Json.Text(rule["scope"]), Json.Texts(rule["resourceNames"]));
+
+    public bool Matches(string operation, KindDescriptor kind, string subresource, string name) =>
+        Has(Operations, operation) && Has(Groups, kind.Group) && Has(Versions, kind.Version) && (Names.IsEmpty || Names.Contains(name))
         && Scope switch { "Cluster" => !kind.Namespaced, "Namespaced" => kind.Namespaced, _ => true }
         && Resources.Any(pattern => MatchesResource(pattern, kind.Plural, subresource));
 
@@ -54,7 +60,7 @@ internal sealed record WebhookClient(string Url, string ServiceNamespace, string
 
 /// <summary>One webhook of a configuration.</summary>
 internal sealed record Webhook(
-    string Name, WebhookClient Client, ValueList<WebhookRule> Rules, bool FailOpen, bool Equivalent, LabelSelector? Namespaces, LabelSelector? Objects,
+    string Name, WebhookClient Client, AdmissionMatch Match, bool FailOpen,
     bool SafeOnDryRun, int TimeoutSeconds, bool ReinvokeIfNeeded, string ReviewVersion)
 {
     public static ValueList<Webhook> Read(StoredObject configuration) =>
@@ -62,9 +68,9 @@ internal sealed record Webhook(
 
     private static Webhook FromJson(JsonObject hook) => new(
         Json.Text(hook["name"]), WebhookClient.FromJson(hook["clientConfig"]),
-        Json.Objects(hook["rules"]).Select(WebhookRule.FromJson).ToValueList(),
-        Json.Text(hook["failurePolicy"]) == "Ignore", Json.Text(hook["matchPolicy"]) != "Exact",
-        LabelSelector.Read(hook["namespaceSelector"]), LabelSelector.Read(hook["objectSelector"]),
+        new(AdmissionRule.Read(hook["rules"]), [], Json.Text(hook["matchPolicy"]) != "Exact",
+            LabelSelector.Read(hook["namespaceSelector"]), LabelSelector.Read(hook["objectSelector"])),
+        Json.Text(hook["failurePolicy"]) == "Ignore",
         Json.Text(hook["sideEffects"]) is "None" or "NoneOnDryRun", (int)(Json.Whole(hook["timeoutSeconds"]) ?? 10),
         Json.Text(hook["reinvocationPolicy"]) == "IfNeeded",
         Json.Texts(hook["admissionReviewVersions"]).FirstOrDefault(version => version is "v1" or "v1beta1") ?? "v1");

@@ -17,7 +17,7 @@ namespace Isthmus.Lab.ApiServer.Admission;
 internal sealed class WebhookAdmission(
     IObjectStore store, KindRegistry kinds, WebhookCaller caller, IReadOnlyList<IAdmissionPlugin> reinvoked) : IAdmissionPlugin
 {
-    private readonly WebhookMatcher _matcher = new(store, kinds);
+    private readonly AdmissionMatcher _matcher = new(store, kinds);
     private readonly LiveView<ValueList<Webhook>> _mutating = new(store, Resources.MutatingWebhooks, Webhook.Read);
     private readonly LiveView<ValueList<Webhook>> _validating = new(store, Resources.ValidatingWebhooks, Webhook.Read);
 
@@ -40,7 +40,7 @@ internal sealed class WebhookAdmission(
     public async ValueTask ValidateAsync(AdmissionRequest request, CancellationToken stop)
     {
         var calls = _validating.Read().Items.Values.SelectMany(hooks => hooks)
-            .Select(hook => (Hook: hook, Kind: _matcher.Match(hook, request)))
+            .Select(hook => (Hook: hook, Kind: _matcher.Match(hook.Match, request)))
             .Where(call => call.Kind is not null)
             .Select(call => AskAsync(call.Hook, call.Kind!, request, stop))
             .ToList();
@@ -52,7 +52,7 @@ internal sealed class WebhookAdmission(
     /// <returns>True when the webhook changed the object.</returns>
     private async Task<bool> CallAsync(Webhook hook, AdmissionRequest request, CancellationToken stop)
     {
-        if (_matcher.Match(hook, request) is not { } kind) return false;
+        if (_matcher.Match(hook.Match, request) is not { } kind) return false;
         if (await AskAsync(hook, kind, request, stop) is not { } answer) return false;
         request.Warnings.AddRange(answer.Warnings);
         if (answer.Patch is null || request.Object is not { } before) return false;

@@ -3,46 +3,11 @@ using Isthmus.Wire.Cel;
 
 namespace Isthmus.Lab.ApiServer.Cel;
 
-/// <summary>The rule cannot be evaluated for this object: a missing field, a division by zero, too much work.</summary>
-internal sealed class CelFailureException(string message) : Exception(message);
-
-/// <summary>The variables of one evaluation, and how much work is left for it.</summary>
-internal sealed class CelScope(CelScope? outer, string name, object? value, CelScope.Budget budget)
-{
-    // A rule over the largest objects stays far below; two nested loops over thousands of items do not.
-    public const int MaxSteps = 1_000_000;
-
-    public sealed class Budget
-    {
-        public int Left { get; set; } = MaxSteps;
-    }
-
-    public CelScope With(string inner, object? held) => new(this, inner, held, budget);
-
-    public object? Find(string wanted)
-    {
-        for (var scope = this; scope is not null; scope = scope.Outer)
-            if (scope.Name == wanted) return scope.Value;
-        throw new CelFailureException($"undeclared reference to '{wanted}'");
-    }
-
-    public void Spend()
-    {
-        if (--budget.Left < 0) throw new CelFailureException("the rule takes too much work");
-    }
-
-    private CelScope? Outer => outer;
-
-    private string Name => name;
-
-    private object? Value => value;
-}
-
-/// <summary>Evaluates the part of CEL that rules of definitions mostly use: fields, indexes, operators, <c>has</c>, <c>size</c>, the functions of texts, and loops.
-/// Values are null, bool, long, double, text, a list of values, or a JSON object.</summary>
+/// <summary>Evaluates CEL with the libraries of Kubernetes. Values are null, bool, long, double, text, a list of values, a JSON object, or of the types that
+/// the libraries have.</summary>
 internal static class CelEvaluation
 {
-    public static bool Truth(this CelNode node, CelScope scope) => node.Evaluate(scope) is bool truth ? truth : throw NoOverload();
+    public static bool Truth(this CelNode node, CelScope scope) => node.Evaluate(scope) is bool truth ? truth : throw CelFailureException.NoOverload();
 
     public static object? Evaluate(this CelNode node, CelScope scope)
     {
@@ -52,36 +17,77 @@ internal static class CelEvaluation
             CelLiteral literal => literal.Value,
             CelVariable variable => scope.Find(variable.Name),
             CelList list => list.Items.Select(item => item.Evaluate(scope)).ToList(),
-            CelField field => Field(field, scope),
-            CelHas has => has.Field.On.Evaluate(scope) is JsonObject o && o.ContainsKey(has.Field.Name),
+            CelMap map => Map(map, scope),
+            CelField field => Field(field.On.Evaluate(scope), field.Name),
+            CelHas has => has.Field.On.Evaluate(scope) switch
+            {
+                JsonObject o => o.ContainsKey(has.Field.Name),
+                CelOptionalValue optional => optional.Value is JsonObject o && o.ContainsKey(has.Field.Name),
+                _ => false,
+            },
             CelIndex index => Index(index.On.Evaluate(scope), index.Key.Evaluate(scope)),
+            CelOptional optional => Optional(optional.On.Evaluate(scope), optional.Key.Evaluate(scope)),
             CelNot not => !not.Of.Truth(scope),
             CelMinus minus => Minus(minus.Of.Evaluate(scope)),
             CelChoice choice => (choice.Test.Truth(scope) ? choice.Then : choice.Else).Evaluate(scope),
             CelBinary { Operator: "&&" or "||" } junction => Junction(junction, scope),
-            CelBinary binary => CelValues.Apply(binary.Operator, binary.Left.Evaluate(scope), binary.Right.Evaluate(scope)),
+            CelBinary binary => Paid(CelValues.Apply(binary.Operator, binary.Left.Evaluate(scope), binary.Right.Evaluate(scope)), scope),
             CelLoop loop => Loop(loop, scope),
-            CelCall call => CelValues.Function(call.Name, call.Arguments.Count)!([.. call.Arguments.Select(argument => argument.Evaluate(scope))]),
-            _ => throw NoOverload(),
+            CelPairLoop loop => CelPairs.Loop(loop, loop.Over.Evaluate(scope), scope),
+            CelCall call => Paid(CelFunctions.Find(call.Name, call.Arguments.Count)!([.. call.Arguments.Select(argument => argument.Evaluate(scope))]), scope),
+            _ => throw CelFailureException.NoOverload(),
         };
     }
 
-    private static object? Field(CelField field, CelScope scope) => field.On.Evaluate(scope) is JsonObject o && o.TryGetPropertyValue(field.Name, out var value)
-        ? CelValues.Of(value)
-        : throw new CelFailureException($"no such key: {field.Name}");
+    /// <summary>Values that an expression makes cost as much as their size, so that none can double again and again.</summary>
+    private static object? Paid(object? value, CelScope scope)
+    {
+        if (value is string text) scope.Spend(text.Length / 10);
+        else if (value is List<object?> list) scope.Spend(list.Count);
+        return value;
+    }
+
+    private static JsonObject Map(CelMap map, CelScope scope)
+    {
+        var made = new JsonObject();
+        foreach (var (key, value) in map.Entries)
+        {
+            if (key.Evaluate(scope) is not string name) throw CelFailureException.NoOverload();
+            if (!made.TryAdd(name, CelValues.ToJson(value.Evaluate(scope)))) throw new CelFailureException($"Failed with repeated key: {name}");
+        }
+        return made;
+    }
+
+    private static object? Field(object? on, string name) => on switch
+    {
+        JsonObject o => o.TryGetPropertyValue(name, out var value) ? CelValues.Of(value) : throw new CelFailureException($"no such key: {name}"),
+        CelOptionalValue optional => Optional(optional, name),
+        CelNamed named => named.Find(name),
+        _ => throw new CelFailureException($"no such key: {name}"),
+    };
 
     private static object? Index(object? on, object? key) => (on, key) switch
     {
         (JsonObject o, string name) => o.TryGetPropertyValue(name, out var value) ? CelValues.Of(value) : throw new CelFailureException($"no such key: {name}"),
         (List<object?> list, long at) => at >= 0 && at < list.Count ? list[(int)at] : throw new CelFailureException($"index out of bounds: {at}"),
-        _ => throw NoOverload(),
+        (CelOptionalValue, _) => Optional(on, key),
+        _ => throw CelFailureException.NoOverload(),
+    };
+
+    private static CelOptionalValue Optional(object? on, object? key) => (on, key) switch
+    {
+        (CelOptionalValue { Has: false }, _) => CelOptionalValue.None,
+        (CelOptionalValue optional, _) => Optional(optional.Value, key),
+        (JsonObject o, string name) => o.TryGetPropertyValue(name, out var value) ? CelOptionalValue.Of(CelValues.Of(value)) : CelOptionalValue.None,
+        (List<object?> list, long at) => at >= 0 && at < list.Count ? CelOptionalValue.Of(list[(int)at]) : CelOptionalValue.None,
+        _ => throw CelFailureException.NoOverload(),
     };
 
     private static object Minus(object? value) => value switch
     {
         long whole => -whole,
         double number => -number,
-        _ => throw NoOverload(),
+        _ => throw CelFailureException.NoOverload(),
     };
 
     // A side that fails does not matter when the other one decides.
@@ -93,7 +99,7 @@ internal static class CelEvaluation
         {
             if (junction.Left.Truth(scope) == decisive) return decisive;
         }
-        catch (CelFailureException e)
+        catch (CelFailureException e) when (!e.IsFinal)
         {
             failure = e;
         }
@@ -107,12 +113,12 @@ internal static class CelEvaluation
         {
             List<object?> list => list,
             JsonObject o => [.. o.Select(pair => (object?)pair.Key)],
-            _ => throw NoOverload(),
+            _ => throw CelFailureException.NoOverload(),
         };
         return loop.Kind switch
         {
-            "all" => items.All(Holds),
-            "exists" => items.Any(Holds),
+            "all" => CelPairs.All(items, Holds),
+            "exists" => CelPairs.Exists(items, Holds),
             "exists_one" => items.Count(Holds) == 1,
             "filter" => items.Where(Holds).ToList(),
             _ => items.Select(item => loop.Body.Evaluate(scope.With(loop.Variable, item))).ToList(),
@@ -120,6 +126,4 @@ internal static class CelEvaluation
 
         bool Holds(object? item) => loop.Body.Truth(scope.With(loop.Variable, item));
     }
-
-    private static CelFailureException NoOverload() => new("no such overload");
 }

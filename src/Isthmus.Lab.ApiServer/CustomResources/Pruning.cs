@@ -62,7 +62,7 @@ internal static class Pruning
     }
 }
 
-/// <summary>Fills in defaults, also for a null where null is not allowed.</summary>
+/// <summary>Fills in defaults, also for a null where null is not allowed. Without a default, such a field is dropped.</summary>
 internal static class Defaulting
 {
     public static void Default(JsonNode? node, StructuralSchema schema)
@@ -72,12 +72,19 @@ internal static class Defaulting
             case JsonObject o:
                 foreach (var (key, property) in schema.Properties)
                 {
-                    if (property.Default is { } value && o[key] is null && !(o.ContainsKey(key) && property.Nullable)) o[key] = value.DeepClone();
+                    if (o[key] is null && !(o.ContainsKey(key) && property.Nullable))
+                    {
+                        if (property.Default is { } value) o[key] = value.DeepClone();
+                        else o.Remove(key);
+                    }
                     Default(o[key], property);
                 }
                 if (schema.Additional is not { } additional) break;
-                foreach (var (key, value) in o)
-                    if (!schema.Properties.ContainsKey(key)) Default(value, additional);
+                foreach (var (key, value) in o.Where(pair => !schema.Properties.ContainsKey(pair.Key)).ToList())
+                {
+                    if (value is null && !additional.Nullable) o.Remove(key);
+                    else Default(value, additional);
+                }
                 break;
             case JsonArray list when schema.Items is { } items:
                 foreach (var item in list) Default(item, items);

@@ -23,7 +23,7 @@ internal sealed record SchemaRule(CelNode Rule, string Text, string Message, str
             var needsOld = CelTokens.Read(text).Any(token => token is { Kind: CelTokenKind.Name, Text: "oldSelf" });
             // The old value comes as an optional there, which has functions of its own.
             if (needsOld && Json.Truth(rule["optionalOldSelf"]) == true) return null;
-            return new(CelParser.Parse(text, CelValues.Knows), text, Json.Text(rule["message"]), Json.Text(rule["reason"]), Json.Text(rule["fieldPath"]), needsOld);
+            return new(CelParser.Parse(text, CelFunctions.Knows), text, Json.Text(rule["message"]), Json.Text(rule["reason"]), Json.Text(rule["fieldPath"]), needsOld);
         }
         catch (Exception e) when (e is CelUnsupportedException or CelSyntaxException)
         {
@@ -34,8 +34,7 @@ internal sealed record SchemaRule(CelNode Rule, string Text, string Message, str
     public FieldError? Check(JsonNode? self, JsonNode? old, string path, string type)
     {
         if (NeedsOld && old is null) return null;
-        var budget = new CelScope.Budget();
-        var scope = new CelScope(new(null, "oldSelf", CelValues.Of(old), budget), "self", CelValues.Of(self), budget);
+        var scope = CelScope.Of(("self", CelValues.Of(self)), ("oldSelf", CelValues.Of(old)));
         var field = FieldPath.Length == 0 ? path : path.Length == 0 ? FieldPath.TrimStart('.') : path + FieldPath;
         try
         {

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Isthmus.Lab.ApiServer.Admission.Policies;
 using Isthmus.Lab.ApiServer.Registry;
 using Isthmus.Lab.ApiServer.Validation;
 using Isthmus.Lab.ApiServer.Values;
@@ -6,7 +7,7 @@ using Isthmus.Wire.Cel;
 
 namespace Isthmus.Lab.ApiServer.Kinds;
 
-/// <summary>ValidatingAdmissionPolicies. They are stored and their expressions parsed, but they are not enforced.</summary>
+/// <summary>ValidatingAdmissionPolicies. Their expressions are parsed, but their types are not checked. What this server cannot evaluate is warned of.</summary>
 internal sealed class AdmissionPolicyStrategy : KindStrategy
 {
     private static readonly (string List, string Field)[] Expressions =
@@ -30,6 +31,14 @@ internal sealed class AdmissionPolicyStrategy : KindStrategy
                 else if (CelParser.Problem(text) is { } problem)
                 {
                     yield return FieldError.Invalid(at, text, $"compilation failed: {problem}");
+                }
+                else if (list == "auditAnnotations")
+                {
+                    context.Warnings.Add($"{at}: has no effect, because this server has no audit log");
+                }
+                else if (PolicyExpression.Read(text) is { Node: null } expression)
+                {
+                    context.Warnings.Add($"{at}: {expression.Obstacle}, so that it counts as failed for every request (failurePolicy)");
                 }
             }
         }

@@ -26,4 +26,6 @@ internal static class Resources
     public static readonly GroupResource Definitions = new(ExtensionsGroup, "customresourcedefinitions");
     public static readonly GroupResource MutatingWebhooks = new(AdmissionGroup, "mutatingwebhookconfigurations");
     public static readonly GroupResource ValidatingWebhooks = new(AdmissionGroup, "validatingwebhookconfigurations");
+    public static readonly GroupResource AdmissionPolicies = new(AdmissionGroup, "validatingadmissionpolicies");
+    public static readonly GroupResource AdmissionPolicyBindings = new(AdmissionGroup, "validatingadmissionpolicybindings");
 }

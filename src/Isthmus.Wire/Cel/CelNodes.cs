@@ -11,6 +11,9 @@ public sealed record CelVariable(string Name) : CelNode;
 
 public sealed record CelList(IReadOnlyList<CelNode> Items) : CelNode;
 
+/// <summary>A map; its keys and values alternate.</summary>
+public sealed record CelMap(IReadOnlyList<(CelNode Key, CelNode Value)> Entries) : CelNode;
+
 public sealed record CelField(CelNode On, string Name) : CelNode
 {
     private static readonly string[] Keywords =
@@ -42,6 +45,14 @@ public sealed record CelBinary(string Operator, CelNode Left, CelNode Right) : C
 
 /// <param name="Kind">all, exists, exists_one, map or filter.</param>
 public sealed record CelLoop(string Kind, CelNode Over, string Variable, CelNode Body) : CelNode;
+
+/// <summary>A loop with a variable for the index or key, and one for the item.</summary>
+/// <param name="Kind">all, exists, existsOne, transformList or transformMap.</param>
+/// <param name="Filter">Which items are transformed; null for all.</param>
+public sealed record CelPairLoop(string Kind, CelNode Over, string Key, string Item, CelNode? Filter, CelNode Body) : CelNode;
+
+/// <summary>A field or an item as an optional value: empty where it is missing.</summary>
+public sealed record CelOptional(CelNode On, CelNode Key) : CelNode;
 
 /// <param name="Arguments">The receiver of a call is its first argument.</param>
 public sealed record CelCall(string Name, IReadOnlyList<CelNode> Arguments) : CelNode;

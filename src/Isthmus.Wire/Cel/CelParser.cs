@@ -1,6 +1,6 @@
 namespace Isthmus.Wire.Cel;
 
-/// <summary>Parses CEL. Byte texts, maps, optional values and objects of named types are recognized, but are not part of the tree.</summary>
+/// <summary>Parses CEL. Byte texts, optional entries of lists and maps, and objects of named types are recognized, but are not part of the tree.</summary>
 /// <remarks>Expressions are not type-checked.</remarks>
 public sealed class CelParser
 {
@@ -8,7 +8,7 @@ public sealed class CelParser
     private const string Expression = "{'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}";
 
     private static readonly string[][] Levels = [["||"], ["&&"], ["==", "!=", "<", "<=", ">", ">=", "in"], ["+", "-"], ["*", "/", "%"]];
-    private static readonly string[] Loops = ["all", "exists", "exists_one", "map", "filter"];
+    private static readonly string[] Loops = ["all", "exists", "exists_one", "existsOne", "map", "filter", "transformList", "transformMap"];
     private static readonly string[] Words = ["true", "false", "null", "in"];
 
     private static readonly string[] Reserved =
@@ -97,15 +97,16 @@ public sealed class CelParser
         {
             if (Take("["))
             {
-                Optional();
-                node = new CelIndex(node, Conditional());
+                var isOptional = Take("?");
+                var key = Conditional();
+                node = isOptional ? new CelOptional(node, key) : new CelIndex(node, key);
                 Expect("]");
             }
             else if (Take("."))
             {
-                Optional();
+                var isOptional = Take("?");
                 var name = Name();
-                node = Take("(") ? Call(node, name) : new CelField(node, CelField.Unescape(name));
+                node = isOptional ? new CelOptional(node, new CelLiteral(CelField.Unescape(name))) : Take("(") ? Call(node, name) : new CelField(node, CelField.Unescape(name));
             }
             else if (IsTypeName(node) && Take("{"))
             {
@@ -122,9 +123,20 @@ public sealed class CelParser
     {
         var start = Next.At;
         var arguments = Items(")");
-        if (!Loops.Contains(name)) return Function(name, [on, .. arguments]);
-        if (arguments.Count != 2) return Unsupported($"{name} with {arguments.Count} arguments", on);
-        return arguments[0] is CelVariable variable ? new CelLoop(name, on, variable.Name, arguments[1]) : throw new CelSyntaxException(_text, start, "argument must be a simple name");
+        if (!Loops.Contains(name))
+            return on is CelVariable library && _knows($"{library.Name}.{name}", arguments.Count) ? new CelCall($"{library.Name}.{name}", arguments) : Function(name, [on, .. arguments]);
+        return (name, arguments.Count) switch
+        {
+            ("map", 3) => new CelLoop(name, new CelLoop("filter", on, Variable(0), arguments[1]), Variable(0), arguments[2]),
+            ("all" or "exists" or "existsOne" or "transformList" or "transformMap", 3) => new CelPairLoop(name, on, Variable(0), Variable(1), null, arguments[2]),
+            ("exists_one", 3) => new CelPairLoop("existsOne", on, Variable(0), Variable(1), null, arguments[2]),
+            ("transformList" or "transformMap", 4) => new CelPairLoop(name, on, Variable(0), Variable(1), arguments[2], arguments[3]),
+            ("existsOne", 2) => new CelLoop("exists_one", on, Variable(0), arguments[1]),
+            (not ("transformList" or "transformMap"), 2) => new CelLoop(name, on, Variable(0), arguments[1]),
+            _ => Unsupported($"{name} with {arguments.Count} arguments", on),
+        };
+
+        string Variable(int at) => arguments[at] is CelVariable variable ? variable.Name : throw new CelSyntaxException(_text, start, "argument must be a simple name");
     }
 
     private CelNode Primary()
@@ -197,17 +209,18 @@ public sealed class CelParser
 
     private CelNode Map()
     {
+        var entries = new List<(CelNode Key, CelNode Value)>();
         while (!Take("}"))
         {
             Optional();
-            Conditional();
+            var key = Conditional();
             Expect(":");
-            Conditional();
+            entries.Add((key, Conditional()));
             if (Take(",")) continue;
             Expect("}");
             break;
         }
-        return Unsupported("a map", new CelLiteral(null));
+        return new CelMap(entries);
     }
 
     private void Fields()

@@ -82,6 +82,9 @@ public static class TrafficExpression
         CelBinary binary => Binary(binary.Operator, Term(binary.Left), Term(binary.Right)),
         CelCall call => Call(call.Name, [.. call.Arguments.Select(Term)]),
         CelLoop loop => throw new CelUnsupportedException($"the macro {loop.Kind}"),
+        CelPairLoop loop => throw new CelUnsupportedException($"the macro {loop.Kind}"),
+        CelMap => throw new CelUnsupportedException("a map"),
+        CelOptional => throw new CelUnsupportedException("optional values"),
         _ => throw new CelUnsupportedException("a list that does not follow 'in'"),
     };
 

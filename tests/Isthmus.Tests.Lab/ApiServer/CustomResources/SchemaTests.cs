@@ -46,6 +46,14 @@ public sealed class SchemaTests
         Assert.Equal("""{"spec":{"mode":"Strict","opt":null,"servers":[{"name":"x","weight":100}],"replicas":1}}""", o.ToJsonString());
     }
 
+    [Fact]
+    public void A_forbidden_null_without_a_default_is_dropped()
+    {
+        var o = Parse("""{"spec": {"hosts": null, "map": {"x": null, "y": "z"}, "free": {"kept": null}, "servers": [null]}}""");
+        Defaulting.Default(o, Schema);
+        Assert.Equal("""{"spec":{"map":{"y":"z"},"free":{"kept":null},"servers":[null],"mode":"Strict","replicas":1,"opt":"o"}}""", o.ToJsonString());
+    }
+
     [Theory]
     [InlineData("""{"hosts": "a"}""", "spec.hosts: Invalid value: \"string\": spec.hosts in body must be of type array: \"string\"")]
     [InlineData("""{}""", "spec.hosts: Required value")]

@@ -22,6 +22,7 @@ internal sealed partial class ClassDuty(KubeClient client, ServedKinds served, S
     /// <summary>The minor version of the API's last release whose definitions are known: 1.7.</summary>
     private const int LastMinor = 7;
 
+    private string _trouble = "";
     private (ImmutableDictionary<ObjectKey, GatewayClass> Classes, Task Definitions)? _done;
 
     public async Task RunAsync(CancellationToken stop)
@@ -51,12 +52,10 @@ internal sealed partial class ClassDuty(KubeClient client, ServedKinds served, S
         {
             if (version is not null && !await UpdateAsync(MeshApi.GatewayClass.In(version), classes.Values, stop).ConfigureAwait(false)) return false;
         }
-        catch (KubeException e) when (e is { IsConflict: false, IsBusy: false, Code: < 500 })
-        {
-            NotWritten(log, e.Message);
-        }
         catch (Exception e) when (ApiTrouble.Is(e, stop))
         {
+            // A kind is served a moment after its definition, and rights may be given later.
+            if (e is KubeException { IsBusy: false, IsNotFound: false } && e.Message != _trouble) NotWritten(log, _trouble = e.Message);
             return false;
         }
         _done = (classes, changed);

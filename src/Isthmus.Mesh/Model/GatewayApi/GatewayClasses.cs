@@ -16,8 +16,8 @@ public static class GatewayClasses
     public static readonly IReadOnlyList<BuiltInClass> BuiltIn =
     [
         new("istio", Controller, "Gateways that Isthmus deploys"),
-        new("istio-remote", Unmanaged, "Gateways of other clusters: an address, without a deployment or configuration here"),
-        new("istio-east-west", EastWest, "Gateways that Isthmus deploys for calls of other clusters"),
+        new("istio-remote", Unmanaged, "Gateways of other clusters: addresses, and nothing else"),
+        new("istio-east-west", EastWest, "Gateways that Isthmus deploys for other clusters"),
     ];
 
     public static bool IsOurs(string controller) => controller is Controller or Unmanaged or EastWest;

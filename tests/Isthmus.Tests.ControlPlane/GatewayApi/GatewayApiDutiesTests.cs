@@ -1,0 +1,189 @@
+using System.Text.Json.Nodes;
+using Isthmus.ControlPlane.GatewayApi;
+using Isthmus.ControlPlane.Injection;
+using Isthmus.ControlPlane.Push;
+using Isthmus.ControlPlane.Settings;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Kubernetes.Yaml;
+using Isthmus.Mesh.Config.GatewayApi;
+using Isthmus.Mesh.Model.GatewayApi;
+using Isthmus.Testing;
+using Microsoft.Extensions.Logging.Abstractions;
+using Xunit;
+
+namespace Isthmus.Tests.ControlPlane.GatewayApi;
+
+/// <summary>What an elected control plane does for Gateways, at a real API server without controllers.</summary>
+public sealed class GatewayApiDutiesTests : IAsyncLifetime
+{
+    private static readonly ResourceKind Classes = new("gateway.networking.k8s.io", "v1", "GatewayClass", "gatewayclasses", false);
+    private static readonly ResourceKind Gateways = new("gateway.networking.k8s.io", "v1", "Gateway", "gateways", true);
+
+    private readonly LoopbackCluster _cluster = new();
+    private readonly CancellationTokenSource _stop = new();
+    private readonly MeshRig _rig = new("c1");
+    private readonly List<Task> _running = [];
+    private PushEngine _engine = null!;
+    private KubeClient _client = null!;
+
+    private static CancellationToken Stop => TestContext.Current.CancellationToken;
+
+    public async ValueTask InitializeAsync()
+    {
+        _client = await _cluster.StartAsync();
+        foreach (var ns in (string[])["shop", "istio-system"])
+        {
+            if (await _client.FindAsync(Kinds.Namespace, null, ns, Stop) is null) await CreateAsync(Kinds.Namespace, $"metadata: {{name: {ns}}}");
+        }
+        _rig.Push();
+        _engine = new(_rig.Writer, PushSettings.Default, TimeProvider.System, NullLogger<PushEngine>.Instance);
+        _running.Add(_engine.RunAsync(_stop.Token));
+        await _engine.MarkReadyAsync(Stop);
+        var duties = new GatewayApiDuties(_client, new DiscoverySettings { ClusterId = "c1" }, _engine, () => InjectorValues.Empty, TimeProvider.System, NullLoggerFactory.Instance);
+        _running.Add(duties.RunAsync(_stop.Token));
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync();
+        foreach (var task in _running) await task.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await _cluster.DisposeAsync();
+        _stop.Dispose();
+    }
+
+    [Fact]
+    public async Task Classes_appear_with_their_definition_and_are_created_again()
+    {
+        await DefineAsync("GatewayClass", "gatewayclasses", isNamespaced: false, bundle: "v1.6.1");
+        await Eventually.TrueAsync(async () => (await NamesAsync()).SequenceEqual(["istio", "istio-east-west", "istio-remote"]));
+        var istio = await _client.GetAsync(Classes, null, "istio", Stop);
+        Assert.Equal("istio.io/gateway-controller", (string?)istio["spec"]!["controllerName"]);
+        // As a watch reports them: those of others are left alone.
+        await CreateAsync(Classes, "metadata: {name: other}, spec: {controllerName: example.com/c}");
+        await CreateAsync(Classes, "metadata: {name: mine}, spec: {controllerName: istio.io/gateway-controller, parametersRef: {group: example.com, kind: Settings, name: a}}");
+        foreach (var name in (string[])["istio", "mine", "other", "istio-east-west", "istio-remote"]) await ReadClassAsync(name);
+        await Eventually.TrueAsync(async () => (await ConditionsAsync("mine")).Contains("Accepted False InvalidParameters"));
+        await Eventually.TrueAsync(async () => (await ConditionsAsync("istio")).SequenceEqual(["Accepted True Accepted", "SupportedVersion True SupportedVersion"]));
+        Assert.Equal(GatewayFeatures.All, (await _client.GetAsync(Classes, null, "istio", Stop))["status"]!["supportedFeatures"]!.AsArray().Select(feature => (string)feature!["name"]!));
+        Assert.Null((await _client.GetAsync(Classes, null, "other", Stop))["status"]);
+
+        await _client.DeleteAsync(Classes, null, "istio-remote", Stop);
+        await _engine.ChangeAsync(writer => { writer.Mesh.Sources.GatewayClasses.Remove(new("c1", "", "istio-remote")); return true; }, Stop);
+        await Eventually.TrueAsync(async () => (await NamesAsync()).Contains("istio-remote"));
+
+        async Task<IEnumerable<string>> NamesAsync()
+        {
+            try { return [.. (await _client.ListAllAsync<JsonObject>(Classes, null, new(), Stop)).Select(item => (string)item["metadata"]!["name"]!).Where(name => name.StartsWith("istio", StringComparison.Ordinal)).Order(StringComparer.Ordinal)]; }
+            catch (KubeException) { return []; }
+        }
+
+        async Task ReadClassAsync(string name)
+        {
+            var item = GatewayClassReader.Read("c1", await _client.GetAsync(Classes, null, name, Stop));
+            await _engine.ChangeAsync(writer => { writer.Mesh.Sources.GatewayClasses.Put(new("c1", "", name), item); return true; }, Stop);
+        }
+
+        async Task<string[]> ConditionsAsync(string name) =>
+            [.. ((await _client.GetAsync(Classes, null, name, Stop))["status"]?["conditions"]?.AsArray() ?? []).Select(item => $"{item!["type"]} {item["status"]} {item["reason"]}")];
+    }
+
+    [Fact]
+    public async Task What_is_made_for_a_Gateway_is_kept_as_it_should_be()
+    {
+        await DefineAsync("Gateway", "gateways", isNamespaced: true);
+        await GatewayAsync("front", "");
+        var deployment = await WaitAsync(Kinds.Deployment, "front-istio");
+        var uid = (string?)(await _client.GetAsync(Gateways, "shop", "front", Stop))["metadata"]!["uid"];
+        Assert.Equal(uid, (string?)deployment["metadata"]!["ownerReferences"]![0]!["uid"]);
+        await WaitAsync(Kinds.ServiceAccount, "front-istio");
+        var service = await WaitAsync(Kinds.Service, "front-istio");
+
+        // Somebody removes one object and changes another.
+        await _client.DeleteAsync(Kinds.Service, "shop", "front-istio", Stop);
+        await Eventually.TrueAsync(async () => await _client.FindAsync(Kinds.Service, "shop", "front-istio", Stop) is { } again && (string?)again["metadata"]!["uid"] != (string?)service["metadata"]!["uid"]);
+        await _client.PatchAsync(Kinds.Deployment, "shop", "front-istio", JsonNode.Parse("""{"spec": {"template": {"spec": {"serviceAccountName": "default"}}}}""")!, PatchType.Merge, Stop);
+        await Eventually.TrueAsync(async () => (string?)(await _client.GetAsync(Kinds.Deployment, "shop", "front-istio", Stop))["spec"]!["template"]!["spec"]!["serviceAccountName"] == "front-istio");
+    }
+
+    [Fact]
+    public async Task A_ConfigMap_adds_objects_and_takes_them_away()
+    {
+        await DefineAsync("Gateway", "gateways", isNamespaced: true);
+        await GatewayAsync("front", "infrastructure: {parametersRef: {group: '', kind: ConfigMap, name: params}}");
+        await Eventually.TrueAsync(() => Task.FromResult(TroubleOf("front") is { IsRefused: true, Reason: "InvalidParameters" } trouble && trouble.Message.Contains("ConfigMap shop/params does not exist", StringComparison.Ordinal)));
+        Assert.Null(await _client.FindAsync(Kinds.Deployment, "shop", "front-istio", Stop));
+
+        await CreateAsync(Kinds.ConfigMap, "metadata: {name: params, namespace: shop}, data: {deployment: 'spec: {replicas: 3}', podDisruptionBudget: 'spec: {minAvailable: 1}'}");
+        Assert.Equal(1, (int)(await WaitAsync(Kinds.PodDisruptionBudget, "front-istio"))["spec"]!["minAvailable"]!);
+        await Eventually.TrueAsync(() => Task.FromResult(TroubleOf("front") is null));
+        Assert.Equal(3, (int)(await WaitAsync(Kinds.Deployment, "front-istio"))["spec"]!["replicas"]!);
+
+        await _client.PatchAsync(Kinds.ConfigMap, "shop", "params", JsonNode.Parse("""{"data": {"podDisruptionBudget": null}}""")!, PatchType.Merge, Stop);
+        await Eventually.TrueAsync(async () => await _client.FindAsync(Kinds.PodDisruptionBudget, "shop", "front-istio", Stop) is null);
+    }
+
+    [Fact]
+    public async Task Objects_of_others_are_not_touched()
+    {
+        await DefineAsync("Gateway", "gateways", isNamespaced: true);
+        await CreateAsync(Kinds.Service, "metadata: {name: front-istio, namespace: shop}, spec: {ports: [{port: 1}]}");
+        await GatewayAsync("front", "");
+        await Eventually.TrueAsync(() => Task.FromResult(TroubleOf("front") is { IsRefused: false, Reason: "Invalid" } trouble && trouble.Message.Contains("Service shop/front-istio exists", StringComparison.Ordinal)));
+        Assert.Equal(1, (int)(await _client.GetAsync(Kinds.Service, "shop", "front-istio", Stop))["spec"]!["ports"]![0]!["port"]!);
+    }
+
+    [Fact]
+    public async Task The_Deployment_says_why_no_Pod_is_created()
+    {
+        await DefineAsync("Gateway", "gateways", isNamespaced: true);
+        await GatewayAsync("front", "");
+        await WaitAsync(Kinds.Deployment, "front-istio");
+        await _client.PatchAsync(Kinds.Deployment, "shop", "front-istio", JsonNode.Parse("""
+            {"status": {"conditions": [{"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "pods is forbidden: exceeded quota: small"}]}}
+            """)!, PatchType.Merge, Stop, "status");
+        await Eventually.TrueAsync(() => Task.FromResult(TroubleOf("front") is { Reason: "NoResources", Message: "pods is forbidden: exceeded quota: small" }));
+    }
+
+    private GatewayTrouble? TroubleOf(string name) => _engine.Mesh.Sources.GatewayTroubles.Items.GetValueOrDefault(new("c1", "shop", name));
+
+    private async Task GatewayAsync(string name, string spec)
+    {
+        // The kind is served a moment after its definition.
+        JsonObject? made = null;
+        await Eventually.TrueAsync(async () =>
+        {
+            try
+            {
+                made = await CreateAsync(Gateways, $"metadata: {{name: {name}, namespace: shop}}, spec: {{gatewayClassName: istio, listeners: [{{name: http, port: 80, protocol: HTTP}}]{(spec.Length > 0 ? ", " : "")}{spec}}}");
+                return true;
+            }
+            catch (KubeException e) when (e.IsNotFound)
+            {
+                return false;
+            }
+        });
+        var read = ApiGatewayReader.Read("c1", made!);
+        await _engine.ChangeAsync(writer => { writer.Mesh.Sources.ApiGateways.Put(new("c1", "shop", name), read); return true; }, Stop);
+    }
+
+    private async Task<JsonObject> WaitAsync(ResourceKind kind, string name)
+    {
+        JsonObject? found = null;
+        await Eventually.TrueAsync(async () => (found = await _client.FindAsync(kind, "shop", name, Stop)) is not null);
+        return found!;
+    }
+
+    private Task DefineAsync(string kind, string plural, bool isNamespaced, string bundle = "") => CreateAsync(Kinds.CustomResourceDefinition, $$"""
+        metadata: {name: {{plural}}.gateway.networking.k8s.io, annotations: {gateway.networking.k8s.io/bundle-version: "{{bundle}}", api-approved.kubernetes.io: unapproved} },
+        spec: {group: gateway.networking.k8s.io, scope: {{(isNamespaced ? "Namespaced" : "Cluster")}}, names: {kind: {{kind}}, plural: {{plural}}, singular: {{kind.ToLowerInvariant()}}, listKind: {{kind}}List},
+          versions: [{name: v1, served: true, storage: true, subresources: {status: {} }, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true} } }]}
+        """);
+
+    private Task<JsonObject> CreateAsync(ResourceKind kind, string text)
+    {
+        var item = (JsonObject)YamlText.Parse($"{{{text}}}", kind.Kind)!;
+        (item["apiVersion"], item["kind"]) = (kind.ApiVersion, kind.Kind);
+        return _client.CreateAsync(kind, item, Stop);
+    }
+}

@@ -1,0 +1,14 @@
+using Isthmus.Mesh.Model.GatewayApi;
+using Xunit;
+
+namespace Isthmus.Tests.Architecture;
+
+/// <summary>The page about the Gateway API lists what the status of a class does.</summary>
+public sealed class GatewayFeatureTests
+{
+    [Fact]
+    public void The_page_lists_the_features_that_classes_have() =>
+        Assert.Equal(
+            GatewayFeatures.ByProfile.Select(row => $"{row.Profile}: {string.Join(", ", row.Features.Select(feature => $"`{feature}`"))}"),
+            Repository.Table("docs/gateway-api.md", "profile", "features").Select(row => $"{row[0]}: {row[1]}"));
+}

@@ -40,7 +40,8 @@ public sealed class MeshGraph
         var discoveredEntries = discovery.Of(Sources.ServiceEntries, entry => entry.Source, "discovered entries");
         var ingresses = new IngressDerivation(Sources, discovery, services);
         ServedIngresses = ingresses.Served;
-        GatewayObjects = Sources.Gateways.UnionWith(ingresses.Gateways, "gateways of objects");
+        GatewayApi = new(Sources, discovery);
+        GatewayObjects = Sources.Gateways.UnionWith(ingresses.Gateways, "gateways of objects").UnionWith(GatewayApi.Gateways, "and of listeners");
         _routings = discovery.Of(Sources.VirtualServices, routing => routing.Source, "discovered virtual services");
         var byHost = services.GroupBy(service => service.Hostname, "services by host");
         var aliases = byHost.Derive((read, services) => _hosts.AliasOf(read, services) is { } alias ? One(alias.Hostname, alias) : [], "external names");
@@ -92,7 +93,7 @@ public sealed class MeshGraph
             .UnionWith(Sources.DestinationRules.Derive((read, rule) => Problems(rule.Source, _ownership.NotGranted(read, rule.Source, HostsOf(rule), Services)), "destination rules of others' hosts"), "claims");
 
         var grants = Sources.ReferenceGrants.GroupBy(grant => (grant.Source.Cluster, grant.Namespace), "grants by namespace");
-        var apiRoutes = new ApiRouteDerivation(Sources, Services, new Source<ObjectRef, AttachedRoute>(Graph, "attached routes"), new(Services, _aliases, grants));
+        var apiRoutes = new ApiRouteDerivation(Sources, Services, GatewayApi.Attached, new(Services, _aliases, grants));
         RouteStatuses = apiRoutes.Statuses;
         Routings = _routings.Derive(RoutesOf, "routes of virtual services").UnionWith(ingresses.Routings, "and of ingresses").UnionWith(apiRoutes.Routings, "and of the Gateway API")
             // Routes to an alias lead to the clusters of what it stands for.
@@ -147,7 +148,10 @@ public sealed class MeshGraph
     /// <summary>The Ingress objects that gateways serve.</summary>
     public Live<ObjectKey, Ingress> ServedIngresses { get; }
 
-    /// <summary>Gateways, also those of Ingress objects.</summary>
+    /// <summary>What follows from the objects of the Gateway API.</summary>
+    internal GatewayApiDerivation GatewayApi { get; }
+
+    /// <summary>Gateways, also those of Ingress objects and of the Gateway API.</summary>
     public Live<ObjectKey, Gateway> GatewayObjects { get; }
 
     /// <summary>VirtualServices with their delegates merged in, also those of Ingress objects.</summary>
@@ -219,7 +223,8 @@ public sealed class MeshGraph
         new(ServicesByNamespace.Items, _workloads.All.Items, Sources.Nodes.Items) { Machines = Machines.Items },
         new(SidecarsByNamespace.Items, GatewayObjects.Items, Sources.EnvoyFilters.Items, Sources.Credentials.Items)
         {
-            Telemetries = TelemetriesByNamespace.Items, Plugins = Sources.WasmPlugins.Items, SecretAccess = Sources.SecretAccess.Items, SecretNamespaces = SecretNamespaces,
+            Telemetries = TelemetriesByNamespace.Items, Plugins = Sources.WasmPlugins.Items, SecretAccess = Sources.SecretAccess.Items,
+            CaBundles = Sources.CaBundles.Items, SecretNamespaces = SecretNamespaces,
         });
 
     /// <summary>The same object as long as it is the same: what is looked up in it is prepared once.</summary>

@@ -17,6 +17,8 @@ public sealed class CaBundleKind() : SourceKind<ConfigMap, TlsCredential>(MeshAp
     /// <summary>They are not configuration of the mesh: most concern nobody.</summary>
     internal override bool IsRemembered => false;
 
+    internal override void Collect(MeshGraph mesh, MeshChanges changes) => CredentialKind.CollectReferring(mesh, changes, mesh.Sources.CaBundles.Changed);
+
     internal override TlsCredential? Read(string cluster, ConfigMap item) => KubeFacts.Of(cluster, item);
 
     internal override ObjectRef SourceOf(TlsCredential facts) => facts.Source;

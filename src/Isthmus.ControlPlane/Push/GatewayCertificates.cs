@@ -29,12 +29,15 @@ internal sealed class GatewayCertificates
     private ImmutableDictionary<ObjectKey, Gateway> _gateways = ImmutableDictionary<ObjectKey, Gateway>.Empty;
     private ImmutableDictionary<ObjectKey, TlsCredential> _credentials = ImmutableDictionary<ObjectKey, TlsCredential>.Empty;
 
+    private ImmutableDictionary<ObjectKey, TlsCredential> _bundles = ImmutableDictionary<ObjectKey, TlsCredential>.Empty;
+
     /// <summary>How many certificates are kept.</summary>
     public int Count => _good.Count;
 
     /// <summary>Must be called for each revision of the mesh, before the gateways get it.</summary>
     public void Follow(ProxyConfigs configs)
     {
+        _bundles = configs.CaBundles;
         if (ReferenceEquals(_gateways, configs.GatewayObjects) && ReferenceEquals(_credentials, configs.Credentials)) return;
         (_gateways, _credentials) = (configs.GatewayObjects, configs.Credentials);
         var places = _credentials.Keys.Concat(_good.Keys).Select(key => (key.Cluster, key.Namespace)).ToHashSet();
@@ -47,6 +50,7 @@ internal sealed class GatewayCertificates
                 {
                     foreach (var (index, credential) in (server.Tls?.Credentials ?? []).Index())
                     {
+                        if (credential.Namespace.Length > 0 && credential.Namespace != ns) continue;
                         var key = KeyOf(cluster, ns, gateway, server, index);
                         servers.Add(key);
                         Refresh(new(cluster, ns, credential.Name));
@@ -75,12 +79,13 @@ internal sealed class GatewayCertificates
     /// <summary>Whether a gateway gets a certificate, and if necessary a CA, for the server.</summary>
     /// <param name="index">The place in the server's list of certificates.</param>
     public bool Serves(ProxyIdentity proxy, Gateway gateway, GatewayServer server, int index) =>
-        server.Tls is { } tls && _good.GetValueOrDefault(new(proxy.Cluster, proxy.Namespace, Name(proxy, gateway, server, tls, index)))?.Serves(tls.NeedsCa(index)) == true;
+        server.Tls is { } tls && _good.GetValueOrDefault(new(proxy.Cluster, PlaceOf(proxy, tls.Credentials[index]), Name(proxy, gateway, server, tls, index)))?.Serves(tls.NeedsCa(index)) == true;
 
-    /// <summary>What a gateway gets under a name; a gateway gets Secrets of its own namespace only.</summary>
-    public TlsCredential? Find(ProxyIdentity proxy, string name)
+    /// <summary>What a gateway gets under a name: a Secret of its own namespace, or an object that somebody has permitted its Gateway to refer to.</summary>
+    public TlsCredential? Find(ProxyIdentity proxy, NamedCredential credential)
     {
-        var key = new ObjectKey(proxy.Cluster, proxy.Namespace, name);
+        var key = new ObjectKey(proxy.Cluster, PlaceOf(proxy, credential), credential.Name);
+        if (credential.IsConfigMap) return _bundles.GetValueOrDefault(key);
         var now = _credentials.GetValueOrDefault(key);
         if (!_good.TryGetValue(key, out var good) || (good.Pair ?? good.Ca) is not { } source) return now;
         var (pair, ca) = (good.Pair ?? now, good.Ca ?? now);
@@ -91,13 +96,13 @@ internal sealed class GatewayCertificates
         tls.Credentials.Select((credential, index) => credential with { Name = Name(proxy, gateway, server, tls, index) }).ToValueList();
 
     private string Name(ProxyIdentity proxy, Gateway gateway, GatewayServer server, ServerTls tls, int index) =>
-        _names.TryGetValue(KeyOf(proxy.Cluster, proxy.Namespace, gateway, server, index), out var last)
-            && _good.GetValueOrDefault(new(proxy.Cluster, proxy.Namespace, last))?.Serves(tls.NeedsCa(index)) == true ? last : tls.Credentials[index].Name;
+        _names.TryGetValue(KeyOf(proxy.Cluster, PlaceOf(proxy, tls.Credentials[index]), gateway, server, index), out var last)
+            && _good.GetValueOrDefault(new(proxy.Cluster, PlaceOf(proxy, tls.Credentials[index]), last))?.Serves(tls.NeedsCa(index)) == true ? last : tls.Credentials[index].Name;
 
     private void Refresh(ObjectKey key)
     {
         var (now, before) = (_credentials.GetValueOrDefault(key), _good.GetValueOrDefault(key));
-        var ca = GatewayCredentials.CaOf(key.Name, name => _credentials.GetValueOrDefault(key with { Name = name }));
+        var ca = GatewayCredentials.CaOf(new(key.Name, ""), name => _credentials.GetValueOrDefault(key with { Name = name.Name }));
         var next = new LastGood(now is { HasPair: true } ? now : before?.Pair, ca is { HasCa: true } ? ca : before?.Ca);
         if (next is not { Pair: null, Ca: null }) _good[key] = next;
     }
@@ -108,6 +113,8 @@ internal sealed class GatewayCertificates
         var used = _gateways.Values.SelectMany(gateway => gateway.Servers).SelectMany(server => server.Tls?.Credentials ?? []).Select(credential => credential.Name).Concat(_names.Values).ToHashSet(StringComparer.Ordinal);
         foreach (var gone in _good.Keys.Where(key => !used.Contains(key.Name)).ToList()) _good.Remove(gone);
     }
+
+    private static string PlaceOf(ProxyIdentity proxy, NamedCredential credential) => credential.Namespace.Length > 0 ? credential.Namespace : proxy.Namespace;
 
     private static ServerKey KeyOf(string cluster, string ns, Gateway gateway, GatewayServer server, int index) =>
         new(cluster, ns, gateway.FullName, server.Port, server.Bind, server.Hosts, index);

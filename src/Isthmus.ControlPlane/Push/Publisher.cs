@@ -215,16 +215,20 @@ public sealed class Publisher(TimeProvider time)
         published.Secrets = published.Resolved.Gateway is not { } gateway ? ResourceSet.Empty
             // Before the answer, it gets no list: one without its certificates would be an answer, too.
             : AccessOf(proxy.Proxy, _mesh!) is not { } access ? null
-            : !access.IsGranted ? ResourceSet.Empty
-            : (published.Secrets ?? ResourceSet.Empty).ReplacedBy([.. GatewayCredentials.Of(gateway, published.View.Rules, name => _certificates.Find(proxy.Proxy, name))
+            : (published.Secrets ?? ResourceSet.Empty).ReplacedBy([.. GatewayCredentials.Of(
+                    gateway, access.IsGranted ? published.View.Rules : [], name => _certificates.Find(proxy.Proxy, name), item => access.IsGranted || IsDeployedFor(item, proxy.Proxy))
                 .Select(item => EncodedResource.Of(TypeUrls.Secret, item.Secret.Name, item.Secret))]);
     }
 
     /// <summary>Null: not known yet. Who has proven no account gets none.</summary>
     private static SecretAccess? AccessOf(ProxyIdentity proxy, MeshView mesh) => proxy.Proof is { Account: var account } ? mesh.Proxies.SecretAccess.GetValueOrDefault(account) : null;
 
+    /// <summary>Whether a Gateway's own Deployment runs the proxy: it gets that Gateway's certificates, and reads no Secrets.</summary>
+    private static bool IsDeployedFor(Gateway gateway, ProxyIdentity proxy) => gateway.Account.Length > 0 && proxy.Proof is { Account: var account }
+        && (account.Namespace, account.Name) == (gateway.PodNamespace, gateway.Account);
+
     private ValueList<Problem> ProblemsOf(ProxyIdentity proxy, GatewayScope gateway, MeshView mesh) => GatewayCredentials.Problems(
-        gateway, new(proxy.Namespace, AccessOf(proxy, mesh)?.Denial ?? "", mesh.Proxies.SecretNamespaces is var read && (read.IsEmpty || read.Contains(proxy.Namespace))), name => mesh.Proxies.Credentials.GetValueOrDefault(new(proxy.Cluster, proxy.Namespace, name)), (item, server, index) => _certificates.Serves(proxy, item, server, index)).ToValueList();
+        gateway, new(proxy.Namespace, AccessOf(proxy, mesh)?.Denial ?? "", mesh.Proxies.SecretNamespaces is var read && (read.IsEmpty || read.Contains(proxy.Namespace))), name => mesh.Proxies.Credentials.GetValueOrDefault(new(proxy.Cluster, proxy.Namespace, name.Name)), (item, server, index) => _certificates.Serves(proxy, item, server, index)).ToValueList();
 
     private InboundResources? InboundOf(ResolvedProxy resolved, MeshView mesh)
     {

@@ -95,6 +95,7 @@ public static class GatewayListeners
     private static void AddChains(Listener listener, List<BoundServer> servers, GatewayInputs inputs, int target)
     {
         var plainDone = false;
+        var isolated = new HostServers(servers.Where(server => server is { Gateway.IsolatesHosts: true, Server.Tls: not null }));
         foreach (var bound in servers)
         {
             if (bound.IsAutoPassthrough)
@@ -117,8 +118,11 @@ public static class GatewayListeners
             {
                 listener.FilterChains.Add(HttpsChain(bound, (listener.Name, target), inputs));
             }
-            else AddL4(listener, bound, inputs, target);
+            else AddL4(listener, bound, inputs, target, isolated);
         }
+        // Names of a server without routes must not reach that of a wider one.
+        foreach (var bound in servers.Where(server => server is { Gateway.IsolatesHosts: true, IsHttp: false, IsAutoPassthrough: false, Server.Tls: not null }))
+            if (ServerNames(bound).Count > 0 || listener.FilterChains.Count > 0) AddOnce(listener, Blocked(bound, inputs.Mesh));
     }
 
     private static FilterChain HttpsChain(BoundServer bound, (string Name, int Port) listener, GatewayInputs inputs) =>
@@ -147,7 +151,7 @@ public static class GatewayListeners
     }
 
     /// <summary>TCP, TLS passthrough, and terminated TLS that carries TCP: the tcp and tls routes of the VirtualServices.</summary>
-    private static void AddL4(Listener listener, BoundServer bound, GatewayInputs inputs, int target)
+    private static void AddL4(Listener listener, BoundServer bound, GatewayInputs inputs, int target, HostServers isolated)
     {
         var passthrough = bound.TlsMode == ServerTlsMode.Passthrough;
         var tls = bound.TlsMode is null || passthrough ? null : TlsContexts.GatewayServer(bound.Server.Tls!, inputs.Mesh, true);
@@ -162,7 +166,14 @@ public static class GatewayListeners
             {
                 var names = chain.ServerNames.Where(name => bound.HostNames.Any(host => Hosts.Covers(host, name) || Hosts.Covers(name, host))).ToValueList();
                 if (names.IsEmpty && !chain.ServerNames.IsEmpty) continue;
-                if (tls is not null && (names.IsEmpty || !routing.MatchesTerminated)) names = ServerNames(bound).ToValueList();
+                if (bound.Gateway.IsolatesHosts && bound.Server.Tls is not null)
+                {
+                    // Several routes share a server, and each name has one.
+                    var own = (names.IsEmpty ? admitted.ToValueList() : names).Where(name => isolated.Of(name) == bound).ToValueList();
+                    if (own.IsEmpty) continue;
+                    names = own.Contains("*") ? default : own;
+                }
+                else if (tls is not null && (names.IsEmpty || !routing.MatchesTerminated)) names = ServerNames(bound).ToValueList();
                 var built = OutboundListeners.Chain(chain with { ServerNames = names }, inputs.Mesh, target, inputs.Gateway.Security is { } security ? Authorizations.Tcp(security, inputs.Mesh) : null);
                 built.TransportSocket = tls;
                 AddOnce(listener, built);

@@ -47,14 +47,19 @@ public static class GatewayRoutes
     {
         var hosts = new SortedDictionary<string, VirtualHost>(StringComparer.Ordinal);
         var added = new HashSet<(string, ObjectRef)>();
+        // Servers that share the table, and keep their hosts to themselves.
+        var isolated = servers.Where(server => server.Gateway.IsolatesHosts).ToList() is { Count: > 1 } several ? new HostServers(several) : null;
         foreach (var bound in servers)
         {
             foreach (var routing in inputs.Routings)
             {
                 if (routing.Rules.IsEmpty || !routing.Parents.Contains(bound.Gateway.FullName)) continue;
-                AddHosts(hosts, added, bound, routing, inputs);
+                AddHosts(hosts, added, bound, routing, inputs, isolated);
             }
         }
+        // Without routes of its own, a host would get those of a wider one.
+        foreach (var host in isolated?.Names ?? [])
+            if (!hosts.ContainsKey(host)) hosts[host] = New(host, isolated!.Of(host)!, inputs.Scope.Headers);
         // Hosts that only redirect need no VirtualService.
         foreach (var bound in servers.Where(server => server.Server.Tls is { HttpsRedirect: true }))
         {
@@ -70,7 +75,9 @@ public static class GatewayRoutes
     }
 
     /// <param name="added">The VirtualServices whose routes each host has: several servers may offer one host.</param>
-    private static void AddHosts(SortedDictionary<string, VirtualHost> hosts, HashSet<(string, ObjectRef)> added, BoundServer bound, RouteSet routing, GatewayInputs inputs)
+    /// <param name="isolated">The servers of the table that keep their hosts to themselves; null: at most one does.</param>
+    private static void AddHosts(
+        SortedDictionary<string, VirtualHost> hosts, HashSet<(string, ObjectRef)> added, BoundServer bound, RouteSet routing, GatewayInputs inputs, HostServers? isolated)
     {
         var context = new HttpRoutes.Context(RouteCaller.Of(inputs.Scope, routing), inputs.Mesh, bound.Server.Port, bound.Gateway.FullName, inputs.Destinations) { IsTls = bound.IsHttps };
         List<Route>? routes = null;
@@ -84,6 +91,7 @@ public static class GatewayRoutes
             routes ??= [.. HttpRoutes.Of(routing, context)];
             foreach (var name in offered)
             {
+                if (bound.Gateway.IsolatesHosts && isolated?.Of(name) is { } owner && owner != bound) continue;
                 var entry = hosts.TryGetValue(name, out var known) ? known : hosts[name] = New(name, bound, inputs.Scope.Headers);
                 Append(entry, added.Add((name, routing.Source)) ? routes : routes.Where(route => !entry.Routes.Contains(route)).ToList());
             }

@@ -61,7 +61,7 @@ internal static class TlsContexts
         if (tls.Mode == ClientTlsMode.Mutual)
         {
             common.TlsCertificateSdsSecretConfigs.Add(tls.CredentialName.Length > 0
-                ? Kubernetes(tls.CredentialName)
+                ? Kubernetes(new(tls.CredentialName, ""))
                 : new() { Name = $"file-cert:{tls.ClientCertificate}~{tls.PrivateKey}", SdsConfig = Parts.Agent });
         }
         var context = new UpstreamTlsContext { CommonTlsContext = common, Sni = tls.Sni };
@@ -75,7 +75,7 @@ internal static class TlsContexts
         {
             DefaultValidationContext = ServerNames(tls, names),
             ValidationContextSdsSecretConfig = tls.CredentialName.Length > 0
-                ? Kubernetes(tls.CredentialName + "-cacert")
+                ? Kubernetes(new NamedCredential(tls.CredentialName, "").Ca)
                 : new() { Name = $"file-root:{(tls.CaCertificates.Length > 0 ? tls.CaCertificates : SystemRoots)}", SdsConfig = Parts.Agent },
         };
         return Socket(context);
@@ -139,14 +139,14 @@ internal static class TlsContexts
         common.AlpnProtocols.AddRange(alpn);
         common.TlsCertificateSdsSecretConfigs.AddRange(tls.Credentials.IsEmpty
             ? tls.Files.Select(pair => new SdsSecretConfig { Name = $"file-cert:{pair.Certificate}~{pair.PrivateKey}", SdsConfig = Parts.Agent })
-            : tls.Credentials.Select(credential => Kubernetes(credential.Name)));
+            : tls.Credentials.Select(credential => Kubernetes(credential)));
         if (tls.ChecksClients)
         {
             common.CombinedValidationContext = new()
             {
                 DefaultValidationContext = ClientChecks(tls),
-                ValidationContextSdsSecretConfig = !tls.Credentials.IsEmpty
-                    ? Kubernetes(tls.Credentials[0].Name + "-cacert")
+                ValidationContextSdsSecretConfig = !tls.ClientCas.IsEmpty ? ByName(NamedCredential.ResourceOf(tls.ClientCas))
+                    : !tls.Credentials.IsEmpty ? Kubernetes(tls.Credentials[0].Ca)
                     : new() { Name = $"file-root:{tls.CaCertificates}", SdsConfig = Parts.Agent },
             };
         }
@@ -161,6 +161,7 @@ internal static class TlsContexts
         checks.MatchTypedSubjectAltNames.AddRange(tls.SubjectAltNames.Select(Name));
         checks.VerifyCertificateSpki.AddRange(tls.KeyPins);
         checks.VerifyCertificateHash.AddRange(tls.CertificatePins);
+        if (tls.AcceptsUntrusted) checks.TrustChainVerification = Validation.Types.TrustChainVerification.AcceptUntrusted;
         return checks;
     }
 
@@ -187,10 +188,9 @@ internal static class TlsContexts
         return common;
     }
 
-    private static SdsSecretConfig Kubernetes(string name) => new() { Name = KubernetesName(name), SdsConfig = Parts.Ads };
+    private static SdsSecretConfig Kubernetes(NamedCredential credential) => ByName(credential.Resource);
 
-    /// <summary>The resource name of a Secret in the gateway's namespace.</summary>
-    public static string KubernetesName(string name) => $"kubernetes://{name}";
+    private static SdsSecretConfig ByName(string name) => new() { Name = name, SdsConfig = Parts.Ads };
 
     private static TlsParameters Between12And13(TlsLimits limits) =>
         Limits(limits with { Min = limits.Min == TlsVersion.Auto ? TlsVersion.Tls12 : limits.Min, Max = TlsVersion.Tls13 })!;

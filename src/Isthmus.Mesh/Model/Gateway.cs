@@ -15,6 +15,15 @@ public sealed record Gateway(ObjectRef Source, ValueMap<string> Selector, ValueL
     /// <summary>The object that asks for it, if that is not a Gateway.</summary>
     public ObjectRef? Owner { get; init; }
 
+    /// <summary>The only namespace of the Pods that it selects; empty: any.</summary>
+    public string PodNamespace { get; init; } = "";
+
+    /// <summary>The account whose Pods get its certificates without a right to read Secrets: they are deployed for it; empty: none.</summary>
+    public string Account { get; init; } = "";
+
+    /// <summary>Requests for a host get the routes of the server with the narrowest name for it only, among those of a port that say so.</summary>
+    public bool IsolatesHosts { get; init; }
+
     /// <summary>What its author wrote, as problems name it.</summary>
     public string Author => Owner is { } owner ? $"{owner.Kind} {owner.Namespace}/{owner.Name}" : $"Gateway {FullName}";
 

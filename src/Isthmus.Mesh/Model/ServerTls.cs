@@ -9,7 +9,23 @@ public sealed record CertificateFiles(string Certificate, string PrivateKey);
 
 /// <summary>A Secret with a certificate.</summary>
 /// <param name="Field">The field of the TLS settings that names it.</param>
-public sealed record NamedCredential(string Name, string Field);
+public sealed record NamedCredential(string Name, string Field)
+{
+    /// <summary>The namespace of the object; empty: that of the gateway's Pods.</summary>
+    public string Namespace { get; init; } = "";
+
+    /// <summary>It is a ConfigMap, with CAs.</summary>
+    public bool IsConfigMap { get; init; }
+
+    /// <summary>The name under which proxies get it. What a user writes as a name cannot be one of another namespace.</summary>
+    public string Resource => Namespace.Length == 0 ? $"kubernetes://{Name}" : IsConfigMap ? $"configmap://{Namespace}/{Name}" : $"kubernetes-gateway://{Namespace}/{Name}";
+
+    /// <summary>The Secret beside it that has the CA of clients.</summary>
+    public NamedCredential Ca => this with { Name = Name + "-cacert" };
+
+    /// <summary>The name under which proxies get CAs of several objects.</summary>
+    public static string ResourceOf(ValueList<NamedCredential> cas) => string.Join(',', cas.Select(ca => $"{ca.Resource}-cacert"));
+}
 
 /// <summary>TLS of a gateway's server, as the Gateway asks for it.</summary>
 public sealed record ServerTls(ServerTlsMode Mode)
@@ -20,6 +36,10 @@ public sealed record ServerTls(ServerTlsMode Mode)
     public string CaCertificates { get; init; } = "";
     /// <summary>The certificates in Secrets; the first is also the place of the CA of clients. They replace files.</summary>
     public ValueList<NamedCredential> Credentials { get; init; }
+    /// <summary>The objects with the CAs of clients; none: see <see cref="Credentials"/>.</summary>
+    public ValueList<NamedCredential> ClientCas { get; init; }
+    /// <summary>Clients with certificates of other CAs are served, too.</summary>
+    public bool AcceptsUntrusted { get; init; }
     public ValueList<string> SubjectAltNames { get; init; }
     /// <summary>SHA-256 hashes of client keys, in Base64. A client needs one of these or of <see cref="CertificatePins"/>; both empty: any.</summary>
     public ValueList<string> KeyPins { get; init; }
@@ -40,13 +60,15 @@ public sealed record ServerTls(ServerTlsMode Mode)
     public ClientRule Clients => Mode switch
     {
         _ when IsBlocked => ClientRule.None with { Mode = Mode, IsBlocked = true },
-        ServerTlsMode.Mutual or ServerTlsMode.OptionalMutual => new(Mode, Credentials.IsEmpty ? CaCertificates : Credentials[0].Name, SubjectAltNames, KeyPins, CertificatePins),
+        ServerTlsMode.Mutual or ServerTlsMode.OptionalMutual => new(Mode, CaName, SubjectAltNames, KeyPins, CertificatePins) { AcceptsUntrusted = AcceptsUntrusted },
         ServerTlsMode.IstioMutual => new(Mode, "", SubjectAltNames, KeyPins, CertificatePins),
         _ => ClientRule.None,
     };
 
     /// <summary>Whether the credential at a place of the list is also the place of the CA of clients.</summary>
-    public bool NeedsCa(int credential) => credential == 0 && ChecksClients;
+    public bool NeedsCa(int credential) => credential == 0 && ChecksClients && ClientCas.IsEmpty;
+
+    private string CaName => !ClientCas.IsEmpty ? NamedCredential.ResourceOf(ClientCas) : Credentials.IsEmpty ? CaCertificates : Credentials[0].Name;
 }
 
 /// <summary>Which certificates a server asks its clients for.</summary>
@@ -55,6 +77,9 @@ public sealed record ClientRule(ServerTlsMode Mode, string Ca, ValueList<string>
 {
     /// <summary>Any client is served, and none is asked for a certificate.</summary>
     public static readonly ClientRule None = new(ServerTlsMode.Simple, "", default, default, default);
+
+    /// <summary>Certificates of other CAs do, too.</summary>
+    public bool AcceptsUntrusted { get; init; }
 
     /// <summary>No client is served.</summary>
     public bool IsBlocked { get; init; }

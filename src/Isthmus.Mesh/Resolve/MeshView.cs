@@ -67,6 +67,9 @@ public sealed record ProxyConfigs(
 
     public ImmutableDictionary<ObjectKey, WasmPlugin> Plugins { get; init; } = ImmutableDictionary<ObjectKey, WasmPlugin>.Empty;
 
+    /// <summary>The CAs in ConfigMaps.</summary>
+    public ImmutableDictionary<ObjectKey, TlsCredential> CaBundles { get; init; } = ImmutableDictionary<ObjectKey, TlsCredential>.Empty;
+
     /// <summary>The namespaces whose Secrets the control plane reads for gateways; none: all.</summary>
     public ValueList<string> SecretNamespaces { get; init; }
 

@@ -178,7 +178,7 @@ public static class ScopeResolver
 
     private static GatewayScope GatewaysOf(ProxyIdentity proxy, List<ClusterService> services, Workload? workload, ValueMap<string> labels, ProxyScope scope, MeshView view)
     {
-        var gateways = view.Proxies.GatewayObjects.Values.Where(gateway => Selectors.Matches(gateway.Selector, labels))
+        var gateways = view.Proxies.GatewayObjects.Values.Where(gateway => (gateway.PodNamespace.Length == 0 || gateway.PodNamespace == scope.Namespace) && Selectors.Matches(gateway.Selector, labels))
             .OrderBy(gateway => gateway.CreatedAt).ThenBy(gateway => gateway.Source).ToValueList();
         ValueList<PortMapping> Ports(bool udp) => services.SelectMany(service => service.Ports).Where(port => port.Protocol == Protocol.Udp == udp)
             .Select(port => (port.Number, Target: TargetOf(port, workload))).Where(port => port.Target is not null)

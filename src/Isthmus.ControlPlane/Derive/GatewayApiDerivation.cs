@@ -1,0 +1,97 @@
+using Isthmus.Core.Collections;
+using Isthmus.Core.Live;
+using Isthmus.Mesh.Config;
+using Isthmus.Mesh.Model;
+using Isthmus.Mesh.Model.GatewayApi;
+using Isthmus.Mesh.Resolve.GatewayApi;
+
+namespace Isthmus.ControlPlane.Derive;
+
+/// <summary>
+/// Derives internal Gateways from the listeners of the Gateway API, and which routes attach to them. A change costs what depends on it: one more
+/// route, its own attachment and the status of its listeners' owner; one more ListenerSet, its own listeners and who conflicts with them.
+/// </summary>
+internal sealed class GatewayApiDerivation
+{
+    private readonly MeshSources _sources;
+    private readonly Live<(string Cluster, string Namespace), ValueList<ReferenceGrant>> _grants;
+    private readonly Live<ObjectKey, ValueList<ListenerSet>> _setsOf;
+    private readonly Live<(ObjectRef Owner, string Listener), ValueList<AttachedRoute>> _routesOf;
+
+    public GatewayApiDerivation(MeshSources sources, Discovery discovery)
+    {
+        _sources = sources;
+        _grants = sources.ReferenceGrants.GroupBy(grant => (grant.Source.Cluster, grant.Namespace), "grants by namespace");
+        Served = discovery.Of(sources.ApiGateways, gateway => gateway.Source, "discovered gateways of the Gateway API")
+            .Derive((read, gateway) => GatewayControllers.Serves(ControllerOf(read, gateway)) ? One(KeyOf(gateway.Source), gateway) : [], "served gateways");
+        _setsOf = discovery.Of(sources.ListenerSets, set => set.Source, "discovered listener sets")
+            .GroupByMany(set => ParentOf(set) is { } parent ? [parent] : (IEnumerable<ObjectKey>)[], "listener sets by gateway");
+        Listeners = Served
+            .Derive((read, gateway) => ListenerPlan.Of(gateway, read.Get(_setsOf, KeyOf(gateway.Source)), LabelsOf(read, gateway.Source.Cluster))
+                .Select(owned => KeyValuePair.Create(owned.Owner, owned)), "listeners by owner")
+            .Derive((read, owned) => One(owned.Owner, ListenerJudge.Of(owned, ReferencesIn(read, owned.Owner.Cluster))), "judged listeners");
+        Gateways = Listeners.Derive((read, judged) => InternalGateways.Of(judged, ControllerOf(read, judged.Gateway))
+            .Select(gateway => KeyValuePair.Create(KeyOf(gateway.Source), gateway)), "gateways of listeners");
+        Routes = RoutesOf(discovery, sources.HttpRoutes, "HTTP").UnionWith(RoutesOf(discovery, sources.GrpcRoutes, "gRPC"), "and gRPC routes")
+            .UnionWith(RoutesOf(discovery, sources.TlsRoutes, "TLS"), "and TLS routes").UnionWith(RoutesOf(discovery, sources.TcpRoutes, "TCP"), "and TCP routes")
+            .UnionWith(RoutesOf(discovery, sources.UdpRoutes, "UDP"), "routes of the Gateway API");
+        Attached = Routes.Derive((read, route) => One(
+            route.Source, RouteAttachments.Of(route, owner => read.Get(Listeners, owner), LabelsOf(read, route.Source.Cluster))), "attached routes");
+        _routesOf = Attached.GroupByMany(
+            attached => attached.Parents.SelectMany(parent => parent.Listeners).Select(listener => (listener.Owner, listener.Name)), "routes by listener");
+        GatewayStatuses = Listeners.Derive((read, judged) => judged.Owner == judged.Gateway.Source ? One(judged.Owner, StatusOf(read, judged)) : [], "statuses of gateways");
+        ListenerSetStatuses = Listeners.Derive((read, judged) => judged.Owner != judged.Gateway.Source
+            ? One(judged.Owner, Mesh.Resolve.GatewayApi.GatewayStatuses.OfSet(judged, CountsOf(read, judged))) : [], "statuses of listener sets");
+    }
+
+    /// <summary>The Gateways that proxies of this mesh serve.</summary>
+    public Live<ObjectKey, ApiGateway> Served { get; }
+
+    /// <summary>The listeners of Gateways and ListenerSets, by these.</summary>
+    public Live<ObjectRef, JudgedListeners> Listeners { get; }
+
+    /// <summary>A Gateway for each listener.</summary>
+    public Live<ObjectKey, Gateway> Gateways { get; }
+
+    /// <summary>All routes, of every kind.</summary>
+    public Live<ObjectRef, ApiRoute> Routes { get; }
+
+    /// <summary>All routes, with the listeners that take them.</summary>
+    public Live<ObjectRef, AttachedRoute> Attached { get; }
+
+    /// <summary>Without <c>Programmed</c> and addresses.</summary>
+    public Live<ObjectRef, GatewayStatus> GatewayStatuses { get; }
+
+    /// <summary>Without <c>Programmed</c>, unless nothing of the set is served.</summary>
+    public Live<ObjectRef, ListenerSetStatus> ListenerSetStatuses { get; }
+
+    /// <summary>The controller of a Gateway's class; null: there is no such class.</summary>
+    public string? ControllerOf(Reader read, ApiGateway gateway) =>
+        read.Get(_sources.GatewayClasses, new ObjectKey(gateway.Source.Cluster, "", gateway.Class))?.Controller ?? GatewayControllers.OfClass(gateway.Class);
+
+    /// <summary>Looks up what objects of a cluster refer to.</summary>
+    public ListenerReferences ReferencesIn(Reader read, string cluster) => new(
+        name => read.Get(_sources.Credentials, new ObjectKey(cluster, name.Namespace, name.Name)),
+        name => read.Get(_sources.CaBundles, new ObjectKey(cluster, name.Namespace, name.Name)),
+        ns => read.Get(_grants, (cluster, ns)));
+
+    private GatewayStatus StatusOf(Reader read, JudgedListeners judged)
+    {
+        var sets = read.Get(_setsOf, KeyOf(judged.Owner)).Count(set => read.Get(Listeners, set.Source) is { IsAllowed: true, Valid: > 0 });
+        return Mesh.Resolve.GatewayApi.GatewayStatuses.Of(judged, CountsOf(read, judged), sets, ReferencesIn(read, judged.Owner.Cluster));
+    }
+
+    private Func<string, int> CountsOf(Reader read, JudgedListeners judged) => listener => read.Get(_routesOf, (judged.Owner, listener)).Count;
+
+    private Func<string, ValueMap<string>> LabelsOf(Reader read, string cluster) => ns => read.Get(_sources.Namespaces, new ObjectKey(cluster, "", ns))?.Labels ?? default;
+
+    private static Live<ObjectRef, ApiRoute> RoutesOf(Discovery discovery, Live<ObjectKey, ApiRoute> routes, string name) =>
+        discovery.Of(routes, route => route.Source, $"discovered {name} routes").Derive((_, route) => One(route.Source, route), $"{name} routes by object");
+
+    private static ObjectKey? ParentOf(ListenerSet set) => set.Parent.Group == MeshApi.ApiGateway.Group && set.Parent.Kind == MeshApi.ApiGateway.Kind
+        ? new(set.Source.Cluster, set.Parent.Namespace, set.Parent.Name) : null;
+
+    private static ObjectKey KeyOf(ObjectRef source) => new(source.Cluster, source.Namespace, source.Name);
+
+    private static KeyValuePair<TKey, T>[] One<TKey, T>(TKey key, T value) => [KeyValuePair.Create(key, value)];
+}

@@ -90,7 +90,7 @@ internal static class TlsContexts
     {
         var common = new CommonTlsContext { TlsParams = Between12And13(mesh.TlsDefaults) };
         if (http2) common.AlpnProtocols.Add("h2");
-        if (credential.Length > 0) common.TlsCertificateSdsSecretConfigs.Add(Kubernetes(credential));
+        if (credential.Length > 0) common.TlsCertificateSdsSecretConfigs.Add(Kubernetes(new(credential, "")));
         var names = new Validation();
         names.MatchTypedSubjectAltNames.AddRange(tls.Names.IsEmpty ? [Name(tls.ServerName, SubjectAltNameMatcher.Types.SanType.Dns)] : tls.Names.Select(Name));
         if (tls.Roots.Length > 0)

@@ -22,15 +22,15 @@ internal sealed class GatewayApiDerivation
     {
         _sources = sources;
         _grants = sources.ReferenceGrants.GroupBy(grant => (grant.Source.Cluster, grant.Namespace), "grants by namespace");
-        Served = discovery.Of(sources.ApiGateways, gateway => gateway.Source, "discovered gateways of the Gateway API")
-            .Derive((read, gateway) => GatewayControllers.Serves(ControllerOf(read, gateway)) ? One(KeyOf(gateway.Source), gateway) : [], "served gateways");
+        var known = discovery.Of(sources.ApiGateways, gateway => gateway.Source, "discovered gateways of the Gateway API");
+        Served = known.Derive((read, gateway) => ControllerOf(read, gateway) is { } controller && GatewayClasses.Deploys(controller) ? One(KeyOf(gateway.Source), gateway) : [], "served gateways");
         _setsOf = discovery.Of(sources.ListenerSets, set => set.Source, "discovered listener sets")
             .GroupByMany(set => ParentOf(set) is { } parent ? [parent] : (IEnumerable<ObjectKey>)[], "listener sets by gateway");
         Listeners = Served
             .Derive((read, gateway) => ListenerPlan.Of(gateway, read.Get(_setsOf, KeyOf(gateway.Source)), LabelsOf(read, gateway.Source.Cluster))
                 .Select(owned => KeyValuePair.Create(owned.Owner, owned)), "listeners by owner")
             .Derive((read, owned) => One(owned.Owner, ListenerJudge.Of(owned, ReferencesIn(read, owned.Owner.Cluster))), "judged listeners");
-        Gateways = Listeners.Derive((read, judged) => InternalGateways.Of(judged, ControllerOf(read, judged.Gateway))
+        Gateways = Listeners.Derive((read, judged) => InternalGateways.Of(judged, PodsOf(read, judged.Gateway), AccountOf(read, judged.Gateway))
             .Select(gateway => KeyValuePair.Create(KeyOf(gateway.Source), gateway)), "gateways of listeners");
         Routes = RoutesOf(discovery, sources.HttpRoutes, "HTTP").UnionWith(RoutesOf(discovery, sources.GrpcRoutes, "gRPC"), "and gRPC routes")
             .UnionWith(RoutesOf(discovery, sources.TlsRoutes, "TLS"), "and TLS routes").UnionWith(RoutesOf(discovery, sources.TcpRoutes, "TCP"), "and TCP routes")
@@ -39,7 +39,9 @@ internal sealed class GatewayApiDerivation
             route.Source, RouteAttachments.Of(route, owner => read.Get(Listeners, owner), LabelsOf(read, route.Source.Cluster))), "attached routes");
         _routesOf = Attached.GroupByMany(
             attached => attached.Parents.SelectMany(parent => parent.Listeners).Select(listener => (listener.Owner, listener.Name)), "routes by listener");
-        GatewayStatuses = Listeners.Derive((read, judged) => judged.Owner == judged.Gateway.Source ? One(judged.Owner, StatusOf(read, judged)) : [], "statuses of gateways");
+        GatewayStatuses = Listeners.Derive((read, judged) => judged.Owner == judged.Gateway.Source ? One(judged.Owner, StatusOf(read, judged)) : [], "statuses of served gateways")
+            .UnionWith(known.Derive((read, gateway) => ControllerOf(read, gateway) == GatewayClasses.Unmanaged
+                ? One(gateway.Source, Mesh.Resolve.GatewayApi.GatewayStatuses.OfUnmanaged(gateway)) : [], "statuses of gateways elsewhere"), "statuses of gateways");
         ListenerSetStatuses = Listeners.Derive((read, judged) => judged.Owner != judged.Gateway.Source
             ? One(judged.Owner, Mesh.Resolve.GatewayApi.GatewayStatuses.OfSet(judged, CountsOf(read, judged))) : [], "statuses of listener sets");
     }
@@ -65,9 +67,18 @@ internal sealed class GatewayApiDerivation
     /// <summary>Without <c>Programmed</c>, unless nothing of the set is served.</summary>
     public Live<ObjectRef, ListenerSetStatus> ListenerSetStatuses { get; }
 
-    /// <summary>The controller of a Gateway's class; null: there is no such class.</summary>
-    public string? ControllerOf(Reader read, ApiGateway gateway) =>
-        read.Get(_sources.GatewayClasses, new ObjectKey(gateway.Source.Cluster, "", gateway.Class))?.Controller ?? GatewayControllers.OfClass(gateway.Class);
+    private string? ControllerOf(Reader read, ApiGateway gateway) =>
+        GatewayClasses.ControllerOf(gateway, read.Get(_sources.GatewayClasses, new ObjectKey(gateway.Source.Cluster, "", gateway.Class)));
+
+    /// <summary>The labels of the Pods that serve a Gateway: those that are deployed for it, or those behind the Service that it is bound to.</summary>
+    private ValueMap<string> PodsOf(Reader read, ApiGateway gateway)
+    {
+        if (GatewayNaming.BoundService(gateway) is not { } bound) return new([KeyValuePair.Create(GatewayNaming.GatewayLabel, GatewayNaming.LabelOf(gateway.Name))]);
+        return bound.Namespace != gateway.Namespace ? default : read.Get(_sources.Services, new ObjectKey(gateway.Source.Cluster, bound.Namespace, bound.Name))?.Selector ?? default;
+    }
+
+    private string AccountOf(Reader read, ApiGateway gateway) =>
+        GatewayNaming.IsDeployed(gateway) ? GatewayNaming.AccountOf(gateway, withClass: ControllerOf(read, gateway) != GatewayClasses.EastWest) : "";
 
     /// <summary>Looks up what objects of a cluster refer to.</summary>
     public ListenerReferences ReferencesIn(Reader read, string cluster) => new(

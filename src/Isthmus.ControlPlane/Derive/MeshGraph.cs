@@ -106,7 +106,7 @@ public sealed class MeshGraph
         TokensByNamespace = Sources.RequestAuthentications.GroupBy(policy => policy.Namespace, "request authentications by namespace");
         TelemetriesByNamespace = Sources.Telemetries.GroupBy(item => item.Namespace, "telemetries by namespace");
         ApiStatuses = new ApiStatusDerivation(Sources, Endpoints).All(
-            new Source<ObjectRef, GatewayStatus>(Graph, "statuses of Gateways"), new Source<ObjectRef, ListenerSetStatus>(Graph, "of ListenerSets"),
+            GatewayApi.GatewayStatuses, GatewayApi.ListenerSetStatuses,
             RouteStatuses, new Source<ObjectRef, PolicyStatus>(Graph, "of policies"));
         ServicesByNamespace = Sources.Services.GroupBy(service => (service.Cluster, service.Namespace), "services by namespace");
     }

@@ -10,9 +10,6 @@ public static class Labels
     public const string Zone = "topology.kubernetes.io/zone";
     /// <summary>Of a Node: its name.</summary>
     public const string Hostname = "kubernetes.io/hostname";
-    /// <summary>The Gateway of the Gateway API that a Pod serves.</summary>
-    public const string GatewayName = "gateway.networking.k8s.io/gateway-name";
-
     public const string GatewayPort = "networking.istio.io/gatewayPort";
     /// <summary>Of a Pod or WorkloadEntry: <c>region.zone.subzone</c>.</summary>
     public const string Locality = "topology.istio.io/locality";

@@ -15,6 +15,10 @@ public sealed record GatewayInputs(
 {
     /// <summary>The idle timeouts of the clusters that TCP connections may get, where a DestinationRule has one.</summary>
     public ValueMap<TimeSpan> IdleTimeouts { get; init; }
+
+    /// <summary>The routes of each Gateway, by its name.</summary>
+    internal ILookup<string, RouteSet> ByGateway() =>
+        Routings.SelectMany(routing => routing.Parents.Distinct().Select(parent => (parent, routing))).ToLookup(item => item.parent, item => item.routing, StringComparer.Ordinal);
 }
 
 /// <summary>A server together with the Gateway it belongs to.</summary>

@@ -16,6 +16,7 @@ public static class GatewayListeners
 {
     public static IEnumerable<GatewayListener> Of(GatewayInputs inputs)
     {
+        var routings = inputs.ByGateway();
         foreach (var (port, servers) in ByTargetPort(inputs.Gateway))
         {
             var listener = new Listener
@@ -31,7 +32,7 @@ public static class GatewayListeners
             {
                 listener.ListenerFilters.Add(OutboundListeners.Inspector("envoy.filters.listener.tls_inspector", new TlsInspector()));
             }
-            AddChains(listener, servers, inputs, port.Target);
+            AddChains(listener, servers, inputs, port.Target, routings);
             var sniHosts = inputs.Gateway.SniDnat ? default : servers.Where(server => server.IsAutoPassthrough).SelectMany(server => server.HostNames).Distinct().Order(StringComparer.Ordinal).ToValueList();
             if (listener.FilterChains.Count == 0 && sniHosts.IsEmpty) continue; // no chain has a destination
             yield return new(listener, sniHosts);
@@ -92,7 +93,7 @@ public static class GatewayListeners
         return ports;
     }
 
-    private static void AddChains(Listener listener, List<BoundServer> servers, GatewayInputs inputs, int target)
+    private static void AddChains(Listener listener, List<BoundServer> servers, GatewayInputs inputs, int target, ILookup<string, RouteSet> routings)
     {
         var plainDone = false;
         var isolated = new HostServers(servers.Where(server => server is { Gateway.IsolatesHosts: true, Server.Tls: not null }));
@@ -118,7 +119,7 @@ public static class GatewayListeners
             {
                 listener.FilterChains.Add(HttpsChain(bound, (listener.Name, target), inputs));
             }
-            else AddL4(listener, bound, inputs, target, isolated);
+            else AddL4(listener, bound, inputs, target, isolated, routings[bound.Gateway.FullName]);
         }
         // Names of a server without routes must not reach that of a wider one.
         foreach (var bound in servers.Where(server => server is { Gateway.IsolatesHosts: true, IsHttp: false, IsAutoPassthrough: false, Server.Tls: not null }))
@@ -151,14 +152,13 @@ public static class GatewayListeners
     }
 
     /// <summary>TCP, TLS passthrough, and terminated TLS that carries TCP: the tcp and tls routes of the VirtualServices.</summary>
-    private static void AddL4(Listener listener, BoundServer bound, GatewayInputs inputs, int target, HostServers isolated)
+    private static void AddL4(Listener listener, BoundServer bound, GatewayInputs inputs, int target, HostServers isolated, IEnumerable<RouteSet> routings)
     {
         var passthrough = bound.TlsMode == ServerTlsMode.Passthrough;
         var tls = bound.TlsMode is null || passthrough ? null : TlsContexts.GatewayServer(bound.Server.Tls!, inputs.Mesh, true);
         var port = new ServicePort(bound.Server.PortName, bound.Server.Port, passthrough ? Protocol.Tls : Protocol.Tcp);
-        foreach (var routing in inputs.Routings)
+        foreach (var routing in routings)
         {
-            if (!routing.Parents.Contains(bound.Gateway.FullName)) continue;
             var admitted = routing.Hosts.Where(host => bound.Admits(host, routing.Namespace)).ToList();
             if (admitted.Count == 0) continue;
             var usable = passthrough ? routing with { Tcp = default } : tls is not null && routing.MatchesTerminated ? routing : routing with { Tls = default };

@@ -9,25 +9,26 @@ public static class GatewayRoutes
 {
     public static IEnumerable<RouteConfiguration> Of(GatewayInputs inputs)
     {
+        var routings = inputs.ByGateway();
         var ports = GatewayListeners.ByTargetPort(inputs.Gateway).ToList();
         // A server that is behind several ports has one table for all.
         var placed = ports.SelectMany(port => port.Value.Where(server => server.IsHttps).Select(server => (Name: HttpsName(server), port.Key))).ToLookup(item => item.Name, item => item.Key);
         foreach (var (port, servers) in ports)
         {
             var plain = servers.Where(server => server.Server.Protocol.IsHttp()).ToList();
-            if (plain.Count > 0) yield return Table($"http.{port.Target}", plain, inputs);
+            if (plain.Count > 0) yield return Table($"http.{port.Target}", plain, inputs, routings);
             var own = new MisdirectedHosts(servers);
             foreach (var secure in servers.Where(server => server.IsHttps))
             {
                 var beside = ports.Where(other => placed[HttpsName(secure)].Contains(other.Key)).ToList();
-                yield return Https(secure, beside.Count == 1 ? own : new(beside.SelectMany(other => other.Value)), inputs);
+                yield return Https(secure, beside.Count == 1 ? own : new(beside.SelectMany(other => other.Value)), inputs, routings);
             }
         }
     }
 
-    private static RouteConfiguration Https(BoundServer secure, MisdirectedHosts misdirected, GatewayInputs inputs)
+    private static RouteConfiguration Https(BoundServer secure, MisdirectedHosts misdirected, GatewayInputs inputs, ILookup<string, RouteSet> routings)
     {
-        var table = Table(HttpsName(secure), [secure], inputs);
+        var table = Table(HttpsName(secure), [secure], inputs, routings);
         if (QuicListeners.PortOf(secure, inputs) is not null) table.ResponseHeadersToAdd.Add(QuicListeners.Advertisement(secure));
         var hosts = table.VirtualHosts.ToDictionary(host => host.Domains[0], StringComparer.Ordinal);
         foreach (var name in misdirected.Of(secure, hosts.Keys).Order(StringComparer.Ordinal).ToList())
@@ -43,7 +44,7 @@ public static class GatewayRoutes
     internal static string HttpsName(BoundServer bound) =>
         $"https.{ResourceNames.Port(bound.Server.Port)}.{bound.Server.PortName}.{bound.Gateway.Name}.{bound.Gateway.Namespace}";
 
-    private static RouteConfiguration Table(string name, List<BoundServer> servers, GatewayInputs inputs)
+    private static RouteConfiguration Table(string name, List<BoundServer> servers, GatewayInputs inputs, ILookup<string, RouteSet> routings)
     {
         var hosts = new SortedDictionary<string, VirtualHost>(StringComparer.Ordinal);
         var added = new HashSet<(string, ObjectRef)>();
@@ -51,9 +52,8 @@ public static class GatewayRoutes
         var isolated = servers.Where(server => server.Gateway.IsolatesHosts).ToList() is { Count: > 1 } several ? new HostServers(several) : null;
         foreach (var bound in servers)
         {
-            foreach (var routing in inputs.Routings)
+            foreach (var routing in routings[bound.Gateway.FullName].Where(routing => !routing.Rules.IsEmpty))
             {
-                if (routing.Rules.IsEmpty || !routing.Parents.Contains(bound.Gateway.FullName)) continue;
                 AddHosts(hosts, added, bound, routing, inputs, isolated);
             }
         }

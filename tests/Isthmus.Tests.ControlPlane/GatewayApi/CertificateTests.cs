@@ -1,7 +1,6 @@
 using Isthmus.ControlPlane.Push;
-using Isthmus.Core.Names;
 using Isthmus.Mesh.Config;
-using Isthmus.Mesh.Model;
+using Isthmus.Mesh.Model.GatewayApi;
 using Isthmus.Testing;
 using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Envoy.Listeners;
@@ -102,7 +101,7 @@ public sealed class CertificateTests
     public void The_account_of_a_Gateways_own_Pods_needs_no_right_to_read_Secrets(string account, bool isServed)
     {
         var rig = new GatewayApiRig(Gateway("{name: own}")).Certificate("shop", "own");
-        var door = rig.Mesh.Router("c1", account, labels: new() { [Labels.GatewayName] = "door" });
+        var door = rig.Mesh.Router("c1", account, labels: new() { [GatewayNaming.GatewayLabel] = "door" });
         rig.Mesh.Writer.PutSecretAccess(new("c1", "shop", account), new("it may not"));
         rig.Mesh.Push();
         Assert.Equal(isServed ? ["kubernetes-gateway://shop/own"] : [], Secrets(door));
@@ -187,7 +186,7 @@ public sealed class CertificateTests
     private static ProxyFeed Door(GatewayApiRig rig, string ns = MeshRig.Namespace)
     {
         rig.Mesh.Service("c1", "door", "10.96.0.5", "https", 443, 8443);
-        return rig.Mesh.Router("c1", "door", labels: new() { [Labels.GatewayName] = "door" }, ns: ns);
+        return rig.Mesh.Router("c1", "door", labels: new() { [GatewayNaming.GatewayLabel] = "door" }, ns: ns);
     }
 
     private static FilterChain Chain(ProxyFeed door) => Assert.Single(MeshRig.Listener(door, "0.0.0.0_8443")!.FilterChains);

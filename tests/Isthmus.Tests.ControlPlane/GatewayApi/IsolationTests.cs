@@ -1,5 +1,5 @@
 using Isthmus.ControlPlane.Push;
-using Isthmus.Core.Names;
+using Isthmus.Mesh.Model.GatewayApi;
 using Isthmus.Wire.Envoy.Routes;
 using Xunit;
 
@@ -87,7 +87,7 @@ public sealed class IsolationTests
         var rig = new GatewayApiRig(yaml).Certificate("shop", "cert");
         foreach (var name in (string[])["r-any", "r-wide", "r-foo", "r-end", "r-pass", "r-web", "r-raw"]) rig.Mesh.App("c1", name, $"10.96.1.{name.Length + name[2]}", "10.244.1.1");
         rig.Mesh.Service("c1", "door", "10.96.0.5", "https", 443, 8443);
-        var door = rig.Mesh.Router("c1", "door", labels: new() { [Labels.GatewayName] = "door" });
+        var door = rig.Mesh.Router("c1", "door", labels: new() { [GatewayNaming.GatewayLabel] = "door" });
         rig.Mesh.Push();
         return door;
     }

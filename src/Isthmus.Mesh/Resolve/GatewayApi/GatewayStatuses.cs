@@ -28,6 +28,10 @@ public static class GatewayStatuses
         return new(gateway.Source, gateway.Generation, conditions.ToValueList(), ListenersOf(judged, attached), default, sets);
     }
 
+    /// <summary>Of a Gateway whose listeners are elsewhere.</summary>
+    public static GatewayStatus OfUnmanaged(ApiGateway gateway) =>
+        new(gateway.Source, gateway.Generation, [new(Accepted, true, Accepted, "The Gateway is served elsewhere")], default, default, 0);
+
     public static ListenerSetStatus OfSet(JudgedListeners judged, Func<string, int> attached)
     {
         var (reason, message) = !judged.IsAllowed ? ("NotAllowed", $"Gateway {judged.Gateway.Namespace}/{judged.Gateway.Name} does not allow ListenerSets of this namespace (spec.allowedListeners)")

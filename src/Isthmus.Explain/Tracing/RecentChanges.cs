@@ -1,4 +1,5 @@
 using Isthmus.Kubernetes.Client;
+using Isthmus.Mesh.Config;
 using Isthmus.Operate.Diagnose.History;
 
 namespace Isthmus.Explain.Tracing;
@@ -15,11 +16,12 @@ internal static class RecentChanges
     internal static readonly TimeSpan Window = TimeSpan.FromMinutes(15);
 
     private static readonly string[] Hosts = ["Service", "ServiceEntry", "ServiceExport", "ServiceImport", "Sidecar", "Namespace", "ConfigMap"];
-    private static readonly string[] Routes = ["VirtualService", "DestinationRule", "EnvoyFilter", .. Hosts];
+    private static readonly string[] OfGatewayApi = [.. MeshApi.All.Where(kind => kind.Group == MeshApi.ApiGateway.Group).Select(kind => kind.Name)];
+    private static readonly string[] Routes = ["VirtualService", "DestinationRule", "EnvoyFilter", .. OfGatewayApi, .. Hosts];
     private static readonly string[] Workloads = ["Endpoints", "Service", "DestinationRule", "ServiceEntry", "WorkloadEntry", "Sidecar", "Cluster", "ConfigMap", "Namespace", "VirtualService"];
     private static readonly string[] Tls = ["PeerAuthentication", "DestinationRule", "EnvoyFilter", "ConfigMap", "Secret", "Cluster", "Endpoints", "Sidecar"];
     private static readonly string[] Policies = ["AuthorizationPolicy", "RequestAuthentication", "PeerAuthentication", "EnvoyFilter", "ConfigMap", "Sidecar"];
-    private static readonly string[] Gateways = ["Gateway", .. Workloads, "EnvoyFilter"];
+    private static readonly string[] Gateways = ["Gateway", .. OfGatewayApi, .. Workloads, "EnvoyFilter"];
 
     /// <summary>The newest changes that may be the reason, the latest first.</summary>
     internal static IReadOnlyList<MeshChange> For(CallTrace trace, MeshHistory history)

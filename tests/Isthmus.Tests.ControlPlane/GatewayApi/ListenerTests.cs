@@ -65,7 +65,10 @@ public sealed class ListenerTests
     {
         const string Listener = "{name: l, port: 80, protocol: HTTP}";
         var rig = new GatewayApiRig(Gateway("ours", Listener) + Gateway("named", Listener, @class: "edge") + Gateway("theirs", Listener, @class: "other") + Gateway("away", Listener, @class: "istio-remote"));
-        Assert.Equal((true, false, false, false), (rig.Gateway("ours") is not null, rig.Gateway("named") is not null, rig.Gateway("theirs") is not null, rig.Gateway("away") is not null));
+        Assert.Equal((true, false, false, true), (rig.Gateway("ours") is not null, rig.Gateway("named") is not null, rig.Gateway("theirs") is not null, rig.Gateway("away") is not null));
+        // It is served elsewhere.
+        Assert.Empty(rig.Gateway("away")!.Listeners);
+        Assert.Single(rig.Mesh.Mesh.GatewayObjects.Items);
         rig.Apply("""
             {apiVersion: gateway.networking.k8s.io/v1, kind: GatewayClass, metadata: {name: edge}, spec: {controllerName: istio.io/gateway-controller}}
             ---

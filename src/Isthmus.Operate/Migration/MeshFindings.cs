@@ -2,12 +2,13 @@ using System.Text.Json.Nodes;
 using Isthmus.Core.Names;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Config;
+using Isthmus.Mesh.Model.GatewayApi;
 using Isthmus.Operate.Diagnose.Analysis;
 using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Operate.Migration;
 
-/// <summary>What parts of a mesh of Istio there are that Isthmus has not: ambient mode, waypoints, the Gateway API, and images of their own. Pure.</summary>
+/// <summary>What parts of a mesh of Istio there are that Isthmus has not: ambient mode, waypoints, their Gateways and routes, and images of their own. Pure.</summary>
 internal static class MeshFindings
 {
     private const string Mode = "istio.io/dataplane-mode", Waypoint = "istio.io/use-waypoint", Injected = "sidecar.istio.io/proxyImage", GatewayApi = "gateway.networking.k8s.io/", IstioClass = "istio.io/";
@@ -15,8 +16,8 @@ internal static class MeshFindings
     /// <summary>The oldest and newest Istio whose agents and control planes run beside Isthmus.</summary>
     private static readonly (int Minor, string Text) Oldest = (24, "1.24"), Newest = (31, "1.31");
 
-    /// <summary>Classes of Gateways that a control plane of Istio always serves.</summary>
-    private static readonly string[] Classes = ["istio", "istio-remote", "istio-waypoint", "istio-east-west", "agentgateway"];
+    /// <summary>Classes of Gateways that a control plane of Istio always serves, and Isthmus does not.</summary>
+    private static readonly string[] Classes = ["istio-waypoint", "agentgateway", "agentgateway-waypoint"];
 
     internal static IEnumerable<MigrationFinding> OfAmbient(ClusterInventory cluster)
     {
@@ -31,14 +32,14 @@ internal static class MeshFindings
             yield return new(MigrationLevel.Lost, cluster.Context, template.FullName, "", "", "is the proxy of ambient mode, which Isthmus does not have", "give the workloads sidecars, and remove it");
     }
 
-    /// <summary>Objects of the Gateway API that a control plane of Istio acts on.</summary>
+    /// <summary>Objects of the Gateway API that a control plane of Istio acts on, and Isthmus does not: waypoints, Gateways of another proxy, and their routes.</summary>
     internal static IEnumerable<MigrationFinding> OfGatewayApi(string cluster, IReadOnlyList<JsonObject> objects)
     {
-        var classes = Of("GatewayClass").Where(value => value["spec"]?["controllerName"]?.ToString().StartsWith(IstioClass, StringComparison.Ordinal) == true)
+        var classes = Of("GatewayClass").Where(value => value["spec"]?["controllerName"]?.ToString() is { } controller && controller.StartsWith(IstioClass, StringComparison.Ordinal) && !GatewayClasses.IsOurs(controller))
             .Select(value => value["metadata"]!["name"]!.ToString()).Concat(Classes).ToHashSet(StringComparer.Ordinal);
         var gateways = Of("Gateway").Where(value => classes.Contains(value["spec"]?["gatewayClassName"]?.ToString() ?? "")).ToList();
         foreach (var gateway in gateways)
-            yield return Lost(gateway, "spec.gatewayClassName", gateway["spec"]!["gatewayClassName"]!.ToString(), "Isthmus does not act on Gateways of the Gateway API", "write a Gateway of networking.istio.io with a gateway by injection, or keep a control plane of Istio for it");
+            yield return Lost(gateway, "spec.gatewayClassName", gateway["spec"]!["gatewayClassName"]!.ToString(), "Isthmus has no Gateways of this class", "give the workloads sidecars, or the Gateway the class istio");
         var names = gateways.Select(value => $"{value["metadata"]!["namespace"]}/{value["metadata"]!["name"]}").ToHashSet(StringComparer.Ordinal);
         foreach (var route in objects.Where(value => value["kind"]!.ToString().EndsWith("Route", StringComparison.Ordinal)))
         {
@@ -46,10 +47,9 @@ internal static class MeshFindings
             var at = parents.FindIndex(parent => (parent["kind"]?.ToString() ?? "Gateway") switch
             {
                 "Gateway" => names.Contains($"{parent["namespace"] ?? route["metadata"]!["namespace"]}/{parent["name"]}"),
-                "Service" or "ServiceEntry" => true, // Routes of the mesh itself.
                 _ => false,
             });
-            if (at >= 0) yield return Lost(route, $"spec.parentRefs[{at}]", FieldFindings.Shown(parents[at]["name"]?.ToString() ?? ""), "Isthmus does not read routes of the Gateway API", "write a VirtualService");
+            if (at >= 0) yield return Lost(route, $"spec.parentRefs[{at}]", FieldFindings.Shown(parents[at]["name"]?.ToString() ?? ""), "nothing serves the Gateway that the route names", "attach it to the Service that it is for, or to a Gateway of class istio");
         }
 
         IEnumerable<JsonObject> Of(string kind) => objects.Where(value => value["kind"]?.ToString() == kind && value["apiVersion"]?.ToString().StartsWith(GatewayApi, StringComparison.Ordinal) == true);

@@ -154,7 +154,7 @@ public sealed class MigrationCheckTests : IDisposable
     }
 
     [Fact]
-    public void Ambient_mode_waypoints_and_the_Gateway_API_are_lost()
+    public void Ambient_mode_and_waypoints_are_lost_with_their_routes()
     {
         var report = Check("""
             apiVersion: v1
@@ -168,7 +168,17 @@ public sealed class MigrationCheckTests : IDisposable
             apiVersion: gateway.networking.k8s.io/v1
             kind: Gateway
             metadata: {name: front, namespace: shop}
+            spec: {gatewayClassName: istio-waypoint, listeners: []}
+            ---
+            apiVersion: gateway.networking.k8s.io/v1
+            kind: Gateway
+            metadata: {name: served, namespace: shop}
             spec: {gatewayClassName: istio, listeners: []}
+            ---
+            apiVersion: gateway.networking.k8s.io/v1
+            kind: HTTPRoute
+            metadata: {name: served, namespace: shop}
+            spec: {parentRefs: [{name: served}, {kind: Service, group: "", name: web}]}
             ---
             apiVersion: gateway.networking.k8s.io/v1
             kind: Gateway
@@ -185,7 +195,7 @@ public sealed class MigrationCheckTests : IDisposable
             metadata: {name: other, namespace: shop}
             spec: {parentRefs: [{name: foreign}]}
             """);
-        Assert.Equal(["Gateway shop/front spec.gatewayClassName", "HTTPRoute shop/shop spec.parentRefs[1]", "Namespace amb metadata.labels[istio.io/dataplane-mode]", "Namespace amb metadata.labels[istio.io/use-waypoint]"],
+        Assert.Equal(["Gateway.gateway.networking.k8s.io shop/front spec.gatewayClassName", "HTTPRoute shop/shop spec.parentRefs[1]", "Namespace amb metadata.labels[istio.io/dataplane-mode]", "Namespace amb metadata.labels[istio.io/use-waypoint]"],
             report.Findings.Select(finding => $"{finding.Object} {finding.Field}"));
         Assert.All(report.Findings, finding => Assert.Equal(MigrationLevel.Lost, finding.Level));
     }

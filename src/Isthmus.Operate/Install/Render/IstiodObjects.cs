@@ -79,7 +79,7 @@ internal static class IstiodObjects
     ];
 
     /// <summary>For what is made for Gateways of the Gateway API, in their namespaces.</summary>
-    private static JsonObject[] GatewayRules() =>
+    internal static JsonObject[] GatewayRules() =>
     [
         Rule("gateway.networking.k8s.io", "gatewayclasses", "create"),
         Rule("core", "services serviceaccounts", All),

@@ -64,6 +64,7 @@ public static class ReaderObjects
                 Rule("coordination.k8s.io", "leases", "create get list watch update patch"),
                 // The configuration of the mesh may be here.
                 .. KindRules(kind => IsConfig(kind) ? kind.Rights.Own : "", kind => IsConfig(kind) ? kind.Rights.Status : ""),
+                .. IstiodObjects.GatewayRules(),
                 Rule("admissionregistration.k8s.io", "mutatingwebhookconfigurations", "get list watch update patch"),
                 Rule("admissionregistration.k8s.io", "validatingwebhookconfigurations", "get list watch update patch"),
             ];

@@ -62,7 +62,7 @@ internal sealed partial class GatewayDeployments(KubeClient client, DeploymentSc
     {
         if (!engine.IsReady) return false;
         await Task.WhenAll(_made.Synced, _parameters.Synced).WaitAsync(stop).ConfigureAwait(false);
-        var orders = GatewayOrders.Of(engine.Mesh.Sources).Where(order => scope.MayWrite(order.Gateway)).ToDictionary(order => order.Key);
+        var orders = GatewayOrders.Of(engine.Mesh).Where(order => scope.MayWrite(order.Gateway)).ToDictionary(order => order.Key);
         foreach (var key in orders.Keys.Where(key => !_done.TryGetValue(key, out var done) || done != BasisOf(orders[key]))) _queue.Add(key);
         foreach (var key in _done.Keys.Where(key => !orders.ContainsKey(key)).ToList())
         {
@@ -90,7 +90,7 @@ internal sealed partial class GatewayDeployments(KubeClient client, DeploymentSc
 
     private async Task DeployAsync(ObjectKey key, CancellationToken stop)
     {
-        if (GatewayOrders.Of(engine.Mesh.Sources).FirstOrDefault(order => order.Key == key) is not { } order || !scope.MayWrite(order.Gateway)) return;
+        if (GatewayOrders.Of(engine.Mesh, key) is not { } order || !scope.MayWrite(order.Gateway)) return;
         var basis = BasisOf(order);
         _done[key] = basis;
         if (await client.FindAsync(scope.Gateways, key.Namespace, key.Name, stop).ConfigureAwait(false) is not { } gateway || gateway["metadata"]?["deletionTimestamp"] is not null) return;

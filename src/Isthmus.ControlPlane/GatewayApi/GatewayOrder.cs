@@ -39,19 +39,23 @@ internal static class GatewayOrders
     private const int LongestName = 63;
 
     /// <summary>The Gateways that this control plane deploys.</summary>
-    public static IEnumerable<GatewayOrder> Of(MeshSources sources)
+    public static IEnumerable<GatewayOrder> Of(MeshGraph mesh)
     {
-        if (sources.ApiGateways.Count == 0) return [];
-        var sets = sources.ListenerSets.Items.Values.ToLookup(set => (set.Source.Cluster, set.Parent.Namespace, set.Parent.Name));
-        return sources.ApiGateways.Items.Values
-            .Select(gateway => (Gateway: gateway, Controller: ControllerOf(sources, gateway)))
-            .Where(item => item.Controller is { } controller && GatewayClasses.Deploys(controller) && GatewayNaming.IsDeployed(item.Gateway))
-            .Select(item => new GatewayOrder(item.Gateway, item.Controller!, Ports(item.Gateway, sets[(item.Gateway.Source.Cluster, item.Gateway.Namespace, item.Gateway.Name)]
-                .Where(set => Allows(sources, item.Gateway, set)))));
+        if (mesh.GatewayApi.Served.Count == 0) return [];
+        var sets = mesh.Sources.ListenerSets.Items.Values.ToLookup(set => (set.Source.Cluster, set.Parent.Namespace, set.Parent.Name));
+        return mesh.GatewayApi.Served.Items.Values.Select(gateway => Of(mesh, gateway, sets[(gateway.Source.Cluster, gateway.Namespace, gateway.Name)])).OfType<GatewayOrder>();
     }
 
-    private static string? ControllerOf(MeshSources sources, ApiGateway gateway) =>
-        GatewayClasses.ControllerOf(gateway, sources.GatewayClasses.Items.GetValueOrDefault(new(gateway.Source.Cluster, "", gateway.Class)));
+    /// <summary>Null: it is not deployed.</summary>
+    public static GatewayOrder? Of(MeshGraph mesh, ObjectKey key) => mesh.GatewayApi.Served.Items.GetValueOrDefault(key) is not { } gateway ? null
+        : Of(mesh, gateway, mesh.Sources.ListenerSets.Items.Values.Where(set => (set.Source.Cluster, set.Parent.Namespace, set.Parent.Name) == (key.Cluster, key.Namespace, key.Name)));
+
+    private static GatewayOrder? Of(MeshGraph mesh, ApiGateway gateway, IEnumerable<ListenerSet> sets)
+    {
+        if (!GatewayNaming.IsDeployed(gateway)) return null;
+        var controller = GatewayClasses.ControllerOf(gateway, mesh.Sources.GatewayClasses.Items.GetValueOrDefault(new(gateway.Source.Cluster, "", gateway.Class)));
+        return controller is null ? null : new(gateway, controller, Ports(gateway, sets.Where(set => mesh.GatewayApi.Listeners.Items.GetValueOrDefault(set.Source) is { IsAllowed: true })));
+    }
 
     private static ValueList<GatewayPort> Ports(ApiGateway gateway, IEnumerable<ListenerSet> sets)
     {
@@ -78,22 +82,4 @@ internal static class GatewayOrders
         for (var end = $"-{number}"; name.Length == 0 || !names.Add(name); end += "x") name = (plain[..Math.Min(plain.Length, LongestName - end.Length)] + end).TrimStart('-');
         return name;
     }
-
-    private static bool Allows(MeshSources sources, ApiGateway gateway, ListenerSet set) => gateway.AllowedListeners.From switch
-    {
-        NamespacesFrom.All => true,
-        NamespacesFrom.Same => set.Namespace == gateway.Namespace,
-        NamespacesFrom.Selector => sources.Namespaces.Items.GetValueOrDefault(new(gateway.Source.Cluster, "", set.Namespace)) is { } ns && Selects(gateway.AllowedListeners.Selector, ns.Labels),
-        _ => false,
-    };
-
-    private static bool Selects(ApiSelector selector, ValueMap<string> labels) =>
-        selector.Labels.All(label => labels.GetValueOrDefault(label.Key) == label.Value) && selector.Rules.All(rule => rule.Operator switch
-        {
-            "In" => labels.TryGetValue(rule.Key, out var value) && rule.Values.Contains(value),
-            "NotIn" => !labels.TryGetValue(rule.Key, out var value) || !rule.Values.Contains(value),
-            "Exists" => labels.ContainsKey(rule.Key),
-            "DoesNotExist" => !labels.ContainsKey(rule.Key),
-            _ => false,
-        });
 }

@@ -3,7 +3,6 @@ using Isthmus.ControlPlane.Derive;
 using Isthmus.ControlPlane.GatewayApi;
 using Isthmus.ControlPlane.Injection;
 using Isthmus.Core.Collections;
-using Isthmus.Core.Live;
 using Isthmus.Core.Problems;
 using Isthmus.Mesh.Config.GatewayApi;
 using Isthmus.Kubernetes.Yaml;
@@ -169,12 +168,11 @@ public sealed class GatewayObjectsTests
 
     private static IReadOnlyList<JsonObject> Make(string metadata, string spec, GatewayParameters[]? parameters = null, InjectorValues? values = null)
     {
-        var graph = new LiveGraph();
-        var sources = new MeshSources(graph);
+        var mesh = new MeshGraph();
         var gateway = ApiGatewayReader.Read("c1", (JsonObject)YamlText.Parse($"{{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, {metadata}, spec: {{gatewayClassName: istio, {spec}}}}}", "gateway")!);
-        sources.ApiGateways.Put(new("c1", gateway.Namespace, gateway.Name), gateway);
-        graph.Commit();
-        var order = Assert.Single(GatewayOrders.Of(sources));
+        mesh.Sources.ApiGateways.Put(new("c1", gateway.Namespace, gateway.Name), gateway);
+        mesh.Graph.Commit();
+        var order = Assert.Single(GatewayOrders.Of(mesh));
         return GatewayObjects.Of(order with { Parameters = (parameters ?? []).ToValueList() }, "u1", values ?? InjectorValues.Empty);
     }
 }

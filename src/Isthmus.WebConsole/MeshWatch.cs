@@ -23,6 +23,8 @@ internal sealed class MeshWatch(MeshStateReader reader, MeshAnalysis analysis, P
     private volatile IReadOnlyList<Check> _checks = [];
     private volatile IReadOnlyList<GatewayReach> _reached = [];
     private volatile IReadOnlyDictionary<Party, ProxyPlace> _callers = new Dictionary<Party, ProxyPlace>();
+    private volatile IReadOnlyList<Flow> _flows = [];
+    private readonly ProblemAges _ages = new(); // locked when used
     private readonly TaskCompletionSource _firstReading = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private DateTimeOffset? _analyzed;
     private DateTimeOffset _chooseAgain;
@@ -157,6 +159,7 @@ internal sealed class MeshWatch(MeshStateReader reader, MeshAnalysis analysis, P
             Start(_chooseNow);
         }
         var (flows, callers) = builder.Build(rates);
+        _flows = flows;
         Publish("traffic", new TrafficPicture(time.GetUtcNow(), flows, callers, _sampler.Proxies.All, _sampler.Silent) { Prometheus = known.States }, PageJson.Default.TrafficPicture);
     }
 
@@ -186,7 +189,9 @@ internal sealed class MeshWatch(MeshStateReader reader, MeshAnalysis analysis, P
     private void Report()
     {
         var (mesh, checks) = (_mesh, Checks);
-        Publish("problems", new ProblemReport(mesh.Time, _analyzed, checks.Count, MeshVerification.CountMeshes(Verifiable(mesh)), ProblemRow.Join(checks, analysis.Findings),
+        IReadOnlyList<ProblemRow> rows;
+        lock (_ages) rows = _ages.Mark(ProblemRow.Join(checks, analysis.Findings), _analyzed is null ? ["verify"] : ["verify", "analyze"], time.GetUtcNow());
+        Publish("problems", new ProblemReport(mesh.Time, _analyzed, checks.Count, MeshVerification.CountMeshes(Verifiable(mesh)), FailingCalls.Rank(rows, mesh, _flows),
             [.. mesh.Clusters.Where(cluster => cluster.Unverified.Length > 0).Select(cluster => $"{cluster.Context}: {cluster.Unverified}"), .. mesh.Clusters.SelectMany(cluster => cluster.Facts.Withheld.Select(part => $"{cluster.Context}: {part.Part}: {part.Why}"))]), PageJson.Default.ProblemReport);
     }
 

@@ -12,6 +12,8 @@ public sealed class MeshProbe : IDisposable
     private static readonly TimeSpan Settling = TimeSpan.FromSeconds(10), Pause = TimeSpan.FromMilliseconds(100), Removal = TimeSpan.FromSeconds(15);
 
     private readonly List<ProbedCluster> _clusters;
+    private const string NamePrefix = "isthmus-probe-";
+
     private readonly List<ClusterFacts> _members;
     private readonly TimeProvider _time;
     private readonly string _id;
@@ -21,10 +23,13 @@ public sealed class MeshProbe : IDisposable
     {
         _time = time;
         _id = random.NextInt64().ToString("x16", CultureInfo.InvariantCulture);
-        Namespace = $"isthmus-probe-{_id[8..]}";
+        Namespace = $"{NamePrefix}{_id[8..]}";
         _members = [.. clusters.Where(cluster => cluster is { Error: "", HasIstio: true })];
         _clusters = [.. _members.Select((facts, index) => new ProbedCluster(facts, access.First(one => one.Name == facts.Context), Namespace, index + 1, time))];
     }
+
+    /// <summary>Whether a probe has made the namespace.</summary>
+    public static bool IsOwnNamespace(string name) => name.StartsWith(NamePrefix, StringComparison.Ordinal);
 
     /// <summary>The namespace that it makes in each cluster.</summary>
     public string Namespace { get; }

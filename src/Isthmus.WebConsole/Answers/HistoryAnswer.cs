@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Isthmus.Core.Problems;
+using Isthmus.Explain.Probing;
 using Isthmus.Operate.Diagnose.History;
 using Isthmus.WebConsole.Reading;
 
@@ -27,6 +28,8 @@ internal sealed class HistoryAnswer(MeshStateReader reader, string istioNamespac
             throw new ProblemException(history.Silent.FirstOrDefault() ?? history.WithoutHistory.Select(plane => plane.Problem).FirstOrDefault() ?? new ProblemException("mesh", unread.FirstOrDefault() ?? "none of the clusters has a control plane", "see the page Problems").Problem);
         var page = HistoryTree.Of(history);
         foreach (var (line, change) in page["changes"]!.AsArray().Zip(history.Changes)) (line!["object"], line["concerns"], line["effect"]) = (change.Object, change.Concerns, change.Effect);
+        // What a probe makes and removes again would hide the rest.
+        page["ofProbes"] = page["changes"]!.AsArray().RemoveAll(line => MeshProbe.IsOwnNamespace(line!["namespace"]!.ToString()) || (line["kind"]!.ToString() == "Namespace" && MeshProbe.IsOwnNamespace(line["name"]!.ToString())));
         foreach (var error in unread) page["unknown"]!.AsArray().Add((JsonNode)error);
         page["now"] = time.GetUtcNow();
         return page;

@@ -12,6 +12,15 @@ namespace Isthmus.WebConsole.Picture;
 /// <param name="Missing">The object that would fix it, as YAML, with <c>kubectl</c> around it; empty when there is none.</param>
 internal sealed partial record ProblemRow(string FoundBy, string Severity, string Cluster, Problem Problem, string Command, string Missing)
 {
+    /// <summary>When the console found it first; null: not said.</summary>
+    public DateTimeOffset? Since { get; init; }
+
+    /// <summary>It was there when the console first looked, and may be older.</summary>
+    public bool IsOlder { get; init; }
+
+    /// <summary>The calls that fail and that it concerns, those that fail most first.</summary>
+    public IReadOnlyList<FailingCalls> Failing { get; init; } = [];
+
     public static ProblemRow Of(string foundBy, string cluster, Problem problem, string missing = "") =>
         new(foundBy, problem.Severity.ToString().ToLowerInvariant(), cluster, problem, CommandIn(problem.Remedy), missing);
 

@@ -181,6 +181,7 @@ const others = {
     await open('certificates');
     await sees('All clusters trust one root');
     await sees('spiffe://cluster.local/ns/sample/sa/sleep');
+    await fits();
   },
   async configuration() {
     await open('configuration');
@@ -219,10 +220,15 @@ async function faults() {
 }
 
 async function looksBroken() {
-  await shows(page.locator('nav .count.error'), /1\s*error/);
-  await shows(page.locator('nav .count.warning'), /\d\s*warning/);
+  await shows(page.locator('nav .count.error'), /2\s*errors/);
   await shows(page.locator('.problem').filter({ hasText: 'istio-eastwestgateway' }).first(), /\nkubectl --context=cluster2 /, 'there is no command to type');
   await shows(page.locator('.problem').filter({ hasText: service }).first(), /selector/i);
+  await shows(page.locator('.problem').filter({ hasText: service }).first(), /since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC/);
+  const local = page.getByLabel('local time instead of UTC');
+  await local.check();
+  await shows(page.locator('.summary').first(), /at \d\d:\d\d:\d\d \S+/);
+  await local.uncheck();
+  await shows(page.locator('.summary').first(), /at \d\d:\d\d:\d\d UTC/);
   await fits();
   await picture('problems');
   await remembers();

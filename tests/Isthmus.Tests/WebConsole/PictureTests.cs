@@ -183,6 +183,36 @@ public sealed class PictureTests
         Assert.Equal("kubectl --context=context2 apply -f - <<'EOF'\nkind: Gateway\nmetadata:\n  name: g\nEOF", Assert.Single(ProblemRow.Join([], [missing])).Missing);
     }
 
+    [Fact]
+    public void Problems_that_calls_meet_come_first_with_these_calls()
+    {
+        static ProblemRow Row(string @object, Severity severity) => ProblemRow.Of("analyze", "context1", new("ISM1", @object, "", "is wrong", "", severity));
+        var rows = new[] { Row("Service shop/other", Severity.Error), Row("Pod shop/orders-1", Severity.Error), Row("Service shop/orders", Severity.Error), Row("Service shop/orders", Severity.Warning) };
+        Flow[] flows =
+        [
+            new("context1/shop/buyer", "context2/shop/orders", "http", 10, 0.5, null, null, 0, "direct", "mtls"), new("context1/shop/buyer", "context1/shop/other", "http", 10, 0, null, null, 0, "direct", "mtls"),
+        ];
+        var ranked = FailingCalls.Rank(rows, Mesh, flows);
+        Assert.Equal([("Service shop/orders", "error", 1), ("Service shop/other", "error", 0), ("Pod shop/orders-1", "error", 0), ("Service shop/orders", "warning", 1)],
+            ranked.Select(row => (row.Problem.Object, row.Severity, row.Failing.Count)));
+        Assert.Equal(new FailingCalls("context1/shop/buyer", "context2/shop/orders", 10, 0.5), ranked[0].Failing[0]);
+    }
+
+    [Fact]
+    public void A_problem_says_since_when_it_is_there()
+    {
+        static ProblemRow Row(string by, string @object) => ProblemRow.Of(by, "context1", new("ISM1", @object, "", "is wrong", ""));
+        var (ages, start) = (new ProblemAges(), new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero));
+        Assert.Equal([(start, true)], Mark(start, ["verify"], Row("verify", "a")));
+        // The first analysis comes later, and what it finds may be as old.
+        Assert.Equal([(start, true), (start.AddSeconds(9), true)], Mark(start.AddSeconds(9), ["verify", "analyze"], Row("verify", "a"), Row("analyze", "b")));
+        Assert.Equal([(start.AddSeconds(9), true), (start.AddSeconds(60), false)], Mark(start.AddSeconds(60), ["verify", "analyze"], Row("analyze", "b"), Row("verify", "c")));
+        // It went away in between.
+        Assert.Equal([(start.AddSeconds(90), false)], Mark(start.AddSeconds(90), ["verify", "analyze"], Row("verify", "a")));
+
+        IEnumerable<(DateTimeOffset, bool)> Mark(DateTimeOffset now, string[] looked, params ProblemRow[] rows) => ages.Mark(rows, looked, now).Select(row => (row.Since!.Value, row.IsOlder));
+    }
+
     [Theory]
     [InlineData("isthmus install --context=c1", "isthmus install --context=c1")]
     [InlineData("isthmus create-remote-secret --name=c2 | kubectl apply -f -", "isthmus create-remote-secret --name=c2 | kubectl apply -f -")]

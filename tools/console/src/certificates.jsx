@@ -1,5 +1,5 @@
 import { useAsk } from './ask.js';
-import { Badge, Table } from './parts.jsx';
+import { Badge, Table, moment } from './parts.jsx';
 
 const day = 86400000;
 
@@ -7,7 +7,7 @@ function Ends({ at, now, level }) {
   if (!at) return <>–</>;
   const left = (new Date(at) - new Date(now)) / day;
   const text = left < 0 ? 'expired' : left < 2 ? `in ${Math.round(left * 24)} h` : `in ${Math.round(left)} days`;
-  return <><Badge kind={level}>{text}</Badge> <span class="quiet">{new Date(at).toLocaleString()}</span></>;
+  return <><Badge kind={level}>{text}</Badge> <span class="quiet">{moment(at)}</span></>;
 }
 
 const short = print => print ? <code title={print}>{print.slice(0, 16)}…</code> : '–';

@@ -1,6 +1,6 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { useAsk } from './ask.js';
-import { Badge, Choice, Command, Facts, clock, link } from './parts.jsx';
+import { Badge, Choice, Command, Facts, clock, link, moment } from './parts.jsx';
 
 const spans = [['15m', 'the last 15 minutes', 900], ['1h', 'the last hour', 3600], ['6h', 'the last 6 hours', 21600], ['24h', 'the last day', 86400]];
 const kinds = { created: 'ok', joined: 'ok', regained: 'ok', changed: 'info', deleted: 'warn', left: 'warn', invalid: 'bad', lost: 'bad' };
@@ -37,11 +37,11 @@ export function HistoryPage({ topology, args }) {
     {page.error && <p role="alert" class="failure">{page.error}</p>}
     {!page.answer && page.busy && <p class="quiet" role="status">Asking the control planes…</p>}
     {page.answer && <>
-      <p class="summary">{changes.length === 0 ? 'Nothing changed' : `${changes.length} ${changes.length === 1 ? 'change' : 'changes'}`} in {span[1]}{args.host && ` that ${changes.length === 1 ? 'concerns' : 'concern'} ${args.host}`}{changes.length > most && `; the latest ${most} are shown`} · read at {clock(page.answer.now)}</p>
+      <p class="summary">{changes.length === 0 ? 'Nothing changed' : `${changes.length} ${changes.length === 1 ? 'change' : 'changes'}`} in {span[1]}{args.host && ` that ${changes.length === 1 ? 'concerns' : 'concern'} ${args.host}`}{changes.length > most && `; the latest ${most} are shown`} {page.answer.ofProbes > 0 && ` · ${page.answer.ofProbes} of probes are left out`} · read at {clock(page.answer.now)}</p>
       {page.answer.unknown.map(text => <p role="alert" class="failure">{text}</p>)}
       <TimeLine changes={changes} now={new Date(page.answer.now)} seconds={span[2]} title={span[1]} />
       <ol class="changes" aria-label="Changes, the latest first">{changes.slice(0, most).map(change => <Change key={`${change.object} ${change.cluster} ${change.first} ${change.verb}`} change={change} now={new Date(page.answer.now)} />)}</ol>
-      <p class="quiet small">{page.answer.controlPlanes.map(plane => `${plane.istiod} in ${plane.context} ${plane.since ? `remembers changes since ${new Date(plane.since).toLocaleString()}` : 'is not ready, and remembers nothing yet'}${plane.forgotten > 0 ? `; it forgot the ${plane.forgotten} oldest` : ''}.`).join(' ')}</p>
+      <p class="quiet small">{page.answer.controlPlanes.map(plane => `${plane.istiod} in ${plane.context} ${plane.since ? `remembers changes since ${moment(plane.since)}` : 'is not ready, and remembers nothing yet'}${plane.forgotten > 0 ? `; it forgot the ${plane.forgotten} oldest` : ''}.`).join(' ')}</p>
       <Command text={`isthmus history ${args.host ? `${args.host} ` : ''}--since ${span[0]}`} />
     </>}
   </>;
@@ -61,12 +61,12 @@ function Change({ change, now }) {
   const who = [change.fieldManager, change.user && `user ${change.user}${change.userProven ? '' : ' (not proven)'}`].filter(Boolean).join(', ');
   return <li class={`change ${kinds[change.verb] ?? 'info'}`}>
     <button type="button" class="head" aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
-      <time dateTime={change.last} title={new Date(change.last).toLocaleString()}>{ago(change.last, now)}{change.count > 1 && ` (× ${change.count})`}</time>
+      <time dateTime={change.last} title={moment(change.last)}>{ago(change.last, now)}{change.count > 1 && ` (× ${change.count})`}</time>
       <span><Badge kind={kinds[change.verb] ?? 'info'}>{change.verb}</Badge> <strong>{change.object}</strong>{change.cluster && <span class="quiet"> in {change.cluster}</span>}</span>
       <span class="quiet">{who && `by ${who}. `}{change.effect && `Effect: ${change.effect}`}</span>
     </button>
     {isOpen && <div class="more">
-      <Facts items={[['Time', change.count > 1 ? `${new Date(change.first).toLocaleString()} – ${new Date(change.last).toLocaleString()}` : new Date(change.last).toLocaleString()],
+      <Facts items={[['Time', change.count > 1 ? `${moment(change.first)} – ${moment(change.last)}` : moment(change.last)],
         ['Field manager', change.fieldManager ?? 'not known'], ['User', change.user ? `${change.user}${change.userProven ? '' : ' (not proven: the API server has no credentials for the webhook)'}` : 'not known: no webhook of the mesh saw the write'], ['Concerns', change.concerns],
         ['Effect', change.effect || 'not known'], ...(change.resources ?? []).map(type => [type.type, `at ${type.proxies} ${type.proxies === 1 ? 'proxy' : 'proxies'}${type.names.length > 0 ? `: ${type.names.join(', ')}` : ''}${type.names.length > 0 && type.count > type.names.length ? ` and ${type.count - type.names.length} more` : ''}`]),
         ['Seen by', change.istiods.join(', ')]]} />

@@ -5,7 +5,8 @@ import { CertificatesPage } from './certificates.jsx';
 import { ConfigurationPage } from './configuration.jsx';
 import { HistoryPage } from './history.jsx';
 import { LoginPage } from './login.jsx';
-import { ProblemsPage } from './problems.jsx';
+import { moment, showTimes, timesAreLocal } from './parts.jsx';
+import { ProblemsPage, grouped } from './problems.jsx';
 import { ServicePage } from './service.jsx';
 import { TopologyPage } from './topology.jsx';
 import { TracePage } from './trace.jsx';
@@ -26,6 +27,7 @@ function App() {
   const [live, setLive] = useState({});
   const [state, setState] = useState(['opening']);
   const [at, setAt] = useState(place());
+  const [isLocal, setLocal] = useState(timesAreLocal());
   const heading = useRef();
   const watch = () => listen((name, value) => setLive(before => ({ ...before, [name]: value })), (name, why) => {
     // The next viewer must not see what this one saw.
@@ -45,20 +47,20 @@ function App() {
   };
   const [, title, Page] = pages.find(([page]) => page === at.name);
   useEffect(() => { document.title = `${title} · Isthmus console`; }, [title]);
-  const counts = ['error', 'warning'].map(severity => [severity, live.problems?.rows.filter(row => row.severity === severity).length ?? 0]).filter(([, count]) => count > 0);
+  const counts = ['error', 'warning'].map(severity => [severity, grouped(live.problems?.rows ?? []).filter(group => group[0].severity === severity).length]).filter(([, count]) => count > 0);
   return <>
     <a class="skip" href="#main" onClick={e => { e.preventDefault(); heading.current.focus(); }}>Skip to the content</a>
     <header>
       <span class="brand">Isthmus</span>
       <nav aria-label="Pages"><ul>{pages.map(([name, text]) => <li><a href={`#/${name}`} aria-current={name === at.name ? 'page' : undefined}>{text}{name === 'problems' && counts.map(([severity, count]) => <span class={`count ${severity}`}>{count}<span class="hidden"> {count === 1 ? severity : `${severity}s`}{' '}</span></span>)}</a></li>)}</ul></nav>
       <span class={`state ${state[0]}`} role="status">{{ live: 'live', lost: 'connection lost', refused: 'closed', opening: 'opening', login: 'not logged in' }[state[0]]}</span>
-      {live.viewer && state[0] !== 'login' && <span class="viewer"><span title={`until ${new Date(live.viewer.ends).toLocaleString()}`}>{live.viewer.user || 'logged in'}</span> <button type="button" onClick={() => leave().catch(() => {})}>Log out</button></span>}
+      {live.viewer && state[0] !== 'login' && <span class="viewer"><span title={`until ${moment(live.viewer.ends)}`}>{live.viewer.user || 'logged in'}</span> <button type="button" onClick={() => leave().catch(() => {})}>Log out</button></span>}
     </header>
     <main id="main">
       <h1 tabIndex={-1} ref={heading}>{state[0] === 'login' ? 'Log in' : title}</h1>
       {state[0] === 'login' ? <LoginPage why={state[1]} onLogin={login} /> : state[0] === 'refused' ? <p role="alert">This page is closed: {state[1]}.</p> : <Page key={at.name === 'trace' ? at.hash : at.name} {...live} args={at.args} onRefresh={() => call('refresh')} />}
     </main>
-    <footer>{live.notice && <span role="status">{live.notice} · </span>}<a href="licenses.txt">Licences</a></footer>
+    <footer>{live.notice && <span role="status">{live.notice} · </span>}<label class="check"><input type="checkbox" checked={isLocal} onChange={() => { showTimes(!isLocal); setLocal(!isLocal); }} /> local time instead of UTC</label> · <a href="licenses.txt">Licences</a></footer>
   </>;
 }
 

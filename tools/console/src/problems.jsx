@@ -1,7 +1,19 @@
 import { useState } from 'preact/hooks';
-import { Badge, Choice, Command, clock } from './parts.jsx';
+import { Badge, Choice, Command, clock, moment, percent, rate } from './parts.jsx';
 
 const kinds = { error: 'bad', warning: 'warn', info: 'info' };
+
+/** Rows that say the same of several clusters are one problem. */
+export function grouped(rows) {
+  const groups = new Map();
+  for (const row of rows) {
+    const { code, object, path, message } = row.problem;
+    const key = JSON.stringify([row.severity, code, object, path, message]);
+    if (groups.has(key)) groups.get(key).push(row);
+    else groups.set(key, [row]);
+  }
+  return [...groups.values()];
+}
 
 export function ProblemsPage({ problems, onRefresh }) {
   const [filter, setFilter] = useState({ severity: '', cluster: '' });
@@ -19,18 +31,21 @@ export function ProblemsPage({ problems, onRefresh }) {
       {' '}{problems.rows.length === 0 && problems.unverified.length === 0 ? `${problems.meshes > 1 ? `The clusters form ${problems.meshes} meshes` : 'The clusters form one mesh'}, and no check fails. If a call is slow or fails nevertheless, select its arrow in Topology, and trace it.` : ''}
     </p>
     {problems.unverified.length > 0 && <section class="withheld" aria-label="What you may not verify"><p><Badge kind="warn">Not everything was checked.</Badge> You may not read what the checks need:</p><ul>{problems.unverified.map(line => <li>{line}</li>)}</ul></section>}
-    <ul class="problems" aria-label="Problems">{rows.map(row => <Problem row={row} />)}</ul>
+    <ul class="problems" aria-label="Problems">{grouped(rows).map(group => <Problem rows={group} />)}</ul>
   </>;
 }
 
-/** One finding: what is wrong, what to do, and the command to type. */
-export function Problem({ row }) {
+/** One finding: what is wrong, since when, for which calls, what to do, and the command to type. */
+export function Problem({ rows }) {
+  const [row] = rows;
+  const since = rows.map(one => one.since).filter(Boolean).sort()[0];
+  const remedies = [...new Set(rows.filter(one => one.problem.remedy && one.problem.remedy !== one.command).map(one => one.problem.remedy))];
   return <li class={`problem ${kinds[row.severity]}`}>
     <div class="title"><Badge kind={kinds[row.severity]}>{row.severity}</Badge> <strong>{row.problem.object}</strong> {row.problem.path && <code>{row.problem.path}</code>}</div>
     <p>{row.problem.message}</p>
-    {row.problem.remedy && row.problem.remedy !== row.command && <p><span class="quiet">Remedy:</span> {row.problem.remedy}</p>}
-    {row.command && <Command text={row.command} />}
-    {row.missing && <Command text={row.missing} />}
-    <p class="quiet small">{row.problem.code} · {row.cluster} · found by <code>isthmus {row.foundBy}</code></p>
+    {row.failing?.length > 0 && <p><Badge kind="bad">calls fail</Badge> {row.failing.map(call => `${call.from} → ${call.to}: ${rate(call.rate)}, ${percent(call.errors)} errors`).join('; ')}</p>}
+    {remedies.map(remedy => <p><span class="quiet">Remedy:</span> {remedy}</p>)}
+    {rows.map(one => <>{one.command && <Command text={one.command} />}{one.missing && <Command text={one.missing} />}</>)}
+    <p class="quiet small">{row.problem.code} · {rows.map(one => one.cluster).join(', ')} · found by <code>isthmus {row.foundBy}</code>{since && ` · since ${moment(since)}${rows.some(one => one.isOlder) ? ', or before' : ''}`}</p>
   </li>;
 }

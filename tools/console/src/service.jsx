@@ -1,5 +1,5 @@
 import { useAsk } from './ask.js';
-import { Problem } from './problems.jsx';
+import { Problem, grouped } from './problems.jsx';
 import { Badge, Table, link } from './parts.jsx';
 
 export function ServicePage({ topology, args }) {
@@ -35,8 +35,8 @@ function Service({ page }) {
     <Table caption="Routes and policies" empty={page.withheld.length > 0 ? 'None that you may read.' : 'None: every Pod of the mesh may call it, by the defaults.'} head={['Object', 'Cluster', 'Effect', 'Conflict', 'Definition']}
       rows={page.rules.map(one => [`${one.kind} ${one.namespace}/${one.name}`, one.cluster, one.effect, one.conflict ? <Badge kind="warn">{one.conflict}</Badge> : 'none', <details><summary>YAML</summary><pre tabIndex={0}>{one.yaml}</pre></details>])} />
     <h2>Problems</h2>
-    {page.problems.length === 0 ? <p class="quiet">None that name {hosts}.</p> : <ul class="problems">{page.problems.map(row => <Problem row={row} />)}</ul>}
-    {page.around.length > 0 && <><h3>Of its clusters</h3><p class="quiet">They may stop its calls, too.</p><ul class="problems" aria-label="Problems of its clusters">{page.around.map(row => <Problem row={row} />)}</ul></>}
+    {page.problems.length === 0 ? <p class="quiet">None that name {hosts}.</p> : <ul class="problems">{grouped(page.problems).map(rows => <Problem rows={rows} />)}</ul>}
+    {page.around.length > 0 && <><h3>Of its clusters</h3><p class="quiet">They may stop its calls, too.</p><ul class="problems" aria-label="Problems of its clusters">{grouped(page.around).map(rows => <Problem rows={rows} />)}</ul></>}
     <p><a href={link('trace', { target: `http://${hosts}` })}>Trace a call of {hosts}</a></p>
   </>;
 }

@@ -2,6 +2,7 @@ import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { call } from './connection.js';
 import { Graph, flowDetails, flowKey, flowText } from './graph.js';
 import { Badge, Choice, Facts, Table, clock, healths, link, millis, securities } from './parts.jsx';
+import { grouped } from './problems.jsx';
 
 const isTroubled = (node, flows) => ['down', 'degraded'].includes(node.health) || flows.some(flow => (flow.from === node.id || flow.to === node.id) && (flow.errors > 0 || flow.denied > 0));
 
@@ -32,7 +33,7 @@ export function TopologyPage({ topology, traffic, problems, viewer }) {
   const model = useMemo(() => topology && choose(topology, traffic, filter), [topology, traffic, filter]);
   if (!topology) return <p class="quiet" role="status">Reading the clusters…</p>;
   const namespaces = [...new Set(topology.services.map(service => service.namespace))].sort();
-  const [errors, warnings] = ['error', 'warning'].map(severity => problems?.rows.filter(row => row.severity === severity).length ?? 0);
+  const [errors, warnings] = ['error', 'warning'].map(severity => grouped(problems?.rows ?? []).filter(([row]) => row.severity === severity).length);
   const down = new Set(topology.services.filter(node => node.health === 'down').map(node => `${node.namespace}/${node.name}`)).size;
   const silent = Object.keys(traffic?.silent ?? {}).length;
   return <>

@@ -21,7 +21,7 @@ internal static class NetworkPolicies
         where EnforcesNone(cluster)
         from policy in cluster.Objects("NetworkPolicy").Select(NetworkPolicy.Read)
         select new Finding(cluster.Context, new("ISM1425", $"NetworkPolicy {policy.Namespace}/{policy.Name}", "spec",
-            "drops nothing: the network of the Nodes, which is that of a lab, does not enforce NetworkPolicies", "test it in a cluster whose network plug-in enforces them; 'isthmus trace --no-call' names a policy that would drop a call", Severity.Warning));
+            "drops nothing: the network of the Nodes, which is that of a lab, does not enforce NetworkPolicies", "test it in a cluster whose network plug-in enforces them; a trace with --no-call names the policy that would drop a call", Severity.Warning));
 
     private static bool EnforcesNone(ClusterInventory cluster) => cluster.Nodes.Any(node => node.Status.NodeInfo.ContainerRuntimeVersion.StartsWith(WellKnown.OwnRuntime, StringComparison.Ordinal));
 

@@ -59,11 +59,11 @@ public static class OwnCodes
     public static readonly AnalysisCode InjectionDiffers = new("ISM1416", "InjectionDiffers", Severity.Warning,
         "A namespace has an injection label in one cluster, and none in another, where its Pods have no sidecars and cannot be reached through gateways.", "Set the same label in all clusters, and restart the workloads.");
 
-    public static readonly AnalysisCode ServiceSelectsNothing = new("ISM1417", "ServiceSelectsNothing", Severity.Warning,
-        "The selector of a Service matches no workload, although one has similar labels.", "Correct the selector of the Service, or the labels of the workload.");
+    public static readonly AnalysisCode ServiceSelectsNothing = new("ISM1417", "ServiceSelectsNothing", Severity.Error,
+        "The selector of a Service matches no workload, although one has similar labels. All calls to the Service fail.", "Correct the selector of the Service, or the labels of the workload.");
 
-    public static readonly AnalysisCode PodCannotRun = new("ISM1418", "PodCannotRun", Severity.Warning,
-        "A Pod of a Service cannot run. Pods of other clusters may answer in its place, so that callers notice nothing.", "See the log of the container, and the events of the Pod.");
+    public static readonly AnalysisCode PodCannotRun = new("ISM1418", "PodCannotRun", Severity.Error,
+        "A Pod of a Service cannot run. While other Pods answer in its place, callers notice nothing (a warning).", "See the log of the container, and the events of the Pod.");
 
     public static readonly AnalysisCode ServiceShadowed = new("ISM1419", "ServiceShadowed", Severity.Warning,
         "A ServiceEntry has the host of a Service of its namespace, so that calls to the Service can go to the endpoints of the entry.", "Remove the host from the ServiceEntry, unless that is intended.");

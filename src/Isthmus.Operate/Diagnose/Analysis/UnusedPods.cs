@@ -1,3 +1,5 @@
+using Isthmus.Core.Problems;
+
 namespace Isthmus.Operate.Diagnose.Analysis;
 
 /// <summary>Pods of Services that cannot run: others answer in their place, and nobody notices. Pure.</summary>
@@ -14,5 +16,6 @@ public static class UnusedPods
         let others = mesh.Workloads.SelectMany(other => other.Cluster.Services.Where(same => same.Key == service.Key).SelectMany(other.Behind)).Count(other => other.Pod!.Status.IsReady)
         select OwnCodes.PodCannotRun.At(area.Cluster, workload.Name, "status.containerStatuses",
             $"container {failed.Name} waits: {failed.State.Waiting!.Reason}, so Service {service.Key} does not use it in {area.Cluster.Context}{(others == 0 ? ", and no other Pod is ready" : $": {others} other Pod{(others == 1 ? " answers" : "s answer")} in its place")}",
-            $"kubectl --context={area.Cluster.Context} -n {workload.Namespace} logs {workload.Pod!.Metadata.Name} -c {failed.Name} --previous"));
+            $"kubectl --context={area.Cluster.Context} -n {workload.Namespace} logs {workload.Pod!.Metadata.Name} -c {failed.Name} --previous",
+            others > 0 ? Severity.Warning : null));
 }

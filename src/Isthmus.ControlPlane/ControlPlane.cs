@@ -17,6 +17,7 @@ using Isthmus.ControlPlane.Running;
 using Isthmus.ControlPlane.Settings;
 using Isthmus.ControlPlane.Webhooks;
 using Isthmus.Core.Collections;
+using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Wire.Envoy;
@@ -73,7 +74,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
         _client = new KubeClient(ports.ConfigCluster, "isthmus-discovery");
         _home = ports.Home is { } home ? new KubeClient(home, "isthmus-discovery") : _client;
         var tlsSource = new CaHolder();
-        var tls = new ServingTls(() => tlsSource.State?.Current, settings, ports.Time);
+        var tls = new ServingTls(() => tlsSource.State?.Current, settings, ports.Time, LeadsHere);
         var builder = Listening.Builder(settings, tls, _levels, ports.Address, ports.Log);
         builder.Services.AddSingleton(ports.Time);
         _app = builder.Build();
@@ -103,6 +104,11 @@ public sealed partial class ControlPlane : IAsyncDisposable
         _readiness = new(Awaited, ports.Time, _logs.CreateLogger<Readiness>());
         MapEndpoints();
     }
+
+    /// <summary>Whether a Service of a revision tag has the label of this revision.</summary>
+    private bool LeadsHere(string service) =>
+        _engine.Mesh.Sources.Services.Items.TryGetValue(new(_settings.ClusterId, _settings.Namespace, service), out var found)
+        && found.Labels.GetValueOrDefault(Labels.Revision) == (_settings.Revision.Length == 0 ? "default" : _settings.Revision);
 
     /// <summary>Creates a control plane. Nothing runs and no port is open before <see cref="RunAsync"/>.</summary>
     public static ControlPlane Build(DiscoverySettings settings, ControlPlanePorts ports) => new(settings, ports);

@@ -23,6 +23,7 @@ public sealed class MergedMetricsTests
     [InlineData("", true, null, "15020/stats/prometheus")]
     [InlineData("", false, null, "")]
     [InlineData("prometheus.io/scrape: 'false'", true, null, "")]
+    [InlineData("prometheus.io.scrape: 'false'", true, null, "")]
     [InlineData("status.sidecar.istio.io/port: '123'", true, null, "123/stats/prometheus")]
     [InlineData("status.sidecar.istio.io/port: '0'", true, null, "15020/stats/prometheus")]
     public void The_metrics_of_an_application_are_served_with_the_proxys(string annotations, bool merges, string? told, string scraped)

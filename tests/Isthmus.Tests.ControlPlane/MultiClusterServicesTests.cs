@@ -130,7 +130,7 @@ public sealed class MultiClusterServicesTests
         rig.Push();
         var import = Assert.Single(Plan(rig, "c1").Imports);
         Assert.Equal(Names(client).Table[Orders].Ips, import.Spec["ips"]!.AsArray().Select(ip => ip!.ToString()));
-        Assert.Equal("""{"type":"ClusterSetIP","ports":[{"port":80,"protocol":"TCP","name":"http"}],"ips":["%"]}""".Replace("%", import.Spec["ips"]![0]!.ToString(), StringComparison.Ordinal), import.Spec.ToJsonString());
+        Assert.Equal("""{"type":"ClusterSetIP","ports":[{"port":80,"protocol":"TCP","name":"http"}],"ips":["%"],"ipFamilies":["IPv4"]}""".Replace("%", import.Spec["ips"]![0]!.ToString(), StringComparison.Ordinal), import.Spec.ToJsonString());
         Assert.Equal("""[{"cluster":"c2"}]""", import.Clusters.ToJsonString());
 
         Import(rig, "c1", import.Spec, import.Clusters, managed: true);
@@ -165,7 +165,7 @@ public sealed class MultiClusterServicesTests
         Export(rig, "c1", "orders");
         Export(rig, "c1", "nobody");
         rig.Push();
-        Assert.Equal(["nobody Valid False NoService", "orders Conflict False NoConflicts", "orders Valid True Valid"], Conditions(rig, "c1"));
+        Assert.Equal(["nobody Ready False Pending", "nobody Valid False NoService", "orders Conflict False NoConflicts", "orders Ready True Exported", "orders Valid True Valid"], Conditions(rig, "c1"));
 
         rig.AppOn("c2", "orders", "10.96.0.11", "grpc", 9090, "10.244.0.2");
         Export(rig, "c2", "orders");
@@ -209,7 +209,7 @@ public sealed class MultiClusterServicesTests
 
     private static void Import(MeshRig rig, string cluster, JsonObject spec, JsonArray clusters, bool managed) => rig.Writer.PutMultiCluster(cluster, new()
     {
-        ["kind"] = "ServiceImport",
+        ["apiVersion"] = "multicluster.x-k8s.io/v1alpha1", ["kind"] = "ServiceImport",
         ["metadata"] = new JsonObject { ["name"] = "orders", ["namespace"] = MeshRig.Namespace, ["labels"] = new JsonObject { [MultiClusterFacts.ManagedLabel] = managed ? "true" : "false" } },
         ["spec"] = spec.DeepClone(),
         ["status"] = new JsonObject { ["clusters"] = clusters.DeepClone() },
@@ -218,5 +218,5 @@ public sealed class MultiClusterServicesTests
     private static MultiClusterPlan Plan(MeshRig rig, string cluster, Exports? settings = null) => MultiClusterPlan.Of(rig.Mesh, cluster, settings ?? Exports.Default);
 
     private static List<string> Conditions(MeshRig rig, string cluster) => [.. Plan(rig, cluster).Conditions
-        .SelectMany(item => item.Conditions.Select(condition => $"{item.Export.Name} {condition.Type} {condition.Status} {condition.Reason}")).Order(StringComparer.Ordinal)];
+        .SelectMany(item => item.Conditions.Select(condition => $"{item.Export.Source.Name} {condition.Type} {condition.Status} {condition.Reason}")).Order(StringComparer.Ordinal)];
 }

@@ -168,9 +168,9 @@ service:
     {{- toYaml .objects | nindent 4 }}
 {{- end }}
 
-{{/* The four ways in which Pods ask for injection. Arguments: root, path, url. */}}
+{{/* The four ways in which Pods ask for injection. Arguments: root, path, url, tag (none for the revision itself). */}}
 {{- define "istiod.injectors" -}}
-{{- $rev := .root.Values.revision | default "default" }}
+{{- $rev := .tag | default .root.Values.revision | default "default" }}
 {{- $isRev := dict "key" "istio.io/rev" "operator" "In" "values" (list $rev) }}
 {{- $noRev := dict "key" "istio.io/rev" "operator" "DoesNotExist" }}
 {{- $noInjection := dict "key" "istio-injection" "operator" "DoesNotExist" }}
@@ -178,8 +178,37 @@ service:
 {{- $client := include "istiod.webhook" . | trim }}
 {{ include "istiod.inject" (dict "name" "rev.namespace.sidecar-injector.istio.io" "client" $client "namespaces" (list $isRev $noInjection) "objects" (list $notRefused)) }}
 {{ include "istiod.inject" (dict "name" "rev.object.sidecar-injector.istio.io" "client" $client "namespaces" (list $noRev $noInjection) "objects" (list $notRefused $isRev)) }}
-{{- if or (not .root.Values.revision) (eq .root.Values.revision .root.Values.defaultRevision) }}
+{{- if or (eq $rev "default") (and (not .tag) (eq $rev .root.Values.defaultRevision)) }}
 {{ include "istiod.inject" (dict "name" "namespace.sidecar-injector.istio.io" "client" $client "namespaces" (list (dict "key" "istio-injection" "operator" "In" "values" (list "enabled"))) "objects" (list $notRefused)) }}
 {{ include "istiod.inject" (dict "name" "object.sidecar-injector.istio.io" "client" $client "namespaces" (list $noInjection $noRev) "objects" (list (dict "key" "sidecar.istio.io/inject" "operator" "In" "values" (list "true")) $noRev)) }}
 {{- end }}
+{{- end }}
+
+{{/* An injection webhook for each revision tag. Arguments: root, path, url, component. */}}
+{{- define "istiod.tagInjectors" -}}
+{{- $args := . }}
+{{- range .root.Values.revisionTags | uniq }}
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingWebhookConfiguration
+metadata:
+  name: istio-revision-tag-{{ . }}{{ if ne $args.root.Release.Namespace "istio-system" }}-{{ $args.root.Release.Namespace }}{{ end }}
+  labels:
+    app: sidecar-injector
+    istio.io/tag: {{ . | quote }}
+    {{- include "istiod.labels" (dict "root" $args.root "component" $args.component) | nindent 4 }}
+webhooks:
+{{- include "istiod.injectors" (dict "root" $args.root "path" $args.path "url" $args.url "tag" .) }}
+{{- end }}
+{{- end }}
+
+{{/* The ports and the selector of the control plane's Service, which its revision tags share. */}}
+{{- define "istiod.servicePorts" -}}
+ports:
+- {name: grpc-xds, port: 15010, protocol: TCP, targetPort: 15010}
+- {name: https-dns, port: 15012, protocol: TCP, targetPort: 15012}
+- {name: https-webhook, port: 443, protocol: TCP, targetPort: 15017}
+- {name: http-monitoring, port: 15014, protocol: TCP, targetPort: 15014}
+selector:
+  {{- include "istiod.selector" . | nindent 2 }}
 {{- end }}

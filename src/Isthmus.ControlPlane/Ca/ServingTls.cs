@@ -2,6 +2,7 @@ using System.Net.Security;
 using System.Security.Authentication;
 using System.Security.Cryptography.X509Certificates;
 using Isthmus.ControlPlane.Settings;
+using Isthmus.Core.Names;
 using Isthmus.Wire.Tls;
 using Microsoft.AspNetCore.Server.Kestrel.Https;
 
@@ -9,12 +10,14 @@ namespace Isthmus.ControlPlane.Ca;
 
 /// <summary>The control plane's own certificate, signed by its CA, and the check of client certificates. Follows the
 /// CA.</summary>
-public sealed class ServingTls(Func<CaSnapshot?> ca, DiscoverySettings settings, TimeProvider time)
+/// <param name="isTag">Whether a Service of the control plane's namespace, by name, leads to it for a revision tag.</param>
+public sealed class ServingTls(Func<CaSnapshot?> ca, DiscoverySettings settings, TimeProvider time, Func<string, bool>? isTag = null)
 {
     private static readonly TimeSpan Lifetime = TimeSpan.FromDays(365);
     private static readonly TimeSpan ShortestUse = TimeSpan.FromSeconds(10);
 
-    private readonly Lock _guard = new(); // Guards _made.
+    private readonly Lock _guard = new(); // Guards _made and _tags.
+    private readonly SortedSet<string> _tags = new(StringComparer.Ordinal);
     private (CaSnapshot Ca, SslStreamCertificateContext Context, DateTimeOffset Renewal)? _made;
 
     /// <summary>The names that proxies and API servers use to call the control plane (Istio's list).</summary>
@@ -33,9 +36,9 @@ public sealed class ServingTls(Func<CaSnapshot?> ca, DiscoverySettings settings,
     /// <param name="judged">Whether the certificates of clients are judged by whoever answers their requests.</param>
     public TlsHandshakeCallbackOptions Options(bool clients, IEnumerable<SslApplicationProtocol> protocols, bool judged = false) => new()
     {
-        OnConnection = _ => ValueTask.FromResult(new SslServerAuthenticationOptions
+        OnConnection = hello => ValueTask.FromResult(new SslServerAuthenticationOptions
         {
-            ServerCertificateContext = Context(),
+            ServerCertificateContext = Context(hello.ClientHelloInfo.ServerName),
             EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
             ApplicationProtocols = [.. protocols],
             ClientCertificateRequired = clients,
@@ -51,18 +54,27 @@ public sealed class ServingTls(Func<CaSnapshot?> ca, DiscoverySettings settings,
         return current.Bundle.Trust.Reject(certificate, sent, CertificateUse.Client, time.GetUtcNow()) is null;
     }
 
-    private SslStreamCertificateContext Context()
+    /// <summary>The name under <c>.svc</c> of a tag's Service, if a client asks for one that is not among the names yet.</summary>
+    private string? NewTag(string asked)
+    {
+        if (isTag is null || !asked.StartsWith(WellKnown.TagServicePrefix, StringComparison.Ordinal)) return null;
+        var suffix = $".{settings.Namespace}.svc";
+        return asked.EndsWith(suffix, StringComparison.Ordinal) && !_tags.Contains(asked) && isTag(asked[..^suffix.Length]) ? asked : null;
+    }
+
+    private SslStreamCertificateContext Context(string asked)
     {
         var current = ca() ?? throw new AuthenticationException("The CA is not loaded yet.");
         var now = time.GetUtcNow();
         lock (_guard)
         {
+            if (NewTag(asked) is { } tag && _tags.Add(tag)) _made = null;
             // Below a CA that has expired, clients must see a certificate that has expired, not a handshake that breaks.
             if (_made is { } made && made.Ca == current && (now < made.Renewal || current.End <= now)) return made.Context;
             using var key = Keys.Create(KeyKind.EcP256);
             var end = Earlier(now + Lifetime, current.End);
             using var leaf = current.Bundle.Issuer.IssueLeaf(new(
-                new PublicKey(key), new([], [.. Names], []), now.AddMinutes(-2), end));
+                new PublicKey(key), new([], [.. Names, .. _tags], []), now.AddMinutes(-2), end));
             using var joined = Keys.Join(leaf, key);
             var usable = X509CertificateLoader.LoadPkcs12(joined.Export(X509ContentType.Pkcs12), null);
             var context = SslStreamCertificateContext.Create(usable, [.. current.Bundle.Intermediates], offline: true);

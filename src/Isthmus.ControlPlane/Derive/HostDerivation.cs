@@ -12,9 +12,11 @@ internal sealed class HostDerivation(MeshSources sources, MultiClusterSettings m
     /// The first definition (config cluster, then cluster ID) supplies labels, type and ports; the others add their
     /// addresses, and the ports that it lacks. Endpoints are joined by port number, so port names may differ.
     /// </summary>
-    public MeshService Merge(Reader read, ValueList<ClusterService> services)
+    public MeshService Merge(Reader read, ValueList<ClusterService> services) => Merge(read, Ordered(read, services));
+
+    /// <param name="ordered">Not empty; the first decides.</param>
+    public MeshService Merge(Reader read, IReadOnlyList<ClusterService> ordered)
     {
-        var ordered = Ordered(read, services);
         var first = ordered[0];
         var mesh = Settings(read).Mesh;
         return new(

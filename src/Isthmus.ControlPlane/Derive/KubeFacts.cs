@@ -41,8 +41,15 @@ public static class KubeFacts
             meta.CreationTimestamp?.ToUnixTimeSeconds() ?? 0,
             GatewayWeight(meta.Annotations),
             TrafficDistributions.Parse(spec.TrafficDistribution) ?? TrafficDistributions.OfAnnotation(meta.Annotations.GetValueOrDefault(Annotations.TrafficDistribution)),
-            spec.InternalTrafficPolicy == "Local") { Grants = Split(meta.Annotations.GetValueOrDefault(Annotations.HostGrants)), IsLoadBalancer = spec.Type == "LoadBalancer" };
+            spec.InternalTrafficPolicy == "Local")
+        {
+            Grants = Split(meta.Annotations.GetValueOrDefault(Annotations.HostGrants)), IsLoadBalancer = spec.Type == "LoadBalancer", Offer = OfferOf(spec),
+        };
     }
+
+    private static ServiceOffer OfferOf(ServiceSpec spec) => new(
+        spec.Ports.Select(port => new OfferedPort(port.Name, port.Port, port.Protocol, port.AppProtocol)).ToValueList(),
+        spec.SessionAffinity, spec.SessionAffinityConfig?.ClientIP?.TimeoutSeconds ?? 0, spec.InternalTrafficPolicy, spec.TrafficDistribution, spec.IpFamilies.ToValueList());
 
     /// <summary>An invalid weight counts as absent.</summary>
     private static uint GatewayWeight(Dictionary<string, string> annotations) =>

@@ -1,16 +1,15 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
-using Isthmus.ControlPlane.Settings;
+using System.Text.RegularExpressions;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
-using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
 
 namespace Isthmus.ControlPlane.Derive;
 
 /// <summary>Reads the objects of Kubernetes' multi-cluster services API.</summary>
-public static class MultiClusterFacts
+public static partial class MultiClusterFacts
 {
     public const string Export = "ServiceExport";
     public const string Import = "ServiceImport";
@@ -18,13 +17,14 @@ public static class MultiClusterFacts
     /// <summary>Marks objects that the Isthmus controller created, so that it never touches others.</summary>
     public const string ManagedLabel = "multicluster." + WellKnown.OwnDomain + "/managed";
 
-    public static ResourceKind ExportKind(MultiClusterSettings settings) => Described(MeshApi.ServiceExport, settings).Resource;
+    /// <summary>The version of the API whose imports have all fields.</summary>
+    public const string Newest = "v1beta1";
 
-    public static ResourceKind ImportKind(MultiClusterSettings settings) => Described(MeshApi.ServiceImport, settings).Resource;
+    private const int MostText = 256 * 1024;
 
-    /// <summary>One of the two kinds in the group and version that the settings say.</summary>
+    /// <summary>One of the two kinds in the group and versions that the settings say.</summary>
     internal static KindDescriptor Described(KindDescriptor kind, MultiClusterSettings settings) =>
-        kind with { Group = settings.ApiGroup, Versions = [settings.ApiVersion] };
+        kind with { Group = settings.ApiGroup, Versions = settings.ApiVersion.Length > 0 ? [settings.ApiVersion] : kind.Versions };
 
     public static ObjectKey Key(ObjectRef source) => new(source.Cluster, source.Namespace, source.Name);
 
@@ -38,27 +38,84 @@ public static class MultiClusterFacts
         var meta = @object["metadata"];
         var kind = Text(@object["kind"]);
         var source = new ObjectRef(cluster, kind, Text(meta?["namespace"]), Text(meta?["name"]));
-        if (kind == Export)
-        {
-            var created = DateTimeOffset.TryParse(Text(meta?["creationTimestamp"]), CultureInfo.InvariantCulture, out var time) ? time.ToUnixTimeSeconds() : 0;
-            var conditions = Items(@object["status"]?["conditions"]).OfType<JsonObject>()
-                .Select(item => new ExportCondition(Text(item["type"]), Text(item["status"]) == "True", Text(item["reason"]), Text(item["message"]))).ToValueList();
-            return (new(source, created, conditions), null);
-        }
-        var ips = Items(@object["spec"]?["ips"]).Select(Text).Where(ip => System.Net.IPAddress.TryParse(ip, out _)).ToValueList();
-        var managed = Text(meta?["labels"]?[ManagedLabel]) == "true";
-        return (null, new(source, ips, managed, managed ? ContentOf(@object) : ""));
+        return kind == Export ? (ExportOf(source, @object), null) : (null, ImportOf(source, @object));
     }
 
-    /// <summary>What the Isthmus controller writes into an import, in a fixed order, to detect whether it has to write again.</summary>
-    public static string ContentOf(JsonObject import)
+    private static ServiceExport ExportOf(ObjectRef source, JsonObject @object)
     {
-        var spec = import["spec"];
-        var ports = Items(spec?["ports"]).Select(port => $"{Text(port?["name"])}:{Text(port?["port"])}/{Text(port?["protocol"])}");
-        return $"{Text(spec?["type"])} {string.Join(',', Items(spec?["ips"]).Select(Text))} {string.Join(',', ports)} {string.Join(',', Items(import["status"]?["clusters"]).Select(item => Text(item?["cluster"])))}";
+        var created = DateTimeOffset.TryParse(Text(@object["metadata"]?["creationTimestamp"]), CultureInfo.InvariantCulture, out var time) ? time.ToUnixTimeSeconds() : 0;
+        var conditions = Items(@object["status"]?["conditions"]).OfType<JsonObject>().ToList();
+        var (labels, annotations) = (Map(@object["spec"]?["exportedLabels"]), Map(@object["spec"]?["exportedAnnotations"]));
+        return new(source, created, conditions
+            .Select(item => new ExportCondition(Text(item["type"]), Text(item["status"]) == "True", Text(item["reason"]), Text(item["message"]))).ToValueList())
+        {
+            Labels = labels, Annotations = annotations, Problem = ProblemOf(labels, annotations),
+            Since = conditions.DistinctBy(item => Text(item["type"])).Select(item => KeyValuePair.Create(Text(item["type"]), Text(item["lastTransitionTime"]))).ToValueMap(),
+        };
     }
+
+    /// <summary>API servers take any text for these fields, but refuse it as a label of the import.</summary>
+    private static string ProblemOf(ValueMap<string> labels, ValueMap<string> annotations)
+    {
+        foreach (var (field, map) in ((string, ValueMap<string>)[])[("exportedLabels", labels), ("exportedAnnotations", annotations)])
+        {
+            foreach (var (key, value) in map)
+            {
+                if (!LabelKey().IsMatch(key)) return $"spec.{field}: '{key}' cannot be a name of one";
+                if (field == "exportedLabels" && !LabelValue().IsMatch(value)) return $"spec.{field}[{key}]: '{value}' cannot be the value of a label";
+            }
+        }
+        return annotations.Sum(pair => pair.Key.Length + pair.Value.Length) > MostText ? "spec.exportedAnnotations: is larger than 256 KiB" : "";
+    }
+
+    private static ServiceImport ImportOf(ObjectRef source, JsonObject @object)
+    {
+        var meta = @object["metadata"];
+        var ips = Items(@object["spec"]?["ips"]).Select(Text).Where(ip => System.Net.IPAddress.TryParse(ip, out _)).ToValueList();
+        var managed = Text(meta?["labels"]?[ManagedLabel]) == "true";
+        var version = Text(@object["apiVersion"]);
+        version = version[(version.IndexOf('/', StringComparison.Ordinal) + 1)..];
+        return new(source, ips, managed, managed ? ContentOf(@object, version) : "")
+        {
+            Version = version,
+            Labels = managed ? Map(meta?["labels"]).Keys.Where(key => key != ManagedLabel).ToValueList() : default,
+            Annotations = managed ? Map(meta?["annotations"]).Keys.ToValueList() : default,
+        };
+    }
+
+    /// <summary>What the Isthmus controller writes into an import, in a fixed order, to detect whether it has to write again: as far as the
+    /// version of the API has fields for it.</summary>
+    public static string ContentOf(JsonObject import, string version)
+    {
+        var (spec, status, meta) = (import["spec"], import["status"], import["metadata"]);
+        var ports = Items(spec?["ports"]).Select(port => $"{Text(port?["name"])}:{Text(port?["port"])}/{Text(port?["protocol"])}/{Text(port?["appProtocol"])}");
+        List<string> parts =
+        [
+            Text(spec?["type"]), Joined(spec?["ips"]), string.Join(',', ports), Text(spec?["sessionAffinity"]), Text(spec?["sessionAffinityConfig"]?["clientIP"]?["timeoutSeconds"]),
+            string.Join(',', Items(status?["clusters"]).Select(item => Text(item?["cluster"]))), Pairs(meta?["labels"]), Pairs(meta?["annotations"]),
+        ];
+        if (version == Newest)
+        {
+            parts.AddRange([Joined(spec?["ipFamilies"]), Text(spec?["internalTrafficPolicy"]), Text(spec?["trafficDistribution"])]);
+            parts.Add(string.Join(',', Items(status?["conditions"]).Select(item => $"{Text(item?["type"])}={Text(item?["status"])}")));
+        }
+        return string.Join(' ', parts);
+    }
+
+    private static string Joined(JsonNode? list) => string.Join(',', Items(list).Select(Text));
+
+    private static string Pairs(JsonNode? map) => string.Join(',', Map(map).OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => $"{pair.Key}={pair.Value}"));
+
+    private static ValueMap<string> Map(JsonNode? node) =>
+        (node as JsonObject ?? []).Where(pair => pair.Value is not null).Select(pair => KeyValuePair.Create(pair.Key, Text(pair.Value))).ToValueMap();
 
     private static IEnumerable<JsonNode?> Items(JsonNode? node) => node as JsonArray ?? [];
 
     private static string Text(JsonNode? node) => node?.ToString() ?? "";
+
+    [GeneratedRegex("^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$")]
+    private static partial Regex LabelKey();
+
+    [GeneratedRegex("^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$")]
+    private static partial Regex LabelValue();
 }

@@ -80,7 +80,10 @@ internal sealed class InjectionInputs
     };
 
     /// <summary>Whether collectors find the Pod's metrics at the agent: they cannot reach the application's past mesh TLS.</summary>
-    internal bool ScrapesAgent => MergesMetrics && !(Annotation("prometheus.io/scrape") is { } text && bool.TryParse(text, out var scrapes) && !scrapes);
+    internal bool ScrapesAgent => MergesMetrics && !_annotations.Any(annotation => IsScrape(annotation.Key) && bool.TryParse(annotation.Value?.ToString(), out var scrapes) && !scrapes);
+
+    /// <summary>Collectors see names of annotations as those of labels: <c>prometheus.io.scrape</c> is the same one.</summary>
+    private static bool IsScrape(string annotation) => annotation.Length == "prometheus.io/scrape".Length && annotation.Replace('.', '_').Replace('/', '_').Replace('-', '_') == "prometheus_io_scrape";
 
     /// <summary>Where the application serves its own metrics, which the agent serves together with the proxy's. Null: nowhere, or they are not merged.</summary>
     internal JsonObject? MergedMetrics
@@ -147,11 +150,12 @@ internal sealed class InjectionInputs
         return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : throw Bad(annotation, text, "it must be a number");
     }
 
-    /// <summary>A list of ports, or <c>*</c>. Anything else is rejected with the annotation's name.</summary>
+    /// <summary>A list of ports, or <c>*</c> for what is included: to exclude all would leave the Pod outside of the mesh without a word. Anything else is
+    /// rejected with the annotation's name.</summary>
     internal string PortList(string annotation, string fallback)
     {
         if (Annotation(annotation) is not { } text) return fallback;
-        if (text == "*") return text;
+        if (text == "*" && Includes(annotation)) return text;
         foreach (var port in text.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
         {
             if (!ushort.TryParse(port, NumberStyles.None, CultureInfo.InvariantCulture, out _)) throw Bad(annotation, text, $"'{port}' is not a port number");
@@ -159,13 +163,15 @@ internal sealed class InjectionInputs
         return text;
     }
 
-    /// <summary>A list of CIDRs, or <c>*</c>.</summary>
+    private static bool Includes(string annotation) => annotation.Contains("/include", StringComparison.Ordinal);
+
+    /// <summary>A list of CIDRs, or <c>*</c> for what is included.</summary>
     internal string RangeList(string annotation, string fallback)
     {
         if (Annotation(annotation) is not { } text) return fallback;
         foreach (var range in text.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
         {
-            if (range != "*" && !Core.Net.Cidr.TryParse(range, out _)) throw Bad(annotation, text, $"'{range}' is not a CIDR");
+            if (!(range == "*" && Includes(annotation)) && !Core.Net.Cidr.TryParse(range, out _)) throw Bad(annotation, text, $"'{range}' is not a CIDR");
         }
         return text;
     }

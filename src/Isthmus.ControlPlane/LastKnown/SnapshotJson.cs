@@ -20,12 +20,13 @@ namespace Isthmus.ControlPlane.LastKnown;
     [
         typeof(ListConverter<string>), typeof(ListConverter<ServicePort>), typeof(ListConverter<SliceAddress>), typeof(ListConverter<ClusterService>),
         typeof(ListConverter<SliceFacts>), typeof(ListConverter<PodFacts>), typeof(ListConverter<NodeFacts>), typeof(ListConverter<NamespaceFacts>),
-        typeof(ListConverter<ServiceExport>), typeof(ListConverter<ExportCondition>), typeof(ListConverter<WorkloadEntry>),
+        typeof(ListConverter<ServiceExport>), typeof(ListConverter<OfferedPort>), typeof(ListConverter<ExportCondition>), typeof(ListConverter<WorkloadEntry>),
         typeof(MapConverter<string>), typeof(MapConverter<int>), typeof(WordConverter<Protocol>), typeof(WordConverter<EndpointHealth>),
     ])]
 [JsonSerializable(typeof(ClusterSnapshot))]
 [JsonSerializable(typeof(ServicePort))]
 [JsonSerializable(typeof(SliceAddress))]
+[JsonSerializable(typeof(OfferedPort))]
 [JsonSerializable(typeof(ExportCondition))]
 [JsonSerializable(typeof(int))]
 internal sealed partial class SnapshotJson : JsonSerializerContext;

@@ -1,10 +1,6 @@
-using System.Text.Json.Nodes;
-using Isthmus.ControlPlane.Derive;
 using Isthmus.ControlPlane.Push;
 using Isthmus.ControlPlane.Settings;
 using Isthmus.Kubernetes.Client;
-using Isthmus.Kubernetes.Objects;
-using Isthmus.Mesh.Model;
 using Microsoft.Extensions.Logging;
 
 namespace Isthmus.ControlPlane.Mcs;
@@ -17,6 +13,8 @@ public sealed partial class MultiClusterController(KubeClient client, DiscoveryS
 {
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
 
+    private readonly MultiClusterObjects _objects = new(client, settings.MultiCluster, time);
+
     private string _trouble = "";
 
     public async Task RunAsync(CancellationToken stop)
@@ -27,56 +25,15 @@ public sealed partial class MultiClusterController(KubeClient client, DiscoveryS
             while (await timer.WaitForNextTickAsync(stop).ConfigureAwait(false))
             {
                 var plan = await engine.AskAsync(writer => writer.Allocates ? MultiClusterPlan.Of(writer.Mesh, settings.ClusterId, settings.MultiCluster) : MultiClusterPlan.Nothing, stop).ConfigureAwait(false);
-                try
-                {
-                    await DoAsync(plan, stop).ConfigureAwait(false);
-                    _trouble = "";
-                }
-                catch (Exception e) when (!stop.IsCancellationRequested && e is KubeException or HttpRequestException or IOException or OperationCanceledException)
-                {
-                    if (_trouble != e.Message) LogNotWritten(e.Message);
-                    _trouble = e.Message;
-                }
+                var trouble = await _objects.WriteAsync(plan, stop).ConfigureAwait(false);
+                if (trouble.Length > 0 && trouble != _trouble) LogNotWritten(trouble);
+                _trouble = trouble;
             }
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
         }
     }
-
-    private async Task DoAsync(MultiClusterPlan plan, CancellationToken stop)
-    {
-        var (exports, imports) = (MultiClusterFacts.ExportKind(settings.MultiCluster), MultiClusterFacts.ImportKind(settings.MultiCluster));
-        foreach (var key in plan.AutoExports)
-        {
-            await client.ApplyAsync(exports, new() { ["apiVersion"] = exports.ApiVersion, ["kind"] = exports.Kind, ["metadata"] = new JsonObject { ["name"] = key.Name, ["namespace"] = key.Namespace } }, stop).ConfigureAwait(false);
-        }
-        foreach (var import in plan.Imports)
-        {
-            await client.ApplyAsync(imports, new()
-            {
-                ["apiVersion"] = imports.ApiVersion,
-                ["kind"] = imports.Kind,
-                ["metadata"] = new JsonObject { ["name"] = import.Name, ["namespace"] = import.Namespace, ["labels"] = new JsonObject { [MultiClusterFacts.ManagedLabel] = "true" } },
-                ["spec"] = import.Spec,
-            }, stop).ConfigureAwait(false);
-            await client.PatchAsync(imports, import.Namespace, import.Name, new JsonObject { ["status"] = new JsonObject { ["clusters"] = import.Clusters } }, PatchType.Merge, stop, "status").ConfigureAwait(false);
-        }
-        foreach (var key in plan.Obsolete) await client.DeleteAsync(imports, key.Namespace, key.Name, stop).ConfigureAwait(false);
-        foreach (var (key, conditions) in plan.Conditions)
-        {
-            await client.PatchAsync(exports, key.Namespace, key.Name, new JsonObject { ["status"] = new JsonObject { ["conditions"] = new JsonArray([.. conditions.Select(Written)]) } }, PatchType.Merge, stop, "status").ConfigureAwait(false);
-        }
-    }
-
-    private JsonNode Written(ExportCondition condition) => new JsonObject
-    {
-        ["type"] = condition.Type,
-        ["status"] = condition.Status ? "True" : "False",
-        ["reason"] = condition.Reason,
-        ["message"] = condition.Message,
-        ["lastTransitionTime"] = ApiTime.Seconds(time.GetUtcNow()),
-    };
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Objects of the multi-cluster services API could not be written; retrying: {Error}")]
     private partial void LogNotWritten(string error);

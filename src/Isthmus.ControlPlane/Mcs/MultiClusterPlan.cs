@@ -2,89 +2,77 @@ using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Derive;
 using Isthmus.Core.Collections;
 using Isthmus.Mesh.Model;
+using Isthmus.Mesh.Resolve;
 
 namespace Isthmus.ControlPlane.Mcs;
 
-/// <summary>A ServiceImport as it should be.</summary>
-/// <param name="Content">The result of <see cref="MultiClusterFacts.ContentOf"/> for an import in that state.</param>
-public sealed record WantedImport(string Namespace, string Name, JsonObject Spec, JsonArray Clusters, string Content);
-
 /// <summary>The changes that one cluster's objects of the multi-cluster services API need: a pure function of the mesh.</summary>
 public sealed record MultiClusterPlan(
-    IReadOnlyList<WantedImport> Imports, IReadOnlyList<ObjectKey> Obsolete, IReadOnlyList<(ObjectKey Export, ValueList<ExportCondition> Conditions)> Conditions, IReadOnlyList<ObjectKey> AutoExports)
+    IReadOnlyList<WantedImport> Imports, IReadOnlyList<ObjectKey> Obsolete, IReadOnlyList<WantedConditions> Conditions, IReadOnlyList<ObjectKey> AutoExports)
 {
     public static readonly MultiClusterPlan Nothing = new([], [], [], []);
+
+    public bool IsEmpty => Imports.Count + Obsolete.Count + Conditions.Count + AutoExports.Count == 0;
 
     public static MultiClusterPlan Of(MeshGraph mesh, string cluster, MultiClusterSettings settings)
     {
         var sources = mesh.Sources;
         if (!settings.AutoExport && sources.Exports.Items.Count == 0 && sources.Imports.Items.Count == 0) return Nothing;
-        var wanted = mesh.Services.Items.Values.Where(host => host.ExportOf.Length > 0).OrderBy(host => host.Hostname, StringComparer.Ordinal)
-            .Where(host => sources.Namespaces.Items.ContainsKey(new(cluster, "", host.Namespace)))
-            .Select(host => ImportOf(host, cluster)).OfType<WantedImport>().ToList();
-        var names = wanted.Select(import => (import.Namespace, import.Name)).ToHashSet();
         var existing = sources.Imports.Items.Values.Where(import => import.Source.Cluster == cluster).ToDictionary(import => (import.Source.Namespace, import.Source.Name));
+        var wanted = mesh.Services.Items.Values.Where(host => host.ExportOf.Length > 0 && host.Pod is null).OrderBy(host => host.Hostname, StringComparer.Ordinal)
+            .Where(host => sources.Namespaces.Items.ContainsKey(new(cluster, "", host.Namespace)))
+            .Select(host => WantedImport.Of(host, Exported(mesh, host), cluster, existing.GetValueOrDefault((host.Namespace, host.Name)))).OfType<WantedImport>().ToList();
+        var names = wanted.Select(import => (import.Namespace, import.Name)).ToHashSet();
         return new(
             // Imports that another controller created are left alone.
-            [.. wanted.Where(import => !existing.TryGetValue((import.Namespace, import.Name), out var known) || (known.Managed && known.Content != import.Content))],
+            [.. wanted.Where(import => import.Known is null || (import.Known.Managed && !import.IsKnown))],
             [.. existing.Values.Where(import => import.Managed && !names.Contains((import.Source.Namespace, import.Source.Name))).Select(import => MultiClusterFacts.Key(import.Source))],
             [.. sources.Exports.Items.Values.Where(export => export.Source.Cluster == cluster)
-                .Select(export => (MultiClusterFacts.Key(export.Source), Wanted: ConditionsOf(mesh, export), Known: export.Conditions))
-                .Where(item => item.Wanted != item.Known).Select(item => (item.Item1, item.Wanted))],
+                .Select(export => new WantedConditions(export, ConditionsOf(mesh, export)))
+                .Where(wanted => wanted.Conditions != wanted.Export.Conditions).OrderBy(wanted => wanted.Export.Source)],
             settings.AutoExport ? [.. Unexported(mesh, cluster)] : []);
     }
 
-    /// <summary>Null while the host has no address yet.</summary>
-    private static WantedImport? ImportOf(MeshService host, string cluster)
-    {
-        var spec = new JsonObject
-        {
-            ["type"] = host.Headless ? "Headless" : "ClusterSetIP",
-            ["ports"] = new JsonArray([.. host.Ports.Select(port =>
-            {
-                var written = new JsonObject { ["port"] = port.Number, ["protocol"] = port.Protocol == Protocol.Udp ? "UDP" : "TCP" };
-                if (port.Name.Length > 0) written["name"] = port.Name;
-                return (JsonNode)written;
-            })]),
-        };
-        if (!host.Headless)
-        {
-            if (!host.Allocated.TryGetValue(cluster, out var address)) return null;
-            spec["ips"] = new JsonArray(address);
-        }
-        var clusters = new JsonArray([.. host.Clusters.Order(StringComparer.Ordinal).Select(id => (JsonNode)new JsonObject { ["cluster"] = id })]);
-        var content = MultiClusterFacts.ContentOf(new() { ["spec"] = spec.DeepClone(), ["status"] = new JsonObject { ["clusters"] = clusters.DeepClone() } });
-        return new(host.Namespace, host.Name, spec, clusters, content);
-    }
+    /// <summary>What a host of the cluster set is made of, the oldest export first.</summary>
+    private static List<ExportedService> Exported(MeshGraph mesh, MeshService host) => ExportedServices.Ordered(host.Clusters
+        .Select(cluster => new ObjectKey(cluster, host.Namespace, host.Name))
+        .Where(key => mesh.Sources.Services.Items.ContainsKey(key) && mesh.Sources.Exports.Items.ContainsKey(key))
+        .Select(key => new ExportedService(mesh.Sources.Exports.Items[key], mesh.Sources.Services.Items[key])));
 
     private static ValueList<ExportCondition> ConditionsOf(MeshGraph mesh, ServiceExport export)
     {
         var (ns, name) = (export.Source.Namespace, export.Source.Name);
+        static ValueList<ExportCondition> Invalid(string reason, string message, string ready) =>
+            [new("Valid", false, reason, message), new("Ready", false, ready, message)];
         var service = mesh.Sources.Services.Items.GetValueOrDefault(MultiClusterFacts.Key(export.Source));
-        if (service is null) return [new("Valid", false, "NoService", $"there is no Service {ns}/{name} in this cluster")];
-        if (service.ExternalName.Length > 0) return [new("Valid", false, "InvalidServiceType", "a Service of type ExternalName cannot be exported")];
+        if (service is null) return Invalid("NoService", $"there is no Service {ns}/{name} in this cluster", "Pending");
+        if (service.ExternalName.Length > 0) return Invalid("InvalidServiceType", "a Service of type ExternalName cannot be exported", "Failed");
+        if (export.Problem.Length > 0) return Invalid("InvalidMetadata", export.Problem, "Failed");
+        var valid = new ExportCondition("Valid", true, "Valid", "");
         if (!mesh.Services.Items.TryGetValue(MultiClusterSettings.HostOf(name, ns), out var host))
-            return [new("Valid", false, "NotExported", "the mesh has no host for it: it is cluster-local by MeshConfig, or ENABLE_MCS_HOST is off")];
-        return [new("Valid", true, "Valid", $"exported as {host.Hostname}"), ConflictOf(mesh, host, service)];
+            return [valid, new("Ready", false, "Failed", "the mesh has no host for it: it is cluster-local by MeshConfig, or ENABLE_MCS_HOST is off")];
+        return [valid, new("Ready", true, "Exported", $"exported as {host.Hostname}"), ConflictOf(Exported(mesh, host))];
     }
 
-    private static ExportCondition ConflictOf(MeshGraph mesh, MeshService host, ClusterService own)
+    private static ExportCondition ConflictOf(List<ExportedService> exported)
     {
-        foreach (var cluster in host.Clusters.Where(cluster => cluster != own.Cluster))
-        {
-            if (!mesh.Sources.Services.Items.TryGetValue(new(cluster, own.Namespace, own.Name), out var other)) continue;
-            if (other.Headless != own.Headless) return new("Conflict", true, "TypeConflict", $"headless in {(own.Headless ? own.Cluster : cluster)} only");
-            var (mine, theirs) = (Ports(own), Ports(other));
-            if (!mine.SequenceEqual(theirs)) return new("Conflict", true, "PortConflict", $"{own.Cluster} has {string.Join(", ", mine)}; {cluster} has {string.Join(", ", theirs)}: all of them work");
-        }
-        return new("Conflict", false, "NoConflicts", "");
+        var found = ExportedServices.Conflicts(exported).ToList();
+        return found.Count == 0 ? new("Conflict", false, "NoConflicts", "") : new(
+            "Conflict", true, string.Join(',', found.Select(conflict => conflict.Reason)),
+            $"The oldest export, that of {exported[0].Service.Cluster}, decides. {string.Join(". ", found.Select(conflict => conflict.Message))}");
     }
-
-    private static List<string> Ports(ClusterService service) => [.. service.Ports.OrderBy(port => port.Number).ThenBy(port => port.Protocol).Select(port => $"{port.Name}:{port.Number}/{port.Protocol}")];
 
     private static IEnumerable<ObjectKey> Unexported(MeshGraph mesh, string cluster) => mesh.Sources.Services.Items.Values
         .Where(service => service.Cluster == cluster && service.ExternalName.Length == 0)
         .Where(service => mesh.Services.Items.TryGetValue(service.Hostname, out var host) && !mesh.IsClusterLocal(host.Hostname))
         .Select(service => new ObjectKey(cluster, service.Namespace, service.Name))
         .Where(key => !mesh.Sources.Exports.Items.ContainsKey(key)).Order();
+}
+
+/// <summary>The conditions that an export of the own cluster should have.</summary>
+public sealed record WantedConditions(ServiceExport Export, ValueList<ExportCondition> Conditions)
+{
+    /// <summary>When the status of a condition changed: now, unless the export has it already.</summary>
+    public string SinceOf(ExportCondition condition, string now) =>
+        Export.Conditions.Any(known => known.Type == condition.Type && known.Status == condition.Status) && Export.Since.GetValueOrDefault(condition.Type) is { Length: > 0 } since ? since : now;
 }

@@ -98,6 +98,9 @@ public static class WellKnown
 
     public const string Istiod = "istiod";
 
+    /// <summary>Before the name of a revision tag: the Service that leads to the control plane of its revision.</summary>
+    public const string TagServicePrefix = "istiod-revision-tag-";
+
     /// <summary>The console in a cluster: Deployment, Service, account, and the label <c>app</c>.</summary>
     public const string Console = "isthmus-console";
     public const string RootCertConfigMap = "istio-ca-root-cert";

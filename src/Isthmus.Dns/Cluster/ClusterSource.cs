@@ -12,20 +12,31 @@ internal sealed class ClusterSource : IAsyncDisposable
     private readonly KubeClient _client;
     private readonly Task _running;
     private readonly Task _synced;
+    private readonly ImportSource? _imports;
 
     internal ClusterSource(KubernetesPlan plan, ClusterAccess access, TimeProvider time)
     {
         Plan = plan;
         var directory = new ClusterDirectory(plan.EndpointPodNames);
         Names = new(directory, plan);
+        var imports = new ImportDirectory();
+        SetNames = new(imports, plan.Ttl);
         _client = new KubeClient(access, "coredns");
-        var services = new WatchedList<Service>(_client, Kinds.Service, new() { LabelSelector = plan.LabelSelector }, time)
-            .Listen(change => directory.Put(change.Object, change.Key));
-        var namespaces = new WatchedList<Namespace>(_client, Kinds.Namespace, new(), time).Listen(change => directory.Put(change.Object, change.Key));
-        List<(Task Synced, Func<CancellationToken, Task> Run)> lists = [(services.Synced, services.RunAsync), (namespaces.Synced, namespaces.RunAsync)];
+        List<(Task Synced, Func<CancellationToken, Task> Run)> lists = [];
+        if (!plan.Zones.All(plan.SetZones.Contains))
+        {
+            var services = new WatchedList<Service>(_client, Kinds.Service, new() { LabelSelector = plan.LabelSelector }, time)
+                .Listen(change => directory.Put(change.Object, change.Key));
+            var namespaces = new WatchedList<Namespace>(_client, Kinds.Namespace, new(), time).Listen(change => directory.Put(change.Object, change.Key));
+            lists.AddRange([(services.Synced, services.RunAsync), (namespaces.Synced, namespaces.RunAsync)]);
+        }
         if (!plan.NoEndpoints)
         {
-            var slices = new WatchedList<EndpointSlice>(_client, Kinds.EndpointSlice, new(), time).Listen(change => directory.Put(change.Object, change.Before));
+            var slices = new WatchedList<EndpointSlice>(_client, Kinds.EndpointSlice, new(), time).Listen(change =>
+            {
+                directory.Put(change.Object, change.Before);
+                if (!plan.SetZones.IsEmpty) imports.Put(change.Object, change.Before);
+            });
             lists.Add((slices.Synced, slices.RunAsync));
         }
         if (plan.Pods == PodMode.Verified)
@@ -34,6 +45,11 @@ internal sealed class ClusterSource : IAsyncDisposable
             lists.Add((pods.Synced, pods.RunAsync));
         }
         _synced = Task.WhenAll(lists.Select(list => list.Synced));
+        if (!plan.SetZones.IsEmpty)
+        {
+            _imports = new(_client, imports, time);
+            lists.Add((Task.CompletedTask, _imports.RunAsync));
+        }
         _running = Task.WhenAll(lists.Select(list => list.Run(_stop.Token)));
     }
 
@@ -41,7 +57,12 @@ internal sealed class ClusterSource : IAsyncDisposable
 
     internal ClusterNames Names { get; }
 
-    internal bool Synced => _synced.IsCompletedSuccessfully;
+    internal ClusterSetNames SetNames { get; }
+
+    /// <summary>A cluster without the API of cluster sets is read all the same: it has no names of one.</summary>
+    internal bool Synced => _synced.IsCompletedSuccessfully && _imports is null or { IsRead: true };
+
+    internal bool IsReadFor(bool ofSet) => ofSet ? Synced : _synced.IsCompletedSuccessfully;
 
     public async ValueTask DisposeAsync()
     {

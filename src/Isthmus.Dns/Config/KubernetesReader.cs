@@ -44,11 +44,23 @@ internal static class KubernetesReader
                 "labels" => plan with { LabelSelector = string.Join(' ', line.Arguments) },
                 "ignore" => One(line) == "empty_service" ? plan with { IgnoreEmptyService = true } : throw Wrong(line, $"ignore '{One(line)}' is not empty_service"),
                 "kubeconfig" => plan with { Kubeconfig = One(line), Context = line.Arguments.Count > 1 ? line.Arguments[1] : null },
-                "endpoint" or "tls" or "namespace_labels" or "multicluster" => throw Wrong(line, $"the setting '{line.Name}' is not supported: use kubeconfig, or run inside the cluster"),
+                "multicluster" => plan with { SetZones = Zones(line, line.Arguments) },
+                "endpoint" or "tls" or "namespace_labels" => throw Wrong(line, $"the setting '{line.Name}' is not supported: use kubeconfig, or run inside the cluster"),
                 "upstream" or "resyncperiod" or "transfer" => plan,
                 _ => throw Wrong(line, $"unknown setting '{line.Name}'"),
             };
         }
+        foreach (var zone in plan.SetZones.Where(zone => !plan.Zones.Contains(zone))) throw Wrong(d, $"multicluster: '{zone}' is not among the zones of the plugin ({string.Join(", ", plan.Zones)})");
         return plan;
+    }
+
+    /// <summary>The plugin <c>multicluster</c>, which serves only the names of a cluster set.</summary>
+    /// <exception cref="CorefileException">A setting is wrong.</exception>
+    internal static KubernetesPlan ReadSet(Directive d, ValueList<string> zones, string source)
+    {
+        if (d.Block.FirstOrDefault(line => line.Name is not ("kubeconfig" or "fallthrough" or "ttl")) is { } line)
+            throw new CorefileException(source, line.Line, $"multicluster: unknown setting '{line.Name}'");
+        var plan = Read(d, zones, source);
+        return plan with { SetZones = plan.Zones };
     }
 }

@@ -67,6 +67,7 @@ public sealed class PlanReader
             case "loadbalance": return new LoadBalancePlan(d.Line);
             case "minimal": return new MinimalPlan(d.Line);
             case "kubernetes": return KubernetesReader.Read(d, zones, _source);
+            case "multicluster": return KubernetesReader.ReadSet(d, zones, _source);
             case "forward": return ReadForward(d);
             case "grpc": return new GrpcPlan(ZoneOf(d, Argument(d, 0, "the zone to forward")), [.. d.Arguments.Skip(1)], d.Line);
             case "hosts": return ReadHosts(d, zones);
@@ -88,7 +89,7 @@ public sealed class PlanReader
             case "bufsize" or "cancel" or "debug" or "metadata" or "nsid" or "pprof" or "root" or "timeouts" or "trace":
                 return null;
             default:
-                throw Wrong(d, $"unknown plugin '{d.Name}' (known: bind, cache, errors, forward, grpc, health, hosts, kubernetes, loadbalance, log, loop, minimal, prometheus, ready, reload, template)");
+                throw Wrong(d, $"unknown plugin '{d.Name}' (known: bind, cache, errors, forward, grpc, health, hosts, kubernetes, loadbalance, log, loop, minimal, multicluster, prometheus, ready, reload, template)");
         }
     }
 

@@ -71,6 +71,9 @@ public sealed record KubernetesPlan(ValueList<string> Zones, int Line) : PluginP
     public bool IgnoreEmptyService { get; init; }
     public string? Kubeconfig { get; init; }
     public string? Context { get; init; }
+
+    /// <summary>Those of <see cref="Zones"/> that have the Services of a cluster set: what ServiceImports say.</summary>
+    public ValueList<string> SetZones { get; init; } = [];
 }
 
 public enum ForwardPolicy { Random, RoundRobin, Sequential }

@@ -6,7 +6,7 @@ using Isthmus.Wire.Dns;
 namespace Isthmus.Dns.Plugins;
 
 /// <summary>Answers names of the cluster from memory.</summary>
-internal sealed class KubernetesPlugin(KubernetesPlan plan, ClusterNames names, Func<bool> synced, DnsHandler ask, DnsHandler next)
+internal sealed class KubernetesPlugin(KubernetesPlan plan, ClusterSource source, DnsHandler ask, DnsHandler next)
 {
     /// <summary>Limits chains of aliases.</summary>
     private const int MaxDepth = 8;
@@ -15,8 +15,10 @@ internal sealed class KubernetesPlugin(KubernetesPlan plan, ClusterNames names, 
     {
         if (Zone.Match(plan.Zones, query.Name) is not { } zone) return next(query, stop);
         // Before the first list, "does not exist" would be wrong, and clients would cache it.
-        if (!synced()) return new(Replies.Failure(query, DnsCode.ServerFailure));
-        if (names.Find(zone, query.Name, query.Question.Name, query.Type) is not { } answer)
+        var ofSet = plan.SetZones.Contains(zone);
+        if (!source.IsReadFor(ofSet)) return new(Replies.Failure(query, DnsCode.ServerFailure));
+        var found = ofSet ? source.SetNames.Find(zone, query.Name, query.Question.Name, query.Type) : source.Names.Find(zone, query.Name, query.Question.Name, query.Type);
+        if (found is not { } answer)
         {
             if (plan.Fallthrough is { } through && (through.IsEmpty || Zone.Match(through, query.Name) is not null)) return next(query, stop);
             return new(new DnsReply(Replies.Authoritative(query, DnsCode.NameError, [], zone, plan.Ttl), Local: true));

@@ -67,8 +67,7 @@ internal sealed class ZoneServer : IDisposable
         foreach (var plan in zone.Plugins.OfType<ForwardPlan>().Reverse()) handler = Forward(zone, plan, around, handler);
         foreach (var plan in zone.Plugins.OfType<KubernetesPlan>().Reverse())
         {
-            var source = around.Cluster(plan);
-            handler = new KubernetesPlugin(plan, source.Names, () => source.Synced, AnswerAsync, handler).AnswerAsync;
+            handler = new KubernetesPlugin(plan, around.Cluster(plan), AnswerAsync, handler).AnswerAsync;
         }
         foreach (var plan in zone.Plugins.OfType<HostsPlan>().Reverse()) handler = new HostsPlugin(plan, handler).AnswerAsync;
         foreach (var plan in zone.Plugins.OfType<TemplatePlan>().Reverse()) handler = new TemplatePlugin(plan, around.Source, handler).AnswerAsync;

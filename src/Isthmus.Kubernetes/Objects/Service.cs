@@ -22,11 +22,23 @@ public sealed class ServiceSpec
     public string LoadBalancerIP { get; set => field = value ?? ""; } = "";
     public string? LoadBalancerClass { get; set; }
     public string SessionAffinity { get; set => field = value ?? ""; } = "";
+    public SessionAffinityConfig? SessionAffinityConfig { get; set; }
+    public List<string> IpFamilies { get; set => field = value ?? []; } = [];
     public string ExternalTrafficPolicy { get; set => field = value ?? ""; } = "";
     public string InternalTrafficPolicy { get; set => field = value ?? ""; } = "";
     public string TrafficDistribution { get; set => field = value ?? ""; } = "";
     public bool PublishNotReadyAddresses { get; set; }
     public bool? AllocateLoadBalancerNodePorts { get; set; }
+}
+
+public sealed class SessionAffinityConfig
+{
+    public ClientIpConfig? ClientIP { get; set; }
+}
+
+public sealed class ClientIpConfig
+{
+    public int? TimeoutSeconds { get; set; }
 }
 
 public sealed class ServicePort

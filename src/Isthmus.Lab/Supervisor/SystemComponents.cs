@@ -54,6 +54,12 @@ internal static class SystemComponents
         - apiGroups: [discovery.k8s.io]
           resources: [endpointslices]
           verbs: [list, watch]
+        - apiGroups: [apiextensions.k8s.io]
+          resources: [customresourcedefinitions]
+          verbs: [get, list, watch]
+        - apiGroups: [multicluster.x-k8s.io]
+          resources: [serviceimports]
+          verbs: [list, watch]
         - apiGroups: [""]
           resources: [events]
           verbs: [create, patch]
@@ -89,6 +95,7 @@ internal static class SystemComponents
                     fallthrough in-addr.arpa ip6.arpa
                     ttl 30
                 }
+                multicluster clusterset.local
                 prometheus :9153
                 forward . /etc/resolv.conf {
                     max_concurrent 1000

@@ -87,12 +87,12 @@ public static class MeshApi
     };
 
     // The group is a setting (MultiClusterSettings). A control plane writes both in its own cluster, and exports in others.
-    public static readonly KindDescriptor ServiceExport = new("multicluster.x-k8s.io", "ServiceExport", "serviceexports", "v1alpha1")
+    public static readonly KindDescriptor ServiceExport = new("multicluster.x-k8s.io", "ServiceExport", "serviceexports", "v1beta1", "v1alpha1")
     {
         Place = KindPlace.EveryCluster, Need = KindNeed.Nowhere, Uses = BugReport | LastKnown,
         Rights = new($"{Read} create update patch delete", $"{Read} create update patch delete", $"{Read} create delete"),
     };
-    public static readonly KindDescriptor ServiceImport = new("multicluster.x-k8s.io", "ServiceImport", "serviceimports", "v1alpha1")
+    public static readonly KindDescriptor ServiceImport = new("multicluster.x-k8s.io", "ServiceImport", "serviceimports", "v1beta1", "v1alpha1")
     {
         Place = KindPlace.EveryCluster, Need = KindNeed.Nowhere, Uses = BugReport,
         Rights = new($"{Read} create update patch delete", $"{Read} create update patch delete", Read),

@@ -89,6 +89,9 @@ public sealed record ClusterService(
     /// <summary>Whether it is of type LoadBalancer: it may wait for its external addresses.</summary>
     public bool IsLoadBalancer { get; init; }
 
+    /// <summary>What imports in other clusters repeat of it, if it is exported.</summary>
+    public ServiceOffer? Offer { get; init; }
+
     public string Cluster => Source.Cluster;
     public string Namespace => Source.Namespace;
     public string Name => Source.Name;

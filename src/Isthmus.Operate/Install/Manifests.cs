@@ -88,7 +88,7 @@ public static class Manifests
 
     /// <summary>None for a control plane that serves another cluster: the webhooks are in that cluster.</summary>
     private static IEnumerable<JsonObject> Webhooks(OperatorSpec spec) =>
-        (bool?)spec.Value("global", "operatorManageWebhooks") ?? false ? [] : Validator(spec).Prepend(WebhookObjects.Injector(spec, "Pilot", InjectionPath(spec), ""));
+        (bool?)spec.Value("global", "operatorManageWebhooks") ?? false ? [] : [.. WebhookObjects.Injectors(spec, "Pilot", InjectionPath(spec), ""), .. Validator(spec)];
 
     private static IEnumerable<JsonObject> Validator(OperatorSpec spec) =>
         (bool?)spec.Value("global", "configValidation") ?? true ? [WebhookObjects.Validator(spec)] : [];

@@ -1,5 +1,4 @@
 using System.Text.Json.Nodes;
-using System.Text.RegularExpressions;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
@@ -15,29 +14,30 @@ public sealed record RevisionTag(string Name, string Revision, ValueList<string>
 
 /// <summary>
 /// Revision tags of one cluster: namespaces keep their label <c>istio.io/rev=TAG</c> while the tag moves from one revision of the control
-/// plane to the next. A tag is an injection webhook of its own that calls the revision. (istioctl reference: <c>istioctl tag</c>.)
+/// plane to the next. A tag is an injection webhook of its own that calls the revision, and a Service that leads to it. (istioctl reference: <c>istioctl tag</c>.)
 /// </summary>
-public sealed partial class RevisionTags(KubeClient client)
+public sealed class RevisionTags(KubeClient client)
 {
     /// <summary>The tag that stands for namespaces with <c>istio-injection=enabled</c>.</summary>
     public const string Default = "default";
 
-    private const string TagLabel = "istio.io/tag";
+    private const string TagLabel = RevisionTagObjects.TagLabel;
     private const string Deactivated = "istio.io/deactivated";
 
     public async Task<IReadOnlyList<RevisionTag>> ListAsync(CancellationToken stop)
     {
         var namespaces = await client.ListAllAsync<Namespace>(Kinds.Namespace, null, new ListOptions(), stop);
         var tags = await client.ListAllAsync<JsonObject>(Kinds.MutatingWebhookConfiguration, null, new ListOptions { LabelSelector = TagLabel }, stop);
-        return [.. tags.Select(tag => Read(tag, namespaces)).OrderBy(tag => tag.Name, StringComparer.Ordinal)];
+        // Who may not write webhooks can have made the Service only.
+        var services = await client.ListAllAsync<JsonObject>(Kinds.Service, null, new ListOptions { LabelSelector = $"{TagLabel},{Labels.Revision},app={WellKnown.Istiod}" }, stop);
+        return [.. tags.Concat(services).DistinctBy(tag => Label(tag, TagLabel)).Select(tag => Read(tag, namespaces)).OrderBy(tag => tag.Name, StringComparer.Ordinal)];
     }
 
-    /// <summary>The webhook that would make the tag.</summary>
+    /// <summary>The objects that would make the tag: the webhook, and the Service where the revision's control plane runs in the same cluster.</summary>
     /// <exception cref="ProblemException">The name is taken or invalid, or the revision does not exist.</exception>
-    public async Task<JsonObject> GenerateAsync(string tag, string revision, bool overwrite, CancellationToken stop)
+    public async Task<IReadOnlyList<JsonObject>> GenerateAsync(string tag, string revision, bool overwrite, CancellationToken stop)
     {
-        if (tag.Length > 63 || !LabelValue().IsMatch(tag))
-            throw new ProblemException($"tag {tag}", "is not a valid tag name", "use lower-case letters, digits and '-', starting and ending with a letter or digit, at most 63 characters");
+        RevisionTagObjects.Check($"tag {tag}", tag);
         var injectors = (await client.ListAllAsync<JsonObject>(Kinds.MutatingWebhookConfiguration, null, new ListOptions { LabelSelector = Labels.Revision }, stop)).ToList();
         var revisions = injectors.Where(one => Label(one, TagLabel).Length == 0).ToLookup(one => Label(one, Labels.Revision), StringComparer.Ordinal);
         if (tag != Default && revisions.Contains(tag))
@@ -46,26 +46,40 @@ public sealed partial class RevisionTags(KubeClient client)
         if (existing is not null && !overwrite && Label(existing, Labels.Revision) != revision)
             throw new ProblemException($"tag {tag}", $"points to revision {Label(existing, Labels.Revision)} already", "use --overwrite to move it");
         var injector = revisions[revision].FirstOrDefault() ?? throw NoRevision(revision, [.. revisions.Select(group => group.Key)]);
-        return Webhook(tag, revision, injector);
+        var home = (injector["webhooks"]![0]!["clientConfig"] as JsonObject)!;
+        var ns = home["service"]?["namespace"]?.ToString() ?? WellKnown.SystemNamespace;
+        List<JsonObject> objects = [RevisionTagObjects.Webhook(tag, ns, LabelsOf(tag, revision, ("app", "sidecar-injector")), home)];
+        var control = home["service"]?["name"] is { } name ? await client.FindAsync(Kinds.Service, ns, name.ToString(), stop) : null;
+        // The Service of a control plane in another cluster selects nothing.
+        if (control?["spec"]?["selector"] is JsonObject { Count: > 0 })
+            objects.Add(RevisionTagObjects.Service(tag, LabelsOf(tag, revision, ("app", WellKnown.Istiod), ("istio", "pilot")), control));
+        return objects;
     }
 
     /// <summary>Creates or moves a tag. New Pods follow it; running Pods keep their proxies until they are restarted.</summary>
     /// <returns>What else was done, one sentence each.</returns>
     public async Task<IReadOnlyList<string>> SetAsync(string tag, string revision, bool overwrite, CancellationToken stop)
     {
-        var webhook = await GenerateAsync(tag, revision, overwrite, stop);
-        // Replaced, not merged: an older one may have had more webhooks.
-        var existing = await client.FindAsync(Kinds.MutatingWebhookConfiguration, null, (string)webhook["metadata"]!["name"]!, stop);
+        foreach (var wanted in await GenerateAsync(tag, revision, overwrite, stop)) await PutAsync(wanted, stop);
+        return tag == Default && revision != Default ? await DeactivateDefaultAsync(stop) : [];
+    }
+
+    /// <summary>Replaced, not merged: an older webhook may have had more ways to match, and a Service of another revision selects by other labels.</summary>
+    private async Task PutAsync(JsonObject wanted, CancellationToken stop)
+    {
+        var kind = Applier.KindOf(wanted);
+        var existing = await client.FindAsync(kind, wanted["metadata"]!["namespace"]?.ToString(), wanted["metadata"]!["name"]!.ToString(), stop);
         if (existing is null)
         {
-            await client.CreateAsync(Kinds.MutatingWebhookConfiguration, webhook, stop);
+            await client.CreateAsync(kind, wanted, stop);
+            return;
         }
-        else
+        wanted["metadata"]!["resourceVersion"] = existing["metadata"]!["resourceVersion"]?.DeepClone();
+        foreach (var address in (string[])["clusterIP", "clusterIPs"])
         {
-            webhook["metadata"]!["resourceVersion"] = existing["metadata"]!["resourceVersion"]?.DeepClone();
-            await client.ReplaceAsync(Kinds.MutatingWebhookConfiguration, webhook, stop);
+            if (existing["spec"]?[address] is { } kept) wanted["spec"]![address] = kept.DeepClone();
         }
-        return tag == Default && revision != Default ? await DeactivateDefaultAsync(stop) : [];
+        await client.ReplaceAsync(kind, wanted, stop);
     }
 
     /// <summary>Removes a tag. New Pods in namespaces that use it no longer get sidecars.</summary>
@@ -74,6 +88,8 @@ public sealed partial class RevisionTags(KubeClient client)
     {
         foreach (var one in await client.ListAllAsync<JsonObject>(Kinds.MutatingWebhookConfiguration, null, new ListOptions { LabelSelector = $"{TagLabel}={tag.Name}" }, stop))
             await client.DeleteAsync(Kinds.MutatingWebhookConfiguration, null, (string)one["metadata"]!["name"]!, stop);
+        foreach (var one in await client.ListAllAsync<JsonObject>(Kinds.Service, null, new ListOptions { LabelSelector = $"{TagLabel}={tag.Name},{Labels.Revision},app={WellKnown.Istiod}" }, stop))
+            await client.DeleteAsync(Kinds.Service, (string)one["metadata"]!["namespace"]!, (string)one["metadata"]!["name"]!, stop);
     }
 
     /// <exception cref="ProblemException">The tag does not exist.</exception>
@@ -101,18 +117,12 @@ public sealed partial class RevisionTags(KubeClient client)
         return done;
     }
 
-    private static JsonObject Webhook(string tag, string revision, JsonObject injector)
+    private static JsonObject LabelsOf(string tag, string revision, params ReadOnlySpan<(string Key, string Value)> more)
     {
-        var ns = injector["webhooks"]?[0]?["clientConfig"]?["service"]?["namespace"]?.ToString() ?? WellKnown.SystemNamespace;
-        var labels = new JsonObject
-        {
-            ["app"] = "sidecar-injector", [Labels.Revision] = revision, [TagLabel] = tag, [ObjectLabels.Component] = "Pilot", [ObjectLabels.Release] = "istio",
-        };
-        ObjectLabels.Recommend(labels, "istiod");
-        var name = $"istio-revision-tag-{tag}" + (ns == WellKnown.SystemNamespace ? "" : $"-{ns}");
-        var webhook = ObjectLabels.Object("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", name, null, labels);
-        webhook["webhooks"] = WebhookObjects.Injectors(tag, tag == Default, (JsonObject)injector["webhooks"]![0]!["clientConfig"]!);
-        return webhook;
+        var labels = new JsonObject { [Labels.Revision] = revision, [TagLabel] = tag, [ObjectLabels.Component] = "Pilot", [ObjectLabels.Release] = "istio" };
+        foreach (var (key, value) in more) labels[key] = value;
+        ObjectLabels.Recommend(labels, WellKnown.Istiod);
+        return labels;
     }
 
     private static RevisionTag Read(JsonObject webhook, IReadOnlyList<Namespace> namespaces)
@@ -128,7 +138,4 @@ public sealed partial class RevisionTags(KubeClient client)
         known.Count == 0 ? "install it with 'isthmus install --revision NAME'" : $"install it with 'isthmus install --revision {revision}', or take one of: {string.Join(", ", known.Order(StringComparer.Ordinal))}");
 
     private static string Label(JsonObject value, string name) => value["metadata"]?["labels"]?[name]?.ToString() ?? "";
-
-    [GeneratedRegex("^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")]
-    private static partial Regex LabelValue();
 }

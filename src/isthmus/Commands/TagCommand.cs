@@ -43,11 +43,12 @@ internal static class TagCommand
     private static Command BuildGenerate()
     {
         var (name, revision, overwrite) = (Name, Revision, Overwrite);
-        var command = new Command("generate", "Print the webhook that 'set' would create.") { name, revision, overwrite };
+        var command = new Command("generate", "Print the objects that 'set' would create.") { name, revision, overwrite };
         command.SetAction(async (line, stop) =>
         {
             using var client = GlobalOptions.Client(line);
-            Console.Write(YamlText.Print(await new RevisionTags(client).GenerateAsync(line.GetRequiredValue(name), line.GetValue(revision)!, line.GetValue(overwrite), stop)));
+            var objects = await new RevisionTags(client).GenerateAsync(line.GetRequiredValue(name), line.GetValue(revision)!, line.GetValue(overwrite), stop);
+            Console.Write(string.Join("---\n", objects.Select(YamlText.Print)));
             return 0;
         });
         return command;

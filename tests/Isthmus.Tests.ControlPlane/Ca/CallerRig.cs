@@ -67,7 +67,7 @@ public sealed class CallerRig : IAsyncLifetime
         var mesh = new WatchedMesh(new(new MeshKinds(_settings.MultiCluster, "istio", "default", NullLogger<MeshKinds>.Instance), _settings.Namespace), new NoObjects(), _tasks, time);
         _clusters = new(_settings, mesh.Watch(new(_settings.ClusterId, "", Client.Access), 0), Client, mesh, time, NullLogger<ClusterSet>.Instance);
         var callers = new CallerCheck(_clusters.ClientOf, _settings, () => "cluster.local", NullLogger<CallerCheck>.Instance);
-        var tls = new ServingTls(() => Ca.Current, _settings, time);
+        var tls = new ServingTls(() => Ca.Current, _settings, time, name => name == "istiod-revision-tag-prod");
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0, listen =>

@@ -32,6 +32,27 @@ public sealed class CallerTests(CallerRig rig) : IClassFixture<CallerRig>
         Assert.Null(rig.Ca.Current!.Bundle.Trust.Reject(leaf, rig.Ca.Current.Bundle.Chain, CertificateUse.Client, DateTimeOffset.UtcNow));
     }
 
+    /// <summary>Who is told the address of a revision tag asks for its name. Names that no Service has get no certificate of their own.</summary>
+    [Fact]
+    public async Task The_control_plane_has_the_names_of_its_revision_tags_once_somebody_asks_for_them()
+    {
+        const string Tag = "istiod-revision-tag-prod.istio-system.svc";
+        Assert.DoesNotContain(Tag, await ServedNamesAsync("istiod.istio-system.svc"));
+        Assert.Contains(Tag, await ServedNamesAsync(Tag));
+        foreach (var other in (string[])["istiod-revision-tag-other.istio-system.svc", "istiod-revision-tag-prod.shop.svc"]) Assert.DoesNotContain(other, await ServedNamesAsync(other));
+        Assert.Contains("istiod.istio-system.svc", await ServedNamesAsync(Tag));
+    }
+
+    private async Task<IReadOnlyList<string>> ServedNamesAsync(string asked)
+    {
+        using var connection = new System.Net.Sockets.TcpClient();
+        await connection.ConnectAsync(rig.Address.Host, rig.Address.Port, Stop);
+        await using var tls = new SslStream(connection.GetStream());
+        await tls.AuthenticateAsClientAsync(new() { TargetHost = asked, RemoteCertificateValidationCallback = (_, _, _, _) => true, ApplicationProtocols = [SslApplicationProtocol.Http2] }, Stop);
+        using var leaf = new X509Certificate2(tls.RemoteCertificate!);
+        return [.. SubjectNames.Of(leaf).DnsNames];
+    }
+
     [Fact]
     public async Task A_certificate_proves_its_owner_too_and_comes_before_a_token()
     {

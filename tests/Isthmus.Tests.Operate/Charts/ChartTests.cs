@@ -21,6 +21,9 @@ public sealed class ChartTests
         { "a primary of remotes", ["values.global.externalIstiod=true", "values.global.network=network1", "values.global.meshNetworks.network2.gateways[0].address=192.0.2.7", "values.global.meshNetworks.network2.gateways[0].port=15443"] },
         { "a revision", ["revision=canary"] },
         { "the default revision by a name", ["revision=canary", "values.defaultRevision=canary"] },
+        { "revision tags", ["values.revisionTags[0]=prod", "values.revisionTags[1]=canary", "values.pilot.serviceAnnotations.c=d"] },
+        { "the default tag of a revision", ["revision=canary", "values.revisionTags[0]=default"] },
+        { "a remote with a revision tag", ["profile=remote", "values.global.remotePilotAddress=192.0.2.1", "revision=canary", "values.revisionTags[0]=prod"] },
         { "a remote", ["profile=remote", "values.global.remotePilotAddress=192.0.2.1", "values.global.multiCluster.clusterName=east/2", "values.global.network=network2"] },
         { "a remote of two primaries", ["profile=remote", "values.global.remotePilotAddress=192.0.2.1,192.0.2.2"] },
         { "a remote of both IP families", ["profile=remote", "values.global.remotePilotAddress=192.0.2.1,2001:db8::1,192.0.2.2"] },
@@ -228,15 +231,21 @@ public sealed class ChartTests
     [InlineData("istiod", """{"global": {"resourceScope": "none"}}""", "values.global.resourceScope: \"none\" is not supported; use all, cluster or namespace")]
     [InlineData("istiod", """{"global": {"readerServiceAccount": {"name": "ops"}}}""", "values.global.readerServiceAccount.namespace: is missing")]
     [InlineData("istiod", """{"global": {"readerServiceAccount": {"namespace": "tools"}}}""", "values.global.readerServiceAccount.name: is missing")]
+    [InlineData("istiod", """{"revisionTags": ["Prod"]}""", "values.revisionTags: \"Prod\" is not a valid tag name")]
+    [InlineData("istiod", """{"revision": "canary", "revisionTags": ["canary"]}""", "values.revisionTags: \"canary\" is the name of the revision itself")]
+    [InlineData("istiod", """{"revisionTags": ["default"]}""", "values.revisionTags: \"default\" is the name of the revision itself")]
     [InlineData("base", """{"global": {"readerServiceAccount": {"audience": "tools"}}}""", "values.global.readerServiceAccount.audience: \"tools\" has no effect in Isthmus; remove it")]
     [InlineData("base", """{"defaultRevision": "canary"}""", "values.defaultRevision: \"canary\" has no effect in the chart base; set it in the chart istiod")]
     public async Task Values_that_cannot_work_are_refused(string chart, string values, string message) =>
         Assert.Contains(message, Assert.Single(await HelmRenderer.RenderAsync([new(chart, "a", "istio-system", Json(values))])).Error, StringComparison.Ordinal);
 
     [Theory]
+    [InlineData("values.revisionTags[0]=p_1", "spec.values.revisionTags: p_1: is not a valid tag name (use lower-case letters, digits and '-', starting and ending with a letter or digit, at most 43 characters)")]
+    [InlineData("values.revisionTags[0]=default", "spec.values.revisionTags: default: is the name of the revision itself")]
+    [InlineData("values.revisionTags=prod", "spec.values.revisionTags: is not a list")]
     [InlineData("values.global.readerServiceAccount.name=ops", "values.global.readerServiceAccount.namespace: is missing: an account has a name and a namespace")]
     [InlineData("values.global.readerServiceAccount.namespace=tools", "values.global.readerServiceAccount.name: is missing: an account has a name and a namespace")]
-    public void Install_refuses_half_an_account(string flag, string message) =>
+    public void Install_refuses_them_too(string flag, string message) =>
         Assert.Contains(message, Assert.Throws<ProblemException>(() => Manifests.Render(OperatorSpec.Build([], ["profile=minimal", flag], null))).Message, StringComparison.Ordinal);
 
     /// <summary>Tools find the parts of a mesh by these labels. Definitions are shared by all installations.</summary>

@@ -61,6 +61,34 @@ public sealed class SideBySideTests
         }
     }
 
+    /// <summary>A Service of the tag leads to the Pods of its revision, and keeps its address when the tag moves.</summary>
+    [Fact]
+    public async Task A_tag_has_a_Service_that_moves_with_it()
+    {
+        await using var cluster = new LoopbackCluster();
+        var client = await cluster.StartAsync();
+        await IstioObjects.NamespaceAsync(client, Home);
+        foreach (var revision in (string[])["a", "b"]) await InstallAsync(client, revision);
+        var tags = new RevisionTags(client);
+        await tags.SetAsync("prod", "a", overwrite: false, Stop);
+        var first = await client.GetAsync(Kinds.Service, Home, "istiod-revision-tag-prod", Stop);
+        var own = await client.GetAsync(Kinds.Service, Home, "istiod-a", Stop);
+        Assert.Equal(own["spec"]!["ports"]!.ToJsonString(), first["spec"]!["ports"]!.ToJsonString());
+        Assert.Equal(("istiod", "a", "prod"), (first["metadata"]!["labels"]!["app"]!.ToString(), first["metadata"]!["labels"]!["istio.io/rev"]!.ToString(), first["metadata"]!["labels"]!["istio.io/tag"]!.ToString()));
+
+        await tags.SetAsync("prod", "b", overwrite: true, Stop);
+        var moved = await client.GetAsync(Kinds.Service, Home, "istiod-revision-tag-prod", Stop);
+        Assert.Equal("""{"app":"istiod","istio.io/rev":"b"}""", moved["spec"]!["selector"]!.ToJsonString());
+        Assert.Equal(first["spec"]!["clusterIP"]!.ToString(), moved["spec"]!["clusterIP"]!.ToString());
+        Assert.Equal([("prod", "b")], (await tags.ListAsync(Stop)).Select(tag => (tag.Name, tag.Revision)));
+
+        // Also what somebody without rights for webhooks has made is a tag.
+        await client.DeleteAsync(Kinds.MutatingWebhookConfiguration, null, "istio-revision-tag-prod", Stop);
+        await tags.RemoveAsync(await tags.FindAsync("prod", Stop), Stop);
+        Assert.Null(await client.FindAsync(Kinds.Service, Home, "istiod-revision-tag-prod", Stop));
+        Assert.Empty(await tags.ListAsync(Stop));
+    }
+
     [Fact]
     public async Task Webhooks_of_the_two_judge_and_inject_different_objects()
     {

@@ -21,9 +21,9 @@ internal static class ValuesSchema
     /// <summary>By path: the keys that have an effect and, after the bar, those that only Istio supports. A path that is not listed may contain anything.</summary>
     private static readonly Dictionary<string, (HashSet<string> Effective, HashSet<string> Idle)> Keys = new(StringComparer.Ordinal)
     {
-        ["values"] = Read("base cni console defaultRevision gateways global istio_cni istiocoredns istiodRemote meshConfig pilot sidecarInjectorWebhook"
+        ["values"] = Read("base cni console defaultRevision gateways global istio_cni istiocoredns istiodRemote meshConfig pilot revisionTags sidecarInjectorWebhook"
             + " | certmanager clusterResources compatibilityVersion experimental galley gatewayClasses grafana kiali mixer nodeagent ownerName platform profile"
-            + " prometheus prometheusOperator revision revisionTags security telemetry tracing ztunnel"),
+            + " prometheus prometheusOperator revision security telemetry tracing ztunnel"),
         ["values.global"] = Read("caAddress configCluster configValidation defaultPodDisruptionBudget enableReaderRBAC externalIstiod hub imagePullPolicy imagePullSecrets istioNamespace jwtPolicy logging meshID meshNetworks"
             + " multiCluster network networkPolicy omitSidecarInjectorConfigMap operatorManageWebhooks pilotCertProvider podDNSSearchNamespaces priorityClassName proxy proxy_init readerServiceAccount remotePilotAddress resourceScope tag"
             + " | agentgateway arch autoscalingv2API caName certSigners certificates configRootNamespace controlPlaneSecurityEnabled createRemoteSvcEndpoints defaultConfigVisibilitySettings defaultNodeSelector"
@@ -74,7 +74,6 @@ internal static class ValuesSchema
     {
         ["values.revision"] = "set revision",
         ["values.profile"] = "set profile",
-        ["values.revisionTags"] = "use 'isthmus tag set'",
         ["values.ztunnel"] = "remove it: there is no ambient mode",
         ["values.cni.ambient"] = "remove it: there is no ambient mode",
         ["values.pilot.hub"] = "set components.pilot.hub",

@@ -25,11 +25,12 @@ internal static class IstiodObjects
     {
         var names = new Names(spec);
         var settings = new WorkloadSettings(spec, spec.Value("pilot") as JsonObject ?? [], spec.Component("pilot")["k8s"] as JsonObject);
-        var deployment = Deployment(spec, names, settings);
+        var (deployment, service) = (Deployment(spec, names, settings), Service(spec, names, settings.ServiceAnnotations));
         return Rights(spec)
             .Append(MeshConfigMap(spec, names))
             .Concat((bool?)spec.Value("global", "omitSidecarInjectorConfigMap") ?? false ? [] : [InjectorConfigMap(spec, names)])
-            .Append(Service(spec, names, settings.ServiceAnnotations))
+            .Append(service)
+            .Concat(RevisionTagObjects.Services(spec, service))
             .Append(deployment)
             .Concat(settings.Scaling(deployment))
             .Concat(NetworkPolicies.Of(spec, deployment, Reached.Select(port => ("TCP", (JsonNode)port))));

@@ -30,7 +30,7 @@ internal static class RemoteObjects
             if (given.AbsolutePath.TrimEnd('/') is not ("" or "/inject")) path = given.AbsolutePath;
         }
         foreach (var item in Discovery(spec, address, port)) yield return item;
-        yield return WebhookObjects.Injector(spec, Component, path, url);
+        foreach (var injector in WebhookObjects.Injectors(spec, Component, path, url)) yield return injector;
     }
 
     private static Uri Injector(string url) => Uri.TryCreate(url, UriKind.Absolute, out var uri) && uri.Scheme == "https" && uri.Host.Length > 0 ? uri

@@ -14,9 +14,16 @@ internal static class WebhookObjects
 
     internal static string ValidatorName(OperatorSpec spec) => $"istio-validator{Revision(spec)}-{spec.Namespace}";
 
+    /// <summary>The injector of the revision, and one for each of its tags.</summary>
     /// <param name="path">The webhook's path, <c>/inject</c> or with the remote cluster's parameters.</param>
     /// <param name="url">A URL to use instead of the Service; empty for the Service.</param>
-    internal static JsonObject Injector(OperatorSpec spec, string component, string path, string url)
+    internal static IEnumerable<JsonObject> Injectors(OperatorSpec spec, string component, string path, string url)
+    {
+        var own = Injector(spec, component, path, url);
+        return RevisionTagObjects.Webhooks(spec, own).Prepend(own);
+    }
+
+    private static JsonObject Injector(OperatorSpec spec, string component, string path, string url)
     {
         var configuration = Object("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", InjectorName(spec), null,
             Make(spec, component, "istiod", ("app", "sidecar-injector")));

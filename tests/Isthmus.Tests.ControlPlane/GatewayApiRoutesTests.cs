@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Push;
 using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
@@ -103,6 +104,26 @@ public sealed class GatewayApiRoutesTests
         var clusters = Assert.Single(Listener(caller, "10.96.0.8_5432")!.FilterChains).Filters[^1].TypedConfig.Unpack<TcpProxy>().WeightedClusters.Clusters;
         Assert.Equal([("outbound|5432||db.shop.svc.cluster.local", 3u), ("outbound|5432||new.shop.svc.cluster.local", 1u), (ResourceNames.Unresolved, 1u)], clusters.Select(cluster => (cluster.Name, cluster.Weight)));
         Assert.Equal("ResolvedRefs=False BackendNotFound", Conditions(rig, "split", "TCPRoute").Single(text => text.StartsWith("ResolvedRefs", StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public void Backends_may_be_in_other_clusters_and_hosts_of_all_clusters()
+    {
+        var rig = new MeshRig("c1", "c2");
+        rig.App("c1", "orders", "10.96.0.7", "10.244.0.1");
+        rig.App("c2", "far", "10.97.0.7", "10.245.0.1");
+        rig.Config(Route("shop", "r", "{name: orders}", "{backendRefs: [{name: far, port: 80}, {group: multicluster.x-k8s.io, kind: ServiceImport, name: orders, port: 80}]}"));
+        var caller = rig.Sidecar("c1");
+        rig.Push();
+        Assert.Equal(["outbound|80||far.shop.svc.cluster.local", "outbound|80||orders.shop.svc.cluster.local"], Clusters());
+        rig.Writer.PutMultiCluster("c2", new() { ["kind"] = "ServiceExport", ["metadata"] = new JsonObject { ["name"] = "far", ["namespace"] = "shop" } });
+        rig.Writer.PutMultiCluster("c1", new() { ["kind"] = "ServiceExport", ["metadata"] = new JsonObject { ["name"] = "orders", ["namespace"] = "shop" } });
+        rig.Push();
+        Assert.Equal(["outbound|80||far.shop.svc.cluster.local", "outbound|80||orders.shop.svc.clusterset.local"], Clusters());
+        // Routes are for callers of the cluster where they are.
+        Assert.Equal("ResolvedRefs=True ResolvedRefs", Conditions(rig, "r").Last());
+
+        IEnumerable<string> Clusters() => Host(caller, "80", "orders.shop.svc.cluster.local:80")!.Routes.Single().Route_.WeightedClusters.Clusters.Select(cluster => cluster.Name);
     }
 
     [Theory]

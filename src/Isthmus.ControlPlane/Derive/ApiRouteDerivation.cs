@@ -15,28 +15,23 @@ internal sealed class ApiRouteDerivation
 
     /// <param name="sources">The objects.</param>
     /// <param name="services">The hosts of the mesh.</param>
-    /// <param name="attached">What Gateways say to routes.</param>
+    /// <param name="routes">The routes that discovery selects, of every kind.</param>
+    /// <param name="attached">What Gateways say to them.</param>
     /// <param name="backends">Finds the backends of rules.</param>
-    public ApiRouteDerivation(MeshSources sources, Live<string, MeshService> services, Live<ObjectRef, AttachedRoute> attached, ApiBackends backends)
+    public ApiRouteDerivation(MeshSources sources, Live<string, MeshService> services, Live<ObjectRef, ApiRoute> routes, Live<ObjectRef, AttachedRoute> attached, ApiBackends backends)
     {
         (_attached, _backends) = (attached, backends);
         _mesh = new(sources, services, backends);
-        Routings = SetsOf(sources.HttpRoutes).UnionWith(SetsOf(sources.GrpcRoutes), "and of gRPC routes").UnionWith(SetsOf(sources.TlsRoutes), "and of TLS routes")
-            .UnionWith(SetsOf(sources.TcpRoutes), "routes of the Gateway API");
-        Statuses = StatusesOf(sources.HttpRoutes).UnionWith(StatusesOf(sources.GrpcRoutes), "and of gRPC routes").UnionWith(StatusesOf(sources.TlsRoutes), "and of TLS routes")
-            .UnionWith(StatusesOf(sources.TcpRoutes), "and of TCP routes").UnionWith(StatusesOf(sources.UdpRoutes), "statuses of routes");
+        // Sets of routes are for HTTP and TCP.
+        Routings = routes.Derive((read, route) => route.Source.Kind == "UDPRoute" ? [] : _mesh.SetsOf(read, route).Concat(OfListeners(read, route)), "sets of routes of the Gateway API");
+        Statuses = routes.Derive((read, route) => StatusOf(read, route) is { } status
+            ? [KeyValuePair.Create(route.Source, status)] : (IEnumerable<KeyValuePair<ObjectRef, RouteStatus>>)[], "statuses of routes");
     }
 
     public Live<ObjectKey, RouteSet> Routings { get; }
 
     /// <summary>What is said of each route.</summary>
     public Live<ObjectRef, RouteStatus> Statuses { get; }
-
-    private Live<ObjectKey, RouteSet> SetsOf(Live<ObjectKey, ApiRoute> routes) =>
-        routes.Derive((read, route) => _mesh.SetsOf(read, route).Concat(OfListeners(read, route)), $"sets of {routes.Name}");
-
-    private Live<ObjectRef, RouteStatus> StatusesOf(Live<ObjectKey, ApiRoute> routes) =>
-        routes.Derive((read, route) => StatusOf(read, route) is { } status ? [KeyValuePair.Create(route.Source, status)] : (IEnumerable<KeyValuePair<ObjectRef, RouteStatus>>)[], $"statuses of {routes.Name}");
 
     private IEnumerable<KeyValuePair<ObjectKey, RouteSet>> OfListeners(Reader read, ApiRoute route)
     {

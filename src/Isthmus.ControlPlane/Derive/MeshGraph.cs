@@ -93,8 +93,9 @@ public sealed class MeshGraph
             .UnionWith(Sources.DestinationRules.Derive((read, rule) => Problems(rule.Source, _ownership.NotGranted(read, rule.Source, HostsOf(rule), Services)), "destination rules of others' hosts"), "claims");
 
         var grants = Sources.ReferenceGrants.GroupBy(grant => (grant.Source.Cluster, grant.Namespace), "grants by namespace");
-        var apiRoutes = new ApiRouteDerivation(Sources, Services, GatewayApi.Attached, new(Services, _aliases, grants));
+        var apiRoutes = new ApiRouteDerivation(Sources, Services, GatewayApi.Routes, GatewayApi.Attached, new(Services, _aliases, grants));
         RouteStatuses = apiRoutes.Statuses;
+        PolicyStatuses = new BackendTlsStatuses(Sources.BackendTlsPolicies, backendTls, GatewayApi.Attached).Statuses;
         Routings = _routings.Derive(RoutesOf, "routes of virtual services").UnionWith(ingresses.Routings, "and of ingresses").UnionWith(apiRoutes.Routings, "and of the Gateway API")
             // Routes to an alias lead to the clusters of what it stands for.
             .Derive((read, routes) => One(routes.Key, routes.WithDestinations(host => read.Get(_aliases, host)?.Target ?? host)), "routings");
@@ -106,8 +107,7 @@ public sealed class MeshGraph
         TokensByNamespace = Sources.RequestAuthentications.GroupBy(policy => policy.Namespace, "request authentications by namespace");
         TelemetriesByNamespace = Sources.Telemetries.GroupBy(item => item.Namespace, "telemetries by namespace");
         ApiStatuses = new ApiStatusDerivation(Sources, Endpoints).All(
-            GatewayApi.GatewayStatuses, GatewayApi.ListenerSetStatuses,
-            RouteStatuses, new Source<ObjectRef, PolicyStatus>(Graph, "of policies"));
+            GatewayApi.GatewayStatuses, GatewayApi.ListenerSetStatuses, RouteStatuses, PolicyStatuses);
         ServicesByNamespace = Sources.Services.GroupBy(service => (service.Cluster, service.Namespace), "services by namespace");
     }
 
@@ -161,6 +161,9 @@ public sealed class MeshGraph
 
     /// <summary>What is said of routes of the Gateway API.</summary>
     public Live<ObjectRef, RouteStatus> RouteStatuses { get; }
+
+    /// <summary>What is said of BackendTLSPolicies.</summary>
+    public Live<ObjectRef, PolicyStatus> PolicyStatuses { get; }
 
     /// <summary>DestinationRules by their own namespace and host, wildcards as written.</summary>
     public Live<RuleKey, ValueList<DestinationRule>> RulesByHost { get; }

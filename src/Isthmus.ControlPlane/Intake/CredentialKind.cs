@@ -33,7 +33,7 @@ public sealed class CredentialKind(string? ns = null) : SourceKind<Secret, TlsCr
         var names = changed.Select(key => new ObjectName(key.Namespace, key.Name)).ToHashSet();
         foreach (var gateway in mesh.GatewayApi.Gateways.Items.Values)
         {
-            if (!gateway.Servers.Select(server => server.Tls).OfType<ServerTls>().SelectMany(tls => tls.Credentials.Concat(tls.ClientCas)).Any(item => names.Contains(new(item.Namespace, item.Name)))) continue;
+            if (!gateway.Servers.Select(server => server.Tls).OfType<ServerTls>().SelectMany(tls => tls.Credentials.Concat(tls.ClientCas)).Concat(gateway.BackendCredential is { } own ? [own] : []).Any(item => names.Contains(new(item.Namespace, item.Name)))) continue;
             changes.Proxies.Places.UnionWith(changed.Select(key => (key.Cluster, gateway.PodNamespace)));
         }
     }

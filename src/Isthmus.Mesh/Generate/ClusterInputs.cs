@@ -9,7 +9,7 @@ namespace Isthmus.Mesh.Generate;
 /// <param name="IsRecent">As <see cref="ProxySoftware.IsRecent"/>.</param>
 public sealed record ClusterCaller(Vantage From, bool ExchangesMetadata, bool TellsMeshOnly, bool IsRecent)
 {
-    /// <summary>The Secret with the certificate that they show to backends; empty: none.</summary>
+    /// <summary>The name under which they get the certificate that they show to backends; empty: none.</summary>
     public string ClientCredential { get; init; } = "";
 
     public static ClusterCaller Of(ProxyScope scope) => new(scope.Vantage(), scope.Software.Has(IstioFilters.ClientExchange), scope.Headers.TellsMeshOnly, scope.Software.IsRecent)

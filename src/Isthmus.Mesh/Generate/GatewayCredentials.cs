@@ -27,8 +27,9 @@ public static class GatewayCredentials
     public static IEnumerable<(Secret Secret, ObjectRef Source)> Of(
         GatewayScope gateway, IEnumerable<DestinationRule> rules, Func<NamedCredential, TlsCredential?> find, Func<Gateway, bool> isPermitted)
     {
-        var servers = gateway.Gateways.Where(isPermitted).SelectMany(item => item.Servers).Select(server => server.Tls).OfType<ServerTls>().ToList();
-        var names = servers.SelectMany(tls => tls.Credentials)
+        var permitted = gateway.Gateways.Where(isPermitted).ToList();
+        var servers = permitted.SelectMany(item => item.Servers).Select(server => server.Tls).OfType<ServerTls>().ToList();
+        var names = servers.SelectMany(tls => tls.Credentials).Concat(permitted.Select(item => item.BackendCredential).OfType<NamedCredential>().Where(name => name.Name.Length > 0))
             .Concat(rules.SelectMany(rule => rule.Tls).Where(tls => tls.CredentialName.Length > 0).Select(tls => new NamedCredential(tls.CredentialName, "")));
         foreach (var name in names.DistinctBy(name => name.Resource).OrderBy(name => name.Resource, StringComparer.Ordinal))
         {

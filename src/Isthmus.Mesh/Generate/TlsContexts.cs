@@ -84,13 +84,13 @@ internal static class TlsContexts
     /// <summary>TLS that a BackendTLSPolicy demands.</summary>
     /// <param name="tls">What it says.</param>
     /// <param name="http2">The backend speaks HTTP/2.</param>
-    /// <param name="credential">The Secret with the certificate of the caller; empty: none.</param>
+    /// <param name="credential">The name under which the caller gets its certificate; empty: none.</param>
     /// <param name="mesh">The settings.</param>
     public static TransportSocket Backend(BackendTls tls, bool http2, string credential, MeshConfig mesh)
     {
         var common = new CommonTlsContext { TlsParams = Between12And13(mesh.TlsDefaults) };
         if (http2) common.AlpnProtocols.Add("h2");
-        if (credential.Length > 0) common.TlsCertificateSdsSecretConfigs.Add(Kubernetes(new(credential, "")));
+        if (credential.Length > 0) common.TlsCertificateSdsSecretConfigs.Add(ByName(credential));
         var names = new Validation();
         names.MatchTypedSubjectAltNames.AddRange(tls.Names.IsEmpty ? [Name(tls.ServerName, SubjectAltNameMatcher.Types.SanType.Dns)] : tls.Names.Select(Name));
         if (tls.Roots.Length > 0)

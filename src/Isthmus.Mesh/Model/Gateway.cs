@@ -21,6 +21,9 @@ public sealed record Gateway(ObjectRef Source, ValueMap<string> Selector, ValueL
     /// <summary>The account whose Pods get its certificates without a right to read Secrets: they are deployed for it; empty: none.</summary>
     public string Account { get; init; } = "";
 
+    /// <summary>The certificate that its Pods show to backends where these demand TLS by a BackendTLSPolicy; null: none.</summary>
+    public NamedCredential? BackendCredential { get; init; }
+
     /// <summary>Requests for a host get the routes of the server with the narrowest name for it only, among those of a port that say so.</summary>
     public bool IsolatesHosts { get; init; }
 

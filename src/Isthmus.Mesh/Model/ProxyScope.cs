@@ -44,7 +44,7 @@ public sealed record ProxyScope(
     /// <summary>The WasmPlugins of the workload, for proxies that run them.</summary>
     public ValueList<WasmPlugin> Plugins { get; init; }
 
-    /// <summary>The Secret with the certificate that a gateway shows to backends; empty: none.</summary>
+    /// <summary>The name under which a gateway gets the certificate that it shows to backends; empty: none.</summary>
     public string ClientCredential { get; init; } = "";
 
     /// <summary>What the proxy is made of.</summary>

@@ -25,13 +25,26 @@ public static class RouteOrder
         Hosts = [host],
         Parents = [parent],
         Precedence = RoutePrecedence.Listed,
-        // A stable sort: equally exact matches stay in the order of age, then name, then place in the object.
-        Rules = oldestFirst.SelectMany(set => set.Rules.Select(rule => rule.Source is null ? rule with { Source = set.Source } : rule))
-            .SelectMany(rule => rule.Matches.IsEmpty ? [rule] : rule.Matches.Select(match => rule with { Matches = [match] }))
-            .OrderByDescending(rule => rule.HostExactness).ThenByDescending(rule => Exactness.Of(rule.Matches.IsEmpty ? null : rule.Matches[0])).ToValueList(),
+        // A stable sort: equally exact hosts and matches stay in the order of age, then name, then place in the object.
+        Rules = oldestFirst.SelectMany(set => set.Rules.Select(rule => (Claim: ClaimOn(host, set), Rule: rule.Source is null ? rule with { Source = set.Source } : rule)))
+            .SelectMany(item => item.Rule.Matches.IsEmpty ? [item] : item.Rule.Matches.Select(match => item with { Rule = item.Rule with { Matches = [match] } }))
+            .OrderByDescending(item => item.Claim).ThenByDescending(item => Exactness.Of(item.Rule.Matches.IsEmpty ? null : item.Rule.Matches[0]))
+            .Select(item => item.Rule).ToValueList(),
         Tls = oldestFirst.SelectMany(set => set.Tls).ToValueList(),
         Tcp = oldestFirst.SelectMany(set => set.Tcp).ToValueList(),
     };
+
+    /// <summary>How exactly a set names a host: any name counts more than a wildcard, and a longer wildcard more than a shorter one.</summary>
+    private static int ClaimOn(string host, RouteSet set)
+    {
+        var most = 0;
+        foreach (var claim in set.Claims)
+        {
+            if (claim == host) return int.MaxValue;
+            if (claim.StartsWith('*') && host.EndsWith(claim[1..], StringComparison.Ordinal)) most = Math.Max(most, claim.Length);
+        }
+        return most;
+    }
 
     /// <summary>How narrow a match is, as the Gateway API compares them: path, then method, then headers, then query parameters.</summary>
     private readonly record struct Exactness(int PathKind, int PathLength, bool HasMethod, int Headers, int Queries) : IComparable<Exactness>

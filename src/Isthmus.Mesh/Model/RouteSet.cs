@@ -40,6 +40,9 @@ public sealed record RouteSet(
     /// <summary>It is for calls to the addresses of a Service, whatever host they name. Those to a port that no rule is for go to the Service itself.</summary>
     public bool IsOfService { get; init; }
 
+    /// <summary>The hosts as the object names them, where <see cref="Hosts"/> are narrower; none: every host.</summary>
+    public ValueList<string> Claims { get; init; }
+
     /// <summary>Distinguishes it from other sets of its object; empty: there is one.</summary>
     public string Part { get; init; } = "";
 
@@ -95,9 +98,6 @@ public sealed record RouteRule(string Name, ValueList<HttpMatch> Matches, ValueL
 
     /// <summary>The part of the requests that match and get here, from 0 to 1. The others go on to the next rule.</summary>
     public double Share { get; init; } = 1;
-
-    /// <summary>How exactly the object names the host; a wildcard counts less than any name. Of rules that compete, the greatest applies.</summary>
-    public int HostExactness { get; init; }
 
     /// <summary>It has backends, and none of them leads anywhere.</summary>
     public bool LeadsNowhere => RouteBackend.Used(Backends) is { Count: > 0 } used && used.TrueForAll(backend => backend.To is null);

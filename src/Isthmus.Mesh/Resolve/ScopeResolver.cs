@@ -85,7 +85,7 @@ public static class ScopeResolver
             .OrderBy(service => service.CreatedAt).ThenBy(service => service.Name, StringComparer.Ordinal).ToList();
         return proxy.Kind == ProxyKind.Sidecar
             ? new(scope, Inbound(services, workload, labels, scope, view) with { Own = interest.Zones ? OwnHost(services, scope) : null, Tracing = tracing.OfServer, Logs = logs.OfServer, Metrics = metrics.OfServer, Patches = patches.Where(patch => patch.IsFor(PatchContext.SidecarInbound)).ToValueList() }, null)
-            : new(scope, null, GatewaysOf(proxy, services, workload, labels, scope, view));
+            : OfGateway(scope, GatewaysOf(proxy, services, workload, labels, scope, view));
     }
 
     /// <summary>The Node that a proxy runs on, as its Pod names it, or else the proxy itself.</summary>
@@ -175,6 +175,9 @@ public static class ScopeResolver
     /// <summary>The port at the workload; null when it is a name and the workload has no port with that name.</summary>
     private static int? TargetOf(ServicePort port, Workload? workload) => workload is not null ? workload.Target(port)
         : port.TargetPort.Length == 0 ? port.Number : int.TryParse(port.TargetPort, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : null;
+
+    private static ResolvedProxy OfGateway(ProxyScope scope, GatewayScope gateway) =>
+        new(scope with { ClientCredential = gateway.Gateways.Select(item => item.BackendCredential?.Resource).FirstOrDefault(name => name is not null) ?? "" }, null, gateway);
 
     private static GatewayScope GatewaysOf(ProxyIdentity proxy, List<ClusterService> services, Workload? workload, ValueMap<string> labels, ProxyScope scope, MeshView view)
     {

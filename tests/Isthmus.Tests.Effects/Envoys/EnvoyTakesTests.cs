@@ -77,14 +77,14 @@ public sealed class EnvoyTakesTests
         !line.StartsWith("warning jwt Jwks async fetching url=http://web.shop.svc.cluster.local/keys: failed", StringComparison.Ordinal)
         && !line.StartsWith("warning tracing Dynatrace OpenTelemetry resource detector is configured but could not detect attributes", StringComparison.Ordinal);
 
-    private static async Task<IReadOnlyList<string>> RejectedAsync(EnvoyProcess envoy)
+    internal static async Task<IReadOnlyList<string>> RejectedAsync(EnvoyProcess envoy)
     {
         var counters = (await envoy.AskAsync("/stats?filter=update_rejected")).Split('\n', StringSplitOptions.RemoveEmptyEntries);
         Assert.NotEmpty(counters);
         return counters;
     }
 
-    private static Node Node(string role, string pod, string address)
+    internal static Node Node(string role, string pod, string address)
     {
         var environment = new Dictionary<string, string>
         {

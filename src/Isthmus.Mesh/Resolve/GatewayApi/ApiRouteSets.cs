@@ -24,6 +24,7 @@ public static class ApiRouteSets
             Tls = isTls ? converted.L4.Select(rule => rule with { Matches = [Match(hosts.IsEmpty ? [Everybody] : hosts, 0)] }).ToValueList() : default,
             Tcp = isTls ? default : converted.L4,
             MatchesTerminated = isTls,
+            Claims = route.Hostnames,
         };
     }
 

@@ -1,0 +1,50 @@
+using Isthmus.Core.Collections;
+using Isthmus.Core.Live;
+using Isthmus.Mesh.Config;
+using Isthmus.Mesh.Model;
+using Isthmus.Mesh.Model.GatewayApi;
+
+namespace Isthmus.ControlPlane.Derive;
+
+/// <summary>Derives the statuses of BackendTLSPolicies. Their ancestors are the Gateways whose routes lead to their targets.</summary>
+internal sealed class BackendTlsStatuses
+{
+    /// <summary>More ancestors have no room in a status.</summary>
+    private const int Most = 16;
+
+    private readonly Live<string, ValueList<AttachedRoute>> _routesTo;
+    private readonly BackendTlsDerivation _tls;
+
+    /// <param name="policies">The policies.</param>
+    /// <param name="tls">What they mean.</param>
+    /// <param name="attached">The routes of Gateways.</param>
+    public BackendTlsStatuses(Live<ObjectKey, BackendTlsPolicy> policies, BackendTlsDerivation tls, Live<ObjectRef, AttachedRoute> attached)
+    {
+        _tls = tls;
+        _routesTo = attached.GroupByMany(route => route.Route.Rules.SelectMany(rule => rule.Backends).Select(backend => backend.To).Where(BackendTlsDerivation.IsService)
+            .Select(BackendTlsDerivation.HostOf).Distinct(), "attached routes by host");
+        Statuses = policies.Derive((read, policy) => (IEnumerable<KeyValuePair<ObjectRef, PolicyStatus>>)[KeyValuePair.Create(policy.Source, StatusOf(read, policy))], "statuses of TLS policies");
+    }
+
+    public Live<ObjectRef, PolicyStatus> Statuses { get; }
+
+    private PolicyStatus StatusOf(Reader read, BackendTlsPolicy policy)
+    {
+        var gateways = policy.Targets.Where(BackendTlsDerivation.IsService).SelectMany(target => read.Get(_routesTo, BackendTlsDerivation.HostOf(target)))
+            .SelectMany(route => route.Parents).SelectMany(parent => parent.Listeners).Select(listener => GatewayOf(listener.Server))
+            .Distinct().OrderBy(gateway => gateway.Namespace, StringComparer.Ordinal).ThenBy(gateway => gateway.Name, StringComparer.Ordinal).Take(Most).ToList();
+        if (gateways.Count == 0) return new(policy.Source, policy.Generation, default);
+        var conditions = _tls.ConditionsOf(read, policy);
+        return new(policy.Source, policy.Generation, gateways.Select(gateway => new ParentStatus(gateway, conditions)).ToValueList());
+    }
+
+    /// <summary>The Gateway for which an internal one, as <c>namespace/gateway~listener</c>, stands.</summary>
+    private static ApiReference GatewayOf(string server)
+    {
+        var slash = server.IndexOf('/', StringComparison.Ordinal);
+        return new(MeshApi.ApiGateway.Group, MeshApi.ApiGateway.Kind, server[..slash], server[(slash + 1)..].Split('~')[0])
+        {
+            Written = ReferenceFields.Group | ReferenceFields.Kind | ReferenceFields.Namespace,
+        };
+    }
+}

@@ -1,0 +1,141 @@
+using System.Net.Sockets;
+using System.Text;
+using Isthmus.Mesh.Model.GatewayApi;
+using Isthmus.Testing;
+using Isthmus.Tests.ControlPlane;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Xunit;
+
+namespace Isthmus.Tests.Effects.GatewayApi;
+
+/// <summary>Routes of Gateways, from the objects to the backends, and what their statuses say.</summary>
+public sealed class GatewayRouteTests
+{
+    private static CancellationToken Stop => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task Hosts_of_routes_narrow_what_a_listener_takes_and_the_more_exact_host_applies()
+    {
+        await using var server = await ServerAsync("web");
+        using var proxy = new ApiGatewayProxy(
+            Route("wide", "", Marked("wide"), "hostnames: ['*.example.com'], ") + Route("exact", "", Marked("exact"), "hostnames: [a.example.com], "), [("web", "http", server.Port)]);
+        Assert.Equal(200, (await proxy.CallAsync("a.example.com")).Status);
+        Assert.Equal("exact", await MarkAsync(proxy, "a.example.com"));
+        Assert.Equal("wide", await MarkAsync(proxy, "b.c.example.com"));
+        Assert.Equal(404, (await proxy.CallAsync("example.com")).Status);
+    }
+
+    /// <summary>Both routes are for the one host of the listener, but one names it, and the other one every host below its domain.</summary>
+    [Fact]
+    public async Task Where_hosts_are_narrowed_to_the_same_the_original_ones_decide()
+    {
+        await using var server = await ServerAsync("web");
+        using var proxy = new ApiGatewayProxy(
+            Route("older", "", Marked("older", "/path"), "hostnames: ['*.example.com'], ") + Route("younger", "", Marked("younger"), "hostnames: [a.example.com], ", age: "2026-03-01T00:00:00Z"),
+            [("web", "http", server.Port)], "- {name: one, port: 80, protocol: HTTP, hostname: a.example.com}");
+        Assert.Equal("younger", await MarkAsync(proxy, "a.example.com", "/path"));
+    }
+
+    [Theory]
+    [InlineData("", 500, "RefNotPermitted")]
+    [InlineData("{from: [{group: gateway.networking.k8s.io, kind: HTTPRoute, namespace: other}], to: [{group: '', kind: Service}]}", 200, "ResolvedRefs")]
+    [InlineData("{from: [{group: gateway.networking.k8s.io, kind: HTTPRoute, namespace: other}], to: [{group: '', kind: Service, name: web}]}", 200, "ResolvedRefs")]
+    [InlineData("{from: [{group: gateway.networking.k8s.io, kind: HTTPRoute, namespace: other}], to: [{group: '', kind: Service, name: else}]}", 500, "RefNotPermitted")]
+    [InlineData("{from: [{group: gateway.networking.k8s.io, kind: GRPCRoute, namespace: other}], to: [{group: '', kind: Service}]}", 500, "RefNotPermitted")]
+    [InlineData("{from: [{group: gateway.networking.k8s.io, kind: HTTPRoute, namespace: third}], to: [{group: '', kind: Service}]}", 500, "RefNotPermitted")]
+    public async Task Backends_of_other_namespaces_need_a_grant(string grant, int status, string reason)
+    {
+        await using var server = await ServerAsync("web");
+        var granted = grant.Length == 0 ? "" : $"---\n{{apiVersion: gateway.networking.k8s.io/v1, kind: ReferenceGrant, metadata: {{name: g, namespace: shop}}, spec: {grant}}}";
+        using var proxy = new ApiGatewayProxy(Route("r", "namespace: shop, ", "{backendRefs: [{name: web, namespace: shop, port: 80}]}", ns: "other") + granted, [("web", "http", server.Port)]);
+        Assert.Equal(status, (await proxy.CallAsync("any")).Status);
+        Assert.Equal(["Accepted", reason], Conditions(proxy).Select(condition => condition.Reason));
+    }
+
+    [Fact]
+    public async Task Routes_follow_their_backends_and_parents()
+    {
+        await using var server = await ServerAsync("web");
+        using var proxy = new ApiGatewayProxy(Route("r", "", "{backendRefs: [{name: web, port: 80}]}"), []);
+        Assert.Equal(500, (await proxy.CallAsync("any")).Status);
+        Assert.Equal(["Accepted", "BackendNotFound"], Conditions(proxy).Select(condition => condition.Reason));
+        ApiGatewayProxy.Service(proxy.Rig, "web", "http", server.Port, 1);
+        proxy.Apply("");
+        Assert.Equal((200, "web"), await proxy.CallAsync("any"));
+        proxy.Apply(Route("r", "sectionName: none, ", "{backendRefs: [{name: web, port: 80}]}"));
+        Assert.Equal(404, (await proxy.CallAsync("any")).Status);
+        Assert.Empty(proxy.Rig.Mesh.Graph.Verify());
+    }
+
+    [Fact]
+    public async Task Connections_go_to_the_backends_of_TCP_routes_by_weight()
+    {
+        await using var one = await ServerAsync("one");
+        await using var two = await ServerAsync("two");
+        using var proxy = new ApiGatewayProxy(
+            Route("t", "sectionName: tcp, ", "{backendRefs: [{name: one, port: 80, weight: 1}, {name: two, port: 80, weight: 1}, {name: none, port: 80, weight: 1}]}", kind: "TCPRoute"),
+            [("one", "tcp", one.Port), ("two", "tcp", two.Port)]);
+        var seen = new HashSet<string>();
+        for (var i = 0; i < 200 && seen.Count < 3; i++) seen.Add(await ConnectAsync(proxy.TcpPort));
+        Assert.Equal(["", "one", "two"], seen.Order(StringComparer.Ordinal));
+        Assert.Equal(["Accepted", "BackendNotFound"], Conditions(proxy, "TCPRoute").Select(condition => condition.Reason));
+    }
+
+    [Fact]
+    public async Task The_ancestors_of_a_TLS_policy_are_the_Gateways_whose_routes_lead_to_its_target()
+    {
+        await using var server = await ServerAsync("web");
+        using var proxy = new ApiGatewayProxy(Route("r", "", "{backendRefs: [{name: web, port: 80}]}") + """
+            {apiVersion: gateway.networking.k8s.io/v1, kind: BackendTLSPolicy, metadata: {name: p, namespace: shop, generation: 4},
+             spec: {targetRefs: [{group: '', kind: Service, name: web}], validation: {hostname: a.example, caCertificateRefs: [{group: '', kind: ConfigMap, name: none}]} } }
+            """, [("web", "http", server.Port)]);
+        Assert.Equal(503, (await proxy.CallAsync("any")).Status);
+        var status = Assert.Single(proxy.Rig.Mesh.PolicyStatuses.Items.Values);
+        var ancestor = Assert.Single(status.Ancestors);
+        Assert.Equal((4, "shop", "front"), (status.Generation, ancestor.Parent.Namespace, ancestor.Parent.Name));
+        Assert.Equal([("Accepted", false, "NoValidCACertificate"), ("ResolvedRefs", false, "InvalidCACertificateRef")], ancestor.Conditions.Select(item => (item.Type, item.Status ?? true, item.Reason)));
+    }
+
+    private static Task<OriginServer> ServerAsync(string name) => OriginServer.StartAsync(HttpProtocols.Http1, context =>
+    {
+        context.Response.Headers["seen"] = context.Request.Headers["mark"];
+        return context.Response.WriteAsync(context.Request.Headers["mark"].Count > 0 ? context.Request.Headers["mark"].ToString() : name);
+    });
+
+    private static async Task<string> MarkAsync(ApiGatewayProxy proxy, string host, string path = "/") => (await proxy.CallAsync(host, path)).Body;
+
+    private static string Marked(string mark, string path = "/") =>
+        $$"""{matches: [{path: {type: PathPrefix, value: {{path}} } }], filters: [{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: mark, value: {{mark}} }]} }], backendRefs: [{name: web, port: 80}]}""";
+
+    private static string Route(string name, string parent, string rules, string more = "", string kind = "HTTPRoute", string ns = "shop", string age = "2026-01-01T00:00:00Z") => $$"""
+        apiVersion: gateway.networking.k8s.io/v1
+        kind: {{kind}}
+        metadata: {name: {{name}}, namespace: {{ns}}, creationTimestamp: '{{age}}'}
+        spec: { {{more}}parentRefs: [{ {{parent}}name: front}], rules: [{{rules}}]}
+        ---
+
+        """;
+
+    private static IEnumerable<ApiCondition> Conditions(ApiGatewayProxy proxy, string kind = "HTTPRoute") =>
+        Assert.Single(Assert.Single(proxy.Rig.Mesh.RouteStatuses.Items.Values, status => status.Source.Kind == kind && status.Source.Name != "fallback").Parents).Conditions;
+
+    /// <summary>What a server answers over a connection; empty: the connection ends.</summary>
+    private static async Task<string> ConnectAsync(int port)
+    {
+        using var client = new TcpClient();
+        try
+        {
+            await client.ConnectAsync("127.0.0.1", port, Stop);
+            var stream = client.GetStream();
+            await stream.WriteAsync("GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n"u8.ToArray(), Stop);
+            using var reader = new StreamReader(stream, Encoding.ASCII);
+            var text = await reader.ReadToEndAsync(Stop);
+            return text.Length == 0 ? "" : text.Contains("\r\none\r\n", StringComparison.Ordinal) || text.EndsWith("one", StringComparison.Ordinal) ? "one" : "two";
+        }
+        catch (IOException)
+        {
+            return "";
+        }
+    }
+}

@@ -23,7 +23,8 @@ internal sealed class GatewayApiDerivation
         _sources = sources;
         _grants = sources.ReferenceGrants.GroupBy(grant => (grant.Source.Cluster, grant.Namespace), "grants by namespace");
         var known = discovery.Of(sources.ApiGateways, gateway => gateway.Source, "discovered gateways of the Gateway API");
-        Served = known.Derive((read, gateway) => ControllerOf(read, gateway) is { } controller && GatewayClasses.Deploys(controller) ? One(KeyOf(gateway.Source), gateway) : [], "served gateways");
+        Served = known.Derive((read, gateway) => ControllerOf(read, gateway) is { } controller && GatewayClasses.Deploys(controller)
+            ? One(KeyOf(gateway.Source), gateway) : [], "served gateways");
         _setsOf = discovery.Of(sources.ListenerSets, set => set.Source, "discovered listener sets")
             .GroupByMany(set => ParentOf(set) is { } parent ? [parent] : (IEnumerable<ObjectKey>)[], "listener sets by gateway");
         Listeners = Served
@@ -33,15 +34,18 @@ internal sealed class GatewayApiDerivation
         Gateways = Listeners.Derive((read, judged) => InternalGateways.Of(judged, PodsOf(read, judged.Gateway), AccountOf(read, judged.Gateway), ReferencesIn(read, judged.Gateway.Source.Cluster))
             .Select(gateway => KeyValuePair.Create(KeyOf(gateway.Source), gateway)), "gateways of listeners");
         Routes = RoutesOf(discovery, sources.HttpRoutes, "HTTP").UnionWith(RoutesOf(discovery, sources.GrpcRoutes, "gRPC"), "and gRPC routes")
-            .UnionWith(RoutesOf(discovery, sources.TlsRoutes, "TLS"), "and TLS routes").UnionWith(RoutesOf(discovery, sources.TcpRoutes, "TCP"), "and TCP routes")
+            .UnionWith(RoutesOf(discovery, sources.TlsRoutes, "TLS"), "and TLS routes")
+            .UnionWith(RoutesOf(discovery, sources.TcpRoutes, "TCP"), "and TCP routes")
             .UnionWith(RoutesOf(discovery, sources.UdpRoutes, "UDP"), "routes of the Gateway API");
         Attached = Routes.Derive((read, route) => One(
             route.Source, RouteAttachments.Of(route, owner => read.Get(Listeners, owner), LabelsOf(read, route.Source.Cluster))), "attached routes");
         _routesOf = Attached.GroupByMany(
             attached => attached.Parents.SelectMany(parent => parent.Listeners).Select(listener => (listener.Owner, listener.Name)), "routes by listener");
-        GatewayStatuses = Listeners.Derive((read, judged) => judged.Owner == judged.Gateway.Source ? One(judged.Owner, StatusOf(read, judged)) : [], "statuses of served gateways")
+        GatewayStatuses = Listeners.Derive((read, judged) => judged.Owner == judged.Gateway.Source
+            ? One(judged.Owner, StatusOf(read, judged)) : [], "statuses of served gateways")
             .UnionWith(known.Derive((read, gateway) => ControllerOf(read, gateway) == GatewayClasses.Unmanaged
-                ? One(gateway.Source, Mesh.Resolve.GatewayApi.GatewayStatuses.OfUnmanaged(gateway)) : [], "statuses of gateways elsewhere"), "statuses of gateways");
+                ? One(gateway.Source, Mesh.Resolve.GatewayApi.GatewayStatuses.OfUnmanaged(gateway)) : [],
+                    "statuses of gateways elsewhere"), "statuses of gateways");
         ListenerSetStatuses = Listeners.Derive((read, judged) => judged.Owner != judged.Gateway.Source
             ? One(judged.Owner, Mesh.Resolve.GatewayApi.GatewayStatuses.OfSet(judged, CountsOf(read, judged))) : [], "statuses of listener sets");
     }
@@ -73,8 +77,10 @@ internal sealed class GatewayApiDerivation
     /// <summary>The labels of the Pods that serve a Gateway: those that are deployed for it, or those behind the Service that it is bound to.</summary>
     private ValueMap<string> PodsOf(Reader read, ApiGateway gateway)
     {
-        if (GatewayNaming.BoundService(gateway) is not { } bound) return new([KeyValuePair.Create(GatewayNaming.GatewayLabel, GatewayNaming.LabelOf(gateway.Name))]);
-        return bound.Namespace != gateway.Namespace ? default : read.Get(_sources.Services, new ObjectKey(gateway.Source.Cluster, bound.Namespace, bound.Name))?.Selector ?? default;
+        if (GatewayNaming.BoundService(gateway) is not { } bound)
+            return new([KeyValuePair.Create(GatewayNaming.GatewayLabel, GatewayNaming.LabelOf(gateway.Name))]);
+        return bound.Namespace != gateway.Namespace ? default
+            : read.Get(_sources.Services, new ObjectKey(gateway.Source.Cluster, bound.Namespace, bound.Name))?.Selector ?? default;
     }
 
     private string AccountOf(Reader read, ApiGateway gateway) =>
@@ -94,7 +100,8 @@ internal sealed class GatewayApiDerivation
 
     private Func<string, int> CountsOf(Reader read, JudgedListeners judged) => listener => read.Get(_routesOf, (judged.Owner, listener)).Count;
 
-    private Func<string, ValueMap<string>> LabelsOf(Reader read, string cluster) => ns => read.Get(_sources.Namespaces, new ObjectKey(cluster, "", ns))?.Labels ?? default;
+    private Func<string, ValueMap<string>> LabelsOf(Reader read, string cluster) =>
+        ns => read.Get(_sources.Namespaces, new ObjectKey(cluster, "", ns))?.Labels ?? default;
 
     private static Live<ObjectRef, ApiRoute> RoutesOf(Discovery discovery, Live<ObjectKey, ApiRoute> routes, string name) =>
         discovery.Of(routes, route => route.Source, $"discovered {name} routes").Derive((_, route) => One(route.Source, route), $"{name} routes by object");

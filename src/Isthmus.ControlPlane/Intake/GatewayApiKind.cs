@@ -14,7 +14,8 @@ namespace Isthmus.ControlPlane.Intake;
 /// <param name="read">From an object of a cluster to its record.</param>
 /// <param name="sourceOf">The object of a record.</param>
 /// <param name="sourceIn">Where the graph keeps them.</param>
-public sealed class GatewayApiKind<T>(KindDescriptor kind, Func<string, JsonObject, T> read, Func<T, ObjectRef> sourceOf, Func<MeshSources, Source<ObjectKey, T>> sourceIn)
+public sealed class GatewayApiKind<T>(
+    KindDescriptor kind, Func<string, JsonObject, T> read, Func<T, ObjectRef> sourceOf, Func<MeshSources, Source<ObjectKey, T>> sourceIn)
     : SourceKind<JsonObject, T>(kind) where T : class, IEquatable<T>
 {
     /// <summary>The control plane's revision: objects may ask for one by their label.</summary>
@@ -22,7 +23,8 @@ public sealed class GatewayApiKind<T>(KindDescriptor kind, Func<string, JsonObje
 
     /// <returns>Null for an object of another revision: another control plane reads it.</returns>
     internal override T? Read(string cluster, JsonObject item) =>
-        (item["metadata"] as JsonObject)?["labels"] is JsonObject labels && labels[Labels.Revision] is { } revision && revision.ToString() != Revision ? null : read(cluster, item);
+        (item["metadata"] as JsonObject)?["labels"] is JsonObject labels && labels[Labels.Revision] is { } revision && revision.ToString() != Revision
+            ? null : read(cluster, item);
 
     internal override ObjectRef SourceOf(T facts) => sourceOf(facts);
 

@@ -117,7 +117,7 @@ public static class GatewayListeners
             }
             else if (bound.IsHttps)
             {
-                listener.FilterChains.Add(HttpsChain(bound, (listener.Name, target), inputs));
+                AddOnce(listener, HttpsChain(bound, (listener.Name, target), inputs));
             }
             else AddL4(listener, bound, inputs, target, isolated, routings[bound.Gateway.FullName]);
         }

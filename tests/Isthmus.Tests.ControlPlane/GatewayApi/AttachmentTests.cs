@@ -26,7 +26,8 @@ public sealed class AttachmentTests
     [InlineData("", "api.com", "web: api.com; api: api.com")]
     public void A_route_attaches_where_section_port_and_a_hostname_match(string parent, string hostnames, string expected)
     {
-        var rig = new GatewayApiRig(Gateway("{name: web, port: 80, protocol: HTTP}, {name: api, port: 81, protocol: HTTP, hostname: api.com}, {name: any, port: 81, protocol: HTTP, hostname: '*.wide.com'}") + Route(parent, hostnames));
+        var rig = new GatewayApiRig(Gateway("{name: web, port: 80, protocol: HTTP}, {name: api, port: 81, protocol: HTTP, hostname: api.com}, {name: any, port: 81, protocol: HTTP, hostname: '*.wide.com'}")
+            + Route(parent, hostnames));
         Assert.Equal(expected.Replace("; ", " ", StringComparison.Ordinal), rig.Attached("r"));
     }
 
@@ -54,7 +55,8 @@ public sealed class AttachmentTests
             + Gateway($"{{name: l, port: 80, protocol: HTTP{(namespaces.Length == 0 ? "" : $", allowedRoutes: {{namespaces: {{{namespaces}}} }}")} }}") + Route("", ns: "team"));
         Assert.Equal(isTaken ? "l: *" : "NotAllowedByListeners", rig.Attached("r", "team"));
         rig.Apply("{apiVersion: v1, kind: Namespace, metadata: {name: team, labels: {edge: \"no\"} } }");
-        Assert.Equal(namespaces.Contains("no", StringComparison.Ordinal) || namespaces == "from: All" ? "l: *" : "NotAllowedByListeners", rig.Attached("r", "team"));
+        Assert.Equal(namespaces.Contains("no", StringComparison.Ordinal) || namespaces == "from: All" ? "l: *" : "NotAllowedByListeners",
+            rig.Attached("r", "team"));
         Assert.Empty(rig.Mesh.Mesh.Graph.Verify());
     }
 

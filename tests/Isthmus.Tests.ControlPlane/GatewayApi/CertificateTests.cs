@@ -128,7 +128,8 @@ public sealed class CertificateTests
     [InlineData("{kind: ConfigMap, name: clients}, {kind: ConfigMap, name: missing}", "InvalidCACertificateRef", "")]
     public void Clients_are_checked_with_the_CAs_that_the_Gateway_names(string reference, string resolved, string accepted)
     {
-        var rig = new GatewayApiRig(Gateway("{name: own}", $"tls: {{frontend: {{default: {{validation: {{caCertificateRefs: [{reference}]}} }} }} }},") + Clients()).Certificate("shop", "own");
+        var rig = new GatewayApiRig(Gateway("{name: own}", $"tls: {{frontend: {{default: {{validation: {{caCertificateRefs: [{reference}]}} }} }} }},")
+            + Clients()).Certificate("shop", "own");
         var expected = (accepted.Length > 0 ? $"Accepted={accepted} Programmed=Invalid " : "") + (resolved.Length > 0 ? $"ResolvedRefs={resolved}" : "");
         Assert.Equal(expected, GatewayApiRig.Wrong(rig.Gateway("door", "shop")!.Listeners, "https"));
         var chain = Chain(Door(rig));
@@ -143,13 +144,15 @@ public sealed class CertificateTests
         const string Insecure = "{frontend: {default: {validation: {caCertificateRefs: [{kind: ConfigMap, name: missing}]} }, perPort: [{port: 443, tls: {validation: {mode: AllowInsecureFallback, caCertificateRefs: [{kind: ConfigMap, name: clients}]} } }] } }";
         var rig = new GatewayApiRig(Gateway("{name: own}", $"tls: {Secure},") + Clients()).Certificate("shop", "own");
         var door = Door(rig);
-        Assert.Equal((true, Bundle), (Tls(Chain(door)).RequireClientCertificate, Tls(Chain(door)).CommonTlsContext.CombinedValidationContext.ValidationContextSdsSecretConfig.Name));
+        Assert.Equal((true, Bundle),
+            (Tls(Chain(door)).RequireClientCertificate, Tls(Chain(door)).CommonTlsContext.CombinedValidationContext.ValidationContextSdsSecretConfig.Name));
         Assert.Contains(Bundle, Secrets(door));
         Assert.DoesNotContain(rig.Gateway("door", "shop")!.Conditions, condition => condition.Type == "InsecureFrontendValidationMode");
 
         rig.Apply(Gateway("{name: own}", $"tls: {Insecure},"));
         var tls = Tls(Chain(door));
-        Assert.Equal((false, CertificateValidationContext.Types.TrustChainVerification.AcceptUntrusted), (tls.RequireClientCertificate, tls.CommonTlsContext.CombinedValidationContext.DefaultValidationContext.TrustChainVerification));
+        Assert.Equal((false, CertificateValidationContext.Types.TrustChainVerification.AcceptUntrusted),
+            (tls.RequireClientCertificate, tls.CommonTlsContext.CombinedValidationContext.DefaultValidationContext.TrustChainVerification));
         Assert.Contains(rig.Gateway("door", "shop")!.Conditions, condition => condition is { Type: "InsecureFrontendValidationMode", Status: true });
     }
 
@@ -160,7 +163,8 @@ public sealed class CertificateTests
     [InlineData("{name: cert, namespace: vault}", "False RefNotPermitted")]
     public void The_certificate_for_backends_is_a_reference_of_the_Gateway(string reference, string expected)
     {
-        var rig = new GatewayApiRig(Gateway("{name: own}", $"tls: {{backend: {{clientCertificateRef: {reference}}} }},")).Certificate("shop", "own").Certificate("vault", "cert");
+        var rig = new GatewayApiRig(Gateway("{name: own}", $"tls: {{backend: {{clientCertificateRef: {reference}}} }},"))
+            .Certificate("shop", "own").Certificate("vault", "cert");
         Assert.Equal(["True Accepted", expected], rig.Gateway("door", "shop")!.Conditions.Select(condition => $"{condition.Status} {condition.Reason}"));
     }
 
@@ -193,5 +197,6 @@ public sealed class CertificateTests
 
     private static DownstreamTlsContext Tls(FilterChain chain) => chain.TransportSocket.TypedConfig.Unpack<DownstreamTlsContext>();
 
-    private static IEnumerable<string> Secrets(ProxyFeed door) => door.Snapshot!.Types[TypeUrls.Secret].All.Select(resource => resource.Name).Order(StringComparer.Ordinal);
+    private static IEnumerable<string> Secrets(ProxyFeed door) =>
+        door.Snapshot!.Types[TypeUrls.Secret].All.Select(resource => resource.Name).Order(StringComparer.Ordinal);
 }

@@ -52,12 +52,15 @@ internal sealed class GatewayApiRig
     public AttachedRoute Route(string name, string ns = "infra", KindDescriptor? kind = null) =>
         Mesh.Mesh.GatewayApi.Attached.Items[new("c1", (kind ?? MeshApi.HttpRoute).Name, ns, name)];
 
-    /// <summary>The conditions of a listener that are not as they should be, as <c>Type=Reason</c>; those that say that nothing is wrong are left out.</summary>
-    public static string Wrong(IEnumerable<ListenerStatus> listeners, string name) => string.Join(' ', listeners.Single(listener => listener.Name == name).Conditions
+    /// <summary>The conditions of a listener that are not as they should be, as <c>Type=Reason</c>;
+    /// those that say that nothing is wrong are left out.</summary>
+    public static string Wrong(IEnumerable<ListenerStatus> listeners, string name) =>
+        string.Join(' ', listeners.Single(listener => listener.Name == name).Conditions
         .Where(condition => condition.Status != (condition.Type != "Conflicted")).Select(condition => $"{condition.Type}={condition.Reason}"));
 
     /// <summary>The hosts that each listener takes of a route, or why none does.</summary>
-    public string Attached(string name, string ns = "infra", KindDescriptor? kind = null) => string.Join("; ", Route(name, ns, kind).Parents.Select(parent => parent.Listeners.IsEmpty
+    public string Attached(string name, string ns = "infra", KindDescriptor? kind = null) =>
+        string.Join("; ", Route(name, ns, kind).Parents.Select(parent => parent.Listeners.IsEmpty
         ? parent.Accepted.Reason : string.Join(' ', parent.Listeners.Select(listener => $"{listener.Name}: {string.Join(',', listener.Hostnames)}"))));
 
     private void Stage(JsonObject item)

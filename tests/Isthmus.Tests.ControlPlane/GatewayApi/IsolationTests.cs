@@ -11,7 +11,8 @@ public sealed class IsolationTests
     [Fact]
     public void A_request_gets_the_routes_of_one_listener_of_its_port()
     {
-        var door = Door(Listeners("HTTP", "") + Route("r-any", "any", "'*.example.com', bar.com") + Route("r-wide", "wide", "bar.example.com, abc.foo.example.com, '*.foo.example.com'") + Route("r-foo", "foo", ""));
+        var door = Door(Listeners("HTTP", "") + Route("r-any", "any", "'*.example.com', bar.com")
+            + Route("r-wide", "wide", "bar.example.com, abc.foo.example.com, '*.foo.example.com'") + Route("r-foo", "foo", ""));
         var table = MeshRig.Route(door, "http.8443")!;
         Assert.Equal("r-any", Owner(table, "bar.com"));
         Assert.Equal("r-wide", Owner(table, "bar.example.com"));
@@ -38,7 +39,8 @@ public sealed class IsolationTests
     public void Names_that_a_connection_passes_through_by_have_one_listener()
     {
         var door = Door(Listeners("TLS", ", tls: {mode: Passthrough}")
-            + Route("r-any", "any", "example.org, x.example.com", "TLSRoute") + Route("r-wide", "wide", "'*.example.com', '*.foo.example.com', y.foo.example.com", "TLSRoute"));
+            + Route("r-any", "any", "example.org, x.example.com", "TLSRoute")
+            + Route("r-wide", "wide", "'*.example.com', '*.foo.example.com', y.foo.example.com", "TLSRoute"));
         Assert.Equal(
             ["* closed", "*.example.com r-wide", "*.foo.example.com closed", "abc.foo.example.com closed", "example.org r-any"],
             Chains(door));
@@ -85,7 +87,8 @@ public sealed class IsolationTests
     private static ProxyFeed Door(string yaml)
     {
         var rig = new GatewayApiRig(yaml).Certificate("shop", "cert");
-        foreach (var name in (string[])["r-any", "r-wide", "r-foo", "r-end", "r-pass", "r-web", "r-raw"]) rig.Mesh.App("c1", name, $"10.96.1.{name.Length + name[2]}", "10.244.1.1");
+        foreach (var name in (string[])["r-any", "r-wide", "r-foo", "r-end", "r-pass", "r-web", "r-raw"])
+            rig.Mesh.App("c1", name, $"10.96.1.{name.Length + name[2]}", "10.244.1.1");
         rig.Mesh.Service("c1", "door", "10.96.0.5", "https", 443, 8443);
         var door = rig.Mesh.Router("c1", "door", labels: new() { [GatewayNaming.GatewayLabel] = "door" });
         rig.Mesh.Push();
@@ -93,14 +96,17 @@ public sealed class IsolationTests
     }
 
     /// <summary>The route behind the first rule of a host; null: the table has no such host.</summary>
-    private static string? Owner(RouteConfiguration table, string host) => table.VirtualHosts.SingleOrDefault(known => known.Domains.Contains(host)) is not { } found ? null
+    private static string? Owner(RouteConfiguration table, string host) =>
+        table.VirtualHosts.SingleOrDefault(known => known.Domains.Contains(host)) is not { } found ? null
         : found.Routes.Count == 0 ? "nobody" : found.Routes[0].DirectResponse is { } direct ? $"{direct.Status}" : NameOf(found.Routes[0].Route_.Cluster);
 
     private static IEnumerable<string> Chains(ProxyFeed door) => MeshRig.Listener(door, "0.0.0.0_8443")!.FilterChains.SelectMany(chain =>
-        (chain.FilterChainMatch?.ServerNames is { Count: > 0 } names ? names.AsEnumerable() : ["*"]).Select(name => $"{name} {Target(chain)}{(chain.TransportSocket is null ? "" : " TLS")}")).Order(StringComparer.Ordinal);
+        (chain.FilterChainMatch?.ServerNames is { Count: > 0 } names ? names.AsEnumerable() : ["*"])
+            .Select(name => $"{name} {Target(chain)}{(chain.TransportSocket is null ? "" : " TLS")}")).Order(StringComparer.Ordinal);
 
     private static string Target(Isthmus.Wire.Envoy.Listeners.FilterChain chain) =>
-        chain.Filters.Select(filter => filter.TypedConfig).FirstOrDefault(config => config.TypeUrl.EndsWith("TcpProxy", StringComparison.Ordinal))?.Unpack<Isthmus.Wire.Envoy.NetworkFilters.TcpProxy>() is { } tcp
+        chain.Filters.Select(filter => filter.TypedConfig).FirstOrDefault(config => config.TypeUrl.EndsWith("TcpProxy", StringComparison.Ordinal))
+            ?.Unpack<Isthmus.Wire.Envoy.NetworkFilters.TcpProxy>() is { } tcp
             ? tcp.Cluster == "BlackHoleCluster" ? "closed" : NameOf(tcp.Cluster) : "http";
 
     private static string NameOf(string cluster) => cluster.Split('|')[^1].Split('.')[0];

@@ -39,7 +39,8 @@ public sealed class ListenerSetTests
     {
         var rig = new GatewayApiRig(Gateway(allowed) + Set("extra", "{name: l, port: 81, protocol: HTTP}", ns));
         var set = rig.Set("extra", ns)!;
-        Assert.Equal(isAllowed ? [(true, "Accepted")] : [(false, "NotAllowed"), (false, "NotAllowed")], set.Conditions.Select(condition => (condition.Status ?? false, condition.Reason)));
+        Assert.Equal(isAllowed ? [(true, "Accepted")] : [(false, "NotAllowed"), (false, "NotAllowed")],
+            set.Conditions.Select(condition => (condition.Status ?? false, condition.Reason)));
         Assert.Equal(isAllowed ? 1 : 0, rig.Gateway("door")!.AttachedListenerSets);
         Assert.Equal(isAllowed ? 2 : 1, rig.Mesh.Mesh.GatewayObjects.Items.Count);
     }
@@ -50,8 +51,10 @@ public sealed class ListenerSetTests
         const string Two = "{name: first, port: 80, protocol: HTTP, hostname: a.com}, {name: second, port: 80, protocol: HTTP, hostname: b.com}";
         var rig = new GatewayApiRig(Gateway("from: All") + Set("newer", Two, age: 1) + Set("older", Two, age: 2) + Set("late", "{name: tcp, port: 80, protocol: TCP}", age: 0));
         Assert.Equal("", GatewayApiRig.Wrong(rig.Gateway("door")!.Listeners, "own"));
-        Assert.Equal((Conflict, ""), (GatewayApiRig.Wrong(rig.Set("older", "team")!.Listeners, "first"), GatewayApiRig.Wrong(rig.Set("older", "team")!.Listeners, "second")));
-        Assert.Equal((Conflict, Conflict), (GatewayApiRig.Wrong(rig.Set("newer", "team")!.Listeners, "first"), GatewayApiRig.Wrong(rig.Set("newer", "team")!.Listeners, "second")));
+        Assert.Equal((Conflict, ""),
+            (GatewayApiRig.Wrong(rig.Set("older", "team")!.Listeners, "first"), GatewayApiRig.Wrong(rig.Set("older", "team")!.Listeners, "second")));
+        Assert.Equal((Conflict, Conflict),
+            (GatewayApiRig.Wrong(rig.Set("newer", "team")!.Listeners, "first"), GatewayApiRig.Wrong(rig.Set("newer", "team")!.Listeners, "second")));
         Assert.Contains("ProtocolConflict", GatewayApiRig.Wrong(rig.Set("late", "team")!.Listeners, "tcp"), StringComparison.Ordinal);
         Assert.Equal("ListenersNotValid", rig.Set("newer", "team")!.Conditions[0].Reason);
         Assert.Equal(1, rig.Gateway("door")!.AttachedListenerSets);

@@ -56,7 +56,8 @@ public sealed class ListenerTests
         var rig = new GatewayApiRig(Gateway("door", listeners)).Certificate("infra", "cert");
         var status = rig.Gateway("door")!;
         if (isOther) Assert.Equal("", GatewayApiRig.Wrong(status.Listeners, "a"));
-        else Assert.All(status.Listeners, listener => Assert.Equal(reason.Length == 0 ? "" : $"Accepted={reason} Programmed={reason} Conflicted={reason}", GatewayApiRig.Wrong(status.Listeners, listener.Name)));
+        else Assert.All(status.Listeners,
+            listener => Assert.Equal(reason.Length == 0 ? "" : $"Accepted={reason} Programmed={reason} Conflicted={reason}", GatewayApiRig.Wrong(status.Listeners, listener.Name)));
         Assert.Equal(isOther ? 1 : reason.Length == 0 ? 2 : 0, rig.Mesh.Mesh.GatewayApi.Gateways.Items.Count);
     }
 
@@ -64,8 +65,10 @@ public sealed class ListenerTests
     public void Gateways_of_other_classes_are_left_alone_and_a_class_may_have_any_name()
     {
         const string Listener = "{name: l, port: 80, protocol: HTTP}";
-        var rig = new GatewayApiRig(Gateway("ours", Listener) + Gateway("named", Listener, @class: "edge") + Gateway("theirs", Listener, @class: "other") + Gateway("away", Listener, @class: "istio-remote"));
-        Assert.Equal((true, false, false, true), (rig.Gateway("ours") is not null, rig.Gateway("named") is not null, rig.Gateway("theirs") is not null, rig.Gateway("away") is not null));
+        var rig = new GatewayApiRig(Gateway("ours", Listener) + Gateway("named", Listener, @class: "edge")
+            + Gateway("theirs", Listener, @class: "other") + Gateway("away", Listener, @class: "istio-remote"));
+        Assert.Equal((true, false, false, true),
+            (rig.Gateway("ours") is not null, rig.Gateway("named") is not null, rig.Gateway("theirs") is not null, rig.Gateway("away") is not null));
         // It is served elsewhere.
         Assert.Empty(rig.Gateway("away")!.Listeners);
         Assert.Single(rig.Mesh.Mesh.GatewayObjects.Items);
@@ -103,5 +106,6 @@ public sealed class ListenerTests
         Assert.Empty(rig.Mesh.Mesh.Graph.Verify());
     }
 
-    private static (bool?, string) Accepted(GatewayStatus status) => status.Conditions.Where(condition => condition.Type == "Accepted").Select(condition => (condition.Status, condition.Reason)).Single();
+    private static (bool?, string) Accepted(GatewayStatus status) =>
+        status.Conditions.Where(condition => condition.Type == "Accepted").Select(condition => (condition.Status, condition.Reason)).Single();
 }

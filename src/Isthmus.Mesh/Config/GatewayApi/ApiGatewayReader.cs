@@ -17,8 +17,10 @@ public static class ApiGatewayReader
         {
             Labels = item.Labels,
             Annotations = item.Annotations,
-            Addresses = spec["addresses"].Items.Select(address => new ApiAddress(address["type"].Text is { Length: > 0 } type ? type : "IPAddress", address["value"].Text)).ToValueList(),
-            Infrastructure = new(infrastructure["labels"].TextMap, infrastructure["annotations"].TextMap, References.Optional(infrastructure["parametersRef"], ns)),
+            Addresses = spec["addresses"].Items
+                .Select(address => new ApiAddress(address["type"].Text is { Length: > 0 } type ? type : "IPAddress", address["value"].Text)).ToValueList(),
+            Infrastructure = new(infrastructure["labels"].TextMap, infrastructure["annotations"].TextMap,
+                References.Optional(infrastructure["parametersRef"], ns)),
             AllowedListeners = Namespaces(spec["allowedListeners"]["namespaces"], AllowedNamespaces.None),
             BackendCertificate = certificate.Exists ? References.Secret(certificate, ns) : null,
             Frontend = Validation(tls["frontend"]["default"]["validation"], ns),
@@ -30,7 +32,8 @@ public static class ApiGatewayReader
     public static ListenerSet ReadSet(string cluster, JsonObject set)
     {
         var item = ApiItem.Of(MeshApi.ListenerSet, cluster, set);
-        return new(item.Source, References.Parent(item.Spec["parentRef"], item.Namespace), Listeners(item.Spec, item.Namespace), item.Generation, item.CreatedAt);
+        return new(item.Source, References.Parent(item.Spec["parentRef"], item.Namespace),
+            Listeners(item.Spec, item.Namespace), item.Generation, item.CreatedAt);
     }
 
     private static ValueList<ApiListener> Listeners(Field spec, string ns) => spec["listeners"].Items.Select(listener => Listener(listener, ns)).ToValueList();
@@ -38,16 +41,20 @@ public static class ApiGatewayReader
     private static ApiListener Listener(Field listener, string ns)
     {
         var (tls, routes) = (listener["tls"], listener["allowedRoutes"]);
-        return new(listener["name"].Text, listener["hostname"].Text, listener["port"].Int ?? 0, listener["protocol"].Text, tls.Exists ? Tls(tls, ns) : null, new(
+        return new(listener["name"].Text, listener["hostname"].Text, listener["port"].Int ?? 0, listener["protocol"].Text,
+            tls.Exists ? Tls(tls, ns) : null, new(
             Namespaces(routes["namespaces"], AllowedNamespaces.Same),
-            routes["kinds"].Items.Select(kind => new RouteKind(kind["group"].Exists ? kind["group"].Text : References.Group, kind["kind"].Text)).ToValueList()));
+            routes["kinds"].Items
+                .Select(kind => new RouteKind(kind["group"].Exists ? kind["group"].Text : References.Group, kind["kind"].Text)).ToValueList()));
     }
 
     private static ApiListenerTls Tls(Field tls, string ns) => new(
-        tls["mode"].Text == "Passthrough", tls["certificateRefs"].Items.Select(reference => References.Secret(reference, ns)).ToValueList(), tls["options"].TextMap);
+        tls["mode"].Text == "Passthrough", tls["certificateRefs"].Items.Select(reference => References.Secret(reference, ns)).ToValueList(),
+        tls["options"].TextMap);
 
     /// <summary>Nobody is allowed by a word that is not known.</summary>
-    private static AllowedNamespaces Namespaces(Field namespaces, AllowedNamespaces byDefault) => namespaces["from"] is not { Exists: true } from ? byDefault : from.Text switch
+    private static AllowedNamespaces Namespaces(Field namespaces, AllowedNamespaces byDefault) =>
+        namespaces["from"] is not { Exists: true } from ? byDefault : from.Text switch
     {
         "Same" => AllowedNamespaces.Same,
         "All" => new(NamespacesFrom.All, ApiSelector.Everything),
@@ -60,5 +67,6 @@ public static class ApiGatewayReader
         selector["matchExpressions"].Items.Select(rule => new SelectorRule(rule["key"].Text, rule["operator"].Text, rule["values"].Texts)).ToValueList());
 
     private static FrontendValidation? Validation(Field validation, string ns) => !validation.Exists ? null : new(
-        validation["caCertificateRefs"].Items.Select(reference => References.Read(reference, "", "", ns)).ToValueList(), validation["mode"].Text == "AllowInsecureFallback");
+        validation["caCertificateRefs"].Items.Select(reference => References.Read(reference, "", "", ns)).ToValueList(),
+        validation["mode"].Text == "AllowInsecureFallback");
 }

@@ -20,14 +20,16 @@ internal static class ApiMatchReader
             // A slash at the end is not an element of the path.
             _ => new(MatchKind.PathPrefix, value.TrimEnd('/') is { Length: > 0 } prefix ? prefix : "/"),
         };
-        return Of(uri, method.Exists ? new(MatchKind.Exact, method.Text) : null, Values(match["headers"], isHeader: true), Values(match["queryParams"], isHeader: false));
+        return Of(uri, method.Exists ? new(MatchKind.Exact, method.Text) : null,
+            Values(match["headers"], isHeader: true), Values(match["queryParams"], isHeader: false));
     }
 
     /// <summary>gRPC calls are requests for the path <c>/service/method</c>.</summary>
     public static HttpMatch Grpc(Field match)
     {
         var method = match["method"];
-        return Of(method.Exists ? PathOf(method["service"].Text, method["method"].Text, method["type"].Text == "RegularExpression") : null, null, Values(match["headers"], isHeader: true), default);
+        return Of(method.Exists ? PathOf(method["service"].Text, method["method"].Text, method["type"].Text == "RegularExpression") : null,
+            null, Values(match["headers"], isHeader: true), default);
     }
 
     private static StringMatch? PathOf(string service, string method, bool isRegex) => (service, method) switch

@@ -11,11 +11,13 @@ internal static class References
     public static ApiReference Read(Field reference, string group, string kind, string ns)
     {
         var (ownGroup, ownKind, ownNamespace) = (reference["group"], reference["kind"], reference["namespace"]);
-        return new(ownGroup.Exists ? ownGroup.Text : group, ownKind.Exists ? ownKind.Text : kind, ownNamespace.Text is { Length: > 0 } other ? other : ns, reference["name"].Text)
+        return new(ownGroup.Exists ? ownGroup.Text : group, ownKind.Exists ? ownKind.Text : kind,
+            ownNamespace.Text is { Length: > 0 } other ? other : ns, reference["name"].Text)
         {
             Port = reference["port"].Int ?? 0,
             Section = reference["sectionName"].Text,
-            Written = (ownGroup.Exists ? ReferenceFields.Group : 0) | (ownKind.Exists ? ReferenceFields.Kind : 0) | (ownNamespace.Exists ? ReferenceFields.Namespace : 0),
+            Written = (ownGroup.Exists ? ReferenceFields.Group : 0) | (ownKind.Exists ? ReferenceFields.Kind : 0)
+                | (ownNamespace.Exists ? ReferenceFields.Namespace : 0),
         };
     }
 

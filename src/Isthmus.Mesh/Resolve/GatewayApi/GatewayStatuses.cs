@@ -20,11 +20,14 @@ public static class GatewayStatuses
         List<ApiCondition> conditions =
         [
             judged.Valid == judged.Listeners.Count ? new(Accepted, true, Accepted, "The Gateway is valid")
-                : judged.Valid > 0 ? new(Accepted, true, Invalid, $"Some listeners are not valid: {NamesOf(judged)}") : new(Accepted, false, Invalid, $"No listener is valid: {NamesOf(judged)}"),
-            certificate is null ? new("ResolvedRefs", true, "ResolvedRefs", "All references lead to what they name") : new("ResolvedRefs", false, certificate.Reason, certificate.Message),
+                : judged.Valid > 0 ? new(Accepted, true, Invalid, $"Some listeners are not valid: {NamesOf(judged)}")
+                : new(Accepted, false, Invalid, $"No listener is valid: {NamesOf(judged)}"),
+            certificate is null ? new("ResolvedRefs", true, "ResolvedRefs", "All references lead to what they name")
+                : new("ResolvedRefs", false, certificate.Reason, certificate.Message),
         ];
         if (gateway.Frontend is { AllowsInsecure: true } || gateway.FrontendPorts.Any(port => port.Validation is { AllowsInsecure: true }))
-            conditions.Add(new("InsecureFrontendValidationMode", true, "ConfigurationChanged", "Clients without a valid certificate are served (AllowInsecureFallback)"));
+            conditions.Add(new("InsecureFrontendValidationMode", true, "ConfigurationChanged",
+                "Clients without a valid certificate are served (AllowInsecureFallback)"));
         return new(gateway.Source, gateway.Generation, conditions.ToValueList(), ListenersOf(judged, attached), default, sets);
     }
 
@@ -34,16 +37,20 @@ public static class GatewayStatuses
 
     public static ListenerSetStatus OfSet(JudgedListeners judged, Func<string, int> attached)
     {
-        var (reason, message) = !judged.IsAllowed ? ("NotAllowed", $"Gateway {judged.Gateway.Namespace}/{judged.Gateway.Name} does not allow ListenerSets of this namespace (spec.allowedListeners)")
+        var (reason, message) = !judged.IsAllowed
+            ? ("NotAllowed", $"Gateway {judged.Gateway.Namespace}/{judged.Gateway.Name} does not allow ListenerSets of this namespace (spec.allowedListeners)")
             : judged.Valid == 0 ? (Invalid, $"No listener is valid: {NamesOf(judged)}") : ("", "");
         return new(judged.Owner, judged.Generation, reason.Length > 0
             ? [new(Accepted, false, reason, message), new("Programmed", false, reason, message)]
-            : [judged.Valid == judged.Listeners.Count ? new(Accepted, true, Accepted, "The ListenerSet is valid") : new(Accepted, true, Invalid, $"Some listeners are not valid: {NamesOf(judged)}")],
+            : [judged.Valid == judged.Listeners.Count ? new(Accepted, true, Accepted, "The ListenerSet is valid")
+                : new(Accepted, true, Invalid, $"Some listeners are not valid: {NamesOf(judged)}")],
             ListenersOf(judged, attached));
     }
 
     private static ValueList<ListenerStatus> ListenersOf(JudgedListeners judged, Func<string, int> attached) =>
-        judged.Listeners.Select(listener => new ListenerStatus(listener.Listener.Name, 0, listener.Kinds, attached(listener.Listener.Name), listener.Conditions)).ToValueList();
+        judged.Listeners.Select(listener =>
+            new ListenerStatus(listener.Listener.Name, 0, listener.Kinds, attached(listener.Listener.Name), listener.Conditions)).ToValueList();
 
-    private static string NamesOf(JudgedListeners judged) => string.Join(", ", judged.Listeners.Where(listener => !listener.IsProgrammed).Select(listener => listener.Listener.Name));
+    private static string NamesOf(JudgedListeners judged) =>
+        string.Join(", ", judged.Listeners.Where(listener => !listener.IsProgrammed).Select(listener => listener.Listener.Name));
 }

@@ -17,7 +17,8 @@ public sealed record JudgedListeners(ObjectRef Owner, long Generation, ApiGatewa
 /// <param name="Conditions"><c>Accepted</c>, <c>Programmed</c>, <c>Conflicted</c> and <c>ResolvedRefs</c>.</param>
 public sealed record JudgedListener(ApiListener Listener, string Server, ValueList<RouteKind> Kinds, ValueList<ApiCondition> Conditions)
 {
-    /// <summary>What connections get; null: there is no such listener. One whose TLS cannot be as it asks for closes them: its hosts must not reach another.</summary>
+    /// <summary>What connections get; null: there is no such listener. One whose TLS cannot be as it asks for closes them:
+    /// its hosts must not reach another.</summary>
     public GatewayServer? Served { get; init; }
 
     /// <summary>Whether another listener takes its place.</summary>

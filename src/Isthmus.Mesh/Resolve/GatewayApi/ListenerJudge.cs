@@ -11,7 +11,8 @@ public static class ListenerJudge
     private const int MaxPort = 65535;
 
     public static JudgedListeners Of(OwnedListeners owned, ListenerReferences references) => new(
-        owned.Owner, owned.Generation, owned.Gateway, owned.IsAllowed ? owned.Listeners.Index().Select(item => Of(owned, item.Index, references)).ToValueList() : default, owned.IsAllowed);
+        owned.Owner, owned.Generation, owned.Gateway,
+        owned.IsAllowed ? owned.Listeners.Index().Select(item => Of(owned, item.Index, references)).ToValueList() : default, owned.IsAllowed);
 
     private static JudgedListener Of(OwnedListeners owned, int index, ListenerReferences references)
     {
@@ -22,10 +23,13 @@ public static class ListenerJudge
         var server = InternalGateways.NameOf(owned.Gateway, owned.Owner, listener);
         if (owned.Conflicts[index] is { Length: > 0 } conflict)
         {
-            var other = conflict == ListenerPlan.HostnameConflict ? "Another listener of the Gateway has the same port and hostname" : "Another listener of the Gateway has the port with a protocol that cannot share it";
+            var other = conflict == ListenerPlan.HostnameConflict
+                ? "Another listener of the Gateway has the same port and hostname"
+                : "Another listener of the Gateway has the port with a protocol that cannot share it";
             return new(listener, server, kinds,
             [
-                new("Accepted", false, conflict, other), new("Programmed", false, conflict, other), new("Conflicted", true, conflict, other), Resolved(null, hasOtherKinds),
+                new("Accepted", false, conflict, other), new("Programmed", false, conflict, other),
+                new("Conflicted", true, conflict, other), Resolved(null, hasOtherKinds),
             ]) { IsConflicted = true };
         }
         var tls = ListenerTls.Of(owned, index, references);
@@ -35,7 +39,8 @@ public static class ListenerJudge
         [
             refusal is null ? new("Accepted", true, "Accepted", "The listener is valid") : new("Accepted", false, refusal.Reason, refusal.Message),
             refusal is not null ? new("Programmed", false, "Invalid", refusal.Message)
-                : isBlocked ? new("Programmed", false, "Invalid", $"Connections are refused: {tls.Fault!.Message}") : new("Programmed", true, "Programmed", "The listener is served"),
+                : isBlocked ? new("Programmed", false, "Invalid", $"Connections are refused: {tls.Fault!.Message}")
+                : new("Programmed", true, "Programmed", "The listener is served"),
             new("Conflicted", false, "NoConflicts", "No other listener has its place"),
             Resolved(tls.Fault, hasOtherKinds),
         ])
@@ -60,7 +65,8 @@ public static class ListenerJudge
         if (listener.Hostname.Length > 0 && HostNames.WhyInvalid(listener.Hostname) is { } why) return new("UnsupportedValue", why);
         return listener switch
         {
-            { Protocol: "HTTP" or "TCP", Tls: not null } => new("UnsupportedProtocol", $"protocol {listener.Protocol} has no TLS: use HTTPS or TLS, or remove tls"),
+            { Protocol: "HTTP" or "TCP", Tls: not null } =>
+                new("UnsupportedProtocol", $"protocol {listener.Protocol} has no TLS: use HTTPS or TLS, or remove tls"),
             { Protocol: "HTTPS", Tls.IsPassthrough: true } => new("UnsupportedProtocol", "protocol HTTPS terminates TLS: use protocol TLS to pass it through"),
             { Protocol: "HTTP" or "HTTPS" or "TLS" or "TCP" } => null,
             _ => new("UnsupportedProtocol", $"protocol \"{listener.Protocol}\" is not supported: use HTTP, HTTPS, TLS or TCP"),

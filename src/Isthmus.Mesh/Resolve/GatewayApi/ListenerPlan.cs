@@ -30,7 +30,8 @@ public static class ListenerPlan
     {
         var taken = new Dictionary<(int Port, bool IsUdp), Port>();
         foreach (var listener in gateway.Listeners) Take(taken, listener);
-        yield return new(gateway.Source, gateway.Generation, gateway, gateway.Listeners, gateway.Listeners.Select(listener => taken[KeyOf(listener)].Conflict(listener, 1)).ToValueList());
+        yield return new(gateway.Source, gateway.Generation, gateway, gateway.Listeners,
+            gateway.Listeners.Select(listener => taken[KeyOf(listener)].Conflict(listener, 1)).ToValueList());
         foreach (var set in sets.OrderBy(set => set.CreatedAt).ThenBy(set => set.Source))
         {
             if (!NamespaceRules.Allow(gateway.AllowedListeners, gateway.Namespace, set.Namespace, labelsOf))

@@ -40,19 +40,23 @@ internal sealed record ListenerTls(ServerTls? Tls, ApiFault? Fault, bool LacksCa
             "ISTIO_MUTUAL" => ServerTlsMode.IstioMutual,
             _ => null,
         };
-        if (mode is not { } known) return new(Closed, new(InvalidCertificate, $"option {ModeOption} \"{option}\" is not supported: use MUTUAL, OPTIONAL_MUTUAL or ISTIO_MUTUAL"));
+        if (mode is not { } known)
+            return new(Closed, new(InvalidCertificate, $"option {ModeOption} \"{option}\" is not supported: use MUTUAL, OPTIONAL_MUTUAL or ISTIO_MUTUAL"));
         var limits = new TlsLimits(TlsVersion.Auto, TlsVersion.Auto, Ciphers(tls));
         if (known == ServerTlsMode.IstioMutual) return new(new(known) { Limits = limits }, null);
         if (tls.Certificates.IsEmpty) return new(Closed, new(InvalidCertificate, "tls.certificateRefs is empty"));
 
         var faults = tls.Certificates.Select(reference => references.PairFault(owned.Owner, reference, InvalidCertificate)).ToList();
         // A Secret that is missing may come back: until then, gateways keep the last good certificate or refuse handshakes.
-        var named = tls.Certificates.Index().Where(item => faults[item.Index] is null || (item.Item is { Group: "", Kind: "Secret" } && faults[item.Index]!.Reason == InvalidCertificate))
-            .Select(item => new NamedCredential(item.Item.Name, string.Create(CultureInfo.InvariantCulture, $"listeners[{index}].tls.certificateRefs[{item.Index}]")) { Namespace = item.Item.Namespace });
+        var named = tls.Certificates.Index()
+            .Where(item => faults[item.Index] is null || (item.Item is { Group: "", Kind: "Secret" } && faults[item.Index]!.Reason == InvalidCertificate))
+            .Select(item => new NamedCredential(item.Item.Name,
+                string.Create(CultureInfo.InvariantCulture, $"listeners[{index}].tls.certificateRefs[{item.Index}]")) { Namespace = item.Item.Namespace });
         var fault = faults.OfType<ApiFault>().FirstOrDefault();
         var made = new ServerTls(known) { Credentials = named.OrderBy(credential => Lacks(references, credential)).ToValueList(), Limits = limits };
         if (made.Credentials.IsEmpty) return new(Closed, fault);
-        var validation = owned.Gateway.FrontendPorts.FirstOrDefault(port => port.Port == owned.Listeners[index].Port) is { } own ? own.Validation : owned.Gateway.Frontend;
+        var validation = owned.Gateway.FrontendPorts.FirstOrDefault(port => port.Port == owned.Listeners[index].Port)
+            is { } own ? own.Validation : owned.Gateway.Frontend;
         return validation is null ? new(made, fault) : WithClients(owned.Gateway, made, fault, validation, references, option);
     }
 
@@ -62,7 +66,8 @@ internal sealed record ListenerTls(ServerTls? Tls, ApiFault? Fault, bool LacksCa
     {
         var faults = validation.CaCertificates.Select(reference => references.CaFault(gateway.Source, reference)).ToList();
         var cas = validation.CaCertificates.Index().Where(item => faults[item.Index] is null)
-            .Select(item => new NamedCredential(item.Item.Name, "tls.frontend") { Namespace = item.Item.Namespace, IsConfigMap = item.Item.Kind == "ConfigMap" }).ToValueList();
+            .Select(item => new NamedCredential(item.Item.Name, "tls.frontend")
+                { Namespace = item.Item.Namespace, IsConfigMap = item.Item.Kind == "ConfigMap" }).ToValueList();
         var wrong = faults.OfType<ApiFault>().FirstOrDefault();
         if (cas.IsEmpty) return new(Closed, wrong ?? new("InvalidCACertificateRef", "tls.frontend names no CA of clients"), LacksCa: true);
         return new(tls with
@@ -79,14 +84,16 @@ internal sealed record ListenerTls(ServerTls? Tls, ApiFault? Fault, bool LacksCa
     }
 
     /// <summary>The first certificate is the one for clients without preferences.</summary>
-    private static bool Lacks(ListenerReferences references, NamedCredential credential) => references.Secret(new(credential.Namespace, credential.Name)) is not { HasPair: true };
+    private static bool Lacks(ListenerReferences references, NamedCredential credential) =>
+        references.Secret(new(credential.Namespace, credential.Name)) is not { HasPair: true };
 
     /// <summary>A gateway between networks passes connections to the service that their SNI names.</summary>
     private static bool PassesByName(ApiGateway gateway, ApiListener listener, ApiListenerTls tls)
     {
         if (tls.Options.TryGetValue(PassOption, out var option) && option == "auto-passthrough") return true;
         if (!gateway.Labels.ContainsKey(Labels.Network)) return false;
-        var port = gateway.Labels.TryGetValue(Labels.GatewayPort, out var own) && int.TryParse(own, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : SniPort;
+        var port = gateway.Labels.TryGetValue(Labels.GatewayPort, out var own)
+            && int.TryParse(own, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : SniPort;
         return listener.Port == port;
     }
 
@@ -94,7 +101,8 @@ internal sealed record ListenerTls(ServerTls? Tls, ApiFault? Fault, bool LacksCa
     private static ValueList<string> Ciphers(ApiListenerTls tls)
     {
         if (!tls.Options.TryGetValue(CiphersOption, out var asked) || asked.Length == 0) return default;
-        var known = asked.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).Where(CipherNames.IsKnown).Distinct().ToValueList();
+        var known = asked.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
+            .Where(CipherNames.IsKnown).Distinct().ToValueList();
         return known.IsEmpty ? CipherNames.Strictest : known;
     }
 }

@@ -29,12 +29,14 @@ public static class RouteAttachments
     private static ParentAttachment Attach(ApiRoute route, ApiReference parent, JudgedListeners judged, Func<string, ValueMap<string>> labelsOf)
     {
         var named = judged.Listeners.Where(listener => !listener.IsConflicted
-            && (parent.Port == 0 || parent.Port == listener.Listener.Port) && (parent.Section.Length == 0 || parent.Section == listener.Listener.Name)).ToList();
+            && (parent.Port == 0 || parent.Port == listener.Listener.Port)
+            && (parent.Section.Length == 0 || parent.Section == listener.Listener.Name)).ToList();
         if (named.Count == 0) return Refused(parent, "NoMatchingParent", $"{parent.Kind} {parent.Namespace}/{parent.Name} has no listener {Wanted(parent)}");
         var kind = new RouteKind(MeshApi.ApiGateway.Group, route.Source.Kind);
         var fitting = named.Where(listener => listener.Kinds.Contains(kind)).ToList();
         if (fitting.Count == 0) return Refused(parent, "NotAllowedByListeners", $"no listener {Wanted(parent)} takes routes of kind {kind.Kind}");
-        var open = fitting.Where(listener => NamespaceRules.Allow(listener.Listener.Routes.Namespaces, judged.Owner.Namespace, route.Namespace, labelsOf)).ToList();
+        var open = fitting.Where(listener =>
+            NamespaceRules.Allow(listener.Listener.Routes.Namespaces, judged.Owner.Namespace, route.Namespace, labelsOf)).ToList();
         if (open.Count == 0) return Refused(parent, "NotAllowedByListeners", $"no listener {Wanted(parent)} takes routes of namespace {route.Namespace}");
         var attached = open.Select(listener => Attached(route, judged, listener)).Where(listener => !listener.Hostnames.IsEmpty).ToValueList();
         return attached.IsEmpty
@@ -42,7 +44,8 @@ public static class RouteAttachments
             : new(parent, attached, new("Accepted", true, "Accepted", "The route is attached"));
     }
 
-    private static ParentAttachment Refused(ApiReference parent, string reason, string message) => new(parent, default, new("Accepted", false, reason, message));
+    private static ParentAttachment Refused(ApiReference parent, string reason, string message) =>
+        new(parent, default, new("Accepted", false, reason, message));
 
     private static string Wanted(ApiReference parent) => (parent.Section, parent.Port) switch
     {

@@ -1,4 +1,5 @@
 using Isthmus.Mesh.Model.GatewayApi;
+using Isthmus.Testing;
 using Xunit;
 
 namespace Isthmus.Tests.Architecture;

@@ -61,8 +61,14 @@ internal sealed partial class GatewayDeployments(KubeClient client, DeploymentSc
     private async Task<bool> CompareAsync(CancellationToken stop)
     {
         if (!engine.IsReady) return false;
-        await Task.WhenAll(_made.Synced, _parameters.Synced).WaitAsync(stop).ConfigureAwait(false);
+        await Task.WhenAll(_made.Answered, _parameters.Answered).WaitAsync(stop).ConfigureAwait(false);
         var orders = GatewayOrders.Of(engine.Mesh).Where(order => scope.MayWrite(order.Gateway)).ToDictionary(order => order.Key);
+        if ((_made.Refusal ?? _parameters.Refusal) is { } refusal)
+        {
+            // Roles of an earlier installation do not include the objects.
+            foreach (var key in orders.Keys) await TellAsync(key, Of(refusal), stop).ConfigureAwait(false);
+            return false;
+        }
         foreach (var key in orders.Keys.Where(key => !_done.TryGetValue(key, out var done) || done != BasisOf(orders[key]))) _queue.Add(key);
         foreach (var key in _done.Keys.Where(key => !orders.ContainsKey(key)).ToList())
         {

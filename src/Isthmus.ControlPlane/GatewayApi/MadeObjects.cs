@@ -31,7 +31,11 @@ internal sealed class MadeObjects
         _lists = Kinds.ToDictionary(kind => kind.Kind, kind => new WatchedList<JsonObject>(client, kind, new InformerSettings { LabelSelector = GatewayObjects.Managed }, time), StringComparer.Ordinal);
     }
 
-    public Task Synced => Task.WhenAll(_lists.Values.Select(list => list.Synced));
+    /// <summary>Completes when they are known, or the API server has said that they may not be read.</summary>
+    public Task Answered => Task.WhenAll(_lists.Values.Select(list => list.Informer.Answered));
+
+    /// <summary>Why they may not be read; null: they may.</summary>
+    public string? Refusal => _lists.Values.Where(list => !list.Synced.IsCompleted).Select(list => list.Informer.LastError?.Message).FirstOrDefault(message => message is not null);
 
     /// <param name="changed">Called with the namespace and the label of the Gateway of an object that has changed.</param>
     /// <param name="stop">Ends it.</param>

@@ -24,7 +24,11 @@ internal sealed class ParameterMaps
     public ParameterMaps(KubeClient client, string system, TimeProvider time) =>
         (_system, _informer) = (system, new(client, Kinds.ConfigMap, Read, new InformerSettings(), time));
 
-    public Task Synced => _informer.Synced;
+    /// <inheritdoc cref="MadeObjects.Answered"/>
+    public Task Answered => _informer.Answered;
+
+    /// <inheritdoc cref="MadeObjects.Refusal"/>
+    public string? Refusal => _informer.Synced.IsCompleted ? null : _informer.LastError?.Message;
 
     /// <param name="changed">Called after changes.</param>
     /// <param name="stop">Ends it.</param>

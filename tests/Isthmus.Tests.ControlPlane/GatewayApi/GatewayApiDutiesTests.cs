@@ -40,7 +40,11 @@ public sealed class GatewayApiDutiesTests : IAsyncLifetime
         _engine = new(_rig.Writer, PushSettings.Default, TimeProvider.System, NullLogger<PushEngine>.Instance);
         _running.Add(_engine.RunAsync(_stop.Token));
         await _engine.MarkReadyAsync(Stop);
-        var duties = new GatewayApiDuties(_client, new DiscoverySettings { ClusterId = "c1" }, _engine, () => InjectorValues.Empty, TimeProvider.System, NullLoggerFactory.Instance);
+    }
+
+    private void Start(KubeClient? client = null)
+    {
+        var duties = new GatewayApiDuties(client ?? _client, new DiscoverySettings { ClusterId = "c1" }, _engine, () => InjectorValues.Empty, TimeProvider.System, NullLoggerFactory.Instance);
         _running.Add(duties.RunAsync(_stop.Token));
     }
 
@@ -55,6 +59,7 @@ public sealed class GatewayApiDutiesTests : IAsyncLifetime
     [Fact]
     public async Task Classes_appear_with_their_definition_and_are_created_again()
     {
+        Start();
         await DefineAsync("GatewayClass", "gatewayclasses", isNamespaced: false, bundle: "v1.6.1");
         await Eventually.TrueAsync(async () => (await NamesAsync()).SequenceEqual(["istio", "istio-east-west", "istio-remote"]));
         var istio = await _client.GetAsync(Classes, null, "istio", Stop);
@@ -91,6 +96,7 @@ public sealed class GatewayApiDutiesTests : IAsyncLifetime
     [Fact]
     public async Task What_is_made_for_a_Gateway_is_kept_as_it_should_be()
     {
+        Start();
         await DefineAsync("Gateway", "gateways", isNamespaced: true);
         await GatewayAsync("front", "");
         var deployment = await WaitAsync(Kinds.Deployment, "front-istio");
@@ -109,6 +115,7 @@ public sealed class GatewayApiDutiesTests : IAsyncLifetime
     [Fact]
     public async Task A_ConfigMap_adds_objects_and_takes_them_away()
     {
+        Start();
         await DefineAsync("Gateway", "gateways", isNamespaced: true);
         await GatewayAsync("front", "infrastructure: {parametersRef: {group: '', kind: ConfigMap, name: params}}");
         await Eventually.TrueAsync(() => Task.FromResult(TroubleOf("front") is { IsRefused: true, Reason: "InvalidParameters" } trouble && trouble.Message.Contains("ConfigMap shop/params does not exist", StringComparison.Ordinal)));
@@ -126,6 +133,7 @@ public sealed class GatewayApiDutiesTests : IAsyncLifetime
     [Fact]
     public async Task Objects_of_others_are_not_touched()
     {
+        Start();
         await DefineAsync("Gateway", "gateways", isNamespaced: true);
         await CreateAsync(Kinds.Service, "metadata: {name: front-istio, namespace: shop}, spec: {ports: [{port: 1}]}");
         await GatewayAsync("front", "");
@@ -136,6 +144,7 @@ public sealed class GatewayApiDutiesTests : IAsyncLifetime
     [Fact]
     public async Task The_Deployment_says_why_no_Pod_is_created()
     {
+        Start();
         await DefineAsync("Gateway", "gateways", isNamespaced: true);
         await GatewayAsync("front", "");
         await WaitAsync(Kinds.Deployment, "front-istio");
@@ -143,6 +152,22 @@ public sealed class GatewayApiDutiesTests : IAsyncLifetime
             {"status": {"conditions": [{"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "pods is forbidden: exceeded quota: small"}]}}
             """)!, PatchType.Merge, Stop, "status");
         await Eventually.TrueAsync(() => Task.FromResult(TroubleOf("front") is { Reason: "NoResources", Message: "pods is forbidden: exceeded quota: small" }));
+    }
+
+    [Fact]
+    public async Task A_right_that_is_missing_is_named()
+    {
+        var rights = new ResourceKind("rbac.authorization.k8s.io", "v1", "ClusterRole", "clusterroles", false);
+        await CreateAsync(rights, """
+            metadata: {name: old}, rules: [{apiGroups: [coordination.k8s.io], resources: [leases], verbs: ['*']},
+              {apiGroups: [apiextensions.k8s.io, gateway.networking.k8s.io], resources: ['*'], verbs: [get, list, watch]}, {apiGroups: [''], resources: [configmaps, services], verbs: [get, list, watch]}]
+            """);
+        await CreateAsync(Kinds.ClusterRoleBinding, "metadata: {name: old}, roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: old}, subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: old}]");
+        using var client = new KubeClient(_client.Access with { Impersonate = "old" });
+        Start(client);
+        await DefineAsync("Gateway", "gateways", isNamespaced: true);
+        await GatewayAsync("front", "");
+        await Eventually.TrueAsync(() => Task.FromResult(TroubleOf("front") is { IsRefused: false, Reason: "Invalid" } trouble && trouble.Message.Contains("forbidden", StringComparison.Ordinal)));
     }
 
     private GatewayTrouble? TroubleOf(string name) => _engine.Mesh.Sources.GatewayTroubles.Items.GetValueOrDefault(new("c1", "shop", name));

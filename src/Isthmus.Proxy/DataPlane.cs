@@ -8,6 +8,7 @@ using Isthmus.Proxy.Telemetry;
 using Isthmus.Proxy.Tls;
 using Isthmus.Proxy.Traffic;
 using Isthmus.Proxy.Transports;
+using Isthmus.Proxy.Udp;
 using Isthmus.Wire.Reports;
 using Microsoft.Extensions.Logging;
 
@@ -20,6 +21,7 @@ internal sealed partial class DataPlane : IDisposable
     private readonly ActivityWatch _watch;
     private readonly AccessLogWriter _accessLogs;
     private readonly ListenerSockets _sockets;
+    private readonly UdpListeners _udp;
     private readonly ConnectionHandler _handler;
     private readonly UpstreamConnector _connector;
     private readonly BackgroundTasks _background;
@@ -62,15 +64,18 @@ internal sealed partial class DataPlane : IDisposable
         _handler = new ConnectionHandler(
             new Inspector(State, ports.Time), secrets, new ConnectionAccess(authorizers, Report.Access, secrets, ports.Time), new ConnectionActions(tcp, http), Report, ports, logs.CreateLogger<ConnectionHandler>());
         _sockets = new ListenerSockets(ports.Sockets, Connections, HandleAsync, _background, ports.Time, logs.CreateLogger<ListenerSockets>());
+        _udp = new UdpListeners(State, Report.Udp, ports, _background, logs.CreateLogger<UdpListeners>());
         State.Published += snapshot =>
         {
             _handler.Publish(snapshot);
             // Before new listeners accept: a connection whose listener is not known counts as one of a removed listener.
             Connections.Publish(snapshot);
             _sockets.Apply(snapshot);
+            _udp.Apply(snapshot);
         };
         _watch.Each(Connections.Look);
         _watch.Each(Report.Open.Look);
+        _watch.Each(_udp.Look);
         _losses = new LossReport(ports.Time, (counter, count) => LogLoss(messages, count, counter));
         _watch.Each(Housekeeping);
         Started = ports.Time.GetUtcNow();
@@ -106,14 +111,14 @@ internal sealed partial class DataPlane : IDisposable
 
     public long AcceptPauses => _sockets.AcceptPauses;
 
-    public IReadOnlyDictionary<string, string> ListenerFailures => _sockets.Failures;
+    public IReadOnlyDictionary<string, string> ListenerFailures => _udp.Failures.Count == 0 ? _sockets.Failures : _sockets.Failures.Concat(_udp.Failures).ToDictionary();
 
     private const string LostLines = "isthmus.access_log_lines_dropped_total", LostLabels = "isthmus.metric_series_overflows_total";
 
     private static readonly TimeSpan LastReports = TimeSpan.FromSeconds(1);
 
     /// <summary>The first listeners are configured and their sockets are open.</summary>
-    public bool IsReady => !Connections.IsDraining && State.HasListeners && _sockets.Failures.Count == 0;
+    public bool IsReady => !Connections.IsDraining && State.HasListeners && ListenerFailures.Count == 0;
 
     public static DataPlane Build(ProxySettings settings, ProxyPorts ports, ISecretSource secrets, ILogFiles logFiles, ILoggerFactory logs) =>
         new(settings, ports, secrets, logFiles, logs);
@@ -142,7 +147,10 @@ internal sealed partial class DataPlane : IDisposable
             _sockets.CloseInbound();
             await Connections.LeaveAsync(deadline, _ports.Time).ConfigureAwait(false);
         }
-        await Connections.DrainAsync(deadline, CloseAsync(longest), _ports.Time).ConfigureAwait(false);
+        var closed = CloseAsync(longest);
+        var datagrams = DrainDatagramsAsync(closed, deadline);
+        await Connections.DrainAsync(deadline, closed, _ports.Time).ConfigureAwait(false);
+        await datagrams.ConfigureAwait(false);
         await over.CancelAsync().ConfigureAwait(false);
         // A collector that is away has this long.
         await Task.WhenAny(Task.WhenAll(_tracers.FlushAsync(), _logServices.FlushAsync()), Task.Delay(LastReports, _ports.Time)).ConfigureAwait(false);
@@ -155,12 +163,20 @@ internal sealed partial class DataPlane : IDisposable
         _sockets.Close();
     }
 
+    /// <summary>Clients of datagrams cannot be told to go elsewhere: they are served as long as connections are accepted, and until they pause.</summary>
+    private async Task DrainDatagramsAsync(Task closed, Task deadline)
+    {
+        await Task.WhenAny(closed, deadline).ConfigureAwait(false);
+        await _udp.DrainAsync(deadline).ConfigureAwait(false);
+    }
+
     /// <summary>Stops accepting; connections in progress continue.</summary>
     public void CloseListeners() => _sockets.Close();
 
     public void Dispose()
     {
         _sockets.Dispose();
+        _udp.Dispose();
         Connections.Cut();
         _tracers.Dispose();
         _logServices.Dispose();
@@ -180,6 +196,7 @@ internal sealed partial class DataPlane : IDisposable
     private void Housekeeping()
     {
         if (_sockets.Failures.Count > 0) _sockets.Apply(State.Current);
+        if (_udp.Failures.Count > 0) _udp.Apply(State.Current);
         State.Look();
         _losses.Look(Report.Access, (LostLines, DroppedLogLines), (LostLabels, MeshMetrics.Overflows));
         _lost.Look(new(TelemetryLoss.Types.Kind.Lines, LostLines, ""), TelemetryLoss.Types.Reason.OtherReason, DroppedLogLines);

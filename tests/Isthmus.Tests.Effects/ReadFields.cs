@@ -49,6 +49,11 @@ internal static class ReadFields
         "stats.PluginConfig.definitions",
         "stats.MetricConfig.match",
         "envoy.extensions.filters.network.local_ratelimit.v3.LocalRateLimit.share_key",
+        "envoy.config.listener.v3.UdpListenerConfig.quic_options",
+        "envoy.extensions.filters.udp.udp_proxy.v3.UdpProxyConfig.use_original_src_ip",
+        "envoy.extensions.filters.udp.udp_proxy.v3.UdpProxyConfig.use_per_packet_load_balancing",
+        "envoy.extensions.filters.udp.udp_proxy.v3.UdpProxyConfig.access_log",
+        "envoy.extensions.filters.udp.udp_proxy.v3.UdpProxyConfig.proxy_access_log",
     ];
 
     /// <summary>Fields without content: that they are set is all that the proxy looks at.</summary>

@@ -1,3 +1,4 @@
+using Isthmus.Mesh.Model;
 using System.Globalization;
 using System.Text.Json.Nodes;
 using Google.Protobuf;
@@ -85,7 +86,7 @@ internal static class ProxyPages
     private static JsonArray Endpoints(Derive.MeshGraph mesh) => new([.. mesh.Services.Items.OrderBy(item => item.Key, StringComparer.Ordinal).SelectMany(item => item.Value.Ports.Select(port => (JsonNode)new JsonObject
     {
         ["svc"] = $"{item.Key}:{port.Name}",
-        ["ep"] = new JsonArray([.. (mesh.Endpoints.Items.GetValueOrDefault(item.Key)?.Endpoints ?? []).SelectMany(endpoint => endpoint.Ports.Where(open => open.Service == port.Number).Select(open => (JsonNode)new JsonObject
+        ["ep"] = new JsonArray([.. (mesh.Endpoints.Items.GetValueOrDefault(item.Key)?.Endpoints ?? []).SelectMany(endpoint => endpoint.Ports.Where(open => open.Service == port.Number && open.IsUdp == (port.Protocol == Protocol.Udp)).Select(open => (JsonNode)new JsonObject
         {
             ["Address"] = endpoint.Address, ["EndpointPort"] = open.Target, ["ServicePortName"] = port.Name, ["Network"] = endpoint.Network, ["ClusterID"] = endpoint.Cluster,
             ["Locality"] = endpoint.Locality.ToString(), ["ServiceAccount"] = endpoint.ServiceAccount, ["WorkloadName"] = endpoint.Workload.Name, ["Namespace"] = endpoint.Workload.Namespace,

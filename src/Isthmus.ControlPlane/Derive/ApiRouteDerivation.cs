@@ -22,8 +22,8 @@ internal sealed class ApiRouteDerivation
     {
         (_attached, _backends) = (attached, backends);
         _mesh = new(sources, services, backends);
-        // Sets of routes are for HTTP and TCP.
-        Routings = routes.Derive((read, route) => route.Source.Kind == "UDPRoute" ? [] : _mesh.SetsOf(read, route).Concat(OfListeners(read, route)), "sets of routes of the Gateway API");
+        // UDP passes by sidecars, so that only Gateways have such routes.
+        Routings = routes.Derive((read, route) => route.Source.Kind == "UDPRoute" ? OfListeners(read, route) : _mesh.SetsOf(read, route).Concat(OfListeners(read, route)), "sets of routes of the Gateway API");
         Statuses = routes.Derive((read, route) => StatusOf(read, route) is { } status
             ? [KeyValuePair.Create(route.Source, status)] : (IEnumerable<KeyValuePair<ObjectRef, RouteStatus>>)[], "statuses of routes");
     }

@@ -28,14 +28,20 @@ internal sealed class EndpointDerivation(
     }
 
     /// <summary>Service port numbers to target ports: the slice has only the port names of its own cluster.</summary>
-    private static List<(int Service, int Target)> Join(ClusterService service, ValueMap<int> targets)
+    private static List<JoinedPort> Join(ClusterService service, ValueMap<int> targets)
     {
-        var joined = new List<(int, int)>(service.Ports.Count);
+        var joined = new List<JoinedPort>(service.Ports.Count);
         foreach (var port in service.Ports)
         {
-            if (port.Protocol != Protocol.Udp && targets.TryGetValue(port.Name, out var target)) joined.Add((port.Number, target));
+            if (targets.TryGetValue(port.Name, out var target)) joined.Add(JoinedPort.Of(port, target));
         }
         return joined;
+    }
+
+    /// <summary>A port of a service, and where it leads at an endpoint.</summary>
+    private readonly record struct JoinedPort(int Service, int Target, bool IsUdp)
+    {
+        public static JoinedPort Of(ServicePort port, int target) => new(port.Number, target, port.Protocol == Protocol.Udp);
     }
 
     /// <summary>The inputs of every endpoint in a cluster's namespace.</summary>
@@ -63,7 +69,7 @@ internal sealed class EndpointDerivation(
             read.Get(policies.PeersByNamespace, root), root == ns ? default : read.Get(policies.PeersByNamespace, ns));
     }
 
-    private MeshEndpoint OfAddress(Reader read, ClusterService service, SliceFacts slice, SliceAddress address, List<(int Service, int Target)> ports, Surroundings context)
+    private MeshEndpoint OfAddress(Reader read, ClusterService service, SliceFacts slice, SliceAddress address, List<JoinedPort> ports, Surroundings context)
     {
         var pod = address.Pod is { } key ? read.Get(workloads.All, Workload.KeyOfPod(key)) : null;
         return OfWorkload(read, service.Hostname, pod, address.Address, ports, context, address.Node) with
@@ -79,7 +85,7 @@ internal sealed class EndpointDerivation(
     /// <param name="workload">Null: nobody knows what is at the address.</param>
     /// <param name="otherNode">Where the address is, if the workload does not say.</param>
     private MeshEndpoint OfWorkload(
-        Reader read, string host, Workload? workload, string address, IEnumerable<(int Service, int Target)> ports, Surroundings context, string otherNode = "")
+        Reader read, string host, Workload? workload, string address, IEnumerable<JoinedPort> ports, Surroundings context, string otherNode = "")
     {
         var cluster = workload?.Cluster ?? context.Cluster;
         var labels = workload?.Labels ?? default;
@@ -90,7 +96,7 @@ internal sealed class EndpointDerivation(
         var policy = accepts ? MtlsPolicy.Resolve(context.MeshPolicies, context.LocalPolicies, labels) : MtlsPolicy.Default;
         return new(
             host, cluster, address,
-            ports.Select(port => new EndpointPort(port.Service, port.Target, accepts && policy.ForPort(port.Target) != MtlsMode.Disable)).ToValueList(),
+            ports.Select(port => new EndpointPort(port.Service, port.Target, !port.IsUdp && accepts && policy.ForPort(port.Target) != MtlsMode.Disable) { IsUdp = port.IsUdp }).ToValueList(),
             network, locality, Augment(labels, cluster, network, locality),
             workload is null ? new("", "", "", "") : new(
                 workload.Name, workload.Namespace,
@@ -173,7 +179,7 @@ internal sealed class EndpointDerivation(
     {
         // The readiness of a Pod restored from a snapshot is unknown, so it counts as ready.
         var isReady = read.Get(sources.PodReadiness, new ObjectKey(pod.Cluster, pod.Namespace, pod.Source.Name)) is not { IsReady: false };
-        var ports = entry.Ports.Select(port => (port.Number, int.TryParse(port.TargetPort, NumberStyles.Integer, CultureInfo.InvariantCulture, out var target) ? target : port.Number));
+        var ports = entry.Ports.Select(port => JoinedPort.Of(port, int.TryParse(port.TargetPort, NumberStyles.Integer, CultureInfo.InvariantCulture, out var target) ? target : port.Number));
         return OfWorkload(read, host, pod, pod.Addresses[0], ports, Around(read, pod)) with
         {
             Health = isReady ? EndpointHealth.Ready : EndpointHealth.NotReady, Source = entry.Source,
@@ -195,7 +201,7 @@ internal sealed class EndpointDerivation(
 
     /// <summary>A workload that is not a Pod is ready: nobody says otherwise.</summary>
     private MeshEndpoint OfEntryWorkload(Reader read, string host, ValueList<ServicePort> ports, Workload workload, Surroundings context) =>
-        OfWorkload(read, host, workload, workload.Addresses[0], ports.Select(port => (port.Number, workload.Target(port)!.Value)), context) with
+        OfWorkload(read, host, workload, workload.Addresses[0], ports.Select(port => JoinedPort.Of(port, workload.Target(port)!.Value)), context) with
         {
             Health = EndpointHealth.Ready, Source = workload.Source,
         };
@@ -210,7 +216,7 @@ internal sealed class EndpointDerivation(
         var allMtls = all.Count > 0;
         foreach (var endpoint in all)
         {
-            if (endpoint.Ports.Any(port => !port.Mtls)) allMtls = false;
+            if (endpoint.Ports.Any(port => port is { Mtls: false, IsUdp: false })) allMtls = false;
             if (endpoint.ServiceAccount.Length == 0) continue;
             var ns = endpoint.Workload.Namespace.Length > 0 ? endpoint.Workload.Namespace : service?.Namespace ?? endpoint.Source.Namespace;
             foreach (var domain in mesh.TrustDomains) identities.Add($"spiffe://{domain}/ns/{ns}/sa/{endpoint.ServiceAccount}");

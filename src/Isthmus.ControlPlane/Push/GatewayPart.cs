@@ -21,6 +21,8 @@ internal sealed class GatewayPart(ProxyScope scope, GatewayScope gateway)
 
     public ResourceSet Routes { get; private set; } = ResourceSet.Empty;
 
+    public bool PassesDatagrams => gateway.PassesDatagrams;
+
     /// <summary>Whether some port routes to the service by SNI, so that it needs SNI clusters, too.</summary>
     public bool ExposesBySni(MeshService service) => GatewayListeners.Exposes(gateway, _sniHosts, service);
 

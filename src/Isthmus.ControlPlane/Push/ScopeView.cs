@@ -151,7 +151,7 @@ internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway, SharedR
                 clusters = made;
             }
             EndpointInputs? next = EndpointGenerator.HasAssignments(service, scope.Kind)
-                ? new(_caller.From, view.Mesh, service, rule, behind.Endpoints, view.Registry.Gateways, inputs.SniPassthrough) : null;
+                ? new(_caller.From, view.Mesh, service, rule, behind.Endpoints, view.Registry.Gateways, inputs.SniPassthrough) { PassesDatagrams = inputs.PassesDatagrams } : null;
             if (next is null || endpoints is null || !HostInputs.Same(endpoints.Inputs, next))
             {
                 var made = next is null ? null : shared.Endpoints.Take(next);
@@ -169,7 +169,7 @@ internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway, SharedR
     private ClusterInputs ClusterInputsOf(MeshView view, MeshService service, DestinationRule? rule, HostEndpoints behind)
     {
         var isDns = service.Resolution is Resolution.Dns or Resolution.DnsRoundRobin;
-        return new(_caller, view.Mesh, service, rule, behind.Identities, isDns ? behind.Endpoints : default, behind.AllMtls, _gateway?.ExposesBySni(service) == true);
+        return new(_caller, view.Mesh, service, rule, behind.Identities, isDns ? behind.Endpoints : default, behind.AllMtls, _gateway?.ExposesBySni(service) == true) { PassesDatagrams = _gateway?.PassesDatagrams == true };
     }
 
     private static IEnumerable<string> NamesOf(SharedTable<EndpointInputs, ImmutableArray<XdsResource>>.Entry? entry) => entry?.Made.Select(NameOf) ?? [];

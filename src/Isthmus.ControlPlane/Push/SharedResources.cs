@@ -18,10 +18,10 @@ internal sealed record RouteTableInputs(string Name, ImmutableArray<EncodedPart>
 internal sealed class SharedResources
 {
     public SharedTable<ClusterInputs, ImmutableArray<XdsResource>> Clusters { get; } = new(
-        inputs => [.. ClusterGenerator.Outbound(inputs).Select(cluster => EncodedResource.Of(TypeUrls.Cluster, cluster.Name, cluster))], new ClusterComparer());
+        inputs => [.. ClusterGenerator.Outbound(inputs).Concat(UdpClusters.Of(inputs)).Select(cluster => EncodedResource.Of(TypeUrls.Cluster, cluster.Name, cluster))], new ClusterComparer());
 
     public SharedTable<EndpointInputs, ImmutableArray<XdsResource>> Endpoints { get; } = new(
-        inputs => [.. EndpointGenerator.All(inputs).Select(assignment => EncodedResource.Of(TypeUrls.Endpoints, assignment.ClusterName, assignment))], new EndpointComparer());
+        inputs => [.. EndpointGenerator.All(inputs).Concat(UdpClusters.Assignments(inputs)).Select(assignment => EncodedResource.Of(TypeUrls.Endpoints, assignment.ClusterName, assignment))], new EndpointComparer());
 
     public SharedTable<VirtualHostInputs, EncodedPart> VirtualHosts { get; } = new(
         inputs => EncodedPart.Of(RouteGenerator.VirtualHost(inputs)), new VirtualHostComparer());
@@ -102,12 +102,12 @@ internal static class HostInputs
 {
     public static bool Same(ClusterInputs a, ClusterInputs b) =>
         ReferenceEquals(a.Service, b.Service) && ReferenceEquals(a.Rule, b.Rule) && ReferenceEquals(a.Mesh, b.Mesh) && a.HasMtls == b.HasMtls
-            && a.SniPassthrough == b.SniPassthrough && a.Identities == b.Identities && a.Members == b.Members && a.Caller == b.Caller
+            && a.SniPassthrough == b.SniPassthrough && a.PassesDatagrams == b.PassesDatagrams && a.Identities == b.Identities && a.Members == b.Members && a.Caller == b.Caller
         || a == b;
 
     public static bool Same(EndpointInputs a, EndpointInputs b) =>
         ReferenceEquals(a.Service, b.Service) && ReferenceEquals(a.Rule, b.Rule) && ReferenceEquals(a.Mesh, b.Mesh)
-            && ReferenceEquals(a.Gateways, b.Gateways) && a.SniPassthrough == b.SniPassthrough && a.Endpoints == b.Endpoints && a.From == b.From
+            && ReferenceEquals(a.Gateways, b.Gateways) && a.SniPassthrough == b.SniPassthrough && a.PassesDatagrams == b.PassesDatagrams && a.Endpoints == b.Endpoints && a.From == b.From
         || a == b;
 }
 

@@ -32,7 +32,11 @@ public sealed record ClusterInputs(
     ValueList<string> Identities,
     ValueList<MeshEndpoint> Members,
     bool HasMtls,
-    bool SniPassthrough);
+    bool SniPassthrough)
+{
+    /// <summary>The gateway passes datagrams on, so it needs clusters of ports for them.</summary>
+    public bool PassesDatagrams { get; init; }
+}
 
 /// <summary>All inputs of the endpoints of one host.</summary>
 /// <param name="SniPassthrough">The SNI clusters of a gateway have the same endpoints, as far as they accept mesh TLS.</param>
@@ -43,4 +47,8 @@ public sealed record EndpointInputs(
     DestinationRule? Rule,
     ValueList<MeshEndpoint> Endpoints,
     GatewayTable Gateways,
-    bool SniPassthrough = false);
+    bool SniPassthrough = false)
+{
+    /// <inheritdoc cref="ClusterInputs.PassesDatagrams"/>
+    public bool PassesDatagrams { get; init; }
+}

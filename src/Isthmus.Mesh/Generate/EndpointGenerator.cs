@@ -94,7 +94,12 @@ public static class EndpointGenerator
     private static bool IsMember(MeshEndpoint endpoint, EndpointInputs inputs, int port, Subset? subset)
     {
         if (endpoint.Port(port) is null) return false;
-        if (subset is not null && !Selectors.Matches(subset.Labels, endpoint.Labels)) return false;
+        return (subset is null || Selectors.Matches(subset.Labels, endpoint.Labels)) && MayCall(endpoint, inputs);
+    }
+
+    /// <summary>Whether these callers may have the endpoint at all.</summary>
+    internal static bool MayCall(MeshEndpoint endpoint, EndpointInputs inputs)
+    {
         if ((inputs.Service.ClusterLocal || endpoint.Withheld) && endpoint.Cluster != inputs.From.Cluster) return false;
         if (inputs.Service.NodeLocal && (endpoint.Cluster != inputs.From.Cluster || endpoint.Node != inputs.From.Node)) return false;
         return inputs.From.NetworkView.IsEmpty || endpoint.Network.Length == 0 || inputs.From.NetworkView.Contains(endpoint.Network);

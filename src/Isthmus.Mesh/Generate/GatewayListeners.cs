@@ -37,6 +37,7 @@ public static class GatewayListeners
             if (listener.FilterChains.Count == 0 && sniHosts.IsEmpty) continue; // no chain has a destination
             yield return new(listener, sniHosts);
         }
+        foreach (var listener in UdpListeners.Of(inputs)) yield return new(listener, default);
         var secure = ByTargetPort(inputs.Gateway).SelectMany(port => port.Value).Distinct();
         foreach (var listener in QuicListeners.Of(secure, inputs, (bound, place) => HttpsChain(bound, place, inputs))) yield return new(listener, default);
     }
@@ -78,7 +79,7 @@ public static class GatewayListeners
             a.Target != b.Target ? a.Target.CompareTo(b.Target) : string.CompareOrdinal(a.Bind, b.Bind)));
         foreach (var gateway in scope.Gateways)
         {
-            foreach (var server in gateway.Servers)
+            foreach (var server in gateway.Servers.Where(server => server.Protocol != Protocol.Udp))
             {
                 var targets = server.TargetPort > 0
                     ? [server.TargetPort]

@@ -19,6 +19,8 @@ internal static class QuicListeners
     public static int? PortOf(BoundServer bound, GatewayInputs inputs)
     {
         if (!bound.IsHttps || bound.Server.Tls is not { Mode: ServerTlsMode.Simple, IsBlocked: false }) return null;
+        // Datagrams of the port may belong to a server of their own.
+        if (inputs.Gateway.Gateways.Any(gateway => gateway.Servers.Any(server => server.Protocol == Model.Protocol.Udp && server.Port == bound.Server.Port))) return null;
         foreach (var port in inputs.Gateway.UdpPorts)
             if (port.Service == bound.Server.Port && !inputs.Mesh.Plugins.Any(plugin => plugin.IsNetwork && plugin.IsFor(isServer: false, port.Target))) return port.Target;
         return null;

@@ -27,6 +27,9 @@ public static class ResourceNames
 
     public static string Outbound(int port, string subset, string host) => string.Create(CultureInfo.InvariantCulture, $"outbound|{port}|{subset}|{host}");
 
+    /// <summary>The cluster of a port for datagrams: a port for connections may have the same number.</summary>
+    public static string Datagrams(int port, string host) => string.Create(CultureInfo.InvariantCulture, $"udp|{port}||{host}");
+
     /// <summary>The SNI of mesh TLS, which is also the name of the gateway's cluster; an empty subset leaves <c>_._</c>.</summary>
     public static string Sni(int port, string subset, string host) => string.Create(CultureInfo.InvariantCulture, $"outbound_.{port}_.{subset}_.{host}");
 

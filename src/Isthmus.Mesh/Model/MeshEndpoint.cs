@@ -31,7 +31,11 @@ public readonly record struct Locality(string Region, string Zone, string Subzon
 /// <param name="Service">The service's port number, by which endpoints are joined across clusters.</param>
 /// <param name="Target">The port at the workload.</param>
 /// <param name="Mtls">The workload accepts mesh TLS on the port, taking PeerAuthentication into account.</param>
-public readonly record struct EndpointPort(int Service, int Target, bool Mtls);
+public readonly record struct EndpointPort(int Service, int Target, bool Mtls)
+{
+    /// <summary>For datagrams.</summary>
+    public bool IsUdp { get; init; }
+}
 
 /// <summary>The workload behind an address.</summary>
 public sealed record WorkloadName(string Name, string Namespace, string CanonicalName, string CanonicalRevision);
@@ -71,11 +75,16 @@ public sealed record MeshEndpoint(
     /// <summary>Only for callers in its own cluster, which does not export the service.</summary>
     public bool Withheld { get; init; }
 
-    public EndpointPort? Port(int servicePort)
+    public EndpointPort? Port(int servicePort) => Port(servicePort, isUdp: false);
+
+    /// <summary>As <see cref="Port(int)"/>, for datagrams.</summary>
+    public EndpointPort? UdpPort(int servicePort) => Port(servicePort, isUdp: true);
+
+    private EndpointPort? Port(int servicePort, bool isUdp)
     {
         foreach (var port in Ports)
         {
-            if (port.Service == servicePort) return port;
+            if (port.Service == servicePort && port.IsUdp == isUdp) return port;
         }
         return null;
     }

@@ -134,6 +134,12 @@ public sealed record GatewayScope(ValueList<Gateway> Gateways, ValueList<PortMap
 
     /// <summary>As <paramref name="Ports"/>, of UDP: for HTTP/3.</summary>
     public ValueList<PortMapping> UdpPorts { get; init; }
+
+    /// <summary>As <paramref name="Ports"/>, of UDP: for servers of datagrams. None if there is no such server.</summary>
+    public ValueList<PortMapping> DatagramPorts { get; init; }
+
+    /// <summary>Some server passes datagrams on.</summary>
+    public bool PassesDatagrams => !DatagramPorts.IsEmpty;
 }
 
 public readonly record struct PortMapping(int Service, int Target);

@@ -32,6 +32,7 @@ public static class RouteOrder
             .Select(item => item.Rule).ToValueList(),
         Tls = oldestFirst.SelectMany(set => set.Tls).ToValueList(),
         Tcp = oldestFirst.SelectMany(set => set.Tcp).ToValueList(),
+        Udp = oldestFirst.SelectMany(set => set.Udp).ToValueList(),
     };
 
     /// <summary>How exactly a set names a host: any name counts more than a wildcard, and a longer wildcard more than a shorter one.</summary>

@@ -52,6 +52,9 @@ public sealed record RouteSet(
     /// <summary>Its <see cref="Tls"/> rules are also for connections whose TLS the gateway terminates.</summary>
     public bool MatchesTerminated { get; init; }
 
+    /// <summary>Where datagrams go, at gateways. They have no hosts and no matches: the first rule applies.</summary>
+    public ValueList<L4Rule> Udp { get; init; }
+
     public string Namespace => Source.Namespace;
 
     public string Name => Source.Name;
@@ -63,7 +66,7 @@ public sealed record RouteSet(
         .Concat(rule.Filters.Mirrors.Select(mirror => mirror.Destination))).Select(to => to.Host);
 
     /// <summary>Every destination of connections.</summary>
-    public IEnumerable<Destination> L4Destinations => Tcp.Concat(Tls).SelectMany(rule => rule.Backends).Select(backend => backend.To).OfType<Destination>();
+    public IEnumerable<Destination> L4Destinations => Tcp.Concat(Tls).Concat(Udp).SelectMany(rule => rule.Backends).Select(backend => backend.To).OfType<Destination>();
 
     /// <summary>The same with other names for the hosts that it routes to.</summary>
     public RouteSet WithDestinations(Func<string, string> nameOf)
@@ -81,6 +84,7 @@ public sealed record RouteSet(
             }).ToValueList(),
             Tls = Tls.Select(rule => rule with { Backends = Renamed(rule.Backends) }).ToValueList(),
             Tcp = Tcp.Select(rule => rule with { Backends = Renamed(rule.Backends) }).ToValueList(),
+            Udp = Udp.Select(rule => rule with { Backends = Renamed(rule.Backends) }).ToValueList(),
         };
 
         Destination Of(Destination destination) => destination with { Host = nameOf(destination.Host) };

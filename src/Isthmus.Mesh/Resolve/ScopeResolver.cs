@@ -188,7 +188,8 @@ public static class ScopeResolver
             .Select(port => new PortMapping(port.Number, port.Target!.Value)).Distinct().ToValueList();
         return new(
             gateways, Ports(udp: false), proxy.SniDnat, proxy.SniDnat ? EnvoyFilter.RewritesFor(view.Proxies.Filters.Values, proxy.Namespace, view.Mesh.RootNamespace, labels) : default,
-            view.SecurityOf(scope, labels)) { Topology = proxy.Topology ?? view.Mesh.GatewayTopology, UdpPorts = view.Mesh.QuicListeners && proxy.Software.HasQuic ? Ports(udp: true) : default };
+            view.SecurityOf(scope, labels)) { Topology = proxy.Topology ?? view.Mesh.GatewayTopology, UdpPorts = view.Mesh.QuicListeners && proxy.Software.HasQuic ? Ports(udp: true) : default,
+            DatagramPorts = gateways.Any(gateway => gateway.Servers.Any(server => server.Protocol == Protocol.Udp)) ? Ports(udp: true) : default };
     }
 }
 

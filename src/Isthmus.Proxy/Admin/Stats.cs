@@ -170,3 +170,23 @@ internal static class HttpStats
         new("no_cluster", false, "Requests whose route names a cluster that does not exist.", counts => counts.NoCluster),
     ];
 }
+
+/// <summary>The statistics of one listener for datagrams.</summary>
+internal static class UdpStats
+{
+    public static IReadOnlyList<Stat<UdpCounts>> All { get; } =
+    [
+        new("downstream_sess_total", false, "Sessions: clients that got a host.", counts => counts.Sessions),
+        new("downstream_sess_active", true, "Sessions that have not ended.", counts => counts.Sessions - counts.Ended),
+        new("idle_timeout", false, "Sessions that ended because no datagram came or went.", counts => counts.IdleTimeouts),
+        new("downstream_sess_no_route", false, "Datagrams of new clients for which there is no cluster.", counts => counts.NoRoute),
+        new("downstream_sess_overflow", false, "Datagrams of new clients that were dropped because there are too many sessions.", counts => counts.Overflows),
+        new("downstream_sess_rx_datagrams", false, "Datagrams from clients.", counts => counts.Received),
+        new("downstream_sess_rx_bytes", false, "Bytes from clients.", counts => counts.ReceivedBytes),
+        new("downstream_sess_rx_errors", false, "Datagrams from clients that could not be received.", counts => counts.ReceiveErrors),
+        new("downstream_sess_tx_datagrams", false, "Datagrams to clients.", counts => counts.Sent),
+        new("downstream_sess_tx_bytes", false, "Bytes to clients.", counts => counts.SentBytes),
+        new("downstream_sess_tx_errors", false, "Datagrams to clients that could not be sent.", counts => counts.SendErrors),
+        new("upstream_tx_errors", false, "Datagrams to hosts that could not be sent.", counts => counts.Lost),
+    ];
+}

@@ -31,7 +31,8 @@ internal static partial class StatsText
         .Concat(plane.Report.Access.All.Select(item => (item.Key, item.Value)))
         .Concat(plane.State.Current.Clusters.Values.SelectMany(cluster => ClusterStats.Of(cluster).Select(stat => (Beginning(cluster) + stat.Name, stat.Value(cluster)))))
         .Concat(plane.Report.Downstream.All.SelectMany(listener => ListenerStats.All.Select(stat => ($"listener.{ListenerStats.NameOf(listener.Key)}.{stat.Name}", stat.Value(listener.Value)))))
-        .Concat(Http(plane).SelectMany(manager => HttpStats.All.Select(stat => ($"http.{manager.Key}.{stat.Name}", manager.Sum(stat.Value)))));
+        .Concat(Http(plane).SelectMany(manager => HttpStats.All.Select(stat => ($"http.{manager.Key}.{stat.Name}", manager.Sum(stat.Value)))))
+        .Concat(plane.Report.Udp.All.SelectMany(listener => UdpStats.All.Select(stat => ($"udp.{listener.Key}.{stat.Name}", stat.Value(listener.Value)))));
 
     /// <summary>Connection managers by prefix: several listeners may have the same.</summary>
     private static IEnumerable<IGrouping<string, HttpCounts>> Http(DataPlane plane) =>
@@ -79,6 +80,8 @@ internal static partial class StatsText
         var managers = Http(plane).OrderBy(manager => manager.Key, StringComparer.Ordinal).Select(manager => (manager.Key, manager.AsEnumerable())).ToList();
         foreach (var line in Group(("listener", "listener_address"), ListenerStats.All, listeners, selection, wanted)) yield return line;
         foreach (var line in Group(("http", "http_conn_manager_prefix"), HttpStats.All, managers, selection, wanted)) yield return line;
+        var datagrams = plane.Report.Udp.All.Select(listener => (listener.Key, (IEnumerable<UdpCounts>)[listener.Value])).OrderBy(listener => listener.Key, StringComparer.Ordinal).ToList();
+        foreach (var line in Group(("udp", "udp_prefix"), UdpStats.All, datagrams, selection, wanted)) yield return line;
     }
 
     /// <param name="of">What the names begin with, and the label that says of what the statistics are.</param>

@@ -30,7 +30,7 @@ internal sealed partial class ConnectionHandler(
     public void Publish(ProxySnapshot snapshot)
     {
         _index = new(snapshot);
-        report.Downstream.Keep(snapshot.Listeners.Values.Select(listener => listener.Address));
+        report.Downstream.Keep(snapshot.Listeners.Values.Where(listener => listener.Udp is null).Select(listener => listener.Address));
     }
 
     public async Task HandleAsync(Downstream connection, CancellationToken stop)

@@ -52,7 +52,7 @@ internal sealed partial class ListenerSockets(
         lock (_lock)
         {
             if (_isClosed) return;
-            var wanted = snapshot.Listeners.Values.Where(l => l.BindToPort && !IsRefused(l)).ToDictionary(l => l.Name, StringComparer.Ordinal);
+            var wanted = snapshot.Listeners.Values.Where(l => l is { BindToPort: true, Udp: null } && !IsRefused(l)).ToDictionary(l => l.Name, StringComparer.Ordinal);
             foreach (var (name, bound) in _bound.ToArray())
             {
                 if (wanted.TryGetValue(name, out var listener) && listener.SameSocket(bound.Listener)) bound.Listener = listener;

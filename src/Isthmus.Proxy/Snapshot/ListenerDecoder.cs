@@ -16,6 +16,7 @@ internal static class ListenerDecoder
     {
         if (listener.Name.Length == 0) throw new ResourceException("a listener without a name");
         if (listener.InternalListener is not null) return Internal(listener);
+        if (listener.Address?.SocketAddress?.Protocol == Isthmus.Wire.Envoy.SocketAddress.Types.Protocol.Udp) return UdpDecoder.Decode(listener);
         var notes = new List<string>();
         if (EndpointDecoder.Address(listener.Address) is not IPEndPoint address)
             throw new ResourceException("address: only TCP sockets are supported");
@@ -27,12 +28,7 @@ internal static class ListenerDecoder
         var byDefault = listener.DefaultFilterChain is null ? null : Chain(listener.DefaultFilterChain, notes);
         return new(
             listener.Name, address, listener.BindToPort ?? true, listener.UseOriginalDst ?? false, found.RestoresDestination || (listener.UseOriginalDst ?? false),
-            listener.TrafficDirection switch
-            {
-                TrafficDirection.Inbound => Direction.Inbound,
-                TrafficDirection.Outbound => Direction.Outbound,
-                _ => Direction.Unknown,
-            },
+            DirectionOf(listener),
             found.Tls, found.Http,
             listener.ListenerFiltersTimeout?.ToTimeSpan() ?? TimeSpan.FromSeconds(15),
             listener.ContinueOnListenerFiltersTimeout,
@@ -41,6 +37,13 @@ internal static class ListenerDecoder
             notes.Distinct().ToValueList(),
             listener) { ProxyHeader = found.ProxyHeader };
     }
+
+    public static Direction DirectionOf(Listener listener) => listener.TrafficDirection switch
+    {
+        TrafficDirection.Inbound => Direction.Inbound,
+        TrafficDirection.Outbound => Direction.Outbound,
+        _ => Direction.Unknown,
+    };
 
     /// <summary>What only clusters of this proxy can connect to. None does: <see cref="EndpointDecoder"/> leaves such endpoints out.</summary>
     private static ListenerSnapshot Internal(Listener listener) => new(

@@ -21,8 +21,11 @@ internal sealed record ListenerSnapshot(
     /// <summary>Connections begin with a header of the PROXY protocol; null: they do not.</summary>
     public ProxyHeaderRules? ProxyHeader { get; init; }
 
+    /// <summary>What happens to datagrams; null: the listener accepts connections.</summary>
+    public UdpAction? Udp { get; init; }
+
     /// <summary>Whether a change needs no new socket.</summary>
-    public bool SameSocket(ListenerSnapshot other) => Address.Equals(other.Address) && BindToPort == other.BindToPort;
+    public bool SameSocket(ListenerSnapshot other) => Address.Equals(other.Address) && BindToPort == other.BindToPort && Udp is null == other.Udp is null;
 }
 
 /// <summary>A set of destination ports (listener filter predicates without the double negation).</summary>

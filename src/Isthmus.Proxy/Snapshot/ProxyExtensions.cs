@@ -13,7 +13,7 @@ internal static class ProxyExtensions
     /// <summary>For the node's list, in Envoy's categories.</summary>
     public static IEnumerable<Extension> All =>
     [
-        .. HttpFilters.Kinds.Extensions, .. NetworkFilters.Kinds.Extensions, .. ListenerFilters.Kinds.Extensions,
+        .. HttpFilters.Kinds.Extensions, .. NetworkFilters.Kinds.Extensions, .. ListenerFilters.Kinds.Extensions, .. UdpFilters.Kinds.Extensions,
         new() { Name = ClientExchange, Category = "envoy.filters.upstream_network", TypeUrls = { TypeNames.Of<MetadataExchange>() } },
     ];
 }

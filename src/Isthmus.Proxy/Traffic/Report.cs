@@ -24,6 +24,8 @@ internal sealed class Report(AccessLogWriter logs, MeshMetrics metrics)
     /// <summary>What listeners and connection managers count.</summary>
     public DownstreamCounts Downstream { get; } = new();
 
+    public UdpReport Udp { get; } = new();
+
     /// <summary>Connections open now.</summary>
     public long Active => Interlocked.Read(ref _active);
 

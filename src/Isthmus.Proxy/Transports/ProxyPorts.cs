@@ -34,6 +34,9 @@ internal interface ISocketFactory
 
     Socket Create(AddressFamily family);
 
+    /// <summary>A socket for datagrams.</summary>
+    Socket CreateDatagram(AddressFamily family) => new(family, SocketType.Dgram, ProtocolType.Udp);
+
     /// <summary>Where a listener for this address opens.</summary>
     IPEndPoint Place(IPEndPoint address) => address;
 

@@ -37,6 +37,9 @@ public sealed class AttachmentTests
     [InlineData("HTTP", "TLSRoute", false)]
     [InlineData("TCP", "TCPRoute", true)]
     [InlineData("TCP", "HTTPRoute", false)]
+    [InlineData("UDP", "UDPRoute", true)]
+    [InlineData("UDP", "TCPRoute", false)]
+    [InlineData("TCP", "UDPRoute", false)]
     public void A_listener_takes_routes_that_fit_its_protocol(string protocol, string kind, bool isTaken)
     {
         var rig = new GatewayApiRig(Gateway($"{{name: l, port: 80, protocol: {protocol}}}") + Route("", kind: kind));

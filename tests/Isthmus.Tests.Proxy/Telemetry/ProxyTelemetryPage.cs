@@ -207,6 +207,17 @@ internal static class ProxyTelemetryPage
         foreach (var stat in HttpStats.All) Row(page, StatsText.MetricName($"http.{stat.Name}"), Type(stat.IsGauge), stat.Meaning);
         page.Append("""
 
+            ### UDP listeners
+
+            Of the listeners for UDP. The label `udp_prefix` has the address of the listener, for example `0.0.0.0_5300`. `/stats` of the admin port has them as `udp.PREFIX.STATISTIC`.
+
+            | metric | type | meaning |
+            |---|---|---|
+
+            """);
+        foreach (var stat in UdpStats.All) Row(page, StatsText.MetricName($"udp.{stat.Name}"), Type(stat.IsGauge), stat.Meaning);
+        page.Append("""
+
             ### Policies and reports
 
             These appear once they are not 0. `PREFIX` and `NAME` are the names of a listener and a cluster.

@@ -21,6 +21,7 @@ public static class GatewayFeatures
         ("GRPCRoute", ["GRPCRoute", "GRPCRouteNamedRouteRule", "GRPCRouteRequestHeaderModifier"]),
         ("TLSRoute", ["TLSRoute", "TLSRouteModeMixed", "TLSRouteModeTerminate"]),
         ("TCPRoute", ["TCPRoute"]),
+        ("UDPRoute", ["UDPRoute"]),
         ("BackendTLSPolicy", ["BackendTLSPolicy", "BackendTLSPolicySANValidation"]),
         ("Mesh", [
             "Mesh", "MeshConsumerRoute", "MeshHTTPRouteBackendRequestHeaderModification", "MeshHTTPRouteNamedRouteRule", "MeshHTTPRouteQueryParamMatching",

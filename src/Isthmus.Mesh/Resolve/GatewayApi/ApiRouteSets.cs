@@ -17,12 +17,13 @@ public static class ApiRouteSets
     /// <param name="hosts">The hosts for which they are.</param>
     public static RouteSet OfListener(ApiRoute route, ConvertedRoute converted, string gateway, ValueList<string> hosts)
     {
-        var isTls = route.Source.Kind == "TLSRoute";
+        var (isTls, isUdp) = (route.Source.Kind == "TLSRoute", route.Source.Kind == "UDPRoute");
         return Of(route, hosts.IsEmpty ? [Everybody] : hosts, gateway, [Everybody]) with
         {
             Rules = converted.Http,
             Tls = isTls ? converted.L4.Select(rule => rule with { Matches = [Match(hosts.IsEmpty ? [Everybody] : hosts, 0)] }).ToValueList() : default,
-            Tcp = isTls ? default : converted.L4,
+            Tcp = isTls || isUdp ? default : converted.L4,
+            Udp = isUdp ? converted.L4 : default,
             MatchesTerminated = isTls,
             Claims = route.Hostnames,
         };

@@ -65,11 +65,11 @@ public static class ListenerJudge
         if (listener.Hostname.Length > 0 && HostNames.WhyInvalid(listener.Hostname) is { } why) return new("UnsupportedValue", why);
         return listener switch
         {
-            { Protocol: "HTTP" or "TCP", Tls: not null } =>
+            { Protocol: "HTTP" or "TCP" or "UDP", Tls: not null } =>
                 new("UnsupportedProtocol", $"protocol {listener.Protocol} has no TLS: use HTTPS or TLS, or remove tls"),
             { Protocol: "HTTPS", Tls.IsPassthrough: true } => new("UnsupportedProtocol", "protocol HTTPS terminates TLS: use protocol TLS to pass it through"),
-            { Protocol: "HTTP" or "HTTPS" or "TLS" or "TCP" } => null,
-            _ => new("UnsupportedProtocol", $"protocol \"{listener.Protocol}\" is not supported: use HTTP, HTTPS, TLS or TCP"),
+            { Protocol: "HTTP" or "HTTPS" or "TLS" or "TCP" or "UDP" } => null,
+            _ => new("UnsupportedProtocol", $"protocol \"{listener.Protocol}\" is not supported: use HTTP, HTTPS, TLS, TCP or UDP"),
         };
     }
 
@@ -80,12 +80,13 @@ public static class ListenerJudge
         "TLS" when listener.Tls is { IsPassthrough: false } => [Kind(MeshApi.TlsRoute), Kind(MeshApi.TcpRoute)],
         "TLS" => [Kind(MeshApi.TlsRoute)],
         "TCP" => [Kind(MeshApi.TcpRoute)],
+        "UDP" => [Kind(MeshApi.UdpRoute)],
         _ => [],
     };
 
     private static RouteKind Kind(KindDescriptor kind) => new(kind.Group, kind.Kind);
 
     private static GatewayServer ServerOf(ApiListener listener, ServerTls? tls) => new(
-        listener.Port, listener.Name, listener.Protocol switch { "HTTP" => Protocol.Http, "HTTPS" => Protocol.Https, "TLS" => Protocol.Tls, _ => Protocol.Tcp },
+        listener.Port, listener.Name, listener.Protocol switch { "HTTP" => Protocol.Http, "HTTPS" => Protocol.Https, "TLS" => Protocol.Tls, "UDP" => Protocol.Udp, _ => Protocol.Tcp },
         0, "", [listener.Hostname.Length > 0 ? listener.Hostname : "*"], tls);
 }

@@ -1,4 +1,5 @@
 using Isthmus.Core.Problems;
+using Isthmus.Samples.Echo;
 using Isthmus.Samples.HttpBin;
 
 namespace Isthmus.Samples;
@@ -6,7 +7,7 @@ namespace Isthmus.Samples;
 /// <summary>The programs behind the sample images: <c>isthmus sample NAME …</c>.</summary>
 public static class SampleProgram
 {
-    private const string Usage = "helloworld, httpbin, tcp-echo, ext-authz, nslookup or sleep";
+    private const string Usage = "helloworld, httpbin, tcp-echo, ext-authz, echo-basic, echo-advanced, echo-client, nslookup or sleep";
 
     /// <returns>The exit code of the sample; 2 for a wrong command line.</returns>
     public static async Task<int> RunAsync(string[] args, CancellationToken stop)
@@ -28,6 +29,9 @@ public static class SampleProgram
         ["httpbin", .. var rest] => HttpBinProgram.RunAsync(rest, stop),
         ["tcp-echo", .. var rest] => TcpEchoProgram.RunAsync(rest, stop),
         ["ext-authz", .. var rest] => ExtAuthzProgram.RunAsync(rest, stop),
+        ["echo-basic", ..] => EchoBasicProgram.RunAsync(stop),
+        ["echo-advanced", .. var rest] => EchoAdvancedProgram.RunAsync(rest, stop),
+        ["echo-client", .. var rest] => EchoClientProgram.RunAsync(rest, stop),
         ["nslookup", .. var rest] => NslookupProgram.RunAsync(rest, stop),
         ["sleep", .. var rest] => SleepProgram.RunAsync(rest, stop),
         [var name, ..] => throw new ProblemException("sample", $"unknown sample '{name}'", $"expected {Usage}"),

@@ -65,6 +65,7 @@ public sealed class PlanReader
             case "cache": return ReadCache(d, zones);
             case "loop": return new LoopPlan(d.Line);
             case "loadbalance": return new LoadBalancePlan(d.Line);
+            case "whoami": return new WhoamiPlan(d.Line);
             case "minimal": return new MinimalPlan(d.Line);
             case "kubernetes": return KubernetesReader.Read(d, zones, _source);
             case "multicluster": return KubernetesReader.ReadSet(d, zones, _source);
@@ -89,7 +90,7 @@ public sealed class PlanReader
             case "bufsize" or "cancel" or "debug" or "metadata" or "nsid" or "pprof" or "root" or "timeouts" or "trace":
                 return null;
             default:
-                throw Wrong(d, $"unknown plugin '{d.Name}' (known: bind, cache, errors, forward, grpc, health, hosts, kubernetes, loadbalance, log, loop, minimal, multicluster, prometheus, ready, reload, template)");
+                throw Wrong(d, $"unknown plugin '{d.Name}' (known: bind, cache, errors, forward, grpc, health, hosts, kubernetes, loadbalance, log, loop, minimal, multicluster, prometheus, ready, reload, template, whoami)");
         }
     }
 

@@ -51,6 +51,8 @@ public sealed record LoopPlan(int Line) : PluginPlan("loop", Line);
 
 public sealed record LoadBalancePlan(int Line) : PluginPlan("loadbalance", Line);
 
+public sealed record WhoamiPlan(int Line) : PluginPlan("whoami", Line);
+
 public sealed record MinimalPlan(int Line) : PluginPlan("minimal", Line);
 
 public enum PodMode { Disabled, Insecure, Verified }

@@ -40,6 +40,21 @@ internal sealed class MinimalPlugin(DnsHandler next)
     }
 }
 
+/// <summary>Answers every query with the address and port of whoever asks, in the additional section.</summary>
+internal static class WhoamiPlugin
+{
+    internal static ValueTask<DnsReply> AnswerAsync(DnsQuery query, CancellationToken stop)
+    {
+        var (name, client) = (query.Question.Name, query.Client.Address.IsIPv4MappedToIPv6 ? query.Client.Address.MapToIPv4() : query.Client.Address);
+        var service = $"_{(query.OverTcp ? "tcp" : "udp")}.{name}";
+        var message = query.Message.Answer(DnsCode.NoError, authoritative: true) with
+        {
+            Additionals = [new(name, 0, new AddressContent(client)), new(service, 0, new ServiceContent(0, 0, (ushort)query.Client.Port, ""))],
+        };
+        return new(new DnsReply(message, Local: true));
+    }
+}
+
 /// <summary>Answers from a file like /etc/hosts, and from lines in the Corefile.</summary>
 internal sealed class HostsPlugin(HostsPlan plan, DnsHandler next)
 {

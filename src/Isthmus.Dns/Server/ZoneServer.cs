@@ -57,7 +57,7 @@ internal sealed class ZoneServer : IDisposable
     /// CoreDNS).</summary>
     private DnsHandler Chain(ZonePlan zone, Surroundings around)
     {
-        DnsHandler handler = static (query, _) => new(Replies.Failure(query, DnsCode.Refused));
+        DnsHandler handler = zone.Has<WhoamiPlan>() ? WhoamiPlugin.AnswerAsync : static (query, _) => new(Replies.Failure(query, DnsCode.Refused));
         foreach (var plan in zone.Plugins.OfType<GrpcPlan>().Reverse())
         {
             var plugin = new GrpcPlugin(plan, handler);

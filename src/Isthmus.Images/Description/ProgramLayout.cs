@@ -30,7 +30,7 @@ public static class ProgramLayout
     public static readonly ValueMap<string> Names = new(
     [
         new("isthmus", ""), new("istioctl", ""), new("pilot-agent", ""), new("pilot-discovery", ""), new("istio-iptables", "istio-iptables"), new("install-cni", "install-cni"),
-        new("coredns", "dns"), new("plugin", "coredns-plugin"), new("nslookup", "sample nslookup"), new("gunicorn", "sample httpbin"),
+        new("coredns", "dns"), new("plugin", "coredns-plugin"), new("nslookup", "sample nslookup"), new("gunicorn", "sample httpbin"), new("client", "sample echo-client"),
     ]);
 
     /// <summary>Settings of the .NET runtime in the image.</summary>

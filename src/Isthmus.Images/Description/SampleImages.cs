@@ -27,6 +27,8 @@ public static class SampleImages
         Sample("docker.io/istio/tcp-echo-server", "tcp-echo", "", "docker.io/istio/tcp-echo-server:latest", "docker.io/istio/tcp-echo-server:1.3"),
         Sample("docker.io/istio/ext-authz", "ext-authz", "", "docker.io/istio/ext-authz:latest", "docker.io/istio/ext-authz:0.5"),
         Sample("gcr.io/istio-testing/ext-authz", "ext-authz", "", "gcr.io/istio-testing/ext-authz:latest"),
+        Sample("registry.k8s.io/gateway-api/echo-basic", "echo-basic", "", "registry.k8s.io/gateway-api/echo-basic:v1.5.1"),
+        Sample("registry.k8s.io/gateway-api/echo-advanced", "echo-advanced", "", "registry.k8s.io/gateway-api/echo-advanced:v1.5.1"),
         Sample("docker.io/mccutchen/go-httpbin", "httpbin", "", "docker.io/mccutchen/go-httpbin:latest"),
         Shell("docker.io/curlimages/curl", ["curl"]) with { User = CurlUser },
         Shell("docker.io/governmentpaas/curl-ssl", []),

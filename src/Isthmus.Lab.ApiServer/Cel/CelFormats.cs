@@ -1,6 +1,6 @@
 using System.Text.RegularExpressions;
-using Isthmus.Lab.ApiServer.CustomResources;
 using Isthmus.Lab.ApiServer.Objects;
+using Isthmus.Lab.ApiServer.Values;
 
 namespace Isthmus.Lab.ApiServer.Cel;
 

@@ -8,6 +8,7 @@ internal static class CommandExamples
         ["quickstart"] = ["quickstart", "quickstart --yes"],
         ["lab"] = ["lab up", "lab up --topology multi-primary-multi-network", "lab status", "lab down"],
         ["lab up"] = ["lab up --clusters 3", "lab up --topology primary-remote", "lab up --topology mesh.yaml"],
+        ["lab shell"] = ["lab shell", "lab shell --cluster cluster1", "lab shell -- go test ./conformance -run TestConformance"],
         ["mesh"] = ["mesh template multi-primary > mesh.yaml", "mesh plan -f mesh.yaml", "mesh up -f mesh.yaml", "mesh diff -f mesh.yaml"],
         ["ca"] = ["ca root", "ca intermediate cluster1", "ca rotate --dir new-root --plan"],
         ["certificates"] = ["certificates", "certificates --contexts cluster1,cluster2 -o json", "certificates --snapshot bug-report.tar.gz"],

@@ -29,6 +29,21 @@ public class DnsServerTests
         }
     }
 
+    [Theory]
+    [InlineData(false, "_udp")]
+    [InlineData(true, "_tcp")]
+    public async Task Whoami_answers_with_the_address_and_the_port_of_the_asker(bool tcp, string protocol)
+    {
+        await using var server = await StartAsync("foo.bar.com:0 {\n bind 127.0.0.1\n whoami\n}", 0);
+        var answer = await AskAsync(server, "foo.bar.com", DnsType.A, tcp);
+        Assert.Equal(DnsCode.NoError, answer.Header.Code);
+        Assert.Empty(answer.Answers);
+        var (address, service) = (answer.Additionals[0], answer.Additionals[1]);
+        Assert.Equal("127.0.0.1", ((AddressContent)address.Content).Address.ToString());
+        Assert.Equal($"{protocol}.foo.bar.com", service.Name);
+        Assert.NotEqual(0, ((ServiceContent)service.Content).Port);
+    }
+
     [Fact]
     public async Task A_stub_domain_is_forwarded_and_a_dead_server_passed_over()
     {

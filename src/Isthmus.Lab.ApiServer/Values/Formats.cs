@@ -2,7 +2,7 @@ using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 
-namespace Isthmus.Lab.ApiServer.CustomResources;
+namespace Isthmus.Lab.ApiServer.Values;
 
 /// <summary>The formats of texts that Kubernetes checks; others say nothing.</summary>
 internal static class Formats

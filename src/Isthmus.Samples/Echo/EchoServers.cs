@@ -1,0 +1,50 @@
+using Isthmus.Core.Problems;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.Logging;
+
+namespace Isthmus.Samples.Echo;
+
+/// <summary>Runs the HTTP and gRPC servers of the echo programs.</summary>
+internal static class EchoServers
+{
+    /// <summary>A server without headers of its own.</summary>
+    /// <param name="listen">Opens its ports.</param>
+    public static WebApplication Build(Action<KestrelServerOptions> listen)
+    {
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
+        builder.WebHost.UseKestrelHttpsConfiguration().ConfigureKestrel(kestrel =>
+        {
+            kestrel.AddServerHeader = false;
+            kestrel.Limits.MaxRequestHeadersTotalSize = 1024 * 1024;
+            kestrel.Limits.MaxRequestLineSize = 64 * 1024;
+            listen(kestrel);
+        });
+        return builder.Build();
+    }
+
+    /// <exception cref="ProblemException">A port is in use.</exception>
+    public static async Task RunAsync(string program, WebApplication app, CancellationToken stop)
+    {
+        await using var owned = app;
+        try
+        {
+            await app.StartAsync(stop).ConfigureAwait(false);
+        }
+        catch (IOException e)
+        {
+            throw new ProblemException(program, $"cannot listen: {e.Message}", "choose other ports, or stop the program that uses them", e);
+        }
+        foreach (var address in app.Urls) Console.WriteLine($"{program} listening at {address}");
+        try
+        {
+            await Task.Delay(Timeout.Infinite, stop).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            // The end.
+        }
+    }
+}

@@ -18,7 +18,18 @@ public static class EchoClientProgram
     private static readonly TimeSpan DefaultTimeout = TimeSpan.FromSeconds(5);
 
     /// <summary>What is to be called.</summary>
-    private sealed record Call(Uri Url, HttpMethod Method, List<(string Name, string Value)> Headers, string Host, string Message, TimeSpan Timeout, bool IsInsecure, bool Follows, bool UsesHttp2);
+    private sealed record Call(Uri Url, HttpMethod Method, List<(string Name, string Value)> Headers, string Host)
+    {
+        public required string Message { get; init; }
+
+        public required TimeSpan Timeout { get; init; }
+
+        public bool IsInsecure { get; init; }
+
+        public bool Follows { get; init; }
+
+        public bool UsesHttp2 { get; init; }
+    }
 
     internal static Task<int> RunAsync(string[] args, CancellationToken stop) => RunAsync(args, Console.Out, stop);
 
@@ -57,9 +68,14 @@ public static class EchoClientProgram
         headers.RemoveAll(header => header.Name.Equals("Host", StringComparison.OrdinalIgnoreCase));
         var timeout = !flags.Has("--timeout") ? DefaultTimeout : Durations.TryParse(flags.Text("--timeout"), out var given) ? given
             : throw new ProblemException(Program, $"--timeout: '{flags.Text("--timeout")}' is not a duration", "give for example 5s");
-        return new(
-            url, new(flags.Text("--method") is { Length: > 0 } method ? method : "GET"), headers, host, flags.Has("--msg") ? flags.Text("--msg") : "HelloWorld", timeout,
-            flags.Has("-k") || flags.Has("--insecure-skip-verify"), flags.Has("-L") || flags.Has("--follow-redirects"), flags.Has("--http2"));
+        return new(url, new(flags.Text("--method") is { Length: > 0 } method ? method : "GET"), headers, host)
+        {
+            Message = flags.Has("--msg") ? flags.Text("--msg") : "HelloWorld",
+            Timeout = timeout,
+            IsInsecure = flags.Has("-k") || flags.Has("--insecure-skip-verify"),
+            Follows = flags.Has("-L") || flags.Has("--follow-redirects"),
+            UsesHttp2 = flags.Has("--http2"),
+        };
     }
 
     private static async Task<string> HttpAsync(Call call, int number, CancellationToken stop)

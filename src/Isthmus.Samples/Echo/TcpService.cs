@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using Isthmus.Core.Problems;
+using Isthmus.Core.Tasks;
 
 namespace Isthmus.Samples.Echo;
 
@@ -20,13 +21,14 @@ internal static class TcpService
         {
             throw new ProblemException(program, $"cannot listen on port {port}: {e.Message}", "choose another port, or stop the program that uses it", e);
         }
+        var connections = new BackgroundTasks((_, e) => Console.Error.WriteLine($"{program}: {e.Message}"));
         Console.WriteLine($"{program} listening at tcp://[::]:{port}");
         while (true)
         {
             try
             {
                 var socket = await listener.AcceptAsync(stop).ConfigureAwait(false);
-                _ = ServeAsync(socket, serve, stop);
+                connections.Start("connection", () => ServeAsync(socket, serve, stop));
             }
             catch (OperationCanceledException)
             {

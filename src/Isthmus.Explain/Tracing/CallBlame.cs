@@ -11,7 +11,7 @@ internal sealed class CallBlame(TracedCall traced, CallTrace trace, MadeCall cal
 {
     /// <summary>Details of hops that explain a failure: the VirtualService of a route, its timeout, the delay that it injects, the DestinationRule by
     /// which the caller's proxy begins TLS, and the ServiceEntry that lists an address.</summary>
-    public const string RuleFact = "virtual service", TimeoutFact = "timeout", DelayFact = "delay", OriginFact = "destination rule", EntryFact = "service entry";
+    public const string RuleFact = "virtual service", ApiRuleFact = "gateway api route", TimeoutFact = "timeout", DelayFact = "delay", OriginFact = "destination rule", EntryFact = "service entry";
 
     private readonly TraceFacts _facts = traced.Facts;
 
@@ -54,7 +54,11 @@ internal sealed class CallBlame(TracedCall traced, CallTrace trace, MadeCall cal
             : Faults.Of("ISM2090", Where(), "", refuses, "start what should listen there, or correct the port");
     }
 
-    private string Route() => Told("route", RuleFact) is { Length: > 0 } rule ? $"VirtualService {rule} in {_facts.ConfigOf(_facts.Home).Context}" : _facts.Client.ToString();
+    /// <summary>The detail of a hop that names the object which routes.</summary>
+    public static (string Name, string Value) Rule(string rule) => (IstioMetadata.IsOfGatewayApi(rule) ? ApiRuleFact : RuleFact, rule);
+
+    private string Route() => Told("route", RuleFact) is { Length: > 0 } rule ? $"VirtualService {rule} in {_facts.ConfigOf(_facts.Home).Context}"
+        : Told("route", ApiRuleFact) is { Length: > 0 } route ? $"{route} in {_facts.ConfigOf(_facts.Home).Context}" : _facts.Client.ToString();
 
     private string Told(string hop, string fact) => trace.Hops.Where(one => one.Name == hop).SelectMany(one => one.Facts).FirstOrDefault(one => one.Name == fact)?.Value ?? "";
 

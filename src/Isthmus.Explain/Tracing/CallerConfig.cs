@@ -13,12 +13,14 @@ internal sealed class CallerConfig(TraceFacts facts)
     public ClusterObjects At => facts.ConfigOf(facts.Home);
 
     /// <summary>Names an Istio object, with the cluster that it is in.</summary>
-    /// <param name="name">As <c>namespace/name</c>; when it is empty, the result is <paramref name="otherwise"/>.</param>
-    public string Named(string kind, string name, string otherwise) => name.Length > 0 ? $"{kind} {name} in {At.Context}" : otherwise;
+    /// <param name="name">As <c>namespace/name</c>, or with its own kind in front; when it is empty, the result is <paramref name="otherwise"/>.</param>
+    public string Named(string kind, string name, string otherwise) =>
+        name.Length == 0 ? otherwise : IstioMetadata.IsOfGatewayApi(name) ? $"{name} in {At.Context}" : $"{kind} {name} in {At.Context}";
 
     /// <summary>The field path of a destination in a VirtualService.</summary>
     public string RouteField(string rule, string fqdn, string subset, string field)
     {
+        if (IstioMetadata.IsOfGatewayApi(rule)) return "spec.rules[*].backendRefs";
         var routes = At.Istio<VirtualService>().FirstOrDefault(candidate => $"{candidate.Namespace}/{candidate.Name}" == rule)?.Http ?? [];
         for (var i = 0; i < routes.Count; i++)
         {

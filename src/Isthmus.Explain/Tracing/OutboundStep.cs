@@ -63,10 +63,10 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, Causes 
         if (ignored is not null)
         {
             record.Warn("filter chain", summary, Faults.Of("ISM2095", $"VirtualService {ignored.Namespace}/{ignored.Name} in {causes.Config.At.Context}", "spec.http",
-                $"has no effect: {declared!.Field} of {declared.Object} declares {declared.Name}, so proxies copy bytes there and know no requests", "if the application speaks HTTP or gRPC, name the port http-… or grpc-…, or set appProtocol"), ("virtual service", rule));
+                $"has no effect: {declared!.Field} of {declared.Object} declares {declared.Name}, so proxies copy bytes there and know no requests", "if the application speaks HTTP or gRPC, name the port http-… or grpc-…, or set appProtocol"), CallBlame.Rule(rule));
             return;
         }
-        record.Ok("filter chain", summary, ("virtual service", rule),
+        record.Ok("filter chain", summary, CallBlame.Rule(rule),
             ("untyped", declared is null ? "" : $"{declared.Field} of {declared.Object} declares {declared.Name}: routes, retries, policies and metrics of requests do not apply"));
     }
 
@@ -101,7 +101,8 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, Causes 
                 return;
             }
             var ignored = call.Host is { } called ? string.Join(" and ", causes.Config.Overridden(owner, called).Select(other => $"{other.Namespace}/{other.Name}")) : "";
-            record.Fail("route", $"{host.Name}: no route for {call.Path}", Faults.Of("ISM2024", causes.Config.Named("VirtualService", owner, $"virtual host {host.Name}"), "spec.http[*].match",
+            record.Fail("route", $"{host.Name}: no route for {call.Path}", Faults.Of("ISM2024", causes.Config.Named("VirtualService", owner, $"virtual host {host.Name}"),
+                IstioMetadata.IsOfGatewayApi(owner) ? "spec.rules[*].matches" : "spec.http[*].match",
                 $"none of its routes matches {call.Method} {call.Path}: the response is 404{MissedClaims(host)}{(ignored.Length > 0 ? $". VirtualService {ignored} is for the same host, and has no effect because this one is older" : "")}",
                 IsByClaims(host) && call.Admitted is { HasToken: false } ? "send a token (isthmus trace --jwt TOKEN), or add a route without claims at the end" : ignored.Length > 0 ? "merge them into one VirtualService" : "add a route that matches it, or one without match at the end"));
             return;
@@ -117,21 +118,25 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, Causes 
         switch (route.Act)
         {
             case RedirectAct redirect:
-                record.Ok("route", $"{summary}: responds with a redirect, {redirect.Status}", ("virtual service", rule));
+                record.Ok("route", $"{summary}: responds with a redirect, {redirect.Status}", CallBlame.Rule(rule));
                 return;
             case DirectAct when host.Name == ResourceNames.BlockAll:
                 record.Fail("route", $"no virtual host for {call.Authority}", causes.Hosts.Blocked(call));
                 return;
+            case DirectAct { Status: 500 } when IstioMetadata.IsOfGatewayApi(rule):
+                record.Fail("route", summary, Faults.Of("ISM2025", owner, "spec.rules[*]",
+                    "responds with status 500: the backend does not exist or is not permitted, or the rule cannot apply as it is written", "see the conditions in its status: ResolvedRefs, PartiallyInvalid"), CallBlame.Rule(rule));
+                return;
             case DirectAct { Status: >= 500 } direct:
-                record.Fail("route", summary, Faults.Of("ISM2025", owner, "spec.http[*].directResponse", $"responds with status {direct.Status} directly", "route to a destination instead"), ("virtual service", rule));
+                record.Fail("route", summary, Faults.Of("ISM2025", owner, "spec.http[*].directResponse", $"responds with status {direct.Status} directly", "route to a destination instead"), CallBlame.Rule(rule));
                 return;
             case DirectAct direct:
-                record.Ok("route", $"{summary}: responds with status {direct.Status} directly", ("virtual service", rule));
+                record.Ok("route", $"{summary}: responds with status {direct.Status} directly", CallBlame.Rule(rule));
                 return;
         }
         var act = (ForwardAct)route.Act;
         var fault = (route.Fault ?? http.Fault) is { } injected && injected.Headers.All(header => header.IsMatch(call.Request(), "http")) ? injected : null;
-        (string, string)[] details = [(CallBlame.RuleFact, rule), (CallBlame.TimeoutFact, act.Timeout > TimeSpan.Zero ? act.Timeout.ToString("g", CultureInfo.InvariantCulture) : ""),
+        (string, string)[] details = [CallBlame.Rule(rule), (CallBlame.TimeoutFact, act.Timeout > TimeSpan.Zero ? act.Timeout.ToString("g", CultureInfo.InvariantCulture) : ""),
             ("retries", act.Retry is { } retry ? $"{retry.Retries} more" : ""), (CallBlame.DelayFact, DelayOf(fault))];
         if (fault?.AbortShare.PerMillion >= 1_000_000)
         {
@@ -217,6 +222,6 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, Causes 
         if (route is null) return "";
         var index = host.Routes.ToList().IndexOf(route);
         var resource = table.Resource.VirtualHosts.FirstOrDefault(candidate => candidate.Name == host.Name);
-        return resource is not null && index >= 0 && index < resource.Routes.Count ? IstioMetadata.ConfigOf(resource.Routes[index].Metadata?.FilterMetadata) : "";
+        return resource is not null && index >= 0 && index < resource.Routes.Count ? IstioMetadata.RuleOf(resource.Routes[index].Metadata?.FilterMetadata) : "";
     }
 }

@@ -12,16 +12,16 @@ namespace Isthmus.Mesh.Config;
 /// <summary>Targets of policies: Gateways of the Gateway API, Services behind a waypoint.</summary>
 internal static class TargetRefs
 {
-    /// <summary>Refuses every target, because none exists here. A policy without its target would apply to its whole
-    /// namespace.</summary>
+    /// <summary>Refuses every target. A policy without its target would apply to its whole namespace.</summary>
     public static void Refuse(Field spec)
     {
         foreach (var target in spec["targetRefs"].Items.Prepend(spec["targetRef"]))
         {
             if (!target.Exists) continue;
-            target.Error(
-                $"{target["kind"].Text} \"{target["name"].Text}\" cannot be a target: this mesh has no gateways of the Gateway API and no waypoints",
-                "select workloads with spec.selector.matchLabels instead");
+            var (kind, name) = (target["kind"].Text, target["name"].Text);
+            if (kind == "Gateway")
+                target.Error($"Gateway \"{name}\" cannot be a target: objects select workloads by their labels here", $"set selector.matchLabels to gateway.networking.k8s.io/gateway-name: {name}, which its Pods have");
+            else target.Error($"{kind} \"{name}\" cannot be a target: this mesh has no waypoints", "select workloads with spec.selector.matchLabels instead");
         }
     }
 }

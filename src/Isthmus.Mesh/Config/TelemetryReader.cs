@@ -11,8 +11,7 @@ internal static class TelemetryReader
 
     public static Telemetry Read(ObjectRef source, Field spec, long createdAt)
     {
-        foreach (var target in spec["targetRefs"].Items.Prepend(spec["targetRef"]).Where(target => target.Exists))
-            target.Error("cannot be used: there are no objects of the Gateway API and no waypoints", "use selector");
+        TargetRefs.Refuse(spec);
         return new(source, spec["selector"]["matchLabels"].TextMap, spec["tracing"].Items.Select(ReadTrace).ToValueList(), spec["accessLogging"].Items.Select(ReadLog).ToValueList(), spec["metrics"].Items.Select(MetricReader.Read).ToValueList(), createdAt);
     }
 

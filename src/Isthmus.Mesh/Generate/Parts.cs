@@ -65,7 +65,7 @@ internal static class Parts
     /// <summary>The object that declares routes.</summary>
     public static Value ConfigPath(ObjectRef source) => source.Kind switch
     {
-        "HTTPRoute" or "GRPCRoute" or "TLSRoute" or "TCPRoute" => Value.ForString($"/apis/gateway.networking.k8s.io/v1/namespaces/{source.Namespace}/{source.Kind}/{source.Name}"),
+        "HTTPRoute" or "GRPCRoute" or "TLSRoute" or "TCPRoute" or "UDPRoute" => Value.ForString($"/apis/gateway.networking.k8s.io/v1/namespaces/{source.Namespace}/{source.Kind}/{source.Name}"),
         _ => ConfigPath(source, "virtual-service"),
     };
 

@@ -14,12 +14,6 @@ public sealed class MigrationReader(string istioNamespace)
 {
     private const string GatewayGroup = "gateway.networking.k8s.io";
 
-    /// <summary>The kinds of the Gateway API that Istio acts on, and the versions in which clusters serve them, newest first.</summary>
-    private static readonly (string Kind, string Plural)[] GatewayKinds =
-        [("GatewayClass", "gatewayclasses"), ("Gateway", "gateways"), ("HTTPRoute", "httproutes"), ("GRPCRoute", "grpcroutes"), ("TLSRoute", "tlsroutes"), ("TCPRoute", "tcproutes")];
-
-    private static readonly string[] GatewayVersions = ["v1", "v1beta1", "v1alpha3", "v1alpha2"];
-
     private static readonly ResourceKind Operator = Manifests.ResourceOf(MeshApi.IstioOperator);
 
     /// <summary>Reads a cluster.</summary>
@@ -30,7 +24,7 @@ public sealed class MigrationReader(string istioNamespace)
         if (cluster.Error.Length > 0) return new(cluster, [], [], [], []);
         var unknown = cluster.Unread.Select(kind => Unread(context, kind)).ToList();
         var gateways = new List<JsonObject>();
-        foreach (var (kind, plural) in GatewayKinds) gateways.AddRange(await GatewaysAsync(client, context, kind, plural, unknown, stop));
+        foreach (var kind in MeshApi.All.Where(kind => kind.Group == GatewayGroup)) gateways.AddRange(await GatewaysAsync(client, context, kind, unknown, stop));
         var operators = await ListAsync(client, context, Operator, new(), unknown, stop) ?? [];
         var secrets = await ListAsync(client, context, Kinds.Secret, new ListOptions { LabelSelector = HelmRelease.Selector }, unknown, stop) ?? [];
         return new(cluster, gateways, operators, Releases(secrets, unknown), unknown);
@@ -64,10 +58,10 @@ public sealed class MigrationReader(string istioNamespace)
         return [.. found.GroupBy(release => release.Name).Select(one => one.MaxBy(release => release.Number)!)];
     }
 
-    private static async Task<IReadOnlyList<JsonObject>> GatewaysAsync(KubeClient client, string context, string kind, string plural, List<Problem> unknown, CancellationToken stop)
+    private static async Task<IReadOnlyList<JsonObject>> GatewaysAsync(KubeClient client, string context, KindDescriptor kind, List<Problem> unknown, CancellationToken stop)
     {
-        foreach (var version in GatewayVersions)
-            if (await ListAsync(client, context, new(GatewayGroup, version, kind, plural, kind != "GatewayClass"), new(), unknown, stop) is { } list) return list;
+        foreach (var version in kind.Versions)
+            if (await ListAsync(client, context, new(GatewayGroup, version, kind.Kind, kind.Plural, kind.IsNamespaced), new(), unknown, stop) is { } list) return list;
         return [];
     }
 

@@ -139,7 +139,7 @@ public sealed class EchoAdvancedProgram
             if (int.TryParse(parts[0], NumberStyles.None, CultureInfo.InvariantCulture, out var code) && code is >= 200 and < 600)
                 choices.Add((code, parts.Length > 1 && int.TryParse(parts[1], NumberStyles.None, CultureInfo.InvariantCulture, out var share) ? Math.Min(share, 1000) : 1));
         }
-        var at = choices.Count == 0 ? 0 : Random.Shared.Next(Math.Max(1, choices.Sum(choice => choice.Share)));
+        var at = choices.Count == 0 ? 0 : new Random().Next(Math.Max(1, choices.Sum(choice => choice.Share)));
         foreach (var (code, share) in choices)
             if ((at -= share) < 0) return code;
         return null;

@@ -1,0 +1,40 @@
+using Isthmus.Explain.Tracing;
+using Xunit;
+
+namespace Isthmus.Tests.Tracing;
+
+/// <summary>Routes of the Gateway API are named by their kind.</summary>
+public sealed class TraceApiRouteTests
+{
+    private const string VirtualService = "/apis/networking.istio.io/v1alpha3/namespaces/shop/virtual-service/orders", Route = "/apis/gateway.networking.k8s.io/v1/namespaces/shop/HTTPRoute/orders",
+        Forwarded = "\"route\": {\"cluster\": \"outbound|80||" + TraceScenario.Fqdn + "\"}";
+
+    [Fact]
+    public void The_route_of_a_call_is_a_detail_of_its_hop()
+    {
+        var hop = Assert.Single(Scenario().Walk().Hops, hop => hop.Name == "route");
+        Assert.Equal(HopStatus.Ok, hop.Status);
+        Assert.Contains(hop.Facts, fact => (fact.Name, fact.Value) == ("gateway api route", "HTTPRoute shop/orders"));
+        Assert.DoesNotContain(hop.Facts, fact => fact.Name == "virtual service" && fact.Value.Length > 0);
+    }
+
+    [Theory]
+    [InlineData("\"direct_response\": {\"status\": 500}", "ISM2025", "spec.rules[*]", "does not exist or is not permitted")]
+    [InlineData("\"route\": {\"cluster\": \"outbound|80||gone.shop.svc.cluster.local\"}", "ISM2010", "spec.rules[*].backendRefs", "gone.shop.svc.cluster.local")]
+    public void A_route_that_leads_nowhere_is_to_blame(string act, string code, string path, string says)
+    {
+        var scenario = Scenario();
+        scenario.Client = scenario.Client.Replace(Forwarded, act, StringComparison.Ordinal);
+        var problem = scenario.Walk().Failure?.Problem;
+        Assert.NotNull(problem);
+        Assert.Equal((code, "HTTPRoute shop/orders in c1", path), (problem.Code, problem.Object, problem.Path));
+        Assert.Contains(says, problem.Message, StringComparison.Ordinal);
+    }
+
+    private static TraceScenario Scenario()
+    {
+        var scenario = new TraceScenario();
+        scenario.Client = scenario.Client.Replace(VirtualService, Route, StringComparison.Ordinal);
+        return scenario;
+    }
+}

@@ -15,7 +15,8 @@ namespace Isthmus.ControlPlane.GatewayApi;
 
 /// <summary>
 /// What one control plane does for the Gateway API of its cluster: classes, deployments of Gateways, and statuses. The replicas of a revision elect one for
-/// the objects that ask for the revision by their label; all control planes elect one for those that ask for none.
+/// the objects that ask for the revision by their label, or by that of their namespace. Classes, and objects that ask for none, are for the default
+/// revision, as in Istio: beside a control plane of Istio, that is usually Istio's.
 /// </summary>
 public sealed class GatewayApiDuties
 {
@@ -30,6 +31,7 @@ public sealed class GatewayApiDuties
     private readonly TimeProvider _time;
     private readonly ILoggerFactory _logs;
     private readonly ServedKinds _served;
+    private readonly RevisionNames _names;
     private readonly LeaderElection _common, _own;
     private readonly StatusWriter _writer;
     private readonly StatusDuty _statuses;
@@ -39,19 +41,58 @@ public sealed class GatewayApiDuties
     {
         (_client, _settings, _engine, _values, _time, _logs) = (client, settings, engine, values, time, logs);
         _served = new(client, new InformerSettings(), time);
+        _names = new(client, settings.Revision, time);
         _common = ClusterDuties.Election(client, settings, CommonLease, time, logs);
         _own = ClusterDuties.Election(client, settings, $"{CommonLease}-{(settings.Revision.Length == 0 ? "default" : settings.Revision)}", time, logs);
         _writer = new(client, MayWrite, time, logs.CreateLogger<StatusWriter>());
         _statuses = new(_served, _writer, engine, time);
     }
 
-    public Task RunAsync(CancellationToken stop) => Together.RunAsync(stop, _served.RunAsync, token => _common.RunAsync(LeadAllAsync, token), token => _own.RunAsync(LeadOwnAsync, token));
+    public Task RunAsync(CancellationToken stop) => Together.RunAsync(stop, _served.RunAsync, _names.RunAsync, LeadWhileDefaultAsync, LeadNamedAsync);
+
+    private async Task LeadNamedAsync(CancellationToken stop)
+    {
+        await _names.Known.WaitAsync(stop).ConfigureAwait(false);
+        await _own.RunAsync(LeadOwnAsync, stop).ConfigureAwait(false);
+    }
+
+    private async Task LeadWhileDefaultAsync(CancellationToken stop)
+    {
+        await _names.Known.WaitAsync(stop).ConfigureAwait(false);
+        while (true)
+        {
+            var changed = _names.Changed;
+            Again();
+            if (!_names.IsDefault)
+            {
+                await changed.WaitAsync(stop).ConfigureAwait(false);
+                continue;
+            }
+            using var ended = CancellationTokenSource.CreateLinkedTokenSource(stop);
+            var leading = _common.RunAsync(LeadAllAsync, ended.Token);
+            while (_names.IsDefault && !leading.IsCompleted)
+            {
+                changed = _names.Changed;
+                await Task.WhenAny(leading, changed.WaitAsync(ended.Token)).ConfigureAwait(false);
+                stop.ThrowIfCancellationRequested();
+                Again();
+            }
+            await ended.CancelAsync().ConfigureAwait(false);
+            await leading.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            if (leading.IsFaulted) await leading.ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Other objects than before may be this control plane's.</summary>
+    private void Again()
+    {
+        _statuses.Again();
+        _deployments?.Again();
+    }
 
     private Task LeadAllAsync(CancellationToken stop)
     {
-        // Objects without a revision are this control plane's from now on.
-        _statuses.Again();
-        _deployments?.Again();
+        Again();
         return new ClassDuty(_client, _served, new(_client, _ => true, _time, _logs.CreateLogger<StatusWriter>()), _engine, _time, _logs.CreateLogger<ClassDuty>()).RunAsync(stop);
     }
 
@@ -94,7 +135,14 @@ public sealed class GatewayApiDuties
         }
     }
 
-    private bool MayWrite(JsonObject item) => (string?)item["metadata"]?["labels"]?[Labels.Revision] is { Length: > 0 } revision ? revision == _settings.Revision : _common.Leading;
+    private bool MayWrite(JsonObject item) =>
+        MayWrite((string?)item["metadata"]?["labels"]?[Labels.Revision] ?? "", (string?)item["metadata"]?["namespace"] ?? "");
 
-    private bool MayWrite(ApiGateway gateway) => gateway.Labels.ContainsKey(Labels.Revision) || _common.Leading;
+    private bool MayWrite(ApiGateway gateway) => MayWrite(gateway.Labels.GetValueOrDefault(Labels.Revision) ?? "", gateway.Namespace);
+
+    private bool MayWrite(string asked, string ns)
+    {
+        if (asked.Length == 0 && ns.Length > 0) asked = _engine.Mesh.Sources.Namespaces.Items.GetValueOrDefault(new(_settings.ClusterId, "", ns))?.Labels.GetValueOrDefault(Labels.Revision) ?? "";
+        return asked.Length > 0 ? _names.Has(asked) : _common.Leading;
+    }
 }

@@ -42,9 +42,9 @@ public sealed class GatewayApiDutiesTests : IAsyncLifetime
         await _engine.MarkReadyAsync(Stop);
     }
 
-    private void Start(KubeClient? client = null)
+    private void Start(KubeClient? client = null, string revision = "")
     {
-        var duties = new GatewayApiDuties(client ?? _client, new DiscoverySettings { ClusterId = "c1" }, _engine, () => InjectorValues.Empty, TimeProvider.System, NullLoggerFactory.Instance);
+        var duties = new GatewayApiDuties(client ?? _client, new DiscoverySettings { ClusterId = "c1", Revision = revision }, _engine, () => InjectorValues.Empty, TimeProvider.System, NullLoggerFactory.Instance);
         _running.Add(duties.RunAsync(_stop.Token));
     }
 
@@ -112,6 +112,26 @@ public sealed class GatewayApiDutiesTests : IAsyncLifetime
         await Eventually.TrueAsync(async () => (string?)(await _client.GetAsync(Kinds.Deployment, "shop", "front-istio", Stop))["spec"]!["template"]!["spec"]!["serviceAccountName"] == "front-istio");
     }
 
+    /// <summary>Beside a control plane of Istio, the others are Istio's.</summary>
+    [Fact]
+    public async Task A_revision_takes_what_asks_for_it_and_the_rest_only_as_the_default_one()
+    {
+        var tags = Kinds.MutatingWebhookConfiguration;
+        await CreateAsync(tags, "metadata: {name: tag-default, labels: {istio.io/tag: default, istio.io/rev: default}}");
+        Start(revision: "canary");
+        await DefineAsync("GatewayClass", "gatewayclasses", isNamespaced: false);
+        await DefineAsync("Gateway", "gateways", isNamespaced: true);
+        await GatewayAsync("theirs", "");
+        await GatewayAsync("ours", "", ", labels: {istio.io/rev: canary}");
+        await WaitAsync(Kinds.Service, "ours-istio");
+        Assert.Null(await _client.FindAsync(Kinds.Service, "shop", "theirs-istio", Stop));
+        Assert.Empty(await _client.ListAllAsync<JsonObject>(Classes, null, new(), Stop));
+
+        await _client.PatchAsync(tags, null, "tag-default", JsonNode.Parse("""{"metadata": {"labels": {"istio.io/rev": "canary"}}}""")!, PatchType.Merge, Stop);
+        await WaitAsync(Kinds.Service, "theirs-istio");
+        await Eventually.TrueAsync(async () => (await _client.ListAllAsync<JsonObject>(Classes, null, new(), Stop)).Count == 3);
+    }
+
     [Fact]
     public async Task A_ConfigMap_adds_objects_and_takes_them_away()
     {
@@ -172,7 +192,7 @@ public sealed class GatewayApiDutiesTests : IAsyncLifetime
 
     private GatewayTrouble? TroubleOf(string name) => _engine.Mesh.Sources.GatewayTroubles.Items.GetValueOrDefault(new("c1", "shop", name));
 
-    private async Task GatewayAsync(string name, string spec)
+    private async Task GatewayAsync(string name, string spec, string metadata = "")
     {
         // The kind is served a moment after its definition.
         JsonObject? made = null;
@@ -180,7 +200,7 @@ public sealed class GatewayApiDutiesTests : IAsyncLifetime
         {
             try
             {
-                made = await CreateAsync(Gateways, $"metadata: {{name: {name}, namespace: shop}}, spec: {{gatewayClassName: istio, listeners: [{{name: http, port: 80, protocol: HTTP}}]{(spec.Length > 0 ? ", " : "")}{spec}}}");
+                made = await CreateAsync(Gateways, $"metadata: {{name: {name}, namespace: shop{metadata}}}, spec: {{gatewayClassName: istio, listeners: [{{name: http, port: 80, protocol: HTTP}}]{(spec.Length > 0 ? ", " : "")}{spec}}}");
                 return true;
             }
             catch (KubeException e) when (e.IsNotFound)

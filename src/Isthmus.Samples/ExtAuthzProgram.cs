@@ -9,7 +9,7 @@ using Isthmus.Wire.Rpc;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
-using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace Isthmus.Samples;
 
@@ -73,10 +73,12 @@ public static class ExtAuthzProgram
 
     private static WebApplication Grpc(int port, Func<CheckRequest, CheckResponse> answer)
     {
-        var builder = WebApplication.CreateSlimBuilder();
-        builder.Logging.ClearProviders();
-        builder.WebHost.ConfigureKestrel(kestrel => kestrel.ListenAnyIP(port, listener => listener.Protocols = HttpProtocols.Http2));
+        // A builder with defaults would watch files of settings, of which Linux allows each user few.
+        var builder = WebApplication.CreateEmptyBuilder(new() { ApplicationName = "isthmus" });
+        builder.Services.AddRoutingCore();
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => kestrel.ListenAnyIP(port, listener => listener.Protocols = HttpProtocols.Http2));
         var app = builder.Build();
+        app.UseRouting();
         app.MapUnary(Check, (_, request) => Task.FromResult(answer(request)));
         return app;
     }

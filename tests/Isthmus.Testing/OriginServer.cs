@@ -10,7 +10,6 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Logging;
 
 namespace Isthmus.Testing;
 
@@ -25,9 +24,9 @@ public sealed class OriginServer : IAsyncDisposable
 
     public static async Task<OriginServer> StartAsync(HttpProtocols protocols, RequestDelegate handle, X509Certificate2? certificate = null)
     {
-        var builder = WebApplication.CreateSlimBuilder();
-        builder.Logging.ClearProviders();
-        builder.WebHost.ConfigureKestrel(o =>
+        // A builder with defaults would watch files of settings, of which Linux allows each user few.
+        var builder = WebApplication.CreateEmptyBuilder(new() { ApplicationName = "origin" });
+        builder.WebHost.UseKestrelCore().UseKestrelHttpsConfiguration().ConfigureKestrel(o =>
         {
             // A client of the proxy may speak plain HTTP where the server gets TLS.
             o.AllowAlternateSchemes = true;

@@ -2,7 +2,7 @@ using Isthmus.Core.Problems;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
-using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace Isthmus.Samples.Echo;
 
@@ -13,9 +13,10 @@ internal static class EchoServers
     /// <param name="listen">Opens its ports.</param>
     public static WebApplication Build(Action<KestrelServerOptions> listen)
     {
-        var builder = WebApplication.CreateSlimBuilder();
-        builder.Logging.ClearProviders();
-        builder.WebHost.UseKestrelHttpsConfiguration().ConfigureKestrel(kestrel =>
+        // A builder with defaults would watch files of settings, of which Linux allows each user few.
+        var builder = WebApplication.CreateEmptyBuilder(new() { ApplicationName = "isthmus" });
+        builder.Services.AddRoutingCore();
+        builder.WebHost.UseKestrelCore().UseKestrelHttpsConfiguration().ConfigureKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;
             kestrel.Limits.MaxRequestHeadersTotalSize = 1024 * 1024;

@@ -96,6 +96,8 @@ public sealed class LabTests
         Assert.Contains("10.245.0.0/16 via 172.18.0.3 dev eth0", routes);
         (await rig.IsthmusAsync("lab", "delete", "cluster", "--name", "two")).Expect(0);
         Assert.DoesNotContain("10.245.0.0/16", (await rig.IsthmusAsync("lab", "shell", "--cluster", "one", "--", "ip", "route")).Expect(0));
+        // Programs inside begin where you are.
+        Assert.Equal(Directory.GetCurrentDirectory() + "\n", (await rig.IsthmusAsync("lab", "shell", "--", "pwd")).Expect(0));
         Assert.Equal("one\n", (await rig.KubectlAsync("config", "get-contexts", "-o", "name")).Expect(0));
         (await rig.IsthmusAsync("lab", "delete", "cluster", "--name", "one")).Expect(0);
         Assert.False(Directory.Exists(rig.Home.Directory));

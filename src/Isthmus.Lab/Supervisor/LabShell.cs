@@ -19,7 +19,7 @@ public static class LabShell
     {
         var nsenter = Find("nsenter");
         string[] inner = program.Count > 0 ? [.. program] : [Environment.GetEnvironmentVariable("SHELL") is { Length: > 0 } shell && File.Exists(shell) ? shell : "/bin/sh"];
-        // Entering the lab leads to its root directory. A directory that it does not have is no reason to fail.
+        // nsenter starts programs in the lab's root directory. If the lab cannot see this directory, they start there.
         inner = ["/bin/sh", "-c", "cd \"$0\" 2>/dev/null; exec \"$@\"", Directory.GetCurrentDirectory(), .. inner];
         if (cluster is not null) inner = [nsenter, $"--net={NamespacePaths.Node(cluster)}", "--", .. inner];
         var environment = new Dictionary<string, string>(StringComparer.Ordinal);

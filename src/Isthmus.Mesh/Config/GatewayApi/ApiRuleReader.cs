@@ -46,7 +46,7 @@ internal static class ApiRuleReader
         return new(Math.Max(0, retry["attempts"].Int ?? 2), null, string.Join(',', codes.Prepend(Unanswered)), null) { Backoff = retry["backoff"].Duration() };
     }
 
-    /// <summary>Zero is no limit.</summary>
+    /// <summary>Zero means no limit.</summary>
     private static TimeSpan? Limit(Field limit) => limit.Duration() is { Ticks: > 0 } given ? given : null;
 
     private static void CheckRegexes(Field matches, int index, HttpMatch match)

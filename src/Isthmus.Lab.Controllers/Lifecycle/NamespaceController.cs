@@ -28,7 +28,10 @@ internal sealed class NamespaceController : Controller
 
     protected override async Task ReconcileAsync(string key, CancellationToken stop)
     {
-        if (View.Namespaces.Find(key) is not { Metadata.DeletionTimestamp: not null } ns || !ns.Spec.Finalizers.Contains(OwnFinalizer)) return;
+        if (View.Namespaces.Find(key) is not { Metadata.DeletionTimestamp: not null }) return;
+        // The list may still show a namespace that is gone, and a new one of that name must keep its content.
+        if (await Runtime.Client.FindAsync<Namespace>(Kinds.Namespace, null, key, stop) is not { Metadata.DeletionTimestamp: not null } ns
+            || !ns.Spec.Finalizers.Contains(OwnFinalizer)) return;
         var remaining = new List<(ResourceKind Kind, IReadOnlyList<PartialObject> Items)>();
         string? failure = null;
         foreach (var found in await Discovery.KindsAsync(Runtime.Client, stop))

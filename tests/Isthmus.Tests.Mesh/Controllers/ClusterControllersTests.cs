@@ -57,6 +57,20 @@ public class ClusterControllersTests
         await cluster.UntilNoneAsync(Kinds.Deployment);
     }
 
+    [Fact]
+    public async Task A_namespace_that_is_made_again_at_once_keeps_its_content()
+    {
+        await using var cluster = await Cluster.StartAsync();
+        for (var round = 0; round < 12; round++)
+        {
+            await cluster.ApplyAsync("apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}");
+            await cluster.ApplyAsync(Web("v1"));
+            await cluster.UntilAsync<Deployment>(Kinds.Deployment, web => web.Status.AvailableReplicas == 3);
+            await cluster.Client.DeleteAsync(Kinds.Namespace, null, "shop", CancellationToken.None);
+            await cluster.UntilGoneAsync(Kinds.Namespace, "shop");
+        }
+    }
+
     private static string Web(string version) => $$$"""
         apiVersion: v1
         kind: Service
@@ -109,7 +123,10 @@ public class ClusterControllersTests
             var present = await client.ListAsync<T>(kind, ns, new(), limit.Token);
             if (present.Items.FirstOrDefault(holds) is { } already) return already;
             await foreach (var change in client.WatchAsync<T>(kind, ns, new() { ResourceVersion = present.ResourceVersion }, limit.Token))
+            {
                 if (change.Type is WatchEventType.Added or WatchEventType.Modified && holds(change.Object)) return change.Object;
+                Assert.False(change.Type == WatchEventType.Deleted && kind == Kinds.Deployment, $"somebody deleted the {kind.Kind} that was waited for");
+            }
             throw new TimeoutException($"no {kind.Kind} became what was expected");
         }
 

@@ -16,6 +16,7 @@ public sealed class ManifestInjection(InjectorValues values, InjectionPath path,
     {
         ["Deployment"] = ["spec", "template"], ["ReplicaSet"] = ["spec", "template"], ["StatefulSet"] = ["spec", "template"], ["DaemonSet"] = ["spec", "template"],
         ["ReplicationController"] = ["spec", "template"], ["Job"] = ["spec", "template"], ["CronJob"] = ["spec", "jobTemplate", "spec", "template"], ["Pod"] = [],
+        ["DeploymentConfig"] = ["spec", "template"], ["Rollout"] = ["spec", "template"], ["PodTemplate"] = ["template"],
     };
 
     /// <summary>The object with the proxy in its Pod; the object itself when it has no Pod, or one that gets no proxy.</summary>
@@ -30,7 +31,14 @@ public sealed class ManifestInjection(InjectorValues values, InjectionPath path,
             list["items"] = new JsonArray([.. items.Select(item => item is JsonObject one ? Inject(one, ns, warnings).DeepClone() : item?.DeepClone())]);
             return list;
         }
-        if (!Templates.TryGetValue(value["kind"]?.ToString() ?? "", out var steps)) return value;
+        if (!Templates.TryGetValue(value["kind"]?.ToString() ?? "", out var steps))
+        {
+            if (Below(value, "spec", "template", "spec")?["containers"] is JsonArray)
+            {
+                warnings.Add($"{NameOf(value)} gets no sidecar here: kube-inject does not know its kind; label the namespace or its Pods for the webhook");
+            }
+            return value;
+        }
         var injected = (JsonObject)value.DeepClone();
         JsonObject? parent = null;
         var pod = injected;
@@ -44,6 +52,13 @@ public sealed class ManifestInjection(InjectorValues values, InjectionPath path,
         if (parent is null) return changed;
         parent[steps[^1]] = changed;
         return injected;
+    }
+
+    private static JsonObject? Below(JsonObject value, params ReadOnlySpan<string> steps)
+    {
+        var found = value;
+        foreach (var step in steps) found = found?[step] as JsonObject;
+        return found;
     }
 
     private static WorkloadOwner OwnerOf(JsonObject value) => new(value["kind"]!.ToString(), value["apiVersion"]?.ToString() ?? "", value["metadata"]?["name"]?.ToString() ?? "");

@@ -16,6 +16,9 @@ public sealed class ManifestInjectionTests(LoopbackMeshRig mesh)
     [Theory]
     [InlineData("Deployment", "spec.template")]
     [InlineData("CronJob", "spec.jobTemplate.spec.template")]
+    [InlineData("DeploymentConfig", "spec.template")]
+    [InlineData("Rollout", "spec.template")]
+    [InlineData("PodTemplate", "template")]
     public async Task A_workload_gets_the_same_proxy_as_by_the_webhook(string kind, string template)
     {
         var injection = await new InjectionSource(mesh.Client("cluster2"), WellKnown.SystemNamespace, "").ReadAsync(null, null, Stop);
@@ -47,13 +50,14 @@ public sealed class ManifestInjectionTests(LoopbackMeshRig mesh)
         [
             "{kind: Service, metadata: {name: web}, spec: {ports: [{port: 80}]}}",
             "{kind: Pod, metadata: {name: web}, spec: {hostNetwork: true, containers: [{name: web}]}}",
+            "{kind: Turbine, metadata: {name: web}, spec: {template: {spec: {containers: [{name: web}]}}}}",
             "{kind: List, items: [{kind: Deployment, metadata: {name: web}, spec: {template: {metadata: {labels: {sidecar.istio.io/inject: \"false\"}}, spec: {containers: [{name: web}]}}}}]}",
         ])
         {
             var value = (JsonObject)YamlText.Parse(text, "test")!;
             Assert.Equal(value.ToJsonString(), injection.Inject(value, "sample", warnings).ToJsonString());
         }
-        Assert.Equal(["Pod web", "Deployment web"], warnings.Select(warning => warning[..warning.IndexOf(" gets", StringComparison.Ordinal)]));
+        Assert.Equal(["Pod web", "Turbine web", "Deployment web"], warnings.Select(warning => warning[..warning.IndexOf(" gets", StringComparison.Ordinal)]));
     }
 
     private static JsonNode Proxy(JsonNode pod) =>

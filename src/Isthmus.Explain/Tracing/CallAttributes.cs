@@ -20,6 +20,9 @@ internal sealed partial class CallAttributes(string identity, RequestHead? reque
 
     public string Caller => identity.Length > 0 ? identity : "callers without identity";
 
+    /// <summary>An HTTP request, not a TCP connection.</summary>
+    public bool IsRequest => request is not null;
+
     public bool HasToken => Of(RuleKeys.RequestPrincipal).Count > 0;
 
     /// <summary>The values of an attribute; none when the call does not have it.</summary>

@@ -81,7 +81,7 @@ internal sealed class CallBlame(TracedCall traced, CallTrace trace, MadeCall cal
         if (Port() is not { } port || !port.Protocol.IsTls() || _facts.Target.Scheme == "https")
             return Faults.Of("ISM2078", Where(), "", $"accepts the connection, but does not answer with TLS: {call.Detail}", $"if it speaks plain HTTP, call http://{_facts.Target.Host}:{traced.Port}");
         return Faults.Of("ISM2078", port.Object, port.Field, $"declares {port.Protocol.ToString().ToUpperInvariant()}, but what listens there does not answer with TLS: {call.Detail}",
-            $"if the application speaks plain HTTP, name the port http or http-…, or set appProtocol: http; until then, call http://{_facts.Target.Host}:{traced.Port}");
+            $"if the application speaks plain HTTP, {port.Declare("http")}; until then, call http://{_facts.Target.Host}:{traced.Port}");
     }
 
     private Problem? AtCallee()
@@ -101,13 +101,13 @@ internal sealed class CallBlame(TracedCall traced, CallTrace trace, MadeCall cal
         if (HasFlag(seen, "UC", "UPE", "UR", "UF") && Port() is { } port && port.Protocol.IsHttp2() && !IsRefused(seen))
         {
             return Faults.Of("ISM2074", port.Object, port.Field, $"declares {port.Protocol.ToString().ToUpperInvariant()}, so the callee's proxy speaks HTTP/2 to the application of {seen.Proxy}, which ends the connection ({Told(seen)}): it probably speaks HTTP/1.1",
-                "if so, name the port http or http-…, or set appProtocol: http");
+                $"if so, {port.Declare("http")}");
         }
         if (HasFlag(seen, "UC", "UPE", "UR") && !seen.Details.Contains("headers_too_large", StringComparison.Ordinal) && Port() is { Protocol: Protocol.Http } plain && !IsRefused(seen))
         {
             var gRPC = traced.Kind == CallKinds.Grpc;
             return Faults.Of("ISM2074", plain.Object, plain.Field, $"declares HTTP, so the callee's proxy speaks HTTP/1.1 to the application of {seen.Proxy}, which ends the connection ({Told(seen)}): {(gRPC ? "the call is gRPC, which needs HTTP/2" : "it probably speaks something else, such as TLS or gRPC, or ends")}",
-                gRPC ? "name the port grpc or grpc-…, or set appProtocol: grpc" : $"name the port by what the application speaks: https-…, grpc-… or tcp-…; if that is HTTP/1.1: {logs}");
+                gRPC ? plain.Declare("grpc") : $"name the port by what the application speaks: https-…, grpc-… or tcp-…; if that is HTTP/1.1: {logs}");
         }
         if (seen.Details.Contains("headers_too_large", StringComparison.Ordinal))
         {
@@ -118,9 +118,20 @@ internal sealed class CallBlame(TracedCall traced, CallTrace trace, MadeCall cal
     }
 
     /// <summary>No proxy at the callee recorded a request, as when it closes the connection by which HTTP/2 begins.</summary>
-    private Problem? OtherProtocol() => (call.HasFlag("UC") || call.HasFlag("UPE")) && Port() is { } port && port.Protocol.IsHttp2()
-        ? Faults.Of("ISM2074", port.Object, port.Field, $"declares {port.Protocol.ToString().ToUpperInvariant()}, so proxies speak HTTP/2 there, and the connection ends ({call.Flags}): what listens at {Where()} probably speaks HTTP/1.1, or another Service declares another protocol for the same port of these Pods",
-            "if so, name the port http or http-…, or set appProtocol: http, alike in all Services of these Pods") : null;
+    private Problem? OtherProtocol()
+    {
+        if (Port() is not { } port) return null;
+        if ((call.HasFlag("UC") || call.HasFlag("UPE")) && port.Protocol.IsHttp2())
+        {
+            return Faults.Of("ISM2074", port.Object, port.Field,
+                $"declares {port.Name}, so proxies speak HTTP/2 there, and the connection ends ({call.Flags}): what listens at {Where()} probably speaks HTTP/1.1, or another Service declares another protocol for the same port of these Pods",
+                $"if so, {port.Declare("http")}, alike in all Services of these Pods");
+        }
+        // Bytes came back, so the path is open.
+        return call.HasFlag("UPE") && port.Protocol == Protocol.Http
+            ? Faults.Of("ISM2074", port.Object, port.Field, $"declares HTTP, and what listens at {Where()} answers with something else ({call.Detail})",
+                $"if it speaks no HTTP, {port.Declare("tcp")}; if it expects TLS, begin TLS with trafficPolicy.tls of a DestinationRule, or {port.Declare("https")}") : null;
+    }
 
     private Problem? OutOfTime() => call is not { IsOutOfTime: true, IsConnected: true } || _facts.Sightings.All.Any(sighting => !sighting.IsRequest && MadeCall.HasFailed(sighting.Flags)) ? null
         : Faults.Of("ISM2077", Where(), "", $"the connection was made, and there was no answer when the trace gave up after {Seconds(call.Milliseconds)}: that is the limit of the trace, not of the mesh", "give it more time: --timeout=30s");

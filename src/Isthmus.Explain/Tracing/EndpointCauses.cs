@@ -25,9 +25,36 @@ internal sealed class EndpointCauses(TraceFacts facts, TraceNeeds needs, CallerC
         if (ready.Count == 0) return host.Services.Select(service => (Problem: availability.Empty(service, port), Rank: availability.Rank(service))).MaxBy(found => found.Rank).Problem;
         if (subset.Length > 0 && subsets.SelectNothing(host, subset, ready, port) is { } wrong) return wrong;
         if (visibility.Hidden(host) is { } hidden) return hidden;
+        if (NotOnNode(host) is { } elsewhere) return elsewhere;
         if (ready.All(service => service.Cluster != facts.Home) && visibility.OnlyByName(host, port) is { } foreign) return foreign;
         if (availability.Unwatched([.. ready.Where(service => service.Cluster != facts.Home)]) is { } unwatched) return unwatched;
         return ready.Select(service => networks.Unreachable(service, port) ?? networks.PlainAcrossNetworks(host, service, port, subset)).FirstOrDefault(problem => problem is not null) ?? availability.NotTold(host);
+    }
+
+    /// <summary>The names of endpoints have no address where the caller's proxy asks.</summary>
+    public Problem Unresolved(MeshHost? host, IReadOnlyList<string> names)
+    {
+        var (@object, field) = (facts.Client.ToString(), "");
+        if (host?.Services.FirstOrDefault(service => service.Service.Spec.ExternalName.Length > 0) is { } alias) 
+            (@object, field) = (alias.Name, "spec.externalName");
+        else if (host?.Entries is [var entry, ..])
+        {
+            var index = entry.Endpoints.ToList().FindIndex(endpoint => names.Contains(endpoint.Address));
+            (@object, field) = ($"ServiceEntry {entry.Namespace}/{entry.Name} in {config.At.Context}", index < 0 ? "spec.hosts"
+                : $"spec.endpoints[{index}].address");
+        }
+        return Faults.Of("ISM2098", @object, field, $"{string.Join(", ", names)} has no address in the DNS that the proxy of {facts.Client} asks",
+            "correct the name, or make it known to the DNS of the caller's cluster");
+    }
+
+    /// <summary>A Service that keeps calls on the caller's Node, which has none of its Pods.</summary>
+    private Problem? NotOnNode(MeshHost host)
+    {
+        if (host.In(facts.Home) is not { Service.Spec.InternalTrafficPolicy: "Local" } own
+            || own.Pods.Any(pod => pod.Status.IsReady && pod.Spec.NodeName == facts.ClientPod.Spec.NodeName)) return null;
+        return Faults.Of("ISM2099", own.Name, "spec.internalTrafficPolicy",
+            $"is Local, and no ready Pod of the Service runs on Node {facts.ClientPod.Spec.NodeName} of the caller",
+            "set it to Cluster, or run a Pod on each Node (DaemonSet)");
     }
 
     /// <summary>Why a gateway of <paramref name="cluster"/> has no endpoint of a destination: only its own network

@@ -1,3 +1,4 @@
+using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Operate.Diagnose;
 using Isthmus.Proxy.Clusters;
@@ -23,7 +24,8 @@ internal sealed class EndpointsStep(TraceFacts facts, TraceRecord record, Causes
         var usable = candidates.Where(candidate => candidate.IsUsable).ToList();
         if (candidates.Count == 0)
         {
-            record.Fail("endpoints", "none", causes.Endpoints.NoEndpoints(host, int.TryParse(port, out var number) ? number : call.Port, subset == "-" ? "" : subset, config.Name));
+            record.Fail("endpoints", "none", Unresolved(config, host)
+                ?? causes.Endpoints.NoEndpoints(host, int.TryParse(port, out var number) ? number : call.Port, subset == "-" ? "" : subset, config.Name));
             return;
         }
         var capacity = new CapacityStep(facts, record, causes);
@@ -49,6 +51,15 @@ internal sealed class EndpointsStep(TraceFacts facts, TraceRecord record, Causes
         else record.Ok("endpoints", summary, CandidateFinder.Addresses(candidates));
         capacity.Walk(facts.Host(fqdn), int.TryParse(port, out var called) ? called : call.Port, subset == "-" ? "" : subset, cluster, candidates);
         ways.Walk(outbound, cluster, candidates, percent);
+    }
+
+    /// <summary>The proxy resolves names itself, and they have no address.</summary>
+    private Problem? Unresolved(ClusterSnapshot config, MeshHost? host)
+    {
+        if (config.Kind is not (ClusterKind.StrictDns or ClusterKind.LogicalDns)) return null;
+        var names = (config.Resource.LoadAssignment?.Endpoints ?? []).SelectMany(group => group.LbEndpoints).Select(one =>
+            one.Endpoint?.Address?.SocketAddress?.Address ?? "").Where(name => name.Length > 0).Distinct().ToList();
+        return names.Count == 0 ? null : causes.Endpoints.Unresolved(host, names);
     }
 
     private string RuleOf(ClusterSnapshot config) =>

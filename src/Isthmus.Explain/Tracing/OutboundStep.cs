@@ -100,6 +100,15 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, Causes 
                 record.Fail("route", $"{host.Name}: no route for {call.Authority}", unrouted);
                 return;
             }
+            if (host.Routes.IsEmpty && call.Host is { } meant
+                && CallerRoutes.NoneFor(facts.ClientPod, call.Port, causes.Config.RoutingRequests(meant)) is { } none)
+            {
+                record.Fail("route", $"{host.Name}: no route for {call.Path}",
+                    Faults.Of("ISM2024", $"VirtualService {none.Service.Namespace}/{none.Service.Name} in {causes.Config.At.Context}", none.Field,
+                    $"{none.Why}: no route of the host is left for this caller, and the response is 404",
+                        "correct the match, or add a route without match at the end"));
+                return;
+            }
             var ignored = call.Host is { } called ? string.Join(" and ", causes.Config.Overridden(owner, called).Select(other => $"{other.Namespace}/{other.Name}")) : "";
             record.Fail("route", $"{host.Name}: no route for {call.Path}", Faults.Of("ISM2024", causes.Config.Named("VirtualService", owner, $"virtual host {host.Name}"),
                 IstioMetadata.IsOfGatewayApi(owner) ? "spec.rules[*].matches" : "spec.http[*].match",

@@ -74,29 +74,42 @@ internal sealed partial class PolicyCauses(TraceFacts facts)
         // A rule for everybody but those with a token denies whoever has none.
         if (rule is not null && !call.HasToken && rule.From.SelectMany(source => source).Concat(rule.When).Any(term => term.Key.StartsWith("request.auth.", StringComparison.Ordinal) && !term.NotValues.IsEmpty))
             return Faults.Of("ISM2064", policy, field, $"denies requests without a valid token at {callee.Name}, and this one carries none: the response is 403", "send a token (isthmus trace --jwt TOKEN), or exempt the request from the rule");
-        return Faults.Of("ISM2064", policy, field, $"denies {call.Caller} at {callee.Name}: the response is 403", "remove the caller from the rule");
+        return Faults.Of("ISM2064", policy, field, $"denies {call.Caller} at {callee.Name}: {Outcome(call)}", "remove the caller from the rule");
     }
 
     private Problem ByNoRule(IReadOnlyList<AuthorizationPolicy> allowing, ClusterObjects config, Callee callee, CallAttributes call)
     {
         if (allowing.Count == 0)
-            return Faults.Of("ISM2064", callee.Name.ToString(), "", $"no AuthorizationPolicy that applies to it allows {call.Caller}: the response is 403", $"allow the caller in an AuthorizationPolicy of namespace {callee.Name.Namespace} in {config.Context}");
+            return Faults.Of("ISM2064", callee.Name.ToString(), "", $"no AuthorizationPolicy that applies to it allows {call.Caller}: {Outcome(call)}",
+                $"allow the caller in an AuthorizationPolicy of namespace {callee.Name.Namespace} in {config.Context}");
         var others = allowing.Count > 1 ? $"; of {allowing.Count} policies that allow calls to it ({string.Join(", ", allowing.Select(policy => $"{policy.Namespace}/{policy.Name}"))}), it is the nearest" : "";
         var near = allowing.SelectMany(policy => policy.Rules.Select((rule, index) => (Policy: policy, Misses: Misses(rule, $"spec.rules[{index}]", call)))).Where(found => found.Misses.Count > 0).OrderBy(found => found.Misses.Count).FirstOrDefault();
         if (near.Policy is null)
         {
             var empty = allowing[0];
             var reach = empty.Selector.Count > 0 ? "" : empty.Namespace == facts.RootNamespace ? $", and {empty.Namespace} is the root namespace, so it applies to all workloads of the mesh" : $", and it applies to all workloads of namespace {empty.Namespace}";
-            return Faults.Of("ISM2064", Name(empty, config), "spec.rules", $"has no rules, so it allows nobody{reach}: {callee.Name} denies {call.Caller} with 403{others}", $"add a rule for the caller to it, or to another AuthorizationPolicy of namespace {callee.Name.Namespace}");
+            return Faults.Of("ISM2064", Name(empty, config), "spec.rules", $"has no rules, so it allows nobody{reach}: {callee.Name} {Denial(call)}{others}",
+                $"add a rule for the caller to it, or to another AuthorizationPolicy of namespace {callee.Name.Namespace}");
         }
         var (field, term) = near.Misses[0];
+        if (!call.IsRequest && near.Misses.FirstOrDefault(miss => RuleKeys.IsOfRequest(miss.Term.Key)) is { Term: not null } http)
+        {
+            return Faults.Of("ISM2064", Name(near.Policy, config), http.Field,
+                $"is about HTTP requests, and proxies know none on this port, because it declares TCP: the rule matches no connection, and {callee.Name} {Denial(call)}{others}",
+                "use fields of connections in the rule (ports, principals, namespaces, ipBlocks), or, if the application speaks HTTP, name the port of the Service http-… or set appProtocol: http");
+        }
         var has = call.Of(term.Key);
         var token = term.Key.StartsWith("request.auth.", StringComparison.Ordinal) && !call.HasToken;
         var actual = token ? "carries no valid token" : has.Count > 0 ? $"has {string.Join(", ", has)}" : "has none";
         var more = near.Misses.Count > 1 ? $" (and {near.Misses.Count - 1} more of the rule does not match)" : "";
-        return Faults.Of("ISM2064", Name(near.Policy, config), field, $"{(term.Values.IsEmpty ? $"does not allow {string.Join(", ", term.NotValues)}" : $"allows {string.Join(", ", term.Values)} only")}, and this call {actual}{Domains(term, has)}{more}: {callee.Name} denies {call.Caller} with 403{others}",
+        return Faults.Of("ISM2064", Name(near.Policy, config), field,
+            $"{(term.Values.IsEmpty ? $"does not allow {string.Join(", ", term.NotValues)}" : $"allows {string.Join(", ", term.Values)} only")}, and this call {actual}{Domains(term, has)}{more}: {callee.Name} {Denial(call)}{others}",
             token ? "send a token (isthmus trace --jwt TOKEN), or allow the call without one" : has.Count > 0 && !term.Values.IsEmpty ? $"add {has[0]} there" : "change the rule, or the call");
     }
+
+    private static string Denial(CallAttributes call) => call.IsRequest ? $"denies {call.Caller} with 403" : $"closes the connection of {call.Caller}";
+
+    private static string Outcome(CallAttributes call) => call.IsRequest ? "the response is 403" : "the connection is closed";
 
     private static string Name(AuthorizationPolicy policy, ClusterObjects config) => $"AuthorizationPolicy {policy.Namespace}/{policy.Name} in {config.Context}";
 

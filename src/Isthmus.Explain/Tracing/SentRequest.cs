@@ -9,7 +9,7 @@ public sealed record SentRequest(string Method, ValueList<SentHeader> Headers, s
 {
     public static readonly SentRequest Plain = new("", [], "");
 
-    private const int LongestBody = 8 * 1024;
+    private const int LongestBody = 8 * 1024, LongestHeaders = 16 * 1024;
 
     /// <summary>The values of <c>-X</c>, <c>-H</c>, <c>-d</c> and <c>--jwt</c>.</summary>
     /// <param name="token">A JSON Web Token to send as a bearer token; empty for none.</param>
@@ -20,6 +20,8 @@ public sealed record SentRequest(string Method, ValueList<SentHeader> Headers, s
         if (body.Length > LongestBody) throw new WrongUseException("--data", $"has {body.Length} characters, and the longest body of a trace has {LongestBody}", "send less");
         var list = headers.Select(SentHeader.Parse).ToList();
         if (token.Length > 0) list.Add(SentHeader.Parse($"authorization: Bearer {token.Trim()}"));
+        if (list.Sum(header => header.Name.Length + header.Value.Length) is > LongestHeaders and var length)
+            throw new WrongUseException("--header", $"has {length} characters in all headers, and a trace sends at most {LongestHeaders}", "send less");
         return new(method.ToUpperInvariant(), list.ToValueList(), body);
     }
 

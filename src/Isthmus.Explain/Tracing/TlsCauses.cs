@@ -41,6 +41,42 @@ internal sealed class TlsCauses(TraceFacts facts, CallerConfig config)
             : Faults.Of("ISM2066", policy is null ? callee.ToString() : $"PeerAuthentication {policy.Namespace}/{policy.Name} in {policy.Source.Cluster}", policy is null ? "" : "spec.mtls.mode", $"the caller uses mesh TLS, but {why}", "set it to PERMISSIVE or STRICT");
     }
 
+    /// <summary>The callee's identity is none of those that the caller's configuration names.</summary>
+    public Problem OtherIdentity(PodRef callee, string identity, TracedCall call)
+    {
+        if (call.Host is { } host)
+        {
+            var named = config.RulesFor(host).SelectMany(rule =>
+                PoliciesOf(rule).Select(one => (Rule: rule, one.Field, one.Policy.Tls))).FirstOrDefault(one =>
+                Excludes(one.Tls?.SubjectAltNames ?? default, identity));
+            if (named.Rule is { } rule)
+            {
+                return Faults.Of("ISM2062", $"DestinationRule {rule.Namespace}/{rule.Name} in {config.At.Context}", $"{named.Field}.tls.subjectAltNames",
+                    $"accepts {string.Join(", ", named.Tls!.SubjectAltNames)}, and the certificate of {callee} has {identity}",
+                        $"add {identity} there, or leave the field out: the service account is checked then");
+            }
+            if (host.Entries.FirstOrDefault(entry => Excludes(entry.SubjectAltNames, identity)) is { } entry)
+            {
+                return Faults.Of("ISM2062", $"ServiceEntry {entry.Namespace}/{entry.Name} in {config.At.Context}", "spec.subjectAltNames",
+                    $"accepts {string.Join(", ", entry.SubjectAltNames)}, and the certificate of {callee} has {identity}", $"add {identity} there");
+            }
+        }
+        return Faults.Of("ISM2062", callee.ToString(), "spec.serviceAccountName", $"is {identity}, but the caller accepts only other identities",
+            "recent endpoint changes take a moment to propagate; otherwise check subjectAltNames of the DestinationRule or ServiceEntry");
+    }
+
+    private static bool Excludes(ValueList<string> names, string identity) => !names.IsEmpty && !names.Contains(identity);
+
+    /// <summary>The traffic policies of a rule, with the paths of their fields.</summary>
+    private static IEnumerable<(string Field, TrafficPolicy Policy)> PoliciesOf(DestinationRule rule) =>
+    [
+        .. WithPorts("spec.trafficPolicy", rule.Policy),
+        .. rule.Subsets.SelectMany((subset, index) => subset.Policy is null ? [] : WithPorts($"spec.subsets[{index}].trafficPolicy", subset.Policy)),
+    ];
+
+    private static IEnumerable<(string Field, TrafficPolicy Policy)> WithPorts(string field, TrafficPolicy policy) =>
+        [(field, policy), .. policy.Ports.Select((port, index) => ($"{field}.portLevelSettings[{index}]", port.Policy))];
+
     public Problem MeshTlsToPlain(string rule, PodRef callee) => rule.Length > 0
         ? Faults.Of("ISM2067", $"DestinationRule {rule} in {config.At.Context}", "spec.trafficPolicy.tls.mode", $"requires mesh TLS, but {callee} has no sidecar to terminate it", "set trafficPolicy.tls.mode DISABLE, or give the callee a sidecar")
         : Faults.Of("ISM2067", callee.ToString(), "", "is marked as accepting mesh TLS, but has no sidecar to terminate it", $"check its label {Labels.TlsMode}, and whether its namespace is injected");

@@ -55,8 +55,7 @@ internal sealed partial class TlsStep(TraceFacts facts, TraceRecord record, Caus
         {
             if (OtherDomain(own.Identity, their.Identity) is { } domain && ours.Peers.Any(peer => peer.IsMatch(NameKind.Uri, domain)))
                 return record.Fail("TLS", "mutual TLS of the mesh", causes.Tls.OtherTrustDomain(name, cluster, their.Identity, facts.Client, own.Identity), details);
-            return record.Fail("TLS", "mutual TLS of the mesh", Faults.Of("ISM2062", name.ToString(), "spec.serviceAccountName", $"is {their.Identity}, but the caller accepts only other identities",
-                "recent endpoint changes take a moment to propagate; otherwise check subjectAltNames of the DestinationRule or ServiceEntry"), details);
+            return record.Fail("TLS", "mutual TLS of the mesh", causes.Tls.OtherIdentity(name, their.Identity, call), details);
         }
         if (theirs.Peers.Count > 0 && !theirs.Peers.Any(peer => peer.IsMatch(NameKind.Uri, own.Identity)))
             return record.Fail("TLS", "mutual TLS of the mesh", causes.Tls.OtherTrustDomain(facts.Client, facts.Home, own.Identity, name, their.Identity), details);

@@ -55,6 +55,11 @@ internal sealed record InjectedFault(string Caller, string Target, string Trace,
         new("$caller", "$stale.example.com/", "ISM2090 | ServiceEntry $ns/$stale in cluster1 | 127.0.0.1:1 refuses connections", Call, Call) { IsSeenOnlyByCall = true },
         new("$caller", "$vacant.example.com/", "ISM2042 | ServiceEntry $ns/$vacant in cluster1 | no endpoint with an address", Other, "cluster1 IST0127 ServiceEntry $ns/$vacant: spec.workloadSelector"),
 
+        new("$caller", "$nameless.example.com/", "ISM2098 | ServiceEntry $ns/$nameless in cluster1 | no-such-name.invalid has no address", Call, Call),
+        new("$caller", "$nodebound/hello", "ISM2099 | Service $ns/$nodebound in cluster1 | no ready Pod of the Service runs on Node", Meant, Meant),
+        new("$caller", "$wordless.example.com/", "ISM2074 | ServiceEntry $ns/$wordless in cluster1 | answers with something else", Call,
+            Call) { IsSeenOnlyByCall = true },
+
         // Routes and subsets
         new("$caller", "$split/lost", "ISM2034 | DestinationRule $ns/$split in cluster1 | version=none", Other, "cluster1 IST0173 DestinationRule $ns/$split: spec.subsets[2].labels"),
         new("$caller", "$split/hello", "ISM2034 | DestinationRule $ns/$split in cluster1 | version=none", Other, "cluster1 IST0173 DestinationRule $ns/$split: spec.subsets[2].labels") { Sent = _ => SentRequest.Parse("", ["Tier: gold"], "", "") },
@@ -64,6 +69,8 @@ internal sealed record InjectedFault(string Caller, string Target, string Trace,
         new("$caller", "$split/aborted", "ISM2026 | VirtualService $ns/$split in cluster1 | 503", Meant, "cluster1 ISM1427 VirtualService $ns/$split: spec.http[4].fault"),
         new("$caller", "$split/sometimes", "ISM2026 | VirtualService $ns/$split in cluster1 | 70 %", Meant, "cluster1 ISM1427 VirtualService $ns/$split: spec.http[5].fault") { IsSeenOnlyByCall = true },
         new("$caller", "$split/other", "ISM2024 | VirtualService $ns/$split in cluster1 | /other", Meant, Meant),
+        new("$caller", "$elseport/hello", "ISM2024 | VirtualService $ns/$elseport in cluster1 | is 81, and the call is for port 80", Call, Call),
+        new("$caller", "$elsewho/hello", "ISM2024 | VirtualService $ns/$elsewho in cluster1 | is app=somebody, and the caller has other labels", Call, Call),
         new("$caller", "$twice/hello", "ISM2024 | VirtualService $ns/$twice in cluster1 | VirtualService $ns/$twice-b is for the same host", Other, "cluster1 IST0109 VirtualService $ns/$twice: spec.hosts"),
         new("$caller", "$short/hello", "ISM2010 | VirtualService $other/$short in cluster1 | routes to $both.$other.svc.cluster.local", Other, "cluster1 IST0101 VirtualService $other/$short: spec.http[0].route[0].destination.host"),
         new("$caller", "$late/delay/2", "ISM2088 | VirtualService $ns/$late in cluster1 | gives up after 0.2 s", Call, Call) { IsSeenOnlyByCall = true },
@@ -79,6 +86,7 @@ internal sealed record InjectedFault(string Caller, string Target, string Trace,
         new("$caller", "$loud.$other/", "ISM2057 | DestinationRule $ns/$loudly in cluster1 | PeerAuthentication $other/$locked in cluster1 is STRICT", Other, "cluster1 IST0113 DestinationRule $ns/$loudly: spec.trafficPolicy.tls.mode"),
         new("$caller", "$stiff/hello", "ISM2067 | DestinationRule $ns/$stiffly in cluster1 | no sidecar", Other, "cluster1 IST0113 DestinationRule $ns/$stiffly: spec.trafficPolicy.tls.mode"),
         new("$caller", "$mistaken/hello", "ISM2089 | DestinationRule $ns/$mistaken in cluster1 | begin TLS with", Call, Call) { IsSeenOnlyByCall = true },
+        new("$caller", "$named/hello", "ISM2062 | DestinationRule $ns/$named in cluster1 | accepts spiffe://cluster.local/ns/$ns/sa/somebody", Call, Call),
         new("$plain", "$guarded.$other/hello", "ISM2058 | Pod $ns/$plain | PeerAuthentication $other/$locked in cluster1 is STRICT", Meant, Meant),
         new("$plain", "$ruled/hello", "ISM2058 | Pod $ns/$plain | PeerAuthentication $ns/$ruled in cluster1 is STRICT", Meant, Meant),
 
@@ -91,6 +99,9 @@ internal sealed record InjectedFault(string Caller, string Target, string Trace,
         new("$caller", "$ruled/rooted", "ISM2064 | AuthorizationPolicy istio-system/$rooted in cluster1 | denies spiffe://cluster.local/ns/$ns/sa/default", Meant, Meant),
         new("$caller", "$ruled/nearby", "ISM2064 | AuthorizationPolicy $ns/$nearby in cluster1 | allows $other only", Meant, Meant),
         new("$caller", "$ruled/banned", "ISM2064 | AuthorizationPolicy $ns/$banned in cluster1 | denies spiffe://cluster.local/ns/$ns/sa/default", Meant, Meant),
+
+        new("$caller", "tcp://$piped:17002",
+            "ISM2064 | AuthorizationPolicy $ns/$piped in cluster1 | is about HTTP requests, and proxies know none on this port", Meant, Meant),
 
         // The application
         new("$caller", "$bin/status/503", "ISM2073 | Pod $ns/$here | its application responded with status 503", Call, Call) { IsSeenOnlyByCall = true },

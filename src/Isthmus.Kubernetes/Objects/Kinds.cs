@@ -36,6 +36,10 @@ public static class Kinds
     public static readonly ResourceKind CustomResourceDefinition = new("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", false);
     public static readonly ResourceKind MutatingWebhookConfiguration = new("admissionregistration.k8s.io", "v1", "MutatingWebhookConfiguration", "mutatingwebhookconfigurations", false);
     public static readonly ResourceKind ValidatingWebhookConfiguration = new("admissionregistration.k8s.io", "v1", "ValidatingWebhookConfiguration", "validatingwebhookconfigurations", false);
+    public static readonly ResourceKind ValidatingAdmissionPolicy =
+        new("admissionregistration.k8s.io", "v1", "ValidatingAdmissionPolicy", "validatingadmissionpolicies", false);
+    public static readonly ResourceKind ValidatingAdmissionPolicyBinding =
+        new("admissionregistration.k8s.io", "v1", "ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings", false);
     public static readonly ResourceKind PodDisruptionBudget = new("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets", true);
     public static readonly ResourceKind HorizontalPodAutoscaler = new("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", true);
 
@@ -44,7 +48,7 @@ public static class Kinds
         Pod, Service, Endpoints, Node, Namespace, Secret, ConfigMap, ServiceAccount, Event, EndpointSlice, Ingress, IngressClass, NetworkPolicy, Deployment, ReplicaSet,
         StatefulSet, DaemonSet, ControllerRevision, PersistentVolumeClaim, PersistentVolume, Job, CronJob, Lease, Role, RoleBinding, ClusterRole, ClusterRoleBinding, TokenReview,
         SubjectAccessReview, SelfSubjectAccessReview, CustomResourceDefinition, MutatingWebhookConfiguration,
-        ValidatingWebhookConfiguration, PodDisruptionBudget, HorizontalPodAutoscaler,
+        ValidatingWebhookConfiguration, ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding, PodDisruptionBudget, HorizontalPodAutoscaler,
     ];
 
     public static ResourceKind? Find(string apiVersion, string kind) =>

@@ -108,10 +108,14 @@ internal static class YamlPrinter
         _ => node.ToJsonString(),
     };
 
+    /// <summary>YAML 1.1 has dates and times, which some parsers make of such text (2024-05-01, 2024-05-01T10:00:00Z).</summary>
+    private static bool IsDate(string text) =>
+        text.Length >= 8 && text[4] == '-' && text.AsSpan(0, 4).IndexOfAnyExceptInRange('0', '9') < 0 && char.IsAsciiDigit(text[5]);
+
     private static string Scalar(string text)
     {
         if (text.Length == 0) return "\"\"";
-        var plain = Kind(text) == ScalarKind.Text
+        var plain = Kind(text) == ScalarKind.Text && !IsDate(text)
             && text[0] is not ('-' or '?' or ':' or ',' or '[' or ']' or '{' or '}' or '#' or '&' or '*' or '!' or '|' or '>' or '\'' or '"' or '%' or '@' or '`' or ' ' or '=' or '<')
             && text[^1] is not (' ' or ':')
             && !text.Contains(": ", StringComparison.Ordinal) && !text.Contains(" #", StringComparison.Ordinal)

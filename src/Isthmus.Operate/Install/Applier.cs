@@ -65,6 +65,7 @@ public sealed class Applier(KubeClient client, TimeProvider time)
     /// planes, and another one, such as Istio's, may own them.</summary>
     internal static JsonObject Wanted(JsonObject value, JsonObject present)
     {
+        if (GatewayApiBundle.IsPart(value)) return GatewayApiBundle.Wanted(value, present);
         if (KindOf(value) == Kinds.CustomResourceDefinition) return DefinitionJoin.Of(present, value);
         // An account without a revision was made by 'create-remote-secret': no installation owns it.
         if (!IsShared(value) || present["metadata"]!["labels"]?[Labels.Revision] is null) return value;
@@ -74,7 +75,8 @@ public sealed class Applier(KubeClient client, TimeProvider time)
     }
 
     private static bool IsShared(JsonObject value) =>
-        KindOf(value) == Kinds.CustomResourceDefinition || (KindOf(value) == Kinds.ServiceAccount && value["metadata"]!["name"]!.ToString() == WellKnown.ReaderServiceAccount);
+        GatewayApiBundle.IsPart(value) || KindOf(value) == Kinds.CustomResourceDefinition
+        || (KindOf(value) == Kinds.ServiceAccount && value["metadata"]!["name"]!.ToString() == WellKnown.ReaderServiceAccount);
 
     /// <summary>A merge patch replaces lists; the CA bundle that the control plane wrote must survive a second install.</summary>
     private async Task KeepCaBundleAsync(ResourceKind kind, JsonObject value, CancellationToken stop)

@@ -15,7 +15,8 @@ internal static class Installed
     [
         Kinds.MutatingWebhookConfiguration, Kinds.ValidatingWebhookConfiguration, Kinds.HorizontalPodAutoscaler, Kinds.PodDisruptionBudget, Kinds.NetworkPolicy, Kinds.Deployment, Kinds.DaemonSet, Kinds.Service, Kinds.Endpoints, Kinds.EndpointSlice, Kinds.ConfigMap,
         Manifests.ResourceOf(MeshApi.Gateway), Manifests.ResourceOf(MeshApi.DestinationRule), Manifests.ResourceOf(MeshApi.EnvoyFilter),
-        Kinds.RoleBinding, Kinds.Role, Kinds.ClusterRoleBinding, Kinds.ClusterRole, Kinds.ServiceAccount, Kinds.Secret, Kinds.CustomResourceDefinition,
+        Kinds.RoleBinding, Kinds.Role, Kinds.ClusterRoleBinding, Kinds.ClusterRole, Kinds.ServiceAccount, Kinds.Secret,
+        Kinds.ValidatingAdmissionPolicyBinding, Kinds.ValidatingAdmissionPolicy, Kinds.CustomResourceDefinition,
     ];
 
     /// <summary>Everything with these labels, in <see cref="KindsInOrder"/>.</summary>

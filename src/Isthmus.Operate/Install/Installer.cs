@@ -29,7 +29,10 @@ public sealed class Installer(KubeClient client, TimeProvider time, IInstallProg
     public async Task InstallAsync(OperatorSpec spec, TimeSpan readiness, CancellationToken stop)
     {
         var applier = new Applier(client, time);
-        var components = Manifests.Render(spec);
+        var bundle = new GatewayApiBundle(client);
+        var components = await bundle.FitAsync(Manifests.Render(spec), stop);
+        // Also where nobody looked at the preconditions: nothing may be lost.
+        await bundle.CheckAsync(components, stop);
         if (spec.Enabled("istiodRemote") && spec.Value("global", "remotePilotAddress")?.ToString() is null or "")
             progress.Note("injectionURL is set and remotePilotAddress is not: proxies connect to the control plane at the same address, and the webhook calls it through the Service istiod, whose name its certificate must have.");
         await EnsureNamespaceAsync(spec, stop);

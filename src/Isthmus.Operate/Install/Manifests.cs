@@ -34,6 +34,7 @@ public static class Manifests
             Add("Istio core", IstioCrds.All.Select(Labelled).Concat(Reader(spec, external, "Base")));
         else if (spec.Enabled("istiodRemote"))
             Add("Istio core", (spec.IsConfigCluster ? IstioCrds.All.Select(Labelled) : []).Concat(Reader(spec, external: true, "IstiodRemote")));
+        if ((spec.Enabled("base") || spec.Enabled("istiodRemote")) && BringsGatewayApi(spec)) Add(GatewayApiBundle.Component, GatewayApiBundle.Build());
         // Before the control plane: Pods that it injects need the agent.
         if (spec.Enabled("cni")) Add("CNI", CniObjects.Build(spec), "cni");
         if (spec.Enabled("pilot"))
@@ -89,6 +90,8 @@ public static class Manifests
     /// <summary>None for a control plane that serves another cluster: the webhooks are in that cluster.</summary>
     private static IEnumerable<JsonObject> Webhooks(OperatorSpec spec) =>
         (bool?)spec.Value("global", "operatorManageWebhooks") ?? false ? [] : [.. WebhookObjects.Injectors(spec, "Pilot", InjectionPath(spec), ""), .. Validator(spec)];
+
+    private static bool BringsGatewayApi(OperatorSpec spec) => (bool?)spec.Value("base", "enableGatewayAPICRDs") ?? false;
 
     private static IEnumerable<JsonObject> Validator(OperatorSpec spec) =>
         (bool?)spec.Value("global", "configValidation") ?? true ? [WebhookObjects.Validator(spec)] : [];

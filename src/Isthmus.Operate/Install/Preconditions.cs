@@ -35,6 +35,7 @@ public sealed class Preconditions(KubeClient client, TimeProvider time, Action<s
         await AddressesAsync(stop);
         await RightsAsync(spec, objects, stop);
         await new OtherControlPlanes(client).CheckAsync(spec, objects, stop);
+        await new GatewayApiBundle(client).CheckAsync(components, stop);
         await ImagesAsync(spec, objects, stop);
         await PodSecurityAsync(objects, stop);
         if (spec.Enabled("cni")) await NodeAgentAsync(spec, stop);

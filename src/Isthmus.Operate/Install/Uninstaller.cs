@@ -63,7 +63,11 @@ public sealed class Uninstaller(KubeClient client)
         foreach (var value in Manifests.Render(spec).SelectMany(component => component.Objects))
         {
             var removal = Removal.Of(Applier.KindOf(value), value);
-            if (removal.Kind != Kinds.CustomResourceDefinition && await client.FindAsync(removal.Kind, removal.Namespace, removal.Name, stop) is not null) plan.Add(removal);
+            if (removal.Kind != Kinds.CustomResourceDefinition && !GatewayApiBundle.IsPart(removal)
+                && await client.FindAsync(removal.Kind, removal.Namespace, removal.Name, stop) is not null)
+            {
+                plan.Add(removal);
+            }
         }
         return [.. plan.OrderBy(removal => Installed.KindsInOrder.ToList().IndexOf(removal.Kind))];
     }

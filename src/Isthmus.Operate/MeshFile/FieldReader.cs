@@ -48,6 +48,15 @@ internal sealed class FieldReader(JsonObject fields, string path, string source,
         return fallback;
     }
 
+    /// <summary>False if the field is absent.</summary>
+    internal bool Flag(string field)
+    {
+        if (fields[field] is not { } node) return false;
+        if (node is JsonValue value && value.TryGetValue(out bool flag)) return flag;
+        Wrong("ISM0303", At(field), $"'{node}' is not true or false", "write true or false, without quotes");
+        return false;
+    }
+
     internal JsonObject Free(string field) => fields[field] switch
     {
         null => [],

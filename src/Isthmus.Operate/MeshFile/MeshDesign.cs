@@ -65,7 +65,11 @@ public sealed class MeshDesign(MeshSpec mesh)
     public OperatorSpec Installation(ClusterSpec cluster, string discoveryAddress)
     {
         // Clusters that do not know each other do not need network names either.
-        if (JoinsByNames) return OperatorSpec.Build([(mesh.Source, EastWestGateway.ReplicatedControlPlanes()), File(mesh.Install), File(cluster.Install)], [], mesh.Revision);
+        if (JoinsByNames)
+        {
+            return OperatorSpec.Build(
+                [(mesh.Source, EastWestGateway.ReplicatedControlPlanes()), Definitions(cluster), File(mesh.Install), File(cluster.Install)], [], mesh.Revision);
+        }
         var global = new JsonObject
         {
             ["meshID"] = mesh.Name, ["network"] = cluster.Network, ["multiCluster"] = new JsonObject { ["clusterName"] = cluster.Name },
@@ -85,8 +89,12 @@ public sealed class MeshDesign(MeshSpec mesh)
                 global["configCluster"] = true;
             }
         }
-        return OperatorSpec.Build([File(mesh.Install), File(cluster.Install), File(facts)], [], mesh.Revision);
+        return OperatorSpec.Build([Definitions(cluster), File(mesh.Install), File(cluster.Install), File(facts)], [], mesh.Revision);
     }
+
+    /// <summary>Routes are read where configuration is. What the file says of an installation comes later, and counts more.</summary>
+    private (string Source, string Text) Definitions(ClusterSpec cluster) => File(mesh.InstallsGatewayApi && HasAuthority(cluster)
+        ? new() { ["values"] = new JsonObject { ["base"] = new JsonObject { ["enableGatewayAPICRDs"] = true } } } : []);
 
     /// <summary>The control plane of a cluster that has none of its own, for the cluster that hosts it. It reads its
     /// configuration in the cluster of its workloads.</summary>

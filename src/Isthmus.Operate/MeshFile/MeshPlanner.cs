@@ -37,9 +37,11 @@ public sealed class MeshPlanner(MeshDesign design, MeshLinks links, TimeProvider
         var work = new List<Task<IEnumerable<Change>>> { ObjectsAsync(link, Part.Namespace, [design.Namespace(cluster)], stop), SecretsAsync(link, stop) };
         var elsewhere = await new OtherMesh(design, trust).FindAsync(link, stop);
         var problems = takesOver ? [] : elsewhere.ToList();
+        var installation = design.Installation(cluster, await DiscoveryAsync(cluster, stop));
+        if (await new GatewayApiBundle(link.Client).FindProblemAsync(Manifests.Render(installation), stop) is { } unfit) problems.Add(unfit);
         if (cluster.IsPrimary) work.Add(AuthorityAsync(link, cluster, Part.Namespace, trust, problems, stop));
         foreach (var hosted in design.Hosted(cluster)) work.Add(HostedAsync(link, hosted, trust, problems, stop));
-        work.Add(InstallationAsync(link, cluster.IsPrimary ? Part.ControlPlane : Part.RemoteInstallation, design.Installation(cluster, await DiscoveryAsync(cluster, stop)), stop));
+        work.Add(InstallationAsync(link, cluster.IsPrimary ? Part.ControlPlane : Part.RemoteInstallation, installation, stop));
         if (design.HasGateway(cluster)) work.Add(InstallationAsync(link, Part.Gateway, design.Gateway(cluster), stop));
         else work.Add(UnwantedGatewayAsync(link, stop));
         work.Add(ObjectsAsync(link, Part.Exposure, design.Exposure(cluster), stop));
@@ -82,7 +84,7 @@ public sealed class MeshPlanner(MeshDesign design, MeshLinks links, TimeProvider
 
     private async Task<IEnumerable<Change>> InstallationAsync(ClusterLink link, string part, OperatorSpec spec, CancellationToken stop)
     {
-        var components = Manifests.Render(spec);
+        var components = await new GatewayApiBundle(link.Client).FitAsync(Manifests.Render(spec), stop);
         var changes = Task.WhenAll(components.Select(component => ObjectsAsync(link, Place(part, component), component.Objects, stop)));
         var extra = await new Installer(link.Client, time, Unheard.Instance).ExtraAsync(spec, components, stop);
         return (await changes).SelectMany(found => found)

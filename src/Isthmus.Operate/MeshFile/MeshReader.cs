@@ -43,13 +43,14 @@ public static partial class MeshReader
         if (root.Text("kind") is var kind && kind != MeshSpec.Kind) root.Wrong("ISM0304", "kind", $"'{kind}' is not {MeshSpec.Kind}", $"write 'kind: {MeshSpec.Kind}'");
         var metadata = root.Mapping("metadata").Only("name", "labels", "annotations");
         var name = Name(metadata, "name", "name the mesh, for example mesh1");
-        var spec = root.Mapping("spec").Only("revision", "join", "trust", "install", "networks", "clusters");
+        var spec = root.Mapping("spec").Only("revision", "join", "trust", "install", "gatewayApi", "networks", "clusters");
         var networks = spec.Mappings("networks").Select(Network).ToList();
         var isOneNetwork = networks.Count < 2;
         if (networks.Count == 0) networks.Add(new(DefaultNetwork, GatewaySpec.Default));
         var clusters = spec.Mappings("clusters").Select(cluster => Cluster(cluster, isOneNetwork ? networks[0].Name : null, folder)).ToValueList();
         if (clusters.IsEmpty) spec.Wrong("ISM0302", spec.At("clusters"), "has no clusters", "add at least one, with '- name: …'");
-        return new(source, name, spec.Has("revision") ? Name(spec, "revision", "") : "", Join(spec), Trust(spec.Mapping("trust"), folder), networks.ToValueList(), clusters, spec.Free("install"));
+        return new(source, name, spec.Has("revision") ? Name(spec, "revision", "") : "", Join(spec), Trust(spec.Mapping("trust"), folder),
+            networks.ToValueList(), clusters, spec.Free("install"), spec.Mapping("gatewayApi").Only("install").Flag("install"));
     }
 
     private static JoinKind Join(FieldReader spec)

@@ -62,13 +62,14 @@ public sealed class MeshRemoval(MeshDesign design, MeshLinks links, RemovalScope
             .Select(secret => new Removal(Kinds.Secret, secret.Metadata.Namespace, secret.Metadata.Name));
         var last = namespaces.Where(ns => IsOurs(ns.Metadata)).Select(ns => new Removal(Kinds.Namespace, null, ns.Metadata.Name));
         IReadOnlyList<Removal> all = [.. own.Concat(purge).Distinct(), .. last];
-        var bystanders = new Bystanders(link.Client, value => value["metadata"]!["annotations"]?[Annotations.Mesh]?.ToString() == design.Mesh.Name);
+        var bystanders = new Bystanders(
+            link.Client, value => value["metadata"]!["annotations"]?[Annotations.Mesh]?.ToString() == design.Mesh.Name || GatewayApiBundle.IsMade(value));
         var others = await bystanders.FindAsync(all, stop);
         if (scope.Purges || others.Count == 0) return new(link, all, others);
         // What holds objects of others stays, without those of the mesh.
         var kept = others.Select(other => other.With).ToHashSet();
         var exposed = await Task.WhenAll(kept.Where(removal => removal.Kind == Kinds.CustomResourceDefinition).Select(definition => OursAsync(link, bystanders, definition, stop)));
-        return new(link, [.. exposed.SelectMany(list => list).Concat(all.Where(removal => !kept.Contains(removal))).Distinct()], others);
+        return new(link, [.. exposed.SelectMany(list => list).Concat(GatewayApiBundle.Without(all, others)).Distinct()], others);
     }
 
     /// <summary>The mesh's objects of a kind whose definition stays.</summary>

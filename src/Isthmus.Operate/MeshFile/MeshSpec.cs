@@ -10,8 +10,10 @@ namespace Isthmus.Operate.MeshFile;
 /// <param name="Revision">The revision of every control plane; empty for the default one.</param>
 /// <param name="Join">How clusters discover each other's services.</param>
 /// <param name="Install">Fields of an IstioOperator spec for every control plane.</param>
+/// <param name="InstallsGatewayApi">Whether clusters with configuration get the definitions of the Gateway API.</param>
 public sealed record MeshSpec(
-    string Source, string Name, string Revision, JoinKind Join, TrustSpec Trust, ValueList<NetworkSpec> Networks, ValueList<ClusterSpec> Clusters, JsonObject Install)
+    string Source, string Name, string Revision, JoinKind Join, TrustSpec Trust, ValueList<NetworkSpec> Networks, ValueList<ClusterSpec> Clusters,
+    JsonObject Install, bool InstallsGatewayApi = false)
 {
     public const string ApiVersion = $"mesh.{WellKnown.OwnDomain}/v1alpha1";
     public const string Kind = "Mesh";

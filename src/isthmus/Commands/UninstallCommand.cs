@@ -14,7 +14,10 @@ internal static class UninstallCommand
     {
         var options = new InstallOptions();
         var yes = ConfirmationOption.Skip();
-        var purge = new Option<bool>("--purge") { Description = "Remove all revisions, the CRDs, and everything created by the control planes" };
+        var purge = new Option<bool>("--purge")
+        {
+            Description = "Remove all revisions, the CRDs (of the Gateway API: those without objects), and everything created by the control planes",
+        };
         var command = new Command("uninstall", "Remove an installation from a cluster. The namespace and the cacerts Secret are kept.") { yes, purge };
         options.AddTo(command);
         command.SetAction(async (line, stop) =>
@@ -29,12 +32,14 @@ internal static class UninstallCommand
             var plan = line.GetValue(purge) ? await uninstaller.PlanPurgeAsync(stop)
                 : file ? await uninstaller.PlanSpecAsync(options.Read(line), stop)
                 : await uninstaller.PlanRevisionAsync(revision!, stop);
+            var held = await new GatewayApiBundle(client).HeldAsync(plan, stop);
+            plan = GatewayApiBundle.Without(plan, held);
             if (plan.Count == 0)
             {
                 Console.WriteLine($"Nothing to remove: no installation found in {client.Access.Name}.");
                 return 0;
             }
-            var others = await new Bystanders(client, _ => false).FindAsync(plan, stop);
+            var others = await new Bystanders(client, GatewayApiBundle.IsMade).FindAsync(plan, stop);
             if (!line.GetValue(yes))
             {
                 foreach (var removal in plan) Console.WriteLine($"  {removal}");
@@ -44,6 +49,7 @@ internal static class UninstallCommand
             }
             await uninstaller.RunAsync(plan, removal => Console.WriteLine($"  Removed {removal}."), stop);
             foreach (var text in Bystander.Describe(others)) Console.WriteLine($"  Removed with their CRD: {text}.");
+            foreach (var text in Bystander.Describe(held)) Console.WriteLine($"  The CRD stays, with {text}.");
             await SayLeftAsync(client, plan, stop);
             Console.WriteLine("✔ Uninstall complete");
             return 0;

@@ -12,7 +12,11 @@ internal static class CommandExamples
         ["mesh"] = ["mesh template multi-primary > mesh.yaml", "mesh plan -f mesh.yaml", "mesh up -f mesh.yaml", "mesh diff -f mesh.yaml"],
         ["ca"] = ["ca root", "ca intermediate cluster1", "ca rotate --dir new-root --plan"],
         ["certificates"] = ["certificates", "certificates --contexts cluster1,cluster2 -o json", "certificates --snapshot bug-report.tar.gz"],
-        ["install"] = ["install", "install --set profile=minimal --set values.global.network=network1", "install -f operator.yaml -y", "install --dry-run"],
+        ["install"] =
+        [
+            "install", "install --set profile=minimal --set values.global.network=network1", "install --set values.base.enableGatewayAPICRDs=true",
+            "install -f operator.yaml -y", "install --dry-run",
+        ],
         ["upgrade"] = ["upgrade -f operator.yaml", "upgrade -f operator.yaml --dry-run"],
         ["uninstall"] = ["uninstall --revision canary", "uninstall --purge -y"],
         ["tag"] = ["tag list", "tag set prod --revision 1-1", "tag set prod --revision 1-1 --overwrite"],

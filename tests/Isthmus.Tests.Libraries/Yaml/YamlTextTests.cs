@@ -41,6 +41,15 @@ public sealed class YamlTextTests
         Assert.True(JsonNode.DeepEquals(root, back), $"{root.ToJsonString()}\nwas printed as\n{text}\nwhich reads as\n{back?.ToJsonString()}");
     }).MustHold(500);
 
+    /// <summary>Parsers of YAML 1.1 would read a time.</summary>
+    [Theory]
+    [InlineData("1970-01-01T00:00:00Z", "'1970-01-01T00:00:00Z'")]
+    [InlineData("2024-05-01", "'2024-05-01'")]
+    [InlineData("2024-may-01", "2024-may-01")]
+    [InlineData("1.31", "'1.31'")]
+    public void Text_that_looks_like_something_else_is_quoted(string text, string printed) =>
+        Assert.Equal($"a: {printed}\n", YamlText.Print(new JsonObject { ["a"] = text }));
+
     [Fact]
     public void Any_text_is_read_or_refused_in_words() => Prop.ForAll(Gen.ArrayOf(Gen.Elements(Awkward)).Select(parts => string.Join(" ", parts)).ToArbitrary(), text =>
     {

@@ -68,6 +68,9 @@ public sealed class ChartTests
         { "no more Secrets than its own", ["values.pilot.env.ISTHMUS_SECRET_NAMESPACES=istio-system"] },
         { "a remote whose Secrets are read", ["profile=remote", "values.global.remotePilotAddress=192.0.2.1", "values.pilot.env.PILOT_ENABLE_REMOTE_CREDENTIALS_CONTROLLER=true"] },
         { "a remote whose Secrets are read in part", ["profile=remote", "values.global.remotePilotAddress=192.0.2.1", "values.pilot.env.ISTHMUS_SECRET_NAMESPACES=edge", "values.pilot.env.PILOT_ENABLE_REMOTE_CREDENTIALS_CONTROLLER=true"] },
+        { "the Gateway API", ["values.base.enableGatewayAPICRDs=true"] },
+        { "the Gateway API by who may install for the cluster", ["values.base.enableGatewayAPICRDs=true", "values.global.resourceScope=cluster"] },
+        { "the Gateway API by who may install in a namespace", ["values.base.enableGatewayAPICRDs=true", "values.global.resourceScope=namespace"] },
         { "no account for others", ["values.global.enableReaderRBAC=false"] },
         { "an account for others that exists", ["values.global.readerServiceAccount.name=ops", "values.global.readerServiceAccount.namespace=tools"] },
         {
@@ -109,7 +112,10 @@ public sealed class ChartTests
             {
                 if (values["global"]?[key] is { } given) global[key] = given.DeepClone();
             }
-            releases.Add(new("base", "istio-base", spec.Namespace, new() { ["global"] = global, ["base"] = new JsonObject { ["enableIstioConfigCRDs"] = definitions } }));
+            var (own, asked) = (new JsonObject { ["enableIstioConfigCRDs"] = definitions }, values["base"]?["enableGatewayAPICRDs"]?.DeepClone());
+            if (asked is not null) own["enableGatewayAPICRDs"] = asked;
+            releases.Add(new("base", "istio-base", spec.Namespace, new() { ["global"] = global, ["base"] = own }));
+            (values["base"] as JsonObject)?.Remove("enableGatewayAPICRDs"); // The other chart does not have it.
         }
         if (spec.Enabled("cni"))
         {
@@ -312,6 +318,9 @@ public sealed class ChartTests
         // Without its definition, each object of a kind would be deleted when the release is uninstalled.
         foreach (var definition in definitions) definition["metadata"]!["annotations"] = new JsonObject { ["helm.sh/resource-policy"] = "keep" };
         Golden.VerifyFile(string.Join("---\n", definitions.Select(YamlText.Print)), Repository.At("charts/base/files/crd-all.gen.yaml"));
+        var gatewayApi = GatewayApiBundle.Build().ToList();
+        foreach (var one in gatewayApi) one["metadata"]!["annotations"]!["helm.sh/resource-policy"] = "keep";
+        Golden.VerifyFile(string.Join("---\n", gatewayApi.Select(YamlText.Print)), Repository.At("charts/base/files/gateway-api.gen.yaml"));
         Golden.VerifyFile(KnownValues().ToJsonString(new JsonSerializerOptions { WriteIndented = true }), Repository.At("charts/istiod/files/values.json"));
     }
 
@@ -343,6 +352,7 @@ public sealed class ChartTests
                 "values" => keys.Except(["cni", "gateways", "istiocoredns"]).Append("revision"),
                 "values.global.multiCluster" => keys.Intersect(["clusterName"]),
                 "values.istiodRemote" => keys.Append("enabled"),
+                "values.base" => keys.Except(["enableGatewayAPICRDs"]),
                 _ => keys,
             };
             known[path == "values" ? "" : path["values.".Length..]] = new JsonArray([.. effective.Order(StringComparer.Ordinal).Select(key => (JsonNode)key)]);

@@ -26,7 +26,8 @@ internal static class ComparedObjects
             // The base of a chart does not know whether the control plane runs here.
             if (value["kind"]!.ToString() == "ServiceAccount" && labels["app"]?.ToString() == "istio-reader") (labels["operator.istio.io/component"], labels["istio.io/rev"]) = ("", "");
         }
-        if (value["kind"]!.ToString() == "CustomResourceDefinition") ((JsonObject)value["metadata"]!).Remove("annotations");
+        if (value["metadata"]!["annotations"] is JsonObject annotations && annotations.Remove("helm.sh/resource-policy") && annotations.Count == 0)
+            value["metadata"]!.AsObject().Remove("annotations");
         if (value["kind"]!.ToString() == "ConfigMap")
         {
             foreach (var (key, text) in value["data"]!.AsObject().ToList()) value["data"]![key] = YamlText.Parse(text!.ToString(), key)?.DeepClone();

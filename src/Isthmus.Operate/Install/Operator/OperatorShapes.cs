@@ -55,7 +55,7 @@ internal static partial class OperatorShapes
             .. All(Shape.Text, "cniBinDir cniConfDir cniConfFileName hub image logging.level pullPolicy rollingMaxUnavailable tag excludeNamespaces.* podAnnotations.*", "values.cni."),
             .. All(Shape.List, "values.cni.excludeNamespaces"),
             .. All(Shape.Mapping, "affinity podAnnotations resources", "values.cni."),
-            .. All(Shape.Flag, "values.console.enabled"),
+            .. All(Shape.Flag, "values.console.enabled values.base.enableGatewayAPICRDs"),
             .. All(Shape.Text, "image priorityClassName podAnnotations.* serviceAnnotations.* nodeSelector.*", "values.console."),
             .. All(Shape.ObjectName, "values.console.credentialName"),
             .. All(Shape.Authority, "values.console.hosts.*"),

@@ -63,7 +63,7 @@ internal static class ValuesSchema
         [$"{Gateways}.istio-egressgateway.cpu"] = Read("targetAverageUtilization"),
         [$"{Gateways}.istio-egressgateway.memory"] = Read("targetAverageUtilization"),
         ["values.istiodRemote"] = Read("injectionPath injectionURL | enabled enabledLocalInjectorIstiod injectionCABundle"),
-        ["values.base"] = Read("validationURL | enableCRDTemplates enableIstioConfigCRDs excludedCRDs validateGateway validationCABundle"),
+        ["values.base"] = Read("enableGatewayAPICRDs validationURL | enableCRDTemplates enableIstioConfigCRDs excludedCRDs validateGateway validationCABundle"),
         ["values.sidecarInjectorWebhook"] = Read("defaultTemplates injectedAnnotations neverInjectSelector rewriteAppHTTPProbe templates | alwaysInjectSelector enableAccessLog"
             + " enableNamespacesByDefault injectionURL objectSelector reinvocationPolicy selfSigned useLegacySelectors"),
         ["values.istiocoredns"] = Read("coreDNSImage coreDNSPluginImage coreDNSTag enabled replicaCount"),

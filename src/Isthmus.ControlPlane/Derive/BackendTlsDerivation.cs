@@ -26,6 +26,9 @@ internal sealed class BackendTlsDerivation
         return policies.IsEmpty ? default : BackendTlsRules.Of(service, policies, BundleOf(read, policies[0].Source.Cluster));
     }
 
+    /// <summary>Whether a policy is for a host.</summary>
+    public bool Targets(Reader read, string host) => !read.Get(_byHost, host).IsEmpty;
+
     /// <summary>What the status of a policy says for each ancestor.</summary>
     public ValueList<ApiCondition> ConditionsOf(Reader read, BackendTlsPolicy policy) =>
         BackendTlsRules.ConditionsOf(policy, policy.Targets.Where(IsService).SelectMany(target => read.Get(_byHost, HostOf(target))).Append(policy).Distinct(), BundleOf(read, policy.Source.Cluster));

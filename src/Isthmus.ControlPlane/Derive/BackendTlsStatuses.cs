@@ -12,7 +12,7 @@ internal sealed class BackendTlsStatuses
     /// <summary>More ancestors have no room in a status.</summary>
     private const int Most = 16;
 
-    private readonly Live<string, ValueList<AttachedRoute>> _routesTo;
+    private readonly Live<string, ValueList<RouteToHost>> _routesTo;
     private readonly BackendTlsDerivation _tls;
 
     /// <param name="policies">The policies.</param>
@@ -21,17 +21,22 @@ internal sealed class BackendTlsStatuses
     public BackendTlsStatuses(Live<ObjectKey, BackendTlsPolicy> policies, BackendTlsDerivation tls, Live<ObjectRef, AttachedRoute> attached)
     {
         _tls = tls;
-        _routesTo = attached.GroupByMany(route => route.Route.Rules.SelectMany(rule => rule.Backends).Select(backend => backend.To).Where(BackendTlsDerivation.IsService)
-            .Select(BackendTlsDerivation.HostOf).Distinct(), "attached routes by host");
+        // Only what policies ask for is gathered: all routes may lead to one host, and each changed one would cost them all.
+        _routesTo = attached.Derive((read, route) => HostsOf(route).Where(host => tls.Targets(read, host))
+                .Select(host => KeyValuePair.Create((route.Route.Source, host), new RouteToHost(host, route))), "attached routes to targets of TLS policies")
+            .GroupBy(item => item.Host, "attached routes by host");
         Statuses = policies.Derive((read, policy) => (IEnumerable<KeyValuePair<ObjectRef, PolicyStatus>>)[KeyValuePair.Create(policy.Source, StatusOf(read, policy))], "statuses of TLS policies");
     }
 
     public Live<ObjectRef, PolicyStatus> Statuses { get; }
 
+    private static IEnumerable<string> HostsOf(AttachedRoute route) => route.Route.Rules.SelectMany(rule => rule.Backends).Select(backend => backend.To)
+        .Where(BackendTlsDerivation.IsService).Select(BackendTlsDerivation.HostOf).Distinct();
+
     private PolicyStatus StatusOf(Reader read, BackendTlsPolicy policy)
     {
         var gateways = policy.Targets.Where(BackendTlsDerivation.IsService).SelectMany(target => read.Get(_routesTo, BackendTlsDerivation.HostOf(target)))
-            .SelectMany(route => route.Parents).SelectMany(parent => parent.Listeners).Select(listener => GatewayOf(listener.Server))
+            .SelectMany(item => item.Route.Parents).SelectMany(parent => parent.Listeners).Select(listener => GatewayOf(listener.Server))
             .Distinct().OrderBy(gateway => gateway.Namespace, StringComparer.Ordinal).ThenBy(gateway => gateway.Name, StringComparer.Ordinal).Take(Most).ToList();
         if (gateways.Count == 0) return new(policy.Source, policy.Generation, default);
         var conditions = _tls.ConditionsOf(read, policy);
@@ -47,4 +52,6 @@ internal sealed class BackendTlsStatuses
             Written = ReferenceFields.Group | ReferenceFields.Kind | ReferenceFields.Namespace,
         };
     }
+
+    private sealed record RouteToHost(string Host, AttachedRoute Route);
 }

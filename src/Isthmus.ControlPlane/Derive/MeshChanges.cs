@@ -11,8 +11,14 @@ public sealed class MeshChanges
     /// <summary>Hosts whose endpoints changed.</summary>
     public HashSet<string> Endpoints { get; } = new(StringComparer.Ordinal);
 
-    /// <summary>The hosts of VirtualServices that changed, as those name them.</summary>
+    /// <summary>The hosts of routes for sidecars that changed, as those name them.</summary>
     public HashSet<string> Routed { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>The Gateways whose routes of VirtualServices or Ingress objects changed.</summary>
+    public HashSet<string> RoutedGateways { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>The hosts at Gateways whose routes of the Gateway API changed.</summary>
+    public HashSet<GatewayHost> RoutedHosts { get; } = [];
 
     /// <summary>Network gateways changed, which may affect the endpoints of every host.</summary>
     public bool Gateways { get; set; }
@@ -23,16 +29,24 @@ public sealed class MeshChanges
     /// <summary>Proxies whose scope may have changed.</summary>
     public ProxyChanges Proxies { get; } = new();
 
-    public bool IsEmpty => Services.Count == 0 && Endpoints.Count == 0 && Routed.Count == 0 && !Gateways && !Config && Proxies.IsEmpty;
+    public bool IsEmpty => Services.Count == 0 && Endpoints.Count == 0 && !HasRoutes && !Gateways && !Config && Proxies.IsEmpty;
+
+    /// <summary>Routes changed.</summary>
+    public bool HasRoutes => Routed.Count > 0 || RoutedGateways.Count > 0 || RoutedHosts.Count > 0;
+
+    /// <summary>Nothing but routes changed: neither the scopes of proxies, nor hosts.</summary>
+    public bool IsRoutesOnly => HasRoutes && Services.Count == 0 && Endpoints.Count == 0 && !Gateways && !Config && Proxies.IsEmpty;
 
     /// <summary>Nothing but endpoints, which are pushed at once.</summary>
-    public bool IsEndpointsOnly => Services.Count == 0 && Routed.Count == 0 && !Config && Proxies.IsEmpty && (Endpoints.Count > 0 || Gateways);
+    public bool IsEndpointsOnly => Services.Count == 0 && !HasRoutes && !Config && Proxies.IsEmpty && (Endpoints.Count > 0 || Gateways);
 
     public void Add(MeshChanges other)
     {
         Services.UnionWith(other.Services);
         Endpoints.UnionWith(other.Endpoints);
         Routed.UnionWith(other.Routed);
+        RoutedGateways.UnionWith(other.RoutedGateways);
+        RoutedHosts.UnionWith(other.RoutedHosts);
         Gateways |= other.Gateways;
         Config |= other.Config;
         Proxies.Add(other.Proxies);

@@ -21,7 +21,9 @@ public sealed class MeshGraph
     private readonly Live<string, MeshService> _ofEntries;
     private readonly Live<ObjectKey, VirtualService> _routings;
     private readonly Live<string, HostAlias> _aliases;
+    private readonly Live<string, ValueList<RouteSet>> _wildcards, _callerLabels;
     private TrafficRules? _traffic;
+    private object? _known; // the routings that it is of
 
     public MeshGraph(MultiClusterSettings? multiCluster = null)
     {
@@ -99,7 +101,10 @@ public sealed class MeshGraph
         Routings = _routings.Derive(RoutesOf, "routes of virtual services").UnionWith(ingresses.Routings, "and of ingresses").UnionWith(apiRoutes.Routings, "and of the Gateway API")
             // Routes to an alias lead to the clusters of what it stands for.
             .Derive((read, routes) => One(routes.Key, routes.WithDestinations(host => read.Get(_aliases, host)?.Target ?? host)), "routings");
-        RoutingsByHost = Routings.GroupByMany(routing => routing.Hosts.Items.Select(host => host), "routings by host");
+        GatewayRoutings = new(Routings);
+        RoutingsByHost = Routings.GroupByMany(routing => routing.ForSidecars ? routing.Hosts.Items : [], "routings by host");
+        _wildcards = Routings.GroupByMany(routing => routing.ForSidecars ? routing.Hosts.Where(host => host.StartsWith('*')) : [], "routings by wildcard");
+        _callerLabels = Routings.GroupByMany(routing => routing.CallerLabels, "routings by labels of callers");
         RulesByHost = discovery.Of(Sources.DestinationRules, rule => rule.Source, "discovered destination rules").GroupBy(rule => new RuleKey(rule.Namespace, rule.Host), "rules by host");
         SidecarsByNamespace = Sources.Sidecars.GroupBy(sidecar => sidecar.Namespace, "sidecars by namespace");
         PeersByNamespace = policies.PeersByNamespace;
@@ -157,7 +162,11 @@ public sealed class MeshGraph
     /// <summary>VirtualServices with their delegates merged in, also those of Ingress objects.</summary>
     public Live<ObjectKey, RouteSet> Routings { get; }
 
+    /// <summary>Those for sidecars.</summary>
     public Live<string, ValueList<RouteSet>> RoutingsByHost { get; }
+
+    /// <summary>Those at gateways.</summary>
+    internal GatewayRoutings GatewayRoutings { get; }
 
     /// <summary>What is said of routes of the Gateway API.</summary>
     public Live<ObjectRef, RouteStatus> RouteStatuses { get; }
@@ -233,10 +242,15 @@ public sealed class MeshGraph
     /// <summary>The same object as long as it is the same: what is looked up in it is prepared once.</summary>
     private TrafficRules TrafficNow()
     {
-        var (known, now) = (_traffic, new TrafficRules(Routings.Items, RoutingsByHost.Items, RulesByHost.Items));
-        var isSame = ReferenceEquals(known?.Routings, now.Routings)
-            && ReferenceEquals(known.RoutingsByHost, now.RoutingsByHost) && ReferenceEquals(known.Rules, now.Rules);
-        return isSame ? known! : _traffic = now;
+        var known = _traffic;
+        if (ReferenceEquals(_known, Routings.Items) && ReferenceEquals(known?.Rules, RulesByHost.Items)) return known!;
+        _known = Routings.Items;
+        var now = new TrafficRules(RoutingsByHost.Items, RulesByHost.Items)
+        {
+            ListedByGateway = GatewayRoutings.Listed.Items, ByGatewayHost = GatewayRoutings.ByHost.Items,
+            CallerLabels = _callerLabels.Items.Keys, HasWildcards = _wildcards.Count > 0,
+        };
+        return _traffic = now;
     }
 
     /// <summary>The gateways of networks as found, including those that are not ready.</summary>

@@ -10,7 +10,12 @@ namespace Isthmus.ControlPlane.Intake;
 public sealed class VirtualServiceKind() : IstioObjectKind<VirtualService>(MeshApi.VirtualService)
 {
     /// <summary>With their delegates merged in.</summary>
-    internal override void Collect(MeshGraph mesh, MeshChanges changes) => changes.Routed.UnionWith(mesh.RoutingsByHost.Changed);
+    internal override void Collect(MeshGraph mesh, MeshChanges changes)
+    {
+        changes.Routed.UnionWith(mesh.RoutingsByHost.Changed);
+        changes.RoutedGateways.UnionWith(mesh.GatewayRoutings.Listed.Changed);
+        changes.RoutedHosts.UnionWith(mesh.GatewayRoutings.ByHost.Changed);
+    }
 
     internal override Source<ObjectKey, VirtualService> SourceIn(MeshSources sources) => sources.VirtualServices;
 

@@ -1,4 +1,5 @@
 using Google.Protobuf;
+using Isthmus.ControlPlane.Derive;
 using Isthmus.Core.Collections;
 using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
@@ -10,6 +11,7 @@ namespace Isthmus.ControlPlane.Push;
 /// <summary>Listeners and routes of a gateway scope.</summary>
 internal sealed class GatewayPart(ProxyScope scope, GatewayScope gateway)
 {
+    private readonly GatewayTables _tables = new(scope, gateway);
     private readonly Dictionary<(string Host, int Port), (MeshService Service, DestinationRule? Rule, MeshConfig Mesh, List<ByteString> Chains)> _chains = [];
     private readonly ValueList<string> _sniHosts = gateway.Gateways
         .SelectMany(item => item.Servers)
@@ -19,7 +21,7 @@ internal sealed class GatewayPart(ProxyScope scope, GatewayScope gateway)
 
     public ResourceSet Listeners { get; private set; } = ResourceSet.Empty;
 
-    public ResourceSet Routes { get; private set; } = ResourceSet.Empty;
+    public ResourceSet Routes => _tables.Resources;
 
     public bool PassesDatagrams => gateway.PassesDatagrams;
 
@@ -28,15 +30,23 @@ internal sealed class GatewayPart(ProxyScope scope, GatewayScope gateway)
 
     public void Update(MeshView view, IEnumerable<ClusterInputs> hosts)
     {
-        var routings = view.RoutingsOf(gateway, scope);
-        var inputs = new GatewayInputs(scope, view.Mesh.For(scope), gateway, routings, view.ShapesOf(routings, null, scope)) { IdleTimeouts = view.IdleTimeoutsOf(null, routings, scope) };
+        var listed = view.ListedOf(gateway, scope).ToList();
+        var inputs = new GatewayInputs(scope, view.Mesh.For(scope), gateway, listed.ToValueList());
+        _tables.Update(view, inputs);
+        var connections = listed.Where(routing => routing.RoutesConnections).Concat(_tables.Connections)
+            .OrderBy(routing => routing.CreatedAt).ThenBy(routing => routing.Source).ThenBy(routing => routing.Hosts[0], StringComparer.Ordinal).ToValueList();
+        inputs = inputs with { Routings = connections, IdleTimeouts = view.IdleTimeoutsOf(null, connections, scope) };
         var visible = hosts.OrderBy(host => host.Service.Hostname, StringComparer.Ordinal).ToList();
         var listeners = GatewayListeners.Of(inputs).Select(listener => Encode(listener, visible, (view.Mesh, inputs.Mesh))).ToList();
         Listeners = Listeners.ReplacedBy(listeners);
-        Routes = Routes.ReplacedBy([.. GatewayRoutes.Of(inputs).Select(table => EncodedResource.Of(TypeUrls.Route, table.Name, table))]);
         var names = visible.Select(host => host.Service.Hostname).ToHashSet(StringComparer.Ordinal);
         foreach (var gone in _chains.Keys.Where(key => !names.Contains(key.Host)).ToList()) _chains.Remove(gone);
     }
+
+    /// <summary>Routes changed, and nothing else.</summary>
+    /// <returns>False: everything has to be made anew.</returns>
+    public bool TryUpdate(MeshView view, MeshChanges changes) =>
+        !changes.RoutedGateways.Overlaps(gateway.Gateways.Select(item => item.FullName)) && _tables.TryUpdate(view, changes.RoutedHosts);
 
     private XdsResource Encode(GatewayListener listener, List<ClusterInputs> visible, (MeshConfig Shared, MeshConfig Own) mesh)
     {

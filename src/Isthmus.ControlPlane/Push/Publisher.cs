@@ -100,14 +100,15 @@ public sealed class Publisher(TimeProvider time)
         var everything = _mesh is null || changes is null;
         _mesh = mesh;
         _certificates.Follow(mesh.Proxies);
-        var interest = everything || changes!.Config || changes.Routed.Count > 0 ? PolicyInterest.Of(mesh) : _interest;
+        var interest = everything || changes!.Config || changes.Routed.Count > 0 || changes.RoutedGateways.Count > 0 ? PolicyInterest.Of(mesh) : _interest;
         // Of a VirtualService, the scope of a proxy depends on nothing but the labels that it selects by.
         var concerned = everything || changes!.Config || interest != _interest ? _proxies.All : _proxies.Concerned(changes.Proxies);
         _interest = interest;
         Reattach(mesh, concerned);
         Parallel.ForEach(_views.Values, view => view.UpdateAll(mesh, everything ? null : changes));
         // Which certificates a gateway needs depends on the rules of the hosts that it sees now.
-        foreach (var proxy in _views.Values.Where(view => view.IsGateway).SelectMany(view => view.Proxies)) SetSecrets(proxy);
+        if (everything || !changes!.IsRoutesOnly)
+            foreach (var proxy in _views.Values.Where(view => view.IsGateway).SelectMany(view => view.Proxies)) SetSecrets(proxy);
         var moved = RefreshOwn(mesh, everything || changes!.Config ? null : own => changes!.Endpoints.Contains(own));
         Offer(moved.Count == 0 ? concerned : [.. concerned, .. moved.Except(concerned)]);
     }

@@ -50,6 +50,17 @@ public static class EncodedResource
         return new(name, VersionOf(hashes), typeUrl, new XdsParts(encoded, XdsParts.FieldOf(typeUrl), [.. parts.Select(part => part.Bytes)]));
     }
 
+    /// <summary>The same for many parts of which few change at a time.</summary>
+    /// <param name="hash">The sum of the parts' hashes: their order follows from their content.</param>
+    public static XdsResource OfParts(string typeUrl, string name, IMessage head, ImmutableArray<ByteString> parts, UInt128 hash)
+    {
+        var encoded = head.ToByteString();
+        var hashes = new byte[encoded.Length + 16];
+        encoded.CopyTo(hashes, 0);
+        BinaryPrimitives.WriteUInt128BigEndian(hashes.AsSpan(encoded.Length), hash);
+        return new(name, VersionOf(hashes), typeUrl, new XdsParts(encoded, XdsParts.FieldOf(typeUrl), parts));
+    }
+
     private static string VersionOf(ReadOnlySpan<byte> bytes)
     {
         Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];

@@ -95,7 +95,15 @@ internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway, SharedR
         }
         else
         {
-            if (!everything && changes!.Services.Count == 0 && routed is null) return;
+            if (!everything && changes!.Services.Count == 0)
+            {
+                if (!changes.HasRoutes) return;
+                if (_gateway.TryUpdate(view, changes))
+                {
+                    Routes = PatchedRoutes(_gateway.Routes);
+                    return;
+                }
+            }
             _gateway.Update(view, _hosts.Values.Select(part => part.Clusters.Inputs));
             (Listeners, Routes) = (Patched(_gateway.Listeners), PatchedRoutes(_gateway.Routes));
         }

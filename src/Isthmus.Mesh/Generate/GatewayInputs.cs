@@ -3,15 +3,9 @@ using Isthmus.Mesh.Model;
 
 namespace Isthmus.Mesh.Generate;
 
-/// <summary>All inputs of the listeners and routes of a gateway, except the services behind AUTO_PASSTHROUGH.</summary>
+/// <summary>All inputs of the listeners of a gateway, except the services behind AUTO_PASSTHROUGH, and of its route tables, except their routes.</summary>
 /// <param name="Routings">The routes bound to one of its Gateways, oldest first.</param>
-/// <param name="Destinations">Every known host that they reference.</param>
-public sealed record GatewayInputs(
-    ProxyScope Scope,
-    MeshConfig Mesh,
-    GatewayScope Gateway,
-    ValueList<RouteSet> Routings,
-    ValueMap<DestinationShape> Destinations)
+public sealed record GatewayInputs(ProxyScope Scope, MeshConfig Mesh, GatewayScope Gateway, ValueList<RouteSet> Routings)
 {
     /// <summary>The idle timeouts of the clusters that TCP connections may get, where a DestinationRule has one.</summary>
     public ValueMap<TimeSpan> IdleTimeouts { get; init; }

@@ -31,8 +31,11 @@ internal sealed class MisdirectedHosts
     public IEnumerable<string> Of(BoundServer server, IEnumerable<string> known)
     {
         if (!_differ) return [];
-        return known.Concat(_owners.Names).Distinct().Where(name => _owners.Of(name) is { } owner && IsForeign(server, owner));
+        return known.Concat(_owners.Names).Distinct().Where(name => IsFor(server, name));
     }
+
+    /// <summary>Whether a name is one of those.</summary>
+    public bool IsFor(BoundServer server, string name) => _differ && _owners.Of(name) is { } owner && IsForeign(server, owner);
 
     private static bool IsForeign(BoundServer server, BoundServer owner) =>
         owner.Server.Tls!.Clients != server.Server.Tls!.Clients || (server.Gateway.IsolatesHosts && owner != server);

@@ -16,11 +16,15 @@ public static class RouteOrder
         var competing = all.Where(set => set.Precedence == RoutePrecedence.Exactness)
             .SelectMany(set => set.Hosts.SelectMany(host => set.Parents.Select(parent => (Host: host, Parent: parent, Set: set))))
             .GroupBy(item => (item.Host, item.Parent), item => item.Set)
-            .Select(group => Merged(group.Key.Host, group.Key.Parent, [.. group.OrderBy(set => set.CreatedAt).ThenBy(set => set.Source)]));
+            .Select(group => Merged(group.Key.Host, group.Key.Parent, group));
         return all.Where(set => set.Precedence == RoutePrecedence.Listed).Concat(competing).OrderBy(set => set.CreatedAt).ThenBy(set => set.Source);
     }
 
-    private static RouteSet Merged(string host, string parent, IReadOnlyList<RouteSet> oldestFirst) => oldestFirst[0] with
+    /// <summary>One set of those that compete for a host of a parent.</summary>
+    public static RouteSet Merged(string host, string parent, IEnumerable<RouteSet> competing) =>
+        MergedInOrder(host, parent, [.. competing.OrderBy(set => set.CreatedAt).ThenBy(set => set.Source)]);
+
+    private static RouteSet MergedInOrder(string host, string parent, IReadOnlyList<RouteSet> oldestFirst) => oldestFirst[0] with
     {
         Hosts = [host],
         Parents = [parent],

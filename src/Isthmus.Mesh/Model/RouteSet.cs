@@ -12,6 +12,9 @@ public enum RoutePrecedence
     Exactness,
 }
 
+/// <summary>A host at one of the Gateways that serve it, which has its name as <c>namespace/name</c>.</summary>
+public readonly record struct GatewayHost(string Gateway, string Host);
+
 /// <summary>
 /// The routes of some hosts, whichever kind of object declares them: VirtualServices and Ingress objects become sets, and generators read
 /// nothing else.
@@ -60,6 +63,16 @@ public sealed record RouteSet(
     public string Name => Source.Name;
 
     public bool ForSidecars => Parents.Contains(Mesh);
+
+    /// <summary>The Gateways among its parents.</summary>
+    public IEnumerable<string> Gateways => Parents.Where(parent => parent != Mesh);
+
+    /// <summary>It routes connections or datagrams, so that it is part of listeners.</summary>
+    public bool RoutesConnections => !Tcp.IsEmpty || !Tls.IsEmpty || !Udp.IsEmpty;
+
+    /// <summary>The labels of callers that its matches ask for.</summary>
+    public IEnumerable<string> CallerLabels => Rules.SelectMany(rule => rule.Matches).SelectMany(match => match.SourceLabels.Keys)
+        .Concat(Tls.Concat(Tcp).SelectMany(rule => rule.Matches).SelectMany(match => match.SourceLabels.Keys));
 
     /// <summary>Every host that HTTP requests may go to.</summary>
     public IEnumerable<string> HttpDestinations => Rules.SelectMany(rule => rule.Backends.Select(backend => backend.To).OfType<Destination>()

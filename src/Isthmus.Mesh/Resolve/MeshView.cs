@@ -14,23 +14,30 @@ public sealed record ServiceRegistry(
     GatewayTable Gateways);
 
 /// <summary>How traffic to a host is routed and balanced.</summary>
-/// <param name="Routings">The routes of VirtualServices (delegates merged in) and Ingress objects.</param>
+/// <param name="RoutingsByHost">The routes for sidecars, by the hosts as they name them.</param>
 /// <param name="Rules">DestinationRules by their own namespace and host, wildcards as written.</param>
 public sealed record TrafficRules(
-    ImmutableDictionary<ObjectKey, RouteSet> Routings,
     ImmutableDictionary<string, ValueList<RouteSet>> RoutingsByHost,
     ImmutableDictionary<RuleKey, ValueList<DestinationRule>> Rules)
 {
-    // Most hosts have no rule and no routing, and each of them is looked for in several namespaces and under several wildcards.
+    // Most hosts have no rule, and each of them is looked for in several namespaces and under several wildcards.
     private FrozenDictionary<string, bool>? _namespaces;
-    private bool? _hasWildcards;
+
+    /// <summary>The routes of VirtualServices and Ingress objects at gateways, by Gateway.</summary>
+    public ImmutableDictionary<string, ValueList<RouteSet>> ListedByGateway { get; init; } = ImmutableDictionary<string, ValueList<RouteSet>>.Empty;
+
+    /// <summary>The routes that compete for a host at a Gateway.</summary>
+    public ImmutableDictionary<GatewayHost, ValueList<RouteSet>> ByGatewayHost { get; init; } = ImmutableDictionary<GatewayHost, ValueList<RouteSet>>.Empty;
+
+    /// <summary>The labels of callers that routes ask for.</summary>
+    public IEnumerable<string> CallerLabels { get; init; } = [];
 
     /// <summary>The namespaces with rules, and whether some are for wildcards.</summary>
     internal FrozenDictionary<string, bool> Namespaces => _namespaces ??= Rules.Keys.GroupBy(key => key.Namespace, StringComparer.Ordinal)
         .ToFrozenDictionary(group => group.Key, group => group.Any(key => key.Host.StartsWith('*')), StringComparer.Ordinal);
 
-    /// <summary>Some routes are for wildcards.</summary>
-    internal bool HasWildcards => _hasWildcards ??= RoutingsByHost.Keys.Any(host => host.StartsWith('*'));
+    /// <summary>Some routes for sidecars are for wildcards.</summary>
+    public bool HasWildcards { get; init; }
 }
 
 /// <summary>What workloads require of their callers, by namespace.</summary>
@@ -228,15 +235,21 @@ public sealed record MeshView(
     private static IEnumerable<RouteSet> OfConsumers(List<RouteSet> visible) => !visible.Exists(routing => routing.IsOfConsumer) ? visible
         : visible.Where(routing => routing.IsOfConsumer || routing.Precedence == RoutePrecedence.Listed);
 
-    /// <summary>The routes bound to some of a gateway's Gateways, oldest first.</summary>
-    public ValueList<RouteSet> RoutingsOf(GatewayScope gateway, ProxyScope scope)
+    /// <summary>The hosts of a gateway for which routes of the Gateway API compete.</summary>
+    public IEnumerable<GatewayHost> HostsOf(GatewayScope gateway)
     {
         var names = gateway.Gateways.Select(item => item.FullName).ToHashSet(StringComparer.Ordinal);
-        return RouteOrder.Settled(Traffic.Routings.Values
-            .Where(routing => routing.Parents.Any(names.Contains) && Visibility.Allows(routing.ExportTo, routing.Namespace, scope.Namespace))
-            .Select(OfOwnHosts).Where(routing => !routing.Hosts.IsEmpty))
-            .OrderBy(routing => routing.CreatedAt).ThenBy(routing => routing.Source).ToValueList();
+        return Traffic.ByGatewayHost.Keys.Where(at => names.Contains(at.Gateway));
     }
+
+    /// <summary>The routes that compete for a host at a Gateway, as far as the scope sees them.</summary>
+    public ValueList<RouteSet> CompetingFor(GatewayHost at, ProxyScope scope) => Traffic.ByGatewayHost.GetValueOrDefault(at)
+        .Where(routing => Visibility.Allows(routing.ExportTo, routing.Namespace, scope.Namespace) && MayConfigure(routing.Namespace, at.Host, atGateway: true)).ToValueList();
+
+    /// <summary>The routes of VirtualServices and Ingress objects that are bound to some of a gateway's Gateways.</summary>
+    public IEnumerable<RouteSet> ListedOf(GatewayScope gateway, ProxyScope scope) => Traffic.ListedByGateway.IsEmpty ? []
+        : gateway.Gateways.Select(item => item.FullName).Distinct().SelectMany(name => Traffic.ListedByGateway.GetValueOrDefault(name)).DistinctBy(routing => routing.Key)
+            .Where(routing => Visibility.Allows(routing.ExportTo, routing.Namespace, scope.Namespace)).Select(OfOwnHosts).Where(routing => !routing.Hosts.IsEmpty);
 
     /// <summary>Rules of a host compete with others of the same host only.</summary>
     private static RouteSet Of(RouteSet routing, string host, string parent) =>

@@ -23,11 +23,7 @@ public sealed record PolicyInterest(ValueList<string> LabelKeys, bool Localities
     public static PolicyInterest Of(MeshView view)
     {
         var keys = new SortedSet<string>(StringComparer.Ordinal);
-        foreach (var routing in view.Traffic.Routings.Values)
-        {
-            keys.UnionWith(routing.Rules.SelectMany(rule => rule.Matches).SelectMany(match => match.SourceLabels.Keys));
-            keys.UnionWith(routing.Tls.Concat(routing.Tcp).SelectMany(route => route.Matches).SelectMany(match => match.SourceLabels.Keys));
-        }
+        keys.UnionWith(view.Traffic.CallerLabels);
         var localities = !view.Mesh.LocalityLb.Distribute.IsEmpty || view.Mesh.DefaultPolicy.Outlier is not null || view.Mesh.LocalityLb.Zones is not null || view.Registry.Services.Values.Any(service => service.Distribution != TrafficDistribution.Any);
         var zones = view.Mesh.LocalityLb is { Enabled: true, Zones: not null };
         foreach (var rule in view.Traffic.Rules.Values.SelectMany(rules => rules))

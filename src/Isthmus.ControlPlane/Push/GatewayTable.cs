@@ -1,0 +1,129 @@
+using System.Collections.Immutable;
+using Google.Protobuf;
+using Isthmus.Core.Collections;
+using Isthmus.Mesh.Generate;
+using Isthmus.Mesh.Model;
+using Isthmus.Wire.Envoy.Routes;
+using Isthmus.Wire.Xds;
+
+namespace Isthmus.ControlPlane.Push;
+
+/// <summary>A route table of a gateway, with an encoded part for each virtual host.</summary>
+internal sealed class GatewayTable(GatewayRouteTable plan)
+{
+    private readonly Dictionary<string, Entry> _hosts = new(StringComparer.Ordinal);
+    // The hosts of the table in its order, and their bytes.
+    private readonly List<HostPlace> _places = [];
+    private ImmutableArray<ByteString> _parts = [];
+    private UInt128 _hash;
+    private XdsResource? _made;
+
+    public GatewayRouteTable Plan => plan;
+
+    /// <param name="Routes">What it is made of.</param>
+    /// <param name="Shapes">What was known of the hosts that these lead to.</param>
+    private sealed record Entry(ImmutableArray<ServerRoutes> Routes, ValueMap<DestinationShape> Shapes, HostPlace Place, EncodedPart Part);
+
+    /// <summary>Gives it these routes, and no others.</summary>
+    /// <param name="of">The routes of a Gateway, the oldest first.</param>
+    /// <param name="shapesOf">What is known of the hosts that routes lead to.</param>
+    public void Replace(Func<string, IEnumerable<RouteSet>> of, Func<IEnumerable<RouteSet>, ValueMap<DestinationShape>> shapesOf)
+    {
+        var all = new Dictionary<string, ImmutableArray<ServerRoutes>>(StringComparer.Ordinal);
+        foreach (var name in plan.OwnNames.Concat(plan.Foreigners)) all[name] = [];
+        foreach (var (server, gateway) in plan.Gateways.Index())
+        {
+            foreach (var routes in of(gateway).Select(set => new ServerRoutes(server, set)))
+                foreach (var name in plan.NamesOf(routes)) all[name] = [.. all.GetValueOrDefault(name, []), routes];
+        }
+        var changed = false;
+        foreach (var gone in _hosts.Keys.Where(name => !all.ContainsKey(name)).ToList()) changed |= _hosts.Remove(gone);
+        foreach (var (name, routes) in all)
+        {
+            var shapes = shapesOf(routes.Select(item => item.Routes));
+            if (_hosts.TryGetValue(name, out var known) && AreSame(known.Routes, routes) && known.Shapes == shapes) continue;
+            changed = true;
+            if (Make(name, routes, shapes) is { } made) _hosts[name] = made;
+            else _hosts.Remove(name);
+        }
+        if (!changed && _made is not null) return;
+        _places.Clear();
+        _places.AddRange(_hosts.Values.Select(entry => entry.Place));
+        _places.Sort();
+        _parts = [.. _places.Select(place => _hosts[place.Name].Part.Bytes)];
+        _hash = _hosts.Values.Aggregate(UInt128.Zero, (sum, entry) => unchecked(sum + entry.Part.Hash));
+        FillEmpty();
+    }
+
+    /// <summary>Gives a host other routes at one server.</summary>
+    /// <param name="routes">Null: none.</param>
+    public void Set(string host, int server, RouteSet? routes, Func<IEnumerable<RouteSet>, ValueMap<DestinationShape>> shapesOf)
+    {
+        var known = _hosts.GetValueOrDefault(host);
+        var others = (known?.Routes ?? []).Where(item => item.Server != server).ToList();
+        if (routes is not null && plan.NamesOf(new(server, routes)).Contains(host, StringComparer.Ordinal)) others.Add(new(server, routes));
+        ImmutableArray<ServerRoutes> all = [.. others.OrderBy(item => item.Server)];
+        var shapes = shapesOf(all.Select(item => item.Routes));
+        if (known is not null && AreSame(known.Routes, all) && known.Shapes == shapes) return;
+        var made = Make(host, all, shapes);
+        if (made is null) _hosts.Remove(host);
+        else _hosts[host] = made;
+        if (known is not null && made?.Place == known.Place) Exchange(known, made);
+        else
+        {
+            if (known is not null) TakeOut(known);
+            if (made is not null) PutIn(made);
+        }
+        FillEmpty();
+    }
+
+    /// <summary>The table, encoded.</summary>
+    public XdsResource Encode() => _made ??= EncodedResource.OfParts(TypeUrls.Route, plan.Name, plan.Head, _parts, _hash);
+
+    private Entry? Make(string name, ImmutableArray<ServerRoutes> routes, ValueMap<DestinationShape> shapes) =>
+        plan.HostOf(name, routes, shapes) is { } made ? new(routes, shapes, made.Place, EncodedPart.Of(made.Host)) : null;
+
+    /// <summary>A table whose hosts have no routes has one for nothing, in the place of any other for all names.</summary>
+    private void FillEmpty()
+    {
+        _made = null;
+        var (place, host) = plan.HostOfNothing();
+        var at = _places.BinarySearch(place);
+        var isEmpty = _places.Count == 0 || _places[0].Rank >= place.Rank;
+        if (isEmpty == at >= 0) return;
+        var nothing = new Entry([], default, place, EncodedPart.Of(host));
+        if (isEmpty) PutIn(nothing);
+        else TakeOut(nothing);
+        if (_hosts.GetValueOrDefault(place.Name) is not { } same || same.Place.Rank < place.Rank) return;
+        if (isEmpty) TakeOut(same);
+        else PutIn(same);
+    }
+
+    private void PutIn(Entry entry)
+    {
+        var at = ~_places.BinarySearch(entry.Place);
+        _places.Insert(at, entry.Place);
+        _parts = _parts.Insert(at, entry.Part.Bytes);
+        _hash = unchecked(_hash + entry.Part.Hash);
+    }
+
+    private void Exchange(Entry before, Entry after)
+    {
+        var at = _places.BinarySearch(after.Place);
+        if (at < 0) return;
+        _parts = _parts.SetItem(at, after.Part.Bytes);
+        _hash = unchecked(_hash - before.Part.Hash + after.Part.Hash);
+    }
+
+    private void TakeOut(Entry entry)
+    {
+        var at = _places.BinarySearch(entry.Place);
+        if (at < 0) return;
+        _places.RemoveAt(at);
+        _parts = _parts.RemoveAt(at);
+        _hash = unchecked(_hash - entry.Part.Hash);
+    }
+
+    private static bool AreSame(ImmutableArray<ServerRoutes> a, ImmutableArray<ServerRoutes> b) =>
+        a.Length == b.Length && a.Zip(b).All(pair => pair.First.Server == pair.Second.Server && (ReferenceEquals(pair.First.Routes, pair.Second.Routes) || pair.First.Routes == pair.Second.Routes));
+}

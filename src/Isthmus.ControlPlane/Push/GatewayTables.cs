@@ -1,0 +1,97 @@
+using System.Collections.Immutable;
+using Isthmus.Core.Collections;
+using Isthmus.Mesh.Generate;
+using Isthmus.Mesh.Model;
+using Isthmus.Mesh.Resolve;
+using Isthmus.Wire.Xds;
+
+namespace Isthmus.ControlPlane.Push;
+
+/// <summary>The route tables of a gateway scope. A changed route of the Gateway API costs the virtual hosts that it is part of, not their tables.</summary>
+internal sealed class GatewayTables(ProxyScope scope, GatewayScope gateway)
+{
+    private readonly Dictionary<GatewayHost, Settled> _settled = [];
+    // Where the servers of each Gateway are.
+    private readonly Dictionary<string, List<(GatewayTable Table, int Server)>> _places = new(StringComparer.Ordinal);
+    private List<GatewayTable> _tables = [];
+    private MeshConfig? _mesh;
+
+    public ResourceSet Resources { get; private set; } = ResourceSet.Empty;
+
+    /// <summary>The routes that are part of listeners.</summary>
+    public IEnumerable<RouteSet> Connections => _settled.Values.Select(item => item.Routes).Where(routes => routes.RoutesConnections);
+
+    /// <param name="From">The routes that compete for a host.</param>
+    /// <param name="Routes">What they are together.</param>
+    private sealed record Settled(ValueList<RouteSet> From, RouteSet Routes);
+
+    /// <summary>Looks at all routes. What has the same ones as before stays.</summary>
+    /// <param name="inputs">The gateway; of its routes, those that VirtualServices and Ingress objects list.</param>
+    public void Update(MeshView view, GatewayInputs inputs)
+    {
+        if (!Equals(_mesh, inputs.Mesh)) Plan(inputs);
+        _mesh = inputs.Mesh;
+        var hosts = view.HostsOf(gateway).ToHashSet();
+        foreach (var gone in _settled.Keys.Where(at => !hosts.Contains(at)).ToList()) _settled.Remove(gone);
+        foreach (var at in hosts) Settle(view, at);
+        var routes = _settled.Values.Select(item => item.Routes).Concat(inputs.Routings)
+            .SelectMany(routing => routing.Gateways.Distinct().Select(name => (name, routing))).ToLookup(item => item.name, item => item.routing, StringComparer.Ordinal);
+        foreach (var table in _tables) table.Replace(server => Ordered(routes[server]), set => view.ShapesOf(set, null, scope));
+        Encode(_tables);
+    }
+
+    /// <summary>Routes of the Gateway API changed for some hosts, and nothing else.</summary>
+    /// <returns>False: they are part of listeners.</returns>
+    public bool TryUpdate(MeshView view, IReadOnlyCollection<GatewayHost> changed)
+    {
+        var own = changed.Where(at => _places.ContainsKey(at.Gateway)).ToList();
+        foreach (var at in own)
+        {
+            var before = _settled.GetValueOrDefault(at)?.Routes;
+            var now = Settle(view, at);
+            if (now?.RoutesConnections == true || before?.RoutesConnections == true) return false;
+            if (now is not null && _places[at.Gateway].Exists(place => place.Table.Plan.NamesOf(new(place.Server, now)).Any(name => name != at.Host))) return false;
+        }
+        var touched = new HashSet<GatewayTable>();
+        foreach (var at in own)
+        {
+            foreach (var (table, server) in _places[at.Gateway])
+            {
+                table.Set(at.Host, server, _settled.GetValueOrDefault(at)?.Routes, set => view.ShapesOf(set, null, scope));
+                touched.Add(table);
+            }
+        }
+        Encode(touched);
+        return true;
+    }
+
+    private void Plan(GatewayInputs inputs)
+    {
+        _tables = [.. GatewayRoutes.Of(inputs).Select(table => new GatewayTable(table))];
+        _places.Clear();
+        foreach (var name in gateway.Gateways.Select(item => item.FullName)) _places.TryAdd(name, []);
+        foreach (var table in _tables)
+            foreach (var (server, name) in table.Plan.Gateways.Index()) _places[name].Add((table, server));
+    }
+
+    /// <summary>What the routes of a host are together; null: there are none.</summary>
+    private RouteSet? Settle(MeshView view, GatewayHost at)
+    {
+        var competing = view.CompetingFor(at, scope);
+        if (competing.IsEmpty)
+        {
+            _settled.Remove(at);
+            return null;
+        }
+        if (_settled.TryGetValue(at, out var known) && known.From == competing) return known.Routes;
+        return (_settled[at] = new(competing, RouteOrder.Merged(at.Host, at.Gateway, competing))).Routes;
+    }
+
+    private static IEnumerable<RouteSet> Ordered(IEnumerable<RouteSet> routes) => routes.OrderBy(routing => routing.CreatedAt).ThenBy(routing => routing.Source);
+
+    private void Encode(IReadOnlyCollection<GatewayTable> tables)
+    {
+        if (ReferenceEquals(tables, _tables)) Resources = Resources.ReplacedBy([.. _tables.Select(table => table.Encode())]);
+        else Resources = Resources.With([], tables.Select(table => table.Encode()).Where(made => !Resources.TryGet(made.Name, out var known) || known.Version != made.Version));
+    }
+}

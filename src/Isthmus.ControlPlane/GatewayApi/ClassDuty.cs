@@ -79,7 +79,7 @@ internal sealed partial class ClassDuty(KubeClient client, ServedKinds served, S
         if (ours.Count == 0) return true;
         var definition = await client.FindAsync(Kinds.CustomResourceDefinition, null, MeshApi.GatewayClass.CrdName, stop).ConfigureAwait(false);
         var bundle = (string?)definition?["metadata"]?["annotations"]?[BundleVersion] ?? "";
-        return (await writer.WriteAsync(kind, [.. ours.Select(item => StatusOf(item, bundle))], stop).ConfigureAwait(false)).Count == 0;
+        return (await writer.WriteAsync(kind, [.. ours.Select(item => StatusOf(item, bundle))], known.Count, stop).ConfigureAwait(false)).Count == 0;
     }
 
     /// <summary>What is said of a class of ours.</summary>

@@ -44,10 +44,10 @@ internal sealed class StatusDuty(ServedKinds served, StatusWriter writer, PushEn
                     await EndAsync(feed).ConfigureAwait(false);
                     feed = await BeginAsync(stop).ConfigureAwait(false);
                 }
-                foreach (var (source, status) in feed.Changes())
+                foreach (var (source, changed) in feed.Changes())
                 {
-                    if (status is null) _queue.Remove(source);
-                    else _queue.Put(status, time.GetUtcNow());
+                    if (changed.Status is null) _queue.Remove(source);
+                    else _queue.Put(changed.Status, changed.First, changed.Last);
                 }
                 foreach (var group in _queue.Take(time.GetUtcNow()).GroupBy(status => status.Source.Kind)) await WriteAsync(Kinds[group.Key], [.. group], stop).ConfigureAwait(false);
             }
@@ -61,8 +61,10 @@ internal sealed class StatusDuty(ServedKinds served, StatusWriter writer, PushEn
     private async Task WriteAsync(KindDescriptor kind, IReadOnlyList<ApiStatus> statuses, CancellationToken stop)
     {
         var (version, _) = await served.FindAsync(kind.Resource, kind.Versions, stop).ConfigureAwait(false);
-        if (version is null) return;
-        foreach (var failed in await writer.WriteAsync(kind.In(version), statuses, stop).ConfigureAwait(false)) _queue.Return(failed, time.GetUtcNow());
+        // Objects may be known before their definition is: whoever watches the one need not know the other yet.
+        IReadOnlyCollection<ApiStatus> failed = version is null ? statuses
+            : await writer.WriteAsync(kind.In(version), statuses, engine.Mesh.ApiStatuses.Count, stop).ConfigureAwait(false);
+        foreach (var status in failed) _queue.Return(status, time.GetUtcNow());
     }
 
     /// <summary>Until something changes, or something that waits is due.</summary>
@@ -86,7 +88,7 @@ internal sealed class StatusDuty(ServedKinds served, StatusWriter writer, PushEn
         }
     }
 
-    private Task<StatusFeed> BeginAsync(CancellationToken stop) => engine.AskAsync(writer => new StatusFeed(writer.Mesh.Graph, writer.Mesh.ApiStatuses, _due), stop);
+    private Task<StatusFeed> BeginAsync(CancellationToken stop) => engine.AskAsync(writer => new StatusFeed(writer.Mesh.Graph, writer.Mesh.ApiStatuses, _due, time), stop);
 
     /// <summary>The writer's thread may have ended already; then nobody is told any more.</summary>
     private async Task EndAsync(StatusFeed feed)

@@ -9,7 +9,7 @@ namespace Isthmus.ControlPlane.GatewayApi;
 /// </summary>
 internal sealed class StatusQueue
 {
-    internal static readonly TimeSpan Quiet = TimeSpan.FromMilliseconds(500), Longest = TimeSpan.FromSeconds(15), Retry = TimeSpan.FromSeconds(2);
+    internal static readonly TimeSpan Quiet = TimeSpan.FromMilliseconds(500), Longest = TimeSpan.FromSeconds(30), Retry = TimeSpan.FromSeconds(2);
 
     private readonly Dictionary<ObjectRef, Waiting> _waiting = [];
     private readonly Dictionary<ObjectRef, Told> _told = [];
@@ -18,16 +18,20 @@ internal sealed class StatusQueue
     public DateTimeOffset? Next => _waiting.Count == 0 ? null : _waiting.Values.Min(item => item.Due);
 
     /// <summary>The object has another status now.</summary>
-    public void Put(ApiStatus status, DateTimeOffset now)
+    /// <param name="status">What it says.</param>
+    /// <param name="first">Who writes may have been busy: the first change since the last call…</param>
+    /// <param name="last">…and the last one.</param>
+    public void Put(ApiStatus status, DateTimeOffset first, DateTimeOffset last)
     {
         var told = _told.GetValueOrDefault(status.Source);
         if (_waiting.TryGetValue(status.Source, out var waiting))
         {
-            if (waiting.Status != status) _waiting[status.Source] = new(status, waiting.Since, Earlier(now + Quiet, waiting.Since + Longest));
+            if (waiting.Status != status) _waiting[status.Source] = new(status, waiting.Since, Earlier(last + Quiet, waiting.Since + Longest));
         }
         else if (told?.Status != status)
         {
-            _waiting[status.Source] = new(status, now, told is not null && now < told.At + Quiet ? now + Quiet : now);
+            var isAlone = first == last && (told is null || first >= told.At + Quiet);
+            _waiting[status.Source] = new(status, first, isAlone ? first : Earlier(last + Quiet, first + Longest));
         }
     }
 

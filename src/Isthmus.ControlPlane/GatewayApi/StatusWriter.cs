@@ -10,19 +10,20 @@ namespace Isthmus.ControlPlane.GatewayApi;
 /// <param name="mayWrite">Whether an object is this control plane's to write.</param>
 internal sealed partial class StatusWriter(KubeClient client, Func<JsonObject, bool> mayWrite, TimeProvider time, ILogger log)
 {
-    /// <summary>Requests at a time, and from how many objects of a kind on they are listed instead of read one by one.</summary>
-    private const int Parallel = 8, Listed = 30;
+    /// <summary>Requests at a time, and from how many objects of a kind on they are listed instead of read one by one, unless they are few of many.</summary>
+    private const int Parallel = 8, Listed = 30, Few = 10;
 
     private const int Attempts = 5, Page = 250;
 
     /// <param name="kind">The kind, in a version that is served.</param>
     /// <param name="statuses">Of objects of the kind.</param>
+    /// <param name="all">How many objects there are, about.</param>
     /// <param name="stop">Ends it.</param>
     /// <returns>Those that could not be written now.</returns>
-    public async Task<IReadOnlyCollection<ApiStatus>> WriteAsync(ResourceKind kind, IReadOnlyList<ApiStatus> statuses, CancellationToken stop)
+    public async Task<IReadOnlyCollection<ApiStatus>> WriteAsync(ResourceKind kind, IReadOnlyList<ApiStatus> statuses, int all, CancellationToken stop)
     {
         var failed = new System.Collections.Concurrent.ConcurrentBag<ApiStatus>();
-        if (statuses.Count < Listed)
+        if (statuses.Count < Listed || statuses.Count < all / Few)
         {
             await EachAsync(statuses.Select(status => (status, (JsonObject?)null))).ConfigureAwait(false);
             return failed;

@@ -6,6 +6,7 @@ using Isthmus.ControlPlane.Settings;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Yaml;
+using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Config.GatewayApi;
 using Isthmus.Mesh.Model.GatewayApi;
 using Isthmus.Testing;
@@ -19,6 +20,8 @@ public sealed class GatewayApiDutiesTests : IAsyncLifetime
 {
     private static readonly ResourceKind Classes = new("gateway.networking.k8s.io", "v1", "GatewayClass", "gatewayclasses", false);
     private static readonly ResourceKind Gateways = new("gateway.networking.k8s.io", "v1", "Gateway", "gateways", true);
+
+    private static readonly ResourceKind HttpRoutes = new("gateway.networking.k8s.io", "v1", "HTTPRoute", "httproutes", true);
 
     private readonly LoopbackCluster _cluster = new();
     private readonly CancellationTokenSource _stop = new();
@@ -188,6 +191,49 @@ public sealed class GatewayApiDutiesTests : IAsyncLifetime
         await DefineAsync("Gateway", "gateways", isNamespaced: true);
         await GatewayAsync("front", "");
         await Eventually.TrueAsync(() => Task.FromResult(TroubleOf("front") is { IsRefused: false, Reason: "Invalid" } trouble && trouble.Message.Contains("forbidden", StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public async Task Many_routes_that_attach_one_by_one_cost_their_Gateway_two_writes_and_themselves_one()
+    {
+        const int routes = 300;
+        Start();
+        await DefineAsync("Gateway", "gateways", isNamespaced: true);
+        await DefineAsync("HTTPRoute", "httproutes", isNamespaced: true);
+        await GatewayAsync("front", "");
+        await Eventually.TrueAsync(async () => (int?)(await StatusAsync())?["listeners"]?[0]?["attachedRoutes"] == 0);
+        await RouteAsync(0);
+        await Eventually.TrueAsync(async () => (int?)(await StatusAsync())?["listeners"]?[0]?["attachedRoutes"] == 1);
+        var from = (string)(await _client.GetAsync(Gateways, "shop", "front", Stop))["metadata"]!["resourceVersion"]!;
+        for (var route = 1; route < routes; route++) await RouteAsync(route);
+        var writes = 0;
+        await foreach (var happened in _client.WatchAsync<JsonObject>(Gateways, "shop", new() { ResourceVersion = from }, Stop))
+        {
+            writes += happened.Type == WatchEventType.Modified ? 1 : 0;
+            if ((int?)happened.Object["status"]?["listeners"]?[0]?["attachedRoutes"] == routes) break;
+        }
+        Assert.InRange(writes, 1, 2);
+        // The last one is written after its predecessors.
+        await Eventually.TrueAsync(async () => (await _client.ListAllAsync<JsonObject>(HttpRoutes, "shop", new(), Stop)).All(route => route["status"]?["parents"] is JsonArray { Count: 1 }));
+        var versions = (await _client.ListAllAsync<JsonObject>(HttpRoutes, "shop", new(), Stop)).Select(route => (string)route["metadata"]!["resourceVersion"]!).ToList();
+        await RouteAsync(routes);
+        await Eventually.TrueAsync(async () => (int?)(await StatusAsync())?["listeners"]?[0]?["attachedRoutes"] == routes + 1);
+        Assert.Equal(versions, (await _client.ListAllAsync<JsonObject>(HttpRoutes, "shop", new(), Stop)).Select(route => (string)route["metadata"]!["resourceVersion"]!).Where(versions.Contains));
+
+        async Task<JsonNode?> StatusAsync() => (await _client.GetAsync(Gateways, "shop", "front", Stop))["status"];
+
+        async Task RouteAsync(int number)
+        {
+            JsonObject? made = null;
+            await Eventually.TrueAsync(async () =>
+            {
+                try { made = await CreateAsync(HttpRoutes, $"metadata: {{name: r{number}, namespace: shop}}, spec: {{parentRefs: [{{name: front}}], hostnames: [r{number}.example.com]}}"); }
+                catch (KubeException e) when (e.IsNotFound) { return false; }
+                return true;
+            });
+            var read = ApiRouteReader.Read(MeshApi.HttpRoute, "c1", made!);
+            await _engine.ChangeAsync(writer => { writer.Mesh.Sources.HttpRoutes.Put(new("c1", "shop", $"r{number}"), read); return true; }, Stop);
+        }
     }
 
     private GatewayTrouble? TroubleOf(string name) => _engine.Mesh.Sources.GatewayTroubles.Items.GetValueOrDefault(new("c1", "shop", name));

@@ -4,6 +4,7 @@ using Isthmus.ControlPlane.Push;
 using Isthmus.Proxy;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Telemetry;
+using Isthmus.Proxy.Tls;
 using Isthmus.Proxy.Transports;
 using Isthmus.Testing;
 using Isthmus.Tests.ControlPlane;
@@ -67,7 +68,11 @@ internal abstract class ConfiguredProxy : IDisposable
     private protected static DataPlane Build(ProxySettings settings, ILogFiles logs, TimeProvider? time = null) =>
         Build(settings, logs, new ProxyPorts(time ?? TimeProvider.System, new ThreadRandom(), new ProcessSockets(), new SystemResolver()));
 
-    private protected static DataPlane Build(ProxySettings settings, ILogFiles logs, ProxyPorts ports) => DataPlane.Build(settings with { BatchTime = LoopbackProxy.BatchTime }, ports, new NoSecrets(), logs, NullLoggerFactory.Instance);
+    private protected static DataPlane Build(ProxySettings settings, ILogFiles logs, ProxyPorts ports, ISecretSource? secrets = null) =>
+        DataPlane.Build(settings with { BatchTime = LoopbackProxy.BatchTime }, ports, secrets ?? new NoSecrets(), logs, NullLoggerFactory.Instance);
+
+    private protected static DataPlane Build(ProxySettings settings, ILogFiles logs, ISecretSource secrets) =>
+        Build(settings, logs, new(TimeProvider.System, new ThreadRandom(), new ProcessSockets(), new SystemResolver()), secrets);
 
     private void Push()
     {

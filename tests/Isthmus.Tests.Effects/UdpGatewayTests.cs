@@ -152,7 +152,7 @@ public sealed class UdpGatewayTests
     {
         var scope = new ProxyScope(ProxyKind.Router, "c1", "net-c1", default, "shop", "shop.svc.cluster.local", false, false, Isthmus.Mesh.Model.Locality.Unknown, default, null);
         var gateway = new GatewayScope([Front([], port)], []) { DatagramPorts = [new(port, port)] };
-        return [.. GatewayListeners.Of(new(scope, MeshConfig.Default, gateway, [.. routes], default)).Select(item => item.Listener)];
+        return [.. GatewayListeners.Of(new(scope, MeshConfig.Default, gateway, [.. routes])).Select(item => item.Listener)];
     }
 
     private static DataPlane Serve(int port, ValueList<L4Rule> rules, params (string Host, int Port)[] servers)

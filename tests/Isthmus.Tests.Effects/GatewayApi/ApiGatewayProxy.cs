@@ -2,7 +2,9 @@ using System.Text.Json.Nodes;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Proxy;
 using Isthmus.Proxy.Telemetry;
+using Isthmus.Proxy.Tls;
 using Isthmus.Tests.ControlPlane;
+using Isthmus.Wire.Xds;
 using Xunit;
 
 namespace Isthmus.Tests.Effects.GatewayApi;
@@ -16,10 +18,22 @@ internal sealed class ApiGatewayProxy : ConfiguredProxy
     /// <param name="endpoints">Services <c>NAME.NAMESPACE</c> and the ports behind them, each at its own Service port.</param>
     /// <param name="gateway">More fields of the Gateway.</param>
     /// <param name="prepare">What is in the mesh before.</param>
-    internal ApiGatewayProxy(string config, (string Name, string Protocol, int Port)[] endpoints, string gateway = "", Action<MeshRig>? prepare = null)
-        : base(MeshOf(config, endpoints, gateway, prepare), rig => rig.Router("c1", "front", labels: ByGateway), Build(ProxySettings.Default(ProxyIdentity.Unknown, ProxySettings.Gateway), new NoLogs()), "0.0.0.0_80", "0.0.0.0_9000")
+    /// <param name="second">The listeners at port 9000.</param>
+    internal ApiGatewayProxy(string config, (string Name, string Protocol, int Port)[] endpoints, string gateway = "", Action<MeshRig>? prepare = null, string second = Tcp)
+        : this(new SentSecrets(), config, endpoints, gateway, prepare, second)
     {
     }
+
+    private ApiGatewayProxy(
+        SentSecrets secrets, string config, (string Name, string Protocol, int Port)[] endpoints, string gateway, Action<MeshRig>? prepare, string second)
+        : base(MeshOf(config, endpoints, gateway, prepare, second), rig => rig.Router("c1", "front", labels: ByGateway),
+            Build(ProxySettings.Default(ProxyIdentity.Unknown, ProxySettings.Gateway), new NoLogs(), secrets), "0.0.0.0_80", "0.0.0.0_9000")
+    {
+        foreach (var item in Feed.Snapshot!.Types[TypeUrls.Secret].All) secrets.Discovered.Put(item.Version, Wire.Envoy.Secret.Parser.ParseFrom(item.Body.Value));
+        Plane.State.Look();
+    }
+
+    private const string Tcp = "{name: tcp, port: 9000, protocol: TCP, allowedRoutes: {namespaces: {from: All} } }";
 
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
 
@@ -41,7 +55,7 @@ internal sealed class ApiGatewayProxy : ConfiguredProxy
         rig.Slice("c1", name, port, protocol, ($"{name}-a", "127.0.0.1"));
     }
 
-    private static MeshRig MeshOf(string config, (string Name, string Protocol, int Port)[] endpoints, string gateway, Action<MeshRig>? prepare)
+    private static MeshRig MeshOf(string config, (string Name, string Protocol, int Port)[] endpoints, string gateway, Action<MeshRig>? prepare, string second)
     {
         var rig = new MeshRig("c1");
         prepare?.Invoke(rig);
@@ -63,7 +77,7 @@ internal sealed class ApiGatewayProxy : ConfiguredProxy
               gatewayClassName: istio
               listeners:
               - {name: http, port: 80, protocol: HTTP, allowedRoutes: {namespaces: {from: All} } }
-              - {name: tcp, port: 9000, protocol: TCP, allowedRoutes: {namespaces: {from: All} } }
+              {{string.Join("\n  ", second.Split('\n').Select(listener => $"- {listener}"))}}
               {{(gateway.Length > 0 ? gateway : "# nothing more")}}
             """);
         rig.Config("""
@@ -79,5 +93,25 @@ internal sealed class ApiGatewayProxy : ConfiguredProxy
     private sealed class NoLogs : ILogFiles
     {
         public Stream Open(string path) => Stream.Null;
+    }
+
+    /// <summary>The certificates that the control plane sends.</summary>
+    private sealed class SentSecrets : ISecretSource
+    {
+        public event Action<string>? Changed
+        {
+            add => Discovered.Changed += value;
+            remove => Discovered.Changed -= value;
+        }
+
+        internal DiscoveredSecrets Discovered { get; } = new(TimeProvider.System);
+
+        public CertificateSecret? FindCertificate(string name) => Discovered.FindCertificate(name);
+
+        public RootSecret? FindRoots(string name) => Discovered.FindRoots(name);
+
+        public bool IsAbsent(string name) => FindCertificate(name) is null && FindRoots(name) is null;
+
+        public IReadOnlyList<SecretView> View() => [];
     }
 }

@@ -25,28 +25,32 @@ internal sealed class ApiBackends(Live<string, MeshService> services, Live<strin
             return BackendTarget.Missing("RefNotPermitted", $"{Name(to)} may not be used from namespace {route.Namespace}: no ReferenceGrant of {to.Namespace} permits it");
         return (to.Group, to.Kind) switch
         {
-            ("", "Service") => Host(read, to, $"{to.Name}.{to.Namespace}.svc.{WellKnown.DefaultDomainSuffix}"),
+            ("", "Service") => Host(read, route, to, $"{to.Name}.{to.Namespace}.svc.{WellKnown.DefaultDomainSuffix}"),
             (Istio, "Hostname") when to.Namespace != route.Namespace => BackendTarget.Missing("InvalidKind", $"{Name(to)}: a Hostname has no namespace"),
-            (Istio, "Hostname") => Host(read, to, to.Name, route.Namespace),
-            (MultiCluster, "ServiceImport") => Import(read, to),
+            (Istio, "Hostname") => Host(read, route, to, to.Name, route.Namespace),
+            (MultiCluster, "ServiceImport") => Import(read, route, to),
             _ => BackendTarget.Missing("InvalidKind", $"{Name(to)}: backends of kind {(to.Group.Length > 0 ? $"{to.Group}/" : "")}{to.Kind} are not supported"),
         };
     }
 
     /// <summary>The host over all clusters that export it; without such hosts, those of Services are.</summary>
-    private BackendTarget Import(Reader read, ApiReference to)
+    private BackendTarget Import(Reader read, ApiRoute route, ApiReference to)
     {
         var shared = MultiClusterSettings.HostOf(to.Name, to.Namespace);
-        return Host(read, to, read.Get(services, shared) is null ? $"{to.Name}.{to.Namespace}.svc.{WellKnown.DefaultDomainSuffix}" : shared);
+        return Host(read, route, to, read.Get(services, shared) is null ? $"{to.Name}.{to.Namespace}.svc.{WellKnown.DefaultDomainSuffix}" : shared);
     }
 
-    private BackendTarget Host(Reader read, ApiReference to, string host, string? caller = null)
+    private BackendTarget Host(Reader read, ApiRoute route, ApiReference to, string host, string? caller = null)
     {
         var service = read.Get(services, read.Get(aliases, host)?.Target ?? host);
         if (service is null && read.Get(aliases, host) is null) return BackendTarget.Missing("BackendNotFound", $"{Name(to)} does not exist");
         if (service is not null && caller is not null && !service.VisibleTo(caller)) return BackendTarget.Missing("BackendNotFound", $"{Name(to)} is not exported to namespace {caller}");
         if (to.Port == 0) return BackendTarget.Missing("BackendNotFound", $"{Name(to)}: port is required");
         if (service is not null && service.Ports.All(port => port.Number != to.Port)) return BackendTarget.Missing("BackendNotFound", $"{Name(to)} has no port {to.Port}");
+        var isUdp = route.Source.Kind == "UDPRoute";
+        if (service is not null && service.Ports.Where(port => port.Number == to.Port).All(port => (port.Protocol == Protocol.Udp) != isUdp))
+            return BackendTarget.Missing("UnsupportedProtocol",
+                $"{Name(to)}: port {to.Port} is {(isUdp ? "not of" : "of")} protocol UDP, and a {route.Source.Kind} needs {(isUdp ? "one that is" : "another one")}");
         return new(new(host, "", to.Port), null);
     }
 

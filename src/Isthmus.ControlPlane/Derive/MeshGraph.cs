@@ -80,8 +80,8 @@ public sealed class MeshGraph
         Unaddressed = ofKube.UnionWith(ofEntries, "hosts of objects").UnionWith(ofExports, "and of exports")
             .UnionWith(podHosts.Derive((_, pod) => One(pod.Service.Hostname, pod.Service), "hosts of pods"), "hosts before allocation");
         AddressNeeds = Unaddressed.Derive(Needs, "address needs");
-        var backendTls = new BackendTlsDerivation(Sources);
-        Services = Unaddressed.Derive((read, service) => Addressed(read, service with { Aliases = read.Get(aliasesByTarget, service.Hostname), BackendTls = backendTls.Of(read, service) }), "hosts");
+        BackendTls = new(Sources);
+        Services = Unaddressed.Derive((read, service) => Addressed(read, service with { Aliases = read.Get(aliasesByTarget, service.Hostname), BackendTls = BackendTls.Of(read, service) }), "hosts");
         NearHosts = Services.Derive((_, service) => service.NodeLocal || service.Distribution != TrafficDistribution.Any
             ? One(service.Hostname, new NearHost(service.Hostname, service.Distribution, service.NodeLocal)) : [], "hosts whose callers are near");
         Endpoints = sets.Derive((read, group) => One(group[0].Hostname, endpoints.Gather(read, group, read.Get(Services, group[0].Hostname))), "endpoints of hosts")
@@ -95,9 +95,10 @@ public sealed class MeshGraph
             .UnionWith(Sources.DestinationRules.Derive((read, rule) => Problems(rule.Source, _ownership.NotGranted(read, rule.Source, HostsOf(rule), Services)), "destination rules of others' hosts"), "claims");
 
         var grants = Sources.ReferenceGrants.GroupBy(grant => (grant.Source.Cluster, grant.Namespace), "grants by namespace");
-        var apiRoutes = new ApiRouteDerivation(Sources, Services, GatewayApi.Routes, GatewayApi.Attached, new(Services, _aliases, grants));
+        ApiBackends = new(Services, _aliases, grants);
+        var apiRoutes = new ApiRouteDerivation(Sources, Services, GatewayApi.Routes, GatewayApi.Attached, ApiBackends);
         RouteStatuses = apiRoutes.Statuses;
-        PolicyStatuses = new BackendTlsStatuses(Sources.BackendTlsPolicies, backendTls, GatewayApi.Attached).Statuses;
+        PolicyStatuses = new BackendTlsStatuses(Sources.BackendTlsPolicies, BackendTls, GatewayApi.Attached).Statuses;
         Routings = _routings.Derive(RoutesOf, "routes of virtual services").UnionWith(ingresses.Routings, "and of ingresses").UnionWith(apiRoutes.Routings, "and of the Gateway API")
             // Routes to an alias lead to the clusters of what it stands for.
             .Derive((read, routes) => One(routes.Key, routes.WithDestinations(host => read.Get(_aliases, host)?.Target ?? host)), "routings");
@@ -155,6 +156,12 @@ public sealed class MeshGraph
 
     /// <summary>What follows from the objects of the Gateway API.</summary>
     internal GatewayApiDerivation GatewayApi { get; }
+
+    /// <summary>Finds what routes of the Gateway API lead to.</summary>
+    internal ApiBackends ApiBackends { get; }
+
+    /// <summary>How callers use TLS with hosts.</summary>
+    internal BackendTlsDerivation BackendTls { get; }
 
     /// <summary>Gateways, also those of Ingress objects and of the Gateway API.</summary>
     public Live<ObjectKey, Gateway> GatewayObjects { get; }

@@ -14,8 +14,6 @@ internal sealed class ParameterMaps
     /// <summary>On a ConfigMap of the system namespace: the class for whose Gateways it is.</summary>
     internal const string ClassLabel = "gateway.istio.io/defaults-for-class";
 
-    private const string InvalidParameters = "InvalidParameters";
-
     private readonly string _system;
     private readonly Informer<ConfigMap, Found> _informer;
     private readonly ConcurrentDictionary<string, Found> _maps = new(StringComparer.Ordinal);
@@ -57,16 +55,13 @@ internal sealed class ParameterMaps
 
     private GatewayParameters At(ApiReference reference, string from, string path)
     {
-        if (reference is not { Group: "", Kind: "ConfigMap" })
-            throw new ProblemException(new Problem(InvalidParameters, from, path, $"{reference.Kind} of group \"{reference.Group}\" is not supported", "refer to a ConfigMap (group \"\")"));
-        return _maps.GetValueOrDefault($"{reference.Namespace}/{reference.Name}")?.Parameters
-            ?? throw new ProblemException(new Problem(InvalidParameters, from, path,
-                $"ConfigMap {reference.Namespace}/{reference.Name} does not exist, or has none of the keys {string.Join(", ", GatewayOverlay.Kinds.Keys)}", "create it, or correct the reference"));
+        var found = _maps.GetValueOrDefault($"{reference.Namespace}/{reference.Name}")?.Parameters;
+        return ParameterRules.Fault(reference, found is not null, from, path) is { } fault ? throw new ProblemException(fault) : found!;
     }
 
     private Found? Read(ConfigMap map)
     {
-        if (!map.Data.Keys.Any(GatewayOverlay.Kinds.ContainsKey)) return null;
+        if (!ParameterRules.Has(map.Data.Keys)) return null;
         var ofClass = map.Metadata.Namespace == _system ? map.Metadata.Labels.GetValueOrDefault(ClassLabel, "") : "";
         return new(new(map.Key, map.Data.ToValueMap()), ofClass, map.Metadata.CreationTimestamp ?? default);
     }

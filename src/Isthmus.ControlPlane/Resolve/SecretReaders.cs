@@ -104,10 +104,15 @@ public sealed partial class SecretReaders(PushEngine engine, Func<string, KubeCl
     private async Task PutAsync(AccountKey account, Entry entry, SecretAccess access, CancellationToken stop)
     {
         if (entry.Known == access) return;
-        if (!access.IsGranted) LogDenied(account, access.Denial);
+        if (!access.IsGranted && IsDeployed(account)) LogOwn(account);
+        else if (!access.IsGranted) LogDenied(account, access.Denial);
         entry.Known = access;
         await engine.PostAsync(writer => writer.PutSecretAccess(account, access), stop).ConfigureAwait(false);
     }
+
+    /// <summary>Whether a Gateway's own Deployment has the account: the Gateway's certificates need no right.</summary>
+    private bool IsDeployed(AccountKey account) => engine.Mesh.GatewayApi.Gateways.Items.Values
+        .Any(gateway => (gateway.Source.Cluster, gateway.PodNamespace, gateway.Account) == (account.Cluster, account.Namespace, account.Name));
 
     private async Task<SecretAccess> ReviewAsync(AccountKey account, CancellationToken stop)
     {
@@ -130,6 +135,9 @@ public sealed partial class SecretReaders(PushEngine engine, Func<string, KubeCl
             ["resourceAttributes"] = new JsonObject { ["namespace"] = account.Namespace, ["verb"] = "list", ["resource"] = Kinds.Secret.Plural },
         },
     };
+
+    [LoggerMessage(Level = LogLevel.Debug, Message = "ServiceAccount {Account} may not list Secrets: its gateways get those that their own Gateway refers to")]
+    private partial void LogOwn(AccountKey account);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Gateways of ServiceAccount {Account} get no certificates of Secrets: {Why}")]
     private partial void LogDenied(AccountKey account, string why);

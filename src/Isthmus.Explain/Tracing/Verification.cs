@@ -38,6 +38,7 @@ public sealed record Verification(IReadOnlyList<ClusterFacts> Clusters, IReadOnl
         var answering = clusters.Where(cluster => cluster is { Error: "", HasIstio: true }).Select(cluster => cluster.Context).ToHashSet(StringComparer.Ordinal);
         var told = clusters.SelectMany(cluster => cluster.Problems).Select(problem => (problem.Code, problem.Object)).ToHashSet();
         return new(clusters, [.. MeshVerification.Run(clusters, time.GetUtcNow()), .. inventories.Where(one => answering.Contains(one.Context)).SelectMany(one => CertificateVerification.Checks(one, told)),
-            .. CertificateVerification.Roots([.. inventories.Where(one => answering.Contains(one.Context))]), .. GatewayReachReader.Checks(await reaching), .. (await looking).Where(check => answering.Contains(check.Cluster))]);
+            .. CertificateVerification.Roots([.. inventories.Where(one => answering.Contains(one.Context))]),
+            .. GatewayApiVerification.Checks([.. inventories.Where(one => answering.Contains(one.Context))]), .. GatewayReachReader.Checks(await reaching), .. (await looking).Where(check => answering.Contains(check.Cluster))]);
     }
 }

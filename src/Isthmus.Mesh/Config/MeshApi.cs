@@ -198,10 +198,10 @@ public static class MeshApi
     // The definitions are the user's. Objects of older versions are read alike: fields that these lack are absent.
     public static readonly KindDescriptor GatewayClass = OfGatewayApi("GatewayClass", "gatewayclasses", "v1", "v1beta1") with { IsNamespaced = false };
     public static readonly KindDescriptor ApiGateway = OfGatewayApi("Gateway", "gateways", "v1", "v1beta1");
-    public static readonly KindDescriptor HttpRoute = OfGatewayApi("HTTPRoute", "httproutes", "v1", "v1beta1");
-    public static readonly KindDescriptor GrpcRoute = OfGatewayApi("GRPCRoute", "grpcroutes", "v1", "v1alpha2");
-    public static readonly KindDescriptor TlsRoute = OfGatewayApi("TLSRoute", "tlsroutes", "v1", "v1alpha3", "v1alpha2");
-    public static readonly KindDescriptor TcpRoute = OfGatewayApi("TCPRoute", "tcproutes", "v1", "v1alpha2");
+    public static readonly KindDescriptor HttpRoute = RouteOfGatewayApi("HTTPRoute", "httproutes", "v1", "v1beta1");
+    public static readonly KindDescriptor GrpcRoute = RouteOfGatewayApi("GRPCRoute", "grpcroutes", "v1", "v1alpha2");
+    public static readonly KindDescriptor TlsRoute = RouteOfGatewayApi("TLSRoute", "tlsroutes", "v1", "v1alpha3", "v1alpha2");
+    public static readonly KindDescriptor TcpRoute = RouteOfGatewayApi("TCPRoute", "tcproutes", "v1", "v1alpha2");
     public static readonly KindDescriptor UdpRoute = OfGatewayApi("UDPRoute", "udproutes", "v1", "v1alpha2");
     public static readonly KindDescriptor ListenerSet = OfGatewayApi("ListenerSet", "listenersets", "v1");
     public static readonly KindDescriptor BackendTlsPolicy = OfGatewayApi("BackendTLSPolicy", "backendtlspolicies", "v1", "v1alpha3");
@@ -254,6 +254,9 @@ public static class MeshApi
     {
         Place = KindPlace.ConfigCluster, Need = KindNeed.Nowhere, Uses = AnalysisIfAllowed | BugReport, Rights = new(Read, Status: "update patch"),
     };
+
+    private static KindDescriptor RouteOfGatewayApi(string kind, string plural, params string[] versions) =>
+        OfGatewayApi(kind, plural, versions) with { Uses = AnalysisIfAllowed | ConsoleRules | BugReport };
 
     private static KindDescriptor Policy(string kind, string plural) =>
         OfIstio("security", kind, plural, SecurityVersions) with { IsPolicy = true, Uses = Analysis | Trace | ConsoleRules | BugReport };

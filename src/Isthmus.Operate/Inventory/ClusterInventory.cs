@@ -76,6 +76,9 @@ public sealed class ClusterInventory
     /// missing here.</summary>
     public ValueMap<string> Credentials { get; private set; }
 
+    /// <summary>What Secrets hold that objects of the Gateway API name, by NAMESPACE/NAME. Those that could not be read are missing here.</summary>
+    public ValueMap<KnownSecret> Secrets { get; private set; }
+
     /// <summary>The clusters of remote secrets in files; those of API servers are not listed.</summary>
     public ValueList<string> Registries { get; private set; }
 
@@ -136,6 +139,14 @@ public sealed class ClusterInventory
         return next;
     }
 
+    /// <summary>The same cluster with what was read of Secrets that objects of the Gateway API name.</summary>
+    public ClusterInventory WithSecrets(ValueMap<KnownSecret> secrets)
+    {
+        var next = (ClusterInventory)MemberwiseClone();
+        next.Secrets = secrets;
+        return next;
+    }
+
     /// <summary>The same cluster with the clusters of remote secrets.</summary>
     public ClusterInventory WithRegistries(ValueList<string> registries)
     {
@@ -162,7 +173,7 @@ public sealed class ClusterInventory
 
     private ClusterInventory WithFactsOf(ClusterInventory other)
     {
-        var next = WithCredentials(other.Credentials).WithRegistries(other.Registries).WithReports(other.Reports);
+        var next = WithCredentials(other.Credentials).WithSecrets(other.Secrets).WithRegistries(other.Registries).WithReports(other.Reports);
         return other.CertificatesAt is { } at ? next.WithCertificates(other.Certificates, at) : next;
     }
 

@@ -20,7 +20,7 @@ internal sealed record RuleSubject(string Namespace, string Name, IReadOnlyList<
         || (host.StartsWith('*') && Host.EndsWith(host[1..], StringComparison.Ordinal));
 }
 
-/// <summary>Which Istio objects decide what happens to calls of a service, as a pure function.</summary>
+/// <summary>Which objects of Istio and of the Gateway API decide what happens to calls of a service, as a pure function.</summary>
 internal static class EffectiveRules
 {
     private const string Routed = "routes calls of the service";
@@ -54,9 +54,28 @@ internal static class EffectiveRules
             "PeerAuthentication" when Selects(ns, spec, subject) => $"mutual TLS {(Text(spec?["mtls"]?["mode"]) is { Length: > 0 } mode ? mode : "as inherited")}{Scope(ns, spec, subject)}",
             "RequestAuthentication" when Selects(ns, spec, subject) => $"tokens of {string.Join(", ", (spec?["jwtRules"] as JsonArray ?? []).Select(rule => Text(rule?["issuer"])))}{Scope(ns, spec, subject)}",
             "AuthorizationPolicy" when Selects(ns, spec, subject) => $"{(Text(spec?["action"]) is { Length: > 0 } action ? action : "ALLOW")}, {(spec?["rules"] as JsonArray)?.Count ?? 0} rules{Scope(ns, spec, subject)}",
+            "HTTPRoute" or "GRPCRoute" or "TLSRoute" or "TCPRoute" => OfRoute(spec, ns, subject),
             _ => "",
         };
     }
+
+    /// <summary>A route of the Gateway API.</summary>
+    private static string OfRoute(JsonNode? spec, string ns, RuleSubject subject)
+    {
+        var parents = (spec?["parentRefs"] as JsonArray ?? []).OfType<JsonObject>().ToList();
+        if (parents.Exists(parent => Text(parent["kind"]) == "Service" && IsSubject(parent, ns, subject))) return Routed;
+        var leads = (spec?["rules"] as JsonArray ?? []).SelectMany(rule => rule?["backendRefs"] as JsonArray ?? []).OfType<JsonObject>()
+            .Any(backend => Text(backend["kind"]) is "" or "Service" && IsSubject(backend, ns, subject));
+        if (!leads) return "";
+        var hosts = Texts(spec?["hostnames"]).ToList();
+        var through = string.Join(", ", parents.Select(parent => NameOf(parent, ns)).Distinct());
+        return $"routes calls of {(hosts.Count > 0 ? string.Join(", ", hosts) : "every host")} to it, through {through}";
+    }
+
+    private static bool IsSubject(JsonObject reference, string ns, RuleSubject subject) => NameOf(reference, ns) == $"{subject.Namespace}/{subject.Name}";
+
+    private static string NameOf(JsonObject reference, string ns) =>
+        $"{(Text(reference["namespace"]) is { Length: > 0 } other ? other : ns)}/{Text(reference["name"])}";
 
     private static string Conflict(RuleRow row, IReadOnlyList<RuleRow> rows)
     {

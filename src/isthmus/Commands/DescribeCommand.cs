@@ -83,6 +83,16 @@ internal static class DescribeCommand
             Console.WriteLine(Line);
             Show(service);
         }
+        foreach (var gateway in found.Gateways)
+        {
+            Console.WriteLine($"{Line}\nGateway (gateway.networking.k8s.io): {gateway.Name}, class {gateway.Class}");
+            foreach (var listener in gateway.Listeners)
+            {
+                Console.WriteLine($"   Listener {listener.Name}: {listener.Place}{(listener.Set.Length > 0 ? $", of {listener.Set}" : "")}");
+                foreach (var route in listener.Routes) Console.WriteLine($"      {route}");
+                if (listener.Routes.Count == 0) Console.WriteLine("      no routes");
+            }
+        }
         if (!found.HasProxy) return;
         Console.WriteLine($"{Line}\nEffective PeerAuthentication:\n   Workload mTLS mode: {found.Mode}");
         if (found.ModeOf.Count > 0) Console.WriteLine($"Applied PeerAuthentication:\n   {string.Join(", ", found.ModeOf)}");
@@ -135,6 +145,18 @@ internal static class DescribeCommand
             var counts = ((int Count, string Kind)[])[(routes.Http, "HTTP"), (routes.Tls, "TLS"), (routes.Tcp, "TCP")];
             Console.WriteLine($"   {string.Join(", ", counts.Where(one => one.Count > 0).Select(one => $"{one.Count} {one.Kind} route(s)"))}, for {string.Join(", ", routes.Gateways)}");
         }
+        ShowRoutes(service);
+    }
+
+    private static void ShowRoutes(DescribedService service)
+    {
+        foreach (var route in service.ApiRoutes.GroupBy(route => route.Route, StringComparer.Ordinal))
+        {
+            Console.WriteLine(route.Key);
+            var parents = route.First().Parents is [_, ..] known ? string.Join(", ", known) : "nobody";
+            Console.WriteLine($"   Rules: {string.Join(", ", route.Select(one => one.Rule))}, for {parents}");
+            foreach (var refusal in route.First().Refusals) Console.WriteLine($"   {refusal}");
+        }
     }
 
     private static JsonObject Tree(MeshDescription found)
@@ -158,6 +180,14 @@ internal static class DescribeCommand
     {
         ["pod"] = found.Pod.Key.ToString(), ["proxy"] = found.HasProxy, ["services"] = new JsonArray([.. found.Services.Select(service => (JsonNode)Tree(service))]),
         ["mtlsMode"] = found.Mode, ["peerAuthentications"] = Texts(found.ModeOf), ["authorizationPolicies"] = Texts(found.Policies),
+        ["gateways"] = new JsonArray([.. found.Gateways.Select(gateway => (JsonNode)new JsonObject
+        {
+            ["name"] = gateway.Name, ["class"] = gateway.Class,
+            ["listeners"] = new JsonArray([.. gateway.Listeners.Select(listener => (JsonNode)new JsonObject
+            {
+                ["name"] = listener.Name, ["place"] = listener.Place, ["routes"] = Texts(listener.Routes), ["listenerSet"] = listener.Set,
+            })]),
+        })]),
     };
 
     private static JsonObject Tree(DescribedService service) => new()
@@ -170,6 +200,10 @@ internal static class DescribeCommand
         ["virtualServices"] = new JsonArray([.. service.Routes.Select(routes => (JsonNode)new JsonObject
         {
             ["name"] = routes.Name, ["http"] = routes.Http, ["tls"] = routes.Tls, ["tcp"] = routes.Tcp, ["gateways"] = Texts(routes.Gateways),
+        })]),
+        ["routes"] = new JsonArray([.. service.ApiRoutes.Select(route => (JsonNode)new JsonObject
+        {
+            ["route"] = route.Route, ["rule"] = route.Rule, ["parents"] = Texts(route.Parents), ["refusals"] = Texts(route.Refusals),
         })]),
     };
 

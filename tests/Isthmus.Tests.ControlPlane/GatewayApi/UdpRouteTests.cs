@@ -33,6 +33,27 @@ public sealed class UdpRouteTests
         Assert.Equal("", GatewayApiRig.Wrong(rig.Gateway("door", "shop")!.Listeners, "dns"));
     }
 
+    [Theory]
+    [InlineData("UDPRoute", "names", "ResolvedRefs")]
+    [InlineData("UDPRoute", "web", "UnsupportedProtocol")]
+    [InlineData("TCPRoute", "web", "ResolvedRefs")]
+    [InlineData("TCPRoute", "names", "UnsupportedProtocol")]
+    public void A_port_of_another_protocol_takes_no_connections_of_a_route(string kind, string backend, string reason)
+    {
+        var rig = new GatewayApiRig($$"""
+            {apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: door, namespace: shop},
+             spec: {gatewayClassName: istio, listeners: [{name: dns, port: 5300, protocol: UDP}, {name: raw, port: 5300, protocol: TCP}]} }
+            ---
+            {apiVersion: gateway.networking.k8s.io/v1, kind: {{kind}}, metadata: {name: r, namespace: shop},
+             spec: {parentRefs: [{name: door}], rules: [{backendRefs: [{name: {{backend}}, port: 53}]}]} }
+            """);
+        Put(rig, "names", "10.96.0.53", 53);
+        rig.Mesh.Service("c1", "web", "10.96.0.54", "tcp", 53);
+        rig.Mesh.Push();
+        var status = rig.Mesh.Mesh.RouteStatuses.Items.Values.Single(status => status.Source.Kind == kind);
+        Assert.Equal(reason, status.Parents[0].Conditions.Single(condition => condition.Type == "ResolvedRefs").Reason);
+    }
+
     private static void Put(GatewayApiRig rig, string name, string ip, params int[] ports) => rig.Mesh.Writer.Put("c1", new Service
     {
         Metadata = new() { Name = name, Namespace = "shop" },

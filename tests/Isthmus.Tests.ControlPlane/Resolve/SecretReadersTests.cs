@@ -1,11 +1,14 @@
+using System.Collections.Concurrent;
 using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Push;
 using Isthmus.ControlPlane.Resolve;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
 using Isthmus.Testing;
 using Isthmus.Wire.Xds;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
 
@@ -18,6 +21,7 @@ public sealed class SecretReadersTests : IAsyncLifetime
 
     private readonly LoopbackCluster _cluster = new();
     private readonly LeapingClock _clock = new();
+    private readonly Recorder _log = new();
     private readonly MeshRig _rig = new("c1");
     private readonly CancellationTokenSource _end = new();
     private PushEngine _engine = null!;
@@ -46,7 +50,7 @@ public sealed class SecretReadersTests : IAsyncLifetime
             Metadata = new() { Name = "front", Namespace = "shop" },
             Data = new(StringComparer.Ordinal) { ["tls.crt"] = Base64(certificate), ["tls.key"] = Base64(key) },
         });
-        var readers = new SecretReaders(_engine, ClientOf, _clock, NullLogger<SecretReaders>.Instance);
+        var readers = new SecretReaders(_engine, ClientOf, _clock, _log);
         _running = Task.WhenAll(_engine.RunAsync(_end.Token), readers.RunAsync(_end.Token));
         await _engine.MarkReadyAsync(Stop);
     }
@@ -107,6 +111,36 @@ public sealed class SecretReadersTests : IAsyncLifetime
         await UntilAsync(() => _engine.Mesh.Sources.SecretAccess.Items.ContainsKey(Account));
         await gateway.DisposeAsync();
         await UntilAsync(() => _engine.Mesh.Sources.SecretAccess.Items.IsEmpty);
+    }
+
+    [Theory]
+    [InlineData("front", "Debug")]
+    [InlineData("other", "Warning")]
+    public async Task Who_needs_no_right_to_read_Secrets_is_not_warned_of(string deployed, string level)
+    {
+        var gateway = JsonNode.Parse($$"""
+            {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway",
+             "metadata": {"name": "door", "namespace": "shop", "annotations": {"gateway.istio.io/service-account": "{{deployed}}"} },
+             "spec": {"gatewayClassName": "istio", "listeners": [{"name": "http", "port": 80, "protocol": "HTTP"}] } }
+            """)!.AsObject();
+        await _engine.PostAsync(writer => writer.Kinds.GatewayApi.First(kind => kind.Descriptor == MeshApi.ApiGateway).StageTree(writer, "c1", gateway), Stop);
+        await UntilAsync(() => _engine.Mesh.Sources.ApiGateways.Count == 1);
+        await using var feed = Connect();
+        await UntilAsync(() => _log.Lines.Any(line => line.Contains("shop/front", StringComparison.Ordinal)));
+        Assert.StartsWith(level, Assert.Single(_log.Lines), StringComparison.Ordinal);
+    }
+
+    private sealed class Recorder : ILogger<SecretReaders>
+    {
+        internal ConcurrentQueue<string> Lines { get; } = [];
+
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
+            Lines.Enqueue($"{logLevel} {formatter(state, exception)}");
     }
 
     private ProxyFeed Connect() => _engine.Connect(new(

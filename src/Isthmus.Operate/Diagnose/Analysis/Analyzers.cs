@@ -39,6 +39,11 @@ public static class Analyzers
         ClientRules.Analyzer,
         CredentialReferences.Analyzer,
         IngressObjects.Analyzer,
+        GatewayApiTargets.Analyzer,
+        GatewayApiListeners.Analyzer,
+        GatewayApiRoutes.Analyzer,
+        GatewayApiHosts.Analyzer,
+        StoredConditions.Analyzer,
         // Policies and other objects with selectors
         PolicyCallers.Analyzer,
         PolicyPaths.Analyzer,

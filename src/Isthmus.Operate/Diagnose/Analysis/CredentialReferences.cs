@@ -1,5 +1,3 @@
-using System.Text;
-using System.Text.Json;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
@@ -69,13 +67,7 @@ public static class CredentialReferences
         static string Name(JsonObject value) => $"{value["metadata"]?["namespace"]}/{value["metadata"]?["name"]}";
     }
 
-    private static SecretFacts Facts(JsonObject value)
-    {
-        var secret = value.Deserialize(KubeJson.Of<Secret>())!;
-        // Files may have plain text, of which an API server makes data.
-        foreach (var (key, text) in value["stringData"] as JsonObject ?? []) secret.Data[key] = Convert.ToBase64String(Encoding.UTF8.GetBytes(text?.ToString() ?? ""));
-        return SecretFacts.Of(secret);
-    }
+    private static SecretFacts Facts(JsonObject value) => SecretFacts.Of(GatewayApiReferences.Read(value));
 
     public static IEnumerable<Finding> Check(IReadOnlyList<ClusterInventory> clusters) => LeftOut(clusters).Concat(Unusable(clusters)).Concat(Denied(clusters));
 

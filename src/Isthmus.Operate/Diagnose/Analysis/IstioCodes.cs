@@ -155,6 +155,11 @@ public static class IstioCodes
     public static readonly AnalysisCode InconsistentService = new("IST0170", "MultiClusterInconsistentService", Severity.Warning,
         "Services with the same name differ between clusters: in their ports or protocols, or in whether they are headless. The mesh treats them as one host all the same.", "Make the Services the same in all clusters.");
 
+    public static readonly AnalysisCode NegativeCondition = new("IST0171", "NegativeConditionStatus", Severity.Warning,
+        "A control plane says in a condition that an object does not apply as it is written: one of the Gateway API, by a verdict that follows from the objects, "
+        + "or any with such a condition in its status. What has a code of its own is reported with that one.",
+        "Do what the message of the condition says.");
+
     public static readonly AnalysisCode SubsetSelectsNothing = new("IST0173", "DestinationRuleSubsetNotSelectPods", Severity.Error,
         "No workload of the host has the labels of a subset, in any cluster. Requests that are routed to it get 503; a subset that no route uses is only information.", "Correct the labels, or deploy the workload.");
 
@@ -172,7 +177,7 @@ public static class IstioCodes
     public static IReadOnlyList<AbsentCode> Differing { get; } =
     [
         new("IST0002", "Deprecated", "a field of a kind or version that is not served is IST0106 alone"),
-        new("IST0101", "ReferencedResourceNotFound", "Gateways of the Kubernetes Gateway API are not known; a route without a destination is IST0106"),
+        new("IST0101", "ReferencedResourceNotFound", "VirtualServices cannot be bound to Gateways of the Kubernetes Gateway API, which have routes of their own; that no cluster has a host of a VirtualService is reported, too; a route without a destination is IST0106"),
         new("IST0102", "NamespaceNotInjected", "a namespace without Pods is not reported, whatever enableNamespacesByDefault says"),
         new("IST0107", "MisplacedAnnotation", "only annotations that the mesh knows are reported so; others are IST0108"),
         new("IST0109", "ConflictingMeshGatewayVirtualServiceHosts", "hosts with wildcards that overlap do not conflict: proxies use the more exact one"),
@@ -185,7 +190,7 @@ public static class IstioCodes
         new("IST0137", "DeploymentConflictingPorts", "as IST0116"),
         new("IST0138", "GatewayDuplicateCertificate", "only certificates in Secrets are compared"),
         new("IST0161", "InvalidGatewayCredential", "reported in more cases: a key that does not fit its certificate, as in Istio's own sample Secret, an account that may not list Secrets, a namespace that no control plane reads"),
-        new("IST0132", "VirtualServiceHostNotFoundInGateway", "a Gateway that does not exist is IST0101 alone"),
+        new("IST0132", "VirtualServiceHostNotFoundInGateway", "a Gateway that does not exist, or is one of the Kubernetes Gateway API, is IST0101 alone"),
         new("IST0153", "EnvoyFilterUsesAddOperationIncorrectly", "not for HTTP_ROUTE, where ADD and REMOVE have an effect"),
         new("IST0154", "EnvoyFilterUsesRemoveOperationIncorrectly", "as IST0153"),
         new("IST0157", "InvalidTelemetryProvider", "only where a MeshConfig was read, and no Telemetry that applies names a provider: rules without one are about those of the others"),
@@ -206,12 +211,11 @@ public static class IstioCodes
         new("IST0143", "LocalhostListener", "only a call shows where an application listens: `trace` reports it"),
         new("IST0148", "NamespaceInjectionEnabledByDefault", "`enableNamespacesByDefault` is not supported"),
         new("IST0150", "ExternalNameServiceTypeInvalidPortName", "Services of type ExternalName are aliases, for every protocol"),
-        new("IST0156", "UnsupportedGatewayAPIVersion", "the Kubernetes Gateway API is not supported"),
-        new("IST0166", "IneffectiveSelector", "the Kubernetes Gateway API is not supported"),
+        new("IST0156", "UnsupportedGatewayAPIVersion", "every version of the kinds of the Gateway API that a cluster serves is read, also by older definitions"),
+        new("IST0166", "IneffectiveSelector", "a selector selects the Pods of Gateways of the Gateway API like all others"),
         new("IST0168", "UnknownUpgradeCompatibility", "there are no compatibility versions"),
         new("IST0169", "UpdateIncompatibility", "there are no compatibility versions"),
-        new("IST0171", "NegativeConditionStatus", "what the conditions of objects of Istio say, this analysis reports with the code of the problem itself; objects of the Kubernetes Gateway API are not read"),
-        new("IST0172", "FutureUnsupportedGatewayAPIVersion", "the Kubernetes Gateway API is not supported"),
-        new("IST0176", "GatewayAPICRDVersionBelowMinimum", "the Kubernetes Gateway API is not supported"),
+        new("IST0172", "FutureUnsupportedGatewayAPIVersion", "as IST0156"),
+        new("IST0176", "GatewayAPICRDVersionBelowMinimum", "as IST0156: no minimum is needed"),
     ];
 }

@@ -63,12 +63,15 @@ public sealed record ManifestFiles(IReadOnlyList<JsonObject> Objects, IReadOnlyD
     /// <summary>A cluster that has nothing but the objects of the files. Kinds that the files lack count as unread: they are probably elsewhere.</summary>
     public ClusterInventory Alone(string rootNamespace)
     {
-        var unread = InventoryReader.Lists.Select(kind => kind.Name).Except(Objects.Select(ClusterInventory.KindOf)).ToHashSet(StringComparer.Ordinal);
-        return CredentialReferences.WithSecrets(ClusterInventory.From(ClusterName, Objects, rootNamespace: rootNamespace, unread: unread), Objects, isAll: true);
+        var unread = InventoryReader.Lists.Append(MeshApi.ConfigMap).Select(kind => kind.Name).Except(Objects.Select(ClusterInventory.KindOf)).ToHashSet(StringComparer.Ordinal);
+        return WithSecrets(ClusterInventory.From(ClusterName, Objects, rootNamespace: rootNamespace, unread: unread), isAll: true);
     }
 
     /// <summary>A cluster as if the files were applied.</summary>
-    public ClusterInventory AppliedTo(ClusterInventory cluster) => CredentialReferences.WithSecrets(cluster.With(Objects), Objects, isAll: false);
+    public ClusterInventory AppliedTo(ClusterInventory cluster) => WithSecrets(cluster.With(Objects), isAll: false);
+
+    private ClusterInventory WithSecrets(ClusterInventory cluster, bool isAll) =>
+        GatewayApiReferences.WithSecrets(CredentialReferences.WithSecrets(cluster, Objects, isAll), Objects, isAll);
 
     /// <summary>The findings with the files of their objects.</summary>
     /// <param name="cluster">The cluster that has the objects of the files.</param>

@@ -1,5 +1,6 @@
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Config;
 using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Operate.Diagnose.Analysis;
@@ -29,7 +30,13 @@ public sealed record MeshDescription(string Cluster, string Config, WorkloadDesc
     public static MeshDescription OfPod(IReadOnlyList<ClusterInventory> clusters, string ns, string name)
     {
         var (home, mesh) = (Home(clusters), new MeshSnapshot(clusters));
-        var pod = WorkloadDescription.Of(home, ConfigOf(mesh, home), ns, name);
+        var config = ConfigOf(mesh, home);
+        var pod = WorkloadDescription.Of(home, config, ns, name);
+        pod = pod with
+        {
+            Services = [.. pod.Services.Select(service => WithRoutes(mesh, config, service))],
+            Gateways = DescribedApiRoute.At(ApiOf(mesh, config), ns, pod.Pod.Metadata.Labels),
+        };
         return Of(clusters, mesh, pod, pod.Services);
     }
 
@@ -39,8 +46,13 @@ public sealed record MeshDescription(string Cluster, string Config, WorkloadDesc
     {
         var (home, mesh) = (Home(clusters), new MeshSnapshot(clusters));
         var service = home.Service(ns, name) ?? throw new ProblemException($"Service {ns}/{name} in {home.Context}", "does not exist", "name it as SERVICE.NAMESPACE");
-        return Of(clusters, mesh, null, [WorkloadDescription.Describe(ConfigOf(mesh, home), service, null)]);
+        return Of(clusters, mesh, null, [WithRoutes(mesh, ConfigOf(mesh, home), WorkloadDescription.Describe(ConfigOf(mesh, home), service, null))]);
     }
+
+    private static JudgedGatewayApi? ApiOf(MeshSnapshot mesh, ClusterInventory config) => mesh.GatewayApis.FirstOrDefault(api => api.Cluster == config);
+
+    private static DescribedService WithRoutes(MeshSnapshot mesh, ClusterInventory config, DescribedService service) =>
+        service with { ApiRoutes = DescribedApiRoute.Of(ApiOf(mesh, config), service.Name.Split('/')[0], service.Name.Split('/')[1]) };
 
     private static ClusterInventory Home(IReadOnlyList<ClusterInventory> clusters) =>
         clusters[0].Error.Length == 0 ? clusters[0] : throw new ProblemException($"cluster {clusters[0].Context}", clusters[0].Error);
@@ -61,7 +73,7 @@ public sealed record MeshDescription(string Cluster, string Config, WorkloadDesc
         var config = ConfigOf(mesh, cluster);
         if (cluster.Service(name.Split('/')[0], name.Split('/')[1]) is not { } service) return new(cluster.Context, "", config.Context, null);
         var pods = service.Spec.Selector.Count == 0 ? [] : cluster.Pods.Where(pod => pod.Metadata.Namespace == service.Metadata.Namespace && pod.Metadata.DeletionTimestamp is null && LabelSelector.Selects(service.Spec.Selector, pod.Metadata.Labels)).ToList();
-        return new(cluster.Context, "", config.Context, WorkloadDescription.Describe(config, service, null))
+        return new(cluster.Context, "", config.Context, WithRoutes(mesh, config, WorkloadDescription.Describe(config, service, null)))
         {
             Pods = (pods.Count, pods.Count(pod => pod.Status.IsReady)),
             Pod = pods.FirstOrDefault(pod => Workload.ProxyOf(pod.Spec) is not null) is { } one ? WorkloadDescription.Of(cluster, config, one.Metadata.Namespace, one.Metadata.Name) : null,
@@ -75,12 +87,14 @@ public sealed record MeshDescription(string Cluster, string Config, WorkloadDesc
     private static bool IsNamed(Finding finding, string home, WorkloadDescription? pod, IReadOnlyList<DescribedService> services, IReadOnlyList<(string Service, DescribedElsewhere There)> elsewhere)
     {
         if (pod is not null && (finding.Problem.Object == $"Namespace {pod.Pod.Metadata.Namespace}" || (finding.Cluster == home && finding.Problem.Object == $"Pod {pod.Pod.Metadata.Namespace}/{pod.Pod.Metadata.Name}"))) return true;
+        if (pod is not null && finding.Cluster == home && pod.Gateways.Any(gateway => finding.Problem.Object == $"{MeshApi.ApiGateway.Name} {gateway.Name}")) return true;
         return services.Concat(elsewhere.Select(one => one.There.Service).OfType<DescribedService>()).SelectMany(NamesOf)
             .Concat(elsewhere.Select(one => one.There.Pod).Append(pod).OfType<WorkloadDescription>().SelectMany(PoliciesOf)).Contains(finding.Problem.Object, StringComparer.Ordinal);
     }
 
     private static IEnumerable<string> NamesOf(DescribedService service) =>
-        [$"Service {service.Name}", .. service.Rules.Select(rule => $"DestinationRule {rule.Name}"), .. service.Routes.Select(routes => $"VirtualService {routes.Name}")];
+        [$"Service {service.Name}", .. service.Rules.Select(rule => $"DestinationRule {rule.Name}"), .. service.Routes.Select(routes => $"VirtualService {routes.Name}"),
+        .. service.ApiRoutes.Select(route => route.Route)];
 
     /// <summary>Described AuthorizationPolicies have their action after the name.</summary>
     private static IEnumerable<string> PoliciesOf(WorkloadDescription pod) =>

@@ -7,6 +7,7 @@ namespace Isthmus.Operate.Diagnose.Analysis;
 public sealed class MeshSnapshot
 {
     private readonly Lazy<HostTable> _hosts;
+    private readonly Lazy<JudgedGatewayApi[]> _gatewayApis;
 
     public MeshSnapshot(IReadOnlyList<ClusterInventory> clusters)
     {
@@ -17,6 +18,7 @@ public sealed class MeshSnapshot
         Clusters = [.. Readable.Select(cluster => new ConfigCluster(cluster, [.. Readable.Where(other => other == cluster || (primaries.Count > 0 && !primaries.Contains(other))).Select(other => areas[other])]))];
         Workloads = [.. areas.Values];
         _hosts = new(() => new(Readable));
+        _gatewayApis = new(() => [.. JudgedGatewayApi.Of(Readable)]);
     }
 
     /// <summary>All clusters, also those that could not be read.</summary>
@@ -32,6 +34,9 @@ public sealed class MeshSnapshot
 
     /// <summary>The hosts that proxies know.</summary>
     public HostTable Hosts => _hosts.Value;
+
+    /// <summary>The readable clusters with objects of the Gateway API.</summary>
+    public IReadOnlyList<JudgedGatewayApi> GatewayApis => _gatewayApis.Value;
 
     /// <summary>Trust domains of all control planes, with aliases; empty when no MeshConfig was read.</summary>
     public IEnumerable<string> TrustDomains => Readable.Select(cluster => cluster.Mesh).OfType<Mesh.Model.MeshConfig>().SelectMany(mesh => mesh.TrustDomains).Distinct();

@@ -175,4 +175,27 @@ public static class OwnCodes
     public static readonly AnalysisCode LeafUntrusted = new("ISM1468", "LeafUntrusted", Severity.Error,
         "The root of a proxy's certificate is no longer trusted everywhere, so calls from or to the proxy fail: the root was removed too early.",
         "Wait a minute for the proxy to renew its certificate, or restart the Pod. If many Pods are affected, trust both roots again.");
+
+    public static readonly AnalysisCode ReferenceNotGranted = new("ISM1470", "ReferenceNotGranted", Severity.Error,
+        "A Gateway or route of the Gateway API refers to an object of another namespace, which no ReferenceGrant there permits. "
+        + "A listener without its certificate closes connections; requests for such a backend get 500.",
+        "Create a ReferenceGrant in the namespace of the object.");
+
+    public static readonly AnalysisCode ListenersConflict = new("ISM1471", "ListenersConflict", Severity.Error,
+        "Listeners of a Gateway, or of its ListenerSets, have the same port and hostname, or protocols that cannot share a port. Of a Gateway's own, none is served; "
+        + "those of ListenerSets give way to the Gateway's, and to older sets.",
+        "Give them different hostnames or ports, or remove one.");
+
+    public static readonly AnalysisCode ListenerUnused = new("ISM1472", "ListenerUnused", Severity.Info,
+        "No route attaches to a listener of a Gateway or ListenerSet, so that clients get 404, or their connections are closed.",
+        "Attach a route, or remove the listener.");
+
+    public static readonly AnalysisCode RouteNotAttached = new("ISM1473", "RouteNotAttached", Severity.Error,
+        "A Gateway or ListenerSet does not take a route that names it: no listener fits its sectionName, port, kind, namespace or hostnames. The route has no effect there.",
+        "Do what the message says.");
+
+    public static readonly AnalysisCode HostSharedWithIstio = new("ISM1474", "HostSharedWithIstio", Severity.Warning,
+        "A Gateway of Istio selects Pods that serve a Gateway of the Gateway API, with the same port and an overlapping host. "
+        + "Which of the two a request meets depends on how exact their hosts are, and with equal ones on the age of the objects.",
+        "Serve the host by one of the two.");
 }

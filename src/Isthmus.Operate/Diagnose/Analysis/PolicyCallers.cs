@@ -10,7 +10,7 @@ public static class PolicyCallers
     private sealed record Known(HashSet<string> Namespaces, HashSet<string> Accounts, HashSet<string> TrustDomains);
 
     public static Analyzer Analyzer { get; } = new("authz.AuthorizationPoliciesAnalyzer", "Checks that the namespaces and principals of AuthorizationPolicies exist",
-        [IstioCodes.ReferencedResourceNotFound, OwnCodes.CallerUnknown], ["AuthorizationPolicy", "Namespace", "Pod", "ServiceAccount"], mesh =>
+        [IstioCodes.ReferencedResourceNotFound, OwnCodes.CallerUnknown], ["AuthorizationPolicy", "Namespace"], mesh =>
         {
             var known = new Known(
                 [.. mesh.Readable.SelectMany(cluster => cluster.Namespaces).Select(ns => ns.Metadata.Name)],
@@ -18,7 +18,11 @@ public static class PolicyCallers
                     .. mesh.Workloads.SelectMany(area => area.All).Select(workload => $"{workload.Namespace}/{workload.ServiceAccount}")],
                 // Policies may always say cluster.local for the trust domain of the mesh.
                 mesh.TrustDomains.Any() ? [.. mesh.TrustDomains, WellKnown.DefaultTrustDomain] : []);
-            return mesh.Clusters.SelectMany(config => config.Cluster.Istio<AuthorizationPolicy>().SelectMany(policy => Terms(policy).SelectMany(term => Check(config, policy, term.Path, term.Term, known))));
+            // Without all accounts, nothing is known of principals.
+            var knowsAccounts = mesh.Knows(["Pod", "ServiceAccount"]);
+            return mesh.Clusters.SelectMany(config => config.Cluster.Istio<AuthorizationPolicy>()
+                    .SelectMany(policy => Terms(policy).SelectMany(term => Check(config, policy, term.Path, term.Term, known))))
+                .Where(finding => knowsAccounts || finding.Problem.Code != OwnCodes.CallerUnknown.Code);
         });
 
     private static IEnumerable<(string Path, RuleTerm Term)> Terms(AuthorizationPolicy policy) =>

@@ -18,7 +18,11 @@ public sealed record DescribedRoutes(string Name, int Http, int Tls, int Tcp, IR
 
 /// <summary>A Service that leads to a workload.</summary>
 /// <param name="Ports">Each as a sentence of istioctl: <c>http 80/HTTP targets pod port 8080</c>.</param>
-public sealed record DescribedService(string Name, IReadOnlyList<string> Ports, IReadOnlyList<DescribedRule> Rules, IReadOnlyList<DescribedRoutes> Routes);
+public sealed record DescribedService(string Name, IReadOnlyList<string> Ports, IReadOnlyList<DescribedRule> Rules, IReadOnlyList<DescribedRoutes> Routes)
+{
+    /// <summary>Rules of the Gateway API that lead to it, or apply to its callers.</summary>
+    public IReadOnlyList<DescribedApiRoute> ApiRoutes { get; init; } = [];
+}
 
 /// <summary>The objects that affect a Pod in its own cluster. Pure.</summary>
 /// <param name="Mode">The mode of mutual TLS that its proxy accepts.</param>
@@ -26,6 +30,9 @@ public sealed record DescribedService(string Name, IReadOnlyList<string> Ports, 
 public sealed record WorkloadDescription(
     Pod Pod, bool HasProxy, IReadOnlyList<DescribedService> Services, string Mode, IReadOnlyList<string> ModeOf, IReadOnlyList<string> Policies)
 {
+    /// <summary>The Gateways of the Gateway API that it serves.</summary>
+    public IReadOnlyList<DescribedGateway> Gateways { get; init; } = [];
+
     /// <param name="config">The cluster whose Istio objects apply: its own, or that of its control plane.</param>
     /// <exception cref="ProblemException">There is no such Pod.</exception>
     public static WorkloadDescription Of(ClusterInventory cluster, ClusterInventory config, string ns, string name)

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Isthmus.ControlPlane.GatewayApi;
 using Isthmus.ControlPlane.Settings;
 using Isthmus.Core.Names;
 using Isthmus.Kubernetes.Client;
@@ -14,6 +15,11 @@ namespace Isthmus.Operate.Diagnose.Packing;
 internal sealed class ObjectCollector(KubeClient client, PackWriter pack)
 {
     private const string LastApplied = "kubectl.kubernetes.io/last-applied-configuration";
+
+    /// <summary>The root of the API server, in every namespace.</summary>
+    private const string KubernetesRoot = "kube-root-ca.crt";
+
+    private static readonly string[] CaKeys = ["ca.crt", "cacert", "ca.crl"];
 
     private readonly Dictionary<string, KubeException> _unread = new(StringComparer.Ordinal);
     private readonly List<JsonObject> _objects = [];
@@ -62,13 +68,20 @@ internal sealed class ObjectCollector(KubeClient client, PackWriter pack)
         Count += items.Count;
     }
 
-    /// <summary>Of ConfigMaps only those of the mesh and of the DNS: others may hold anything.</summary>
+    /// <summary>
+    /// Of ConfigMaps only those of the mesh and of the DNS, those that say how Gateways are deployed, and those with nothing but CAs: others may hold
+    /// anything.
+    /// </summary>
     private static bool IsNeeded(JsonObject value)
     {
         if (value["kind"]?.ToString() != "ConfigMap") return true;
         var name = value["metadata"]?["name"]?.ToString() ?? "";
+        if (name != KubernetesRoot && value["data"] is JsonObject { Count: > 0 } data
+            && (ParameterRules.AreAll(Keys(data)) || Keys(data).All(CaKeys.Contains))) return true;
         return name is WellKnown.RootCertConfigMap or "coredns" || name.StartsWith("istio-sidecar-injector", StringComparison.Ordinal) || value["data"]?["mesh"] is not null;
     }
+
+    private static IEnumerable<string> Keys(JsonObject data) => data.Select(item => item.Key);
 
     private async Task AddSecretsAsync(CancellationToken stop)
     {
@@ -88,8 +101,10 @@ internal sealed class ObjectCollector(KubeClient client, PackWriter pack)
     private IEnumerable<(string Namespace, string Name)> Named()
     {
         var systems = _objects.Where(value => value["kind"]?.ToString() == "Deployment" && value["metadata"]?["labels"]?["app"]?.ToString() == WellKnown.Istiod).Select(value => value["metadata"]!["namespace"]!.ToString()).Append(WellKnown.SystemNamespace).Distinct();
-        var credentials = CredentialReferences.Of(ClusterInventory.From(Context, _objects));
+        var cluster = ClusterInventory.From(Context, _objects);
+        var credentials = CredentialReferences.Of(cluster);
         return systems.SelectMany(ns => ((string[])[WellKnown.CaCerts, WellKnown.SelfSignedCa]).Select(name => (ns, name)))
+            .Concat(GatewayApiReferences.Secrets(cluster))
             .Concat(credentials.SelectMany(reference => ((string[])[reference.Name, $"{reference.Name}{SecretFacts.CaSuffix}"]).Select(name => (reference.Namespace, name)))).Distinct();
     }
 

@@ -34,6 +34,7 @@ public sealed class HealthyMeshTests
         ("two teams that share a Gateway's port for every host", Join(Web, Ingress,
             Istio("Gateway", "shop", "one", "selector: {istio: ingress}, servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: ['*']}]"), Istio("Gateway", "shop", "two", "selector: {istio: ingress}, servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: ['*']}]"),
             Istio("VirtualService", "shop", "one", "gateways: [one], hosts: ['*'], http: [{match: [{uri: {prefix: /one} }], route: [{destination: {host: web} }] }]"), Istio("VirtualService", "shop", "two", "gateways: [two], hosts: ['*'], http: [{match: [{uri: {prefix: /two} }], route: [{destination: {host: web} }] }]"))),
+        ("objects of the Gateway API for another controller", GatewayApiCases.Foreign),
         ("delegates, and a route without a match last", Join(Web, Ingress, Istio("Gateway", "shop", "front", "selector: {istio: ingress}, servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: [web.example]}]"),
             Istio("VirtualService", "shop", "root", "gateways: [front], hosts: [web.example], http: [{match: [{uri: {prefix: /a} }], delegate: {name: part} }, {match: [{uri: {prefix: /a/b} }], route: [{destination: {host: web} }] }, {route: [{destination: {host: web} }] }]"),
             Istio("VirtualService", "shop", "part", "http: [{route: [{destination: {host: web} }] }]"))),

@@ -1,0 +1,78 @@
+using Isthmus.Core.Problems;
+using Isthmus.Mesh.Config;
+using Isthmus.Mesh.Model.GatewayApi;
+using Isthmus.Mesh.Resolve.GatewayApi;
+
+namespace Isthmus.Operate.Diagnose.Analysis;
+
+/// <summary>Routes of the Gateway API that attach nowhere, or whose rules do not apply as written. Pure.</summary>
+public static class GatewayApiRoutes
+{
+    public static Analyzer Analyzer { get; } = new("gatewayapi.RouteAnalyzer",
+        "Checks that routes of the Gateway API attach to what they name, and that their rules apply",
+        [OwnCodes.RouteNotAttached, IstioCodes.NegativeCondition, IstioCodes.ReferencedResourceNotFound], [],
+        mesh => mesh.GatewayApis.SelectMany(api => api.Verdicts.Routes.OrderBy(route => route.Route.Source).SelectMany(route => Check(api, route))));
+
+    private static IEnumerable<Finding> Check(JudgedGatewayApi api, AttachedRoute attached)
+    {
+        var (route, name) = (attached.Route, JudgedGatewayApi.Name(attached.Route.Source));
+        if (route.Parents.IsEmpty)
+            yield return OwnCodes.RouteNotAttached.At(api.Cluster, name, "spec.parentRefs", "the route has no parentRefs: it applies nowhere",
+                "name a Gateway, ListenerSet or Service in parentRefs");
+        foreach (var parent in api.Verdicts.OfRoute(route.Source)?.Parents ?? default)
+        {
+            var path = $"spec.parentRefs[{route.Parents.Index().FirstOrDefault(item => item.Item == parent.Parent).Index}]";
+            foreach (var condition in parent.Conditions)
+            {
+                if (condition is { Type: "PartiallyInvalid", Status: true })
+                    yield return IstioCodes.NegativeCondition.At(api.Cluster, name, "spec.rules",
+                        $"PartiallyInvalid ({condition.Reason}): {condition.Message}", "correct the rules that the message names");
+                if (condition is not { Type: "Accepted", Status: false }) continue;
+                var finding = JudgedGatewayApi.KindOf(parent.Parent) is { } kind
+                    ? AtGateway(api, route, parent.Parent, kind, condition, path) : InMesh(api, name, parent.Parent, condition, path);
+                if (finding is not null) yield return finding;
+            }
+        }
+    }
+
+    /// <summary>The parent is a Service or ServiceEntry. One that was not read may be there.</summary>
+    private static Finding? InMesh(JudgedGatewayApi api, string name, ApiReference to, ApiCondition condition, string path)
+    {
+        if (!api.Knows(to)) return null;
+        if (condition.Reason != "NoMatchingParent") return IstioCodes.NegativeCondition.At(api.Cluster, name, "spec.rules", Says(condition), "correct the rules");
+        var isPort = to.Port > 0 && api.Verdicts.HasService(to.Namespace, to.Name);
+        return IstioCodes.ReferencedResourceNotFound.At(api.Cluster, name, isPort ? $"{path}.port" : $"{path}.name",
+            $"Referenced {to.Kind} not found: {condition.Message}: the route applies to no calls");
+    }
+
+    private static Finding? AtGateway(JudgedGatewayApi api, ApiRoute route, ApiReference to, KindDescriptor kind, ApiCondition condition, string path)
+    {
+        var name = JudgedGatewayApi.Name(route.Source);
+        var offered = api.Verdicts.Listeners.Where(judged => JudgedGatewayApi.Name(judged.Owner) == $"{kind.Name} {to.Namespace}/{to.Name}")
+            .SelectMany(judged => judged.Listeners)
+            .Where(listener => to.Section.Length == 0 || condition.Reason == "NoMatchingParent" || listener.Listener.Name == to.Section).ToList();
+        // Without the labels of namespaces, nothing is known of whom a selector selects.
+        var isSelected = condition.Reason == "NotAllowedByListeners" && offered.Exists(listener => listener.Listener.Routes.Namespaces.From == NamespacesFrom.Selector);
+        if (isSelected && !api.Cluster.Knows(MeshApi.Namespace.Name)) return null;
+        var says = $"{Says(condition)} ({(offered.Count == 0 ? "it has no listeners" : $"its listeners: {string.Join(", ", offered.Select(Text))}")})";
+        return condition.Reason switch
+        {
+            "NoMatchingParent" => OwnCodes.RouteNotAttached.At(api.Cluster, name,
+                to.Section.Length > 0 ? $"{path}.sectionName" : to.Port > 0 ? $"{path}.port" : path, says,
+                "name a listener and a port that the parent has, or leave sectionName and port out"),
+            "NotAllowedByListeners" => OwnCodes.RouteNotAttached.At(api.Cluster, name, path, says,
+                $"allow it in spec.listeners[].allowedRoutes of {to.Kind} {to.Namespace}/{to.Name}, or attach the route to another one"),
+            "NoMatchingListenerHostname" => OwnCodes.RouteNotAttached.At(api.Cluster, name, "spec.hostnames",
+                $"{says}: {string.Join(", ", route.Hostnames)}", "correct spec.hostnames, or the hostname of a listener"),
+            _ => IstioCodes.NegativeCondition.At(api.Cluster, name, "spec.rules", Says(condition), "correct the rules"),
+        };
+    }
+
+    private static string Says(ApiCondition condition) => $"{condition.Type} is False ({condition.Reason}): {condition.Message}";
+
+    private static string Text(JudgedListener judged)
+    {
+        var (listener, host) = (judged.Listener, judged.Listener.Hostname.Length > 0 ? $", {judged.Listener.Hostname}" : "");
+        return $"{listener.Name} ({listener.Protocol} {listener.Port}{host}{(judged.IsConflicted ? ", conflicted" : "")})";
+    }
+}

@@ -1,0 +1,59 @@
+using System.Text.Json.Nodes;
+using Isthmus.Core.Names;
+using Isthmus.Core.Problems;
+using Isthmus.Mesh.Config;
+using Isthmus.Mesh.Model.GatewayApi;
+using Isthmus.Operate.Inventory;
+
+namespace Isthmus.Operate.Diagnose.Analysis;
+
+/// <summary>Gateways and routes of the Gateway API as checks of <c>verify</c>: whether they are served. Pure.</summary>
+public static class GatewayApiVerification
+{
+    private const string NotProgrammed = "ISM1037", NotAccepted = "ISM1038";
+
+    /// <param name="clusters">Those that are verified. One without a control plane of its own is left out: nobody reads its objects.</param>
+    public static IEnumerable<Check> Checks(IReadOnlyList<ClusterInventory> clusters) =>
+        JudgedGatewayApi.Of([.. clusters.Where(cluster => cluster.Error.Length == 0)]).Where(api => MeshSnapshot.HasControlPlane(api.Cluster)).SelectMany(Of);
+
+    private static IEnumerable<Check> Of(JudgedGatewayApi api)
+    {
+        foreach (var gateway in api.Verdicts.Gateways.Where(gateway => api.Verdicts.ControllerOf(gateway) is not null).OrderBy(gateway => gateway.Source))
+        {
+            var status = api.Find(gateway.Source)?["status"];
+            var wrong = Negative(status?["conditions"], gateway.Generation, "Accepted") ?? Programmed(status?["conditions"], gateway);
+            var addresses = string.Join(", ", (status?["addresses"] as JsonArray ?? []).Select(address => Visible.Text(address?["value"]?.ToString() ?? "")));
+            yield return new(api.Cluster.Context, "Gateway", $"{gateway.Namespace}/{gateway.Name} at {(addresses.Length > 0 ? addresses : "no address")}",
+                wrong is null ? null
+                : Wrong(NotProgrammed, api, $"Gateway {gateway.Namespace}/{gateway.Name}", wrong,
+                    $"kubectl --context={api.Cluster.Context} -n {gateway.Namespace} get gateways.{MeshApi.ApiGateway.Group} {gateway.Name} -o yaml; "
+                    + "'isthmus analyze' names fields at fault"));
+        }
+        foreach (var route in api.Verdicts.Routes.Select(attached => attached.Route).OrderBy(route => route.Source))
+        {
+            var refused = from parent in api.Verdicts.OfRoute(route.Source)?.Parents ?? default
+                          from condition in parent.Conditions
+                          where condition is { Type: "Accepted" or "ResolvedRefs", Status: false }
+                          let at = $"{parent.Parent.Kind} {parent.Parent.Namespace}/{parent.Parent.Name}"
+                          select $"{condition.Type} at {at} is False ({condition.Reason}): {condition.Message}";
+            foreach (var wrong in refused.Distinct())
+                yield return new(api.Cluster.Context, "route", JudgedGatewayApi.Name(route.Source),
+                    Wrong(NotAccepted, api, JudgedGatewayApi.Name(route.Source), wrong,
+                        $"isthmus analyze --contexts {api.Cluster.Context} -n {route.Namespace}"));
+        }
+    }
+
+    private static string? Programmed(JsonNode? conditions, ApiGateway gateway) => Negative(conditions, gateway.Generation, "Programmed")
+        ?? (Current(conditions, gateway.Generation, "Programmed") is null ? "no control plane has said whether it serves the Gateway as it is" : null);
+
+    private static string? Negative(JsonNode? conditions, long generation, string type) =>
+        Current(conditions, generation, type) is { } condition && condition["status"]?.ToString() == "False"
+            ? Visible.Text($"{type} is False ({condition["reason"]}): {condition["message"]}") : null;
+
+    /// <summary>Only of the object as it is.</summary>
+    private static JsonNode? Current(JsonNode? conditions, long generation, string type) => (conditions as JsonArray ?? []).FirstOrDefault(condition =>
+        condition?["type"]?.ToString() == type && (condition["observedGeneration"]?.ToString() is not { } seen || generation == 0 || seen == $"{generation}"));
+
+    private static Problem Wrong(string code, JudgedGatewayApi api, string name, string message, string remedy) => new(code,
+        $"{name} in {api.Cluster.Context}", "", message, remedy);
+}

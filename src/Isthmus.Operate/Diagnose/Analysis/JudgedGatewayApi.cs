@@ -1,0 +1,65 @@
+using System.Text.Json.Nodes;
+using Isthmus.ControlPlane.Preview;
+using Isthmus.Core.Names;
+using Isthmus.Mesh.Config;
+using Isthmus.Mesh.Model;
+using Isthmus.Mesh.Model.GatewayApi;
+using Isthmus.Operate.Inventory;
+
+namespace Isthmus.Operate.Diagnose.Analysis;
+
+/// <summary>The objects of the Gateway API of a cluster, with what its control plane says of them.</summary>
+public sealed class JudgedGatewayApi
+{
+    private JudgedGatewayApi(ClusterInventory cluster, GatewayVerdicts verdicts) => (Cluster, Verdicts) = (cluster, verdicts);
+
+    public ClusterInventory Cluster { get; }
+
+    public GatewayVerdicts Verdicts { get; }
+
+    /// <summary>One for each cluster that has such objects.</summary>
+    public static IEnumerable<JudgedGatewayApi> Of(IReadOnlyList<ClusterInventory> clusters)
+    {
+        foreach (var cluster in clusters)
+        {
+            if (!MeshApi.All.Any(kind => kind.Group == MeshApi.ApiGateway.Group && cluster.Objects(kind.Name).Any())) continue;
+            var objects = clusters.SelectMany(other => other.AllObjects.Select(item => (other.Context, item))).ToList();
+            // Of what nobody has read, nothing is missing.
+            var secrets = GatewayApiReferences.Secrets(cluster)
+                .Select(name => cluster.Secrets.TryGetValue($"{name.Namespace}/{name.Name}", out var known)
+                    ? known.Credential is { } credential ? credential with { Source = new(cluster.Context, "Secret", name.Namespace, name.Name) } : null
+                    : KnownSecret.Unread(name.Namespace, name.Name)).OfType<TlsCredential>();
+            yield return new(cluster, GatewayVerdicts.Of(cluster.Context, new(cluster.Mesh ?? MeshConfig.Default, cluster.Networks), objects, secrets));
+        }
+    }
+
+    /// <summary>How findings name an object.</summary>
+    public static string Name(ObjectRef source) => source.Namespace.Length == 0 ? $"{source.Kind} {source.Name}"
+        : $"{source.Kind} {source.Namespace}/{source.Name}";
+
+    public JsonObject? Find(ObjectRef source) => Cluster.Find(Name(source));
+
+    /// <summary>The kind of a reference to an object of the Gateway API; null: of another group, or unknown.</summary>
+    public static KindDescriptor? KindOf(ApiReference reference) =>
+        reference.Group != MeshApi.ApiGateway.Group ? null : MeshApi.All.FirstOrDefault(kind => kind.Group == reference.Group && kind.Kind == reference.Kind);
+
+    /// <summary>Whether the object of a reference is known to be missing.</summary>
+    public bool IsMissing(KindDescriptor kind, string ns, string name) => Cluster.Knows(kind.Name) && Cluster.Find($"{kind.Name} {ns}/{name}") is null;
+
+    /// <summary>Whether a reference to a backend can be judged: what was not read may exist.</summary>
+    public bool Knows(ApiReference backend) => backend.Kind switch
+    {
+        "Service" => Cluster.Knows(MeshApi.Service.Name),
+        "Hostname" => Cluster.Knows(MeshApi.Service.Name) && Cluster.Knows(MeshApi.ServiceEntry.Name),
+        "ServiceImport" => Cluster.Knows(MeshApi.Service.Name),
+        "ServiceEntry" => Cluster.Knows(MeshApi.ServiceEntry.Name),
+        _ => true,
+    };
+
+    /// <summary>Whether all grants were read.</summary>
+    public bool KnowsGrants => Cluster.Knows(MeshApi.ReferenceGrant.Name);
+
+    /// <summary>Another namespace that has an object of the kind and name; null: none.</summary>
+    public string? Elsewhere(KindDescriptor kind, string name) =>
+        Cluster.Objects(kind.Name).FirstOrDefault(item => item["metadata"]?["name"]?.ToString() == name)?["metadata"]?["namespace"]?.ToString();
+}

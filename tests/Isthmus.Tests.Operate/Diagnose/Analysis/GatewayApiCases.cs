@@ -1,0 +1,142 @@
+using static Isthmus.Tests.Operate.Diagnose.Analysis.MeshText;
+
+namespace Isthmus.Tests.Operate.Diagnose.Analysis;
+
+/// <summary>Objects of the Gateway API that do not do what they say.</summary>
+internal static class GatewayApiCases
+{
+    private const string Group = "gateway.networking.k8s.io", Http = "{name: http, port: 80, protocol: HTTP}",
+        Shop = "{name: shop, port: 80, protocol: HTTP, hostname: shop.example}";
+
+    private const string To = "parentRefs: [{name: front}], rules: [{backendRefs: [{name: web, port: 80}] }]";
+
+    private static readonly string Fronted = Join(Web, Namespace("other"), Service("other", "web", "app: web"), Bare("other", "w",
+        "app: web, sidecar.istio.io/inject: 'false'"));
+
+    private static readonly string Good = Join(Fronted, Gateway(Http), Route(To));
+
+    internal static AnalyzerCase[] All { get; } =
+    [
+        // References
+        new("IST0101", "c1 HTTPRoute shop/route spec.parentRefs[0].name", Join(Fronted, Gateway(Http), Route(To.Replace("front", "font",
+            StringComparison.Ordinal))), Good, "Gateway not found"),
+        new("IST0101", "c1 HTTPRoute shop/route spec.parentRefs[0].name", Join(Fronted, Gateway(Http), Route(Parent("kind: Service, group: '', name: wev"))),
+            Join(Fronted, Route(Parent("kind: Service, group: '', name: web"))), "Service shop/wev does not exist"),
+        new("IST0101", "c1 HTTPRoute shop/route spec.parentRefs[0].port", Join(Fronted, Route(Parent("kind: Service, group: '', name: web, port: 81"))),
+            Join(Fronted, Route(Parent("kind: Service, group: '', name: web, port: 80"))), "has no port 81"),
+        new("IST0101", "c1 HTTPRoute shop/route spec.rules[0].backendRefs[0]", Join(Fronted, Gateway(Http), Route(Backend("name: wev, port: 80"))), Good,
+            "Service shop/wev does not exist"),
+        new("IST0101", "c1 HTTPRoute shop/route spec.rules[0].backendRefs[0]", Join(Fronted, Gateway(Http), Route(Backend("name: web, port: 81"))), Good,
+            "has no port 81"),
+        new("IST0101", "c1 HTTPRoute shop/route spec.rules[0].filters[0].requestMirror.backendRef", Join(Fronted, Gateway(Http), Mirrored("wev")),
+            Join(Fronted, Gateway(Http), Mirrored("web")), "wev"),
+        new("IST0101", "c1 ListenerSet shop/more spec.parentRef.name", Join(Fronted, Gateway(Http), Route(To), Set("font", Shop)), Good,
+            "Gateway not found: \"shop/font\""),
+        new("IST0101", "c1 Gateway.gateway.networking.k8s.io shop/front spec.gatewayClassName", Join(Fronted, Gateway(Http, "gatewayClassName: istioo"),
+            Route(To)), Good, "istioo"),
+        new("IST0101", "c1 Gateway.gateway.networking.k8s.io shop/front spec.infrastructure.parametersRef",
+            Join(Fronted, Gateway(Http, "gatewayClassName: istio, infrastructure: {parametersRef: {group: '', kind: ConfigMap, name: settings} }"), Route(To)),
+            Join(Fronted, Gateway(Http, "gatewayClassName: istio, infrastructure: {parametersRef: {group: '', kind: ConfigMap, name: settings} }"), Route(To),
+                Map("settings", "deployment: 'spec: {}'")), "shop/settings does not exist"),
+        new("IST0101", "c1 BackendTLSPolicy shop/tls spec.validation.caCertificateRefs", Join(Good, Policy("web")), Good, "does not exist, or has no ca.crt"),
+        new("IST0101", "c1 BackendTLSPolicy shop/tls spec.targetRefs[0].name", Join(Good, Policy("wev")), Good, "shop/wev"),
+        new("ISM1470", "c1 HTTPRoute shop/route spec.rules[0].backendRefs[0]", Join(Fronted, Gateway(Http),
+            Route(Backend("name: web, namespace: other, port: 80"))),
+            Join(Fronted, Gateway(Http), Route(Backend("name: web, namespace: other, port: 80")), Grant("HTTPRoute", "Service")), "no ReferenceGrant of other"),
+        new("ISM1470", "c1 Gateway.gateway.networking.k8s.io shop/front spec.listeners[0].tls.certificateRefs[0]", Join(Fronted, Gateway(Https("other")),
+            Route(To)),
+            Join(Fronted, Gateway(Https("other")), Route(To), Grant("Gateway", "Secret")), "no ReferenceGrant in namespace other"),
+        // Listeners
+        new("ISM1471", "c1 Gateway.gateway.networking.k8s.io shop/front spec.listeners[1].hostname", Join(Fronted,
+            Gateway($"{Http}, {Http.Replace("name: http", "name: again", StringComparison.Ordinal)}, {Shop}"), Route(To)), Good, "HostnameConflict"),
+        new("ISM1471", "c1 ListenerSet shop/more spec.listeners[0].protocol", Join(Fronted, Gateway(Http, Open), Route(To), Set("front",
+            "{name: raw, port: 80, protocol: TCP}")),
+            Join(Fronted, Gateway(Http, Open), Route(To), Set("front", Shop),
+                Route("parentRefs: [{kind: ListenerSet, name: more}], rules: [{backendRefs: [{name: web, port: 80}] }]", "second")), "http of Gateway"),
+        new("ISM1472", "c1 Gateway.gateway.networking.k8s.io shop/front spec.listeners[1]", Join(Fronted, Gateway($"{Http}, {Shop}"),
+            Route(To.Replace("name: front", "name: front, sectionName: http", StringComparison.Ordinal))), Good,
+            "listener shop (port 80, hostname shop.example)"),
+        new("IST0171", "c1 ListenerSet shop/more spec.parentRef", Join(Fronted, Gateway(Http), Route(To), Set("front", Shop)), Good, "NotAllowed"),
+        new("IST0171", "c1 Gateway.gateway.networking.k8s.io shop/front spec.listeners[1]", Join(Fronted,
+            Gateway($"{Http}, {{name: odd, port: 81, protocol: HTTPX}}"), Route(To)), Good, "UnsupportedProtocol"),
+        new("IST0171", "c1 Gateway.gateway.networking.k8s.io shop/front spec.listeners[0].allowedRoutes.kinds",
+            Join(Fronted, Gateway("{name: http, port: 80, protocol: HTTP, allowedRoutes: {kinds: [{kind: HTTPRoute}, {kind: TCPRoute}] } }"), Route(To)),
+                Good, "InvalidRouteKinds"),
+        // Routes
+        new("ISM1473", "c1 HTTPRoute shop/route spec.parentRefs[0].sectionName", Join(Fronted, Gateway(Http),
+            Route(Parent("name: front, sectionName: https"))), Good, "NoMatchingParent"),
+        new("ISM1473", "c1 HTTPRoute shop/route spec.parentRefs[0].port", Join(Fronted, Gateway(Http), Route(Parent("name: front, port: 81"))), Good,
+            "http (HTTP 80)"),
+        new("ISM1473", "c1 HTTPRoute shop/route spec.hostnames", Join(Fronted, Gateway(Shop), Route($"hostnames: [other.example], {To}")), Join(Fronted,
+            Gateway(Shop), Route($"hostnames: [shop.example], {To}")), "other.example"),
+        new("ISM1473", "c1 HTTPRoute other/route spec.parentRefs[0]", Join(Good, Route(Parent("name: front, namespace: shop"), ns: "other")),
+            Join(Fronted, Gateway(Http.Replace("}", ", allowedRoutes: {namespaces: {from: All} } }", StringComparison.Ordinal)),
+                Route(Parent("name: front, namespace: shop"), ns: "other")), "NotAllowedByListeners"),
+        new("ISM1473", "c1 TCPRoute shop/raw spec.parentRefs[0]", Join(Good, Api("TCPRoute", "shop", "raw", To)), Good, "takes routes of kind TCPRoute"),
+        new("ISM1473", "c1 HTTPRoute shop/lost spec.parentRefs", Join(Good, Route("rules: []", "lost")), Good, "it applies nowhere"),
+        new("IST0171", "c1 HTTPRoute shop/route spec.rules", Join(Fronted, Gateway(Http),
+            Route(To.Replace("[{backendRefs",
+                "[{matches: [{path: {type: RegularExpression, value: '('} }], backendRefs: [{name: web, port: 80}] }, {backendRefs",
+                StringComparison.Ordinal))), Good, "PartiallyInvalid"),
+        // Istio's own kinds, for the same Pods
+        new("ISM1474", "c1 Gateway shop/own spec.servers[0].hosts[0]", Join(Good, Istio("Gateway", "shop", "own",
+            $"selector: {{ {Group}/gateway-name: front}}, servers: [{{port: {{number: 80, name: http, protocol: HTTP}}, hosts: ['*.example'] }}]"), Served,
+            Istio("VirtualService", "shop", "own", "gateways: [own], hosts: [shop.example], http: [{route: [{destination: {host: web} }] }]")),
+            Join(Fronted, Gateway(Shop), Route(To), Served, Istio("Gateway", "shop", "own",
+                $"selector: {{ {Group}/gateway-name: front}}, servers: [{{port: {{number: 80, name: http, protocol: HTTP}}, hosts: [own.example] }}]")),
+            "VirtualService shop/own"),
+        // What a control plane has written
+        new("IST0171", "c1 Gateway.gateway.networking.k8s.io shop/front status.conditions", Join(Fronted, Route(To), Gateway(Http).Replace("spec:",
+            "status: {conditions: [{type: Programmed, status: 'False', reason: AddressNotAssigned, message: no address}] }, spec:", StringComparison.Ordinal)),
+            Join(Fronted, Route(To), Gateway(Http).Replace("spec:",
+                "status: {conditions: [{type: Programmed, status: 'False', reason: Pending, message: no, observedGeneration: 1}] }, spec:",
+                StringComparison.Ordinal).Replace("name: front,", "name: front, generation: 2,", StringComparison.Ordinal)), "AddressNotAssigned"),
+        new("IST0171", "c1 Service shop/web status.conditions", Join(Web.Replace("name: web, namespace: shop }", "name: web, namespace: shop }, " + Unbound,
+            StringComparison.Ordinal)), Web, "NoWaypoint"),
+    ];
+
+    /// <summary>Of another controller: its objects are left alone, whatever is wrong with them.</summary>
+    internal static readonly string Foreign = Join(Fronted, Api("GatewayClass", "", "theirs", "controllerName: example.com/theirs"),
+        Gateway($"{Http}, {Http}", "gatewayClassName: theirs").Replace("spec:",
+            "status: {conditions: [{type: Programmed, status: 'False', reason: Invalid, message: m}] }, spec:", StringComparison.Ordinal),
+            Route(Backend("name: wev, port: 80")));
+
+    private const string Unbound = "status: {conditions: [{type: istio.io/WaypointBound, status: 'False', reason: NoWaypoint, message: m}] }";
+
+    private const string Open = "gatewayClassName: istio, allowedListeners: {namespaces: {from: Same} }";
+
+    private static string Served => Workload("shop", "front-istio-1", $"{Group}/gateway-name: front", "containers: [{name: istio-proxy, image: proxy}]");
+
+    internal static string Gateway(string listeners, string more = "gatewayClassName: istio") => Api("Gateway", "shop", "front",
+        $"{more}, listeners: [{listeners}]");
+
+    internal static string Https(string ns) => $$"""{name: https, port: 443, protocol: HTTPS, tls: {certificateRefs: [{name: front, namespace: {{ns}}}] } }""";
+
+    internal static string Route(string spec, string name = "route", string ns = "shop") => Api("HTTPRoute", ns, name, spec);
+
+    private static string Mirrored(string service) => Route(To.Replace("[{backendRefs",
+        $"[{{filters: [{{type: RequestMirror, requestMirror: {{backendRef: {{name: {service}, port: 80}} }} }}], backendRefs", StringComparison.Ordinal));
+
+    private static string Parent(string parent) => $$"""parentRefs: [{ {{parent}} }], rules: [{backendRefs: [{name: web, port: 80}] }]""";
+
+    private static string Backend(string backend) => $$"""parentRefs: [{name: front}], rules: [{backendRefs: [{ {{backend}} }] }]""";
+
+    private static string Set(string gateway, string listeners) => Api("ListenerSet", "shop", "more",
+        $$"""parentRef: {name: {{gateway}} }, listeners: [{{listeners}}]""");
+
+    private static string Map(string name, string data) =>
+        $$"""{apiVersion: v1, kind: ConfigMap, metadata: {name: {{name}}, namespace: shop}, data: { {{data}} } }""";
+
+    private static string Policy(string service) => Api("BackendTLSPolicy", "shop", "tls",
+        $"targetRefs: [{{group: '', kind: Service, name: {service} }}], "
+        + "validation: {hostname: web.example, caCertificateRefs: [{group: '', kind: ConfigMap, name: ca}] }");
+
+    private static string Grant(string from, string to) =>
+        Api("ReferenceGrant", "other", "grant", $$"""from: [{group: {{Group}}, kind: {{from}}, namespace: shop}], to: [{group: '', kind: {{to}} }]""");
+
+    private static string Api(string kind, string ns, string name, string spec)
+    {
+        var meta = $"name: {name}, {(ns.Length > 0 ? $"namespace: {ns}, " : "")}creationTimestamp: '2026-01-01T00:00:00Z'";
+        return $$"""{apiVersion: {{Group}}/v1, kind: {{kind}}, metadata: { {{meta}} }, spec: { {{spec}} } }""";
+    }
+}

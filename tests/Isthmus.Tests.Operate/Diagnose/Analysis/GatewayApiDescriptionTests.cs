@@ -1,0 +1,61 @@
+using Isthmus.Operate.Diagnose.Analysis;
+using Xunit;
+using static Isthmus.Tests.Operate.Diagnose.Analysis.MeshText;
+
+namespace Isthmus.Tests.Operate.Diagnose.Analysis;
+
+/// <summary>Gateways and routes of the Gateway API in <c>describe</c> and <c>verify</c>.</summary>
+public sealed class GatewayApiDescriptionTests
+{
+    private const string ToWeb = "backendRefs: [{name: web, port: 80}]";
+
+    private static readonly string Istiod = Workload("istio-system", "istiod-1", "app: istiod", "containers: [{name: discovery}]");
+
+    private static readonly string Mesh = Join(Web, Istiod,
+        Workload("shop", "front-1", "gateway.networking.k8s.io/gateway-name: front", "containers: [{name: istio-proxy}]"),
+        GatewayApiCases.Gateway("{name: http, port: 80, protocol: HTTP}"),
+        GatewayApiCases.Route($"parentRefs: [{{name: front}}], rules: [{{name: api, {ToWeb} }}, {{ {ToWeb} }}]"),
+        GatewayApiCases.Route("parentRefs: [{group: '', kind: Service, name: web}], rules: [{backendRefs: [{name: web, port: 80}] }]", "inside"),
+        GatewayApiCases.Route("parentRefs: [{name: front, sectionName: https}], rules: [{backendRefs: [{name: web, port: 80}] }]", "lost"));
+
+    [Fact]
+    public void A_Service_is_described_with_the_rules_that_lead_to_it_and_where_they_apply()
+    {
+        var routes = MeshDescription.OfService(Clusters(Mesh), "shop", "web").Services[0].ApiRoutes;
+        Assert.Equal([("HTTPRoute shop/inside", "0"), ("HTTPRoute shop/lost", "0"), ("HTTPRoute shop/route", "api"), ("HTTPRoute shop/route", "1")],
+            routes.Select(route => (route.Route, route.Rule)));
+        Assert.Equal(["callers of Service shop/web"], routes[0].Parents);
+        Assert.Empty(routes[1].Parents);
+        Assert.Contains("NoMatchingParent", Assert.Single(routes[1].Refusals), StringComparison.Ordinal);
+        Assert.Equal(["Gateway shop/front (listener http)"], routes[2].Parents);
+    }
+
+    [Fact]
+    public void A_Pod_of_a_Gateway_is_described_with_its_listeners_and_their_routes()
+    {
+        var gateway = Assert.Single(MeshDescription.OfPod(Clusters(Mesh), "shop", "front-1").Pod!.Gateways);
+        Assert.Equal(("shop/front", "istio"), (gateway.Name, gateway.Class));
+        var listener = Assert.Single(gateway.Listeners);
+        Assert.Equal(("http", "HTTP 80", "HTTPRoute shop/route (rule api, 1)"), (listener.Name, listener.Place, Assert.Single(listener.Routes)));
+        Assert.Empty(MeshDescription.OfPod(Clusters(Mesh), "shop", "web-1").Pod!.Gateways);
+    }
+
+    [Fact]
+    public void A_Gateway_that_is_not_programmed_and_a_route_that_is_not_accepted_are_rows()
+    {
+        Assert.Equal([("Gateway", "ISM1037"), ("route", "ISM1038")], Rows(Mesh));
+        Assert.Equal([("Gateway", "ISM1037"), ("route", "ISM1038")], Rows(Status("status: 'False', reason: Pending")));
+        var good = Status("status: 'True', reason: Programmed").Replace("sectionName: https", "sectionName: http", StringComparison.Ordinal);
+        Assert.Equal([("Gateway", "")], Rows(good));
+    }
+
+    [Fact]
+    public void Without_a_control_plane_nobody_judges() => Assert.Empty(Rows(Mesh.Replace("app: istiod", "app: other", StringComparison.Ordinal)));
+
+    private static string Status(string programmed) =>
+        Mesh.Replace("spec: { gatewayClassName", $"status: {{conditions: [{{type: Programmed, {programmed}, message: m}}] }}, spec: {{ gatewayClassName",
+            StringComparison.Ordinal);
+
+    private static IEnumerable<(string, string)> Rows(string text) =>
+        GatewayApiVerification.Checks(Clusters(text)).Select(check => (check.What, check.Problem?.Code ?? ""));
+}

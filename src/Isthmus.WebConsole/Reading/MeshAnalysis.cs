@@ -1,5 +1,6 @@
 using Isthmus.Explain.Tracing;
 using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Objects;
 using Isthmus.Operate.Diagnose;
 using Isthmus.Operate.Diagnose.Analysis;
 
@@ -11,6 +12,7 @@ internal sealed class MeshAnalysis(IReadOnlyList<ClusterAccess> clusters, string
     private readonly InventoryReader _inventory = new(istioNamespace, proxies: 0) { Certificates = true, Time = time };
     private readonly InventoryVersions _versions = new(istioNamespace);
     private readonly Dictionary<string, IReadOnlyList<CredentialReference>> _credentials = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, IReadOnlyList<(ResourceKind Kind, string Namespace, string Name)>> _named = new(StringComparer.Ordinal);
     private IReadOnlyList<string> _analyzed = [];
 
     public IReadOnlyList<Finding> Findings { get; private set; } = [];
@@ -38,7 +40,8 @@ internal sealed class MeshAnalysis(IReadOnlyList<ClusterAccess> clusters, string
     {
         var inventories = await Task.WhenAll(clusters.Select(access => _inventory.ReadAsync(access.Name, reader.Client(access.Name), stop)));
         (Findings, Workloads) = ([.. Analysis.Run(inventories)], WorkloadVerification.Run(inventories));
-        foreach (var inventory in inventories) _credentials[inventory.Context] = [.. CredentialReferences.Of(inventory)];
+        foreach (var inventory in inventories)
+            (_credentials[inventory.Context], _named[inventory.Context]) = ([.. CredentialReferences.Of(inventory)], [.. GatewayApiReferences.All(inventory)]);
         Runs++;
     }
 
@@ -49,7 +52,7 @@ internal sealed class MeshAnalysis(IReadOnlyList<ClusterAccess> clusters, string
     {
         try
         {
-            return await _versions.ReadAsync(reader.Client(access.Name), _credentials.GetValueOrDefault(access.Name, []), stop);
+            return await _versions.ReadAsync(reader.Client(access.Name), _credentials.GetValueOrDefault(access.Name, []), _named.GetValueOrDefault(access.Name, []), stop);
         }
         catch (HttpRequestException)
         {

@@ -18,6 +18,10 @@ public static class GatewayApiReferences
 
     public static IEnumerable<(string Namespace, string Name)> ConfigMaps(ClusterInventory cluster) => Of(cluster, "ConfigMap");
 
+    /// <summary>Both.</summary>
+    public static IEnumerable<(ResourceKind Kind, string Namespace, string Name)> All(ClusterInventory cluster) =>
+        Secrets(cluster).Select(one => (Kinds.Secret, one.Namespace, one.Name)).Concat(ConfigMaps(cluster).Select(one => (Kinds.ConfigMap, one.Namespace, one.Name)));
+
     /// <summary>The cluster with what Secrets of files hold.</summary>
     /// <param name="cluster">The cluster, or what stands for one.</param>
     /// <param name="files">The objects of the files. Secrets that they lack are those of the cluster.</param>
@@ -30,7 +34,7 @@ public static class GatewayApiReferences
         foreach (var (ns, name) in Secrets(cluster))
         {
             var own = secrets.LastOrDefault(value => value["metadata"]?["namespace"]?.ToString() == ns && value["metadata"]?["name"]?.ToString() == name);
-            if (own is not null || isAll) known[$"{ns}/{name}"] = KnownSecret.Of(own is null ? null : Read(own));
+            if (own is not null || isAll) known[$"{ns}/{name}"] = SecretReading.Of(own is null ? null : Read(own));
         }
         return cluster.WithSecrets(known.ToValueMap());
     }
@@ -45,10 +49,10 @@ public static class GatewayApiReferences
     }
 
     private static IEnumerable<(string Namespace, string Name)> Of(ClusterInventory cluster, string kind) =>
-        All(cluster).Where(reference => reference.Group.Length == 0 && reference.Kind == kind && reference.Name.Length > 0)
+        Written(cluster).Where(reference => reference.Group.Length == 0 && reference.Kind == kind && reference.Name.Length > 0)
             .Select(reference => (reference.Namespace, reference.Name)).Distinct();
 
-    private static IEnumerable<ApiReference> All(ClusterInventory cluster) => cluster.Objects(MeshApi.ApiGateway.Name).Select(value =>
+    private static IEnumerable<ApiReference> Written(ClusterInventory cluster) => cluster.Objects(MeshApi.ApiGateway.Name).Select(value =>
         ApiGatewayReader.Read("", value)).SelectMany(OfGateway)
         .Concat(cluster.Objects(MeshApi.ListenerSet.Name).Select(value => ApiGatewayReader.ReadSet("", value)).SelectMany(set => OfListeners(set.Listeners)))
         .Concat(cluster.Objects(MeshApi.BackendTlsPolicy.Name).Select(value => BackendTlsPolicyReader.Read("", value)).SelectMany(policy =>

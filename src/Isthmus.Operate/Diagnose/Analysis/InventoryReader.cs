@@ -109,7 +109,7 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
     {
         var read = await Task.WhenAll(GatewayApiReferences.Secrets(cluster).Select(async secret =>
             (Key: $"{secret.Namespace}/{secret.Name}", Answer: await IfAllowedAsync(() => client.FindAsync<Secret>(Kinds.Secret, secret.Namespace, secret.Name, stop)))));
-        return read.Where(secret => secret.Answer.IsAllowed).Select(secret => KeyValuePair.Create(secret.Key, KnownSecret.Of(secret.Answer.Found))).ToValueMap();
+        return read.Where(secret => secret.Answer.IsAllowed).Select(secret => KeyValuePair.Create(secret.Key, SecretReading.Of(secret.Answer.Found))).ToValueMap();
     }
 
     private static async Task<(bool IsAllowed, T? Found)> IfAllowedAsync<T>(Func<Task<T?>> find) where T : class

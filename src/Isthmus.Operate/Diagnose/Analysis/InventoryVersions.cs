@@ -15,8 +15,10 @@ public sealed class InventoryVersions(string istioNamespace)
 
     /// <summary>Two equal answers mean that nothing changed in between.</summary>
     /// <param name="credentials">The Secrets that Gateways name.</param>
+    /// <param name="others">What objects of the Gateway API name.</param>
     /// <exception cref="HttpRequestException">The API server cannot be reached.</exception>
-    public async Task<string> ReadAsync(KubeClient client, IEnumerable<CredentialReference> credentials, CancellationToken stop)
+    public async Task<string> ReadAsync(KubeClient client, IEnumerable<CredentialReference> credentials,
+        IEnumerable<(ResourceKind Kind, string Namespace, string Name)> others, CancellationToken stop)
     {
         var settings = new ListOptions { LabelSelector = InventoryReader.SettingsLabel };
         var parts = await Task.WhenAll(
@@ -30,6 +32,7 @@ public sealed class InventoryVersions(string istioNamespace)
             FindAsync(client, Kinds.Secret, istioNamespace, WellKnown.SelfSignedCa, stop),
             .. credentials.SelectMany(one => (string[])[one.Name, $"{one.Name}-cacert"], (one, name) => (one.Namespace, Name: name)).Distinct()
                 .Select(one => FindAsync(client, Kinds.Secret, one.Namespace, one.Name, stop)),
+            .. others.Select(one => FindAsync(client, one.Kind, one.Namespace, one.Name, stop)),
         ]);
         return string.Join('\n', parts);
     }

@@ -34,6 +34,8 @@ internal static class AnalyzePage
         - **Output**: `-o log` (the default), `table`, `json`, `yaml`, or `sarif` (SARIF 2.1.0). `--output-threshold` hides lower levels.
         - `--meshConfigFile` replaces the MeshConfig of all clusters. `--timeout` limits the time to read clusters.
 
+        **The Gateway API**: what is said of Gateways, ListenerSets, routes and policies is what a control plane says of the same objects in statuses, by its own rules, with the field. Objects of classes whose controller is another are left alone. Analyzers of these kinds run with whatever kinds were read; of what was not read, nothing is missing.
+
         Proxies are asked only what they trust (at most 200 of each cluster). [trace](../trace.md) follows one call, and `isthmus verify` checks whether clusters form one mesh.
 
         ## Codes
@@ -41,6 +43,20 @@ internal static class AnalyzePage
         Codes `IST…` are Istio's, with the same meaning; codes `ISM…` are our own. A message can have a lower level than its code.
 
         """;
+
+    private const string Suite =
+        "istioctl 1.31 has 104 cases of its own for `analyze`: files with the codes and objects to report. In 80 of them, `isthmus analyze` reports the same of the files alone, "
+        + "beside Istio's default ingress gateway. The other 24 are about what the tables below explain:\n\n"
+        + "| cases | what differs |\n|---|---|\n"
+        + "| 8 of DestinationRules without CA certificates | IST0128, IST0129 |\n"
+        + "| 2 of injection | IST0102 for a namespace without Pods, IST0148 |\n"
+        + "| 3 of VirtualServices and what they name | IST0101 for namespaces in `exportTo`, which files without Namespaces do not tell, and for hosts of VirtualServices; "
+        + "IST0132 for a Gateway that does not exist; a VirtualService at a Gateway of the Gateway API |\n"
+        + "| 1 of matches that overlap | IST0131 |\n"
+        + "| 2 of EnvoyFilters for routes | IST0153, IST0154 |\n"
+        + "| 1 of Secrets | IST0161 for a key that fits no certificate |\n"
+        + "| 2 of the Gateway API | IST0166, IST0176 |\n"
+        + "| 5 of other kinds | IST0126 (the name of the object), IST0134, IST0136, IST0150, IST0157 |";
 
     internal static string Print()
     {
@@ -50,9 +66,10 @@ internal static class AnalyzePage
         page.Append("\n## Analyzers\n\n`isthmus analyze --list-analyzers` prints this list. An analyzer is skipped if the objects of a kind that it needs were not read.\n\n| analyzer | what it checks | codes | needs |\n|---|---|---|---|\n");
         foreach (var analyzer in Analyzers.All)
             page.Append($"| `{analyzer.Name}` | {analyzer.Description} | {string.Join(", ", analyzer.Codes.Select(code => code.Code))} | {string.Join(", ", analyzer.Inputs)} |\n");
-        page.Append("\n## Codes that Istio reports in other cases\n\n| code | name | difference |\n|---|---|---|\n");
+        page.Append($"\n## Where Istio's analysis differs\n\n{Suite}\n");
+        page.Append("\n### Codes that Istio reports in other cases\n\n| code | name | difference |\n|---|---|---|\n");
         foreach (var differing in IstioCodes.Differing) page.Append($"| {differing.Code} | {differing.Name} | {differing.Reason} |\n");
-        page.Append("\n## Codes of Istio that this analysis does not have\n\n| code | name | why |\n|---|---|---|\n");
+        page.Append("\n### Codes of Istio that this analysis does not have\n\n| code | name | why |\n|---|---|---|\n");
         foreach (var absent in IstioCodes.Absent) page.Append($"| {absent.Code} | {absent.Name} | {absent.Reason} |\n");
         return page.ToString();
     }

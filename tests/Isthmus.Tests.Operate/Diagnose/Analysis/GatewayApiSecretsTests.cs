@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Yaml;
+using Isthmus.Operate.Diagnose;
 using Isthmus.Operate.Diagnose.Analysis;
 using Isthmus.Operate.Inventory;
 using Isthmus.Testing;
@@ -21,10 +22,10 @@ public sealed class GatewayApiSecretsTests
     [Fact]
     public void A_Secret_that_is_missing_or_holds_no_certificate_is_reported_with_the_field()
     {
-        Assert.Equal([("IST0101", Path)], Find(KnownSecret.Of(null)));
-        Assert.Equal([("IST0161", Path)], Find(KnownSecret.Of(Secret(("tls.crt", "?"), ("tls.key", "?")))));
+        Assert.Equal([("IST0101", Path)], Find(SecretReading.Of(null)));
+        Assert.Equal([("IST0161", Path)], Find(SecretReading.Of(Secret(("tls.crt", "?"), ("tls.key", "?")))));
         var (certificate, key) = TestCa.SelfSignedPair("shop.example");
-        Assert.Empty(Find(KnownSecret.Of(Secret(("tls.crt", certificate), ("tls.key", key)))));
+        Assert.Empty(Find(SecretReading.Of(Secret(("tls.crt", certificate), ("tls.key", key)))));
     }
 
     [Fact]

@@ -25,7 +25,7 @@ public sealed class InventoryVersionsTests
         var read = asked.ToHashSet();
         asked.Clear();
         using var client = new KubeClient(access);
-        await new InventoryVersions("istio-system").ReadAsync(client, [], Stop);
+        await new InventoryVersions("istio-system").ReadAsync(client, [], [], Stop);
         var versions = asked.ToHashSet();
         Assert.True(read.Count > 20);
         Assert.DoesNotContain(read, path => !versions.Contains(path) && !versions.Contains(WholeList(path)));
@@ -38,11 +38,11 @@ public sealed class InventoryVersionsTests
         await using var server = await StartAsync([], () => version, mayReadSecrets: false);
         using var client = new KubeClient(new() { Server = new($"http://127.0.0.1:{server.Port}") });
         var versions = new InventoryVersions("istio-system");
-        var first = await versions.ReadAsync(client, [], Stop);
-        Assert.Equal(first, await versions.ReadAsync(client, [], Stop));
+        var first = await versions.ReadAsync(client, [], [], Stop);
+        Assert.Equal(first, await versions.ReadAsync(client, [], [], Stop));
         Assert.Contains("secrets istio-system/cacerts 403", first, StringComparison.Ordinal);
         version = "2";
-        Assert.NotEqual(first, await versions.ReadAsync(client, [], Stop));
+        Assert.NotEqual(first, await versions.ReadAsync(client, [], [], Stop));
     }
 
     /// <summary>The list of all objects of the kind that a path is about.</summary>

@@ -2,6 +2,7 @@ using Isthmus.ControlPlane.Intake;
 using Isthmus.ControlPlane.Push;
 using Isthmus.ControlPlane.Settings;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Model;
 using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
 using static Isthmus.Tests.ControlPlane.MeshRig;
@@ -85,6 +86,20 @@ public sealed class UnreadyEndpointsTests
         _rig.Push();
         Assert.Equal(areSent ? ["10.244.0.1:8080=1"] : [], Endpoints(_client, OutboundName("web"), areHealthy: false));
         Assert.Equal(threshold, Cluster(_client, OutboundName("web"))!.CommonLbConfig.HealthyPanicThreshold.Value);
+    }
+
+    /// <summary>It cannot tell endpoints that are not ready from ejected ones: in a panic, it would call both.</summary>
+    [Fact]
+    public void An_Envoy_does_not_panic_where_it_knows_of_them()
+    {
+        var envoy = _rig.Connect(_client.Proxy with { Name = "envoy", Software = new(true, true, IstioFilters.None) });
+        Web("c1", ("!web-1", "10.244.0.1"));
+        _rig.Push();
+        Assert.Equal(["10.244.0.1:8080=1"], Endpoints(envoy, OutboundName("web"), areHealthy: false));
+        var cluster = Cluster(envoy, OutboundName("web"))!;
+        Assert.Equal(0, cluster.CommonLbConfig.HealthyPanicThreshold.Value);
+        Assert.Equal(50u, cluster.OutlierDetection.MaxEjectionPercent);
+        Assert.Equal(1, Cluster(_client, OutboundName("web"))!.CommonLbConfig.HealthyPanicThreshold.Value);
     }
 
     [Theory]

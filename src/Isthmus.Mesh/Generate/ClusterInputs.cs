@@ -12,9 +12,13 @@ public sealed record ClusterCaller(Vantage From, bool ExchangesMetadata, bool Te
     /// <summary>The name under which they get the certificate that they show to backends; empty: none.</summary>
     public string ClientCredential { get; init; } = "";
 
+    /// <summary>Their data plane is Envoy, which does not tell endpoints that are not ready from those that it has ejected.</summary>
+    public bool IsEnvoy { get; init; }
+
     public static ClusterCaller Of(ProxyScope scope) => new(scope.Vantage(), scope.Software.Has(IstioFilters.ClientExchange), scope.Headers.TellsMeshOnly, scope.Software.IsRecent)
     {
         ClientCredential = scope.ClientCredential,
+        IsEnvoy = scope.Software.IsEnvoy,
     };
 }
 

@@ -31,7 +31,7 @@ internal static class ClusterPolicy
         ApplyBalancing(cluster, policy.Balancing);
         var sendsUnready = cluster.Type == Cluster.Types.DiscoveryType.Eds && EndpointGenerator.SendsUnready(inputs.Service, inputs.Mesh, policy);
         if (policy.Outlier is { } outlier) ApplyOutlier(cluster, sendsUnready ? outlier with { MinHealthPercent = 0 } : outlier);
-        else if (cluster.Type == Cluster.Types.DiscoveryType.Eds && !inputs.Service.External) ApplyDefaultOutlier(cluster);
+        else if (cluster.Type == Cluster.Types.DiscoveryType.Eds && !inputs.Service.External) ApplyDefaultOutlier(cluster, cannotPanic: sendsUnready && inputs.Caller.IsEnvoy);
         else if (sendsUnready) (cluster.CommonLbConfig ??= new()).HealthyPanicThreshold = new() { Value = 0 };
     }
 
@@ -185,7 +185,8 @@ internal static class ClusterPolicy
     /// must not be ejected for a service behind it. All may be ejected; when none is left, all are tried again (panic below 1 %), but not those that are not ready.
     /// Locality priorities still require outlierDetection in a DestinationRule, as in Istio.
     /// </summary>
-    private static void ApplyDefaultOutlier(Cluster cluster)
+    /// <param name="cannotPanic">In a panic, Envoy would also call endpoints that are not ready. It has no panic then, and keeps half of the endpoints instead.</param>
+    private static void ApplyDefaultOutlier(Cluster cluster, bool cannotPanic)
     {
         cluster.OutlierDetection = new()
         {
@@ -199,10 +200,10 @@ internal static class ClusterPolicy
             Interval = Parts.Duration(TimeSpan.FromSeconds(1)),
             BaseEjectionTime = Parts.Duration(TimeSpan.FromSeconds(5)),
             MaxEjectionTime = Parts.Duration(TimeSpan.FromSeconds(30)),
-            MaxEjectionPercent = 100,
+            MaxEjectionPercent = cannotPanic ? 50 : 100u,
         };
         cluster.CommonLbConfig ??= new();
-        cluster.CommonLbConfig.HealthyPanicThreshold = new() { Value = 1 };
+        cluster.CommonLbConfig.HealthyPanicThreshold = new() { Value = cannotPanic ? 0 : 1 };
     }
 
     private static HttpProtocolOptions OptionsOf(Cluster cluster) =>

@@ -16,7 +16,7 @@ internal static class DestinationRuleReader
             ReadPolicy(spec["trafficPolicy"]) ?? TrafficPolicy.None,
             spec["subsets"].Items.Select(ReadSubset).ToValueList(),
             HostNames.ReadExportTo(spec["exportTo"]),
-            spec["workloadSelector"]["matchLabels"].TextMap,
+            HostNames.ReadMatchedLabels(spec["workloadSelector"]["matchLabels"]),
             createdAt);
     }
 

@@ -15,7 +15,7 @@ internal static class GatewayReader
             var name = server["port"]["name"];
             if (name.Text.Length > 0 && !names.Add(name.Text)) name.Error($"port names in servers must be unique: duplicate name {name.Text}");
         }
-        return new(source, spec["selector"].TextMap, servers, createdAt);
+        return new(source, HostNames.ReadMatchedLabels(spec["selector"]), servers, createdAt);
     }
 
     private static GatewayServer ReadServer(Field server)

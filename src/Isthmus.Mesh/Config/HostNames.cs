@@ -91,6 +91,17 @@ internal static class HostNames
             if (key.Length == 0) value.Error("key must not be empty", "write LABEL: VALUE");
             if (key.Contains('*', StringComparison.Ordinal) || value.Text.Contains('*', StringComparison.Ordinal)) value.Error("wildcard is not supported in selector", "write the whole label and value; without a selector, all workloads of the namespace are meant");
         }
+        return labels.IsWrong ? labels.TextMap : ReadMatchedLabels(labels);
+    }
+
+    /// <summary>Labels that others must have: they are compared as they are, so a pattern finds nothing.</summary>
+    public static ValueMap<string> ReadMatchedLabels(Field labels)
+    {
+        foreach (var (key, value) in labels.Members)
+        {
+            if (IsTag(key[(key.LastIndexOf('/') + 1)..]) && IsTag(value.Text)) continue;
+            value.Warn($"no workload can have the label {key}={value.Text}, so this selects none", "write the label as workloads have it: it is no pattern");
+        }
         return labels.TextMap;
     }
 

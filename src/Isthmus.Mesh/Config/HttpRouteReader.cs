@@ -92,7 +92,7 @@ internal static class HttpRouteReader
             match["name"].Text, ReadString(match["uri"], "uri"), match["ignoreUriCase"].Flag ?? false,
             ReadString(match["scheme"], "scheme"), ReadString(match["method"], "method"), ReadString(match["authority"], "authority"),
             headers, StringMaps(match["withoutHeaders"], "withoutHeaders"), StringMaps(match["queryParams"], "queryParams"),
-            match["port"].Int ?? 0, match["sourceLabels"].TextMap, match["sourceNamespace"].Text,
+            match["port"].Int ?? 0, HostNames.ReadLabels(match["sourceLabels"]), match["sourceNamespace"].Text,
             match["gateways"].Exists ? VirtualServiceReader.ReadGateways(match["gateways"], ns) : default) { StatPrefix = match["statPrefix"].Text };
     }
 

@@ -52,7 +52,7 @@ internal static class AuthorizationPolicyReader
         else if (spec["provider"].Exists) spec["provider"].Error("only the action CUSTOM has a provider");
         if (action == PolicyAction.Deny && spec["rules"].Exists && !spec["rules"].Items.Any()) spec["rules"].Warn("DENY without rules denies nothing");
         return new(
-            source, spec["selector"]["matchLabels"].TextMap, action,
+            source, HostNames.ReadMatchedLabels(spec["selector"]["matchLabels"]), action,
             spec["rules"].Items.Select(rule => ReadRule(rule, source.Namespace, action)).OfType<AuthorizationRule>().ToValueList(),
             dryRun, createdAt) { Provider = spec["provider"]["name"].Text };
     }
@@ -168,7 +168,7 @@ internal static class RequestAuthenticationReader
     public static RequestAuthentication Read(ObjectRef source, Field spec, long createdAt)
     {
         TargetRefs.Refuse(spec);
-        return new(source, spec["selector"]["matchLabels"].TextMap, spec["jwtRules"].Items.Select(ReadRule).ToValueList(), createdAt);
+        return new(source, HostNames.ReadMatchedLabels(spec["selector"]["matchLabels"]), spec["jwtRules"].Items.Select(ReadRule).ToValueList(), createdAt);
     }
 
     private static TokenRule ReadRule(Field rule)

@@ -10,11 +10,30 @@ internal static class ServiceEntryReader
 {
     private const string UnixScheme = "unix://";
 
-    public static ServiceEntry Read(ObjectReading of) => Read(of.Source, of.Spec, of.CreatedAt) with
+    private const string Race = "RACE_FIRST_TCP_CONNECT";
+
+    public static ServiceEntry Read(ObjectReading of)
     {
-        Distribution = TrafficDistributions.OfAnnotation(of.Annotation(Annotations.TrafficDistribution)),
-        RacesAddresses = of.Annotation(Annotations.ConnectStrategy).Equals("RACE_FIRST_TCP_CONNECT", StringComparison.OrdinalIgnoreCase),
-    };
+        CheckAnnotations(of);
+        return Read(of.Source, of.Spec, of.CreatedAt) with
+        {
+            Distribution = TrafficDistributions.OfAnnotation(of.Annotation(Annotations.TrafficDistribution)),
+            RacesAddresses = of.Annotation(Annotations.ConnectStrategy).Equals(Race, StringComparison.OrdinalIgnoreCase),
+        };
+    }
+
+    /// <summary>Istio ignores a value that it does not know.</summary>
+    private static void CheckAnnotations(ObjectReading of)
+    {
+        var (strategy, distribution) = (of.Annotation(Annotations.ConnectStrategy), of.Annotation(Annotations.TrafficDistribution));
+        if (!TrafficDistributions.IsKnown(distribution))
+            Warn(Annotations.TrafficDistribution, distribution, TrafficDistributions.Known);
+        if (strategy.Length > 0 && strategy.ToUpperInvariant() is not (Race or "DEFAULT"))
+            Warn(Annotations.ConnectStrategy, strategy, $"DEFAULT or {Race}");
+
+        void Warn(string name, string value, string known) =>
+            of.Spec.Findings.Warn($"metadata.annotations[{name}]", $"\"{value}\" has no effect", $"write {known}, or remove the annotation");
+    }
 
     private static ServiceEntry Read(ObjectRef source, Field spec, long createdAt)
     {

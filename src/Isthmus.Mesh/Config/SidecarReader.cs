@@ -17,7 +17,7 @@ internal static class SidecarReader
             if (egress[i].Port == 0) spec["egress"].Error("sidecar: the egress listener with empty port should be the last listener in the list");
         }
         return new(
-            source, spec["workloadSelector"]["labels"].TextMap,
+            source, HostNames.ReadMatchedLabels(spec["workloadSelector"]["labels"]),
             spec["ingress"].Items.Select(ReadIngress).ToValueList(), egress,
             ReadOutbound(spec["outboundTrafficPolicy"]),
             createdAt) { InboundPool = ReadPool(spec["inboundConnectionPool"]) };
@@ -97,7 +97,7 @@ internal static class PeerAuthenticationReader
 {
     public static PeerAuthentication Read(ObjectRef source, Field spec, long createdAt)
     {
-        var selector = spec["selector"]["matchLabels"].TextMap;
+        var selector = HostNames.ReadMatchedLabels(spec["selector"]["matchLabels"]);
         if (selector.Count == 0 && spec["portLevelMtls"].Members.Any())
         {
             spec["portLevelMtls"].Error("mesh/namespace peer authentication cannot have port level mTLS", "add a selector");

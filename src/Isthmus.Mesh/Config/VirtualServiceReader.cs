@@ -90,7 +90,7 @@ internal static class VirtualServiceReader
         var source = match["sourceSubnet"];
         if (source.Exists) source.Error("matches by the client's address are not supported", "use sourceLabels or sourceNamespace");
         return new(
-            sniHosts, match["destinationSubnets"].Texts, match["port"].Int ?? 0, match["sourceLabels"].TextMap, match["sourceNamespace"].Text,
+            sniHosts, match["destinationSubnets"].Texts, match["port"].Int ?? 0, HostNames.ReadLabels(match["sourceLabels"]), match["sourceNamespace"].Text,
             match["gateways"].Exists ? ReadGateways(match["gateways"], ns) : default) { IsNever = source.CloseIfWrong() };
     }
 }

@@ -33,6 +33,12 @@ public static class TrafficDistributions
     /// <summary>The value of an annotation, in whatever case; null when there is none. An unknown one is any endpoint.</summary>
     public static TrafficDistribution? OfAnnotation(string? text) => string.IsNullOrEmpty(text) ? null : Parse(text) ?? TrafficDistribution.Any;
 
+    /// <summary>The values of the annotation, as people read them.</summary>
+    public const string Known = "PreferClose, PreferSameZone, PreferSameNode or Any";
+
+    /// <summary>Whether the value of an annotation, or none, means something.</summary>
+    public static bool IsKnown(string text) => text.Length == 0 || Parse(text) is not null || text.Equals("Any", StringComparison.OrdinalIgnoreCase);
+
     /// <summary>The value of the field of a Service; null for one that is not known.</summary>
     public static TrafficDistribution? Parse(string text) => text.ToUpperInvariant() switch
     {

@@ -4,6 +4,7 @@ using Isthmus.ControlPlane.Injection;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Mesh.Config;
+using Isthmus.Mesh.Model;
 using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Operate.Diagnose.Analysis;
@@ -57,6 +58,10 @@ public static class ResourceAnnotations
             }
             else if (OfOthers.TryGetValue(key, out var owners))
             {
+                if (owners.Contains(kind) && key == Annotations.TrafficDistribution && !TrafficDistributions.IsKnown(value))
+                {
+                    yield return IstioCodes.InvalidAnnotation.At(cluster, name, path, $"\"{value}\" is not {TrafficDistributions.Known}");
+                }
                 if (!owners.Contains(kind)) yield return IstioCodes.MisplacedAnnotation.At(cluster, name, path, $"has no effect on a {kind}: it is for a resource of kind {string.Join(" or ", owners)}", "remove it, or move it");
             }
             else if (Domains.Any(domain => key.StartsWith($"{domain}/", StringComparison.Ordinal) || key.Contains($".{domain}/", StringComparison.Ordinal)))

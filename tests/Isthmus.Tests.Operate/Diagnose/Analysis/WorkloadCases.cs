@@ -22,6 +22,8 @@ internal static class WorkloadCases
         Annotated("IST0107", "c1 Deployment shop/web spec.template.metadata.annotations[kubernetes.io/ingress.class]", "", "kubernetes.io/ingress.class: istio", "of kind Ingress"),
         Annotated("IST0125", "c1 Deployment shop/web spec.template.metadata.annotations[readiness.status.sidecar.istio.io/periodSeconds]", "", "readiness.status.sidecar.istio.io/periodSeconds: soon", "is not a number"),
         Annotated("IST0125", "c1 Deployment shop/web spec.template.metadata.annotations[status.sidecar.istio.io/port]", "", "status.sidecar.istio.io/port: '0'", "is not a port"),
+        new("IST0125", "c1 Namespace shop metadata.annotations[networking.istio.io/traffic-distribution]", Join(Root, Spread("Nearby")),
+            Join(Root, Spread("PreferSameZone")), "is not PreferClose"),
         Annotated("IST0135", "c1 Deployment shop/web spec.template.metadata.annotations[sidecar.istio.io/statsInclusionPrefixes]", "", "sidecar.istio.io/statsInclusionPrefixes: cluster", "Istio has replaced it"),
         new("IST0158", "c1 Namespace shop", Join(Root, Namespace("shop"), InjectorMap("", "new"), Proxied("web-1", "hub.example/isthmus:old")), Join(Root, Namespace("shop"), InjectorMap("", "new"), Proxied("web-1", "hub.example/isthmus:new"), Bare("shop", "web-2", "sidecar.istio.io/inject: 'false'")), "hub.example/isthmus:new, and these have another one: web-1"),
         new("IST0158", "c1 Namespace shop", Join(Root, Namespace("shop", "istio.io/rev: canary"), InjectorMap("", "old"), InjectorMap("-canary", "new"), Proxied("web-1", "hub.example/isthmus:old")),
@@ -68,6 +70,9 @@ internal static class WorkloadCases
     private static string Policy(string ns, string name, string spec) => $$"""{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: {{name}}, namespace: {{ns}} }, spec: { {{spec}} } }""";
 
     private static string Node(string runtime) => $$"""{apiVersion: v1, kind: Node, metadata: {name: node}, status: {nodeInfo: {containerRuntimeVersion: '{{runtime}}'} } }""";
+
+    private static string Spread(string value) =>
+        $$"""{apiVersion: v1, kind: Namespace, metadata: {name: shop, annotations: {networking.istio.io/traffic-distribution: {{value}} } } }""";
 
     private static AnalyzerCase Annotated(string code, string where, string own, string template, string says)
     {

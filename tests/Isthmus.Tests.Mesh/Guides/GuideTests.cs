@@ -11,7 +11,7 @@ public sealed class GuideTests
     /// <summary>What a shard runs: one guide, or guides that share a lab.</summary>
     private static readonly IReadOnlyDictionary<string, string[]> SharedLabs = new Dictionary<string, string[]>(StringComparer.Ordinal)
     {
-        ["guides-on-one-network"] = ["multi-primary.md", "primary-remote.md", "primary-remote-older-form.md"],
+        ["guides-on-one-network"] = ["multi-primary.md", "primary-remote.md", "primary-remote-older-form.md", "gateway-api-mesh.md"],
         ["guides-on-two-networks"] =
         [
             "multi-primary-multi-network.md", "primary-remote-multi-network.md", "external-control-plane.md", "mesh-file.md",
@@ -19,7 +19,7 @@ public sealed class GuideTests
         ],
     };
 
-    private static readonly string[] OwnLabs = ["clusters.md", "revisions.md", "from-istio.md"];
+    private static readonly string[] OwnLabs = ["clusters.md", "revisions.md", "from-istio.md", "gateway-api-ingress.md"];
 
     /// <summary>They need real nodes (<c>./test --kubelet</c>).</summary>
     private static readonly string[] RealNodes = ["cni.md"];

@@ -1,6 +1,5 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using Isthmus.ControlPlane.GatewayApi;
 using Isthmus.ControlPlane.Settings;
 using Isthmus.Core.Names;
 using Isthmus.Kubernetes.Client;
@@ -15,11 +14,6 @@ namespace Isthmus.Operate.Diagnose.Packing;
 internal sealed class ObjectCollector(KubeClient client, PackWriter pack)
 {
     private const string LastApplied = "kubectl.kubernetes.io/last-applied-configuration";
-
-    /// <summary>The root of the API server, in every namespace.</summary>
-    private const string KubernetesRoot = "kube-root-ca.crt";
-
-    private static readonly string[] CaKeys = ["ca.crt", "cacert", "ca.crl"];
 
     private readonly Dictionary<string, KubeException> _unread = new(StringComparer.Ordinal);
     private readonly List<JsonObject> _objects = [];
@@ -47,7 +41,8 @@ internal sealed class ObjectCollector(KubeClient client, PackWriter pack)
     {
         try
         {
-            var items = (await ServedLists.ListAsync<JsonObject>(client, kind, null, new(), stop)).Where(IsNeeded).ToList();
+            var read = await ServedLists.ListAsync<JsonObject>(client, kind, null, new(), stop);
+            var items = read.Where(PackedMaps.IsNeeded).Select(PackedMaps.Trimmed).ToList();
             lock (_objects) _objects.AddRange(items.Select(item => (JsonObject)item.DeepClone()));
             await AddAsync(kind.Resource, items, stop);
         }
@@ -67,21 +62,6 @@ internal sealed class ObjectCollector(KubeClient client, PackWriter pack)
         await pack.AddAsync(PackLayout.Objects(Context, kind), new JsonArray([.. items]), stop);
         Count += items.Count;
     }
-
-    /// <summary>
-    /// Of ConfigMaps only those of the mesh and of the DNS, those that say how Gateways are deployed, and those with nothing but CAs: others may hold
-    /// anything.
-    /// </summary>
-    private static bool IsNeeded(JsonObject value)
-    {
-        if (value["kind"]?.ToString() != "ConfigMap") return true;
-        var name = value["metadata"]?["name"]?.ToString() ?? "";
-        if (name != KubernetesRoot && value["data"] is JsonObject { Count: > 0 } data
-            && (ParameterRules.AreAll(Keys(data)) || Keys(data).All(CaKeys.Contains))) return true;
-        return name is WellKnown.RootCertConfigMap or "coredns" || name.StartsWith("istio-sidecar-injector", StringComparison.Ordinal) || value["data"]?["mesh"] is not null;
-    }
-
-    private static IEnumerable<string> Keys(JsonObject data) => data.Select(item => item.Key);
 
     private async Task AddSecretsAsync(CancellationToken stop)
     {

@@ -4,6 +4,7 @@ using Isthmus.Mesh.Model.GatewayApi;
 using Isthmus.Testing;
 using Isthmus.Tests.ControlPlane;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Xunit;
 
@@ -95,6 +96,66 @@ public sealed class GatewayRouteTests
         var ancestor = Assert.Single(status.Ancestors);
         Assert.Equal((4, "shop", "front"), (status.Generation, ancestor.Parent.Namespace, ancestor.Parent.Name));
         Assert.Equal([("Accepted", false, "NoValidCACertificate"), ("ResolvedRefs", false, "InvalidCACertificateRef")], ancestor.Conditions.Select(item => (item.Type, item.Status ?? true, item.Reason)));
+    }
+
+    [Theory]
+    [InlineData("kubernetes.io/h2c", HttpProtocols.Http2)]
+    [InlineData("", HttpProtocols.Http1)]
+    public async Task Backends_are_called_in_the_protocol_that_their_Service_names(string protocol, HttpProtocols server)
+    {
+        await using var web = await OriginServer.StartAsync(server, context => context.Response.WriteAsync(context.Request.Protocol));
+        using var proxy = new ApiGatewayProxy(Route("r", "", "{backendRefs: [{name: web, port: 80}]}"), [], prepare: rig => Named(rig, protocol, web.Port));
+        Assert.Equal((200, server == HttpProtocols.Http2 ? "HTTP/2" : "HTTP/1.1"), await proxy.CallAsync("any"));
+    }
+
+    [Fact]
+    public async Task A_connection_that_switches_to_a_WebSocket_carries_what_both_sides_send()
+    {
+        await using var web = await OriginServer.StartAsync(HttpProtocols.Http1, async context =>
+        {
+            context.Response.Headers.Upgrade = "websocket";
+            await using var stream = await context.Features.GetRequiredFeature<IHttpUpgradeFeature>().UpgradeAsync();
+            await stream.CopyToAsync(stream, context.RequestAborted);
+        });
+        using var proxy = new ApiGatewayProxy(Route("r", "", "{backendRefs: [{name: web, port: 80}]}"), [], prepare: rig => Named(rig, "kubernetes.io/ws", web.Port));
+        using var client = new TcpClient();
+        await client.ConnectAsync("127.0.0.1", proxy.Port, Stop);
+        var stream = client.GetStream();
+        await stream.WriteAsync("GET / HTTP/1.1\r\nhost: any\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\r\n"u8.ToArray(), Stop);
+        using var reader = new StreamReader(stream, Encoding.ASCII);
+        Assert.StartsWith("HTTP/1.1 101", await reader.ReadLineAsync(Stop), StringComparison.Ordinal);
+        while (await reader.ReadLineAsync(Stop) is { Length: > 0 })
+        {
+            // The rest of the head.
+        }
+        await stream.WriteAsync("hello\n"u8.ToArray(), Stop);
+        Assert.Equal("hello", await reader.ReadLineAsync(Stop));
+    }
+
+    /// <summary>Its endpoints may be somebody's own, and it may have no address.</summary>
+    [Theory]
+    [InlineData("10.96.1.1")]
+    [InlineData("None")]
+    public async Task A_backend_is_a_Service_with_or_without_an_address(string address)
+    {
+        await using var web = await ServerAsync("web");
+        using var proxy = new ApiGatewayProxy(Route("r", "", "{backendRefs: [{name: web, port: 80}]}"), [], prepare: rig => Named(rig, "", web.Port, address));
+        Assert.Equal((200, "web"), await proxy.CallAsync("any"));
+    }
+
+    private static void Named(MeshRig rig, string protocol, int port, string address = "10.96.1.1")
+    {
+        rig.Writer.Put("c1", new Isthmus.Kubernetes.Objects.Service
+        {
+            Metadata = new() { Name = "web", Namespace = MeshRig.Namespace },
+            Spec = new()
+            {
+                Type = "ClusterIP", ClusterIP = address, ClusterIPs = [address],
+                Ports = { new() { Name = "first", Port = 80, TargetPort = System.Text.Json.Nodes.JsonValue.Create(port), AppProtocol = protocol.Length > 0 ? protocol : "http" } },
+            },
+        });
+        rig.Pod("c1", "web", "web-a", "127.0.0.1", mtls: false);
+        rig.Slice("c1", "web", port, "first", ("web-a", "127.0.0.1"));
     }
 
     private static Task<OriginServer> ServerAsync(string name) => OriginServer.StartAsync(HttpProtocols.Http1, context =>

@@ -34,11 +34,35 @@ public static partial class ApiFields
 
     public static IEnumerable<ApiField> Of(string kind) => All.Where(field => field.Kind == kind);
 
+    /// <summary>The fields below one that is warned of or refused, or of a kind that is as a whole (an empty path): they share its answer.</summary>
+    public static IEnumerable<string> Below(string kind, string path)
+    {
+        var schema = kind switch
+        {
+            MeshConfig => MeshSchemas.MeshConfig,
+            MeshNetworks => MeshSchemas.Networks,
+            _ => MeshApi.Istio.Single(known => known.Kind == kind).Spec!,
+        };
+        return Leaves(schema, "").Where(leaf => leaf.Length > path.Length && leaf.StartsWith(path, StringComparison.Ordinal)
+            && (path.Length == 0 || leaf[path.Length] is '.' or '[' or '{'));
+    }
+
     /// <summary>A path without numbers of items, and names of items and keys: <c>http[].match[].headers[].exact</c>.</summary>
     public static string WithoutItems(string path) => Item().Replace(path.Replace("{}", "[]", StringComparison.Ordinal), "[]");
 
     [GeneratedRegex(@"\[[^\]]*\]")]
     private static partial Regex Item();
+
+    private static IEnumerable<string> Leaves(Schema schema, string path) => schema switch
+    {
+        ObjectSchema { Fields.Count: > 0 } value => value.Fields.OrderBy(field => field.Key, StringComparer.Ordinal)
+            .SelectMany(field => Leaves(field.Value, ObjectSchema.Join(path, field.Key))),
+        ListSchema list => Leaves(list.Item, path + "[]"),
+        MapSchema map => Leaves(map.Value, path + "{}"),
+        IdleSchema idle => Leaves(idle.Shape, path),
+        RefusedSchema refused => Leaves(refused.Shape, path),
+        _ => [path],
+    };
 
     /// <summary>Fields below one that is warned of or refused are not listed.</summary>
     private static IEnumerable<ApiField> Of(string kind, Schema schema, string path) => schema switch

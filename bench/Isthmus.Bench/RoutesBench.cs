@@ -12,7 +12,9 @@ namespace Isthmus.Bench;
 /// <summary>What one changed HTTPRoute of a Gateway costs the publisher, without streams, for few and for many routes of ListenerSets.</summary>
 internal static class RoutesBench
 {
-    private const int RoutesOfSet = 16, WarmUp = 300, Changes = 200;
+    internal const int RoutesOfSet = 16;
+
+    private const int WarmUp = 300, Changes = 200;
 
     internal static void Run()
     {
@@ -71,14 +73,14 @@ internal static class RoutesBench
     private static TimeSpan Cpu => Process.GetCurrentProcess().TotalProcessorTime;
 
     /// <summary>A Gateway that a proxy of the rig serves, its ListenerSets, and a Service to route to.</summary>
-    internal static MeshRig Mesh(int sets)
+    internal static MeshRig Mesh(int sets, int target = 80)
     {
         var rig = new MeshRig("c1");
         rig.App("c1", "app", "10.96.1.1", "10.244.1.1");
         rig.Writer.Put("c1", new Service
         {
             Metadata = new() { Name = "front", Namespace = MeshRig.Namespace },
-            Spec = new() { Type = "ClusterIP", ClusterIP = "10.96.0.20", ClusterIPs = ["10.96.0.20"], Selector = { ["app"] = "front" }, Ports = { new() { Name = "http", Port = 80, TargetPort = JsonValue.Create(80) } } },
+            Spec = new() { Type = "ClusterIP", ClusterIP = "10.96.0.20", ClusterIPs = ["10.96.0.20"], Selector = { ["app"] = "front" }, Ports = { new() { Name = "http", Port = 80, TargetPort = JsonValue.Create(target) } } },
         });
         rig.Config("""
             apiVersion: gateway.networking.k8s.io/v1

@@ -68,7 +68,7 @@ internal sealed class Contender : IAsyncDisposable
         start.Environment["OUTPUT"] = output;
         foreach (var (key, value) in how.Environment) start.Environment[key] = value;
         var process = Process.Start(start) ?? throw new InvalidOperationException($"{how.Program} did not start");
-        for (var i = 0; i < 600; i++)
+        for (var i = 0; i < 2400; i++)
         {
             if (process.HasExited) throw new InvalidOperationException($"{how.Name} ended with {process.ExitCode}: {await File.ReadAllTextAsync(output)}");
             try

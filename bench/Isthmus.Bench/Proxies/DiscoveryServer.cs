@@ -89,7 +89,8 @@ internal sealed class DiscoveryServer : IXdsFeeds, IAsyncDisposable
         return Task.FromResult(new IstioCertificateResponse { CertChain = { CertificateText.Write(leaf), CertificateText.Write(_authority.Certificate) } });
     }
 
-    private void Publish(Dictionary<string, IXdsResources> types)
+    /// <summary>Replaces everything by what a control plane offers.</summary>
+    internal void Publish(IReadOnlyDictionary<string, IXdsResources> types)
     {
         var before = Interlocked.Exchange(ref _now, new(new($"{++_version}", types)));
         before.Replaced.SetResult();

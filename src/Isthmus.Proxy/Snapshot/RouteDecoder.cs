@@ -80,6 +80,8 @@ internal static class RouteDecoder
     {
         var exact = new Dictionary<string, int>(StringComparer.Ordinal);
         var (suffixes, prefixes) = (new List<(string, int)>(), new List<(string, int)>());
+        // Tables of gateways have a prefix for each of tens of thousands of hosts.
+        var patterns = new HashSet<string>(StringComparer.Ordinal);
         var any = -1;
         for (var host = 0; host < hosts.Length; host++)
         {
@@ -88,8 +90,7 @@ internal static class RouteDecoder
                 var isNew = domain switch
                 {
                     "*" => any < 0,
-                    _ when domain.StartsWith('*') => suffixes.All(s => s.Item1 != domain[1..]),
-                    _ when domain.EndsWith('*') => prefixes.All(p => p.Item1 != domain[..^1]),
+                    _ when domain.StartsWith('*') || domain.EndsWith('*') => patterns.Add(domain),
                     _ => !exact.ContainsKey(domain),
                 };
                 if (!isNew) throw new ResourceException($"route '{table.Name}': only unique values for domains are permitted; duplicate entry of domain {domain}");

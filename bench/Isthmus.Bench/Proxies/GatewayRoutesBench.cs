@@ -1,0 +1,69 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Net;
+using Isthmus.Tests.ControlPlane;
+
+namespace Isthmus.Bench.Proxies;
+
+/// <summary>A gateway proxy with few and with many HTTPRoutes: its memory, its CPU for a changed route, and how soon it has that.</summary>
+internal static class GatewayRoutesBench
+{
+    private const int RoutesOfSet = RoutesBench.RoutesOfSet, Changes = 60, WarmUp = 20;
+
+    private static readonly TimeSpan Rest = TimeSpan.FromSeconds(5);
+
+    internal static async Task RunAsync(string root)
+    {
+        await using var rig = new ProxyRig(root);
+        await using var discovery = await DiscoveryServer.StartAsync();
+        Console.WriteLine($"a gateway with routes of ListenerSets; {Changes} changes of one route, from the object to the first answer that it makes, asked for every millisecond");
+        Console.WriteLine("routes   own memory (RssAnon) MiB   later MiB   p50 ms   slowest ms   CPU of the proxy for a change, questions included: ms");
+        foreach (var routes in (int[])[1000, 10_000, 40_000]) await MeasureAsync(rig, discovery, routes);
+    }
+
+    private static async Task MeasureAsync(ProxyRig rig, DiscoveryServer discovery, int routes)
+    {
+        var port = rig.NextPort();
+        var mesh = RoutesBench.Mesh((routes + RoutesOfSet - 1) / RoutesOfSet, port);
+        for (var route = 0; route < routes; route++) RoutesBench.Route(mesh, route, "a");
+        mesh.Push();
+        var feed = mesh.Router("c1", "front", labels: new() { ["gateway.networking.k8s.io/gateway-name"] = "front" });
+        discovery.Publish(feed.Snapshot!.Types);
+        var own = await OwnProxy.StartWithAgentAsync(rig, port, $"gateway{routes}", kind: "router");
+        using var client = new HttpClient(new SocketsHttpHandler { UseProxy = false });
+        await AnswersAsync(client, port, routes - 1, "a");
+        await Task.Delay(Rest);
+        var memory = own.AnonymousKib / 1024;
+        var times = new List<double>();
+        var cpu = 0.0;
+        for (var change = -WarmUp; change < Changes; change++)
+        {
+            if (change == 0) cpu = own.CpuSeconds;
+            var (route, mark) = ((change + WarmUp) * 37 % routes, $"m{change + WarmUp}");
+            var begun = Stopwatch.GetTimestamp();
+            RoutesBench.Route(mesh, route, mark);
+            mesh.Push();
+            discovery.Publish(feed.Snapshot!.Types);
+            await AnswersAsync(client, port, route, mark);
+            if (change >= 0) times.Add(Stopwatch.GetElapsedTime(begun).TotalMilliseconds);
+        }
+        cpu = (own.CpuSeconds - cpu) / Changes * 1000;
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"{routes,6}   {memory,25:0.0}   {own.AnonymousKib / 1024,9:0.0}   {Quantiles.Of(times, 0.5),6:0.0}   {times.Max(),10:0.0}   {cpu,10:0.0}"));
+        await rig.StopAsync(own);
+    }
+
+    /// <summary>Waits until the gateway has the route: there is nobody behind it, so that its answer is not 404 but 503.</summary>
+    private static async Task AnswersAsync(HttpClient client, int port, int route, string mark)
+    {
+        for (var attempt = 0; attempt < 60_000; attempt++)
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Get, $"http://127.0.0.1:{port}/{mark}");
+            request.Headers.Host = $"r{route}.s{route / RoutesOfSet}.example.com";
+            using var answer = await client.SendAsync(request);
+            if (answer.StatusCode != HttpStatusCode.NotFound) return;
+            await Task.Delay(1);
+        }
+        throw new InvalidOperationException($"the gateway does not get route {route}");
+    }
+}

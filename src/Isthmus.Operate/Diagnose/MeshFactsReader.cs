@@ -96,7 +96,7 @@ public sealed partial class MeshFactsReader(string istioNamespace)
             mesh.Count == 0 ? "" : (string?)mesh["trustDomain"] ?? WellKnown.DefaultTrustDomain,
             Root.Of(root),
             await gateways,
-            objects.Any(gateway => (gateway["spec"]?["servers"] as JsonArray ?? []).Any(server => server?["tls"]?["mode"]?.ToString() == "AUTO_PASSTHROUGH")),
+            objects.Any(PassingGateways.IsIstios) || await PassingGateways.AnyAsync(client, stop),
             await watched,
             Untrusted(configurations, root))
         {

@@ -15,7 +15,7 @@ public sealed class GuideTests
         ["guides-on-two-networks"] =
         [
             "multi-primary-multi-network.md", "primary-remote-multi-network.md", "external-control-plane.md", "mesh-file.md",
-            "replicated-control-planes.md",
+            "replicated-control-planes.md", "gateway-api-multi-network.md",
         ],
     };
 

@@ -1,4 +1,7 @@
+using System.Globalization;
 using Isthmus.Core.Collections;
+using Isthmus.Core.Names;
+using LabelNames = Isthmus.Core.Names.Labels;
 
 namespace Isthmus.Mesh.Model.GatewayApi;
 
@@ -13,6 +16,8 @@ public sealed record GatewayClass(ObjectRef Source, string Controller, long Gene
 /// <param name="CreatedAt">Unix seconds.</param>
 public sealed record ApiGateway(ObjectRef Source, string Class, ValueList<ApiListener> Listeners, long Generation, long CreatedAt)
 {
+    private const string PassOption = "gateway.istio.io/listener-protocol";
+
     public string Namespace => Source.Namespace;
 
     public string Name => Source.Name;
@@ -37,6 +42,17 @@ public sealed record ApiGateway(ObjectRef Source, string Class, ValueList<ApiLis
 
     /// <summary>The same for some ports (<c>spec.tls.frontend.perPort</c>).</summary>
     public ValueList<PortValidation> FrontendPorts { get; init; }
+
+    /// <summary>Whether a listener passes connections to the service that their SNI names, as gateways between networks do.</summary>
+    public bool PassesByName(ApiListener listener)
+    {
+        if (listener is not { Protocol: "TLS", Tls: { IsPassthrough: true } tls }) return false;
+        if (tls.Options.TryGetValue(PassOption, out var option) && option == "auto-passthrough") return true;
+        if (!Labels.ContainsKey(LabelNames.Network)) return false;
+        var port = Labels.TryGetValue(LabelNames.GatewayPort, out var own)
+            && int.TryParse(own, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : Ports.EastWest;
+        return listener.Port == port;
+    }
 }
 
 /// <param name="Type"><c>IPAddress</c>, <c>Hostname</c>, or another name.</param>

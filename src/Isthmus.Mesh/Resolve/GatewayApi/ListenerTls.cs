@@ -14,8 +14,7 @@ namespace Isthmus.Mesh.Resolve.GatewayApi;
 internal sealed record ListenerTls(ServerTls? Tls, ApiFault? Fault, bool LacksCa = false)
 {
     private const string ModeOption = "gateway.istio.io/tls-terminate-mode", CiphersOption = "gateway.istio.io/tls-cipher-suites";
-    private const string PassOption = "gateway.istio.io/listener-protocol", InvalidCertificate = "InvalidCertificateRef";
-    private const int SniPort = 15443;
+    private const string InvalidCertificate = "InvalidCertificateRef";
 
     private static readonly ServerTls Closed = new(ServerTlsMode.Simple) { IsBlocked = true };
 
@@ -25,7 +24,7 @@ internal sealed record ListenerTls(ServerTls? Tls, ApiFault? Fault, bool LacksCa
         if (listener.Protocol is not ("HTTPS" or "TLS")) return new(null, null);
         if (listener.Tls is not { } tls) return new(Closed, new(InvalidCertificate, $"protocol {listener.Protocol} needs tls.certificateRefs"));
         if (tls.IsPassthrough)
-            return new(new(PassesByName(owned.Gateway, listener, tls) ? ServerTlsMode.AutoPassthrough : ServerTlsMode.Passthrough), null);
+            return new(new(owned.Gateway.PassesByName(listener) ? ServerTlsMode.AutoPassthrough : ServerTlsMode.Passthrough), null);
         return Terminated(owned, index, tls, references);
     }
 
@@ -86,16 +85,6 @@ internal sealed record ListenerTls(ServerTls? Tls, ApiFault? Fault, bool LacksCa
     /// <summary>The first certificate is the one for clients without preferences.</summary>
     private static bool Lacks(ListenerReferences references, NamedCredential credential) =>
         references.Secret(new(credential.Namespace, credential.Name)) is not { HasPair: true };
-
-    /// <summary>A gateway between networks passes connections to the service that their SNI names.</summary>
-    private static bool PassesByName(ApiGateway gateway, ApiListener listener, ApiListenerTls tls)
-    {
-        if (tls.Options.TryGetValue(PassOption, out var option) && option == "auto-passthrough") return true;
-        if (!gateway.Labels.ContainsKey(Labels.Network)) return false;
-        var port = gateway.Labels.TryGetValue(Labels.GatewayPort, out var own)
-            && int.TryParse(own, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : SniPort;
-        return listener.Port == port;
-    }
 
     /// <summary>The strictest suites, if none of those that are asked for is known.</summary>
     private static ValueList<string> Ciphers(ApiListenerTls tls)

@@ -11,7 +11,8 @@ internal sealed class CallBlame(TracedCall traced, CallTrace trace, MadeCall cal
 {
     /// <summary>Details of hops that explain a failure: the VirtualService of a route, its timeout, the delay that it injects, the DestinationRule by
     /// which the caller's proxy begins TLS, and the ServiceEntry that lists an address.</summary>
-    public const string RuleFact = "virtual service", ApiRuleFact = "gateway api route", TimeoutFact = "timeout", DelayFact = "delay", OriginFact = "destination rule", EntryFact = "service entry";
+    public const string RuleFact = "virtual service", ApiRuleFact = "gateway api route", TimeoutFact = "timeout", TryTimeoutFact = "timeout of each try",
+        DelayFact = "delay", OriginFact = "destination rule", EntryFact = "entry";
 
     private readonly TraceFacts _facts = traced.Facts;
 
@@ -29,9 +30,21 @@ internal sealed class CallBlame(TracedCall traced, CallTrace trace, MadeCall cal
         ? Faults.Of("ISM2087", Route(), "spec.http[*].fault.delay", $"injects a delay of {delay}, and there was no answer when {(call.IsOutOfTime ? "the trace" : "the route")} gave up after {Seconds(call.Milliseconds)}", "remove the fault") : null;
 
     /// <summary>The caller's proxy gave up, because the route says so.</summary>
-    private Problem? RouteTimeout() => call.HasFlag("UT") && call.Status == 504 && TimeSpan.TryParse(Told("route", TimeoutFact), CultureInfo.InvariantCulture, out var timeout)
-        ? Faults.Of("ISM2088", Route(), "spec.http[*].timeout", $"gives up after {Seconds(timeout.TotalMilliseconds)}, and {Where()} had not answered by then: the response is 504 (UT)",
-            "allow more time, or find out why the application is slow") : null;
+    private Problem? RouteTimeout()
+    {
+        if (!call.HasFlag("UT") || call.Status != 504) return null;
+        if (TimeSpan.TryParse(Told("route", TryTimeoutFact), CultureInfo.InvariantCulture, out var each)
+            && (!TimeSpan.TryParse(Told("route", TimeoutFact), CultureInfo.InvariantCulture, out var whole) || call.Milliseconds < whole.TotalMilliseconds))
+        {
+            return Faults.Of("ISM2088", Route(), "spec.http[*].retries.perTryTimeout",
+                $"gives each try {Seconds(each.TotalMilliseconds)}, and {Where()} did not answer within it: the response is 504 ({call.Flags})",
+                "allow more time, or find out why the application is slow");
+        }
+        return TimeSpan.TryParse(Told("route", TimeoutFact), CultureInfo.InvariantCulture, out var timeout)
+            ? Faults.Of("ISM2088", Route(), "spec.http[*].timeout",
+                $"gives up after {Seconds(timeout.TotalMilliseconds)}, and {Where()} had not answered by then: the response is 504 (UT)",
+                "allow more time, or find out why the application is slow") : null;
+    }
 
     /// <summary>The caller's proxy begins TLS that the other end does not speak, or with a certificate that it does not accept.</summary>
     private Problem? TlsOrigination()
@@ -47,10 +60,13 @@ internal sealed class CallBlame(TracedCall traced, CallTrace trace, MadeCall cal
     private Problem? Refused()
     {
         if (!call.HasFlag("UF") || !(call.Detail.EndsWith("connect error: 111", StringComparison.Ordinal) || call.Detail.EndsWith("connect_error:_111", StringComparison.Ordinal))) return null;
-        var entry = HopsOfWay().SelectMany(hop => hop.Facts).FirstOrDefault(fact => fact.Name == EntryFact)?.Value ?? "";
+        var entry = EntryOfWay();
         var refuses = $"{(call.Upstream.Length > 0 ? call.Upstream : Where())} refuses connections: the host answers, and nothing listens at this port";
         return entry.Length > 0
-            ? Faults.Of("ISM2090", $"ServiceEntry {entry} in {_facts.ConfigOf(_facts.Home).Context}", "spec.endpoints", $"its endpoint {refuses}", "correct the address, or the port (targetPort of the port, or ports of the endpoint), or start what should listen there")
+            ? Faults.Of("ISM2090", $"{entry} in {_facts.ConfigOf(_facts.Home).Context}", entry.StartsWith("Service", StringComparison.Ordinal)
+                ? "spec.endpoints" : "spec.address",
+                $"its endpoint {refuses}",
+                    "correct the address, or the port (targetPort of the port, or ports of the endpoint), or start what should listen there")
             : Faults.Of("ISM2090", Where(), "", refuses, "start what should listen there, or correct the port");
     }
 
@@ -150,6 +166,13 @@ internal sealed class CallBlame(TracedCall traced, CallTrace trace, MadeCall cal
         // Nothing was found that explains it for certain, but what was found comes before all guesses.
         if (trace.Hops.FirstOrDefault(hop => hop is { Status: HopStatus.Warning, Problem: not null } && hop.Name != CapacityStep.Hop && hop.Problem.Code != OutboundStep.Delayed && (hop.Way == 0 || trace.Ways[hop.Way - 1].Title == Way()?.Title)) is { Problem: { } found })
             return Faults.Of("ISM2076", found.Object, found.Path, $"{_facts.Client} did not get through ({said}), and this may be why: {found.Message} ({found.Code})", found.Remedy);
+        if (call.IsOutOfTime && !call.IsConnected && EntryOfWay() is { Length: > 0 } entry)
+        {
+            return Faults.Of("ISM2077", $"{entry} in {_facts.ConfigOf(_facts.Home).Context}", entry.StartsWith("Service", StringComparison.Ordinal)
+                ? "spec.endpoints" : "spec.address",
+                $"nothing answered at its address when the trace gave up after {Seconds(call.Milliseconds)}, not even the beginning of a connection",
+                "correct the address, or let packets of the caller's network arrive there");
+        }
         if (call.IsOutOfTime)
         {
             return Faults.Of("ISM2077", Where(), "", $"there was no answer when the trace gave up after {Seconds(call.Milliseconds)}: that is the limit of the trace, not of the mesh. No proxy has recorded the call yet, so either the application needs longer, or packets do not arrive",
@@ -161,6 +184,9 @@ internal sealed class CallBlame(TracedCall traced, CallTrace trace, MadeCall cal
 
     /// <summary>The clusters whose NetworkPolicies nobody has looked at.</summary>
     private string Unread() => string.Join(", ", _facts.Clusters.Where(cluster => cluster.NetworkPoliciesError.Length > 0).Select(cluster => cluster.Context));
+
+    /// <summary>The ServiceEntry or WorkloadEntry that lists the address of the path; empty when none does.</summary>
+    private string EntryOfWay() => HopsOfWay().SelectMany(hop => hop.Facts).FirstOrDefault(fact => fact.Name == EntryFact)?.Value ?? "";
 
     private string Where() => Way() is { } way ? way.Title : call.Upstream.Length > 0 ? $"address {call.Upstream}" : _facts.Client.ToString();
 

@@ -6,7 +6,7 @@ namespace Isthmus.Explain.Tracing;
 /// <summary>An endpoint, with what is known about where it is.</summary>
 internal sealed record EndpointCandidate(Endpoint Endpoint, LocalityEndpoints Locality, double Share, bool IsEjected, GatewayPlace? Gateway, (ClusterObjects Cluster, Pod Pod)? Pod, ClusterService? Service)
 {
-    /// <summary>The ServiceEntry that lists the address; null when none does.</summary>
+    /// <summary>The ServiceEntry or WorkloadEntry that lists the address; null when none does.</summary>
     public string? Entry { get; init; }
 
     public bool IsUsable => Endpoint.Health == EndpointHealth.Healthy && !IsEjected;
@@ -22,6 +22,6 @@ internal sealed record EndpointCandidate(Endpoint Endpoint, LocalityEndpoints Lo
         var place = Locality.Text.Length > 0 ? $", {Locality.Text}" : "";
         return Pod is { } pod
             ? $"{pod.Cluster.Context}{TraceRecord.NetworkText(pod.Cluster.NetworkOf(pod.Pod))}{place}: Pod {pod.Pod.Key} at {Endpoint.AddressText}{more}"
-            : $"{Endpoint.AddressText}{(Entry is null ? "" : $", an endpoint of ServiceEntry {Entry}")}{place}{more}";
+            : $"{Endpoint.AddressText}{(Entry is null ? "" : $", an endpoint of {Entry}")}{place}{more}";
     }
 }

@@ -26,6 +26,7 @@ internal sealed class EndpointCauses(TraceFacts facts, TraceNeeds needs, CallerC
         if (subset.Length > 0 && subsets.SelectNothing(host, subset, ready, port) is { } wrong) return wrong;
         if (visibility.Hidden(host) is { } hidden) return hidden;
         if (NotOnNode(host) is { } elsewhere) return elsewhere;
+        if (ready.All(service => service.Cluster != facts.Home) && visibility.ClusterLocal(host, ready) is { } local) return local;
         if (ready.All(service => service.Cluster != facts.Home) && visibility.OnlyByName(host, port) is { } foreign) return foreign;
         if (availability.Unwatched([.. ready.Where(service => service.Cluster != facts.Home)]) is { } unwatched) return unwatched;
         return ready.Select(service => networks.Unreachable(service, port) ?? networks.PlainAcrossNetworks(host, service, port, subset)).FirstOrDefault(problem => problem is not null) ?? availability.NotTold(host);

@@ -146,7 +146,9 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, Causes 
         var act = (ForwardAct)route.Act;
         var fault = (route.Fault ?? http.Fault) is { } injected && injected.Headers.All(header => header.IsMatch(call.Request(), "http")) ? injected : null;
         (string, string)[] details = [CallBlame.Rule(rule), (CallBlame.TimeoutFact, act.Timeout > TimeSpan.Zero ? act.Timeout.ToString("g", CultureInfo.InvariantCulture) : ""),
-            ("retries", act.Retry is { } retry ? $"{retry.Retries} more" : ""), (CallBlame.DelayFact, DelayOf(fault))];
+            ("retries", act.Retry is { } retry ? $"{retry.Retries} more" : ""),
+            (CallBlame.TryTimeoutFact, act.Retry is { PerTryTimeout: var each } && each > TimeSpan.Zero ? each.ToString("g", CultureInfo.InvariantCulture)
+                : ""), (CallBlame.DelayFact, DelayOf(fault))];
         if (fault?.AbortShare.PerMillion >= 1_000_000)
         {
             record.Fail("route", summary, Injected(fault, owner)!, details);

@@ -2,6 +2,7 @@ using System.Text.RegularExpressions;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
+using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
 using Isthmus.Proxy.Policy;
@@ -23,6 +24,13 @@ internal sealed partial class PolicyCauses(TraceFacts facts)
         if (PolicyRule().Match(rule) is { Success: true } made)
         {
             var policy = policies.FirstOrDefault(candidate => candidate.Namespace == made.Groups[1].Value && candidate.Name == made.Groups[2].Value);
+            if (policy is { Action: PolicyAction.Custom }
+                && !MeshConfigReader.ReadMesh(facts.MeshSettings("mesh")).Config.Authorizers.ContainsKey(policy.Provider))
+            {
+                return Faults.Of("ISM2064", Name(policy, config), "spec.provider.name",
+                    $"names {policy.Provider}, which is no external authorizer of the MeshConfig: {callee.Name} {Denial(call)}",
+                        "add it to extensionProviders of the MeshConfig, or correct the name");
+            }
             var index = int.Parse(made.Groups[3].Value, System.Globalization.CultureInfo.InvariantCulture);
             return ByRule($"AuthorizationPolicy {made.Groups[1].Value}/{made.Groups[2].Value} in {config.Context}", index, policy is not null && index < policy.Rules.Count ? policy.Rules[index] : null, callee, call);
         }

@@ -6,12 +6,14 @@ namespace Isthmus.Explain.Tracing;
 internal sealed class StrangerStep(TraceFacts facts, TraceRecord record, Causes causes)
 {
     /// <summary>The address belongs to something outside, or to a deleted Pod whose removal the proxy has not received.</summary>
-    /// <param name="entry">The ServiceEntry that lists the address; null when none does.</param>
+    /// <param name="entry">The ServiceEntry or WorkloadEntry that lists the address; null when none does.</param>
     public void Walk(string address, Workload workload, ClusterObjects near, string? entry = null)
     {
         if (workload.Namespace.Length > 0) causes.Needs.NeedPods(workload.Namespace);
         var summary = Unclaimed(address, "Pod");
-        if (workload.Namespace.Length > 0 && facts.ById(workload.Cluster, near) is { Error: "" } cluster && cluster.PodNamespaces.Contains(workload.Namespace)) record.Warn("workload", summary, causes.Availability.Gone(address, workload.Namespace, cluster));
+        if (entry is null && workload.Namespace.Length > 0 && facts.ById(workload.Cluster, near) is { Error: "" } cluster
+            && cluster.PodNamespaces.Contains(workload.Namespace)) record.Warn("workload", summary,
+            causes.Availability.Gone(address, workload.Namespace, cluster));
         else record.Add("workload", HopStatus.Unknown, summary, null, (CallBlame.EntryFact, entry ?? ""));
     }
 

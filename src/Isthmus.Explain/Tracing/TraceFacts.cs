@@ -149,9 +149,16 @@ internal sealed class TraceFacts(IReadOnlyList<ClusterObjects> clusters, PodRef 
         return null;
     }
 
-    /// <summary>The ServiceEntry that lists an address as an endpoint of a host; null when none does.</summary>
-    public string? EntryOf(EndPoint address, string host) => address is IPEndPoint ip && ip.Address.ToString() is var text
-        ? EntriesFor(host).Where(entry => entry.Endpoints.Any(endpoint => endpoint.Address == text)).Select(entry => $"{entry.Namespace}/{entry.Name}").FirstOrDefault() : null;
+    /// <summary>The ServiceEntry or WorkloadEntry that lists an address as an endpoint of a host, with its kind; null when none does.</summary>
+    public string? EntryOf(EndPoint address, string host)
+    {
+        if (address is not IPEndPoint ip) return null;
+        var text = ip.Address.ToString();
+        if (EntriesFor(host).FirstOrDefault(entry =>
+            entry.Endpoints.Any(endpoint => endpoint.Address == text)) is { } entry) return $"ServiceEntry {entry.Namespace}/{entry.Name}";
+        return Clusters.SelectMany(cluster => cluster.Istio<WorkloadEntry>()).FirstOrDefault(workload => workload.Endpoint.Address == text) is { } workload
+            ? $"WorkloadEntry {workload.Namespace}/{workload.Name}" : null;
+    }
 
     /// <summary>ServiceEntries for a host, among the Istio objects that apply to the caller.</summary>
     public IEnumerable<ServiceEntry> EntriesFor(string host) => ConfigOf(Home).Istio<ServiceEntry>().Where(entry => entry.Hosts.Any(pattern => Covers(pattern, host)));

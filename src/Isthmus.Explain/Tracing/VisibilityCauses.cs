@@ -1,6 +1,8 @@
+using Isthmus.ControlPlane.Derive;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
+using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
 
@@ -40,6 +42,13 @@ internal sealed class VisibilityCauses(TraceFacts facts, CallerConfig config)
         if (ns == "~" || (ns is not ("*" or "") && (ns == "." ? own : ns) != host.Namespace)) return false;
         return Hosts.Covers(entry[(slash + 1)..], host.Fqdn);
     }
+
+    /// <summary>The mesh keeps the host to each cluster, and only others have ready Pods of it.</summary>
+    public Problem? ClusterLocal(MeshHost host, IReadOnlyList<ClusterService> ready) =>
+        !ServiceAgreement.IsClusterLocal(host.Fqdn, MeshConfigReader.ReadMesh(facts.MeshSettings("mesh")).Config) ? null
+        : Faults.Of("ISM2100", $"MeshConfig of {config.At.Context}", "serviceSettings[*].settings.clusterLocal",
+            $"keeps {host.Fqdn} local to each cluster, and its only ready Pods are in {string.Join(" and ", ready.Select(service => service.Cluster.Context))}",
+            $"run the workload in {facts.Home.Context} as well, or take the host out of serviceSettings (for a system namespace, which is local by default: add clusterLocal: false for it)");
 
     /// <summary>Clusters that are joined by names call each other's services only by those names.</summary>
     public Problem? OnlyByName(MeshHost host, int port) => config.At.IsJoinedByNames && host.Services.FirstOrDefault(service => service.Cluster != facts.Home && service.Cluster.IsJoinedByNames && ServicePods.Ready(service, port).Any()) is { } far && facts.Host($"{host.Name}.{host.Namespace}.global") is var entry

@@ -134,7 +134,7 @@ public static class MeshApi
         ShortNames = ["we"], Spec = NetworkingSchemas.WorkloadEntry, NeedsSpec = true,
         Reader = of => ServiceEntryReader.ReadWorkload(of.Source, of.Spec, of.CreatedAt),
         Columns = [Age, ("Address", ".spec.address", "The address of the workload.")],
-        Place = KindPlace.EveryCluster, Need = KindNeed.ConfigCluster, Uses = Analysis | BugReport | LastKnown,
+        Place = KindPlace.EveryCluster, Need = KindNeed.ConfigCluster, Uses = Analysis | BugReport | LastKnown | Trace,
     };
     public static readonly KindDescriptor WorkloadGroup = Networking("WorkloadGroup", "workloadgroups", NetworkingVersions) with
     {

@@ -26,6 +26,7 @@ public sealed partial class ReportTests(LoopbackMeshRig mesh, FaultyServices ser
         "cluster1 IST0174 DestinationRule $ns/$hostless: spec.host", // no such host
         "cluster1 ISM1429 AuthorizationPolicy $ns/$banned: spec.rules[0].to[0].operation.paths", // another spelling passes
         "cluster1 ISM1429 AuthorizationPolicy istio-system/$rooted: spec.rules[0].to[0].operation.paths",
+        "cluster1 IST0101 AuthorizationPolicy $ns/$asked: spec.provider.name",
         "cluster1 IST0101 Gateway $ns/$nobody: spec.selector", // no gateway has these labels
         "cluster1 IST0101 Gateway istio-system/$uncertain: spec.servers[0].tls.credentialName", // no such Secret
         "cluster1 IST0101 VirtualService $ns/$split: spec.http[2].route[0].destination.subset", // no such subset

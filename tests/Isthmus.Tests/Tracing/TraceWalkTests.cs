@@ -61,6 +61,7 @@ public sealed class TraceWalkTests
         { "no endpoints, none selected", "ISM2049", "endpoints", "Service shop/orders in c1" },
         { "no endpoints, scaled down", "ISM2048", "endpoints", "Deployment shop/orders in c1" },
         { "not watched", "ISM1021", "endpoints", "control plane of c1" },
+        { "local to each cluster", "ISM2100", "endpoints", "MeshConfig of c1" },
         { "rejected token", "ISM1020", "endpoints", "Secret istio-system/remote in c1" },
         { "gateway without address", "ISM1005", "endpoints", "Service istio-system/east in c2" },
         { "gateway of another network", "ISM1016", "endpoints", "Service istio-system/east in c2" },
@@ -136,6 +137,16 @@ public sealed class TraceWalkTests
                 (s.One, s.Two) = (Without(s.One.Replace(Deployment(1), Deployment(0), StringComparison.Ordinal), "orders-a"), Without(s.Two, "orders-b").Replace("selector: {app: orders}", "selector: {app: none}", StringComparison.Ordinal));
                 break;
             case "not watched": (s.Client, s.One, s.Watched) = (noEndpoints, Without(s.One, "orders-a"), []); break;
+            case "local to each cluster":
+                (s.Client, s.One) = (noEndpoints, Without(s.One, "orders-a") + """
+
+                    ---
+                    apiVersion: v1
+                    kind: ConfigMap
+                    metadata: {name: istio, namespace: istio-system}
+                    data: {mesh: "serviceSettings: [{settings: {clusterLocal: true}, hosts: [orders.shop.svc.cluster.local]}]"}
+                    """);
+                break;
             case "rejected token": (s.Client, s.One, s.Watched) = (noEndpoints, Without(s.One, "orders-a"), [new("c2", "istio-system/remote", "timeout", "rejects the token")]); break;
             case "gateway without address": (s.Client, s.One, s.Two) = (noEndpoints, Without(s.One, "orders-a"), s.Two.Replace("{loadBalancer: {ingress: [{ip: 172.18.2.1}]}}", "{}", StringComparison.Ordinal)); break;
             case "gateway of another network": (s.Client, s.One, s.Two) = (noEndpoints, Without(s.One, "orders-a"), s.Two.Replace("labels: {topology.istio.io/network: n2}}, spec", "labels: {topology.istio.io/network: n7}}, spec", StringComparison.Ordinal)); break;

@@ -17,14 +17,18 @@ public static class VirtualServiceDestinations
         if (to.Host is "" or "*") return null;
         var known = mesh.Hosts.Find(to.Host);
         if (known.Count == 0)
-            return IstioCodes.ReferencedResourceNotFound.At(config.Cluster, placed.Name, $"{placed.Path}.host", $"Referenced host not found: \"{to.Host}\": no cluster has it as a Service or ServiceEntry, so requests get 503", Nearest(mesh, to.Host));
+            return IstioCodes.ReferencedResourceNotFound.At(config.Cluster, placed.Name, $"{placed.Path}.host",
+                $"Referenced host not found: \"{to.Host}\": no cluster has it as a Service or ServiceEntry, so {placed.Loss}",
+                Nearest(mesh, to.Host));
         if (!known.Any(host => host.IsVisibleTo(placed.Owner.Namespace)))
             return IstioCodes.ReferencedResourceNotFound.At(config.Cluster, placed.Name, $"{placed.Path}.host", $"Referenced host not found: \"{to.Host}\" is not exported to namespace {placed.Owner.Namespace}", "export it to the namespace, or correct the host");
         var ports = known.SelectMany(host => host.Ports).Distinct().Order().ToList();
         if (to.Port != 0)
         {
             return ports.Contains(to.Port) ? null
-                : IstioCodes.ReferencedResourceNotFound.At(config.Cluster, placed.Name, $"{placed.Path}.port.number", $"Referenced host:port not found: \"{to.Host}:{to.Port}\": it has {(ports.Count == 0 ? "no ports" : string.Join(", ", ports))}, so requests get 503", "correct the port, or add it to the Service");
+                : IstioCodes.ReferencedResourceNotFound.At(config.Cluster, placed.Name, $"{placed.Path}.port.number",
+                    $"Referenced host:port not found: \"{to.Host}:{to.Port}\": it has {(ports.Count == 0 ? "no ports" : string.Join(", ", ports))}, so {placed.Loss}",
+                    "correct the port, or add it to the Service");
         }
         // Without a port, requests go to the port at which they arrived.
         if (ports.Count < 2) return null;

@@ -19,9 +19,11 @@ internal static class RoutesBench
     internal static void Run()
     {
         Console.WriteLine($"routes: one Gateway, ListenerSets with {RoutesOfSet} routes each, and one gateway proxy; {Changes} changes of one route");
-        Console.WriteLine("routes   ListenerSets   first state: CPU ms   one changed route: CPU ms   allocated KiB   bytes for the proxy   one route more: CPU ms   one changed Service: CPU ms");
+        Console.WriteLine("routes   ListenerSets   first state: CPU ms   one changed route: CPU ms   allocated KiB   bytes for the proxy   one route "
+            + "more: CPU ms   one changed Service: CPU ms");
         var (few, many) = (Measure(1000), Measure(40_000));
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"routes-40000-ratio: {many.Changed / few.Changed:0.00} (a changed route)   {many.Added / few.Added:0.00} (a route more)"));
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"routes-40000-ratio: {many.Changed / few.Changed:0.00} (a changed route)   {many.Added / few.Added:0.00} (a route more)"));
     }
 
     private static (double Changed, double Added) Measure(int routes)
@@ -45,7 +47,8 @@ internal static class RoutesBench
         rig.Push();
         var service = Cpu - before;
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"{routes,6}   {sets,12}   {first.TotalMilliseconds,19:0}   {changed,25:0.000}   {allocated / 1024,13}   {bytes,19}   {added,22:0.000}   {service.TotalMilliseconds,26:0.0}"));
+            $"{routes,6}   {sets,12}   {first.TotalMilliseconds,19:0}   {changed,25:0.000}   {allocated / 1024,13}   {bytes,19}   {added,22:0.000}   "
+                + $"{service.TotalMilliseconds,26:0.0}"));
         return (changed, added);
 
         void Change(int route, string mark)
@@ -80,20 +83,23 @@ internal static class RoutesBench
         rig.Writer.Put("c1", new Service
         {
             Metadata = new() { Name = "front", Namespace = MeshRig.Namespace },
-            Spec = new() { Type = "ClusterIP", ClusterIP = "10.96.0.20", ClusterIPs = ["10.96.0.20"], Selector = { ["app"] = "front" }, Ports = { new() { Name = "http", Port = 80, TargetPort = JsonValue.Create(target) } } },
+            Spec = new() { Type = "ClusterIP", ClusterIP = "10.96.0.20", ClusterIPs = ["10.96.0.20"], Selector = { ["app"] = "front" },
+                Ports = { new() { Name = "http", Port = 80, TargetPort = JsonValue.Create(target) } } },
         });
         rig.Config("""
             apiVersion: gateway.networking.k8s.io/v1
             kind: Gateway
             metadata: {name: front, namespace: shop}
-            spec: {gatewayClassName: istio, allowedListeners: {namespaces: {from: All} }, listeners: [{name: http, port: 80, protocol: HTTP, hostname: front.example.com}]}
+            spec: {gatewayClassName: istio, allowedListeners: {namespaces: {from: All} },
+                listeners: [{name: http, port: 80, protocol: HTTP, hostname: front.example.com}]}
             """);
         for (var set = 0; set < sets; set++)
         {
             rig.Writer.PutConfig("c1", Item("ListenerSet", $"set{set}", new()
             {
                 ["parentRef"] = new JsonObject { ["name"] = "front" },
-                ["listeners"] = new JsonArray(new JsonObject { ["name"] = "http", ["port"] = 80, ["protocol"] = "HTTP", ["hostname"] = $"*.s{set}.example.com" }),
+                ["listeners"] = new JsonArray(new JsonObject { ["name"] = "http", ["port"] = 80, ["protocol"] = "HTTP",
+                    ["hostname"] = $"*.s{set}.example.com" }),
             }));
         }
         return rig;

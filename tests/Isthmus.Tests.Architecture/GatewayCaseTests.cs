@@ -28,8 +28,11 @@ public sealed class GatewayCaseTests
 
     [Fact]
     public void The_page_counts_them() => Assert.Equal(
-        Cases.GroupBy(item => item.Profile).Select(group => $"{group.Key} {group.Count()} {Of(group, "traffic")} {Of(group, "configuration")} {Of(group, "status")}"),
-        Repository.Table("docs/reference/gateway-api.md", "cases of", "number", "with traffic", "by configuration", "by status").Select(row => string.Join(' ', row)));
+        Cases.GroupBy(item => item.Profile).Select(group =>
+            $"{group.Key} {group.Count()} {Of(group, "traffic")} {Of(group, "configuration")} {Of(group, "status")}"),
+        Repository.Table("docs/reference/gateway-api.md", "cases of", "number", "with traffic", "by configuration", "by status").Select(row =>
+            string.Join(' ', row)));
 
-    private static int Of(IEnumerable<(string Profile, string Case, string Shown, string Test)> cases, string shown) => cases.Count(item => item.Shown == shown);
+    private static int Of(IEnumerable<(string Profile, string Case, string Shown, string Test)> cases, string shown) =>
+        cases.Count(item => item.Shown == shown);
 }

@@ -16,7 +16,8 @@ internal static class GatewayRoutesBench
     {
         await using var rig = new ProxyRig(root);
         await using var discovery = await DiscoveryServer.StartAsync();
-        Console.WriteLine($"a gateway with routes of ListenerSets; {Changes} changes of one route, from the object to the first answer that it makes, asked for every millisecond");
+        Console.WriteLine($"a gateway with routes of ListenerSets; {Changes} changes of one route, from the object to the first answer that it makes, "
+            + $"asked for every millisecond");
         Console.WriteLine("routes   own memory (RssAnon) MiB   later MiB   p50 ms   slowest ms   CPU of the proxy for a change, questions included: ms");
         foreach (var routes in (int[])[1000, 10_000, 40_000]) await MeasureAsync(rig, discovery, routes);
     }

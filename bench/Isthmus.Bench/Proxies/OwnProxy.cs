@@ -25,7 +25,8 @@ internal static class OwnProxy
 
     /// <summary>A sidecar with its agent, which gets everything from a <see cref="DiscoveryServer"/>.</summary>
     /// <param name="port">A port that listens as soon as it is configured.</param>
-    internal static Task<Contender> StartWithAgentAsync(ProxyRig rig, int port, string name = "isthmus", JsonObject? config = null, string kind = "sidecar") => rig.StartContenderAsync(new(name, port, "dotnet", rig.Program, "proxy", kind)
+    internal static Task<Contender> StartWithAgentAsync(ProxyRig rig, int port, string name = "isthmus", JsonObject? config = null,
+        string kind = "sidecar") => rig.StartContenderAsync(new(name, port, "dotnet", rig.Program, "proxy", kind)
     {
         Environment = new Dictionary<string, string>(ImageEnvironment)
         {

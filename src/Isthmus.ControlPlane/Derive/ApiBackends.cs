@@ -50,7 +50,8 @@ internal sealed class ApiBackends(Live<string, MeshService> services, Live<strin
         var isUdp = route.Source.Kind == "UDPRoute";
         if (service is not null && service.Ports.Where(port => port.Number == to.Port).All(port => (port.Protocol == Protocol.Udp) != isUdp))
             return BackendTarget.Missing("UnsupportedProtocol",
-                $"{Name(to)}: port {to.Port} is {(isUdp ? "not of" : "of")} protocol UDP, and a {route.Source.Kind} needs {(isUdp ? "one that is" : "another one")}");
+                $"{Name(to)}: port {to.Port} is {(isUdp ? "not of" : "of")} protocol UDP, and a {route.Source.Kind} needs "
+                    + $"{(isUdp ? "one that is" : "another one")}");
         return new(new(host, "", to.Port), null);
     }
 

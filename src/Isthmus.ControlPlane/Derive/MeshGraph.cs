@@ -81,7 +81,8 @@ public sealed class MeshGraph
             .UnionWith(podHosts.Derive((_, pod) => One(pod.Service.Hostname, pod.Service), "hosts of pods"), "hosts before allocation");
         AddressNeeds = Unaddressed.Derive(Needs, "address needs");
         BackendTls = new(Sources);
-        Services = Unaddressed.Derive((read, service) => Addressed(read, service with { Aliases = read.Get(aliasesByTarget, service.Hostname), BackendTls = BackendTls.Of(read, service) }), "hosts");
+        Services = Unaddressed.Derive((read, service) =>
+            Addressed(read, service with { Aliases = read.Get(aliasesByTarget, service.Hostname), BackendTls = BackendTls.Of(read, service) }), "hosts");
         NearHosts = Services.Derive((_, service) => service.NodeLocal || service.Distribution != TrafficDistribution.Any
             ? One(service.Hostname, new NearHost(service.Hostname, service.Distribution, service.NodeLocal)) : [], "hosts whose callers are near");
         Endpoints = sets.Derive((read, group) => One(group[0].Hostname, endpoints.Gather(read, group, read.Get(Services, group[0].Hostname))), "endpoints of hosts")

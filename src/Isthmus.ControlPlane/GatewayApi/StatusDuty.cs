@@ -88,7 +88,8 @@ internal sealed class StatusDuty(ServedKinds served, StatusWriter writer, PushEn
         }
     }
 
-    private Task<StatusFeed> BeginAsync(CancellationToken stop) => engine.AskAsync(writer => new StatusFeed(writer.Mesh.Graph, writer.Mesh.ApiStatuses, _due, time), stop);
+    private Task<StatusFeed> BeginAsync(CancellationToken stop) =>
+        engine.AskAsync(writer => new StatusFeed(writer.Mesh.Graph, writer.Mesh.ApiStatuses, _due, time), stop);
 
     /// <summary>The writer's thread may have ended already; then nobody is told any more.</summary>
     private async Task EndAsync(StatusFeed feed)

@@ -125,5 +125,6 @@ internal sealed class GatewayTable(GatewayRouteTable plan)
     }
 
     private static bool AreSame(ImmutableArray<ServerRoutes> a, ImmutableArray<ServerRoutes> b) =>
-        a.Length == b.Length && a.Zip(b).All(pair => pair.First.Server == pair.Second.Server && (ReferenceEquals(pair.First.Routes, pair.Second.Routes) || pair.First.Routes == pair.Second.Routes));
+        a.Length == b.Length && a.Zip(b).All(pair => pair.First.Server == pair.Second.Server
+            && (ReferenceEquals(pair.First.Routes, pair.Second.Routes) || pair.First.Routes == pair.Second.Routes));
 }

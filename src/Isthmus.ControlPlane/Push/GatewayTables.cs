@@ -35,7 +35,8 @@ internal sealed class GatewayTables(ProxyScope scope, GatewayScope gateway)
         foreach (var gone in _settled.Keys.Where(at => !hosts.Contains(at)).ToList()) _settled.Remove(gone);
         foreach (var at in hosts) Settle(view, at);
         var routes = _settled.Values.Select(item => item.Routes).Concat(inputs.Routings)
-            .SelectMany(routing => routing.Gateways.Distinct().Select(name => (name, routing))).ToLookup(item => item.name, item => item.routing, StringComparer.Ordinal);
+            .SelectMany(routing => routing.Gateways.Distinct().Select(name => (name, routing))).ToLookup(item => item.name, item => item.routing,
+                StringComparer.Ordinal);
         foreach (var table in _tables) table.Replace(server => Ordered(routes[server]), set => view.ShapesOf(set, null, scope));
         Encode(_tables);
     }
@@ -50,7 +51,8 @@ internal sealed class GatewayTables(ProxyScope scope, GatewayScope gateway)
             var before = _settled.GetValueOrDefault(at)?.Routes;
             var now = Settle(view, at);
             if (now?.RoutesConnections == true || before?.RoutesConnections == true) return false;
-            if (now is not null && _places[at.Gateway].Exists(place => place.Table.Plan.NamesOf(new(place.Server, now)).Any(name => name != at.Host))) return false;
+            if (now is not null && _places[at.Gateway].Exists(place =>
+                place.Table.Plan.NamesOf(new(place.Server, now)).Any(name => name != at.Host))) return false;
         }
         var touched = new HashSet<GatewayTable>();
         foreach (var at in own)
@@ -87,11 +89,13 @@ internal sealed class GatewayTables(ProxyScope scope, GatewayScope gateway)
         return (_settled[at] = new(competing, RouteOrder.Merged(at.Host, at.Gateway, competing))).Routes;
     }
 
-    private static IEnumerable<RouteSet> Ordered(IEnumerable<RouteSet> routes) => routes.OrderBy(routing => routing.CreatedAt).ThenBy(routing => routing.Source);
+    private static IEnumerable<RouteSet> Ordered(IEnumerable<RouteSet> routes) =>
+        routes.OrderBy(routing => routing.CreatedAt).ThenBy(routing => routing.Source);
 
     private void Encode(IReadOnlyCollection<GatewayTable> tables)
     {
         if (ReferenceEquals(tables, _tables)) Resources = Resources.ReplacedBy([.. _tables.Select(table => table.Encode())]);
-        else Resources = Resources.With([], tables.Select(table => table.Encode()).Where(made => !Resources.TryGet(made.Name, out var known) || known.Version != made.Version));
+        else Resources = Resources.With([],
+            tables.Select(table => table.Encode()).Where(made => !Resources.TryGet(made.Name, out var known) || known.Version != made.Version));
     }
 }

@@ -140,13 +140,15 @@ internal sealed class CallBlame(TracedCall traced, CallTrace trace, MadeCall cal
         if ((call.HasFlag("UC") || call.HasFlag("UPE")) && port.Protocol.IsHttp2())
         {
             return Faults.Of("ISM2074", port.Object, port.Field,
-                $"declares {port.Name}, so proxies speak HTTP/2 there, and the connection ends ({call.Flags}): what listens at {Where()} probably speaks HTTP/1.1, or another Service declares another protocol for the same port of these Pods",
+                $"declares {port.Name}, so proxies speak HTTP/2 there, and the connection ends ({call.Flags}): what listens at {Where()} probably "
+                    + $"speaks HTTP/1.1, or another Service declares another protocol for the same port of these Pods",
                 $"if so, {port.Declare("http")}, alike in all Services of these Pods");
         }
         // Bytes came back, so the path is open.
         return call.HasFlag("UPE") && port.Protocol == Protocol.Http
             ? Faults.Of("ISM2074", port.Object, port.Field, $"declares HTTP, and what listens at {Where()} answers with something else ({call.Detail})",
-                $"if it speaks no HTTP, {port.Declare("tcp")}; if it expects TLS, begin TLS with trafficPolicy.tls of a DestinationRule, or {port.Declare("https")}") : null;
+                $"if it speaks no HTTP, {port.Declare("tcp")}; if it expects TLS, begin TLS with trafficPolicy.tls of a DestinationRule, or "
+                    + $"{port.Declare("https")}") : null;
     }
 
     private Problem? OutOfTime() => call is not { IsOutOfTime: true, IsConnected: true } || _facts.Sightings.All.Any(sighting => !sighting.IsRequest && MadeCall.HasFailed(sighting.Flags)) ? null

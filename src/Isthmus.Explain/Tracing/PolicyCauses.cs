@@ -103,15 +103,18 @@ internal sealed partial class PolicyCauses(TraceFacts facts)
         if (!call.IsRequest && near.Misses.FirstOrDefault(miss => RuleKeys.IsOfRequest(miss.Term.Key)) is { Term: not null } http)
         {
             return Faults.Of("ISM2064", Name(near.Policy, config), http.Field,
-                $"is about HTTP requests, and proxies know none on this port, because it declares TCP: the rule matches no connection, and {callee.Name} {Denial(call)}{others}",
-                "use fields of connections in the rule (ports, principals, namespaces, ipBlocks), or, if the application speaks HTTP, name the port of the Service http-… or set appProtocol: http");
+                $"is about HTTP requests, and proxies know none on this port, because it declares TCP: the rule matches no connection, and "
+                    + $"{callee.Name} {Denial(call)}{others}",
+                "use fields of connections in the rule (ports, principals, namespaces, ipBlocks), or, if the application speaks HTTP, name the port "
+                    + "of the Service http-… or set appProtocol: http");
         }
         var has = call.Of(term.Key);
         var token = term.Key.StartsWith("request.auth.", StringComparison.Ordinal) && !call.HasToken;
         var actual = token ? "carries no valid token" : has.Count > 0 ? $"has {string.Join(", ", has)}" : "has none";
         var more = near.Misses.Count > 1 ? $" (and {near.Misses.Count - 1} more of the rule does not match)" : "";
         return Faults.Of("ISM2064", Name(near.Policy, config), field,
-            $"{(term.Values.IsEmpty ? $"does not allow {string.Join(", ", term.NotValues)}" : $"allows {string.Join(", ", term.Values)} only")}, and this call {actual}{Domains(term, has)}{more}: {callee.Name} {Denial(call)}{others}",
+            $"{(term.Values.IsEmpty ? $"does not allow {string.Join(", ", term.NotValues)}" : $"allows {string.Join(", ", term.Values)} only")}, and "
+                + $"this call {actual}{Domains(term, has)}{more}: {callee.Name} {Denial(call)}{others}",
             token ? "send a token (isthmus trace --jwt TOKEN), or allow the call without one" : has.Count > 0 && !term.Values.IsEmpty ? $"add {has[0]} there" : "change the rule, or the call");
     }
 

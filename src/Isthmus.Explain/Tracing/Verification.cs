@@ -39,6 +39,7 @@ public sealed record Verification(IReadOnlyList<ClusterFacts> Clusters, IReadOnl
         var told = clusters.SelectMany(cluster => cluster.Problems).Select(problem => (problem.Code, problem.Object)).ToHashSet();
         return new(clusters, [.. MeshVerification.Run(clusters, time.GetUtcNow()), .. inventories.Where(one => answering.Contains(one.Context)).SelectMany(one => CertificateVerification.Checks(one, told)),
             .. CertificateVerification.Roots([.. inventories.Where(one => answering.Contains(one.Context))]),
-            .. GatewayApiVerification.Checks([.. inventories.Where(one => answering.Contains(one.Context))]), .. GatewayReachReader.Checks(await reaching), .. (await looking).Where(check => answering.Contains(check.Cluster))]);
+            .. GatewayApiVerification.Checks([.. inventories.Where(one => answering.Contains(one.Context))]), .. GatewayReachReader.Checks(await reaching),
+                .. (await looking).Where(check => answering.Contains(check.Cluster))]);
     }
 }

@@ -48,7 +48,8 @@ internal sealed class VisibilityCauses(TraceFacts facts, CallerConfig config)
         !ServiceAgreement.IsClusterLocal(host.Fqdn, MeshConfigReader.ReadMesh(facts.MeshSettings("mesh")).Config) ? null
         : Faults.Of("ISM2100", $"MeshConfig of {config.At.Context}", "serviceSettings[*].settings.clusterLocal",
             $"keeps {host.Fqdn} local to each cluster, and its only ready Pods are in {string.Join(" and ", ready.Select(service => service.Cluster.Context))}",
-            $"run the workload in {facts.Home.Context} as well, or take the host out of serviceSettings (for a system namespace, which is local by default: add clusterLocal: false for it)");
+            $"run the workload in {facts.Home.Context} as well, or take the host out of serviceSettings (for a system namespace, which is local by "
+                + $"default: add clusterLocal: false for it)");
 
     /// <summary>Clusters that are joined by names call each other's services only by those names.</summary>
     public Problem? OnlyByName(MeshHost host, int port) => config.At.IsJoinedByNames && host.Services.FirstOrDefault(service => service.Cluster != facts.Home && service.Cluster.IsJoinedByNames && ServicePods.Ready(service, port).Any()) is { } far && facts.Host($"{host.Name}.{host.Namespace}.global") is var entry

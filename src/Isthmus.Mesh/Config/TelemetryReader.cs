@@ -12,7 +12,8 @@ internal static class TelemetryReader
     public static Telemetry Read(ObjectRef source, Field spec, long createdAt)
     {
         TargetRefs.Refuse(spec);
-        return new(source, HostNames.ReadMatchedLabels(spec["selector"]["matchLabels"]), spec["tracing"].Items.Select(ReadTrace).ToValueList(), spec["accessLogging"].Items.Select(ReadLog).ToValueList(), spec["metrics"].Items.Select(MetricReader.Read).ToValueList(), createdAt);
+        return new(source, HostNames.ReadMatchedLabels(spec["selector"]["matchLabels"]), spec["tracing"].Items.Select(ReadTrace).ToValueList(),
+            spec["accessLogging"].Items.Select(ReadLog).ToValueList(), spec["metrics"].Items.Select(MetricReader.Read).ToValueList(), createdAt);
     }
 
     private static LogRule ReadLog(Field rule)

@@ -31,7 +31,8 @@ internal static class ClusterPolicy
         ApplyBalancing(cluster, policy.Balancing);
         var sendsUnready = cluster.Type == Cluster.Types.DiscoveryType.Eds && EndpointGenerator.SendsUnready(inputs.Service, inputs.Mesh, policy);
         if (policy.Outlier is { } outlier) ApplyOutlier(cluster, sendsUnready ? outlier with { MinHealthPercent = 0 } : outlier);
-        else if (cluster.Type == Cluster.Types.DiscoveryType.Eds && !inputs.Service.External) ApplyDefaultOutlier(cluster, cannotPanic: sendsUnready && inputs.Caller.IsEnvoy);
+        else if (cluster.Type == Cluster.Types.DiscoveryType.Eds && !inputs.Service.External) ApplyDefaultOutlier(cluster, cannotPanic: sendsUnready
+            && inputs.Caller.IsEnvoy);
         else if (sendsUnready) (cluster.CommonLbConfig ??= new()).HealthyPanicThreshold = new() { Value = 0 };
     }
 

@@ -50,7 +50,8 @@ public sealed class GatewayRouteTable
             foreach (var host in bound.HostNames) _own.TryAdd(host, bound);
         Foreigners = misdirected is null ? [] : [.. misdirected.Of(servers[0], [])];
         Head = RouteGenerator.Head(name);
-        if (misdirected is not null && QuicListeners.PortOf(servers[0], inputs) is not null) Head.ResponseHeadersToAdd.Add(QuicListeners.Advertisement(servers[0]));
+        if (misdirected is not null
+            && QuicListeners.PortOf(servers[0], inputs) is not null) Head.ResponseHeadersToAdd.Add(QuicListeners.Advertisement(servers[0]));
         // A port in the authority does not lead past a wildcard.
         if (Foreigners.Count > 0) Head.IgnorePortInHostMatching = true;
     }
@@ -113,7 +114,8 @@ public sealed class GatewayRouteTable
         foreach (var (server, set) in routes)
         {
             var bound = _servers[server];
-            var context = new HttpRoutes.Context(RouteCaller.Of(_inputs.Scope, set), _inputs.Mesh, bound.Server.Port, bound.Gateway.FullName, shapes) { IsTls = bound.IsHttps };
+            var context = new HttpRoutes.Context(RouteCaller.Of(_inputs.Scope, set), _inputs.Mesh, bound.Server.Port, bound.Gateway.FullName,
+                shapes) { IsTls = bound.IsHttps };
             var made = HttpRoutes.Of(set, context);
             GatewayRoutes.Append(host, [.. added.Add(set.Source) ? made : made.Where(route => !host.Routes.Contains(route))]);
         }

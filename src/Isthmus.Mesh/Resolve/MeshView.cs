@@ -244,12 +244,15 @@ public sealed record MeshView(
 
     /// <summary>The routes that compete for a host at a Gateway, as far as the scope sees them.</summary>
     public ValueList<RouteSet> CompetingFor(GatewayHost at, ProxyScope scope) => Traffic.ByGatewayHost.GetValueOrDefault(at)
-        .Where(routing => Visibility.Allows(routing.ExportTo, routing.Namespace, scope.Namespace) && MayConfigure(routing.Namespace, at.Host, atGateway: true)).ToValueList();
+        .Where(routing => Visibility.Allows(routing.ExportTo, routing.Namespace, scope.Namespace)
+            && MayConfigure(routing.Namespace, at.Host, atGateway: true)).ToValueList();
 
     /// <summary>The routes of VirtualServices and Ingress objects that are bound to some of a gateway's Gateways.</summary>
     public IEnumerable<RouteSet> ListedOf(GatewayScope gateway, ProxyScope scope) => Traffic.ListedByGateway.IsEmpty ? []
-        : gateway.Gateways.Select(item => item.FullName).Distinct().SelectMany(name => Traffic.ListedByGateway.GetValueOrDefault(name)).DistinctBy(routing => routing.Key)
-            .Where(routing => Visibility.Allows(routing.ExportTo, routing.Namespace, scope.Namespace)).Select(OfOwnHosts).Where(routing => !routing.Hosts.IsEmpty);
+        : gateway.Gateways.Select(item => item.FullName).Distinct().SelectMany(name => Traffic.ListedByGateway.GetValueOrDefault(name)).DistinctBy(routing =>
+            routing.Key)
+            .Where(routing => Visibility.Allows(routing.ExportTo, routing.Namespace, scope.Namespace)).Select(OfOwnHosts).Where(routing =>
+                !routing.Hosts.IsEmpty);
 
     /// <summary>Rules of a host compete with others of the same host only.</summary>
     private static RouteSet Of(RouteSet routing, string host, string parent) =>

@@ -52,7 +52,8 @@ internal sealed class MeshAnalysis(IReadOnlyList<ClusterAccess> clusters, string
     {
         try
         {
-            return await _versions.ReadAsync(reader.Client(access.Name), _credentials.GetValueOrDefault(access.Name, []), _named.GetValueOrDefault(access.Name, []), stop);
+            return await _versions.ReadAsync(reader.Client(access.Name), _credentials.GetValueOrDefault(access.Name, []),
+                _named.GetValueOrDefault(access.Name, []), stop);
         }
         catch (HttpRequestException)
         {

@@ -30,26 +30,33 @@ public sealed class ChangedObjectTests
 
     private static List<long> Generations(GatewayApiRig rig) => [.. rig.Mesh.Mesh.ApiStatuses.Items.Values.Select(status => status.Generation)];
 
-    private static IEnumerable<string> Listeners(GatewayApiRig rig) => rig.Gateway("door")!.Listeners.Select(listener => $"{listener.Name} {listener.AttachedRoutes}");
+    private static IEnumerable<string> Listeners(GatewayApiRig rig) =>
+        rig.Gateway("door")!.Listeners.Select(listener => $"{listener.Name} {listener.AttachedRoutes}");
 
-    private static string Objects(int generation) => Gateway(generation, "{name: web, port: 80, protocol: HTTP}, {name: tls, port: 443, protocol: TLS, tls: {mode: Passthrough} }, {name: tcp, port: 90, protocol: TCP}")
+    private static string Objects(int generation) =>
+        Gateway(generation,
+        "{name: web, port: 80, protocol: HTTP}, {name: tls, port: 443, protocol: TLS, tls: {mode: Passthrough} }, {name: tcp, port: 90, protocol: TCP}")
         + Route("HTTPRoute", generation) + Route("GRPCRoute", generation) + Route("TLSRoute", generation) + Route("TCPRoute", generation) + $$"""
         ---
-        {apiVersion: gateway.networking.k8s.io/v1, kind: ListenerSet, metadata: {name: more, namespace: infra, generation: {{generation}}}, spec: {parentRef: {name: door}, listeners: [{name: l, port: 91, protocol: HTTP}]} }
+        {apiVersion: gateway.networking.k8s.io/v1, kind: ListenerSet, metadata: {name: more, namespace: infra, generation: {{generation}}},
+            spec: {parentRef: {name: door}, listeners: [{name: l, port: 91, protocol: HTTP}]} }
         ---
-        {apiVersion: gateway.networking.k8s.io/v1, kind: BackendTLSPolicy, metadata: {name: p, namespace: infra, generation: {{generation}}}, spec: {targetRefs: [{group: '', kind: Service, name: web}], validation: {hostname: a.b, wellKnownCACertificates: System} } }
+        {apiVersion: gateway.networking.k8s.io/v1, kind: BackendTLSPolicy, metadata: {name: p, namespace: infra, generation: {{generation}}},
+            spec: {targetRefs: [{group: '', kind: Service, name: web}], validation: {hostname: a.b, wellKnownCACertificates: System} } }
 
         """;
 
     private static string Gateway(int generation, string listeners) => $$"""
         ---
-        {apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: door, namespace: infra, generation: {{generation}}}, spec: {gatewayClassName: istio, allowedListeners: {namespaces: {from: Same} }, listeners: [{{listeners}}]} }
+        {apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: door, namespace: infra, generation: {{generation}}},
+            spec: {gatewayClassName: istio, allowedListeners: {namespaces: {from: Same} }, listeners: [{{listeners}}]} }
 
         """;
 
     private static string Route(string kind, int generation) => $$"""
         ---
-        {apiVersion: gateway.networking.k8s.io/v1, kind: {{kind}}, metadata: {name: r, namespace: infra, generation: {{generation}}}, spec: {parentRefs: [{name: door}], rules: [{backendRefs: [{name: web, port: 80}]}]} }
+        {apiVersion: gateway.networking.k8s.io/v1, kind: {{kind}}, metadata: {name: r, namespace: infra, generation: {{generation}}},
+            spec: {parentRefs: [{name: door}], rules: [{backendRefs: [{name: web, port: 80}]}]} }
 
         """;
 }

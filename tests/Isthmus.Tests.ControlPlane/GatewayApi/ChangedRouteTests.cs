@@ -109,7 +109,8 @@ public sealed class ChangedRouteTests
             Spec = new()
             {
                 Type = "ClusterIP", ClusterIP = "10.96.0.20", ClusterIPs = ["10.96.0.20"], Selector = { ["app"] = "front" },
-                Ports = { new() { Name = "http", Port = 80, TargetPort = JsonValue.Create(80) }, new() { Name = "https", Port = 443, TargetPort = JsonValue.Create(443) } },
+                Ports = { new() { Name = "http", Port = 80, TargetPort = JsonValue.Create(80) },
+                    new() { Name = "https", Port = 443, TargetPort = JsonValue.Create(443) } },
             },
         });
         var (certificate, key) = TestCa.SelfSignedPair("*.example.com");

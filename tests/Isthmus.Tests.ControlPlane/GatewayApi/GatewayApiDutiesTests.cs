@@ -214,11 +214,15 @@ public sealed class GatewayApiDutiesTests : IAsyncLifetime
         }
         Assert.InRange(writes, 1, 2);
         // The last one is written after its predecessors.
-        await Eventually.TrueAsync(async () => (await _client.ListAllAsync<JsonObject>(HttpRoutes, "shop", new(), Stop)).All(route => route["status"]?["parents"] is JsonArray { Count: 1 }));
-        var versions = (await _client.ListAllAsync<JsonObject>(HttpRoutes, "shop", new(), Stop)).Select(route => (string)route["metadata"]!["resourceVersion"]!).ToList();
+        await Eventually.TrueAsync(async () =>
+            (await _client.ListAllAsync<JsonObject>(HttpRoutes, "shop", new(), Stop)).All(route => route["status"]?["parents"] is JsonArray { Count: 1 }));
+        var versions = (await _client.ListAllAsync<JsonObject>(HttpRoutes, "shop", new(), Stop)).Select(route =>
+            (string)route["metadata"]!["resourceVersion"]!).ToList();
         await RouteAsync(routes);
         await Eventually.TrueAsync(async () => (int?)(await StatusAsync())?["listeners"]?[0]?["attachedRoutes"] == routes + 1);
-        Assert.Equal(versions, (await _client.ListAllAsync<JsonObject>(HttpRoutes, "shop", new(), Stop)).Select(route => (string)route["metadata"]!["resourceVersion"]!).Where(versions.Contains));
+        Assert.Equal(versions,
+            (await _client.ListAllAsync<JsonObject>(HttpRoutes, "shop", new(), Stop)).Select(route =>
+            (string)route["metadata"]!["resourceVersion"]!).Where(versions.Contains));
 
         async Task<JsonNode?> StatusAsync() => (await _client.GetAsync(Gateways, "shop", "front", Stop))["status"];
 
@@ -227,7 +231,8 @@ public sealed class GatewayApiDutiesTests : IAsyncLifetime
             JsonObject? made = null;
             await Eventually.TrueAsync(async () =>
             {
-                try { made = await CreateAsync(HttpRoutes, $"metadata: {{name: r{number}, namespace: shop}}, spec: {{parentRefs: [{{name: front}}], hostnames: [r{number}.example.com]}}"); }
+                try { made = await CreateAsync(HttpRoutes,
+                    $"metadata: {{name: r{number}, namespace: shop}}, spec: {{parentRefs: [{{name: front}}], hostnames: [r{number}.example.com]}}"); }
                 catch (KubeException e) when (e.IsNotFound) { return false; }
                 return true;
             });

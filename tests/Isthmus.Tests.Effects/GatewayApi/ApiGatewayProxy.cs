@@ -19,7 +19,8 @@ internal sealed class ApiGatewayProxy : ConfiguredProxy
     /// <param name="gateway">More fields of the Gateway.</param>
     /// <param name="prepare">What is in the mesh before.</param>
     /// <param name="second">The listeners at port 9000.</param>
-    internal ApiGatewayProxy(string config, (string Name, string Protocol, int Port)[] endpoints, string gateway = "", Action<MeshRig>? prepare = null, string second = Tcp)
+    internal ApiGatewayProxy(string config, (string Name, string Protocol, int Port)[] endpoints, string gateway = "", Action<MeshRig>? prepare = null,
+        string second = Tcp)
         : this(new SentSecrets(), config, endpoints, gateway, prepare, second)
     {
     }
@@ -29,7 +30,8 @@ internal sealed class ApiGatewayProxy : ConfiguredProxy
         : base(MeshOf(config, endpoints, gateway, prepare, second), rig => rig.Router("c1", "front", labels: ByGateway),
             Build(ProxySettings.Default(ProxyIdentity.Unknown, ProxySettings.Gateway), new NoLogs(), secrets), "0.0.0.0_80", "0.0.0.0_9000")
     {
-        foreach (var item in Feed.Snapshot!.Types[TypeUrls.Secret].All) secrets.Discovered.Put(item.Version, Wire.Envoy.Secret.Parser.ParseFrom(item.Body.Value));
+        foreach (var item in Feed.Snapshot!.Types[TypeUrls.Secret].All) secrets.Discovered.Put(item.Version,
+            Wire.Envoy.Secret.Parser.ParseFrom(item.Body.Value));
         Plane.State.Look();
     }
 

@@ -34,16 +34,19 @@ public sealed class ConsumerRouteTests
 
     /// <summary>As the suite asks for each feature of routes in the mesh: at a Service, with filters.</summary>
     [Theory]
-    [InlineData("{filters: [{type: RequestRedirect, requestRedirect: {path: {type: ReplaceFullPath, replaceFullPath: /new}, statusCode: 302}}]}", "302 http://stock.far/new")]
+    [InlineData("{filters: [{type: RequestRedirect, requestRedirect: {path: {type: ReplaceFullPath, replaceFullPath: /new}, statusCode: 302}}]}",
+        "302 http://stock.far/new")]
     [InlineData("{filters: [{type: RequestRedirect, requestRedirect: {port: 8083}}]}", "302 http://stock.far:8083/old/x")]
     [InlineData("{filters: [{type: RequestRedirect, requestRedirect: {scheme: https}}]}", "302 https://stock.far/old/x")]
     [InlineData("{filters: [{type: RequestRedirect, requestRedirect: {hostname: b.example, statusCode: 303}}]}", "303 http://b.example/old/x")]
     [InlineData("{filters: [{type: RequestRedirect, requestRedirect: {hostname: b.example, statusCode: 307}}]}", "307 http://b.example/old/x")]
     [InlineData("{filters: [{type: RequestRedirect, requestRedirect: {hostname: b.example, statusCode: 308}}]}", "308 http://b.example/old/x")]
-    [InlineData("{matches: [{path: {value: /old}}], filters: [{type: URLRewrite, urlRewrite: {path: {type: ReplacePrefixMatch, replacePrefixMatch: /new}}}], BACKEND}", "200 /new/x -")]
+    [InlineData("{matches: [{path: {value: /old}}], filters: [{type: URLRewrite, urlRewrite: {path: {type: ReplacePrefixMatch, replacePrefixMatch: "
+        + "/new}}}], BACKEND}", "200 /new/x -")]
     [InlineData("{matches: [{queryParams: [{name: q, value: a}]}], BACKEND}", "200 /old/x -")]
     [InlineData("{matches: [{queryParams: [{name: q, value: b}]}], BACKEND}", "404 ")]
-    [InlineData("{backendRefs: [{name: stock, port: 80, filters: [{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: mark, value: set}]}}]}]}", "200 /old/x set")]
+    [InlineData("{backendRefs: [{name: stock, port: 80, filters: [{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: mark, value: "
+        + "set}]}}]}]}", "200 /old/x set")]
     public async Task Filters_apply_to_calls_of_a_Service(string rule, string expected)
     {
         await using var server = await ServerAsync();
@@ -73,7 +76,8 @@ public sealed class ConsumerRouteTests
     }
 
     private static string Route(string ns, string name, string parent, string age = "2026-01-01T00:00:00Z") => RouteOf(ns, name, parent, $$"""
-        {filters: [{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: mark, value: {{name}} }]} }], backendRefs: [{name: stock, namespace: far, port: 80}]}
+        {filters: [{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: mark, value: {{name}} }]} }],
+            backendRefs: [{name: stock, namespace: far, port: 80}]}
         """, age);
 
     private static string RouteOf(string ns, string name, string parent, string rule, string age = "2026-01-01T00:00:00Z") => $$"""
@@ -88,7 +92,8 @@ public sealed class ConsumerRouteTests
         caller.Rig.Writer.Put("c1", new Service
         {
             Metadata = new() { Name = name, Namespace = ns },
-            Spec = new() { Type = "ClusterIP", ClusterIP = "10.96.3.1", ClusterIPs = ["10.96.3.1"], Selector = { ["app"] = name }, Ports = { new() { Name = "http", Port = 80, TargetPort = JsonValue.Create(port) } } },
+            Spec = new() { Type = "ClusterIP", ClusterIP = "10.96.3.1", ClusterIPs = ["10.96.3.1"], Selector = { ["app"] = name },
+                Ports = { new() { Name = "http", Port = 80, TargetPort = JsonValue.Create(port) } } },
         });
         caller.Rig.Writer.Put("c1", new EndpointSlice
         {

@@ -117,7 +117,8 @@ public sealed class GatewayRouteTests
             await using var stream = await context.Features.GetRequiredFeature<IHttpUpgradeFeature>().UpgradeAsync();
             await stream.CopyToAsync(stream, context.RequestAborted);
         });
-        using var proxy = new ApiGatewayProxy(Route("r", "", "{backendRefs: [{name: web, port: 80}]}"), [], prepare: rig => Named(rig, "kubernetes.io/ws", web.Port));
+        using var proxy = new ApiGatewayProxy(Route("r", "", "{backendRefs: [{name: web, port: 80}]}"), [], prepare: rig =>
+            Named(rig, "kubernetes.io/ws", web.Port));
         using var client = new TcpClient();
         await client.ConnectAsync("127.0.0.1", proxy.Port, Stop);
         var stream = client.GetStream();
@@ -151,7 +152,8 @@ public sealed class GatewayRouteTests
             Spec = new()
             {
                 Type = "ClusterIP", ClusterIP = address, ClusterIPs = [address],
-                Ports = { new() { Name = "first", Port = 80, TargetPort = System.Text.Json.Nodes.JsonValue.Create(port), AppProtocol = protocol.Length > 0 ? protocol : "http" } },
+                Ports = { new() { Name = "first", Port = 80, TargetPort = System.Text.Json.Nodes.JsonValue.Create(port), AppProtocol = protocol.Length > 0
+                    ? protocol : "http" } },
             },
         });
         rig.Pod("c1", "web", "web-a", "127.0.0.1", mtls: false);

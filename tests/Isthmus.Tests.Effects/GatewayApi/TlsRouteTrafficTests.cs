@@ -28,12 +28,14 @@ public sealed class TlsRouteTrafficTests : IAsyncLifetime
         _plain = await OriginServer.StartAsync(HttpProtocols.Http1, context => context.Response.WriteAsync("plain"));
         var (certificate, key) = TestCa.SelfSignedPair("gateway.example.com");
         _proxy = new(
-            Route("through", "pass", "a.pass.example.com, '*.deep.pass.example.com'", "secure") + Route("lost", "pass", "lost.pass.example.com", "none") + Route("ended", "term", "a.term.example.com", "plain"),
+            Route("through", "pass", "a.pass.example.com, '*.deep.pass.example.com'", "secure") + Route("lost", "pass", "lost.pass.example.com", "none")
+                + Route("ended", "term", "a.term.example.com", "plain"),
             [("secure", "tcp", _secure.Port), ("plain", "tcp", _plain.Port)],
             prepare: rig => rig.Writer.Put("c1", new Secret
             {
                 Metadata = new() { Name = "cert", Namespace = MeshRig.Namespace }, Type = "kubernetes.io/tls",
-                Data = { ["tls.crt"] = Convert.ToBase64String(Encoding.UTF8.GetBytes(certificate)), ["tls.key"] = Convert.ToBase64String(Encoding.UTF8.GetBytes(key)) },
+                Data = { ["tls.crt"] = Convert.ToBase64String(Encoding.UTF8.GetBytes(certificate)),
+                    ["tls.key"] = Convert.ToBase64String(Encoding.UTF8.GetBytes(key)) },
             }),
             second: """
                 {name: pass, port: 9000, protocol: TLS, hostname: '*.pass.example.com', tls: {mode: Passthrough} }
@@ -66,8 +68,10 @@ public sealed class TlsRouteTrafficTests : IAsyncLifetime
     public void Statuses_say_which_backend_is_missing()
     {
         var statuses = _proxy.Rig.Mesh.RouteStatuses.Items.Values.Where(status => status.Source.Kind == "TLSRoute")
-            .ToDictionary(status => status.Source.Name, status => string.Join(' ', Assert.Single(status.Parents).Conditions.Select(condition => condition.Reason)));
-        Assert.Equal(("Accepted ResolvedRefs", "Accepted BackendNotFound", "Accepted ResolvedRefs"), (statuses["through"], statuses["lost"], statuses["ended"]));
+            .ToDictionary(status => status.Source.Name, status =>
+                string.Join(' ', Assert.Single(status.Parents).Conditions.Select(condition => condition.Reason)));
+        Assert.Equal(("Accepted ResolvedRefs", "Accepted BackendNotFound", "Accepted ResolvedRefs"),
+            (statuses["through"], statuses["lost"], statuses["ended"]));
     }
 
     /// <summary>Whose certificate the client sees, and the body of the answer; both empty: the connection ends.</summary>

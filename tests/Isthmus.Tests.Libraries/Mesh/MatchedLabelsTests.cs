@@ -18,8 +18,10 @@ public sealed class MatchedLabelsTests
     [InlineData("Sidecar", "{workloadSelector: {labels: {app: web?}}, egress: [{hosts: ['*/*']}]}", "spec.workloadSelector.labels[app]")]
     [InlineData("EnvoyFilter", "{workloadSelector: {labels: {app: (web)}}, configPatches: []}", "spec.workloadSelector.labels[app]")]
     [InlineData("ProxyConfig", "{selector: {matchLabels: {app: we+b}}, concurrency: 1}", "spec.selector.matchLabels[app]")]
-    [InlineData("Gateway", "{selector: {istio: (a|b)}, servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: [a.example]}]}", "spec.selector[istio]")]
-    [InlineData("ServiceEntry", "{hosts: [a.example], ports: [{number: 80, name: http, protocol: HTTP}], resolution: STATIC, workloadSelector: {labels: {app: '[a]'}}}",
+    [InlineData("Gateway", "{selector: {istio: (a|b)}, servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: [a.example]}]}",
+        "spec.selector[istio]")]
+    [InlineData("ServiceEntry",
+        "{hosts: [a.example], ports: [{number: 80, name: http, protocol: HTTP}], resolution: STATIC, workloadSelector: {labels: {app: '[a]'}}}",
         "spec.workloadSelector.labels[app]")]
     [InlineData("DestinationRule", "{host: a, workloadSelector: {matchLabels: {app: web/api}}}", "spec.workloadSelector.matchLabels[app]")]
     public void A_label_that_no_workload_can_have_is_warned_of(string kind, string spec, string path)
@@ -34,7 +36,8 @@ public sealed class MatchedLabelsTests
     [InlineData("tcp: [{match: [{sourceLabels: {app: ^c}}], route: [{destination: {host: a}}]}]", "spec.tcp[0].match[0].sourceLabels[app]")]
     [InlineData("tls: [{match: [{sniHosts: [a], sourceLabels: {'!': c}}], route: [{destination: {host: a}}]}]", "spec.tls[0].match[0].sourceLabels[!]")]
     public void As_in_Istio_routes_for_callers_that_cannot_exist_are_refused(string routes, string path) =>
-        Assert.Equal(path, Assert.Single(Validation.Check(Object("VirtualService", $"{{hosts: [a], {routes}}}")), found => found.Severity == Severity.Error).Path);
+        Assert.Equal(path, Assert.Single(Validation.Check(Object("VirtualService", $"{{hosts: [a], {routes}}}")), found =>
+            found.Severity == Severity.Error).Path);
 
     [Theory]
     [InlineData("istio.io/connect-strategy", "FOO", true)]

@@ -106,7 +106,8 @@ public sealed class MeshGatewayApiTests : IAsyncLifetime
         new MeshPlanner(new MeshDesign(mesh), links, TimeProvider.System).PlanAsync(Stop);
 
     private MeshSpec Read(string spec) => MeshReader.Read(
-        $"apiVersion: mesh.isthmus.internal/v1alpha1\nkind: Mesh\nmetadata: {{name: ours}}\nspec:\n  {spec.ReplaceLineEndings("\n  ")}\n", "mesh.yaml", _folder);
+        $"apiVersion: mesh.isthmus.internal/v1alpha1\nkind: Mesh\nmetadata: {{name: ours}}\nspec:\n  {spec.ReplaceLineEndings("\n  ")}\n", "mesh.yaml",
+            _folder);
 
     /// <summary>API servers serve a version a moment after its definition is stored.</summary>
     private static async Task CreateAsync(KubeClient client, ResourceKind kind, string json)

@@ -26,7 +26,8 @@ public static class GatewayFeatures
         ("BackendTLSPolicy", ["BackendTLSPolicy", "BackendTLSPolicySANValidation"]),
         ("Mesh", [
             "Mesh", "MeshClusterIPMatching", "MeshConsumerRoute", "MeshHTTPRouteBackendRequestHeaderModification", "MeshHTTPRouteNamedRouteRule",
-            "MeshHTTPRouteQueryParamMatching", "MeshHTTPRouteRedirectPath", "MeshHTTPRouteRedirectPort", "MeshHTTPRouteRewritePath", "MeshHTTPRouteSchemeRedirect",
+            "MeshHTTPRouteQueryParamMatching", "MeshHTTPRouteRedirectPath", "MeshHTTPRouteRedirectPort", "MeshHTTPRouteRewritePath",
+                "MeshHTTPRouteSchemeRedirect",
         ]),
     ];
 

@@ -9,7 +9,8 @@ public static class ClaimRoutes
 {
     private const string Claims = "@request.auth.claims";
 
-    public static Analyzer Analyzer { get; } = new("virtualservice.JWTClaimRouteAnalyzer", "Checks that gateways check the tokens whose claims choose routes", [IstioCodes.ClaimsWithoutTokens], ["VirtualService", "Gateway", "Pod"], mesh =>
+    public static Analyzer Analyzer { get; } = new("virtualservice.JWTClaimRouteAnalyzer", "Checks that gateways check the tokens whose claims choose routes",
+        [IstioCodes.ClaimsWithoutTokens], ["VirtualService", "Gateway", "Pod"], mesh =>
         from config in mesh.Clusters
         from service in config.Cluster.Written<VirtualService>()
         let path = PathOf(config.Cluster.Find($"VirtualService {service.Namespace}/{service.Name}"))

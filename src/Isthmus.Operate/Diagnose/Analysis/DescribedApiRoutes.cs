@@ -45,7 +45,8 @@ public sealed record DescribedApiRoute(string Route, string Rule, IReadOnlyList<
         route.Parents.SelectMany(parent => parent.Listeners).Any(at => at.Owner == owner && at.Name == listener);
 
     private static IEnumerable<ApiReference> TargetsOf(ApiRule rule) =>
-        rule.Backends.Select(backend => backend.To).Concat(rule.Mirrors.Concat(rule.Backends.SelectMany(backend => backend.Mirrors)).Select(mirror => mirror.To));
+        rule.Backends.Select(backend =>
+            backend.To).Concat(rule.Mirrors.Concat(rule.Backends.SelectMany(backend => backend.Mirrors)).Select(mirror => mirror.To));
 
     private static string Rules(ApiRoute route) => route.Rules.Count == 0 ? "no rules" : $"rule {string.Join(", ", route.Rules.Index().Select(NameOf))}";
 

@@ -20,7 +20,8 @@ public static class GatewayApiReferences
 
     /// <summary>Both.</summary>
     public static IEnumerable<(ResourceKind Kind, string Namespace, string Name)> All(ClusterInventory cluster) =>
-        Secrets(cluster).Select(one => (Kinds.Secret, one.Namespace, one.Name)).Concat(ConfigMaps(cluster).Select(one => (Kinds.ConfigMap, one.Namespace, one.Name)));
+        Secrets(cluster).Select(one =>
+            (Kinds.Secret, one.Namespace, one.Name)).Concat(ConfigMaps(cluster).Select(one => (Kinds.ConfigMap, one.Namespace, one.Name)));
 
     /// <summary>The cluster with what Secrets of files hold.</summary>
     /// <param name="cluster">The cluster, or what stands for one.</param>

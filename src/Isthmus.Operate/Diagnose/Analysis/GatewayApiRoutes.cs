@@ -39,7 +39,8 @@ public static class GatewayApiRoutes
     private static Finding? InMesh(JudgedGatewayApi api, string name, ApiReference to, ApiCondition condition, string path)
     {
         if (!api.Knows(to)) return null;
-        if (condition.Reason != "NoMatchingParent") return IstioCodes.NegativeCondition.At(api.Cluster, name, "spec.rules", Says(condition), "correct the rules");
+        if (condition.Reason != "NoMatchingParent") return IstioCodes.NegativeCondition.At(api.Cluster, name, "spec.rules", Says(condition),
+            "correct the rules");
         var isPort = to.Port > 0 && api.Verdicts.HasService(to.Namespace, to.Name);
         return IstioCodes.ReferencedResourceNotFound.At(api.Cluster, name, isPort ? $"{path}.port" : $"{path}.name",
             $"Referenced {to.Kind} not found: {condition.Message}: the route applies to no calls");
@@ -52,7 +53,8 @@ public static class GatewayApiRoutes
             .SelectMany(judged => judged.Listeners)
             .Where(listener => to.Section.Length == 0 || condition.Reason == "NoMatchingParent" || listener.Listener.Name == to.Section).ToList();
         // Without the labels of namespaces, nothing is known of whom a selector selects.
-        var isSelected = condition.Reason == "NotAllowedByListeners" && offered.Exists(listener => listener.Listener.Routes.Namespaces.From == NamespacesFrom.Selector);
+        var isSelected = condition.Reason == "NotAllowedByListeners"
+            && offered.Exists(listener => listener.Listener.Routes.Namespaces.From == NamespacesFrom.Selector);
         if (isSelected && !api.Cluster.Knows(MeshApi.Namespace.Name)) return null;
         var says = $"{Says(condition)} ({(offered.Count == 0 ? "it has no listeners" : $"its listeners: {string.Join(", ", offered.Select(Text))}")})";
         return condition.Reason switch

@@ -72,7 +72,8 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
         objects.AddRange(named.Select(map => map.Found).OfType<JsonObject>().Select(map => Typed(map, Kinds.ConfigMap)));
         if (named.Any(map => !map.IsAllowed)) unread.Add(MeshApi.ConfigMap.Name);
         var cluster = ClusterInventory.From(context, objects, await trust, istioNamespace, unread);
-        var known = cluster.WithCredentials(await CredentialsAsync(client, cluster, stop)).WithSecrets(await SecretsAsync(client, cluster, stop)).WithReports(await reports);
+        var known = cluster.WithCredentials(await CredentialsAsync(client, cluster, stop)).WithSecrets(await SecretsAsync(client, cluster,
+            stop)).WithReports(await reports);
         if (!Certificates || !known.Namespaces.Any(ns => ns.Metadata.Name == istioNamespace)) return known;
         var now = Time.GetUtcNow();
         var roots = (await rooting).FirstOrDefault(map => map.Metadata.Namespace == istioNamespace);
@@ -102,14 +103,17 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
 
     /// <summary>The ConfigMaps that objects of the Gateway API name.</summary>
     private static Task<(bool IsAllowed, JsonObject? Found)[]> NamedAsync(KubeClient client, ClusterInventory cluster, CancellationToken stop) =>
-        Task.WhenAll(GatewayApiReferences.ConfigMaps(cluster).Select(map => IfAllowedAsync(() => client.FindAsync(Kinds.ConfigMap, map.Namespace, map.Name, stop))));
+        Task.WhenAll(GatewayApiReferences.ConfigMaps(cluster).Select(map =>
+            IfAllowedAsync(() => client.FindAsync(Kinds.ConfigMap, map.Namespace, map.Name, stop))));
 
     /// <summary>What Secrets hold that objects of the Gateway API name.</summary>
     private static async Task<ValueMap<KnownSecret>> SecretsAsync(KubeClient client, ClusterInventory cluster, CancellationToken stop)
     {
         var read = await Task.WhenAll(GatewayApiReferences.Secrets(cluster).Select(async secret =>
-            (Key: $"{secret.Namespace}/{secret.Name}", Answer: await IfAllowedAsync(() => client.FindAsync<Secret>(Kinds.Secret, secret.Namespace, secret.Name, stop)))));
-        return read.Where(secret => secret.Answer.IsAllowed).Select(secret => KeyValuePair.Create(secret.Key, SecretReading.Of(secret.Answer.Found))).ToValueMap();
+            (Key: $"{secret.Namespace}/{secret.Name}",
+                Answer: await IfAllowedAsync(() => client.FindAsync<Secret>(Kinds.Secret, secret.Namespace, secret.Name, stop)))));
+        return read.Where(secret => secret.Answer.IsAllowed).Select(secret =>
+            KeyValuePair.Create(secret.Key, SecretReading.Of(secret.Answer.Found))).ToValueMap();
     }
 
     private static async Task<(bool IsAllowed, T? Found)> IfAllowedAsync<T>(Func<Task<T?>> find) where T : class

@@ -156,7 +156,8 @@ public static class IstioCodes
         "Services with the same name differ between clusters: in their ports or protocols, or in whether they are headless. The mesh treats them as one host all the same.", "Make the Services the same in all clusters.");
 
     public static readonly AnalysisCode NegativeCondition = new("IST0171", "NegativeConditionStatus", Severity.Warning,
-        "A control plane says in a condition that an object does not apply as it is written: one of the Gateway API, by a verdict that follows from the objects, "
+        "A control plane says in a condition that an object does not apply as it is written: one of the Gateway API, by a verdict that follows from "
+            + "the objects, "
         + "or any with such a condition in its status. What has a code of its own is reported with that one.",
         "Do what the message of the condition says.");
 
@@ -177,7 +178,9 @@ public static class IstioCodes
     public static IReadOnlyList<AbsentCode> Differing { get; } =
     [
         new("IST0002", "Deprecated", "a field of a kind or version that is not served is IST0106 alone"),
-        new("IST0101", "ReferencedResourceNotFound", "VirtualServices cannot be bound to Gateways of the Kubernetes Gateway API, which have routes of their own; that no cluster has a host of a VirtualService is reported, too; a route without a destination is IST0106"),
+        new("IST0101", "ReferencedResourceNotFound",
+            "VirtualServices cannot be bound to Gateways of the Kubernetes Gateway API, which have routes of their own; that no cluster has a host of "
+                + "a VirtualService is reported, too; a route without a destination is IST0106"),
         new("IST0102", "NamespaceNotInjected", "a namespace without Pods is not reported, whatever enableNamespacesByDefault says"),
         new("IST0107", "MisplacedAnnotation", "only annotations that the mesh knows are reported so; others are IST0108"),
         new("IST0109", "ConflictingMeshGatewayVirtualServiceHosts", "hosts with wildcards that overlap do not conflict: proxies use the more exact one"),
@@ -211,7 +214,8 @@ public static class IstioCodes
         new("IST0143", "LocalhostListener", "only a call shows where an application listens: `trace` reports it"),
         new("IST0148", "NamespaceInjectionEnabledByDefault", "`enableNamespacesByDefault` is not supported"),
         new("IST0150", "ExternalNameServiceTypeInvalidPortName", "Services of type ExternalName are aliases, for every protocol"),
-        new("IST0156", "UnsupportedGatewayAPIVersion", "every version of the kinds of the Gateway API that a cluster serves is read, also by older definitions"),
+        new("IST0156", "UnsupportedGatewayAPIVersion",
+            "every version of the kinds of the Gateway API that a cluster serves is read, also by older definitions"),
         new("IST0166", "IneffectiveSelector", "a selector selects the Pods of Gateways of the Gateway API like all others"),
         new("IST0168", "UnknownUpgradeCompatibility", "there are no compatibility versions"),
         new("IST0169", "UpdateIncompatibility", "there are no compatibility versions"),

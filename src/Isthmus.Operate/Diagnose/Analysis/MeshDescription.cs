@@ -87,13 +87,15 @@ public sealed record MeshDescription(string Cluster, string Config, WorkloadDesc
     private static bool IsNamed(Finding finding, string home, WorkloadDescription? pod, IReadOnlyList<DescribedService> services, IReadOnlyList<(string Service, DescribedElsewhere There)> elsewhere)
     {
         if (pod is not null && (finding.Problem.Object == $"Namespace {pod.Pod.Metadata.Namespace}" || (finding.Cluster == home && finding.Problem.Object == $"Pod {pod.Pod.Metadata.Namespace}/{pod.Pod.Metadata.Name}"))) return true;
-        if (pod is not null && finding.Cluster == home && pod.Gateways.Any(gateway => finding.Problem.Object == $"{MeshApi.ApiGateway.Name} {gateway.Name}")) return true;
+        if (pod is not null && finding.Cluster == home
+            && pod.Gateways.Any(gateway => finding.Problem.Object == $"{MeshApi.ApiGateway.Name} {gateway.Name}")) return true;
         return services.Concat(elsewhere.Select(one => one.There.Service).OfType<DescribedService>()).SelectMany(NamesOf)
             .Concat(elsewhere.Select(one => one.There.Pod).Append(pod).OfType<WorkloadDescription>().SelectMany(PoliciesOf)).Contains(finding.Problem.Object, StringComparer.Ordinal);
     }
 
     private static IEnumerable<string> NamesOf(DescribedService service) =>
-        [$"Service {service.Name}", .. service.Rules.Select(rule => $"DestinationRule {rule.Name}"), .. service.Routes.Select(routes => $"VirtualService {routes.Name}"),
+        [$"Service {service.Name}", .. service.Rules.Select(rule => $"DestinationRule {rule.Name}"),
+            .. service.Routes.Select(routes => $"VirtualService {routes.Name}"),
         .. service.ApiRoutes.Select(route => route.Route)];
 
     /// <summary>Described AuthorizationPolicies have their action after the name.</summary>

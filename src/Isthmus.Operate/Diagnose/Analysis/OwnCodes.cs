@@ -182,7 +182,8 @@ public static class OwnCodes
         "Create a ReferenceGrant in the namespace of the object.");
 
     public static readonly AnalysisCode ListenersConflict = new("ISM1471", "ListenersConflict", Severity.Error,
-        "Listeners of a Gateway, or of its ListenerSets, have the same port and hostname, or protocols that cannot share a port. Of a Gateway's own, none is served; "
+        "Listeners of a Gateway, or of its ListenerSets, have the same port and hostname, or protocols that cannot share a port. Of a Gateway's own, "
+            + "none is served; "
         + "those of ListenerSets give way to the Gateway's, and to older sets.",
         "Give them different hostnames or ports, or remove one.");
 
@@ -191,7 +192,8 @@ public static class OwnCodes
         "Attach a route, or remove the listener.");
 
     public static readonly AnalysisCode RouteNotAttached = new("ISM1473", "RouteNotAttached", Severity.Error,
-        "A Gateway or ListenerSet does not take a route that names it: no listener fits its sectionName, port, kind, namespace or hostnames. The route has no effect there.",
+        "A Gateway or ListenerSet does not take a route that names it: no listener fits its sectionName, port, kind, namespace or hostnames. The "
+            + "route has no effect there.",
         "Do what the message says.");
 
     public static readonly AnalysisCode HostSharedWithIstio = new("ISM1474", "HostSharedWithIstio", Severity.Warning,

@@ -27,7 +27,8 @@ public static class VirtualServiceDestinations
         {
             return ports.Contains(to.Port) ? null
                 : IstioCodes.ReferencedResourceNotFound.At(config.Cluster, placed.Name, $"{placed.Path}.port.number",
-                    $"Referenced host:port not found: \"{to.Host}:{to.Port}\": it has {(ports.Count == 0 ? "no ports" : string.Join(", ", ports))}, so {placed.Loss}",
+                    $"Referenced host:port not found: \"{to.Host}:{to.Port}\": it has {(ports.Count == 0 ? "no ports" : string.Join(", ", ports))}, "
+                        + $"so {placed.Loss}",
                     "correct the port, or add it to the Service");
         }
         // Without a port, requests go to the port at which they arrived.

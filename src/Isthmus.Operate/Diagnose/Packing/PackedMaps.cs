@@ -21,7 +21,8 @@ internal static class PackedMaps
         var name = value["metadata"]?["name"]?.ToString() ?? "";
         var keys = KeysOf(value);
         if (keys.Count > 0 && name != KubernetesRoot && (IsOfGateways(keys) || keys.TrueForAll(CaKeys.Contains))) return true;
-        return name is WellKnown.RootCertConfigMap or "coredns" || name.StartsWith("istio-sidecar-injector", StringComparison.Ordinal) || value["data"]?["mesh"] is not null;
+        return name is WellKnown.RootCertConfigMap or "coredns" || name.StartsWith("istio-sidecar-injector", StringComparison.Ordinal)
+            || value["data"]?["mesh"] is not null;
     }
 
     /// <summary>The object, without what a patch of Pods may say.</summary>

@@ -62,7 +62,9 @@ public sealed class AnalyzerTests
         Assert.DoesNotContain(result.Findings, finding => finding.Problem.Code == "ISM1417");
     }
 
-    private static IEnumerable<AnalyzerCase> Cases() => [.. RoutingCases.All, .. GatewayCases.All, .. GatewayApiCases.All, .. PolicyCases.All, .. WorkloadCases.All, .. SilentFaultCases.All, .. MultiClusterCases.All];
+    private static IEnumerable<AnalyzerCase> Cases() =>
+        [.. RoutingCases.All, .. GatewayCases.All, .. GatewayApiCases.All, .. PolicyCases.All, .. WorkloadCases.All, .. SilentFaultCases.All,
+        .. MultiClusterCases.All];
 }
 
 /// <param name="Where">As <c>CLUSTER KIND NAMESPACE/NAME PATH</c>.</param>

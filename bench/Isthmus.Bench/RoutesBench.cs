@@ -106,18 +106,21 @@ internal static class RoutesBench
     }
 
     /// <summary>A route with a host of its own.</summary>
-    internal static void Route(MeshRig rig, int route, string mark, int sets = int.MaxValue)
+    /// <param name="filter">Null: none.</param>
+    internal static void Route(MeshRig rig, int route, string mark, int sets = int.MaxValue, JsonObject? filter = null)
     {
         var set = route / RoutesOfSet % sets;
+        var rule = new JsonObject
+        {
+            ["matches"] = new JsonArray(new JsonObject { ["path"] = new JsonObject { ["type"] = "PathPrefix", ["value"] = $"/{mark}" } }),
+        };
+        if (filter is null) rule["backendRefs"] = new JsonArray(new JsonObject { ["name"] = "app", ["port"] = 80 });
+        else rule["filters"] = new JsonArray(filter);
         rig.Writer.PutConfig("c1", Item("HTTPRoute", $"route{route}", new()
         {
             ["parentRefs"] = new JsonArray(new JsonObject { ["kind"] = "ListenerSet", ["group"] = "gateway.networking.k8s.io", ["name"] = $"set{set}" }),
             ["hostnames"] = new JsonArray($"r{route}.s{set}.example.com"),
-            ["rules"] = new JsonArray(new JsonObject
-            {
-                ["matches"] = new JsonArray(new JsonObject { ["path"] = new JsonObject { ["type"] = "PathPrefix", ["value"] = $"/{mark}" } }),
-                ["backendRefs"] = new JsonArray(new JsonObject { ["name"] = "app", ["port"] = 80 }),
-            }),
+            ["rules"] = new JsonArray(rule),
         }));
     }
 

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Net;
+using System.Text.Json.Nodes;
 using Isthmus.Tests.ControlPlane;
 
 namespace Isthmus.Bench.Proxies;
@@ -26,12 +27,12 @@ internal static class GatewayRoutesBench
     {
         var port = rig.NextPort();
         var mesh = RoutesBench.Mesh((routes + RoutesOfSet - 1) / RoutesOfSet, port);
-        for (var route = 0; route < routes; route++) RoutesBench.Route(mesh, route, "a");
+        for (var route = 0; route < routes; route++) Route(mesh, route, "a");
         mesh.Push();
         var feed = mesh.Router("c1", "front", labels: new() { ["gateway.networking.k8s.io/gateway-name"] = "front" });
         discovery.Publish(feed.Snapshot!.Types);
         var own = await OwnProxy.StartWithAgentAsync(rig, port, $"gateway{routes}", kind: "router");
-        using var client = new HttpClient(new SocketsHttpHandler { UseProxy = false });
+        using var client = new HttpClient(new SocketsHttpHandler { UseProxy = false, AllowAutoRedirect = false });
         await AnswersAsync(client, port, routes - 1, "a");
         await Task.Delay(Rest);
         var memory = own.AnonymousKib / 1024;
@@ -42,7 +43,7 @@ internal static class GatewayRoutesBench
             if (change == 0) cpu = own.CpuSeconds;
             var (route, mark) = ((change + WarmUp) * 37 % routes, $"m{change + WarmUp}");
             var begun = Stopwatch.GetTimestamp();
-            RoutesBench.Route(mesh, route, mark);
+            Route(mesh, route, mark);
             mesh.Push();
             discovery.Publish(feed.Snapshot!.Types);
             await AnswersAsync(client, port, route, mark);
@@ -54,7 +55,13 @@ internal static class GatewayRoutesBench
         await rig.StopAsync(own);
     }
 
-    /// <summary>Waits until the gateway has the route: there is nobody behind it, so that its answer is not 404 but 503.</summary>
+    /// <summary>A route that answers by itself: nothing of the time is that of a server behind the gateway.</summary>
+    private static void Route(MeshRig mesh, int route, string mark) => RoutesBench.Route(mesh, route, mark, filter: new()
+    {
+        ["type"] = "RequestRedirect", ["requestRedirect"] = new JsonObject { ["hostname"] = "elsewhere.example.com" },
+    });
+
+    /// <summary>Waits until the gateway has the route.</summary>
     private static async Task AnswersAsync(HttpClient client, int port, int route, string mark)
     {
         for (var attempt = 0; attempt < 60_000; attempt++)

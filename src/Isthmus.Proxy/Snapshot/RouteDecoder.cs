@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using System.Collections.Frozen;
 using System.Text;
 using Google.Protobuf;
 using Isthmus.Core.Collections;
@@ -78,10 +77,8 @@ internal static class RouteDecoder
 
     private static DomainTable Domains(ImmutableArray<DecodedHost> hosts, RouteConfiguration table)
     {
-        var exact = new Dictionary<string, int>(StringComparer.Ordinal);
-        var (suffixes, prefixes) = (new List<(string, int)>(), new List<(string, int)>());
         // Tables of gateways have a prefix for each of tens of thousands of hosts.
-        var patterns = new HashSet<string>(StringComparer.Ordinal);
+        Dictionary<string, int> exact = new(StringComparer.Ordinal), suffixes = new(StringComparer.Ordinal), prefixes = new(StringComparer.Ordinal);
         var any = -1;
         for (var host = 0; host < hosts.Length; host++)
         {
@@ -90,19 +87,15 @@ internal static class RouteDecoder
                 var isNew = domain switch
                 {
                     "*" => any < 0,
-                    _ when domain.StartsWith('*') || domain.EndsWith('*') => patterns.Add(domain),
-                    _ => !exact.ContainsKey(domain),
+                    _ when domain.StartsWith('*') => suffixes.TryAdd(domain[1..], host),
+                    _ when domain.EndsWith('*') => prefixes.TryAdd(domain[..^1], host),
+                    _ => exact.TryAdd(domain, host),
                 };
                 if (!isNew) throw new ResourceException($"route '{table.Name}': only unique values for domains are permitted; duplicate entry of domain {domain}");
                 if (domain == "*") any = host;
-                else if (domain.StartsWith('*')) suffixes.Add((domain[1..], host));
-                else if (domain.EndsWith('*')) prefixes.Add((domain[..^1], host));
-                else exact.Add(domain, host);
             }
         }
-        suffixes.Sort((a, b) => b.Item1.Length - a.Item1.Length);
-        prefixes.Sort((a, b) => b.Item1.Length - a.Item1.Length);
-        return new(exact.ToFrozenDictionary(StringComparer.Ordinal), [.. suffixes], [.. prefixes], any, table.IgnorePortInHostMatching);
+        return new(exact, suffixes, prefixes, any, table.IgnorePortInHostMatching);
     }
 
     private static VirtualHostSnapshot Host(VirtualHost host, RouteConfiguration table, List<string> notes)

@@ -1,4 +1,3 @@
-using System.Collections.Frozen;
 using System.Collections.Immutable;
 using System.Text.RegularExpressions;
 using Isthmus.Core.Collections;
@@ -37,28 +36,6 @@ internal sealed class RouteTable(
 
 /// <summary>A virtual host, its domains in lower case, and what of it is not done.</summary>
 internal sealed record DecodedHost(VirtualHostSnapshot Host, ImmutableArray<string> Domains, ImmutableArray<string> Notes);
-
-/// <summary>The places of virtual hosts in a route table by domain. Suffixes and prefixes are ordered longest first.</summary>
-/// <param name="any">-1: no host has the domain <c>*</c>.</param>
-internal sealed class DomainTable(
-    FrozenDictionary<string, int> exact, (string Suffix, int Host)[] suffixes, (string Prefix, int Host)[] prefixes, int any, bool ignorePort)
-{
-    private readonly FrozenDictionary<string, int>.AlternateLookup<ReadOnlySpan<char>> _exact = exact.GetAlternateLookup<ReadOnlySpan<char>>();
-
-    /// <summary>Envoy's order: the exact name, the longest <c>*suffix</c>, the longest <c>prefix*</c>, then <c>*</c>. -1: none.</summary>
-    public int Find(ReadOnlySpan<char> authority)
-    {
-        if (ignorePort && authority.LastIndexOf(':') is > 0 and var colon && !authority[colon..].Contains(']')) authority = authority[..colon];
-        Span<char> lower = authority.Length <= 256 ? stackalloc char[authority.Length] : new char[authority.Length];
-        authority.ToLowerInvariant(lower);
-        if (_exact.TryGetValue(lower, out var host)) return host;
-        foreach (var (suffix, found) in suffixes)
-            if (lower.Length > suffix.Length && lower.EndsWith(suffix, StringComparison.Ordinal)) return found;
-        foreach (var (prefix, found) in prefixes)
-            if (lower.Length > prefix.Length && lower.StartsWith(prefix, StringComparison.Ordinal)) return found;
-        return any;
-    }
-}
 
 internal sealed record VirtualHostSnapshot(
     string Name, ImmutableArray<RouteSnapshot> Routes, bool RequireTls, bool IncludeAttemptCount, bool AttemptCountInResponse, HeaderEdits Edits);

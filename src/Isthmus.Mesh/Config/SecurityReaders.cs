@@ -9,23 +9,6 @@ using Isthmus.Mesh.Model;
 
 namespace Isthmus.Mesh.Config;
 
-/// <summary>Targets of policies: Gateways of the Gateway API, Services behind a waypoint.</summary>
-internal static class TargetRefs
-{
-    /// <summary>Refuses every target. A policy without its target would apply to its whole namespace.</summary>
-    public static void Refuse(Field spec)
-    {
-        foreach (var target in spec["targetRefs"].Items.Prepend(spec["targetRef"]))
-        {
-            if (!target.Exists) continue;
-            var (kind, name) = (target["kind"].Text, target["name"].Text);
-            if (kind == "Gateway")
-                target.Error($"Gateway \"{name}\" cannot be a target: objects select workloads by their labels here", $"set selector.matchLabels to gateway.networking.k8s.io/gateway-name: {name}, which its Pods have");
-            else target.Error($"{kind} \"{name}\" cannot be a target: this mesh has no waypoints", "select workloads with spec.selector.matchLabels instead");
-        }
-    }
-}
-
 /// <summary>
 /// Reads AuthorizationPolicies. In a stored policy, a rule with errors never allows and, if it denies, denies all that its readable
 /// parts match. A policy with errors outside of its rules does not apply: nobody can say to what.
@@ -43,7 +26,7 @@ internal static class AuthorizationPolicyReader
     private static AuthorizationPolicy Read(ObjectRef source, Field spec, bool dryRun, long createdAt)
     {
         var action = spec["action"].Text switch { "DENY" => PolicyAction.Deny, "AUDIT" => PolicyAction.Audit, "CUSTOM" => PolicyAction.Custom, _ => PolicyAction.Allow };
-        TargetRefs.Refuse(spec);
+        var target = WorkloadTarget.Read(spec, spec["selector"]["matchLabels"]);
         if (action == PolicyAction.Custom)
         {
             if (spec["provider"]["name"].Text.Length == 0) spec["provider"].Error("CUSTOM needs the name of a provider");
@@ -52,9 +35,9 @@ internal static class AuthorizationPolicyReader
         else if (spec["provider"].Exists) spec["provider"].Error("only the action CUSTOM has a provider");
         if (action == PolicyAction.Deny && spec["rules"].Exists && !spec["rules"].Items.Any()) spec["rules"].Warn("DENY without rules denies nothing");
         return new(
-            source, HostNames.ReadMatchedLabels(spec["selector"]["matchLabels"]), action,
+            source, target.Selector, action,
             spec["rules"].Items.Select(rule => ReadRule(rule, source.Namespace, action)).OfType<AuthorizationRule>().ToValueList(),
-            dryRun, createdAt) { Provider = spec["provider"]["name"].Text };
+            dryRun, createdAt) { Provider = spec["provider"]["name"].Text, IsOfGateway = target.IsGateway };
     }
 
     private static AuthorizationRule? ReadRule(Field rule, string ns, PolicyAction action)
@@ -167,8 +150,8 @@ internal static class RequestAuthenticationReader
 
     public static RequestAuthentication Read(ObjectRef source, Field spec, long createdAt)
     {
-        TargetRefs.Refuse(spec);
-        return new(source, HostNames.ReadMatchedLabels(spec["selector"]["matchLabels"]), spec["jwtRules"].Items.Select(ReadRule).ToValueList(), createdAt);
+        var target = WorkloadTarget.Read(spec, spec["selector"]["matchLabels"]);
+        return new(source, target.Selector, spec["jwtRules"].Items.Select(ReadRule).ToValueList(), createdAt) { IsOfGateway = target.IsGateway };
     }
 
     private static TokenRule ReadRule(Field rule)

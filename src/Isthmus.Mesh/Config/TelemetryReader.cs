@@ -11,9 +11,12 @@ internal static class TelemetryReader
 
     public static Telemetry Read(ObjectRef source, Field spec, long createdAt)
     {
-        TargetRefs.Refuse(spec);
-        return new(source, HostNames.ReadMatchedLabels(spec["selector"]["matchLabels"]), spec["tracing"].Items.Select(ReadTrace).ToValueList(),
-            spec["accessLogging"].Items.Select(ReadLog).ToValueList(), spec["metrics"].Items.Select(MetricReader.Read).ToValueList(), createdAt);
+        var target = WorkloadTarget.Read(spec, spec["selector"]["matchLabels"]);
+        return new(source, target.Selector, spec["tracing"].Items.Select(ReadTrace).ToValueList(),
+            spec["accessLogging"].Items.Select(ReadLog).ToValueList(), spec["metrics"].Items.Select(MetricReader.Read).ToValueList(), createdAt)
+        {
+            IsOfGateway = target.IsGateway,
+        };
     }
 
     private static LogRule ReadLog(Field rule)

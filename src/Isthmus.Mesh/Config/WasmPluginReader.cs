@@ -12,14 +12,15 @@ internal static class WasmPluginReader
     {
         var (source, spec, createdAt) = (of.Source, of.Spec, of.CreatedAt);
         var version = of.Object["metadata"]?["resourceVersion"] is JsonValue written && written.TryGetValue<string>(out var text) ? text : "";
-        TargetRefs.Refuse(spec);
+        var target = WorkloadTarget.Read(spec, spec["selector"]["matchLabels"]);
         if (spec["url"].Text.Length == 0) spec["url"].Error("must be set", "write where the module is, for example oci://registry.example/filters/auth:v1");
         spec.Findings.Warn(
             "kind", "proxies of Isthmus run no Wasm: the plugin applies only to Pods whose proxy is Envoy",
             "set binaryPath for the Pods that need it, or decide in an external authorizer (AuthorizationPolicy with action CUSTOM)");
-        return new(source, HostNames.ReadMatchedLabels(spec["selector"]["matchLabels"]), Module(spec, version), Phase(spec["phase"].Text),
+        return new(source, target.Selector, Module(spec, version), Phase(spec["phase"].Text),
             Failure(spec["failStrategy"].Text), spec["type"].Text == "NETWORK", createdAt)
         {
+            IsOfGateway = target.IsGateway,
             Priority = spec["priority"].Int,
             Matches = spec["match"].Items.Select(Match).ToValueList(),
         };

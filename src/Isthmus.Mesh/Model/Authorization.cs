@@ -49,9 +49,13 @@ public sealed record AuthorizationRule(ValueList<ValueList<RuleTerm>> From, Valu
 /// <param name="DryRun">Reported, not enforced.</param>
 public sealed record AuthorizationPolicy(
     ObjectRef Source, ValueMap<string> Selector, PolicyAction Action, ValueList<AuthorizationRule> Rules, bool DryRun, long CreatedAt)
+    : IWorkloadPolicy
 {
     public string Namespace => Source.Namespace;
     public string Name => Source.Name;
+
+    /// <inheritdoc/>
+    public bool IsOfGateway { get; init; }
 
     /// <summary>With <see cref="PolicyAction.Custom"/>: the external authorizer that decides.</summary>
     public string Provider { get; init; } = "";
@@ -98,10 +102,13 @@ public readonly record struct KeyPlace(string Issuer, string Uri, TimeSpan Timeo
 public sealed record KeySet(string Jwks);
 
 /// <summary>Which tokens requests may carry: a token must be valid if present, but none is required.</summary>
-public sealed record RequestAuthentication(ObjectRef Source, ValueMap<string> Selector, ValueList<TokenRule> Rules, long CreatedAt)
+public sealed record RequestAuthentication(ObjectRef Source, ValueMap<string> Selector, ValueList<TokenRule> Rules, long CreatedAt) : IWorkloadPolicy
 {
     public string Namespace => Source.Namespace;
     public string Name => Source.Name;
+
+    /// <inheritdoc/>
+    public bool IsOfGateway { get; init; }
 }
 
 /// <summary>What a workload requires of its callers.</summary>

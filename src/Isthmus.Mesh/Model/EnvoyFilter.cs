@@ -8,10 +8,13 @@ namespace Isthmus.Mesh.Model;
 /// root namespace.</param>
 /// <param name="Rewrites">How gateways rewrite the names of clusters that they choose by SNI. Which clusters a gateway needs depends on them,
 /// so they are not among the patches.</param>
-public sealed record EnvoyFilter(ObjectRef Source, ValueMap<string> Selector, ValueList<SniRewrite> Rewrites, long CreatedAt)
+public sealed record EnvoyFilter(ObjectRef Source, ValueMap<string> Selector, ValueList<SniRewrite> Rewrites, long CreatedAt) : IWorkloadPolicy
 {
     public string Namespace => Source.Namespace;
     public string Name => Source.Name;
+
+    /// <inheritdoc/>
+    public bool IsOfGateway { get; init; }
 
     /// <summary>Filters with a lower priority change resources first.</summary>
     public int Priority { get; init; }
@@ -28,7 +31,7 @@ public sealed record EnvoyFilter(ObjectRef Source, ValueMap<string> Selector, Va
         InOrder(filters, proxy.Namespace, rootNamespace, labels).SelectMany(filter => filter.Patches).Where(patch => patch.Proxy.Matches(proxy) && (!patch.IsForEnvoys || proxy.Software.IsEnvoy)).ToValueList();
 
     private static IEnumerable<EnvoyFilter> InOrder(IEnumerable<EnvoyFilter> filters, string ns, string rootNamespace, ValueMap<string> labels) => filters
-        .Where(filter => (filter.Namespace == ns || filter.Namespace == rootNamespace) && Selectors.Matches(filter.Selector, labels))
+        .Where(filter => filter.AppliesTo(ns, rootNamespace, labels))
         .OrderBy(filter => filter.Priority).ThenBy(filter => filter.Namespace != rootNamespace).ThenBy(filter => filter.CreatedAt).ThenBy(filter => filter.Source);
 }
 

@@ -5,9 +5,13 @@ namespace Isthmus.Mesh.Model;
 /// <summary>What proxies report about their traffic.</summary>
 /// <param name="Selector">The workloads that it applies to; empty: all in its namespace, or in the mesh when it is in the root namespace.</param>
 public sealed record Telemetry(ObjectRef Source, ValueMap<string> Selector, ValueList<TraceRule> Tracing, ValueList<LogRule> Logging, ValueList<MetricRule> Metrics, long CreatedAt)
+    : IWorkloadPolicy
 {
     public string Namespace => Source.Namespace;
     public string Name => Source.Name;
+
+    /// <inheritdoc/>
+    public bool IsOfGateway { get; init; }
 
     /// <summary>Those that apply to a workload, the most general first: of the root namespace, of its own, of itself. Of several that could be
     /// one of them, the oldest is.</summary>

@@ -102,8 +102,9 @@ public sealed record MeshView(
         return ReferenceEquals(security, WorkloadSecurity.None) ? null : security;
     }
 
-    private IEnumerable<T> Of<T>(ImmutableDictionary<string, ValueList<T>> policies, string ns) =>
-        Mesh.RootNamespace == ns ? policies.GetValueOrDefault(ns) : policies.GetValueOrDefault(Mesh.RootNamespace).Concat(policies.GetValueOrDefault(ns));
+    private IEnumerable<T> Of<T>(ImmutableDictionary<string, ValueList<T>> policies, string ns) where T : IWorkloadPolicy => Mesh.RootNamespace == ns
+        ? policies.GetValueOrDefault(ns)
+        : policies.GetValueOrDefault(Mesh.RootNamespace).Where(policy => policy.Reaches(ns, Mesh.RootNamespace)).Concat(policies.GetValueOrDefault(ns));
 
     /// <summary>Keys that the control plane fetched are part of the rule; those of a host in the mesh are fetched through its cluster.</summary>
     private IssuedTokens Issued(TokenRule rule, ProxyScope scope)

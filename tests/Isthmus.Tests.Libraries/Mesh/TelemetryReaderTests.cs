@@ -33,7 +33,7 @@ public sealed class TelemetryReaderTests
     [InlineData("tracing: [{customTags: {a: {literal: {value: ''}}}}]", "spec.tracing[0].customTags[a].literal.value", "must not be empty")]
     [InlineData("tracing: [{customTags: {a: {header: {name: a b}}}}]", "spec.tracing[0].customTags[a].header.name", "\"a b\" is not the name of a header")]
     [InlineData("tracing: [{customTags: {a: {environment: {}}}}]", "spec.tracing[0].customTags[a].environment.name", "must be the name of an environment variable")]
-    [InlineData("targetRef: {kind: Gateway, name: a}", "spec.targetRef", "Gateway \"a\" cannot be a target: objects select workloads by their labels here")]
+    [InlineData("targetRef: {kind: Gateway, name: a}", "spec.targetRef.group", "\"\" has no kind Gateway that can be a target")]
     public void A_wrong_Telemetry_is_refused(string spec, string path, string message)
     {
         var problem = Assert.Single(Check(spec), problem => problem.Severity == Severity.Error);

@@ -13,7 +13,7 @@ public sealed class WasmPluginReaderTests
     [InlineData("url: a.example/b\nvmConfig: {env: [{name: ISTIO_META_WASM_IMAGE_PULL_SECRET, value: x}]}", "spec.vmConfig.env[0].name", "begins with ISTIO_META_: such variables are for agents, and no module gets them")]
     [InlineData("pluginName: a", "spec.url", "must be set")]
     [InlineData("url: a.example/b\npluginConfig: [1]", "spec.pluginConfig", "must be an object")]
-    [InlineData("url: a.example/b\ntargetRefs: [{kind: Gateway, name: g}]", "spec.targetRefs[0]", "Gateway \"g\" cannot be a target: objects select workloads by their labels here")]
+    [InlineData("url: a.example/b\ntargetRefs: [{kind: Gateway, name: g}]", "spec.targetRefs[0].group", "\"\" has no kind Gateway that can be a target")]
     public void What_a_WasmPlugin_cannot_have_is_refused(string spec, string path, string message)
     {
         var problem = Assert.Single(Validation.Check(Object(spec)), problem => problem.Severity == Severity.Error);

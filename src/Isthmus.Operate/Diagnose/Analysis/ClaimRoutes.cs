@@ -21,7 +21,7 @@ public static class ClaimRoutes
         select IstioCodes.ClaimsWithoutTokens.At(config.Cluster, $"VirtualService {service.Namespace}/{service.Name}", path, $"matches claims of a token, and no RequestAuthentication selects the Pods of Gateway {gateway.FullName}: the route is never used"));
 
     private static bool ChecksTokens(ConfigCluster config, Workload pod) => config.Cluster.Istio<RequestAuthentication>()
-        .Any(policy => (policy.Namespace == config.Cluster.RootNamespace || policy.Namespace == pod.Namespace) && LabelSelector.Selects(policy.Selector, pod.Labels));
+        .Any(policy => policy.Reaches(pod.Namespace, config.Cluster.RootNamespace) && LabelSelector.Selects(policy.Selector, pod.Labels));
 
     /// <summary>The first match by a claim; empty when there is none.</summary>
     private static string PathOf(JsonObject? service) =>

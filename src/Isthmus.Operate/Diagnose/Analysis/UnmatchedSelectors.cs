@@ -27,13 +27,15 @@ public static class UnmatchedSelectors
     private static IEnumerable<(ObjectRef Source, string Path, ValueMap<string> Selector)> Selecting(ConfigCluster config)
     {
         var cluster = config.Cluster;
-        return cluster.Istio<AuthorizationPolicy>().Select(item => (item.Source, "spec.selector", item.Selector))
-            .Concat(cluster.Istio<RequestAuthentication>().Select(item => (item.Source, "spec.selector", item.Selector)))
+        return cluster.Istio<AuthorizationPolicy>().Select(item => (item.Source, PathOf(item, "spec.selector"), item.Selector))
+            .Concat(cluster.Istio<RequestAuthentication>().Select(item => (item.Source, PathOf(item, "spec.selector"), item.Selector)))
             .Concat(cluster.Istio<PeerAuthentication>().Select(item => (item.Source, "spec.selector", item.Selector)))
             .Concat(cluster.Istio<ProxyConfig>().Select(item => (item.Source, "spec.selector", item.Selector)))
-            .Concat(cluster.Istio<EnvoyFilter>().Select(item => (item.Source, "spec.workloadSelector", item.Selector)))
-            .Concat(cluster.Istio<WasmPlugin>().Select(item => (item.Source, "spec.selector", item.Selector)))
+            .Concat(cluster.Istio<EnvoyFilter>().Select(item => (item.Source, PathOf(item, "spec.workloadSelector"), item.Selector)))
+            .Concat(cluster.Istio<WasmPlugin>().Select(item => (item.Source, PathOf(item, "spec.selector"), item.Selector)))
             .Concat(cluster.Istio<DestinationRule>().Select(item => (item.Source, "spec.workloadSelector", item.WorkloadSelector)))
             .Concat(cluster.Istio<ServiceEntry>().Select(item => (item.Source, "spec.workloadSelector", item.WorkloadSelector)));
     }
+
+    private static string PathOf(IWorkloadPolicy policy, string selector) => policy.IsOfGateway ? "spec.targetRefs" : selector;
 }

@@ -44,7 +44,7 @@ public sealed record WorkloadDescription(
         var (root, local) = (authentications.Where(item => item.Namespace == config.RootNamespace), authentications.Where(item => item.Namespace == ns));
         var deciding = root.Where(item => item.Selector.Count == 0).Concat(ns == config.RootNamespace ? [] : local.Where(item => item.Selector.Count == 0))
             .Concat(local.Where(item => item.Selector.Count > 0 && LabelSelector.Selects(item.Selector.ToDictionary(StringComparer.Ordinal), pod.Metadata.Labels)));
-        var policies = config.Istio<AuthorizationPolicy>().Where(policy => (policy.Namespace == ns || policy.Namespace == config.RootNamespace)
+        var policies = config.Istio<AuthorizationPolicy>().Where(policy => policy.Reaches(ns, config.RootNamespace)
             && LabelSelector.Selects(policy.Selector.ToDictionary(StringComparer.Ordinal), pod.Metadata.Labels));
         var services = cluster.Services.Where(service => service.Metadata.Namespace == ns && service.Spec.Selector.Count > 0 && LabelSelector.Selects(service.Spec.Selector, pod.Metadata.Labels));
         return new(pod, Workload.ProxyOf(pod.Spec) is not null, [.. services.OrderBy(service => service.Metadata.Name, StringComparer.Ordinal).Select(service => Describe(config, service, pod))],

@@ -9,7 +9,11 @@ namespace Isthmus.ControlPlane.GatewayApi;
 /// <param name="Status">Null: the object is gone.</param>
 /// <param name="First">The first change since the last look.</param>
 /// <param name="Last">The last one.</param>
-internal sealed record ChangedStatus(ApiStatus? Status, DateTimeOffset First, DateTimeOffset Last);
+internal sealed record ChangedStatus(ApiStatus? Status, DateTimeOffset First, DateTimeOffset Last)
+{
+    /// <summary>The object was gone in between: the one that there is now has nothing of what was written.</summary>
+    public bool WasGone { get; init; }
+}
 
 /// <summary>The statuses that have changed since the last look: what one more route costs does not depend on how many there are.</summary>
 internal sealed class StatusFeed
@@ -56,7 +60,13 @@ internal sealed class StatusFeed
         lock (_guard)
         {
             foreach (var key in _statuses.Changed)
-                _changed[key] = new(_statuses.Items.GetValueOrDefault(key), _changed.TryGetValue(key, out var known) ? known.First : now, now);
+            {
+                var known = _changed.GetValueOrDefault(key);
+                _changed[key] = new(_statuses.Items.GetValueOrDefault(key), known?.First ?? now, now)
+                {
+                    WasGone = known is { Status: null } or { WasGone: true },
+                };
+            }
         }
         _due.Tell();
     }

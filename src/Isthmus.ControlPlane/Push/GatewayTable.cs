@@ -14,7 +14,7 @@ internal sealed class GatewayTable(GatewayRouteTable plan)
     private readonly Dictionary<string, Entry> _hosts = new(StringComparer.Ordinal);
     // The hosts of the table in its order, and their bytes.
     private readonly List<HostPlace> _places = [];
-    private ImmutableArray<ByteString> _parts = [];
+    private readonly List<ByteString> _parts = [];
     private UInt128 _hash;
     private XdsResource? _made;
 
@@ -50,7 +50,8 @@ internal sealed class GatewayTable(GatewayRouteTable plan)
         _places.Clear();
         _places.AddRange(_hosts.Values.Select(entry => entry.Place));
         _places.Sort();
-        _parts = [.. _places.Select(place => _hosts[place.Name].Part.Bytes)];
+        _parts.Clear();
+        _parts.AddRange(_places.Select(place => _hosts[place.Name].Part.Bytes));
         _hash = _hosts.Values.Aggregate(UInt128.Zero, (sum, entry) => unchecked(sum + entry.Part.Hash));
         FillEmpty();
     }
@@ -78,7 +79,7 @@ internal sealed class GatewayTable(GatewayRouteTable plan)
     }
 
     /// <summary>The table, encoded.</summary>
-    public XdsResource Encode() => _made ??= EncodedResource.OfParts(TypeUrls.Route, plan.Name, plan.Head, _parts, _hash);
+    public XdsResource Encode() => _made ??= EncodedResource.OfParts(TypeUrls.Route, plan.Name, plan.Head, [.. _parts], _hash);
 
     private Entry? Make(string name, ImmutableArray<ServerRoutes> routes, ValueMap<DestinationShape> shapes) =>
         plan.HostOf(name, routes, shapes) is { } made ? new(routes, shapes, made.Place, EncodedPart.Of(made.Host)) : null;
@@ -103,7 +104,7 @@ internal sealed class GatewayTable(GatewayRouteTable plan)
     {
         var at = ~_places.BinarySearch(entry.Place);
         _places.Insert(at, entry.Place);
-        _parts = _parts.Insert(at, entry.Part.Bytes);
+        _parts.Insert(at, entry.Part.Bytes);
         _hash = unchecked(_hash + entry.Part.Hash);
     }
 
@@ -111,7 +112,7 @@ internal sealed class GatewayTable(GatewayRouteTable plan)
     {
         var at = _places.BinarySearch(after.Place);
         if (at < 0) return;
-        _parts = _parts.SetItem(at, after.Part.Bytes);
+        _parts[at] = after.Part.Bytes;
         _hash = unchecked(_hash - before.Part.Hash + after.Part.Hash);
     }
 
@@ -120,7 +121,7 @@ internal sealed class GatewayTable(GatewayRouteTable plan)
         var at = _places.BinarySearch(entry.Place);
         if (at < 0) return;
         _places.RemoveAt(at);
-        _parts = _parts.RemoveAt(at);
+        _parts.RemoveAt(at);
         _hash = unchecked(_hash - entry.Part.Hash);
     }
 

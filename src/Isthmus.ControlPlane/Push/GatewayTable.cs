@@ -36,17 +36,20 @@ internal sealed class GatewayTable(GatewayRouteTable plan)
             foreach (var routes in of(gateway).Select(set => new ServerRoutes(server, set)))
                 foreach (var name in plan.NamesOf(routes)) all[name] = [.. all.GetValueOrDefault(name, []), routes];
         }
-        var changed = false;
-        foreach (var gone in _hosts.Keys.Where(name => !all.ContainsKey(name)).ToList()) changed |= _hosts.Remove(gone);
+        foreach (var gone in _hosts.Keys.Where(name => !all.ContainsKey(name)).ToList())
+        {
+            _made = null;
+            _hosts.Remove(gone);
+        }
         foreach (var (name, routes) in all)
         {
             var shapes = shapesOf(routes.Select(item => item.Routes));
             if (_hosts.TryGetValue(name, out var known) && AreSame(known.Routes, routes) && known.Shapes == shapes) continue;
-            changed = true;
+            _made = null;
             if (Make(name, routes, shapes) is { } made) _hosts[name] = made;
             else _hosts.Remove(name);
         }
-        if (!changed && _made is not null) return;
+        if (_made is not null) return;
         _places.Clear();
         _places.AddRange(_hosts.Values.Select(entry => entry.Place));
         _places.Sort();

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Push;
+using Isthmus.Core.Collections;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Testing;
 using Isthmus.Wire.Xds;
@@ -75,6 +76,27 @@ public sealed class ChangedRouteTests
         rig.Writer.RemoveConfig("c1", "HTTPRoute", "shop", "r1");
         rig.Push();
         Assert.Equal(["blackhole:80"], HostsOf(proxy));
+    }
+
+    /// <summary>A bug stops a push after it has changed a part of a table.</summary>
+    [Fact]
+    public void What_a_failed_push_began_is_part_of_the_next()
+    {
+        VirtualService(1, "x.example.com");
+        VirtualService(2, "z.example.com");
+        _rig.Push();
+        var proxy = _rig.Router("c1", "front", labels: ByGateway);
+        Assert.Contains("x.example.com:80", HostsOf(proxy));
+        VirtualService(1, "y.example.com");
+        var changes = _rig.Writer.Commit();
+        var view = _rig.Mesh.View();
+        var (listed, broken) = (view.Traffic.ListedByGateway, view.Traffic.ListedByGateway["shop/own"]
+            .Select(routes => routes.Name == "v2" ? routes with { Rules = [null!] } : routes).ToValueList());
+        Assert.Throws<AggregateException>(() =>
+            _rig.Publisher.PublishAll(view with { Traffic = view.Traffic with { ListedByGateway = listed.SetItem("shop/own", broken) } }, changes));
+        _rig.Publisher.PublishAll(view, null);
+        Assert.Contains("y.example.com:80", HostsOf(proxy));
+        Assert.DoesNotContain("x.example.com:80", HostsOf(proxy));
     }
 
     private static List<string> HostsOf(ProxyFeed proxy) => [.. MeshRig.Route(proxy, "http.80")!.VirtualHosts.Select(host => host.Name)];

@@ -48,7 +48,7 @@ public sealed class GatewayRouteTable
         // Hosts that only redirect need no VirtualService.
         foreach (var bound in servers.Where(server => server.Server.Tls is { HttpsRedirect: true }))
             foreach (var host in bound.HostNames) _own.TryAdd(host, bound);
-        Foreigners = misdirected is null ? [] : [.. misdirected.Of(servers[0], [])];
+        Foreigners = misdirected is null ? [] : [.. misdirected.Of(servers[0])];
         Head = RouteGenerator.Head(name);
         if (misdirected is not null
             && QuicListeners.PortOf(servers[0], inputs) is not null) Head.ResponseHeadersToAdd.Add(QuicListeners.Advertisement(servers[0]));

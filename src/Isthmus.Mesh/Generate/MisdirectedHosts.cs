@@ -26,13 +26,9 @@ internal sealed class MisdirectedHosts
         }
     }
 
+    /// <summary>The hosts of other servers among those names.</summary>
     /// <param name="server">One of the servers.</param>
-    /// <param name="known">The names that it has routes for.</param>
-    public IEnumerable<string> Of(BoundServer server, IEnumerable<string> known)
-    {
-        if (!_differ) return [];
-        return known.Concat(_owners.Names).Distinct().Where(name => IsFor(server, name));
-    }
+    public IEnumerable<string> Of(BoundServer server) => _differ ? _owners.Names.Where(name => IsFor(server, name)) : [];
 
     /// <summary>Whether a name is one of those.</summary>
     public bool IsFor(BoundServer server, string name) => _differ && _owners.Of(name) is { } owner && IsForeign(server, owner);

@@ -1,3 +1,4 @@
+using Google.Protobuf;
 using Isthmus.Wire.Envoy.Routes;
 using Xunit;
 using static Isthmus.Tests.ControlPlane.MeshRig;
@@ -40,6 +41,33 @@ public sealed class GatewayMergeTests
         rig.Config(Routing("newer", "2024-01-02T00:00:00Z", newer));
         rig.Push();
         Assert.Equal(expected, string.Join(", ", Assert.Single(Route(gateway, "http.8080")!.VirtualHosts).Routes.Select(Text)));
+    }
+
+    /// <summary>What is served at one address is not for clients of another.</summary>
+    [Fact]
+    public void Servers_of_one_port_at_several_addresses_have_routes_of_their_own()
+    {
+        var rig = new MeshRig("c1");
+        rig.Service("c1", "front", "10.96.0.9");
+        var gateway = rig.Router("c1", "front");
+        rig.Config("""
+            apiVersion: networking.istio.io/v1
+            kind: Gateway
+            metadata: {name: front, namespace: shop}
+            spec:
+              selector: {app: front}
+              servers:
+              - {port: {number: 80, name: http, protocol: HTTP}, hosts: [a.example.com]}
+              - {port: {number: 80, name: inner, protocol: HTTP}, bind: 127.0.0.1, hosts: [b.example.com]}
+            """);
+        rig.Config(Routing("one", "2024-01-01T00:00:00Z", All(200)));
+        rig.Config(Routing("two", "2024-01-02T00:00:00Z", All(200)).Replace("a.example", "b.example", StringComparison.Ordinal));
+        rig.Push();
+        Assert.Equal(["a.example.com"], HostsOf("http.8080"));
+        Assert.Equal(["b.example.com"], HostsOf("http.8080.127.0.0.1"));
+        Assert.Contains("http.8080.127.0.0.1", Listener(gateway, "127.0.0.1_8080")!.ToByteString().ToStringUtf8(), StringComparison.Ordinal);
+
+        List<string> HostsOf(string table) => [.. Route(gateway, table)!.VirtualHosts.Select(host => host.Domains[0])];
     }
 
     private static string Routing(string name, string created, string http) => $$"""

@@ -32,7 +32,7 @@ public static class GatewayListeners
             {
                 listener.ListenerFilters.Add(OutboundListeners.Inspector("envoy.filters.listener.tls_inspector", new TlsInspector()));
             }
-            AddChains(listener, servers, inputs, port.Target, routings);
+            AddChains(listener, servers, inputs, port, routings);
             var sniHosts = inputs.Gateway.SniDnat ? default : servers.Where(server => server.IsAutoPassthrough).SelectMany(server => server.HostNames).Distinct().Order(StringComparer.Ordinal).ToValueList();
             if (listener.FilterChains.Count == 0 && sniHosts.IsEmpty) continue; // no chain has a destination
             yield return new(listener, sniHosts);
@@ -94,8 +94,10 @@ public static class GatewayListeners
         return ports;
     }
 
-    private static void AddChains(Listener listener, List<BoundServer> servers, GatewayInputs inputs, int target, ILookup<string, RouteSet> routings)
+    private static void AddChains(
+        Listener listener, List<BoundServer> servers, GatewayInputs inputs, (string Bind, int Target) port, ILookup<string, RouteSet> routings)
     {
+        var target = port.Target;
         var plainDone = false;
         var isolated = new HostServers(servers.Where(server => server is { Gateway.IsolatesHosts: true, Server.Tls: not null }));
         foreach (var bound in servers)
@@ -112,8 +114,8 @@ public static class GatewayListeners
             }
             if (bound.Server.Protocol.IsHttp())
             {
-                // Every plain HTTP server of a port shares one route table.
-                if (!plainDone) listener.FilterChains.Add(HttpChain((listener.Name, target), $"http.{target}", null, [], inputs));
+                // Every plain HTTP server of an address and port shares one route table.
+                if (!plainDone) listener.FilterChains.Add(HttpChain((listener.Name, target), GatewayRoutes.HttpName(port), null, [], inputs));
                 plainDone = true;
             }
             else if (bound.IsHttps)

@@ -4,7 +4,7 @@ using Isthmus.Wire.Envoy.Routes;
 
 namespace Isthmus.Mesh.Generate;
 
-/// <summary>RDS of gateways: one table for each plain HTTP port, one for each HTTPS server.</summary>
+/// <summary>RDS of gateways: one table for each address and port of plain HTTP, one for each HTTPS server.</summary>
 public static class GatewayRoutes
 {
     /// <param name="inputs">The gateway. Its routes are not looked at.</param>
@@ -17,7 +17,7 @@ public static class GatewayRoutes
         foreach (var (port, servers) in ports)
         {
             var plain = servers.Where(server => server.Server.Protocol.IsHttp()).ToList();
-            if (plain.Count > 0) yield return new($"http.{port.Target}", plain, null, inputs);
+            if (plain.Count > 0) yield return new(HttpName(port), plain, null, inputs);
             var own = new MisdirectedHosts(servers);
             foreach (var secure in servers.Where(server => server.IsHttps))
             {
@@ -26,6 +26,10 @@ public static class GatewayRoutes
             }
         }
     }
+
+    /// <summary>As in Istio, it has the address only where a server has one of its own (<c>bind</c>).</summary>
+    internal static string HttpName((string Bind, int Target) port) =>
+        $"http.{ResourceNames.Port(port.Target)}{(port.Bind == ResourceNames.AnyAddress ? "" : $".{port.Bind}")}";
 
     internal static string HttpsName(BoundServer bound) =>
         $"https.{ResourceNames.Port(bound.Server.Port)}.{bound.Server.PortName}.{bound.Gateway.Name}.{bound.Gateway.Namespace}";

@@ -66,7 +66,7 @@ internal sealed class RoutePatches(ILookup<PatchTarget, ReadPatch> patches, Patc
             var port = table.StartsWith("inbound|", StringComparison.Ordinal) ? table.Split('|')[1] : table;
             return match.Port == 0 || port == match.Port.ToString(CultureInfo.InvariantCulture);
         }
-        // http.PORT, or https.PORT.PORTNAME.GATEWAY.NAMESPACE
+        // http.PORT, http.PORT.ADDRESS, or https.PORT.PORTNAME.GATEWAY.NAMESPACE
         var parts = table.Split('.');
         return (match.Port == 0 || (parts.Length > 1 && parts[1] == match.Port.ToString(CultureInfo.InvariantCulture)))
             && (match.PortName.Length == 0 || (parts.Length == 5 && parts[2] == match.PortName))

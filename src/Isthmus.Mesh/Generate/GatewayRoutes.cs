@@ -14,12 +14,13 @@ public static class GatewayRoutes
         // A server that is behind several ports has one table for all.
         var placed = ports.SelectMany(port => port.Value.Where(server => server.IsHttps).Select(server => (Name: HttpsName(server), port.Key)))
             .ToLookup(item => item.Name, item => item.Key);
+        var made = new HashSet<string>(StringComparer.Ordinal);
         foreach (var (port, servers) in ports)
         {
             var plain = servers.Where(server => server.Server.Protocol.IsHttp()).ToList();
             if (plain.Count > 0) yield return new(HttpName(port), plain, null, inputs);
             var own = new MisdirectedHosts(servers);
-            foreach (var secure in servers.Where(server => server.IsHttps))
+            foreach (var secure in servers.Where(server => server.IsHttps && made.Add(HttpsName(server))))
             {
                 var beside = ports.Where(other => placed[HttpsName(secure)].Contains(other.Key)).ToList();
                 yield return new(HttpsName(secure), [secure], beside.Count == 1 ? own : new(beside.SelectMany(other => other.Value)), inputs);

@@ -69,7 +69,8 @@ internal sealed class GatewayTables(ProxyScope scope, GatewayScope gateway)
 
     private void Plan(GatewayInputs inputs)
     {
-        _tables = [.. GatewayRoutes.Of(inputs).Select(table => new GatewayTable(table))];
+        // Tables outlive the routes of this revision, and must not keep them.
+        _tables = [.. GatewayRoutes.Of(inputs with { Routings = default }).Select(table => new GatewayTable(table))];
         _places.Clear();
         foreach (var name in gateway.Gateways.Select(item => item.FullName)) _places.TryAdd(name, []);
         foreach (var table in _tables)

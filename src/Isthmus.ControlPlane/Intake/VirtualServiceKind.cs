@@ -9,7 +9,7 @@ namespace Isthmus.ControlPlane.Intake;
 /// <summary>VirtualServices: the routes to hosts.</summary>
 public sealed class VirtualServiceKind() : IstioObjectKind<VirtualService>(MeshApi.VirtualService)
 {
-    /// <summary>With their delegates merged in.</summary>
+    /// <summary>VirtualServices with their delegates merged in, and all else that declares routes: they are one collection.</summary>
     internal override void Collect(MeshGraph mesh, MeshChanges changes)
     {
         changes.Routed.UnionWith(mesh.RoutingsByHost.Changed);

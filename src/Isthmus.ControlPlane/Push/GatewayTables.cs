@@ -7,7 +7,7 @@ using Isthmus.Wire.Xds;
 
 namespace Isthmus.ControlPlane.Push;
 
-/// <summary>The route tables of a gateway scope. A changed route of the Gateway API costs the virtual hosts that it is part of, not their tables.</summary>
+/// <summary>The route tables of a gateway scope. A changed HTTPRoute or GRPCRoute costs the virtual hosts that it is part of, not their tables.</summary>
 internal sealed class GatewayTables(ProxyScope scope, GatewayScope gateway)
 {
     private readonly Dictionary<GatewayHost, Settled> _settled = [];

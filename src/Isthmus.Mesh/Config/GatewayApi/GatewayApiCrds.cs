@@ -116,7 +116,7 @@ public static class GatewayApiCrds
 
     private static JsonObject Rules()
     {
-        const string ours = $"object.spec.group != '{Group}'";
+        const string others = $"object.spec.group != '{Group}'";
         static string Has(string value, string annotation) => $"has({value}.metadata.annotations) && '{annotation}' in {value}.metadata.annotations";
         static string Says(string value, string channel) =>
             $"({Has(value, ChannelAnnotation)} && {value}.metadata.annotations['{ChannelAnnotation}'] == '{channel}')";
@@ -132,9 +132,9 @@ public static class GatewayApiCrds
                 ["failurePolicy"] = "Fail",
                 ["matchConstraints"] = new JsonObject { ["resourceRules"] = new JsonArray(Resources("*")) },
                 ["validations"] = new JsonArray(
-                    Rule($"{ours} || oldObject == null || {Says("object", Channel)} || {Says("oldObject", "experimental")}",
+                    Rule($"{others} || oldObject == null || {Says("object", Channel)} || {Says("oldObject", "experimental")}",
                         $"the standard channel would be replaced by another one; {remedy}"),
-                    Rule($"{ours} || ({Has("object", VersionAnnotation)} && "
+                    Rule($"{others} || ({Has("object", VersionAnnotation)} && "
                         + $"({version}.contains('-rc') || !({version}.matches('v1[.][0-5][.][0-9]+') || {version}.contains('v0'))))",
                         $"the definition is older than v1.6, or does not say its version; {remedy}")),
             },

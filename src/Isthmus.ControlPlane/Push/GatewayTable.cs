@@ -43,7 +43,8 @@ internal sealed class GatewayTable(GatewayRouteTable plan)
         }
         foreach (var (name, routes) in all)
         {
-            var shapes = shapesOf(routes.Select(item => item.Routes));
+            // Tables over TLS have the names of all other servers of their port, without routes.
+            var shapes = routes.IsEmpty ? default : shapesOf(routes.Select(item => item.Routes));
             if (_hosts.TryGetValue(name, out var known) && AreSame(known.Routes, routes) && known.Shapes == shapes) continue;
             _made = null;
             if (Make(name, routes, shapes) is { } made) _hosts[name] = made;
@@ -67,7 +68,7 @@ internal sealed class GatewayTable(GatewayRouteTable plan)
         var others = (known?.Routes ?? []).Where(item => item.Server != server).ToList();
         if (routes is not null && plan.NamesOf(new(server, routes)).Contains(host, StringComparer.Ordinal)) others.Add(new(server, routes));
         ImmutableArray<ServerRoutes> all = [.. others.OrderBy(item => item.Server)];
-        var shapes = shapesOf(all.Select(item => item.Routes));
+        var shapes = all.IsEmpty ? default : shapesOf(all.Select(item => item.Routes));
         if (known is not null && AreSame(known.Routes, all) && known.Shapes == shapes) return;
         var made = Make(host, all, shapes);
         if (made is null) _hosts.Remove(host);

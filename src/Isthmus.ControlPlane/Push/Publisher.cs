@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Collections.Immutable;
 using System.Globalization;
 using Isthmus.ControlPlane.Derive;
@@ -90,8 +91,9 @@ public sealed class Publisher(TimeProvider time)
     {
         if (_mesh is null) return; // the first publication is complete
         _mesh = mesh;
-        Parallel.ForEach(_views.Values, view => view.UpdateEndpoints(mesh, hosts ?? [.. mesh.Registry.Services.Keys]));
+        var bugs = UpdateViews(view => view.UpdateEndpoints(mesh, hosts ?? [.. mesh.Registry.Services.Keys]));
         Offer(RefreshOwn(mesh, hosts is null ? null : own => hosts.Contains(own)));
+        if (!bugs.IsEmpty) throw new AggregateException(bugs);
     }
 
     /// <param name="changes">Null: everything may have changed.</param>
@@ -105,12 +107,32 @@ public sealed class Publisher(TimeProvider time)
         var concerned = everything || changes!.Config || interest != _interest ? _proxies.All : _proxies.Concerned(changes.Proxies);
         _interest = interest;
         Reattach(mesh, concerned);
-        Parallel.ForEach(_views.Values, view => view.UpdateAll(mesh, everything ? null : changes));
+        var bugs = UpdateViews(view => view.UpdateAll(mesh, everything ? null : changes));
         // Which certificates a gateway needs depends on the rules of the hosts that it sees now.
         if (everything || !changes!.IsRoutesOnly)
             foreach (var proxy in _views.Values.Where(view => view.IsGateway).SelectMany(view => view.Proxies)) SetSecrets(proxy);
         var moved = RefreshOwn(mesh, everything || changes!.Config ? null : own => changes!.Endpoints.Contains(own));
         Offer(moved.Count == 0 ? concerned : [.. concerned, .. moved.Except(concerned)]);
+        if (!bugs.IsEmpty) throw new AggregateException(bugs);
+    }
+
+    /// <summary>A bug that the update of one view runs into does not keep the changes from the proxies of others.</summary>
+    /// <returns>The bugs: the caller throws them when all others have their changes.</returns>
+    private ConcurrentQueue<Exception> UpdateViews(Action<ScopeView> update)
+    {
+        var bugs = new ConcurrentQueue<Exception>();
+        Parallel.ForEach(_views.Values, view =>
+        {
+            try
+            {
+                update(view);
+            }
+            catch (Exception bug)
+            {
+                bugs.Enqueue(bug);
+            }
+        });
+        return bugs;
     }
 
     /// <summary>Makes the endpoints of workloads' own hosts anew, and returns the proxies that get others.</summary>

@@ -20,6 +20,8 @@ internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway, SharedR
     private readonly ScopePatches? _patches = ScopePatches.Of(scope);
     private ResourceSet _clusters = ResourceSet.Empty;
     private MeshConfig? _mesh;
+    // An update that fails may leave a part of what it is for: the next one makes everything anew.
+    private bool _isWhole;
     private (ResourceSet, ResourceSet, ResourceSet, ResourceSet, ResourceSet) _taken;
 
     public bool IsGateway => _gateway is not null;
@@ -71,9 +73,23 @@ internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway, SharedR
 
     /// <summary>Updates only endpoints, without delay, and the clusters of these hosts, because new endpoints may have new
     /// identities.</summary>
-    public void UpdateEndpoints(MeshView view, IEnumerable<string> hosts) => UpdateHosts(view, hosts);
+    public void UpdateEndpoints(MeshView view, IEnumerable<string> hosts)
+    {
+        var wasWhole = _isWhole;
+        _isWhole = false;
+        UpdateHosts(view, hosts);
+        _isWhole = wasWhole;
+    }
 
     public void UpdateAll(MeshView view, MeshChanges? changes)
+    {
+        var known = _isWhole ? changes : null;
+        _isWhole = false;
+        Update(view, known);
+        _isWhole = true;
+    }
+
+    private void Update(MeshView view, MeshChanges? changes)
     {
         // Rules and settings may touch any host; otherwise only those that changed are checked.
         var everything = changes is null || changes.Config || _mesh is null || changes.Gateways;

@@ -6,7 +6,9 @@ using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Yaml;
 using Isthmus.Mesh.Config;
+using Isthmus.Mesh.Config.GatewayApi;
 using Isthmus.Mesh.Model;
+using Isthmus.Mesh.Model.GatewayApi;
 using Isthmus.Operate.Diagnose;
 using Isthmus.Operate.Inventory;
 using Service = Isthmus.Kubernetes.Objects.Service;
@@ -21,6 +23,7 @@ internal sealed class ClusterObjects
     private readonly List<EndpointSlice> _slices = [];
     private readonly List<Deployment> _deployments = [];
     private readonly List<object> _istio = [];
+    private readonly List<ApiGateway> _gateways = [];
     private readonly List<NetworkPolicy> _packets = [];
     private readonly Dictionary<string, JsonObject> _namespaces = new(StringComparer.Ordinal);
     private readonly Dictionary<string, JsonObject> _settings = new(StringComparer.Ordinal);
@@ -69,6 +72,9 @@ internal sealed class ClusterObjects
     /// <summary>The valid Istio objects, as the control plane reads them.</summary>
     public IEnumerable<T> Istio<T>() => _istio.OfType<T>();
 
+    /// <summary>Gateways of the Gateway API; none if nobody may read them.</summary>
+    public IReadOnlyList<ApiGateway> ApiGateways => _gateways;
+
     /// <summary>The mesh settings of the control plane in a namespace (ConfigMap <c>istio</c>, keys <c>mesh</c> and
     /// <c>meshNetworks</c>).</summary>
     public JsonObject Settings(string ns, string key) => Yaml(_settings.GetValueOrDefault(ns)?["data"]?[key]);
@@ -92,6 +98,8 @@ internal sealed class ClusterObjects
         if (!PodNamespaces.Add(ns)) return;
         _pods.AddRange(pods.Select(Read<Pod>));
     }
+
+    public void AddApiGateways(IEnumerable<JsonObject> gateways) => _gateways.AddRange(gateways.Select(gateway => ApiGatewayReader.Read(Context, gateway)));
 
     public void AddNetworkPolicies(IEnumerable<JsonObject> policies, string error)
     {
@@ -147,6 +155,7 @@ internal sealed class ClusterObjects
             case "Deployment": _deployments.Add(Read<Deployment>(value)); break;
             case "NetworkPolicy": _packets.Add(NetworkPolicy.Read(value)); break;
             case "Namespace": _namespaces[name] = value; break;
+            case "Gateway" when MeshApi.Find(Text(value["apiVersion"]), kind) == MeshApi.ApiGateway: AddApiGateways([value]); break;
             // The name of a control plane with a revision contains the revision; otherwise the names are almost the same.
             case "ConfigMap" when Text(value["data"]?["mesh"]).Length > 0 && (name == "istio" || !_settings.ContainsKey(Text(meta?["namespace"]))):
                 _settings[Text(meta?["namespace"])] = value;

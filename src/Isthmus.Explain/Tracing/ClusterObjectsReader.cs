@@ -15,13 +15,27 @@ internal static class ClusterObjectsReader
     /// <param name="namespaces">Namespaces whose Pods are read at once.</param>
     public static async Task<ClusterObjects> ReadAsync(string context, KubeClient client, string istioNamespace, IEnumerable<string> namespaces, CancellationToken stop)
     {
-        var packets = NetworkPoliciesAsync(client, stop);
+        var (packets, gateways) = (NetworkPoliciesAsync(client, stop), ApiGatewaysAsync(client, stop));
         var lists = MeshApi.For(KindUse.Trace).Select(kind => ListAsync(client, kind, null, new(), stop)).Concat(namespaces.Distinct().Select(ns => PodsAsync(client, ns, stop)))
             .Append(ListAsync(client, MeshApi.ConfigMap, null, new() { LabelSelector = Labels.Revision }, stop)).Append(WebhooksAsync(client, stop)).ToList();
         var objects = await ReadAsync(context, istioNamespace, lists, namespaces);
         var (policies, error) = await packets;
         objects.AddNetworkPolicies(policies, error);
+        objects.AddApiGateways(await gateways);
         return objects;
+    }
+
+    /// <summary>They explain some failures at gateways; whoever may not read them can trace all the same.</summary>
+    private static async Task<IReadOnlyList<JsonObject>> ApiGatewaysAsync(KubeClient client, CancellationToken stop)
+    {
+        try
+        {
+            return await ListAsync(client, MeshApi.ApiGateway, null, new(), stop);
+        }
+        catch (Exception e) when (e is KubeException or HttpRequestException)
+        {
+            return [];
+        }
     }
 
     /// <summary>They explain some failures; whoever may not read them can trace all the same.</summary>

@@ -12,6 +12,8 @@ namespace Isthmus.Explain.Tracing;
 /// <summary>What is wrong with the gateway of a network.</summary>
 internal sealed class GatewayCauses(TraceFacts facts, TraceNeeds needs, AvailabilityCauses availability, SubsetCauses subsets)
 {
+    private readonly ApiGatewayCauses _api = new(facts);
+
     /// <summary>Why no gateway of a network can be used; null when nothing is wrong with it.</summary>
     public Problem? GatewayOf(string network, ClusterObjects behind)
     {
@@ -21,9 +23,12 @@ internal sealed class GatewayCauses(TraceFacts facts, TraceNeeds needs, Availabi
         {
             if (PodOfNoNetwork(network, behind) is { } pod) return pod;
             if (facts.MeshSettings("meshNetworks")["networks"]?[network]?["gateways"] is not null) return null;
+            if (_api.WithoutService(network, behind) is { } unserved) return unserved;
             if (all.FirstOrDefault(gateway => gateway.Cluster == behind) is { } other) return OtherNetwork(other, behind, network);
-            return Faults.Of("ISM1014", $"cluster {behind.Context}", "", $"network {network} has no east-west gateway: no Service has the label {Labels.Network}={network}",
-                $"samples/multicluster/gen-eastwest-gateway.sh --network {network} | isthmus install -y -f - --context={behind.Context}");
+            return Faults.Of("ISM1014", $"cluster {behind.Context}", "",
+                $"network {network} has no east-west gateway: no Service has the label {Labels.Network}={network}",
+                $"samples/multicluster/gen-eastwest-gateway.sh --network {network} | isthmus install -y -f - --context={behind.Context}; "
+                + "or, with the Gateway API, create a Gateway of class istio-east-west with this label (docs/guides/gateway-api-multi-network.md)");
         }
         Problem? last = null;
         foreach (var gateway in own)
@@ -69,6 +74,7 @@ internal sealed class GatewayCauses(TraceFacts facts, TraceNeeds needs, Availabi
     public Problem GatewayWithoutListener(ClusterObjects cluster, Pod pod, int port)
     {
         var passing = PassingGateways(cluster).ToList();
+        if (!passing.Exists(found => Selects(found.Gateway, pod)) && _api.WithoutListener(cluster, pod, port) is { } problem) return problem;
         if (passing.Count == 0)
         {
             return Faults.Of("ISM1015", $"cluster {cluster.Context}", "Gateway", $"no Gateway with tls.mode AUTO_PASSTHROUGH exposes its services, so {PodRef.Of(cluster, pod)} opens no port {port}",
@@ -76,7 +82,7 @@ internal sealed class GatewayCauses(TraceFacts facts, TraceNeeds needs, Availabi
         }
         var (gateway, at) = passing[0];
         var name = $"Gateway {gateway.FullName} in {at.Context}";
-        if (!Selectors.Matches(gateway.Selector, Core.Collections.ValueMap.ToValueMap(pod.Metadata.Labels)))
+        if (!Selects(gateway, pod))
             return Faults.Of("ISM2052", name, "spec.selector", $"{gateway.Selector} does not select {PodRef.Of(cluster, pod)}, which has {ServicePods.Text(pod.Metadata.Labels.Where(pair => gateway.Selector.ContainsKey(pair.Key)).ToDictionary())}", "fix the selector, or the labels of the gateway");
         if (gateway.Servers.All(server => server.Port != port))
             return Faults.Of("ISM2053", name, "spec.servers[*].port.number", $"opens {string.Join(", ", gateway.Servers.Select(server => server.Port))}, but calls arrive at {port}", $"add a server for port {port}, or set targetPort of the gateway's Service");
@@ -93,10 +99,11 @@ internal sealed class GatewayCauses(TraceFacts facts, TraceNeeds needs, Availabi
                 $"makes the caller's proxy begin TLS of its own{(sni.Length > 0 ? $", for {sni}" : ", without a server name")}: the gateway of {cluster.Context} chooses by the server names of the mesh's mutual TLS, and has no route for it",
                 "remove trafficPolicy.tls, or set mode ISTIO_MUTUAL");
         }
-        var passing = PassingGateways(cluster).Where(found => Selectors.Matches(found.Gateway.Selector, Core.Collections.ValueMap.ToValueMap(pod.Metadata.Labels))).ToList();
-        if (passing.Count == 0) return GatewayWithoutListener(cluster, pod, Core.Names.Ports.EastWest);
+        var passing = PassingGateways(cluster).Where(found => Selects(found.Gateway, pod)).ToList();
+        if (passing.Count == 0 && !_api.Passes(cluster, pod)) return GatewayWithoutListener(cluster, pod, Core.Names.Ports.EastWest);
+        if (passing.Count == 0 && fqdn is not null && _api.WithoutHost(cluster, pod, fqdn) is { } hidden) return hidden;
         var hosts = passing.SelectMany(found => found.Gateway.Servers).Where(server => server.Tls?.Mode == ServerTlsMode.AutoPassthrough).SelectMany(server => server.Hosts).ToList();
-        if (fqdn is not null && !hosts.Any(host => Hosts.Covers(host[(host.IndexOf('/', StringComparison.Ordinal) + 1)..], fqdn)))
+        if (passing.Count > 0 && fqdn is not null && !hosts.Any(host => Hosts.Covers(host[(host.IndexOf('/', StringComparison.Ordinal) + 1)..], fqdn)))
         {
             return Faults.Of("ISM2055", $"Gateway {passing[0].Gateway.FullName} in {passing[0].At.Context}", "spec.servers[*].hosts", $"allows {string.Join(", ", hosts)}, but not {fqdn}", "add the host, or *.local");
         }
@@ -122,7 +129,9 @@ internal sealed class GatewayCauses(TraceFacts facts, TraceNeeds needs, Availabi
         return found.Problem with { Object = $"{found.Problem.Object} in {owner.Context}", Remedy = found.Problem.Remedy + apply };
     }
 
-    /// <summary>Gateway objects that pass mesh traffic through, of the cluster itself or of its primaries.</summary>
+    private static bool Selects(Gateway gateway, Pod pod) => Selectors.Matches(gateway.Selector, pod.Metadata.Labels.ToValueMap());
+
+    /// <summary>Gateways of Istio that pass mesh traffic through, of the cluster itself or of its primaries.</summary>
     private IEnumerable<(Gateway Gateway, ClusterObjects At)> PassingGateways(ClusterObjects cluster) =>
         facts.ControlPlanesOf(cluster).Select(plane => plane.Config).Distinct().SelectMany(at => at.Istio<Gateway>()
             .Where(gateway => gateway.Servers.Any(server => server.Tls?.Mode == ServerTlsMode.AutoPassthrough)).Select(gateway => (gateway, at)));

@@ -125,11 +125,18 @@ public static partial class MeshVerification
             yield return new(cluster.Context, "network", cluster.IsJoinedByNames ? "its own, joined by names" : cluster.NetworkLabel.Length == 0 ? "one for all" : cluster.NetworkLabel, null);
             if (networks.Count < 2) continue;
             if (Meant(cluster) is null && installed.All(other => other.Gateways.All(gateway => gateway.Network != cluster.NetworkLabel)))
-                yield return new(cluster.Context, "gateway", "none", Wrong("ISM1014", cluster, "", $"network {cluster.NetworkLabel} has no east-west gateway, so other networks cannot call it",
-                    $"samples/multicluster/gen-eastwest-gateway.sh --network {cluster.NetworkLabel} | isthmus install -y -f -"));
+                yield return new(cluster.Context, "gateway", "none", Wrong("ISM1014", cluster, "",
+                    $"network {cluster.NetworkLabel} has no east-west gateway, so other networks cannot call it",
+                    $"samples/multicluster/gen-eastwest-gateway.sh --network {cluster.NetworkLabel} | isthmus install -y -f - --context={cluster.Context}; "
+                    + $"or, with the Gateway API, create a Gateway of class istio-east-west with the label {Labels.Network}={cluster.NetworkLabel} "
+                    + "(docs/guides/gateway-api-multi-network.md)"));
             if (cluster.ControlPlanes.Count > 0 && !cluster.ExposesServices)
-                yield return new(cluster.Context, "exposed services", "none", Wrong("ISM1015", cluster, "", "no Gateway with AUTO_PASSTHROUGH exposes its services to other networks",
-                    $"kubectl --context={cluster.Context} apply -n istio-system -f samples/multicluster/expose-services.yaml"));
+                yield return new(cluster.Context, "exposed services", "none", Wrong("ISM1015", cluster, "",
+                    "no Gateway exposes its services to other networks: none of Istio's has AUTO_PASSTHROUGH, "
+                    + "and none of the Gateway API passes connections on by SNI",
+                    $"kubectl --context={cluster.Context} apply -n istio-system -f samples/multicluster/expose-services.yaml; "
+                    + $"or, if its gateway is of class istio-east-west, give that the label {Labels.Network}={cluster.NetworkLabel} "
+                    + $"and a listener with port {Ports.EastWest}, protocol TLS and tls.mode Passthrough"));
         }
         foreach (var check in NetworkNames(installed).Concat(Ranges(installed)).Concat(Watches(installed))) yield return check;
         foreach (var cluster in installed)

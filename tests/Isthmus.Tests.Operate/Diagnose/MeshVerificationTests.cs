@@ -54,6 +54,19 @@ public sealed class MeshVerificationTests
         Assert.Equal(("c1", "Service shop/orders", odd), (check.Cluster, check.Found, check.Problem));
     }
 
+    [Theory]
+    [InlineData(true, "gen-eastwest-gateway.sh --network n2")]
+    [InlineData(false, "expose-services.yaml")]
+    public void Remedies_of_gateways_name_the_form_of_Istio_and_that_of_the_Gateway_API(bool exposes, string istios)
+    {
+        var two = Healthy(2, "n2") with { ExposesServices = exposes };
+        if (exposes) two = two with { Gateways = [] };
+        var problem = Assert.Single(MeshVerification.Run([Healthy(1, "n1"), two], Now), check => check.Problem is not null).Problem!;
+        Assert.Contains(istios, problem.Remedy, StringComparison.Ordinal);
+        Assert.Contains("of class istio-east-west", problem.Remedy, StringComparison.Ordinal);
+        Assert.Contains("topology.istio.io/network=n2", problem.Remedy, StringComparison.Ordinal);
+    }
+
     public static TheoryData<string, string> Faults => new()
     {
         { "unreachable", "ISM1001" }, { "nothing installed", "ISM1002" }, { "not ready", "ISM1003" }, { "webhook", "ISM1004" }, { "no address", "ISM1005" },

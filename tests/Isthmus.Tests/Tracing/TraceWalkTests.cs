@@ -67,6 +67,11 @@ public sealed class TraceWalkTests
         { "gateway of another network", "ISM1016", "endpoints", "Service istio-system/east in c2" },
         { "pod of another network", "ISM1016", "endpoints", "Pod shop/orders-b in c2" },
         { "gateway without listener", "ISM1015", "gateway listener", "cluster c2" },
+        { "Gateway of the API without passing listener", "ISM1015", "gateway listener", "Gateway istio-system/east in c2" },
+        { "Gateway of the API at another port", "ISM2053", "gateway listener", "Gateway istio-system/east in c2" },
+        { "Gateway of the API hides the host", "ISM2055", "gateway chain", "Gateway istio-system/east in c2" },
+        { "Gateway of the API without the network's Service", "ISM1014", "endpoints", "Gateway istio-system/east in c2" },
+        { "Gateway of the API that is not known", "ISM1015", "gateway listener", "Gateway istio-system/east in c2" },
         { "gateway selects others", "ISM2052", "gateway listener", "Gateway istio-system/cross in c2" },
         { "gateway hides the host", "ISM2055", "gateway chain", "Gateway istio-system/cross in c2" },
         { "plain to the gateway", "ISM2056", "TLS", "DestinationRule shop/orders in c1" },
@@ -152,6 +157,21 @@ public sealed class TraceWalkTests
             case "gateway of another network": (s.Client, s.One, s.Two) = (noEndpoints, Without(s.One, "orders-a"), s.Two.Replace("labels: {topology.istio.io/network: n2}}, spec", "labels: {topology.istio.io/network: n7}}, spec", StringComparison.Ordinal)); break;
             case "pod of another network": (s.Client, s.One, s.Two) = (noEndpoints, Without(s.One, "orders-a"), s.Two.Replace("name: orders-b, namespace: shop, labels: {app: orders,", "name: orders-b, namespace: shop, labels: {topology.istio.io/network: n22, app: orders,", StringComparison.Ordinal)); break;
             case "gateway without listener": (s.Two, s.Gateway) = (s.Two.Replace("AUTO_PASSTHROUGH", "PASSTHROUGH", StringComparison.Ordinal), s.Gateway.Replace("\"port_value\": 15443}}, \"listener_filters\"", "\"port_value\": 15444}}, \"listener_filters\"", StringComparison.Ordinal)); break;
+            case "Gateway of the API without passing listener": ServeApi("", "port: 15443, tls: {mode: Terminate}"); break;
+            case "Gateway of the API at another port":
+                ServeApi("", "port: 15444, tls: {mode: Passthrough, options: {gateway.istio.io/listener-protocol: auto-passthrough}}");
+                break;
+            case "Gateway of the API that is not known": ServeApi("", ""); break;
+            case "Gateway of the API hides the host":
+                ServeApi("", "port: 15443, hostname: '*.bank.svc.cluster.local', tls: {mode: Passthrough}");
+                s.Gateway = s.Gateway.Replace("\"port_value\": 15444", "\"port_value\": 15443", StringComparison.Ordinal)
+                    .Replace($"[\"{TraceScenario.Sni}\"]", "[\"outbound_.80_._.x.bank.svc.cluster.local\"]", StringComparison.Ordinal);
+                break;
+            case "Gateway of the API without the network's Service":
+                (s.Client, s.One) = (noEndpoints, Without(s.One, "orders-a"));
+                s.Two = s.Two.Replace("labels: {topology.istio.io/network: n2}}, spec", "labels: {a: b}}, spec", StringComparison.Ordinal);
+                ServeApi("infrastructure: {labels: {a: b}}, ", "port: 15443, tls: {mode: Passthrough}");
+                break;
             case "gateway selects others": (s.Two, s.Gateway) = (s.Two.Replace("selector: {istio: eastwest}, servers", "selector: {istio: west}, servers", StringComparison.Ordinal), s.Gateway.Replace("\"port_value\": 15443}}, \"listener_filters\"", "\"port_value\": 15444}}, \"listener_filters\"", StringComparison.Ordinal)); break;
             case "gateway hides the host": (s.Two, s.Gateway) = (s.Two.Replace("*.local", "*.bank.svc.cluster.local", StringComparison.Ordinal), s.Gateway.Replace($"[\"{TraceScenario.Sni}\"]", "[\"outbound_.80_._.x.bank.svc.cluster.local\"]", StringComparison.Ordinal)); break;
             case "plain to the gateway": s.Client = disabled.Replace("\"address\": \"10.1.0.5\"", "\"address\": \"10.1.0.77\"", StringComparison.Ordinal); break;
@@ -222,6 +242,20 @@ public sealed class TraceWalkTests
                 break;
         }
         return "orders";
+
+        // The gateway of c2 is a Gateway of the Gateway API; it opens another port.
+        void ServeApi(string spec, string listener)
+        {
+            s.Two = s.Two.Replace("AUTO_PASSTHROUGH", "PASSTHROUGH", StringComparison.Ordinal)
+                .Replace("name: gw, namespace: istio-system, labels: {istio: eastwest}",
+                    "name: gw, namespace: istio-system, labels: {istio: eastwest, gateway.networking.k8s.io/gateway-name: east}", StringComparison.Ordinal);
+            s.Gateway = s.Gateway.Replace("\"port_value\": 15443}}, \"listener_filters\"",
+                "\"port_value\": 15444}}, \"listener_filters\"", StringComparison.Ordinal);
+            if (listener.Length == 0) return;
+            s.Two += "\n---\n{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: east, namespace: istio-system, "
+                + "labels: {topology.istio.io/network: n2}}, spec: {gatewayClassName: istio-east-west, "
+                + $"{spec}listeners: [{{name: cross, protocol: TLS, {listener}}}]}}}}";
+        }
     }
 
     private const string Zone = "{apiVersion: networking.istio.io/v1beta1, kind: Gateway, metadata: {name: zone, namespace: istio-system}, spec: {selector: {istio: ingressgateway}, servers: [{port: {number: 15443, name: tls, protocol: TLS}, tls: {mode: AUTO_PASSTHROUGH}, hosts: [\"*.global\"]}]}}";

@@ -16,7 +16,8 @@ public sealed record GatewayClass(ObjectRef Source, string Controller, long Gene
 /// <param name="CreatedAt">Unix seconds.</param>
 public sealed record ApiGateway(ObjectRef Source, string Class, ValueList<ApiListener> Listeners, long Generation, long CreatedAt)
 {
-    private const string PassOption = "gateway.istio.io/listener-protocol";
+    /// <summary>An option of a listener's TLS, and its value, with which it passes connections on by SNI at any port.</summary>
+    public const string PassOption = "gateway.istio.io/listener-protocol", PassValue = "auto-passthrough";
 
     public string Namespace => Source.Namespace;
 
@@ -47,12 +48,13 @@ public sealed record ApiGateway(ObjectRef Source, string Class, ValueList<ApiLis
     public bool PassesByName(ApiListener listener)
     {
         if (listener is not { Protocol: "TLS", Tls: { IsPassthrough: true } tls }) return false;
-        if (tls.Options.TryGetValue(PassOption, out var option) && option == "auto-passthrough") return true;
-        if (!Labels.ContainsKey(LabelNames.Network)) return false;
-        var port = Labels.TryGetValue(LabelNames.GatewayPort, out var own)
-            && int.TryParse(own, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : Ports.EastWest;
-        return listener.Port == port;
+        if (tls.Options.TryGetValue(PassOption, out var option) && option == PassValue) return true;
+        return Labels.ContainsKey(LabelNames.Network) && listener.Port == PassingPort;
     }
+
+    /// <summary>The port at which a gateway with the label of a network passes connections on without the option.</summary>
+    public int PassingPort => Labels.TryGetValue(LabelNames.GatewayPort, out var own)
+        && int.TryParse(own, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : Ports.EastWest;
 }
 
 /// <param name="Type"><c>IPAddress</c>, <c>Hostname</c>, or another name.</param>

@@ -54,6 +54,23 @@ public sealed class GatewayRouteTests
         Assert.Equal(["Accepted", reason], Conditions(proxy).Select(condition => condition.Reason));
     }
 
+    /// <summary>A grant for another kind of route is none.</summary>
+    [Theory]
+    [InlineData("", false)]
+    [InlineData("TCPRoute", true)]
+    [InlineData("HTTPRoute", false)]
+    public async Task Connections_to_other_namespaces_need_a_grant(string granted, bool arrive)
+    {
+        await using var server = await ServerAsync("one");
+        var grant = granted.Length == 0 ? "" : "{apiVersion: gateway.networking.k8s.io/v1, kind: ReferenceGrant, metadata: {name: g, namespace: shop}, "
+            + $"spec: {{from: [{{group: gateway.networking.k8s.io, kind: {granted}, namespace: other}}], to: [{{group: '', kind: Service}}]}}}}";
+        using var proxy = new ApiGatewayProxy(
+            Route("t", "namespace: shop, sectionName: tcp, ", "{backendRefs: [{name: one, namespace: shop, port: 80}]}", kind: "TCPRoute", ns: "other") + grant,
+            [("one", "tcp", server.Port)]);
+        Assert.Equal(arrive ? "one" : "", await ConnectAsync(proxy.TcpPort));
+        Assert.Equal(["Accepted", arrive ? "ResolvedRefs" : "RefNotPermitted"], Conditions(proxy, "TCPRoute").Select(condition => condition.Reason));
+    }
+
     [Fact]
     public async Task Routes_follow_their_backends_and_parents()
     {

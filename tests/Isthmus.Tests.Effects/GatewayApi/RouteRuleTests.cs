@@ -32,7 +32,10 @@ public sealed class RouteRuleTests
     [Fact]
     public async Task Of_several_rules_and_routes_the_most_exact_match_applies_then_the_oldest_then_the_first_by_name()
     {
-        static string Rule(string match, string mark) => $$"""{matches: [{ {{match}} }], filters: [{type: ResponseHeaderModifier, responseHeaderModifier: {set: [{name: by, value: {{mark}} }]} }], {{Web}} }""";
+        static string Rule(string match, string mark) => $$"""
+            {name: {{mark}}, matches: [{ {{match}} }],
+             filters: [{type: ResponseHeaderModifier, responseHeaderModifier: {set: [{name: by, value: {{mark}} }]} }], {{Web}} }
+            """;
         await using var proxy = await OfRoutesAsync(
             Route("b", $"{Rule("path: {type: PathPrefix, value: /}", "root")}, {Rule("path: {type: PathPrefix, value: /a/b}", "long")}, {Rule("path: {type: Exact, value: /a/b}", "exact")}, {Rule("method: GET, path: {type: PathPrefix, value: /m}", "method")}")
             + Route("c", $"{Rule("path: {type: PathPrefix, value: /a}", "short")}, {Rule("path: {type: PathPrefix, value: /m}, headers: [{name: x, value: y}]", "header")}, {Rule("path: {type: PathPrefix, value: /same}", "younger")}", age: "2026-01-02T00:00:00Z")
@@ -60,7 +63,7 @@ public sealed class RouteRuleTests
     [InlineData("headers: [{name: x, value: y}]", "/pkg.S/Do", false)]
     public async Task Calls_of_gRPC_match_by_service_method_and_headers(string match, string path, bool matches)
     {
-        await using var proxy = await OfRoutesAsync(Route("g", $$"""{matches: [{ {{match}} }], {{Web}} }""", "GRPCRoute"));
+        await using var proxy = await OfRoutesAsync(Route("g", $$"""{name: calls, matches: [{ {{match}} }], {{Web}} }""", "GRPCRoute"));
         Assert.Equal(matches ? 200 : 404, (await proxy.CallAsync(path)).Status);
     }
 
@@ -83,6 +86,20 @@ public sealed class RouteRuleTests
         }
         Assert.Equal(["200 GET /one", "303 ", "500 "], seen.Keys.Order(StringComparer.Ordinal));
         Assert.All(seen.Values, count => Assert.InRange(count, 50, 150));
+    }
+
+    [Fact]
+    public async Task Backends_share_calls_of_gRPC_by_weight()
+    {
+        await using var proxy = await OfRoutesAsync(Route("g", """
+            {matches: [{method: {service: pkg.S} }], backendRefs: [
+              {group: networking.istio.io, kind: Hostname, name: web.example, port: 80, weight: 1},
+              {group: networking.istio.io, kind: Hostname, name: none.example, port: 80, weight: 1}]}
+            """, "GRPCRoute"));
+        var answered = 0;
+        for (var i = 0; i < 200; i++)
+            if ((await proxy.CallAsync("/pkg.S/Do")).Status == 200) answered++;
+        Assert.InRange(answered, 50, 150);
     }
 
     [Theory]

@@ -158,13 +158,19 @@ public static class GatewayApiTargets
         return fault.Reason switch
         {
             NotPermitted => api.KnowsGrants ? OwnCodes.ReferenceNotGranted.At(api.Cluster, name, path,
-                $"{fault.Message}: requests that it would get, get 500", Grant(name, to)) : null,
+                $"{fault.Message}: {Loss(route, path)}", Grant(name, to)) : null,
             "BackendNotFound" => api.Knows(to) ? IstioCodes.ReferencedResourceNotFound.At(api.Cluster, name, path,
-                $"Referenced backend not found: {fault.Message}: requests that it would get, get 500") : null,
+                $"Referenced backend not found: {fault.Message}: {Loss(route, path)}") : null,
             _ => IstioCodes.NegativeCondition.At(api.Cluster, name, path, $"ResolvedRefs is False ({fault.Reason}): {fault.Message}",
                 "refer to a Service, a ServiceImport or a Hostname, and to a port of the route's protocol"),
         };
     }
+
+    /// <summary>What happens to what is sent to a backend that cannot be used.</summary>
+    private static string Loss(ApiRoute route, string path) => path.Contains("requestMirror", StringComparison.Ordinal) ? "copies of requests are lost"
+        : route.Source.Kind == MeshApi.UdpRoute.Name ? "datagrams that it would get are dropped"
+        : route.Source.Kind == MeshApi.TcpRoute.Name || route.Source.Kind == MeshApi.TlsRoute.Name ? "connections that it would get, end"
+        : "requests that it would get, get 500";
 
     private static IEnumerable<Finding> Policies(JudgedGatewayApi api)
     {

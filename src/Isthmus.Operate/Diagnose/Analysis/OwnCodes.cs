@@ -178,7 +178,7 @@ public static class OwnCodes
 
     public static readonly AnalysisCode ReferenceNotGranted = new("ISM1470", "ReferenceNotGranted", Severity.Error,
         "A Gateway or route of the Gateway API refers to an object of another namespace, which no ReferenceGrant there permits. "
-        + "A listener without its certificate closes connections; requests for such a backend get 500.",
+        + "A listener without its certificate closes connections; requests for such a backend get 500, connections end, and datagrams are dropped.",
         "Create a ReferenceGrant in the namespace of the object.");
 
     public static readonly AnalysisCode ListenersConflict = new("ISM1471", "ListenersConflict", Severity.Error,

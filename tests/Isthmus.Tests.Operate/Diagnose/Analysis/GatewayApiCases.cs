@@ -6,7 +6,7 @@ namespace Isthmus.Tests.Operate.Diagnose.Analysis;
 internal static class GatewayApiCases
 {
     private const string Group = "gateway.networking.k8s.io", Http = "{name: http, port: 80, protocol: HTTP}",
-        Shop = "{name: shop, port: 80, protocol: HTTP, hostname: shop.example}";
+        Shop = "{name: shop, port: 80, protocol: HTTP, hostname: shop.example}", Raw = "{name: raw, port: 81, protocol: TCP}";
 
     private const string To = "parentRefs: [{name: front}], rules: [{backendRefs: [{name: web, port: 80}] }]";
 
@@ -29,7 +29,10 @@ internal static class GatewayApiCases
         new("IST0101", "c1 HTTPRoute shop/route spec.rules[0].backendRefs[0]", Join(Fronted, Gateway(Http), Route(Backend("name: web, port: 81"))), Good,
             "has no port 81"),
         new("IST0101", "c1 HTTPRoute shop/route spec.rules[0].filters[0].requestMirror.backendRef", Join(Fronted, Gateway(Http), Mirrored("wev")),
-            Join(Fronted, Gateway(Http), Mirrored("web")), "wev"),
+            Join(Fronted, Gateway(Http), Mirrored("web")), "wev does not exist: copies of requests are lost"),
+        new("IST0101", "c1 TCPRoute shop/raw spec.rules[0].backendRefs[0]", Join(Fronted, Gateway(Raw), Api("TCPRoute", "shop", "raw",
+            To.Replace("name: web", "name: wev", StringComparison.Ordinal))), Join(Fronted, Gateway(Raw), Api("TCPRoute", "shop", "raw", To)),
+            "connections that it would get, end"),
         new("IST0101", "c1 ListenerSet shop/more spec.parentRef.name", Join(Fronted, Gateway(Http), Route(To), Set("font", Shop)), Good,
             "Gateway not found: \"shop/font\""),
         new("IST0101", "c1 Gateway.gateway.networking.k8s.io shop/front spec.gatewayClassName", Join(Fronted, Gateway(Http, "gatewayClassName: istioo"),

@@ -38,7 +38,8 @@ public static class GatewayApiListeners
             if (IsUnused(api, judged, listener))
                 yield return OwnCodes.ListenerUnused.At(api.Cluster, name, path,
                     $"no route attaches to listener {listener.Listener.Name} (port {listener.Listener.Port}"
-                    + $"{(listener.Listener.Hostname.Length > 0 ? $", hostname {listener.Listener.Hostname}" : "")}): it answers nobody");
+                    + $"{(listener.Listener.Hostname.Length > 0 ? $", hostname {listener.Listener.Hostname}" : "")}): "
+                    + (listener.Listener.Protocol is "HTTP" or "HTTPS" ? "requests get 404" : "it leads nowhere"));
         }
     }
 

@@ -63,7 +63,8 @@ public static class GatewayApiRoutes
                 to.Section.Length > 0 ? $"{path}.sectionName" : to.Port > 0 ? $"{path}.port" : path, says,
                 "name a listener and a port that the parent has, or leave sectionName and port out"),
             "NotAllowedByListeners" => OwnCodes.RouteNotAttached.At(api.Cluster, name, path, says,
-                $"allow it in spec.listeners[].allowedRoutes of {to.Kind} {to.Namespace}/{to.Name}, or attach the route to another one"),
+                $"name a listener whose protocol is for {route.Source.Kind}s, or allow the route's kind and namespace in "
+                + $"spec.listeners[].allowedRoutes of {to.Kind} {to.Namespace}/{to.Name}"),
             "NoMatchingListenerHostname" => OwnCodes.RouteNotAttached.At(api.Cluster, name, "spec.hostnames",
                 $"{says}: {string.Join(", ", route.Hostnames)}", "correct spec.hostnames, or the hostname of a listener"),
             _ => IstioCodes.NegativeCondition.At(api.Cluster, name, "spec.rules", Says(condition), "correct the rules"),

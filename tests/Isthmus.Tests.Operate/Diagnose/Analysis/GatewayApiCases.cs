@@ -58,7 +58,7 @@ internal static class GatewayApiCases
                 Route("parentRefs: [{kind: ListenerSet, name: more}], rules: [{backendRefs: [{name: web, port: 80}] }]", "second")), "http of Gateway"),
         new("ISM1472", "c1 Gateway.gateway.networking.k8s.io shop/front spec.listeners[1]", Join(Fronted, Gateway($"{Http}, {Shop}"),
             Route(To.Replace("name: front", "name: front, sectionName: http", StringComparison.Ordinal))), Good,
-            "listener shop (port 80, hostname shop.example)"),
+            "listener shop (port 80, hostname shop.example): requests get 404"),
         new("IST0171", "c1 ListenerSet shop/more spec.parentRef", Join(Fronted, Gateway(Http), Route(To), Set("front", Shop)), Good, "NotAllowed"),
         new("IST0171", "c1 Gateway.gateway.networking.k8s.io shop/front spec.listeners[1]", Join(Fronted,
             Gateway($"{Http}, {{name: odd, port: 81, protocol: HTTPX}}"), Route(To)), Good, "UnsupportedProtocol"),

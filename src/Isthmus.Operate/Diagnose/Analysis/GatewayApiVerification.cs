@@ -2,7 +2,6 @@ using System.Text.Json.Nodes;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Mesh.Config;
-using Isthmus.Mesh.Model.GatewayApi;
 using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Operate.Diagnose.Analysis;
@@ -21,10 +20,16 @@ public static class GatewayApiVerification
         foreach (var gateway in api.Verdicts.Gateways.Where(gateway => api.Verdicts.ControllerOf(gateway) is not null).OrderBy(gateway => gateway.Source))
         {
             var status = api.Find(gateway.Source)?["status"];
-            var wrong = Negative(status?["conditions"], gateway.Generation, "Accepted") ?? Programmed(status?["conditions"], gateway);
+            var conditions = status?["conditions"];
+            var wrong = Negative(conditions, gateway.Generation, "Accepted") ?? Negative(conditions, gateway.Generation, "Programmed");
+            var isJudged = Current(conditions, gateway.Generation, "Programmed") is not null;
             var addresses = string.Join(", ", (status?["addresses"] as JsonArray ?? []).Select(address => Visible.Text(address?["value"]?.ToString() ?? "")));
             yield return new(api.Cluster.Context, "Gateway", $"{gateway.Namespace}/{gateway.Name} at {(addresses.Length > 0 ? addresses : "no address")}",
-                wrong is null ? null
+                wrong is null && isJudged ? null
+                : wrong is null ? Wrong(NotProgrammed, api, $"Gateway {gateway.Namespace}/{gateway.Name}",
+                    "no control plane has said whether it serves the Gateway as it is",
+                    $"check that a control plane of its revision is ready (label {Labels.Revision} of the Gateway or of its namespace; without one, the "
+                    + $"default revision): kubectl --context={api.Cluster.Context} get pods -A -l app={WellKnown.Istiod} -L {Labels.Revision}")
                 : Wrong(NotProgrammed, api, $"Gateway {gateway.Namespace}/{gateway.Name}", wrong,
                     $"kubectl --context={api.Cluster.Context} -n {gateway.Namespace} get gateways.{MeshApi.ApiGateway.Group} {gateway.Name} -o yaml; "
                     + "'isthmus analyze' names fields at fault"));
@@ -42,9 +47,6 @@ public static class GatewayApiVerification
                         $"isthmus analyze --contexts {api.Cluster.Context} -n {route.Namespace}"));
         }
     }
-
-    private static string? Programmed(JsonNode? conditions, ApiGateway gateway) => Negative(conditions, gateway.Generation, "Programmed")
-        ?? (Current(conditions, gateway.Generation, "Programmed") is null ? "no control plane has said whether it serves the Gateway as it is" : null);
 
     private static string? Negative(JsonNode? conditions, long generation, string type) =>
         Current(conditions, generation, type) is { } condition && condition["status"]?.ToString() == "False"

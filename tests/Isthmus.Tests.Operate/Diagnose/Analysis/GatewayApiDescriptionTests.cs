@@ -44,6 +44,7 @@ public sealed class GatewayApiDescriptionTests
     public void A_Gateway_that_is_not_programmed_and_a_route_that_is_not_accepted_are_rows()
     {
         Assert.Equal([("Gateway", "ISM1037"), ("route", "ISM1038")], Rows(Mesh));
+        Assert.Contains("of its revision is ready", GatewayApiVerification.Checks(Clusters(Mesh)).First().Problem!.Remedy, StringComparison.Ordinal);
         Assert.Equal([("Gateway", "ISM1037"), ("route", "ISM1038")], Rows(Status("status: 'False', reason: Pending")));
         var good = Status("status: 'True', reason: Programmed").Replace("sectionName: https", "sectionName: http", StringComparison.Ordinal);
         Assert.Equal([("Gateway", "")], Rows(good));

@@ -63,7 +63,9 @@ internal static class EffectiveRules
     private static string OfRoute(JsonNode? spec, string ns, RuleSubject subject)
     {
         var parents = (spec?["parentRefs"] as JsonArray ?? []).OfType<JsonObject>().ToList();
-        if (parents.Exists(parent => Text(parent["kind"]) == "Service" && IsSubject(parent, ns, subject))) return Routed;
+        // A route of another namespace is for the callers there.
+        if (parents.Exists(parent => Text(parent["kind"]) == "Service" && IsSubject(parent, ns, subject)))
+            return ns == subject.Namespace ? Routed : $"{Routed}, from namespace {ns}";
         var leads = (spec?["rules"] as JsonArray ?? []).SelectMany(rule => rule?["backendRefs"] as JsonArray ?? []).OfType<JsonObject>()
             .Any(backend => Text(backend["kind"]) is "" or "Service" && IsSubject(backend, ns, subject));
         if (!leads) return "";

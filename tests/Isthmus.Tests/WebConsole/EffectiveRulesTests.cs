@@ -28,7 +28,9 @@ public sealed class EffectiveRulesTests
     [InlineData("AuthorizationPolicy", "{selector: {matchLabels: {app: buyer}}}", "shop", "")]
     [InlineData("HTTPRoute", "{parentRefs: [{name: front}], hostnames: [a.example], rules: [{backendRefs: [{name: orders, port: 80}]}]}", "shop",
         "routes calls of a.example to it, through shop/front")]
-    [InlineData("GRPCRoute", "{parentRefs: [{kind: Service, group: '', name: orders, namespace: shop}], rules: []}", "buyers", "routes calls of the service")]
+    [InlineData("GRPCRoute", "{parentRefs: [{kind: Service, group: '', name: orders, namespace: shop}], rules: []}", "buyers",
+        "routes calls of the service, from namespace buyers")]
+    [InlineData("HTTPRoute", "{parentRefs: [{kind: Service, group: '', name: orders}], rules: []}", "shop", "routes calls of the service")]
     [InlineData("TCPRoute", "{parentRefs: [{name: front}], rules: [{backendRefs: [{name: orders, port: 80}]}]}", "other", "")]
     public void An_object_has_its_effect_in_words(string kind, string spec, string ns, string effect) =>
         Assert.Equal(effect, Rows("c1", Object(kind, spec, ns: ns)).SingleOrDefault()?.Effect ?? "");

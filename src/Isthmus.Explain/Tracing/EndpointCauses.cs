@@ -36,7 +36,7 @@ internal sealed class EndpointCauses(TraceFacts facts, TraceNeeds needs, CallerC
     public Problem Unresolved(MeshHost? host, IReadOnlyList<string> names)
     {
         var (@object, field) = (facts.Client.ToString(), "");
-        if (host?.Services.FirstOrDefault(service => service.Service.Spec.ExternalName.Length > 0) is { } alias) 
+        if (host?.Services.FirstOrDefault(service => service.Service.Spec.ExternalName.Length > 0) is { } alias)
             (@object, field) = (alias.Name, "spec.externalName");
         else if (host?.Entries is [var entry, ..])
         {

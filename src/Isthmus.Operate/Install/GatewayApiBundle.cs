@@ -83,18 +83,24 @@ public sealed class GatewayApiBundle(KubeClient client)
     {
         var (version, channel) = (Annotation(present, GatewayApiCrds.VersionAnnotation), Annotation(present, GatewayApiCrds.ChannelAnnotation));
         if (channel != GatewayApiCrds.Channel)
-            return Refuse(present, GatewayApiCrds.ChannelAnnotation, $"{Shown(channel)} is not '{GatewayApiCrds.Channel}', which would replace it");
+        {
+            return Refuse(present, GatewayApiCrds.ChannelAnnotation, channel.Length == 0
+                ? $"is missing, so the definition may be of another channel than '{GatewayApiCrds.Channel}', which would replace it"
+                : $"is '{channel}', and the channel '{GatewayApiCrds.Channel}' would replace it");
+        }
         if (Number(version) is not { } number)
-            return Refuse(present, GatewayApiCrds.VersionAnnotation, $"{Shown(version)} is not a version, so it cannot be compared with {Ours}");
+        {
+            return Refuse(present, GatewayApiCrds.VersionAnnotation, version.Length == 0
+                ? $"is missing, so the definition cannot be compared with {Ours}"
+                : $"is '{version}', which is not a version, so it cannot be compared with {Ours}");
+        }
         return number.CompareTo(Number(Ours)!.Value) > 0
-            ? Refuse(present, GatewayApiCrds.VersionAnnotation, $"{Shown(version)} is newer than {Ours}, which would replace it") : null;
+            ? Refuse(present, GatewayApiCrds.VersionAnnotation, $"is '{version}', which is newer than {Ours}, and {Ours} would replace it") : null;
     }
 
     private Problem Refuse(JsonObject present, string annotation, string message) => new(
         "", $"CustomResourceDefinition {Applier.Name(present)} in {client.Access.Name}", $"metadata.annotations[{annotation}]", message,
         "the mesh uses the definitions that are there: set values.base.enableGatewayAPICRDs to false (in a mesh file: gatewayApi.install)");
-
-    private static string Shown(string value) => value.Length == 0 ? "nothing" : $"'{value}'";
 
     private static string Annotation(JsonObject value, string name) => value["metadata"]!["annotations"]?[name]?.ToString() ?? "";
 

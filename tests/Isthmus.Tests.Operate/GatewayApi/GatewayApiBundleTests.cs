@@ -81,13 +81,14 @@ public sealed class GatewayApiBundleTests
     }
 
     [Theory]
-    [InlineData("v1.7.0", "standard", "bundle-version", "'v1.7.0' is newer than v1.6.1, which would replace it")]
-    [InlineData("v1.6.2-rc.1", "standard", "bundle-version", "'v1.6.2-rc.1' is newer than v1.6.1, which would replace it")]
-    [InlineData("v2.0.0", "standard", "bundle-version", "'v2.0.0' is newer than v1.6.1, which would replace it")]
-    [InlineData("latest", "standard", "bundle-version", "'latest' is not a version, so it cannot be compared with v1.6.1")]
-    [InlineData("", "standard", "bundle-version", "nothing is not a version, so it cannot be compared with v1.6.1")]
-    [InlineData("v1.0.0", "experimental", "channel", "'experimental' is not 'standard', which would replace it")]
-    [InlineData("v1.6.1", "", "channel", "nothing is not 'standard', which would replace it")]
+    [InlineData("v1.7.0", "standard", "bundle-version", "is 'v1.7.0', which is newer than v1.6.1, and v1.6.1 would replace it")]
+    [InlineData("v1.6.2-rc.1", "standard", "bundle-version", "is 'v1.6.2-rc.1', which is newer than v1.6.1, and v1.6.1 would replace it")]
+    [InlineData("v2.0.0", "standard", "bundle-version", "is 'v2.0.0', which is newer than v1.6.1, and v1.6.1 would replace it")]
+    [InlineData("latest", "standard", "bundle-version", "is 'latest', which is not a version, so it cannot be compared with v1.6.1")]
+    [InlineData("", "standard", "bundle-version", "is missing, so the definition cannot be compared with v1.6.1")]
+    [InlineData("v1.0.0", "experimental", "channel", "is 'experimental', and the channel 'standard' would replace it")]
+    [InlineData("v1.6.1", "", "channel",
+        "is missing, so the definition may be of another channel than 'standard', which would replace it")]
     public async Task Newer_and_other_definitions_are_not_replaced(string version, string channel, string annotation, string message)
     {
         await using var cluster = new LoopbackCluster();

@@ -74,7 +74,7 @@ public sealed class MeshGatewayApiTests : IAsyncLifetime
         newer["metadata"]!["annotations"]![GatewayApiCrds.VersionAnnotation] = "v1.7.0";
         await client.CreateAsync(Kinds.CustomResourceDefinition, newer, Stop);
         var refused = await Assert.ThrowsAsync<MeshProblemsException>(() => PlanAsync(mesh, links));
-        Assert.Contains("'v1.7.0' is newer than v1.6.1", Assert.Single(refused.Problems).ToString(), StringComparison.Ordinal);
+        Assert.Contains("'v1.7.0', which is newer than v1.6.1", Assert.Single(refused.Problems).ToString(), StringComparison.Ordinal);
     }
 
     [Fact]

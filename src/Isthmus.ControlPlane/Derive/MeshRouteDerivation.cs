@@ -34,6 +34,7 @@ internal sealed class MeshRouteDerivation(MeshSources sources, Live<string, Mesh
 
     private ApiFault? Refusal(Reader read, ApiRoute route, ApiReference parent)
     {
+        if (route.Source.Kind == "UDPRoute") return new("UnsupportedValue", "UDPRoutes apply at Gateways: datagrams pass by sidecars");
         if (HostsOf(read, route, parent) is { IsEmpty: false } hosts)
             return parent.Port == 0 || hosts.Any(host => read.Get(services, host)?.Port(parent.Port) is not null) ? null : new("NoMatchingParent", $"{parent.Kind} {parent.Namespace}/{parent.Name} has no port {parent.Port}");
         return new("NoMatchingParent", $"{parent.Kind} {parent.Namespace}/{parent.Name} does not exist");

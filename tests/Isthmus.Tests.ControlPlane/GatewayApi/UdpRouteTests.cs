@@ -54,6 +54,21 @@ public sealed class UdpRouteTests
         Assert.Equal(reason, status.Parents[0].Conditions.Single(condition => condition.Type == "ResolvedRefs").Reason);
     }
 
+    [Fact]
+    public void A_Service_takes_no_route_of_datagrams_from_its_callers()
+    {
+        var rig = new GatewayApiRig("""
+            {apiVersion: gateway.networking.k8s.io/v1, kind: UDPRoute, metadata: {name: r, namespace: shop},
+             spec: {parentRefs: [{group: '', kind: Service, name: names}], rules: [{backendRefs: [{name: names, port: 53}]}]} }
+            """);
+        Put(rig, "names", "10.96.0.53", 53);
+        rig.Mesh.Push();
+        var status = Assert.Single(rig.Mesh.Mesh.RouteStatuses.Items.Values);
+        var accepted = Assert.Single(status.Parents).Conditions.Single(condition => condition.Type == "Accepted");
+        Assert.Equal((false, "UnsupportedValue"), (accepted.Status ?? true, accepted.Reason));
+        Assert.Empty(rig.Mesh.Mesh.Routings.Items);
+    }
+
     private static void Put(GatewayApiRig rig, string name, string ip, params int[] ports) => rig.Mesh.Writer.Put("c1", new Service
     {
         Metadata = new() { Name = name, Namespace = "shop" },

@@ -39,8 +39,13 @@ public static class GatewayApiRoutes
     private static Finding? InMesh(JudgedGatewayApi api, string name, ApiReference to, ApiCondition condition, string path)
     {
         if (!api.Knows(to)) return null;
-        if (condition.Reason != "NoMatchingParent") return IstioCodes.NegativeCondition.At(api.Cluster, name, "spec.rules", Says(condition),
-            "correct the rules");
+        if (condition.Reason != "NoMatchingParent")
+        {
+            // Of datagrams, it is the parent that does not fit.
+            var isKind = name.StartsWith($"{MeshApi.UdpRoute.Name} ", StringComparison.Ordinal);
+            return IstioCodes.NegativeCondition.At(api.Cluster, name, isKind ? path : "spec.rules", Says(condition),
+                isKind ? "name a Gateway or ListenerSet in parentRefs" : "correct the rules");
+        }
         var isPort = to.Port > 0 && api.Verdicts.HasService(to.Namespace, to.Name);
         return IstioCodes.ReferencedResourceNotFound.At(api.Cluster, name, isPort ? $"{path}.port" : $"{path}.name",
             $"Referenced {to.Kind} not found: {condition.Message}: the route applies to no calls");

@@ -81,6 +81,8 @@ internal static class GatewayApiCases
             Route(To.Replace("[{backendRefs",
                 "[{matches: [{path: {type: RegularExpression, value: '('} }], backendRefs: [{name: web, port: 80}] }, {backendRefs",
                 StringComparison.Ordinal))), Good, "PartiallyInvalid"),
+        new("IST0171", "c1 UDPRoute shop/dns spec.parentRefs[0]", Join(Good, Api("UDPRoute", "shop", "dns", Parent("kind: Service, group: '', name: web"))),
+            Good, "UDPRoutes apply at Gateways"),
         // Istio's own kinds, for the same Pods
         new("ISM1474", "c1 Gateway shop/own spec.servers[0].hosts[0]", Join(Good, Istio("Gateway", "shop", "own",
             $"selector: {{ {Group}/gateway-name: front}}, servers: [{{port: {{number: 80, name: http, protocol: HTTP}}, hosts: ['*.example'] }}]"), Served,

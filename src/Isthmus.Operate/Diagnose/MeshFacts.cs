@@ -25,7 +25,8 @@ public sealed record GatewayFacts(string Name, string Network, ValueList<string>
 /// <param name="Why">What the API server says.</param>
 public sealed record WithheldFacts(string Part, string Why)
 {
-    public const string Webhooks = "injection webhooks", Reports = "reports of control planes", Ranges = "ranges of Pods";
+    public const string Webhooks = "injection webhooks", Reports = "reports of control planes", Ranges = "ranges of Pods",
+        Gateways = "Gateways of the Gateway API";
 }
 
 /// <summary>A connection from a proxy of one cluster to the gateway of another.</summary>

@@ -96,7 +96,7 @@ public sealed partial class MeshFactsReader(string istioNamespace)
             mesh.Count == 0 ? "" : (string?)mesh["trustDomain"] ?? WellKnown.DefaultTrustDomain,
             Root.Of(root),
             await gateways,
-            objects.Any(PassingGateways.IsIstios) || await PassingGateways.AnyAsync(client, stop),
+            objects.Any(PassingGateways.IsIstios) || await withheld.UnlessRefusedAsync(WithheldFacts.Gateways, PassingGateways.AnyAsync(client, stop), true),
             await watched,
             Untrusted(configurations, root))
         {

@@ -21,6 +21,7 @@ internal static class PassingGateways
     }
 
     /// <summary>Whether a cluster has one of the Gateway API.</summary>
+    /// <exception cref="KubeException">The user may not read them.</exception>
     internal static async Task<bool> AnyAsync(KubeClient client, CancellationToken stop)
     {
         foreach (var version in MeshApi.ApiGateway.Versions)
@@ -29,9 +30,9 @@ internal static class PassingGateways
             {
                 return (await client.ListAllAsync<JsonObject>(Manifests.ResourceOf(MeshApi.ApiGateway, version), null, new ListOptions(), stop)).Any(IsApis);
             }
-            catch (KubeException e) when (e.IsNotFound || e.Code == 403)
+            catch (KubeException e) when (e.IsNotFound)
             {
-                // The version is not served, or the user may not read it.
+                // The version is not served.
             }
         }
         return false;

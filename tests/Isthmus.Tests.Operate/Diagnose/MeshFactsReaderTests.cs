@@ -46,6 +46,7 @@ public sealed class MeshFactsReaderTests
     [InlineData("/api/v1/nodes", WithheldFacts.Ranges)]
     [InlineData("/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations", WithheldFacts.Webhooks)]
     [InlineData("/portforward", WithheldFacts.Reports)]
+    [InlineData("/apis/gateway.networking.k8s.io/v1/gateways", WithheldFacts.Gateways)]
     public async Task What_the_user_may_not_read_is_named_and_the_rest_is_read(string path, string part)
     {
         var facts = await ReadAsync(int.MaxValue, 403, "forbidden by test", path);
@@ -56,6 +57,7 @@ public sealed class MeshFactsReaderTests
         var checks = MeshVerification.Run([facts, facts with { Context = "c2", Name = "c2", Withheld = [] }], DateTimeOffset.UnixEpoch).ToList();
         Assert.Contains(checks, check => check.Cluster == "c1" && check.What == part && check is { IsKnown: false, Problem: null });
         // Nothing is concluded from what is not known.
+        Assert.Equal(part == WithheldFacts.Gateways, facts.ExposesServices);
         Assert.DoesNotContain(checks, check => check is { Cluster: "c1", Problem.Code: "ISM1021" });
         Assert.Equal(part == WithheldFacts.Reports, checks.Any(check => check is { Cluster: "c2", Problem.Code: "ISM1021" }));
         Assert.Equal(part != WithheldFacts.Webhooks, checks.Any(check => check is { Cluster: "c1", What: "injection webhook", Found: "has the CA bundle of the mesh" }));

@@ -16,6 +16,20 @@ internal sealed record ApiAnswer(string Kind, string Path, FieldEffect Effect, s
 /// <summary>docs/api.md: every field that the schemas declare, and what it does here.</summary>
 internal static class ApiPage
 {
+    /// <summary>How to read the tables, in one line of the page.</summary>
+    private const string Legend =
+        "Every field of Istio's kinds, of MeshConfig and MeshNetworks, of IstioOperator with its values, and of the annotations of Pods, as "
+        + "Isthmus knows it. In paths, `[]` is any item of a list, and `{}` any key of a mapping. A field *works* if proxies get something else "
+        + "without it, or, for IstioOperator, if other objects are installed or Pods are injected differently: a test shows that for each, with the "
+        + "samples in `tests/Isthmus.Tests.Effects/samples`. An object with a *refused* field is rejected; the table has the message, with the "
+        + "remedy in parentheses. A field that is *warned of* has no effect. One that is *as* another shares its answer: it is below that field, or "
+        + "its kind has no effect at all. *moving* is what a mesh of Istio loses of it, as `isthmus migrate check` reports it: *lost* changes where "
+        + "calls go, how they are answered or who is allowed; *differs* is about telemetry, limits, times or the installation; *note* changes none "
+        + "of these. Fields that are not listed are unknown: policies with one are refused, others are warned of, with the name of the most similar "
+        + "field. *since Istio* is the version whose change notes name the field first, or in whose time the field came into the API; `≤ 1.6` stands "
+        + "for fields that no notes of a later version add, and `unknown` for newer ones of which the notes do not say when they came. The keys of "
+        + "IstioOperator are those of Istio 1.31.";
+
     /// <summary>What <c>since.tsv</c> says: the kind, a part of the path, and the version of Istio whose change notes name the field first.</summary>
     internal static IReadOnlyList<(string Kind, string Path, string Version)> Since { get; } =
         [.. File.ReadLines(Repository.At(SinceFile)).Where(line => !line.StartsWith('#')).Select(line => line.Split('\t')).Select(cells => (cells[0], cells[1], cells[2]))];
@@ -41,7 +55,9 @@ internal static class ApiPage
         var page = new StringBuilder("""
             # Fields of the APIs
 
-            Every field of Istio's kinds, of MeshConfig and MeshNetworks, of IstioOperator with its values, and of the annotations of Pods, as Isthmus knows it. In paths, `[]` is any item of a list, and `{}` any key of a mapping. A field *works* if proxies get something else without it, or, for IstioOperator, if other objects are installed or Pods are injected differently: a test shows that for each, with the samples in `tests/Isthmus.Tests.Effects/samples`. An object with a *refused* field is rejected; the table has the message, with the remedy in parentheses. A field that is *warned of* has no effect. One that is *as* another shares its answer: it is below that field, or its kind has no effect at all. *moving* is what a mesh of Istio loses of it, as `isthmus migrate check` reports it: *lost* changes where calls go, how they are answered or who is allowed; *differs* is about telemetry, limits, times or the installation; *note* changes none of these. Fields that are not listed are unknown: policies with one are refused, others are warned of, with the name of the most similar field. *since Istio* is the version whose change notes name the field first, or in whose time the field came into the API; `≤ 1.6` stands for fields that no notes of a later version add, and `unknown` for newer ones of which the notes do not say when they came. The keys of IstioOperator are those of Istio 1.31.
+
+            """ + Legend + """
+
 
             This page is generated from the schemas. `./test --accept` writes it, and a test fails if it is out of date, or if a field of a schema has no sample. [limits.md](limits.md) says how what works differs from Istio.
 
@@ -58,7 +74,8 @@ internal static class ApiPage
         var (row, level) = (Row(field), LevelOf(field.Kind, field.Path, EffectOf(field)));
         yield return (row, Word(field), level, SinceOf(field.Kind, row));
         if (EffectOf(field) == FieldEffect.Works) yield break;
-        foreach (var below in ApiFields.Below(field.Kind, AnswerTo(field)?.Path ?? field.Path)) yield return (below, $"as `{row}`", level, SinceOf(field.Kind, below));
+        foreach (var below in ApiFields.Below(field.Kind, AnswerTo(field)?.Path ?? field.Path)) yield return (below, $"as `{row}`", level,
+            SinceOf(field.Kind, below));
     }
 
     /// <summary>What a table of fields cannot say of a kind.</summary>

@@ -6,6 +6,12 @@ namespace Isthmus.Tests.Operate.Diagnose.Analysis;
 /// <summary>docs/reference/analysis.md: every analyzer and every code, from the tables of the program.</summary>
 internal static class AnalyzePage
 {
+    /// <summary>A paragraph of the page, in one line.</summary>
+    private const string OfGatewayApi =
+        "**The Gateway API**: Gateways, ListenerSets, routes and policies are judged by the rules of control planes. A message says what a control "
+        + "plane writes into the status of the object, and names the field. Objects whose class belongs to another controller are left alone. These "
+        + "analyzers run whatever kinds could be read, and never call missing what was not read.";
+
     private const string Introduction = """
         # Analysis
 
@@ -34,7 +40,9 @@ internal static class AnalyzePage
         - **Output**: `-o log` (the default), `table`, `json`, `yaml`, or `sarif` (SARIF 2.1.0). `--output-threshold` hides lower levels.
         - `--meshConfigFile` replaces the MeshConfig of all clusters. `--timeout` limits the time to read clusters.
 
-        **The Gateway API**: what is said of Gateways, ListenerSets, routes and policies is what a control plane says of the same objects in statuses, by its own rules, with the field. Objects of classes whose controller is another are left alone. Analyzers of these kinds run with whatever kinds were read; of what was not read, nothing is missing.
+
+        """ + OfGatewayApi + """
+
 
         Proxies are asked only what they trust (at most 200 of each cluster). [trace](../trace.md) follows one call, and `isthmus verify` checks whether clusters form one mesh.
 
@@ -45,12 +53,14 @@ internal static class AnalyzePage
         """;
 
     private const string Suite =
-        "istioctl 1.31 has 104 cases of its own for `analyze`: files with the codes and objects to report. In 80 of them, `isthmus analyze` reports the same of the files alone, "
+        "istioctl 1.31 has 104 cases of its own for `analyze`: files with the codes and objects to report. In 80 of them, `isthmus analyze` reports "
+            + "the same of the files alone, "
         + "beside Istio's default ingress gateway. The other 24 are about what the tables below explain:\n\n"
         + "| cases | what differs |\n|---|---|\n"
         + "| 8 of DestinationRules without CA certificates | IST0128, IST0129 |\n"
         + "| 2 of injection | IST0102 for a namespace without Pods, IST0148 |\n"
-        + "| 3 of VirtualServices and what they name | IST0101 for namespaces in `exportTo`, which files without Namespaces do not tell, and for hosts of VirtualServices; "
+        + "| 3 of VirtualServices and what they name | IST0101 for namespaces in `exportTo`, which files without Namespaces do not tell, and for "
+            + "hosts of VirtualServices; "
         + "IST0132 for a Gateway that does not exist; a VirtualService at a Gateway of the Gateway API |\n"
         + "| 1 of matches that overlap | IST0131 |\n"
         + "| 2 of EnvoyFilters for routes | IST0153, IST0154 |\n"

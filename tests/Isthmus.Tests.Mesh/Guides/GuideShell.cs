@@ -133,6 +133,8 @@ internal sealed class GuideShell : IAsyncDisposable
         // Keys of 4096 bits take seconds of CPU each; the guides' Makefile takes the size from the environment.
         foreach (var size in (string[])["ROOTCA_KEYSZ", "INTERMEDIATE_KEYSZ"]) start.Environment[size] = "2048";
         start.Environment["KUBECONFIG"] = Kubeconfig;
+        // Clusters of labs that came and went had the same addresses, by which kubectl keeps what a cluster serves.
+        start.Environment["KUBECACHEDIR"] = Path.Combine(_folder, ".kubectl");
         using var process = Process.Start(start)!;
         process.StandardInput.Close();
         using var limit = new CancellationTokenSource(patience);

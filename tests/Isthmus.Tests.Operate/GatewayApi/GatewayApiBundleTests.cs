@@ -149,7 +149,8 @@ public sealed class GatewayApiBundleTests
         await new Uninstaller(client).RunAsync(rest, _ => { }, Stop);
         Assert.NotNull(await client.FindAsync(Route, "default", "r", Stop));
         Assert.NotNull(await client.FindAsync(Kinds.ValidatingAdmissionPolicy, null, GatewayApiCrds.PolicyName, Stop));
-        Assert.Null(await FindAsync(client, "grpcroutes.gateway.networking.k8s.io"));
+        // The API server removes the objects of a definition first.
+        await Eventually.TrueAsync(async () => await FindAsync(client, "grpcroutes.gateway.networking.k8s.io") is null);
     }
 
     private static OperatorSpec Spec() => OperatorSpec.Build([], ["profile=minimal", "values.base.enableGatewayAPICRDs=true"], null);

@@ -145,7 +145,7 @@ internal sealed class MeshRig
         if (_isPushed) Push();
         return Connect(new(
             ProxyKind.Router, $"{app}-0", ns, $"{ns}.svc.cluster.local", cluster, $"net-{cluster}", [$"net-{cluster}"], ["10.244.0.99"],
-            default, app, app, "node", "NONE", false, false, "", "", Locality.Unknown)
+            (labels ?? []).ToValueMap(), app, app, "node", "NONE", false, false, "", "", Locality.Unknown)
         {
             SniDnat = sniDnat,
             Topology = topology,

@@ -1,4 +1,6 @@
+using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Push;
+using Isthmus.Kubernetes.Objects;
 using Xunit;
 
 namespace Isthmus.Tests.ControlPlane.GatewayApi;
@@ -29,8 +31,9 @@ public sealed class TargetedPolicyTests
             rig.Config(Served);
             var proxies = new Dictionary<string, ProxyFeed>(StringComparer.Ordinal)
             {
-                ["front of shop"] = Front(rig, MeshRig.Namespace), ["front of other"] = Front(rig, "other"), [$"front of {Root}"] = Front(rig, Root),
-                ["back of shop"] = rig.Router("c1", "back", labels: Named("back")), ["app of shop"] = rig.Sidecar("c1"),
+                ["front of shop"] = Gateway(rig, "front", MeshRig.Namespace, 1), ["front of other"] = Gateway(rig, "front", "other", 2),
+                [$"front of {Root}"] = Gateway(rig, "front", Root, 3),
+                ["back of shop"] = Gateway(rig, "back", MeshRig.Namespace, 4), ["app of shop"] = rig.Sidecar("c1"),
             };
             rig.Push();
             var before = proxies.ToDictionary(one => one.Key, one => MeshRig.Versions(one.Value));
@@ -53,7 +56,17 @@ public sealed class TargetedPolicyTests
         spec: {hosts: [app.example.com], gateways: [doors], http: [{route: [{destination: {host: app}}]}]}
         """;
 
-    private static ProxyFeed Front(MeshRig rig, string ns) => rig.Router("c1", "front", labels: Named("front"), ns: ns);
-
-    private static Dictionary<string, string> Named(string gateway) => new() { ["gateway.networking.k8s.io/gateway-name"] = gateway, ["door"] = "yes" };
+    private static ProxyFeed Gateway(MeshRig rig, string name, string ns, int number)
+    {
+        rig.Writer.Put("c1", new Service
+        {
+            Metadata = new() { Name = name, Namespace = ns },
+            Spec = new()
+            {
+                Type = "ClusterIP", ClusterIP = $"10.96.0.{number}", ClusterIPs = [$"10.96.0.{number}"], Selector = { ["app"] = name },
+                Ports = { new() { Name = "http", Port = 80, TargetPort = JsonValue.Create(8080) } },
+            },
+        });
+        return rig.Router("c1", name, labels: new() { ["gateway.networking.k8s.io/gateway-name"] = name, ["door"] = "yes" }, ns: ns);
+    }
 }

@@ -29,7 +29,7 @@ public class JobPlanTests
         Assert.Equal(0, Made(For(Sum + Pod("a", "Succeeded") + Pod("b", "Succeeded") + Pod("c", "Running"))));
         var done = PlanText.Print(For(Sum + Pod("a", "Succeeded") + Pod("b", "Succeeded") + Pod("c", "Succeeded")));
         Assert.Contains("type: Complete", done, StringComparison.Ordinal);
-        Assert.Contains("completionTime: 2030-01-01T12:00:00Z", done, StringComparison.Ordinal);
+        Assert.Contains("completionTime: '2030-01-01T12:00:00Z'", done, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -69,7 +69,7 @@ public class JobPlanTests
         };
         var plan = CronJobPlan.For(cron, [], PlanText.Now);
         Assert.Equal("tick-31558320", plan.Writes.Single(write => write.Verb == WriteVerb.Create).Name);
-        Assert.Contains("lastScheduleTime: 2030-01-01T12:00:00Z", PlanText.Print(plan), StringComparison.Ordinal);
+        Assert.Contains("lastScheduleTime: '2030-01-01T12:00:00Z'", PlanText.Print(plan), StringComparison.Ordinal);
         Assert.InRange(plan.Again!.Value.TotalSeconds, 60, 61);
     }
 

@@ -3,7 +3,7 @@ using FsCheck.Fluent;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Testing;
 using Isthmus.Wire.Envoy.Routes;
-using Isthmus.Wire.Xds;
+using Isthmus.Proxy.Matching;
 using Xunit;
 
 namespace Isthmus.Tests.Proxy.Snapshot;

@@ -17,7 +17,7 @@ public sealed class RemedyTests(LoopbackMeshRig mesh) : IAsyncLifetime
     private static readonly (string Fault, string Target, string Code, string Remedy)[] All =
     [
         ("adrift", "$adrift/hello", "ISM2049", "fix the selector"),
-        ("deaf", "$deaf/hello", "ISM2070", "set targetPort to the port of the application, 5000"),
+        ("deaf", "$deaf/hello", "ISM2070", "set targetPort to the port of the application, "),
         ("misnamed", "$misnamed/hello", "ISM2046", "use the name of a container port"),
         ("rpc", "$rpc/status/200", "ISM2074", "name the port http"),
         ("nodebound", "$nodebound/hello", "ISM2099", "set it to Cluster"),

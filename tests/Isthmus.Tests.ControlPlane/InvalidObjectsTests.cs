@@ -28,7 +28,8 @@ public sealed class InvalidObjectsTests(RunningApiServer server) : IClassFixture
         { "ProxyConfig", "concurrency: -1", "concurrency: 1", "spec.concurrency: " },
         { "PeerAuthentication", "portLevelMtls: {'80': {mode: STRICT}}", "mtls: {mode: STRICT}", "spec.portLevelMtls: mesh/namespace peer authentication cannot have port level mTLS (add a selector)" },
         { "AuthorizationPolicy", "rules: [{from: []}]", "rules: []", "spec.rules[0].from: \"from\" cannot be empty" },
-        { "RequestAuthentication", "targetRef: {kind: Gateway, name: a}", "jwtRules: []", "spec.targetRef.group: \"\" has no kind Gateway that can be a target" },
+        { "RequestAuthentication", "targetRef: {kind: Gateway, name: a}", "jwtRules: []",
+            "spec.targetRef.group: \"\" has no kind Gateway that can be a target" },
         { "WasmPlugin", "sha256: ''", "url: oci://registry.example/auth:v1", "spec.url: must be set" },
         { "Telemetry", "accessLogging: [{filter: {expression: response.cod >= 400}}]", "accessLogging: []", "spec.accessLogging[0].filter.expression: " },
     };

@@ -189,8 +189,12 @@ internal sealed class ApiMesh
 
         internal ProxyFeeds(MeshRig rig, bool allProxies)
         {
-            _all = [rig.Sidecar("c1"), rig.Sidecar("c1", "web-v1", "10.244.0.1"), rig.Router("c1", "door", labels: new(Named()) { ["istio"] = "ingressgateway" })];
-            if (allProxies) _all = [.. _all, rig.Connect(Envoy("sidecar", "web-v1", "10.244.0.1", [])), rig.Connect(Envoy("router", "door-0", "10.244.0.99", Named()) with { Proof = new(new("c1", "shop", "door"), "") }), rig.Sidecar("c1", "guest", "10.244.0.9", ns: "other"), rig.Router("c1", "eastwest", labels: Named()), rig.Router("c1", "eastwest", sniDnat: true), rig.Router("c1", "inner")];
+            _all = [rig.Sidecar("c1"), rig.Sidecar("c1", "web-v1", "10.244.0.1"),
+                rig.Router("c1", "door", labels: new(Named()) { ["istio"] = "ingressgateway" })];
+            if (allProxies) _all = [.. _all, rig.Connect(Envoy("sidecar", "web-v1", "10.244.0.1", [])),
+                rig.Connect(Envoy("router", "door-0", "10.244.0.99", Named()) with { Proof = new(new("c1", "shop", "door"), "") }),
+                rig.Sidecar("c1", "guest", "10.244.0.9", ns: "other"), rig.Router("c1", "eastwest", labels: Named()),
+                rig.Router("c1", "eastwest", sniDnat: true), rig.Router("c1", "inner")];
         }
 
         /// <summary>Also the proxy of a Gateway of the Gateway API, which samples name.</summary>

@@ -42,7 +42,8 @@ internal sealed partial class PolicyCauses(TraceFacts facts)
     {
         var config = facts.ConfigOf(callee.Cluster);
         var labels = callee.Pod.Metadata.Labels.ToValueMap();
-        var policies = config.Istio<RequestAuthentication>().Where(policy => policy.AppliesTo(callee.Pod.Metadata.Namespace, facts.RootNamespace, labels)).ToList();
+        var policies = config.Istio<RequestAuthentication>().Where(policy =>
+            policy.AppliesTo(callee.Pod.Metadata.Namespace, facts.RootNamespace, labels)).ToList();
         return Faults.Of("ISM2082", policies.Count > 0 ? $"RequestAuthentication {policies[0].Namespace}/{policies[0].Name} in {config.Context}" : callee.Name.ToString(), "spec.jwtRules", $"refuses the token of the request at {callee.Name}: {why}; the response is {status}", "send a valid token of an issuer that it lists, or none");
     }
 
@@ -72,7 +73,8 @@ internal sealed partial class PolicyCauses(TraceFacts facts)
     private IEnumerable<AuthorizationPolicy> Applying(ClusterObjects config, Callee callee)
     {
         var labels = callee.Pod.Metadata.Labels.ToValueMap();
-        return config.Istio<AuthorizationPolicy>().Where(policy => !policy.DryRun && policy.AppliesTo(callee.Pod.Metadata.Namespace, facts.RootNamespace, labels))
+        return config.Istio<AuthorizationPolicy>().Where(policy => !policy.DryRun
+            && policy.AppliesTo(callee.Pod.Metadata.Namespace, facts.RootNamespace, labels))
             .OrderBy(policy => policy.Source);
     }
 

@@ -24,7 +24,8 @@ internal readonly record struct WorkloadTarget(ValueMap<string> Selector, bool I
         }
         foreach (var far in targets.Select(target => target["namespace"]).Where(ns => ns.Text.Length > 0))
             far.Error("must be empty: objects of other namespaces cannot be targets", "leave it out, and write the object in the namespace of the Gateway");
-        foreach (var more in targets.Skip(1)) more.Error($"\"{more["name"].Text}\" is another target: an object applies to one Gateway here", "write an object for each Gateway");
+        foreach (var more in targets.Skip(1)) more.Error($"\"{more["name"].Text}\" is another target: an object applies to one Gateway here",
+            "write an object for each Gateway");
         return new(new Dictionary<string, string> { [GatewayNaming.GatewayLabel] = GatewayNaming.LabelOf(targets[0]["name"].Text) }.ToValueMap(), true);
     }
 

@@ -204,7 +204,8 @@ public sealed class IstioConfigTests
     [InlineData("AuthorizationPolicy", "rules: [{to: [{operation: {paths: ['/{*}{*}']}}]}]", "spec.rules[0].to[0].operation.paths[0]", "\"/{*}{*}\" is not a path template")]
     [InlineData("AuthorizationPolicy", "rules: [{when: [{key: request.header, values: [a]}]}]", "spec.rules[0].when[0].key", "unknown condition key \"request.header\"")]
     [InlineData("AuthorizationPolicy", "rules: [{when: [{key: source.ip}]}]", "spec.rules[0].when[0].values", "a condition needs values or notValues")]
-    [InlineData("AuthorizationPolicy", "targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: front}, {group: gateway.networking.k8s.io, kind: Gateway, name: back}]",
+    [InlineData("AuthorizationPolicy",
+        "targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: front}, {group: gateway.networking.k8s.io, kind: Gateway, name: back}]",
         "spec.targetRefs[1]", "\"back\" is another target: an object applies to one Gateway here")]
     [InlineData("AuthorizationPolicy", "targetRef: {kind: Service, name: orders}", "spec.targetRef", "Service \"orders\" cannot be a target")]
     [InlineData("RequestAuthentication", "targetRef: {kind: GatewayClass, name: waypoint}", "spec.targetRef", "GatewayClass \"waypoint\" cannot be a target")]

@@ -39,9 +39,11 @@ public sealed class DomainTableTests
 
     private static string? Searched(List<string> domains, string name) =>
         domains.Find(domain => domain == name && !domain.Contains('*', StringComparison.Ordinal))
-        ?? domains.Where(domain => domain.Length > 1 && domain.StartsWith('*') && name.Length >= domain.Length && name.EndsWith(domain[1..], StringComparison.Ordinal))
+        ?? domains.Where(domain => domain.Length > 1 && domain.StartsWith('*') && name.Length >= domain.Length
+            && name.EndsWith(domain[1..], StringComparison.Ordinal))
             .MaxBy(domain => domain.Length)
-        ?? domains.Where(domain => domain.Length > 1 && domain.EndsWith('*') && name.Length >= domain.Length && name.StartsWith(domain[..^1], StringComparison.Ordinal))
+        ?? domains.Where(domain => domain.Length > 1 && domain.EndsWith('*') && name.Length >= domain.Length
+            && name.StartsWith(domain[..^1], StringComparison.Ordinal))
             .MaxBy(domain => domain.Length)
         ?? domains.Find(domain => domain == "*");
 

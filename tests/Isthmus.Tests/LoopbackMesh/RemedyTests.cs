@@ -50,12 +50,14 @@ public sealed class RemedyTests(LoopbackMeshRig mesh) : IAsyncLifetime
     public async Task The_printed_remedy_of_a_fault_ends_it()
     {
         foreach (var (fault, target, code, remedy) in All)
-            await UntilAsync(target, text => text.Contains($"({code})", StringComparison.Ordinal) && Remedy(text).Contains(_services.Fill(remedy), StringComparison.Ordinal),
+            await UntilAsync(target, text => text.Contains($"({code})", StringComparison.Ordinal)
+                && Remedy(text).Contains(_services.Fill(remedy), StringComparison.Ordinal),
                 $"{code} with the remedy: {_services.Fill(remedy)}");
         for (var i = 0; i < All.Length; i++)
         {
             var documents = Text().Split(Separator).First(part => part.StartsWith($"{All[i].Fault}\n", StringComparison.Ordinal));
-            foreach (var cluster in LoopbackMeshRig.Clusters) await mesh.ApplyAsync(cluster, _services.Fill(documents[documents.IndexOf('\n', StringComparison.Ordinal)..]));
+            foreach (var cluster in LoopbackMeshRig.Clusters) await mesh.ApplyAsync(cluster,
+                _services.Fill(documents[documents.IndexOf('\n', StringComparison.Ordinal)..]));
         }
         foreach (var (fault, target, _, _) in All)
             await UntilAsync(target, text => text.Contains("✔ The call gets through.", StringComparison.Ordinal), $"{fault} is mended");

@@ -11,7 +11,8 @@ public static class TokenPorts
         from policy in config.Cluster.Istio<RequestAuthentication>()
         where policy.Selector.Count > 0
         from area in config.Reach
-        let workloads = (policy.Namespace == config.Cluster.RootNamespace && !policy.IsOfGateway ? area.All : area.In(policy.Namespace)).Where(workload => LabelSelector.Selects(policy.Selector, workload.Labels)).ToList()
+        let workloads = (policy.Namespace == config.Cluster.RootNamespace && !policy.IsOfGateway ? area.All : area.In(policy.Namespace)).Where(workload =>
+            LabelSelector.Selects(policy.Selector, workload.Labels)).ToList()
         from service in area.Cluster.Services
         where service.Spec.Selector.Count > 0 && workloads.Exists(workload => workload.Namespace == service.Metadata.Namespace && LabelSelector.Selects(service.Spec.Selector, workload.Labels))
         from port in service.Spec.Ports.Index()

@@ -124,7 +124,7 @@ public sealed class SecretReadersTests : IAsyncLifetime
              "spec": {"gatewayClassName": "istio", "listeners": [{"name": "http", "port": 80, "protocol": "HTTP"}] } }
             """)!.AsObject();
         await _engine.PostAsync(writer => writer.Kinds.GatewayApi.First(kind => kind.Descriptor == MeshApi.ApiGateway).StageTree(writer, "c1", gateway), Stop);
-        await UntilAsync(() => _engine.Mesh.Sources.ApiGateways.Count == 1);
+        await UntilAsync(() => _engine.Mesh.GatewayApi.Gateways.Items.Count == 1);
         await using var feed = Connect();
         await UntilAsync(() => _log.Lines.Any(line => line.Contains("shop/front", StringComparison.Ordinal)));
         Assert.StartsWith(level, Assert.Single(_log.Lines), StringComparison.Ordinal);

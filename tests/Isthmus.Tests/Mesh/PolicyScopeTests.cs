@@ -94,8 +94,10 @@ public sealed class PolicyScopeTests
     }
 
     [Theory]
-    [InlineData("targetRef: {group: gateway.networking.k8s.io, kind: Gateway, name: front}")]
-    [InlineData("targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: front}]")]
+    [InlineData("targetRef: {group: '', kind: Service, name: orders}")]
+    [InlineData("targetRefs: [{group: gateway.networking.k8s.io, kind: GatewayClass, name: front}]")]
+    [InlineData("targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: front, namespace: other}]")]
+    [InlineData("targetRef: {group: networking.istio.io, kind: Gateway, name: front}")]
     [InlineData("selector: {matchExpressions: [{key: app, operator: Exists}]}")]
     [InlineData("scope: {name: later}")]
     public void A_stored_policy_whose_target_is_unknown_applies_to_nothing_and_is_reported(string field)

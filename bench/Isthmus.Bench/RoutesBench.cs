@@ -35,7 +35,7 @@ internal static class RoutesBench
         var before = Cpu;
         var proxy = rig.Router("c1", "front", labels: new() { ["gateway.networking.k8s.io/gateway-name"] = "front" });
         var first = Cpu - before;
-        var stream = Subscribe(proxy.Snapshot!);
+        var stream = ScopesBench.Subscribe(proxy.Snapshot!);
         var bytes = 0;
         for (var change = 0; change < WarmUp; change++) Change(change % routes, $"w{change}");
         GC.Collect();
@@ -129,15 +129,4 @@ internal static class RoutesBench
         ["apiVersion"] = "gateway.networking.k8s.io/v1", ["kind"] = kind,
         ["metadata"] = new JsonObject { ["name"] = name, ["namespace"] = MeshRig.Namespace, ["creationTimestamp"] = "2026-01-01T00:00:00Z" }, ["spec"] = spec,
     };
-
-    /// <summary>A stream whose client has all route tables, as a proxy of this program does.</summary>
-    private static DeltaStream Subscribe(XdsSnapshot snapshot)
-    {
-        var stream = new DeltaStream("bench", _ => { });
-        stream.Update(snapshot);
-        var first = new DeltaDiscoveryRequest { TypeUrl = TypeUrls.Route, Node = new() { ClientFeatures = { XdsChange.Feature } } };
-        first.ResourceNamesSubscribe.AddRange(snapshot.Types[TypeUrls.Route].All.Select(resource => resource.Name));
-        foreach (var answer in stream.Receive(first)) stream.Receive(new() { TypeUrl = answer.TypeUrl, ResponseNonce = answer.Nonce });
-        return stream;
-    }
 }

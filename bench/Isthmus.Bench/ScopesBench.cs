@@ -61,7 +61,7 @@ internal static class ScopesBench
     private static TimeSpan Cpu => Process.GetCurrentProcess().TotalProcessorTime;
 
     /// <summary>A stream whose client has all route tables, as a proxy of this program does.</summary>
-    private static DeltaStream Subscribe(XdsSnapshot snapshot)
+    internal static DeltaStream Subscribe(XdsSnapshot snapshot)
     {
         var stream = new DeltaStream("bench", _ => { });
         stream.Update(snapshot);

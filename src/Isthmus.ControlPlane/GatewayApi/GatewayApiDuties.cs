@@ -142,7 +142,8 @@ public sealed class GatewayApiDuties
 
     private bool MayWrite(string asked, string ns)
     {
-        if (asked.Length == 0 && ns.Length > 0) asked = _engine.Mesh.Sources.Namespaces.Items.GetValueOrDefault(new(_settings.ClusterId, "", ns))?.Labels.GetValueOrDefault(Labels.Revision) ?? "";
+        if (asked.Length == 0 && ns.Length > 0)
+            asked = _engine.Mesh.Sources.Namespaces.Items.GetValueOrDefault(new(_settings.ClusterId, "", ns))?.Labels.GetValueOrDefault(Labels.Revision) ?? "";
         return asked.Length > 0 ? _names.Has(asked) : _common.Leading;
     }
 }

@@ -186,7 +186,8 @@ internal static class ClusterPolicy
     /// must not be ejected for a service behind it. All may be ejected; when none is left, all are tried again (panic below 1 %), but not those that are not ready.
     /// Locality priorities still require outlierDetection in a DestinationRule, as in Istio.
     /// </summary>
-    /// <param name="cannotPanic">In a panic, Envoy would also call endpoints that are not ready. It has no panic then, and keeps half of the endpoints instead.</param>
+    /// <param name="cannotPanic">In a panic, Envoy would also call endpoints that are not ready. It has no panic then, and keeps half of the endpoints
+    /// instead.</param>
     private static void ApplyDefaultOutlier(Cluster cluster, bool cannotPanic)
     {
         cluster.OutlierDetection = new()

@@ -47,7 +47,8 @@ public sealed class GatewayApiDutiesTests : IAsyncLifetime
 
     private void Start(KubeClient? client = null, string revision = "")
     {
-        var duties = new GatewayApiDuties(client ?? _client, new DiscoverySettings { ClusterId = "c1", Revision = revision }, _engine, () => InjectorValues.Empty, TimeProvider.System, NullLoggerFactory.Instance);
+        var settings = new DiscoverySettings { ClusterId = "c1", Revision = revision };
+        var duties = new GatewayApiDuties(client ?? _client, settings, _engine, () => InjectorValues.Empty, TimeProvider.System, NullLoggerFactory.Instance);
         _running.Add(duties.RunAsync(_stop.Token));
     }
 
@@ -251,7 +252,8 @@ public sealed class GatewayApiDutiesTests : IAsyncLifetime
         {
             try
             {
-                made = await CreateAsync(Gateways, $"metadata: {{name: {name}, namespace: shop{metadata}}}, spec: {{gatewayClassName: istio, listeners: [{{name: http, port: 80, protocol: HTTP}}]{(spec.Length > 0 ? ", " : "")}{spec}}}");
+                made = await CreateAsync(Gateways, $"metadata: {{name: {name}, namespace: shop{metadata}}}, "
+                    + $"spec: {{gatewayClassName: istio, listeners: [{{name: http, port: 80, protocol: HTTP}}]{(spec.Length > 0 ? ", " : "")}{spec}}}");
                 return true;
             }
             catch (KubeException e) when (e.IsNotFound)

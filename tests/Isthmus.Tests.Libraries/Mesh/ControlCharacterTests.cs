@@ -15,7 +15,8 @@ public sealed class ControlCharacterTests
     [InlineData("VirtualService", """{hosts: [a], http: [{name: "a\e[2J", route: [{destination: {host: a}}]}]}""", "spec.http[0].name", "a\\x1b[2J")]
     [InlineData("VirtualService", """{hosts: [a], http: [{route: [{destination: {host: a, subset: "v1\nError: all is lost"}}]}]}""", "spec.http[0].route[0].destination.subset", "v1\\nError: all is lost")]
     [InlineData("VirtualService", """{hosts: [a], http: [{match: [{uri: {prefix: "/a\x9b31m"}}], route: [{destination: {host: a}}]}]}""", "spec.http[0].match[0].uri.prefix", "/a\\x9b31m")]
-    [InlineData("VirtualService", """{hosts: [a], http: [{match: [{queryParams: {"a\rb": {exact: c}}}], route: [{destination: {host: a}}]}]}""", "spec.http[0].match[0].queryParams.a\rb", "a\\rb")]
+    [InlineData("VirtualService", """{hosts: [a], http: [{match: [{queryParams: {"a\rb": {exact: c}}}], route: [{destination: {host: a}}]}]}""",
+        "spec.http[0].match[0].queryParams.a\rb", "a\\rb")]
     [InlineData("DestinationRule", """{host: a, trafficPolicy: {tls: {mode: SIMPLE, sni: "a\x7f"}}}""", "spec.trafficPolicy.tls.sni", "a\\x7f")]
     [InlineData("AuthorizationPolicy", """{action: DENY, rules: [{to: [{operation: {paths: ["/a\u2028b"]}}]}]}""", "spec.rules[0].to[0].operation.paths[0]", "/a\\u2028b")]
     [InlineData("EnvoyFilter", """{configPatches: [{applyTo: CLUSTER, match: {cluster: {name: "a\e"}}, patch: {operation: REMOVE}}]}""", "spec.configPatches[0].match.cluster.name", "a\\x1b")]

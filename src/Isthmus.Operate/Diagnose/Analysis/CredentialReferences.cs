@@ -51,7 +51,7 @@ public static class CredentialReferences
 
     /// <summary>The cluster with what Secrets of files say of the references.</summary>
     /// <param name="files">The objects of the files. Secrets that they lack are those of the cluster.</param>
-    /// <param name="isAll">There is no cluster: a Secret that the files lack does not exist, if they have Secrets at all.</param>
+    /// <param name="isAll">Only files are read, without a cluster: if they contain Secrets, one that they lack does not exist.</param>
     public static ClusterInventory WithSecrets(ClusterInventory cluster, IReadOnlyList<JsonObject> files, bool isAll)
     {
         var secrets = files.Where(value => value["kind"]?.ToString() == "Secret" && value["apiVersion"]?.ToString() == "v1").ToDictionary(Name, Facts, StringComparer.Ordinal);

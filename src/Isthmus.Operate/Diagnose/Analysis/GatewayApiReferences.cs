@@ -26,7 +26,7 @@ public static class GatewayApiReferences
     /// <summary>The cluster with what Secrets of files hold.</summary>
     /// <param name="cluster">The cluster, or what stands for one.</param>
     /// <param name="files">The objects of the files. Secrets that they lack are those of the cluster.</param>
-    /// <param name="isAll">There is no cluster: a Secret that the files lack does not exist, if they have Secrets at all.</param>
+    /// <param name="isAll">Only files are read, without a cluster: if they contain Secrets, one that they lack does not exist.</param>
     internal static ClusterInventory WithSecrets(ClusterInventory cluster, IReadOnlyList<JsonObject> files, bool isAll)
     {
         var secrets = files.Where(value => value["kind"]?.ToString() == "Secret" && value["apiVersion"]?.ToString() == "v1").ToList();

@@ -32,7 +32,7 @@ public static class GatewayListeners
             {
                 listener.ListenerFilters.Add(OutboundListeners.Inspector("envoy.filters.listener.tls_inspector", new TlsInspector()));
             }
-            AddChains(listener, servers, inputs, port, routings);
+            AddChains(new(listener), servers, inputs, port, routings);
             var sniHosts = inputs.Gateway.SniDnat ? default : servers.Where(server => server.IsAutoPassthrough).SelectMany(server => server.HostNames).Distinct().Order(StringComparer.Ordinal).ToValueList();
             if (listener.FilterChains.Count == 0 && sniHosts.IsEmpty) continue; // no chain has a destination
             yield return new(listener, sniHosts);
@@ -95,7 +95,7 @@ public static class GatewayListeners
     }
 
     private static void AddChains(
-        Listener listener, List<BoundServer> servers, GatewayInputs inputs, (string Bind, int Target) port, ILookup<string, RouteSet> routings)
+        DistinctChains listener, List<BoundServer> servers, GatewayInputs inputs, (string Bind, int Target) port, ILookup<string, RouteSet> routings)
     {
         var target = port.Target;
         var plainDone = false;
@@ -104,29 +104,29 @@ public static class GatewayListeners
         {
             if (bound.IsAutoPassthrough)
             {
-                if (inputs.Gateway.SniDnat) AddOnce(listener, SniDnat.Chain(bound, target, inputs));
+                if (inputs.Gateway.SniDnat) listener.Add(SniDnat.Chain(bound, target, inputs));
                 continue;
             }
             if (bound.Server.Tls is { IsBlocked: true })
             {
-                AddOnce(listener, Blocked(bound, inputs.Mesh));
+                listener.Add(Blocked(bound, inputs.Mesh));
                 continue;
             }
             if (bound.Server.Protocol.IsHttp())
             {
                 // Every plain HTTP server of an address and port shares one route table.
-                if (!plainDone) listener.FilterChains.Add(HttpChain((listener.Name, target), GatewayRoutes.HttpName(port), null, [], inputs));
+                if (!plainDone) listener.Add(HttpChain((listener.Name, target), GatewayRoutes.HttpName(port), null, [], inputs));
                 plainDone = true;
             }
             else if (bound.IsHttps)
             {
-                AddOnce(listener, HttpsChain(bound, (listener.Name, target), inputs));
+                listener.Add(HttpsChain(bound, (listener.Name, target), inputs));
             }
             else AddL4(listener, bound, inputs, target, isolated, routings[bound.Gateway.FullName]);
         }
         // Names of a server without routes must not reach that of a wider one.
         foreach (var bound in servers.Where(server => server is { Gateway.IsolatesHosts: true, IsHttp: false, IsAutoPassthrough: false, Server.Tls: not null }))
-            if (ServerNames(bound).Count > 0 || listener.FilterChains.Count > 0) AddOnce(listener, Blocked(bound, inputs.Mesh));
+            if (ServerNames(bound).Count > 0 || listener.HasAny) listener.Add(Blocked(bound, inputs.Mesh));
     }
 
     private static FilterChain HttpsChain(BoundServer bound, (string Name, int Port) listener, GatewayInputs inputs) =>
@@ -155,7 +155,7 @@ public static class GatewayListeners
     }
 
     /// <summary>TCP, TLS passthrough, and terminated TLS that carries TCP: the tcp and tls routes of the VirtualServices.</summary>
-    private static void AddL4(Listener listener, BoundServer bound, GatewayInputs inputs, int target, HostServers isolated, IEnumerable<RouteSet> routings)
+    private static void AddL4(DistinctChains listener, BoundServer bound, GatewayInputs inputs, int target, HostServers isolated, IEnumerable<RouteSet> routings)
     {
         var passthrough = bound.TlsMode == ServerTlsMode.Passthrough;
         var tls = bound.TlsMode is null || passthrough ? null : TlsContexts.GatewayServer(bound.Server.Tls!, inputs.Mesh, true);
@@ -179,15 +179,9 @@ public static class GatewayListeners
                 else if (tls is not null && (names.IsEmpty || !routing.MatchesTerminated)) names = ServerNames(bound).ToValueList();
                 var built = OutboundListeners.Chain(chain with { ServerNames = names }, inputs.Mesh, target, inputs.Gateway.Security is { } security ? Authorizations.Tcp(security, inputs.Mesh) : null);
                 built.TransportSocket = tls;
-                AddOnce(listener, built);
+                listener.Add(built);
             }
         }
-    }
-
-    /// <summary>Two chains with the same match would make Envoy reject the whole listener.</summary>
-    private static void AddOnce(Listener listener, FilterChain chain)
-    {
-        if (!listener.FilterChains.Any(known => Equals(known.FilterChainMatch, chain.FilterChainMatch))) listener.FilterChains.Add(chain);
     }
 
     /// <summary>Whether the gateway needs the service's SNI clusters.</summary>

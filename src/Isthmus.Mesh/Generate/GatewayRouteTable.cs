@@ -30,7 +30,7 @@ public sealed class GatewayRouteTable
     private readonly GatewayInputs _inputs;
     // Servers that share the table, and keep their hosts to themselves; null: at most one does.
     private readonly HostServers? _isolated;
-    private readonly MisdirectedHosts? _misdirected;
+    private readonly ForeignHosts _foreign;
     // Names that have a virtual host without routes of their own, with their servers.
     private readonly Dictionary<string, BoundServer> _own = new(StringComparer.Ordinal);
 
@@ -40,7 +40,7 @@ public sealed class GatewayRouteTable
     /// <param name="inputs">The gateway.</param>
     internal GatewayRouteTable(string name, IReadOnlyList<BoundServer> servers, MisdirectedHosts? misdirected, GatewayInputs inputs)
     {
-        (Name, _servers, _misdirected, _inputs) = (name, servers, misdirected, inputs);
+        (Name, _servers, _foreign, _inputs) = (name, servers, misdirected?.Of(servers[0]) ?? ForeignHosts.None, inputs);
         Gateways = [.. servers.Select(server => server.Gateway.FullName)];
         _isolated = servers.Where(server => server.Gateway.IsolatesHosts).ToList() is { Count: > 1 } several ? new(several) : null;
         // Without routes of its own, a host would get those of a wider one.
@@ -48,12 +48,13 @@ public sealed class GatewayRouteTable
         // Hosts that only redirect need no VirtualService.
         foreach (var bound in servers.Where(server => server.Server.Tls is { HttpsRedirect: true }))
             foreach (var host in bound.HostNames) _own.TryAdd(host, bound);
-        Foreigners = misdirected is null ? [] : [.. misdirected.Of(servers[0])];
+        // Its own hosts are not among those that it refuses, whether they have routes or not.
+        foreach (var host in servers[0].HostNames.Where(_foreign.Hides)) _own.TryAdd(host, servers[0]);
         Head = RouteGenerator.Head(name);
         if (misdirected is not null
             && QuicListeners.PortOf(servers[0], inputs) is not null) Head.ResponseHeadersToAdd.Add(QuicListeners.Advertisement(servers[0]));
         // A port in the authority does not lead past a wildcard.
-        if (Foreigners.Count > 0) Head.IgnorePortInHostMatching = true;
+        if (_foreign.Names.Count > 0) Head.IgnorePortInHostMatching = true;
     }
 
     public string Name { get; }
@@ -68,7 +69,7 @@ public sealed class GatewayRouteTable
     public IEnumerable<string> OwnNames => _own.Keys;
 
     /// <summary>The names of other servers, for which the table refuses calls.</summary>
-    public IReadOnlyCollection<string> Foreigners { get; }
+    public IReadOnlyCollection<string> Foreigners => _foreign.Names;
 
     /// <summary>The names for which routes are, at a server.</summary>
     public IEnumerable<string> NamesOf(ServerRoutes at)
@@ -90,7 +91,7 @@ public sealed class GatewayRouteTable
     {
         var headers = _inputs.Scope.Headers;
         var host = routes.Count > 0 ? OfRoutes(name, routes, shapes) : _own.TryGetValue(name, out var bound) ? GatewayRoutes.New(name, bound, headers) : null;
-        var isForeign = _misdirected?.IsFor(_servers[0], name) == true;
+        var isForeign = _foreign.Has(name);
         if (host is null && !isForeign) return null;
         var place = new HostPlace(host is null ? Foreign : Routed, name);
         host ??= GatewayRoutes.New(name, _servers[0], headers);
@@ -102,7 +103,7 @@ public sealed class GatewayRouteTable
     public (HostPlace Place, VirtualHost Host) HostOfNothing()
     {
         var host = new VirtualHost { Name = ResourceNames.HostPort("blackhole", _servers[0].Server.Port), Domains = { Everything } };
-        if (_misdirected?.IsFor(_servers[0], Everything) == true) MisdirectedHosts.Refuse(host);
+        if (_foreign.Has(Everything)) MisdirectedHosts.Refuse(host);
         return (new(Blackhole, Everything), host);
     }
 

@@ -15,6 +15,7 @@ public static class GatewayRoutes
         var placed = ports.SelectMany(port => port.Value.Where(server => server.IsHttps).Select(server => (Name: HttpsName(server), port.Key)))
             .ToLookup(item => item.Name, item => item.Key);
         var made = new HashSet<string>(StringComparer.Ordinal);
+        var together = new Dictionary<string, MisdirectedHosts>(StringComparer.Ordinal);
         foreach (var (port, servers) in ports)
         {
             var plain = servers.Where(server => server.Server.Protocol.IsHttp()).ToList();
@@ -22,9 +23,17 @@ public static class GatewayRoutes
             var own = new MisdirectedHosts(servers);
             foreach (var secure in servers.Where(server => server.IsHttps && made.Add(HttpsName(server))))
             {
-                var beside = ports.Where(other => placed[HttpsName(secure)].Contains(other.Key)).ToList();
-                yield return new(HttpsName(secure), [secure], beside.Count == 1 ? own : new(beside.SelectMany(other => other.Value)), inputs);
+                var beside = placed[HttpsName(secure)].ToHashSet();
+                yield return new(HttpsName(secure), [secure], beside.Count == 1 ? own : Together(beside), inputs);
             }
+        }
+
+        MisdirectedHosts Together(HashSet<(string Bind, int Target)> places)
+        {
+            var name = string.Join(' ', places.Order());
+            if (!together.TryGetValue(name, out var known))
+                together[name] = known = new(ports.Where(port => places.Contains(port.Key)).SelectMany(port => port.Value));
+            return known;
         }
     }
 

@@ -15,14 +15,20 @@ internal sealed class HostServers
     public IReadOnlyList<BoundServer> All { get; }
 
     /// <summary>The hosts of the servers.</summary>
-    public IEnumerable<string> Names => _servers.Keys;
+    public IReadOnlyCollection<string> Names => _servers.Keys;
 
     /// <summary>Null when no host covers the name.</summary>
-    public BoundServer? Of(string name)
+    public BoundServer? Of(string name) =>
+        _servers.TryGetValue(name, out var exact) ? exact : WiderThan(name) is { } wider ? _servers[wider] : null;
+
+    /// <summary>The most exact of the other hosts that cover a name; null: none does.</summary>
+    public string? WiderThan(string name) => Wildcards(name).FirstOrDefault(_servers.ContainsKey);
+
+    /// <summary>The wildcards that cover a name and are not the name itself, the most exact first.</summary>
+    public static IEnumerable<string> Wildcards(string name)
     {
-        if (_servers.TryGetValue(name, out var exact)) return exact;
         for (var dot = name.IndexOf('.', StringComparison.Ordinal); dot >= 0; dot = name.IndexOf('.', dot + 1))
-            if (_servers.TryGetValue($"*{name[dot..]}", out var covering)) return covering;
-        return _servers.GetValueOrDefault("*");
+            if (dot != 1 || name[0] != '*') yield return $"*{name[dot..]}";
+        if (name != "*") yield return "*";
     }
 }

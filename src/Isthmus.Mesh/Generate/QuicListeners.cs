@@ -19,11 +19,20 @@ internal static class QuicListeners
     public static int? PortOf(BoundServer bound, GatewayInputs inputs)
     {
         if (!bound.IsHttps || bound.Server.Tls is not { Mode: ServerTlsMode.Simple, IsBlocked: false }) return null;
-        // Datagrams of the port may belong to a server of their own.
-        if (inputs.Gateway.Gateways.Any(gateway => gateway.Servers.Any(server => server.Protocol == Model.Protocol.Udp && server.Port == bound.Server.Port))) return null;
+        // Every server over TLS is asked: most gateways have no HTTP/3, and need not be searched for servers of datagrams.
+        if (inputs.Gateway.UdpPorts.IsEmpty || HasDatagrams(inputs.Gateway, bound.Server.Port)) return null;
         foreach (var port in inputs.Gateway.UdpPorts)
             if (port.Service == bound.Server.Port && !inputs.Mesh.Plugins.Any(plugin => plugin.IsNetwork && plugin.IsFor(isServer: false, port.Target))) return port.Target;
         return null;
+    }
+
+    /// <summary>Whether datagrams of the port belong to a server of their own.</summary>
+    private static bool HasDatagrams(GatewayScope scope, int port)
+    {
+        foreach (var gateway in scope.Gateways)
+            foreach (var server in gateway.Servers)
+                if (server.Protocol == Model.Protocol.Udp && server.Port == port) return true;
+        return false;
     }
 
     public static HeaderValueOption Advertisement(BoundServer bound) => new()

@@ -59,7 +59,7 @@ internal static class GatewayObjects
                     ["runAsUser"] = ProxyUser.Id, ["runAsGroup"] = ProxyUser.Id, ["fsGroup"] = ProxyUser.Id, ["runAsNonRoot"] = true,
                     ["seccompProfile"] = values.SeccompProfile?.DeepClone() ?? new JsonObject { ["type"] = "RuntimeDefault" },
                 },
-                ["containers"] = new JsonArray(Container(order)),
+                ["containers"] = new JsonArray(Container(order, NetworkView(order, labels, values))),
             },
         };
         var owner = new WorkloadOwner("Deployment", "apps/v1", order.ServiceName);
@@ -82,10 +82,18 @@ internal static class GatewayObjects
         return deployment;
     }
 
-    private static JsonObject Container(GatewayOrder order) => new()
+    /// <summary>
+    /// The only network whose endpoints a gateway of a network gets; empty: it gets all. Calls that come from another network would go back there
+    /// otherwise, from gateway to gateway.
+    /// </summary>
+    private static string NetworkView(GatewayOrder order, JsonObject labels, InjectorValues values) =>
+        (string?)labels[Core.Names.Labels.Network] ?? (order.IsEastWest ? values.Network : "");
+
+    private static JsonObject Container(GatewayOrder order, string networkView) => new()
     {
         ["name"] = ProxyContainer.Name,
         ["image"] = "auto",
+        ["env"] = networkView.Length == 0 ? new JsonArray() : new JsonArray(new JsonObject { ["name"] = "ISTIO_META_REQUESTED_NETWORK_VIEW", ["value"] = networkView }),
         ["ports"] = new JsonArray([.. order.Ports.Select(port => (JsonNode)new JsonObject { ["containerPort"] = port.Number, ["protocol"] = port.Protocol })]),
         ["securityContext"] = new JsonObject
         {

@@ -163,13 +163,28 @@ public sealed class GatewayObjectsTests
         Assert.Equal("Gateway kube-system/front", e.Problem.Object);
     }
 
+    [Theory]
+    [InlineData("istio", "{topology.istio.io/network: net2}", "", "net2")]
+    [InlineData("istio", "{topology.istio.io/network: net2}", ", infrastructure: {labels: {a: b}}", null)]
+    [InlineData("istio", "{}", "", null)]
+    [InlineData("istio-east-west", "{topology.istio.io/network: net2}", "", "net2")]
+    [InlineData("istio-east-west", "{}", ", infrastructure: {labels: {topology.istio.io/network: net3}}", "net3")]
+    [InlineData("istio-east-west", "{}", "", "net1")]
+    public void A_gateway_of_a_network_gets_the_endpoints_of_this_network_only(string gatewayClass, string labels, string spec, string? view)
+    {
+        var values = InjectorValues.Empty.WithValues((JsonObject)YamlText.Parse("global: {network: net1}", "values")!);
+        var deployment = Make($"metadata: {{name: front, namespace: shop, labels: {labels}}}", Listeners + spec, values: values, gatewayClass: gatewayClass)[1];
+        var env = deployment["spec"]!["template"]!["spec"]!["containers"]![0]!["env"]!.AsArray();
+        Assert.Equal(view, env.Where(item => (string?)item!["name"] == "ISTIO_META_REQUESTED_NETWORK_VIEW").Select(item => (string?)item!["value"]).SingleOrDefault());
+    }
+
     private static GatewayParameters Parameters(params string[] parts) =>
         new("shop/params", parts.Chunk(2).Select(pair => KeyValuePair.Create(pair[0], pair[1])).ToValueMap());
 
-    private static IReadOnlyList<JsonObject> Make(string metadata, string spec, GatewayParameters[]? parameters = null, InjectorValues? values = null)
+    private static IReadOnlyList<JsonObject> Make(string metadata, string spec, GatewayParameters[]? parameters = null, InjectorValues? values = null, string gatewayClass = "istio")
     {
         var mesh = new MeshGraph();
-        var gateway = ApiGatewayReader.Read("c1", (JsonObject)YamlText.Parse($"{{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, {metadata}, spec: {{gatewayClassName: istio, {spec}}}}}", "gateway")!);
+        var gateway = ApiGatewayReader.Read("c1", (JsonObject)YamlText.Parse($"{{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, {metadata}, spec: {{gatewayClassName: {gatewayClass}, {spec}}}}}", "gateway")!);
         mesh.Sources.ApiGateways.Put(new("c1", gateway.Namespace, gateway.Name), gateway);
         mesh.Graph.Commit();
         var order = Assert.Single(GatewayOrders.Of(mesh));

@@ -94,6 +94,7 @@ internal sealed class GuideShell : IAsyncDisposable
         Directory.Delete(_folder, recursive: true);
     }
 
+    /// <summary>Types blocks into one shell. Each is typed when the one before it has said what its page promises.</summary>
     internal async Task TypeAsync(IReadOnlyList<GuideBlock> blocks)
     {
         if (_clusters is not null) blocks = [.. blocks.Select(GuideClusters.WithoutLab)];
@@ -103,30 +104,65 @@ internal sealed class GuideShell : IAsyncDisposable
         var script = new StringBuilder("set -e -o pipefail\n");
         // The variables that the first block exports are lost with its shell.
         if (first > 0) script.Append("PATH=$PWD/bin:$PATH\n");
-        for (var i = 0; i < blocks.Count; i++)
+        for (var i = first; i < _typed; i++)
         {
-            await File.WriteAllTextAsync(Path.Combine(_folder, $".block{first + i}"), blocks[i].Script);
-            script.Append($"exec >.output{first + i} 2>&1; . ./.block{first + i}; touch .done{first + i}\n");
+            await File.WriteAllTextAsync(InFolder($".block{i}"), blocks[i - first].Script);
+            script.Append($"exec >.output{i} 2>&1; . ./.block{i}; touch .done{i}; until [ -e .go{i} ]; do sleep 0.1; done\n");
         }
-        await File.WriteAllTextAsync(Path.Combine(_folder, ".all"), script.ToString());
-        await BashAsync(". ./.all", Patience);
-        for (var i = 0; i < blocks.Count; i++)
+        await File.WriteAllTextAsync(InFolder(".all"), script.ToString());
+        using var end = new CancellationTokenSource();
+        var shell = BashAsync(". ./.all", Patience, end.Token);
+        try
         {
-            var block = blocks[i];
-            var path = Path.Combine(_folder, $".output{first + i}");
-            var output = File.Exists(path) ? await File.ReadAllTextAsync(path) : "";
-            var where = $"{block.Page}:{block.Line}";
-            Assert.True(File.Exists(Path.Combine(_folder, $".done{first + i}")), $"{where} failed:\n{block.Script}\nIt said:\n{output}");
-            var lines = output.Split('\n').Select(line => line.TrimEnd()).ToList();
-            foreach (var expected in block.Expected.Where(line => line.Length > 0))
+            for (var i = first; i < _typed; i++)
             {
-                var pattern = new Regex("^" + Regex.Escape(expected).Replace("…", ".*", StringComparison.Ordinal) + "$");
-                Assert.True(lines.Exists(line => pattern.IsMatch(line)), $"{where}: no line '{expected}' in the output of\n{block.Script}\nIt said:\n{output}");
+                while (!shell.IsCompleted && !File.Exists(InFolder($".done{i}"))) await Task.WhenAny(shell, Task.Delay(TimeSpan.FromMilliseconds(50)));
+                if (await WrongAsync(blocks[i - first], i) is { } wrong) Assert.Fail(wrong + "\n" + await MeshesAsync());
+                await File.WriteAllTextAsync(InFolder($".go{i}"), "");
             }
+        }
+        finally
+        {
+            if (!File.Exists(InFolder($".go{_typed - 1}"))) await end.CancelAsync();
+            await shell;
         }
     }
 
-    private async Task<int> BashAsync(string script, TimeSpan patience)
+    private string InFolder(string file) => Path.Combine(_folder, file);
+
+    /// <summary>What is wrong with a block that was typed; null: nothing.</summary>
+    private async Task<string?> WrongAsync(GuideBlock block, int number)
+    {
+        var output = File.Exists(InFolder($".output{number}")) ? await File.ReadAllTextAsync(InFolder($".output{number}")) : "";
+        var where = $"{block.Page}:{block.Line}";
+        if (!File.Exists(InFolder($".done{number}"))) return $"{where} failed:\n{block.Script}\nIt said:\n{output}";
+        var lines = output.Split('\n').Select(line => line.TrimEnd()).ToList();
+        foreach (var expected in block.Expected.Where(line => line.Length > 0))
+        {
+            var pattern = new Regex("^" + Regex.Escape(expected).Replace("…", ".*", StringComparison.Ordinal) + "$");
+            if (!lines.Exists(line => pattern.IsMatch(line))) return $"{where}: no line '{expected}' in the output of\n{block.Script}\nIt said:\n{output}";
+        }
+        return null;
+    }
+
+    /// <summary>What stands in the clusters when a page fails: it goes with the lab.</summary>
+    private async Task<string> MeshesAsync()
+    {
+        const string Ask = """
+            for C in $(kubectl config get-contexts -o name); do
+              echo "== $C"
+              kubectl --context=$C get nodes,pods,services,endpointslices -A -o wide
+              isthmus remote-clusters --context=$C
+              isthmus proxy-status --context=$C
+              isthmus proxy-config endpoints deployment/sleep.sample --context=$C
+              kubectl --context=$C -n istio-system logs deployment/istiod --tail=80
+            done
+            isthmus verify --contexts "$(kubectl config get-contexts -o name | paste -sd,)"
+            """;
+        return (await RunAsync(Ask)).Output;
+    }
+
+    private async Task<int> BashAsync(string script, TimeSpan patience, CancellationToken stop = default)
     {
         var start = new ProcessStartInfo("bash", ["-c", script]) { WorkingDirectory = _folder, RedirectStandardInput = true };
         start.Environment["ISTHMUS_LAB_HOME"] = _lab?.Home.Directory ?? Path.Combine(_folder, ".lab");
@@ -137,7 +173,8 @@ internal sealed class GuideShell : IAsyncDisposable
         start.Environment["KUBECACHEDIR"] = Path.Combine(_folder, ".kubectl");
         using var process = Process.Start(start)!;
         process.StandardInput.Close();
-        using var limit = new CancellationTokenSource(patience);
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        limit.CancelAfter(patience);
         try
         {
             await process.WaitForExitAsync(limit.Token);

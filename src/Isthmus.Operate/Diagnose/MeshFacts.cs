@@ -18,6 +18,9 @@ public sealed record GatewayFacts(string Name, string Network, ValueList<string>
 
     /// <summary>The Deployment of its Pods, as <c>namespace/name</c>, if that is scaled to 0; empty otherwise.</summary>
     public string ScaledToZero { get; init; } = "";
+
+    /// <summary>A Pod of it that gets the endpoints of other networks, too; empty: none, or nobody knows.</summary>
+    public string SeesAllNetworks { get; init; } = "";
 }
 
 /// <summary>A part of a cluster's facts that the user may not read. The rest is read all the same.</summary>

@@ -86,7 +86,7 @@ public sealed partial class MeshFactsReader(string istioNamespace)
         var pods = all.Where(pod => pod.Metadata.Labels.GetValueOrDefault("app") == WellKnown.Istiod && pod.Metadata.DeletionTimestamp is null).ToList();
         var (watched, problems) = (withheld.UnlessRefusedAsync(WithheldFacts.Reports, WatchedAsync(client, pods, stop), []), pods.Any(pod => pod.Status.IsReady) ? withheld.UnlessRefusedAsync(WithheldFacts.Reports, ProblemsAsync(client, stop), []) : Task.FromResult(default(ValueList<Problem>)));
         var byNames = objects.SelectMany(gateway => gateway["spec"]?["servers"] as JsonArray ?? []).Any(PassesNames);
-        var (gateways, loose, dns) = (GatewaysAsync(client, services, byNames, stop), LooseRoutesAsync(client, objects, stop), DnsAsync(client, services, stop));
+        var (gateways, loose, dns) = (NetworkGatewayReader.ReadAsync(client, services, byNames, stop), LooseRoutesAsync(client, objects, stop), DnsAsync(client, services, stop));
         var (mesh, elsewhere) = (await meshing, await seeking);
         var own = planes.Where(plane => plane.Namespace == istioNamespace).ToList();
         return new(context, "", NameOf(own, elsewhere.Name, all), true,
@@ -174,54 +174,14 @@ public sealed partial class MeshFactsReader(string istioNamespace)
         catch (ProblemException) { return []; }
     }
 
-    private static async Task<ValueList<GatewayFacts>> GatewaysAsync(KubeClient client, IReadOnlyList<Service> services, bool byNames, CancellationToken stop)
-    {
-        var gateways = new List<GatewayFacts>();
-        foreach (var service in services)
-        {
-            if (!service.Metadata.Labels.TryGetValue(Labels.Network, out var network) && !(byNames && service.Spec.Ports.Any(entry => entry.Port == Ports.EastWest) && service.Spec.Type == "LoadBalancer")) continue;
-            var port = int.TryParse(service.Metadata.Labels.GetValueOrDefault(Labels.GatewayPort), out var own) ? own : Ports.EastWest;
-            var ready = await ReadyAsync(client, service, stop);
-            var nothing = ready == 0 ? await SelectsNothingAsync(client, service, stop) : "";
-            gateways.Add(new(service.Key, network ?? "global names", AddressesOf(service), ready,
-                service.Spec.Ports.Any(candidate => candidate.Port == port), service.Metadata.Annotations.ContainsKey(Annotations.NodeSelector))
-            {
-                Port = port,
-                SelectsNothing = nothing,
-                ScaledToZero = nothing.Length > 0 ? await ScaledToZeroAsync(client, service, stop) : "",
-            });
-        }
-        return gateways.ToValueList();
-    }
-
-    /// <summary>The selector of a Service without endpoints, if no Pod has these labels.</summary>
-    private static async Task<string> SelectsNothingAsync(KubeClient client, Service service, CancellationToken stop)
-    {
-        var selector = string.Join(',', service.Spec.Selector.Select(pair => $"{pair.Key}={pair.Value}"));
-        return selector.Length > 0 && (await client.ListAllAsync<Pod>(Kinds.Pod, service.Metadata.Namespace, new ListOptions { LabelSelector = selector }, stop)).Count == 0 ? selector : "";
-    }
-
-    private static async Task<string> ScaledToZeroAsync(KubeClient client, Service service, CancellationToken stop)
-    {
-        try
-        {
-            var deployments = await client.ListAllAsync<Deployment>(Kinds.Deployment, service.Metadata.Namespace, new ListOptions(), stop);
-            return deployments.FirstOrDefault(deployment => deployment.Spec.Replicas == 0 && LabelSelector.Selects(service.Spec.Selector, deployment.Spec.TemplateLabels))?.Key ?? "";
-        }
-        catch (KubeException e) when (e.Code == 403)
-        {
-            return ""; // Whoever may not see Deployments is told of the selector.
-        }
-    }
-
     private static async Task<DnsFacts?> DnsAsync(KubeClient client, IReadOnlyList<Service> services, CancellationToken stop) =>
         services.FirstOrDefault(service => service.Metadata.Namespace == "kube-system" && service.Metadata.Labels.GetValueOrDefault("k8s-app") == "kube-dns") is { Spec.Selector.Count: > 0 } dns
             ? new(dns.Key, await ReadyAsync(client, dns, stop)) : null;
 
-    private static ValueList<string> AddressesOf(Service service) =>
+    internal static ValueList<string> AddressesOf(Service service) =>
         service.Status.LoadBalancer.Ingress.Select(ingress => ingress.Ip.Length > 0 ? ingress.Ip : ingress.Hostname).Concat(service.Spec.ExternalIPs).ToValueList();
 
-    private static async Task<int> ReadyAsync(KubeClient client, Service service, CancellationToken stop) =>
+    internal static async Task<int> ReadyAsync(KubeClient client, Service service, CancellationToken stop) =>
         (await client.ListAllAsync<EndpointSlice>(Kinds.EndpointSlice, service.Metadata.Namespace, new ListOptions { LabelSelector = $"{Labels.ServiceName}={service.Metadata.Name}" }, stop))
             .SelectMany(slice => slice.Endpoints).Count(endpoint => endpoint.Conditions.Ready ?? true);
 

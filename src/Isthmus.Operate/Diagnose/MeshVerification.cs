@@ -124,6 +124,7 @@ public static partial class MeshVerification
             }
             yield return new(cluster.Context, "network", cluster.IsJoinedByNames ? "its own, joined by names" : cluster.NetworkLabel.Length == 0 ? "one for all" : cluster.NetworkLabel, null);
             if (networks.Count < 2) continue;
+            foreach (var gateway in cluster.Gateways.Where(gateway => gateway.SeesAllNetworks.Length > 0 && !cluster.IsJoinedByNames)) yield return Wandering(cluster, gateway);
             if (Meant(cluster) is null && installed.All(other => other.Gateways.All(gateway => gateway.Network != cluster.NetworkLabel)))
                 yield return new(cluster.Context, "gateway", "none", Wrong("ISM1014", cluster, "",
                     $"network {cluster.NetworkLabel} has no east-west gateway, so other networks cannot call it",
@@ -142,6 +143,12 @@ public static partial class MeshVerification
         foreach (var cluster in installed)
             foreach (var check in Secrets(cluster, members, now)) yield return check;
     }
+
+    /// <summary>Its calls may go back to the network that they came from, from gateway to gateway.</summary>
+    private static Check Wandering(ClusterFacts cluster, GatewayFacts gateway) => new(cluster.Context, "gateway", $"{gateway.Name} leads to other networks, too",
+        Wrong("ISM1039", cluster, $"Pod {gateway.Name.Split('/')[0]}/{gateway.SeesAllNetworks}", $"calls that enter network {gateway.Network} here may go on to another network, and back",
+            $"set {NetworkGatewayReader.NetworkView}={gateway.Network} in its env; for a Gateway that the mesh deploys, give it the label {Labels.Network}={gateway.Network}")
+        with { Severity = Severity.Warning });
 
     /// <summary>Every control plane must watch every other cluster of the mesh.</summary>
     private static IEnumerable<Check> Watches(List<ClusterFacts> installed)

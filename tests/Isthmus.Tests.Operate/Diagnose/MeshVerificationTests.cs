@@ -263,6 +263,16 @@ public sealed class MeshVerificationTests
     }
 
     [Fact]
+    public void A_gateway_that_gives_calls_on_to_other_networks_is_a_warning()
+    {
+        var wanders = Healthy(2, "n2") with { Gateways = [new GatewayFacts("istio-system/gw", "n2", ["172.18.0.2"], 1, true) { SeesAllNetworks = "gw-1" }] };
+        var told = Assert.Single(MeshVerification.Run([Healthy(1, "n1"), wanders], Now).Select(check => check.Problem).OfType<Core.Problems.Problem>());
+        Assert.Equal(("ISM1039", "Pod istio-system/gw-1 in c2", Core.Problems.Severity.Warning), (told.Code, told.Object, told.Severity));
+        // With one network, there is nowhere else to go.
+        Assert.DoesNotContain(MeshVerification.Run([Healthy(1, "n2"), wanders], Now), check => check.Problem?.Code == "ISM1039");
+    }
+
+    [Fact]
     public void What_two_control_planes_report_alike_is_told_once()
     {
         var odd = new Core.Problems.Problem("IST0170", "Service shop/orders", "spec.ports", "port 80 is missing in c2", "", Core.Problems.Severity.Warning);

@@ -1,0 +1,74 @@
+using Isthmus.Core.Collections;
+using Isthmus.Core.Names;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Objects;
+
+namespace Isthmus.Operate.Diagnose;
+
+/// <summary>Reads the east-west gateways of a cluster: its Services with the label of a network.</summary>
+internal static class NetworkGatewayReader
+{
+    /// <summary>The networks whose endpoints a proxy gets; without it, all.</summary>
+    internal const string NetworkView = "ISTIO_META_REQUESTED_NETWORK_VIEW";
+
+    /// <param name="client">Of the cluster.</param>
+    /// <param name="services">The cluster's Services.</param>
+    /// <param name="byNames">Whether clusters find each other by <c>.global</c> names: then gateways need no label.</param>
+    /// <param name="stop">Ends the reading.</param>
+    public static async Task<ValueList<GatewayFacts>> ReadAsync(KubeClient client, IReadOnlyList<Service> services, bool byNames, CancellationToken stop)
+    {
+        var gateways = new List<GatewayFacts>();
+        foreach (var service in services)
+        {
+            if (!service.Metadata.Labels.TryGetValue(Labels.Network, out var network) && !(byNames && OpensToNames(service))) continue;
+            var port = int.TryParse(service.Metadata.Labels.GetValueOrDefault(Labels.GatewayPort), out var own) ? own : Ports.EastWest;
+            var ready = await MeshFactsReader.ReadyAsync(client, service, stop);
+            var selector = string.Join(',', service.Spec.Selector.Select(pair => $"{pair.Key}={pair.Value}"));
+            var pods = selector.Length > 0 ? await PodsAsync(client, service, selector, stop) : null;
+            var selectsNothing = ready == 0 && pods is { Count: 0 };
+            gateways.Add(new(service.Key, network ?? "global names", MeshFactsReader.AddressesOf(service), ready,
+                service.Spec.Ports.Any(candidate => candidate.Port == port), service.Metadata.Annotations.ContainsKey(Annotations.NodeSelector))
+            {
+                Port = port,
+                SelectsNothing = selectsNothing ? selector : "",
+                ScaledToZero = selectsNothing ? await ScaledToZeroAsync(client, service, stop) : "",
+                SeesAllNetworks = pods?.FirstOrDefault(pod => pod.Status.IsReady && ProxyOf(pod) is { } proxy && !HasNetworkView(proxy))?.Metadata.Name ?? "",
+            });
+        }
+        return gateways.ToValueList();
+    }
+
+    private static bool OpensToNames(Service service) => service.Spec.Ports.Any(entry => entry.Port == Ports.EastWest) && service.Spec.Type == "LoadBalancer";
+
+    /// <summary>Null: the user may not see them.</summary>
+    private static async Task<IReadOnlyList<Pod>?> PodsAsync(KubeClient client, Service service, string selector, CancellationToken stop)
+    {
+        try
+        {
+            return await client.ListAllAsync<Pod>(Kinds.Pod, service.Metadata.Namespace, new ListOptions { LabelSelector = selector }, stop);
+        }
+        catch (KubeException e) when (e.Code == 403)
+        {
+            return null;
+        }
+    }
+
+    private static Container? ProxyOf(Pod pod) => pod.Spec.Containers.Find(container => container.Name == "istio-proxy");
+
+    /// <summary>The view is a variable, or in the metadata of the proxy's configuration, which the agent makes a variable of.</summary>
+    private static bool HasNetworkView(Container proxy) =>
+        proxy.Env.Exists(variable => variable.Name == NetworkView || (variable.Name == "PROXY_CONFIG" && variable.Value?.Contains(NetworkView, StringComparison.Ordinal) == true));
+
+    private static async Task<string> ScaledToZeroAsync(KubeClient client, Service service, CancellationToken stop)
+    {
+        try
+        {
+            var deployments = await client.ListAllAsync<Deployment>(Kinds.Deployment, service.Metadata.Namespace, new ListOptions(), stop);
+            return deployments.FirstOrDefault(deployment => deployment.Spec.Replicas == 0 && LabelSelector.Selects(service.Spec.Selector, deployment.Spec.TemplateLabels))?.Key ?? "";
+        }
+        catch (KubeException e) when (e.Code == 403)
+        {
+            return ""; // Whoever may not see Deployments is told of the selector.
+        }
+    }
+}

@@ -18,6 +18,13 @@ internal sealed class GatewayPart(ProxyScope scope, GatewayScope gateway)
         .Where(server => server.Tls is { Mode: ServerTlsMode.AutoPassthrough })
         .SelectMany(server => server.Hosts)
         .Select(host => host[(host.IndexOf('/', StringComparison.Ordinal) + 1)..]).Distinct().ToValueList();
+    // Of the Services, listeners depend on these: what connections are routed to, and how long they may be idle then,
+    private ILookup<string, RouteSet> _connectionsTo = Array.Empty<RouteSet>().ToLookup(_ => "");
+    private ValueMap<TimeSpan> _idleTimeouts;
+    // what is reached by SNI,
+    private HashSet<string> _exposed = new(StringComparer.Ordinal);
+    // and, where hosts are owned, those with the names of routes.
+    private HashSet<string> _claimed = new(StringComparer.Ordinal);
 
     public ResourceSet Listeners { get; private set; } = ResourceSet.Empty;
 
@@ -35,18 +42,40 @@ internal sealed class GatewayPart(ProxyScope scope, GatewayScope gateway)
         _tables.Update(view, inputs);
         var connections = listed.Where(routing => routing.RoutesConnections).Concat(_tables.Connections)
             .OrderBy(routing => routing.CreatedAt).ThenBy(routing => routing.Source).ThenBy(routing => routing.Hosts[0], StringComparer.Ordinal).ToValueList();
-        inputs = inputs with { Routings = connections, IdleTimeouts = view.IdleTimeoutsOf(null, connections, scope) };
+        _idleTimeouts = view.IdleTimeoutsOf(null, connections, scope);
+        _connectionsTo = connections.SelectMany(routing => routing.L4Destinations.Select(to => to.Host).Distinct(StringComparer.Ordinal).Select(host => (host, routing)))
+            .ToLookup(item => item.host, item => item.routing, StringComparer.Ordinal);
+        inputs = inputs with { Routings = connections, IdleTimeouts = _idleTimeouts };
         var visible = hosts.OrderBy(host => host.Service.Hostname, StringComparer.Ordinal).ToList();
         var listeners = GatewayListeners.Of(inputs).Select(listener => Encode(listener, visible, (view.Mesh, inputs.Mesh))).ToList();
         Listeners = Listeners.ReplacedBy(listeners);
         var names = visible.Select(host => host.Service.Hostname).ToHashSet(StringComparer.Ordinal);
         foreach (var gone in _chains.Keys.Where(key => !names.Contains(key.Host)).ToList()) _chains.Remove(gone);
+        _exposed = _chains.Keys.Select(key => key.Host).ToHashSet(StringComparer.Ordinal);
+        _claimed = view.Mesh.HostsAreOwned ? view.NamesOf(gateway).ToHashSet(StringComparer.Ordinal) : [];
     }
 
-    /// <summary>Routes changed, and nothing else.</summary>
+    /// <summary>Routes changed, and Services, and nothing else.</summary>
+    /// <param name="visible">What the scope sees of a changed Service; null: nothing.</param>
     /// <returns>False: everything has to be made anew.</returns>
-    public bool TryUpdate(MeshView view, MeshChanges changes) =>
-        !changes.RoutedGateways.Overlaps(gateway.Gateways.Select(item => item.FullName)) && _tables.TryUpdate(view, changes.RoutedHosts);
+    public bool TryUpdate(MeshView view, MeshChanges changes, Func<string, MeshService?> visible)
+    {
+        if (changes.RoutedGateways.Any(_tables.Has)) return false;
+        if (view.Mesh.HostsAreOwned) _claimed.UnionWith(changes.RoutedHosts.Where(at => _tables.Has(at.Gateway)).Select(at => at.Host));
+        return !changes.Services.Any(service => Concerns(view, service, visible(service))) && _tables.TryUpdate(view, changes.RoutedHosts, changes.Services);
+    }
+
+    /// <summary>Whether a changed Service makes listeners anew, or other routes apply.</summary>
+    private bool Concerns(MeshView view, string service, MeshService? visible)
+    {
+        if (_claimed.Contains(service) || _exposed.Contains(service)) return true;
+        if (visible is not null && !gateway.SniDnat && GatewayListeners.Exposes(_sniHosts, visible)) return true;
+        var connections = _connectionsTo[service].ToList();
+        if (connections.Count == 0) return false;
+        var now = view.IdleTimeoutsOf(null, connections, scope);
+        return now.Any(item => !_idleTimeouts.TryGetValue(item.Key, out var before) || before != item.Value)
+            || _idleTimeouts.Keys.Any(cluster => ResourceNames.TryParseOutbound(cluster, out _, out _, out var host, out _) && host == service && !now.ContainsKey(cluster));
+    }
 
     private XdsResource Encode(GatewayListener listener, List<ClusterInputs> visible, (MeshConfig Shared, MeshConfig Own) mesh)
     {

@@ -9,7 +9,9 @@ using Isthmus.Wire.Xds;
 namespace Isthmus.ControlPlane.Push;
 
 /// <summary>A route table of a gateway, with an encoded part for each virtual host.</summary>
-internal sealed class GatewayTable(GatewayRouteTable plan)
+/// <param name="plan">What it has in any case.</param>
+/// <param name="destinations">Gets what its virtual hosts route to.</param>
+internal sealed class GatewayTable(GatewayRouteTable plan, RouteDestinations destinations)
 {
     private readonly Dictionary<string, Entry> _hosts = new(StringComparer.Ordinal);
     // The hosts of the table in its order, and their bytes.
@@ -39,7 +41,7 @@ internal sealed class GatewayTable(GatewayRouteTable plan)
         foreach (var gone in _hosts.Keys.Where(name => !all.ContainsKey(name)).ToList())
         {
             _made = null;
-            _hosts.Remove(gone);
+            Keep(gone, null);
         }
         foreach (var (name, routes) in all)
         {
@@ -47,8 +49,7 @@ internal sealed class GatewayTable(GatewayRouteTable plan)
             var shapes = routes.IsEmpty ? default : shapesOf(routes.Select(item => item.Routes));
             if (_hosts.TryGetValue(name, out var known) && AreSame(known.Routes, routes) && known.Shapes == shapes) continue;
             _made = null;
-            if (Make(name, routes, shapes) is { } made) _hosts[name] = made;
-            else _hosts.Remove(name);
+            Keep(name, Make(name, routes, shapes));
         }
         if (_made is not null) return;
         _places.Clear();
@@ -71,8 +72,7 @@ internal sealed class GatewayTable(GatewayRouteTable plan)
         var shapes = all.IsEmpty ? default : shapesOf(all.Select(item => item.Routes));
         if (known is not null && AreSame(known.Routes, all) && known.Shapes == shapes) return;
         var made = Make(host, all, shapes);
-        if (made is null) _hosts.Remove(host);
-        else _hosts[host] = made;
+        Keep(host, made);
         if (known is not null && made?.Place == known.Place) Exchange(known, made);
         else
         {
@@ -82,8 +82,32 @@ internal sealed class GatewayTable(GatewayRouteTable plan)
         FillEmpty();
     }
 
+    /// <summary>What was known of a host that one of the table's own routes to; null: the mesh does not have it.</summary>
+    public DestinationShape? ShapeIn(string name, string destination) => _hosts[name].Shapes.TryGetValue(destination, out var shape) ? shape : null;
+
+    /// <summary>Makes a host anew if something else is known of those that it routes to.</summary>
+    /// <returns>False: it is the same as before.</returns>
+    public bool Refresh(string name, Func<IEnumerable<RouteSet>, ValueMap<DestinationShape>> shapesOf)
+    {
+        var known = _hosts[name];
+        var shapes = shapesOf(known.Routes.Select(item => item.Routes));
+        if (known.Shapes == shapes || Make(name, known.Routes, shapes) is not { } made) return false;
+        _hosts[name] = made;
+        Exchange(known, made);
+        _made = null;
+        return true;
+    }
+
     /// <summary>The table, encoded.</summary>
     public XdsResource Encode() => _made ??= EncodedResource.OfParts(TypeUrls.Route, plan.Name, plan.Head, [.. _parts], _hash);
+
+    private void Keep(string name, Entry? entry)
+    {
+        if (_hosts.Remove(name, out var before)) destinations.Remove(this, name, before.Routes);
+        if (entry is null) return;
+        _hosts[name] = entry;
+        destinations.Add(this, name, entry.Routes);
+    }
 
     private Entry? Make(string name, ImmutableArray<ServerRoutes> routes, ValueMap<DestinationShape> shapes) =>
         plan.HostOf(name, routes, shapes) is { } made ? new(routes, shapes, made.Place, EncodedPart.Of(made.Host)) : null;

@@ -7,13 +7,15 @@ using Isthmus.Wire.Xds;
 
 namespace Isthmus.ControlPlane.Push;
 
-/// <summary>The route tables of a gateway scope. A changed HTTPRoute or GRPCRoute costs the virtual hosts that it is part of, not their tables.</summary>
+/// <summary>The route tables of a gateway scope. A changed HTTPRoute or GRPCRoute costs the virtual hosts that it is part of, and a changed Service those that
+/// route to it, not their tables.</summary>
 internal sealed class GatewayTables(ProxyScope scope, GatewayScope gateway)
 {
     private readonly Dictionary<GatewayHost, Settled> _settled = [];
     // Where the servers of each Gateway are.
     private readonly Dictionary<string, List<(GatewayTable Table, int Server)>> _places = new(StringComparer.Ordinal);
     private List<GatewayTable> _tables = [];
+    private RouteDestinations _destinations = new();
     private MeshConfig? _mesh;
 
     public ResourceSet Resources { get; private set; } = ResourceSet.Empty;
@@ -41,10 +43,15 @@ internal sealed class GatewayTables(ProxyScope scope, GatewayScope gateway)
         Encode(_tables);
     }
 
-    /// <summary>Routes of the Gateway API changed for some hosts, and nothing else.</summary>
-    /// <returns>False: they are part of listeners.</returns>
-    public bool TryUpdate(MeshView view, IReadOnlyCollection<GatewayHost> changed)
+    /// <summary>Whether servers of a Gateway have tables here.</summary>
+    public bool Has(string gateway) => _places.ContainsKey(gateway);
+
+    /// <summary>Routes of the Gateway API changed for some hosts, and Services, and nothing else.</summary>
+    /// <returns>False: routes are part of listeners.</returns>
+    public bool TryUpdate(MeshView view, IReadOnlyCollection<GatewayHost> changed, IReadOnlyCollection<string> services)
     {
+        // Before other routes lead to them: of one host, all know the same.
+        var touched = services.SelectMany(service => Refreshed(view, service)).ToHashSet();
         var own = changed.Where(at => _places.ContainsKey(at.Gateway)).ToList();
         foreach (var at in own)
         {
@@ -54,7 +61,6 @@ internal sealed class GatewayTables(ProxyScope scope, GatewayScope gateway)
             if (now is not null && _places[at.Gateway].Exists(place =>
                 place.Table.Plan.NamesOf(new(place.Server, now)).Any(name => name != at.Host))) return false;
         }
-        var touched = new HashSet<GatewayTable>();
         foreach (var at in own)
         {
             foreach (var (table, server) in _places[at.Gateway])
@@ -67,10 +73,22 @@ internal sealed class GatewayTables(ProxyScope scope, GatewayScope gateway)
         return true;
     }
 
+    /// <summary>Makes the virtual hosts anew that route to a Service of which something else is known now.</summary>
+    /// <returns>Their tables.</returns>
+    private IEnumerable<GatewayTable> Refreshed(MeshView view, string service)
+    {
+        var users = _destinations.Of(service);
+        if (users.Count == 0) return [];
+        var (table, name) = users.First();
+        if (Equals(table.ShapeIn(name, service), view.ShapeOf(service, scope))) return [];
+        return [.. users.ToList().Where(user => user.Table.Refresh(user.Name, set => view.ShapesOf(set, null, scope))).Select(user => user.Table)];
+    }
+
     private void Plan(GatewayInputs inputs)
     {
+        _destinations = new();
         // Tables outlive the routes of this revision, and must not keep them.
-        _tables = [.. GatewayRoutes.Of(inputs with { Routings = default }).Select(table => new GatewayTable(table))];
+        _tables = [.. GatewayRoutes.Of(inputs with { Routings = default }).Select(table => new GatewayTable(table, _destinations))];
         _places.Clear();
         foreach (var name in gateway.Gateways.Select(item => item.FullName)) _places.TryAdd(name, []);
         foreach (var table in _tables)

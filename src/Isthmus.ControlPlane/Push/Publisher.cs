@@ -19,6 +19,8 @@ internal sealed class PublishedProxy(ResolvedProxy resolved, ScopeView view, Inb
     public InboundResources? Inbound { get; set; } = inbound;
     /// <summary>The certificates of a gateway's servers, and those with which it calls other hosts; null: nobody knows yet whether it may have any.</summary>
     public ResourceSet? Secrets { get; set; }
+    /// <summary>What <see cref="Secrets"/> were made of.</summary>
+    public SecretInputs SecretsFrom { get; set; }
     /// <summary>The configuration of filters that the proxy discovers; null: it has had none.</summary>
     public ResourceSet? Extensions { get; set; }
     public GivenResources Given { get; set; }
@@ -26,6 +28,9 @@ internal sealed class PublishedProxy(ResolvedProxy resolved, ScopeView view, Inb
     public GivenResources Earlier { get; set; }
     public ImmutableDictionary<string, IXdsResources> Types { get; set; } = ImmutableDictionary<string, IXdsResources>.Empty;
 }
+
+/// <summary>What the certificates of a gateway depend on besides its servers. The collections are the same as long as nothing in them changes.</summary>
+internal readonly record struct SecretInputs(object? Credentials, object? Bundles, object? Gateways, SecretAccess? Access, long Rules);
 
 /// <summary>What a proxy is given.</summary>
 internal readonly record struct GivenResources(
@@ -235,6 +240,10 @@ public sealed class Publisher(TimeProvider time)
     private void SetSecrets(ProxyFeed proxy)
     {
         if (proxy.Published is not { } published || proxy.Unproven is not null) return;
+        var configs = _mesh!.Proxies;
+        var inputs = new SecretInputs(configs.Credentials, configs.CaBundles, configs.GatewayObjects, AccessOf(proxy.Proxy, _mesh), published.View.Rules.Version);
+        if (published.Secrets is not null && published.SecretsFrom == inputs) return;
+        published.SecretsFrom = inputs;
         published.Secrets = published.Resolved.Gateway is not { } gateway ? ResourceSet.Empty
             // Before the answer, it gets no list: one without its certificates would be an answer, too.
             : AccessOf(proxy.Proxy, _mesh!) is not { } access ? null

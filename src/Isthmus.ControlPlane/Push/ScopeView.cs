@@ -40,7 +40,7 @@ internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway, SharedR
     public ResourceSet Names { get; private set; } = ResourceSet.Empty;
 
     /// <summary>The DestinationRules of the visible hosts.</summary>
-    public IEnumerable<DestinationRule> Rules => _hosts.Values.Select(part => part.Clusters.Inputs.Rule).OfType<DestinationRule>().Distinct(ReferenceEqualityComparer.Instance).Cast<DestinationRule>();
+    public HostRules Rules { get; } = new();
 
     /// <summary>Whether any resource changed since the last call.</summary>
     /// <param name="effects">Gets the names of the resources that changed; null: nobody asks.</param>
@@ -62,6 +62,7 @@ internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway, SharedR
     {
         foreach (var part in _hosts.Values) Return(part);
         _hosts.Clear();
+        Rules.Clear();
         _outbound.Release();
     }
 
@@ -111,10 +112,10 @@ internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway, SharedR
         }
         else
         {
-            if (!everything && changes!.Services.Count == 0)
+            if (!everything)
             {
-                if (!changes.HasRoutes) return;
-                if (_gateway.TryUpdate(view, changes))
+                if (changes!.Services.Count == 0 && !changes.HasRoutes) return;
+                if (_gateway.TryUpdate(view, changes, host => _hosts.TryGetValue(host, out var part) ? part.Clusters.Inputs.Service : null))
                 {
                     Routes = PatchedRoutes(_gateway.Routes);
                     return;
@@ -159,6 +160,7 @@ internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway, SharedR
                 goneClusters.AddRange(part.Clusters.Made.Select(NameOf));
                 goneEndpoints.AddRange(NamesOf(part.Endpoints));
                 _hosts.Remove(host);
+                Rules.Exchange(part.Clusters.Inputs.Rule, null);
                 Return(part);
                 continue;
             }
@@ -184,6 +186,7 @@ internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway, SharedR
                 if (endpoints is not null) shared.Endpoints.Return(endpoints);
                 endpoints = made;
             }
+            Rules.Exchange(known?.Clusters.Inputs.Rule, clusters.Inputs.Rule);
             _hosts[host] = new(clusters, endpoints);
         }
         SetClusters(goneClusters, newClusters);

@@ -243,6 +243,10 @@ public sealed record MeshView(
         return Traffic.ByGatewayHost.Keys.Where(at => names.Contains(at.Gateway));
     }
 
+    /// <summary>The names that the routes of a gateway are for.</summary>
+    public IEnumerable<string> NamesOf(GatewayScope gateway) => HostsOf(gateway).Select(at => at.Host)
+        .Concat(gateway.Gateways.SelectMany(item => Traffic.ListedByGateway.GetValueOrDefault(item.FullName)).SelectMany(routing => routing.Hosts));
+
     /// <summary>The routes that compete for a host at a Gateway, as far as the scope sees them.</summary>
     public ValueList<RouteSet> CompetingFor(GatewayHost at, ProxyScope scope) => Traffic.ByGatewayHost.GetValueOrDefault(at)
         .Where(routing => Visibility.Allows(routing.ExportTo, routing.Namespace, scope.Namespace)
@@ -273,6 +277,9 @@ public sealed record MeshView(
         }
         return shapes.ToValueMap();
     }
+
+    /// <summary>The same of one host; null: the mesh does not have it.</summary>
+    public DestinationShape? ShapeOf(string host, ProxyScope scope) => Registry.Services.TryGetValue(host, out var service) ? Shape(service, scope) : null;
 
     /// <summary>The idle timeouts of DestinationRules, by cluster: of a service's TCP ports, and of the destinations of tcp and tls routes.</summary>
     public ValueMap<TimeSpan> IdleTimeoutsOf(MeshService? own, IEnumerable<RouteSet> routings, ProxyScope scope)

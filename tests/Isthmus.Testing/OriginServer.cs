@@ -9,6 +9,7 @@ using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Https;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace Isthmus.Testing;
@@ -22,7 +23,7 @@ public sealed class OriginServer : IAsyncDisposable
 
     public int Port { get; private set; }
 
-    public static async Task<OriginServer> StartAsync(HttpProtocols protocols, RequestDelegate handle, X509Certificate2? certificate = null)
+    public static async Task<OriginServer> StartAsync(HttpProtocols protocols, RequestDelegate handle, X509Certificate2? certificate = null, bool asksClients = false)
     {
         // A builder with defaults would watch files of settings, of which Linux allows each user few.
         var builder = WebApplication.CreateEmptyBuilder(new() { ApplicationName = "origin" });
@@ -33,7 +34,13 @@ public sealed class OriginServer : IAsyncDisposable
             o.Listen(IPAddress.Loopback, 0, l =>
             {
                 l.Protocols = protocols;
-                if (certificate is not null) l.UseHttps(https => https.ServerCertificateSelector = (_, _) => certificate);
+                if (certificate is not null) l.UseHttps(https =>
+                {
+                    https.ServerCertificateSelector = (_, _) => certificate;
+                    if (!asksClients) return;
+                    https.ClientCertificateMode = ClientCertificateMode.AllowCertificate;
+                    https.AllowAnyClientCertificate();
+                });
             });
         });
         var app = builder.Build();

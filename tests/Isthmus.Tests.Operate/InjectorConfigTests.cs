@@ -1,4 +1,6 @@
+using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Yaml;
+using Isthmus.Operate.Diagnose;
 using Isthmus.Operate.Install;
 using Isthmus.Operate.Install.Operator;
 using Xunit;
@@ -12,10 +14,28 @@ public sealed class InjectorConfigTests
     [Theory]
     [InlineData("", false)]
     [InlineData("sidecarInjectorWebhook.rewriteAppHTTPProbe=false", false)]
-    public void The_values_say_that_namespaces_are_not_injected_by_default(string set, bool expected)
+    [InlineData("sidecarInjectorWebhook.enableNamespacesByDefault=true", true)]
+    public void The_values_say_whether_namespaces_are_injected_by_default(string set, bool expected)
     {
         var values = YamlText.Parse(Map(OperatorSpec.Build([], set.Length > 0 ? [$"values.{set}"] : [], null))["data"]!["values"]!.ToString(), "values")!;
         Assert.Equal(expected, (bool)values["sidecarInjectorWebhook"]!["enableNamespacesByDefault"]!);
+    }
+
+    [Theory]
+    [InlineData("", "enabled")]
+    [InlineData("values.sidecarInjectorWebhook.enableNamespacesByDefault=true", "enabled, plain")]
+    [InlineData("values.sidecarInjectorWebhook.enableNamespacesByDefault=true revision=canary", "canary")]
+    public void Namespaces_without_a_label_are_injected_if_the_installation_says_so(string set, string expected)
+    {
+        var webhooks = Manifests.Render(OperatorSpec.Build([], set.Split(' ', StringSplitOptions.RemoveEmptyEntries), null))
+            .SelectMany(component => component.Objects)
+            .Single(value => value["kind"]!.ToString() == "MutatingWebhookConfiguration");
+        Namespace[] namespaces = [Named("plain"), Named("enabled", "istio-injection", "enabled"), Named("out", "istio-injection", "disabled"),
+            Named("canary", "istio.io/rev", "canary"), Named("kube-system")];
+        Assert.Equal(expected, string.Join(", ", InjectionList.Of([(webhooks, "")], namespaces, []).Namespaces.Select(ns => ns.Name)));
+
+        static Namespace Named(string name, string label = "a", string value = "b") =>
+            new() { Metadata = new() { Name = name, Labels = new(StringComparer.Ordinal) { ["kubernetes.io/metadata.name"] = name, [label] = value } } };
     }
 
     [Fact]

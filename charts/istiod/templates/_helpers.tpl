@@ -168,7 +168,7 @@ service:
     {{- toYaml .objects | nindent 4 }}
 {{- end }}
 
-{{/* The four ways in which Pods ask for injection. Arguments: root, path, url, tag (none for the revision itself). */}}
+{{/* The ways in which Pods ask for injection, and the one without asking. Arguments: root, path, url, tag (none for the revision itself). */}}
 {{- define "istiod.injectors" -}}
 {{- $rev := .tag | default .root.Values.revision | default "default" }}
 {{- $isRev := dict "key" "istio.io/rev" "operator" "In" "values" (list $rev) }}
@@ -181,6 +181,10 @@ service:
 {{- if or (eq $rev "default") (and (not .tag) (eq $rev .root.Values.defaultRevision)) }}
 {{ include "istiod.inject" (dict "name" "namespace.sidecar-injector.istio.io" "client" $client "namespaces" (list (dict "key" "istio-injection" "operator" "In" "values" (list "enabled"))) "objects" (list $notRefused)) }}
 {{ include "istiod.inject" (dict "name" "object.sidecar-injector.istio.io" "client" $client "namespaces" (list $noInjection $noRev) "objects" (list (dict "key" "sidecar.istio.io/inject" "operator" "In" "values" (list "true")) $noRev)) }}
+{{- if (default (dict) .root.Values.sidecarInjectorWebhook).enableNamespacesByDefault }}
+{{- $notSystem := dict "key" "kubernetes.io/metadata.name" "operator" "NotIn" "values" (list "kube-system" "kube-public" "kube-node-lease" "local-path-storage") }}
+{{ include "istiod.inject" (dict "name" "auto.sidecar-injector.istio.io" "client" $client "namespaces" (list $noInjection $noRev $notSystem) "objects" (list (dict "key" "sidecar.istio.io/inject" "operator" "DoesNotExist") $noRev)) }}
+{{- end }}
 {{- end }}
 {{- end }}
 

@@ -48,7 +48,9 @@ public sealed class RevisionTags(KubeClient client)
         var injector = revisions[revision].FirstOrDefault() ?? throw NoRevision(revision, [.. revisions.Select(group => group.Key)]);
         var home = (injector["webhooks"]![0]!["clientConfig"] as JsonObject)!;
         var ns = home["service"]?["namespace"]?.ToString() ?? WellKnown.SystemNamespace;
-        List<JsonObject> objects = [RevisionTagObjects.Webhook(tag, ns, LabelsOf(tag, revision, ("app", "sidecar-injector")), home)];
+        // The tag takes the place of the injector that namespaces without a label have.
+        var byDefault = injectors.Where(one => Label(one, TagLabel) is "" or Default).Any(WebhookObjects.InjectsByDefault);
+        List<JsonObject> objects = [RevisionTagObjects.Webhook(tag, ns, LabelsOf(tag, revision, ("app", "sidecar-injector")), home, byDefault)];
         var control = home["service"]?["name"] is { } name ? await client.FindAsync(Kinds.Service, ns, name.ToString(), stop) : null;
         // The Service of a control plane in another cluster selects nothing.
         if (control?["spec"]?["selector"] is JsonObject { Count: > 0 })

@@ -61,6 +61,32 @@ public sealed class SideBySideTests
         }
     }
 
+    /// <summary>Otherwise their new Pods would have no sidecars, and nobody would say so.</summary>
+    [Fact]
+    public async Task The_default_tag_takes_over_the_namespaces_without_a_label()
+    {
+        await using var cluster = new LoopbackCluster();
+        var client = await cluster.StartAsync();
+        await IstioObjects.NamespaceAsync(client, Home);
+        await InstallAsync(client, "ours");
+        var tags = new RevisionTags(client);
+        await tags.SetAsync("default", "ours", overwrite: false, Stop);
+        Assert.DoesNotContain("auto.sidecar-injector.istio.io", await NamesAsync());
+
+        var injector = Manifests.Render(OperatorSpec.Build([], ["profile=minimal", "values.sidecarInjectorWebhook.enableNamespacesByDefault=true"], ""))
+            .SelectMany(component => component.Objects)
+            .Single(value => value["kind"]!.ToString() == "MutatingWebhookConfiguration");
+        await client.ApplyAsync(Kinds.MutatingWebhookConfiguration, injector, Stop);
+        await tags.SetAsync("default", "ours", overwrite: false, Stop);
+        Assert.Contains("auto.sidecar-injector.istio.io", await NamesAsync());
+        await tags.SetAsync("prod", "ours", overwrite: false, Stop);
+        Assert.DoesNotContain("auto.sidecar-injector.istio.io", await NamesAsync("prod"));
+
+        async Task<IEnumerable<string>> NamesAsync(string tag = "default") =>
+            (await client.GetAsync(Kinds.MutatingWebhookConfiguration, null, $"istio-revision-tag-{tag}", Stop))["webhooks"]!.AsArray()
+                .Select(webhook => webhook!["name"]!.ToString());
+    }
+
     /// <summary>A Service of the tag leads to the Pods of its revision, and keeps its address when the tag moves.</summary>
     [Fact]
     public async Task A_tag_has_a_Service_that_moves_with_it()

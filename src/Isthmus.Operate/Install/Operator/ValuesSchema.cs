@@ -64,8 +64,9 @@ internal static class ValuesSchema
         [$"{Gateways}.istio-egressgateway.memory"] = Read("targetAverageUtilization"),
         ["values.istiodRemote"] = Read("injectionPath injectionURL | enabled enabledLocalInjectorIstiod injectionCABundle"),
         ["values.base"] = Read("enableGatewayAPICRDs validationURL | enableCRDTemplates enableIstioConfigCRDs excludedCRDs validateGateway validationCABundle"),
-        ["values.sidecarInjectorWebhook"] = Read("defaultTemplates injectedAnnotations neverInjectSelector rewriteAppHTTPProbe templates | alwaysInjectSelector enableAccessLog"
-            + " enableNamespacesByDefault injectionURL objectSelector reinvocationPolicy selfSigned useLegacySelectors"),
+        ["values.sidecarInjectorWebhook"] = Read("defaultTemplates enableNamespacesByDefault injectedAnnotations neverInjectSelector rewriteAppHTTPProbe "
+            + "templates | alwaysInjectSelector enableAccessLog"
+            + " injectionURL objectSelector reinvocationPolicy selfSigned useLegacySelectors"),
         ["values.istiocoredns"] = Read("coreDNSImage coreDNSPluginImage coreDNSTag enabled replicaCount"),
     };
 
@@ -105,7 +106,6 @@ internal static class ValuesSchema
         ["values.global.proxy.protocolDetectionTimeout"] = "set meshConfig.protocolDetectionTimeout",
         ["values.global.proxy.tracer"] = "set meshConfig.extensionProviders and a Telemetry",
         ["values.global.proxy.autoInject"] = "label namespaces or Pods, see 'isthmus label'",
-        ["values.sidecarInjectorWebhook.enableNamespacesByDefault"] = "label namespaces with istio-injection=enabled",
         ["values.sidecarInjectorWebhook.injectionURL"] = "set values.istiodRemote.injectionURL",
     };
 

@@ -23,18 +23,20 @@ internal static partial class RevisionTagObjects
     {
         var client = (JsonObject)injector["webhooks"]![0]!["clientConfig"]!;
         var component = injector["metadata"]!["labels"]![ObjectLabels.Component]!.ToString();
-        return TagsOf(spec).Select(tag => Webhook(tag, spec.Namespace, Made(spec, component, tag, ("app", "sidecar-injector")), client));
+        return TagsOf(spec).Select(tag => Webhook(tag, spec.Namespace, Made(spec, component, tag, ("app", "sidecar-injector")), client,
+            WebhookObjects.InjectsByDefault(spec)));
     }
 
     /// <summary>The tags that an installation has: the Services beside that of its control plane.</summary>
     internal static IEnumerable<JsonObject> Services(OperatorSpec spec, JsonObject control) =>
         TagsOf(spec).Select(tag => Service(tag, Made(spec, "Pilot", tag, ("app", WellKnown.Istiod), ("istio", "pilot")), control));
 
-    internal static JsonObject Webhook(string tag, string ns, JsonObject labels, JsonObject client)
+    /// <param name="byDefault">Whether the tag <c>default</c> is also for namespaces that do not request injection.</param>
+    internal static JsonObject Webhook(string tag, string ns, JsonObject labels, JsonObject client, bool byDefault)
     {
         var name = $"istio-revision-tag-{tag}" + (ns == WellKnown.SystemNamespace ? "" : $"-{ns}");
         var webhook = Object("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", name, null, labels);
-        webhook["webhooks"] = WebhookObjects.Injectors(tag, tag == RevisionTags.Default, client);
+        webhook["webhooks"] = WebhookObjects.Injectors(tag, tag == RevisionTags.Default, byDefault, client);
         return webhook;
     }
 

@@ -28,13 +28,14 @@ internal static class WebhookObjects
         var configuration = Object("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", InjectorName(spec), null,
             Make(spec, component, "istiod", ("app", "sidecar-injector")));
         var isDefault = spec.Revision.Length == 0 || spec.Values["defaultRevision"]?.ToString() == spec.Revision;
-        configuration["webhooks"] = Injectors(spec.RevisionOrDefault, isDefault, Client(spec, path, url));
+        configuration["webhooks"] = Injectors(spec.RevisionOrDefault, isDefault, InjectsByDefault(spec), Client(spec, path, url));
         return configuration;
     }
 
     /// <param name="name">The value of the label <c>istio.io/rev</c> to match: a revision or a tag.</param>
     /// <param name="isDefault">Whether to match also namespaces and Pods that request injection without a revision.</param>
-    internal static JsonArray Injectors(string name, bool isDefault, JsonObject client)
+    /// <param name="byDefault">Whether these include namespaces that do not request it.</param>
+    internal static JsonArray Injectors(string name, bool isDefault, bool byDefault, JsonObject client)
     {
         var webhooks = new JsonArray(
             Injector("rev.namespace.sidecar-injector.istio.io", client,
@@ -50,8 +51,20 @@ internal static class WebhookObjects
         webhooks.Add((JsonNode)Injector("object.sidecar-injector.istio.io", client,
             [Absent(Labels.Injection), Absent(Labels.Revision)],
             [In(Labels.Inject, "true"), Absent(Labels.Revision)]));
+        if (byDefault)
+        {
+            webhooks.Add((JsonNode)Injector(DefaultInjection.Webhook, client,
+                [Absent(Labels.Injection), Absent(Labels.Revision), NotIn("kubernetes.io/metadata.name", [.. DefaultInjection.Exempt])],
+                [Absent(Labels.Inject), Absent(Labels.Revision)]));
+        }
         return webhooks;
     }
+
+    internal static bool InjectsByDefault(OperatorSpec spec) => (bool?)spec.Value("sidecarInjectorWebhook", "enableNamespacesByDefault") ?? false;
+
+    /// <summary>Whether an installed webhook injects Pods of namespaces that do not request it.</summary>
+    internal static bool InjectsByDefault(JsonObject configuration) =>
+        (configuration["webhooks"] as JsonArray ?? []).Any(webhook => webhook?["name"]?.ToString() == DefaultInjection.Webhook);
 
     private static JsonObject Injector(string name, JsonObject client, JsonObject[] namespaces, JsonObject[] objects) => new()
     {
@@ -109,7 +122,7 @@ internal static class WebhookObjects
 
     private static JsonObject In(string key, string value) => new() { ["key"] = key, ["operator"] = "In", ["values"] = Strings(value) };
 
-    private static JsonObject NotIn(string key, string value) => new() { ["key"] = key, ["operator"] = "NotIn", ["values"] = Strings(value) };
+    private static JsonObject NotIn(string key, params string[] values) => new() { ["key"] = key, ["operator"] = "NotIn", ["values"] = Strings(values) };
 
     private static JsonObject Absent(string key) => new() { ["key"] = key, ["operator"] = "DoesNotExist" };
 }

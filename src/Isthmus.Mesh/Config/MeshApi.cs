@@ -73,7 +73,7 @@ public static class MeshApi
     };
     public static readonly KindDescriptor CustomResourceDefinition = new("apiextensions.k8s.io", "CustomResourceDefinition", "customresourcedefinitions", "v1")
     {
-        IsNamespaced = false, Rights = KindRights.ReadByAll,
+        IsNamespaced = false, Uses = AnalysisOfSome, Rights = KindRights.ReadByAll,
     };
     public static readonly KindDescriptor MutatingWebhookConfiguration = new(
         "admissionregistration.k8s.io", "MutatingWebhookConfiguration", "mutatingwebhookconfigurations", "v1")

@@ -14,6 +14,9 @@ namespace Isthmus.Operate.Inventory;
 /// <summary>The objects of one cluster that the analysis reads.</summary>
 public sealed class ClusterInventory
 {
+    /// <summary>The ConfigMap with the settings of the injector of the revision without a name.</summary>
+    internal const string InjectorMap = "istio-sidecar-injector";
+
     private readonly List<Service> _services = [];
     private readonly List<Pod> _pods = [];
     private readonly List<Node> _nodes = [];
@@ -53,6 +56,13 @@ public sealed class ClusterInventory
 
     /// <summary>The networks of that MeshConfig.</summary>
     public MeshNetworks Networks { get; private set; } = MeshNetworks.None;
+
+    /// <summary>Whether its sidecars answer the DNS queries of applications, unless a Pod or a ProxyConfig says otherwise. Only then do applications
+    /// learn addresses that control planes allocate.</summary>
+    public bool CapturesDns { get; private set; }
+
+    /// <summary>Whether its injector takes Pods of namespaces that do not request it (<c>enableNamespacesByDefault</c>).</summary>
+    public bool InjectsByDefault { get; private set; }
 
     /// <summary>The external authorizers of its control planes, by name; null when no MeshConfig was read.</summary>
     public ValueMap<ExternalAuthorizer>? Authorizers { get; private set; }
@@ -226,7 +236,10 @@ public sealed class ClusterInventory
             case "ConfigMap":
                 if (value["metadata"]?["namespace"]?.ToString() == "kube-system" && value["metadata"]?["name"]?.ToString() == "coredns") Corefile = value["data"]?["Corefile"]?.ToString() ?? "";
                 else if (value["data"]?["mesh"] is JsonValue mesh) AddSettings($"ConfigMap {value["metadata"]?["namespace"]}/{value["metadata"]?["name"]}", mesh.ToString(), value["data"]?["meshNetworks"]?.ToString() ?? "");
+                else if (value["metadata"]?["name"]?.ToString() == InjectorMap) InjectsByDefault |= IsSet(value["data"]?["values"]?.ToString() ?? "");
                 break;
+            case "MutatingWebhookConfiguration": InjectsByDefault |= (value["webhooks"] as JsonArray ?? [])
+                .Any(webhook => webhook?["name"]?.ToString() == DefaultInjection.Webhook); break;
             case not null when Described(value) is { IsIstio: true }:
                 var read = IstioConfig.Read(value, Context);
                 if (read.Value is not null) _istio.Add(read.Value);
@@ -245,7 +258,11 @@ public sealed class ClusterInventory
             var written = YamlText.Parse(mesh, "data[mesh]");
             var (config, problems) = MeshConfigReader.ReadMesh(written, $"{map}, key mesh");
             var (known, networkProblems) = MeshConfigReader.ReadNetworks(YamlText.Parse(networks, "data[meshNetworks]"), $"{map}, key meshNetworks");
-            if (Mesh is null || map.EndsWith("/istio", StringComparison.Ordinal)) (Mesh, Networks) = (config, known);
+            if (Mesh is null || map.EndsWith("/istio", StringComparison.Ordinal))
+            {
+                (Mesh, Networks) = (config, known);
+                CapturesDns = bool.TryParse(written?["defaultConfig"]?["proxyMetadata"]?["ISTIO_META_DNS_CAPTURE"]?.ToString(), out var captures) && captures;
+            }
             Authorizers = config.Authorizers.Concat(Authorizers ?? ValueMap<ExternalAuthorizer>.Empty).DistinctBy(item => item.Key).ToValueMap();
             Tracers = config.Tracers.Concat(Tracers ?? ValueMap<Tracer>.Empty).DistinctBy(item => item.Key).ToValueMap();
             Prometheus = config.Prometheus.Union(Prometheus ?? []).ToValueList();
@@ -256,6 +273,20 @@ public sealed class ClusterInventory
         catch (ProblemException e)
         {
             _complaints.Add(e.Problem with { Code = "IST0106", Object = map });
+        }
+    }
+
+    /// <summary>Whether the values of an injector say that namespaces are injected by default.</summary>
+    private static bool IsSet(string values)
+    {
+        try
+        {
+            return JsonNode.Parse(values) is JsonObject given && given["sidecarInjectorWebhook"] is JsonObject webhook
+                && webhook["enableNamespacesByDefault"]?.ToString() == "true";
+        }
+        catch (JsonException)
+        {
+            return false; // Its control plane reports it.
         }
     }
 

@@ -1,5 +1,6 @@
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Model;
+using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Operate.Diagnose.Analysis;
 
@@ -15,11 +16,12 @@ public static class AmbientSidecars
         let selected = config.Selected(sidecar.Namespace, sidecar.Selector).Where(workload => workload.Pod is not null).ToList()
         where sidecar.Selector.Count > 0
             ? selected.Count > 0 && selected.TrueForAll(workload => workload.Pod!.Metadata.Annotations.GetValueOrDefault(Redirection) == "enabled")
-            : config.Cluster.Namespaces.Any(ns => ns.Metadata.Name == sidecar.Namespace && IsAmbient(ns))
+            : config.Cluster.Namespaces.Any(ns => ns.Metadata.Name == sidecar.Namespace && IsAmbient(config.Cluster, ns))
         let isOfSome = sidecar.Selector.Count > 0
         let what = isOfSome ? "the workloads that it selects are" : $"namespace {sidecar.Namespace} is"
         select IstioCodes.IneffectivePolicy.At(config.Cluster, $"Sidecar {sidecar.Namespace}/{sidecar.Name}", isOfSome ? "spec.workloadSelector" : "",
             $"has no effect: {what} in ambient mode, and without sidecars"));
 
-    private static bool IsAmbient(Namespace ns) => InjectionLabels.IsInjected(ns) is null && ns.Metadata.Labels.GetValueOrDefault(InjectionLabels.Mode) == "ambient";
+    private static bool IsAmbient(ClusterInventory cluster, Namespace ns) => InjectionLabels.IsInjected(cluster, ns) is null
+        && ns.Metadata.Labels.GetValueOrDefault(InjectionLabels.Mode) == "ambient";
 }

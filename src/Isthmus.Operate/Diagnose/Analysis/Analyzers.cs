@@ -24,6 +24,7 @@ public static class Analyzers
         SubsetPods.Analyzer,
         RuleConflicts.Analyzer,
         MtlsConflicts.Analyzer,
+        ServerRoots.Analyzer,
         ServiceEntryAddresses.Analyzer,
         ServiceEntryProtocols.Analyzer,
         ServiceEntryShadows.Analyzer,
@@ -44,6 +45,8 @@ public static class Analyzers
         GatewayApiRoutes.Analyzer,
         GatewayApiHosts.Analyzer,
         StoredConditions.Analyzer,
+        GatewayApiDefinitions.Analyzer,
+        GatewaySelectors.Analyzer,
         // Policies and other objects with selectors
         PolicyCallers.Analyzer,
         PolicyPaths.Analyzer,

@@ -26,5 +26,6 @@ public static class ApplicationUsers
 
     /// <summary>A Pod that nobody keeps out of the mesh may get a proxy when its namespace is labelled.</summary>
     private static bool CanHaveProxy(ClusterWorkloads area, string ns, IReadOnlyDictionary<string, string> labels, IReadOnlyDictionary<string, string> annotations) =>
-        !MeshSnapshot.IsSystem(area.Cluster, ns) && InjectionLabels.Asks(labels, annotations) != false && area.Cluster.Namespaces.All(known => known.Metadata.Name != ns || InjectionLabels.IsInjected(known) != false);
+        !MeshSnapshot.IsSystem(area.Cluster, ns) && InjectionLabels.Asks(labels, annotations) != false && area.Cluster.Namespaces.All(known =>
+            known.Metadata.Name != ns || InjectionLabels.IsInjected(area.Cluster, known) != false);
 }

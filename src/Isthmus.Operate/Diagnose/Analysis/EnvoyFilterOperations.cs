@@ -12,6 +12,7 @@ public static class EnvoyFilterOperations
     {
         public string Name => ClusterInventory.NameOf(Filter);
         public string Namespace => Text(Filter["metadata"]?["namespace"]);
+        public string Path => $"spec.configPatches[{Index}]";
         public string Operation => Text(Patch["patch"]?["operation"]);
         public string Target => Text(Patch["applyTo"]);
         public string Version => Text(Patch["match"]?["proxy"]?["proxyVersion"]);
@@ -42,13 +43,20 @@ public static class EnvoyFilterOperations
     {
         ("ADD", "ROUTE_CONFIGURATION") => Idle(patch, IstioCodes.AddWithoutEffect),
         ("REMOVE", "ROUTE_CONFIGURATION") => Idle(patch, IstioCodes.RemoveWithoutEffect),
+        // A route can be added and removed, by a patch that is valid.
+        ("ADD", "HTTP_ROUTE") when Fault(patch) is { } fault => Idle(patch, IstioCodes.AddWithoutEffect, fault),
+        ("REMOVE", "HTTP_ROUTE") when Fault(patch) is { } fault => Idle(patch, IstioCodes.RemoveWithoutEffect, fault),
         ("REPLACE", not ("NETWORK_FILTER" or "HTTP_FILTER" or "VIRTUAL_HOST")) => Idle(patch, IstioCodes.ReplaceWithoutEffect),
         ("REMOVE", not "HTTP_ROUTE") or ("REPLACE" or "INSERT_BEFORE" or "INSERT_AFTER", _) when !patch.HasPriority => Relative(patch, all),
         _ => null,
     };
 
-    private static Finding Idle(Written patch, AnalysisCode code) =>
-        code.At(patch.Cluster, patch.Name, $"spec.configPatches[{patch.Index}].patch.operation", $"{patch.Operation} changes nothing of a {patch.Target}");
+    private static Finding Idle(Written patch, AnalysisCode code, Problem? fault = null) => code.At(patch.Cluster, patch.Name, $"{patch.Path}.patch.operation",
+        $"{patch.Operation} changes nothing of a {patch.Target}{(fault is null ? "" : $": {fault.Path} {fault.Message}")}", fault?.Remedy);
+
+    /// <summary>Why control planes refuse the patch.</summary>
+    private static Problem? Fault(Written patch) => patch.Cluster.Complaints.FirstOrDefault(problem =>
+        problem.Severity == Severity.Error && problem.Object == patch.Name && problem.Path.StartsWith($"{patch.Path}.", StringComparison.Ordinal));
 
     private static Finding? Relative(Written patch, List<Written> all)
     {
@@ -57,7 +65,7 @@ public static class EnvoyFilterOperations
         if (others.Count == 0) return null;
         var ofVersion = all.TakeWhile(other => other != patch).Any(other => other.Version.Length > 0 && other.About == patch.About);
         var code = ofVersion ? IstioCodes.RelativePatchOfVersion : IstioCodes.RelativePatch;
-        return code.At(patch.Cluster, patch.Name, $"spec.configPatches[{patch.Index}].patch.operation",
+        return code.At(patch.Cluster, patch.Name, $"{patch.Path}.patch.operation",
             $"{patch.Operation} depends on what is there before, and without a priority on the age of {string.Join(", ", others)}, "
             + $"which also change{(others.Count == 1 ? "s" : "")} a {patch.Target}", severity: Severity.Info);
     }

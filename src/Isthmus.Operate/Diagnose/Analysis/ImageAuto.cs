@@ -16,7 +16,7 @@ public static class ImageAuto
 
     private static bool IsInjected(ClusterWorkloads area, string name, IReadOnlyDictionary<string, string> labels, IReadOnlyDictionary<string, string> annotations)
     {
-        var ns = area.Cluster.Namespaces.FirstOrDefault(ns => ns.Metadata.Name == name) is { } found ? InjectionLabels.IsInjected(found) : null;
+        var ns = area.Cluster.Namespaces.FirstOrDefault(ns => ns.Metadata.Name == name) is { } found ? InjectionLabels.IsInjected(area.Cluster, found) : null;
         return ns == false ? false : InjectionLabels.Asks(labels, annotations) ?? ns ?? false;
     }
 }

@@ -8,13 +8,21 @@ namespace Isthmus.Operate.Diagnose.Analysis;
 public static class InjectionLabels
 {
     public static Analyzer Analyzer { get; } = new("injection.Analyzer", "Checks that namespaces have one injection label, the same in all clusters, and that their Pods have sidecars",
-        [IstioCodes.NamespaceNotInjected, IstioCodes.PodMissingProxy, IstioCodes.MultipleInjectionLabels, OwnCodes.InjectionDiffers], ["Namespace", "Pod"], mesh => mesh.Workloads.Where(HasMesh).SelectMany(area => Check(mesh, area)));
+        [IstioCodes.NamespaceNotInjected, IstioCodes.InjectedByDefault, IstioCodes.PodMissingProxy, IstioCodes.MultipleInjectionLabels,
+            OwnCodes.InjectionDiffers], ["Namespace", "Pod"], mesh => mesh.Workloads.Where(HasMesh).SelectMany(area => Check(mesh, area)));
 
     /// <summary>Istio's label for ambient mode.</summary>
     internal const string Mode = "istio.io/dataplane-mode";
 
-    /// <summary>Whether Pods that are created in a namespace get sidecars, unless they say otherwise; null if it does not say.</summary>
-    internal static bool? IsInjected(Namespace ns)
+    private const string Ambient = "ambient";
+
+    /// <summary>Whether Pods that are created in a namespace get sidecars, unless they say otherwise; null if neither the namespace nor the mesh says
+    /// it.</summary>
+    internal static bool? IsInjected(ClusterInventory cluster, Namespace ns) =>
+        Says(ns) ?? (cluster.InjectsByDefault && !DefaultInjection.Exempt.Contains(ns.Metadata.Name) ? true : null);
+
+    /// <summary>The same as far as the namespace says it.</summary>
+    private static bool? Says(Namespace ns)
     {
         var labels = ns.Metadata.Labels;
         return labels.GetValueOrDefault(Labels.Injection) is { } injection ? injection == "enabled" : labels.GetValueOrDefault(Labels.Revision, "").Length > 0 ? true : null;
@@ -33,24 +41,41 @@ public static class InjectionLabels
             if (((string[])[Labels.Injection, Labels.Revision, Mode]).Where(labels.ContainsKey).ToList() is { Count: > 1 } several && labels.GetValueOrDefault(Labels.Injection, "enabled") == "enabled")
                 yield return IstioCodes.MultipleInjectionLabels.At(area.Cluster, $"Namespace {name}", "metadata.labels", $"has {string.Join(" and ", several.Select(label => $"{label}={labels[label]}"))}: {several[0]} decides, and the rest has no effect");
             var bare = area.In(name).Where(workload => workload is { Pod: { Spec.HostNetwork: false }, HasProxy: false } && Asks(workload.Labels, workload.Pod.Metadata.Annotations) != false && !workload.Pod.Metadata.Annotations.ContainsKey("kubernetes.io/config.mirror")).ToList();
-            if (IsInjected(ns) == true || bare.Exists(AsksForProxy))
+            var injected = IsInjected(area.Cluster, ns);
+            if (injected == true && Says(ns) is null && labels.GetValueOrDefault(Mode) != Ambient)
+                yield return IstioCodes.InjectedByDefault.At(area.Cluster, $"Namespace {name}", "metadata.labels",
+                    "has no injection label, and its Pods get sidecars: the mesh is installed with enableNamespacesByDefault",
+                    $"kubectl --context={area.Cluster.Context} label namespace {name} {Labels.Injection}=disabled, if its Pods are to have none");
+            if (injected == true || bare.Exists(AsksForProxy))
             {
-                foreach (var pod in bare.Where(pod => IsInjected(ns) == true || AsksForProxy(pod))) yield return IstioCodes.PodMissingProxy.At(area.Cluster, pod.Name, "", "is to have a sidecar, and has none: it is not part of the mesh");
+                foreach (var pod in bare.Where(pod => injected == true || AsksForProxy(pod))) yield return IstioCodes.PodMissingProxy.At(area.Cluster,
+                    pod.Name, "", "is to have a sidecar, and has none: it is not part of the mesh");
             }
-            else if (bare.Count > 0 && IsInjected(ns) is null)
+            else if (injected is null && bare.Count == 0)
+            {
+                // All of its Pods may have said themselves what they want, and every cluster has a namespace "default", used or not.
+                if (name != "default" && !area.In(name).Any() && labels.GetValueOrDefault(Mode) != Ambient)
+                    yield return IstioCodes.NamespaceNotInjected.At(area.Cluster, $"Namespace {name}", "metadata.labels",
+                        "has no injection label: Pods that are created in it get no sidecars", Labelled(area, name));
+            }
+            else if (injected is null)
             {
                 yield return Elsewhere(mesh, area, name) is { } other
                     ? OwnCodes.InjectionDiffers.At(area.Cluster, $"Namespace {name}", "metadata.labels", $"has no injection label in {area.Cluster.Context}, but in {other.Context}: {bare.Count} Pod{(bare.Count == 1 ? "" : "s")}, for example {bare[0].Name}, ha{(bare.Count == 1 ? "s" : "ve")} no sidecar, and callers of other networks never reach {(bare.Count == 1 ? "it" : "them")}",
                         $"kubectl --context={area.Cluster.Context} label namespace {name} {Labels.Injection}=enabled, then restart the workloads")
-                    : IstioCodes.NamespaceNotInjected.At(area.Cluster, $"Namespace {name}", "metadata.labels", "has no injection label, so its Pods have no sidecars", $"kubectl --context={area.Cluster.Context} label namespace {name} {Labels.Injection}=enabled; or =disabled, if that is intended");
+                    : IstioCodes.NamespaceNotInjected.At(area.Cluster, $"Namespace {name}", "metadata.labels",
+                        "has no injection label, so its Pods have no sidecars", Labelled(area, name));
             }
         }
     }
 
+    private static string Labelled(ClusterWorkloads area, string name) =>
+        $"kubectl --context={area.Cluster.Context} label namespace {name} {Labels.Injection}=enabled; or =disabled, if that is intended";
+
     private static bool AsksForProxy(Workload workload) => Asks(workload.Labels, workload.Pod!.Metadata.Annotations) == true;
 
     private static ClusterInventory? Elsewhere(MeshSnapshot mesh, ClusterWorkloads area, string name) =>
-        mesh.Readable.FirstOrDefault(other => other != area.Cluster && other.Namespaces.Any(ns => ns.Metadata.Name == name && IsInjected(ns) == true));
+        mesh.Readable.FirstOrDefault(other => other != area.Cluster && other.Namespaces.Any(ns => ns.Metadata.Name == name && IsInjected(other, ns) == true));
 
     /// <summary>A cluster without a mesh needs no labels.</summary>
     private static bool HasMesh(ClusterWorkloads area) => area.Cluster.Namespaces.Any(ns => ns.Metadata.Name == area.Cluster.RootNamespace) || area.All.Any(workload => workload is { Pod: not null, HasProxy: true });

@@ -60,6 +60,7 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
         // What does not depend on another answer is asked at once: API servers of other regions are far away.
         var listing = Lists.Select(kind => (Kind: kind, Objects: ListAsync(client, kind, stop))).ToList();
         var (dns, settings) = (client.FindAsync(Kinds.ConfigMap, "kube-system", "coredns", stop), SettingsAsync(client, stop));
+        var defining = DefinitionsAsync(client, stop);
         var rooting = client.ListAllAsync<ConfigMap>(Kinds.ConfigMap, null, new ListOptions { FieldSelector = RootsField }, stop);
         var asking = ProxiesAsync(client, listing.First(list => list.Kind == MeshApi.Pod).Objects, stop);
         var (trust, reports) = (TrustAsync(client, listing.First(list => list.Kind == MeshApi.Pod).Objects, rooting, asking, stop), proxies > 0 ? ReportsAsync(client, stop) : Task.FromResult(default(ValueList<Problem>)));
@@ -68,6 +69,7 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
         var unread = Lists.Zip(lists).Where(pair => pair.Second is null).Select(pair => pair.First.Name).ToHashSet(StringComparer.Ordinal);
         if (await dns is { } map) objects.Add(Typed(map, Kinds.ConfigMap));
         objects.AddRange(await settings);
+        objects.AddRange(await defining);
         var named = await NamedAsync(client, ClusterInventory.From(context, objects), stop);
         objects.AddRange(named.Select(map => map.Found).OfType<JsonObject>().Select(map => Typed(map, Kinds.ConfigMap)));
         if (named.Any(map => !map.IsAllowed)) unread.Add(MeshApi.ConfigMap.Name);
@@ -99,6 +101,16 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
         var (labelled, plain) = (client.ListAllAsync<JsonObject>(Kinds.ConfigMap, istioNamespace, new ListOptions { LabelSelector = SettingsLabel }, stop), client.FindAsync(Kinds.ConfigMap, istioNamespace, "istio", stop));
         var maps = (await labelled).Append(await plain).OfType<JsonObject>();
         return maps.Where(map => map["data"]?["mesh"] is not null || ProxyImages.IsOfInjector(map)).DistinctBy(map => map["metadata"]?["name"]?.ToString()).Select(map => Typed(map, Kinds.ConfigMap));
+    }
+
+    /// <summary>The definitions of the Gateway API whose version is checked, without their schemas, which nobody here reads.</summary>
+    private static async Task<IEnumerable<JsonObject>> DefinitionsAsync(KubeClient client, CancellationToken stop)
+    {
+        var found = await Task.WhenAll(GatewayApiDefinitions.Names.Select(name =>
+            IfAllowedAsync(() => client.FindAsync<JsonObject>(Kinds.CustomResourceDefinition, null, name, stop))));
+        var definitions = found.Select(one => one.Found).OfType<JsonObject>().Select(one => Typed(one, Kinds.CustomResourceDefinition)).ToList();
+        foreach (var version in definitions.SelectMany(one => one["spec"]?["versions"] as JsonArray ?? []).OfType<JsonObject>()) version.Remove("schema");
+        return definitions;
     }
 
     /// <summary>The ConfigMaps that objects of the Gateway API name.</summary>

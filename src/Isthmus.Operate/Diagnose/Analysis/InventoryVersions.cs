@@ -28,6 +28,7 @@ public sealed class InventoryVersions(string istioNamespace)
             HashAsync(Roots, () => client.ListAllAsync<PartialObject>(Kinds.ConfigMap, null, new() { FieldSelector = InventoryReader.RootsField }, stop)),
             FindAsync(client, Kinds.ConfigMap, "kube-system", "coredns", stop),
             FindAsync(client, Kinds.ConfigMap, istioNamespace, "istio", stop),
+            .. GatewayApiDefinitions.Names.Select(name => FindAsync(client, Kinds.CustomResourceDefinition, null, name, stop)),
             FindAsync(client, Kinds.Secret, istioNamespace, WellKnown.CaCerts, stop),
             FindAsync(client, Kinds.Secret, istioNamespace, WellKnown.SelfSignedCa, stop),
             .. credentials.SelectMany(one => (string[])[one.Name, $"{one.Name}-cacert"], (one, name) => (one.Namespace, Name: name)).Distinct()
@@ -51,7 +52,7 @@ public sealed class InventoryVersions(string istioNamespace)
         }
     }
 
-    private static async Task<string> FindAsync(KubeClient client, ResourceKind kind, string ns, string name, CancellationToken stop)
+    private static async Task<string> FindAsync(KubeClient client, ResourceKind kind, string? ns, string name, CancellationToken stop)
     {
         try
         {

@@ -12,7 +12,12 @@ public static class IstioCodes
         "An object refers to something that does not exist, so that what it says has no effect, or calls fail.", "Create what is missing, or correct the name.");
 
     public static readonly AnalysisCode NamespaceNotInjected = new("IST0102", "NamespaceNotInjected", Severity.Info,
-        "A namespace has no injection label, so that its Pods have no sidecars. Only namespaces with Pods are reported.", "Set the label istio-injection to enabled, or to disabled if that is intended.");
+        "A namespace has no injection label, so that its Pods have no sidecars.",
+            "Set the label istio-injection to enabled, or to disabled if that is intended.");
+
+    public static readonly AnalysisCode InjectedByDefault = new("IST0148", "NamespaceInjectionEnabledByDefault", Severity.Info,
+        "A namespace has no injection label, and its Pods get sidecars, because the mesh is installed with enableNamespacesByDefault.",
+            "Set the label istio-injection to disabled, if the Pods are to have none.");
 
     public static readonly AnalysisCode PodMissingProxy = new("IST0103", "PodMissingProxy", Severity.Warning,
         "A Pod is to have a sidecar, and has none: it was created before the label was set, or while no injector answered.", "Delete the Pod, or restart its workload.");
@@ -62,11 +67,20 @@ public static class IstioCodes
     public static readonly AnalysisCode NoMatchingWorkloads = new("IST0127", "NoMatchingWorkloadsFound", Severity.Warning,
         "No workload that an object can apply to has the labels that it selects. Objects apply to the clusters of their own control plane.", "Correct the selector, or apply the object in the cluster that has the workloads.");
 
-    public static readonly AnalysisCode UnreachableRule = new("IST0130", "VirtualServiceUnreachableRule", Severity.Warning,
-        "A route of a VirtualService is never used, because an earlier one takes all that it matches.", "Change the order of the routes, or remove one.");
+    public static readonly AnalysisCode NoCaOfHost = new("IST0128", "NoServerCertificateVerificationDestinationLevel", Severity.Info,
+        "A DestinationRule demands TLS, and names no CA for the host. Proxies verify the server with the roots of their system.",
+        "Set caCertificates if the CA of the server is private.");
 
-    public static readonly AnalysisCode IneffectiveMatch = new("IST0131", "VirtualServiceIneffectiveMatch", Severity.Info,
-        "A match of a route has no effect, because an earlier route takes all that it matches.", "Remove the match, or change the order of the routes.");
+    public static readonly AnalysisCode NoCaOfPort = new("IST0129", "NoServerCertificateVerificationPortLevel", Severity.Info,
+        "As IST0128, for one port of the host.", "Set caCertificates if the CA of the server is private.");
+
+    public static readonly AnalysisCode UnreachableRule = new("IST0130", "VirtualServiceUnreachableRule", Severity.Warning,
+        "A route of a VirtualService is never used, because an earlier one has no match, or the same matches.",
+            "Change the order of the routes, or remove one.");
+
+    public static readonly AnalysisCode IneffectiveMatch = new("IST0131", "VirtualServiceIneffectiveMatch", Severity.Warning,
+        "A match of a route has no effect, because an earlier route, or match of the route, takes all that it matches. If other matches of the route have an "
+            + "effect, that is only information.", "Remove the match, or change the order of the routes.");
 
     public static readonly AnalysisCode VirtualServiceHostNotFoundInGateway = new("IST0132", "VirtualServiceHostNotFoundInGateway", Severity.Warning,
         "A VirtualService is bound to a Gateway that has no server for one of its hosts. The gateway answers such requests with 404.", "Add the host to the Gateway, or correct it.");
@@ -75,7 +89,8 @@ public static class IstioCodes
         "An object is valid, but a field has no effect, or not the effect that its author may expect.", "Follow the advice of the message.");
 
     public static readonly AnalysisCode AddressesRequired = new("IST0134", "ServiceEntryAddressesRequired", Severity.Warning,
-        "A ServiceEntry has a TCP port and no addresses, and control planes cannot allocate one (wildcard hosts, resolution NONE). It is for every connection to the port.", "Set spec.addresses.");
+        "A ServiceEntry has a TCP port and no addresses. It is for every connection to the port, unless proxies know an address that a control plane "
+            + "allocated: this takes DNS capture, which is off by default, and neither wildcard hosts nor resolution NONE.", "Set spec.addresses.");
 
     public static readonly AnalysisCode DeprecatedAnnotation = new("IST0135", "DeprecatedAnnotation", Severity.Warning,
         "An annotation has no effect in this mesh, or is refused.", "Remove it.");
@@ -117,10 +132,12 @@ public static class IstioCodes
         "A patch of an EnvoyFilter replaces what cannot be replaced. It changes nothing; admission refuses it (IST0106).", "Use REPLACE with NETWORK_FILTER, HTTP_FILTER or VIRTUAL_HOST only, or another operation.");
 
     public static readonly AnalysisCode AddWithoutEffect = new("IST0153", "EnvoyFilterUsesAddOperationIncorrectly", Severity.Error,
-        "A patch of an EnvoyFilter adds to what nothing can be added to. It changes nothing; admission refuses it (IST0106).", "Use MERGE.");
+        "A patch of an EnvoyFilter adds to what nothing can be added to, or adds no valid route. It changes nothing; admission refuses it (IST0106).",
+            "Use MERGE.");
 
     public static readonly AnalysisCode RemoveWithoutEffect = new("IST0154", "EnvoyFilterUsesRemoveOperationIncorrectly", Severity.Error,
-        "A patch of an EnvoyFilter removes what cannot be removed. It changes nothing; admission refuses it (IST0106).", "Remove the patch.");
+        "A patch of an EnvoyFilter removes what cannot be removed, or does not say which route. It changes nothing; admission refuses it (IST0106).",
+            "Remove the patch.");
 
     public static readonly AnalysisCode NoTelemetryProvider = new("IST0157", "InvalidTelemetryProvider", Severity.Warning,
         "A Telemetry names no provider, and MeshConfig has no default one. Nothing is reported.", "Name a provider, or set defaultProviders in MeshConfig.");
@@ -149,6 +166,10 @@ public static class IstioCodes
     public static readonly AnalysisCode ReferencedInternalGateway = new("IST0165", "ReferencedInternalGateway", Severity.Warning,
         "A VirtualService refers to a Gateway that a control plane generated from a Gateway of the Kubernetes Gateway API.", "Use routes of the Kubernetes Gateway API, or refer to a Gateway of Istio.");
 
+    public static readonly AnalysisCode SelectedGateway = new("IST0166", "IneffectiveSelector", Severity.Info,
+        "A policy selects the Pods of a Gateway of the Kubernetes Gateway API by their labels. It applies to them; a control plane of Istio can be set to "
+            + "ignore it there.", "Name the Gateway in spec.targetRefs.");
+
     public static readonly AnalysisCode IneffectivePolicy = new("IST0167", "IneffectivePolicy", Severity.Warning,
         "A Sidecar selects workloads that are labelled for ambient mode. It has no effect: such workloads have no sidecar proxy. Isthmus has no ambient mode, so they are not part of the mesh.", "Label the namespace for injection, or delete the Sidecar.");
 
@@ -171,6 +192,11 @@ public static class IstioCodes
         "Whoever may create RequestAuthentications chooses addresses that the control plane fetches keys from. Its own loopback interface and link-local addresses are out of reach; others, as those of Services, are not.",
         "Set BLOCKED_CIDRS_IN_JWKS_URIS of the control plane (values.pilot.env) to the ranges that hold no issuers.");
 
+    public static readonly AnalysisCode OlderDefinition = new("IST0176", "GatewayAPICRDVersionBelowMinimum", Severity.Info,
+        "A definition of the Gateway API is from before its kind had version v1, so that objects of v1 cannot be created. Control planes of Isthmus read "
+            + "those of older versions; control planes of Istio do not.",
+        "Install the definitions of a newer release of the Gateway API.");
+
     public static readonly AnalysisCode EntriesDisagree = new("IST0177", "ConflictingServiceEntryProtocol", Severity.Warning,
         "Several ServiceEntries that a namespace can see declare different protocols for one port of a host. Proxies use one of them.", "Declare the same protocol, or restrict the entries with exportTo.");
 
@@ -181,21 +207,30 @@ public static class IstioCodes
         new("IST0101", "ReferencedResourceNotFound",
             "VirtualServices cannot be bound to Gateways of the Kubernetes Gateway API, which have routes of their own; that no cluster has a host of "
                 + "a VirtualService is reported, too; a route without a destination is IST0106"),
-        new("IST0102", "NamespaceNotInjected", "a namespace without Pods is not reported, whatever enableNamespacesByDefault says"),
+        new("IST0102", "NamespaceNotInjected", "not for namespaces of the system, nor for `default` as long as it is empty, nor where all Pods say "
+            + "themselves what they want"),
         new("IST0107", "MisplacedAnnotation", "only annotations that the mesh knows are reported so; others are IST0108"),
+        new("IST0128", "NoServerCertificateVerificationDestinationLevel",
+            "Info: without caCertificates, proxies verify servers with the roots of the system, so no certificate goes unverified; insecureSkipVerify is "
+            + "reported as IST0133"),
+        new("IST0129", "NoServerCertificateVerificationPortLevel", "as IST0128"),
         new("IST0109", "ConflictingMeshGatewayVirtualServiceHosts", "hosts with wildcards that overlap do not conflict: proxies use the more exact one"),
         new("IST0112", "VirtualServiceDestinationPortSelectorRequired", "only where requests arrive at a port that the destination lacks, or where nothing says at which port they arrive (Info); otherwise they go to the port of their arrival"),
         new("IST0116", "DeploymentAssociatedToMultipleServices", "the Pods of a Deployment are looked at, not its template: files alone need Pods, too"),
         new("IST0126", "UnknownMeshNetworksServiceRegistry", "the object is the ConfigMap that holds meshNetworks; meshNetworks that are not valid are IST0106 alone"),
         new("IST0127", "NoMatchingWorkloadsFound", "a policy without a selector in an empty namespace is not reported: it is there for Pods to come"),
-        new("IST0131", "VirtualServiceIneffectiveMatch", "a route all of whose matches are hidden is IST0130; a match that overlaps another one in part is not reported"),
-        new("IST0134", "ServiceEntryAddressesRequired", "only where control planes allocate no address; they do so by default"),
+        new("IST0131", "VirtualServiceIneffectiveMatch", "a Warning where the whole route is never used; a match that overlaps another one in part is not "
+            + "reported"),
+        new("IST0134", "ServiceEntryAddressesRequired", "a port without a protocol has that of its name; with DNS capture, nothing is missing, because "
+            + "control planes allocate addresses by default; without, allocated addresses do not help, and are not looked for in the status"),
         new("IST0137", "DeploymentConflictingPorts", "as IST0116"),
         new("IST0138", "GatewayDuplicateCertificate", "only certificates in Secrets are compared"),
         new("IST0161", "InvalidGatewayCredential", "reported in more cases: a key that does not fit its certificate, as in Istio's own sample Secret, an account that may not list Secrets, a namespace that no control plane reads"),
         new("IST0132", "VirtualServiceHostNotFoundInGateway", "a Gateway that does not exist, or is one of the Kubernetes Gateway API, is IST0101 alone"),
-        new("IST0153", "EnvoyFilterUsesAddOperationIncorrectly", "not for HTTP_ROUTE, where ADD and REMOVE have an effect"),
+        new("IST0153", "EnvoyFilterUsesAddOperationIncorrectly", "for HTTP_ROUTE, only if the patch is not valid: otherwise ADD and REMOVE have an effect"),
         new("IST0154", "EnvoyFilterUsesRemoveOperationIncorrectly", "as IST0153"),
+        new("IST0166", "IneffectiveSelector", "Info: a selector selects the Pods of Gateways of the Gateway API like all others"),
+        new("IST0176", "GatewayAPICRDVersionBelowMinimum", "Info, and only where the definition does not serve v1: no minimum is needed to read the kind"),
         new("IST0157", "InvalidTelemetryProvider", "only where a MeshConfig was read, and no Telemetry that applies names a provider: rules without one are about those of the others"),
     ];
 
@@ -206,20 +241,15 @@ public static class IstioCodes
         new("IST0104", "GatewayPortNotOnWorkload", "retired in Istio; IST0162 has taken its place"),
         new("IST0105", "IstioProxyImageMismatch", "retired in Istio; IST0158 has taken its place"),
         new("IST0122", "InvalidRegexp", "admission refuses invalid regular expressions, and this analysis reports them as IST0106"),
-        new("IST0128", "NoServerCertificateVerificationDestinationLevel", "without caCertificates, proxies verify servers with the roots of the system, so no certificate goes unverified; insecureSkipVerify is reported as IST0133"),
-        new("IST0129", "NoServerCertificateVerificationPortLevel", "as IST0128"),
         new("IST0136", "AlphaAnnotation", "every annotation that works is supported; others are reported as IST0108 or IST0135"),
         new("IST0141", "InsufficientPermissions", "`install` reports it"),
         new("IST0142", "UnsupportedKubernetesVersion", "`install` reports it"),
         new("IST0143", "LocalhostListener", "only a call shows where an application listens: `trace` reports it"),
-        new("IST0148", "NamespaceInjectionEnabledByDefault", "`enableNamespacesByDefault` is not supported"),
         new("IST0150", "ExternalNameServiceTypeInvalidPortName", "Services of type ExternalName are aliases, for every protocol"),
         new("IST0156", "UnsupportedGatewayAPIVersion",
             "every version of the kinds of the Gateway API that a cluster serves is read, also by older definitions"),
-        new("IST0166", "IneffectiveSelector", "a selector selects the Pods of Gateways of the Gateway API like all others"),
         new("IST0168", "UnknownUpgradeCompatibility", "there are no compatibility versions"),
         new("IST0169", "UpdateIncompatibility", "there are no compatibility versions"),
         new("IST0172", "FutureUnsupportedGatewayAPIVersion", "as IST0156"),
-        new("IST0176", "GatewayAPICRDVersionBelowMinimum", "as IST0156: no minimum is needed"),
     ];
 }

@@ -9,7 +9,7 @@ namespace Isthmus.Operate.Diagnose.Analysis;
 /// <summary>Pods whose proxies have another image than their injector gives new Pods: they were created before an upgrade. Pure.</summary>
 public static class ProxyImages
 {
-    private const string Override = "sidecar.istio.io/proxyImage", Map = "istio-sidecar-injector";
+    private const string Override = "sidecar.istio.io/proxyImage", Map = ClusterInventory.InjectorMap;
 
     private const int Named = 5;
 
@@ -22,7 +22,7 @@ public static class ProxyImages
         let images = ByRevision(area.Cluster)
         where images.Count > 0
         from ns in area.Cluster.Namespaces
-        where InjectionLabels.IsInjected(ns) == true && images.ContainsKey(Revision(ns.Metadata.Labels))
+        where InjectionLabels.IsInjected(area.Cluster, ns) == true && images.ContainsKey(Revision(ns.Metadata.Labels))
         let image = images[Revision(ns.Metadata.Labels)]
         let others = area.In(ns.Metadata.Name).Where(workload => workload.Pod is not null && HasOther(workload, image))
             .Select(workload => workload.Pod!.Metadata.Name).Order(StringComparer.Ordinal).ToList()

@@ -17,19 +17,14 @@ public static class RestrictedNamespaces
         from ns in cluster.Namespaces
         let name = ns.Metadata.Name
         let level = ns.Metadata.Labels.GetValueOrDefault(Level, "")
-        where level is "baseline" or "restricted" && IsInjected(ns) && !HasOnlyGateways(cluster.Pods.Where(pod => pod.Metadata.Namespace == name))
+        where level is "baseline" or "restricted" && InjectionLabels.IsInjected(cluster, ns) == true
+            && !HasOnlyGateways(cluster.Pods.Where(pod => pod.Metadata.Namespace == name))
         select new Finding(cluster.Context, new("ISM1409", $"Namespace {name}", $"metadata.labels[{Level}]",
             $"the PodSecurity level {level} refuses Pods with a sidecar: their init container istio-init needs the capability NET_ADMIN",
             $"install the CNI node agent (components.cni.enabled=true), set the label to privileged, or remove {Labels.Injection} and {Labels.Revision} from the namespace"));
 
     /// <summary>The agent captures the traffic of Pods, so that they need no capability.</summary>
     private static bool HasNodeAgent(ClusterInventory cluster) => cluster.Pods.Any(pod => pod.Metadata.Labels.GetValueOrDefault("k8s-app") == "istio-cni-node");
-
-    private static bool IsInjected(Namespace ns)
-    {
-        var labels = ns.Metadata.Labels;
-        return labels.GetValueOrDefault(Labels.Injection) is { } injection ? injection == "enabled" : labels.GetValueOrDefault(Labels.Revision, "").Length > 0;
-    }
 
     /// <summary>Gateways capture no traffic, so every level accepts them.</summary>
     private static bool HasOnlyGateways(IEnumerable<Pod> pods)

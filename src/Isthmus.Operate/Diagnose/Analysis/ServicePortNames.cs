@@ -19,6 +19,7 @@ public static class ServicePortNames
     {
         var behind = area.Behind(service).ToList();
         return behind.Count > 0 ? behind.Exists(workload => workload.HasProxy)
-            : service.Spec.Selector.Count > 0 && area.Cluster.Namespaces.All(ns => ns.Metadata.Name != service.Metadata.Namespace || InjectionLabels.IsInjected(ns) == true);
+            : service.Spec.Selector.Count > 0 && area.Cluster.Namespaces.All(ns => ns.Metadata.Name != service.Metadata.Namespace
+                || InjectionLabels.IsInjected(area.Cluster, ns) == true);
     }
 }

@@ -90,6 +90,18 @@ internal static class GatewayApiCases
             Join(Fronted, Gateway(Shop), Route(To), Served, Istio("Gateway", "shop", "own",
                 $"selector: {{ {Group}/gateway-name: front}}, servers: [{{port: {{number: 80, name: http, protocol: HTTP}}, hosts: [own.example] }}]")),
             "VirtualService shop/own"),
+        new("IST0166", "c1 AuthorizationPolicy shop/own spec.selector",
+            Join(Good, Served, Istio("AuthorizationPolicy", "shop", "own",
+            $"action: DENY, selector: {{matchLabels: {{ {Group}/gateway-name: front}} }}, {Put}")),
+            Join(Good, Served, Istio("AuthorizationPolicy", "shop", "own",
+                $"action: DENY, targetRefs: [{{group: {Group}, kind: Gateway, name: front}}], {Put}"),
+                Istio("AuthorizationPolicy", "shop", "web", $"action: DENY, selector: {{matchLabels: {{app: web}} }}, {Put}")),
+            "selects the Pods of Gateway front"),
+        // Definitions
+        new("IST0176", $"c1 CustomResourceDefinition tlsroutes.{Group} metadata.annotations[{Group}/bundle-version]",
+            Join(Good, Definition("tlsroutes", "v1.4.1", "v1alpha2")),
+            Join(Good, Definition("tlsroutes", "v1.5.0", "v1"), Definition("grpcroutes", "v1.4.1", "v1"), Definition("udproutes", "v1.0.0", "v1alpha2")),
+                "serves v1alpha2: API servers refuse a TLSRoute of version v1"),
         // What a control plane has written
         new("IST0171", "c1 Gateway.gateway.networking.k8s.io shop/front status.conditions", Join(Fronted, Route(To), Gateway(Http).Replace("spec:",
             "status: {conditions: [{type: Programmed, status: 'False', reason: AddressNotAssigned, message: no address}] }, spec:", StringComparison.Ordinal)),
@@ -109,6 +121,11 @@ internal static class GatewayApiCases
     private const string Unbound = "status: {conditions: [{type: istio.io/WaypointBound, status: 'False', reason: NoWaypoint, message: m}] }";
 
     private const string Open = "gatewayClassName: istio, allowedListeners: {namespaces: {from: Same} }";
+
+    private const string Put = "rules: [{to: [{operation: {methods: [PUT]} }] }]";
+
+    private static string Definition(string plural, string release, string version) =>
+        $$"""{apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, metadata: {name: {{plural}}.{{Group}}, annotations: { {{Group}}/bundle-version: {{release}} } }, spec: {versions: [{name: {{version}}, served: true}] } }""";
 
     private static string Served => Workload("shop", "front-istio-1", $"{Group}/gateway-name: front", "containers: [{name: istio-proxy, image: proxy}]");
 

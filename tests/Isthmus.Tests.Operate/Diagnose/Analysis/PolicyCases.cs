@@ -48,12 +48,17 @@ internal static class PolicyCases
         // Stored ones, which admission would refuse.
         Idle("IST0152", "applyTo: CLUSTER, patch: {operation: REPLACE, value: {name: a} }"),
         Idle("IST0153", "applyTo: ROUTE_CONFIGURATION, patch: {operation: ADD, value: {name: a} }"),
+        Idle("IST0153", "applyTo: HTTP_ROUTE, patch: {operation: ADD, value: {name: a, typed_config: {} } }",
+            "changes nothing of a HTTP_ROUTE: spec.configPatches[0].patch.value.typed_config"),
+        Idle("IST0154", "applyTo: HTTP_ROUTE, match: {listener: {filterChain: {sni: a.example} } }, patch: {operation: REMOVE}",
+            "changes nothing of a HTTP_ROUTE: spec.configPatches[0].match.listener"),
         Idle("IST0154", "applyTo: ROUTE_CONFIGURATION, patch: {operation: REMOVE}"),
         new("IST0155", "c1 EnvoyFilter shop/early spec.configPatches[0].patch.operation", Join(Web, Filter("early", Removing.Replace("match: {", "match: {proxy: {proxyVersion: '^1.*'}, ", StringComparison.Ordinal), ""), Filter("late", Inserting, "2")), Join(Web, Filter("early", Inserting, "")), "EnvoyFilter shop/late"),
     ];
 
-    private static AnalyzerCase Idle(string code, string patch) => new(code, "c1 EnvoyFilter shop/own spec.configPatches[0].patch.operation", Join(Web, Istio("EnvoyFilter", "shop", "own", $$"""configPatches: [{ {{patch}} }]""")),
-        Join(Web, Istio("EnvoyFilter", "shop", "own", $$"""configPatches: [{ {{Inserting}} }]""")), "changes nothing");
+    private static AnalyzerCase Idle(string code, string patch, string says = "changes nothing") => new(code,
+        "c1 EnvoyFilter shop/own spec.configPatches[0].patch.operation", Join(Web, Istio("EnvoyFilter", "shop", "own", $$"""configPatches: [{ {{patch}} }]""")),
+        Join(Web, Istio("EnvoyFilter", "shop", "own", $$"""configPatches: [{ {{Inserting}} }]""")), says);
 
     private static string Captured => Bare("shop", "job-1", "app: job, sidecar.istio.io/inject: 'false'").Replace("namespace: shop,", "namespace: shop, annotations: {ambient.istio.io/redirection: enabled},", StringComparison.Ordinal);
 

@@ -11,6 +11,17 @@ internal static class RoutingCases
     private static string Allocated(string addresses) =>
         $$"""{apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {name: db, namespace: shop}, spec: {hosts: [db.example], ports: [{number: 3306, name: tcp, protocol: TCP}], resolution: NONE}, status: {addresses: {{addresses}} } }""";
 
+    private const string A = "match: [{uri: {prefix: /a} }], route: [{destination: {host: web} }]";
+
+    private const string Capture =
+        """{apiVersion: v1, kind: ConfigMap, metadata: {name: istio, namespace: istio-system}, data: {mesh: '{defaultConfig: {proxyMetadata: {ISTIO_META_DNS_CAPTURE: "true"} } }'} }""";
+
+    private static string Known(string protocol, string name = "db") => Istio("ServiceEntry", "shop", name,
+        $$"""hosts: [{{name}}.example], ports: [{number: 3306, name: port, protocol: {{protocol}} }], resolution: DNS""");
+
+    private static string Rule(string policy, string name = "rule") => Istio("DestinationRule", "shop", name,
+        $$"""host: {{(name == "rule" ? "web" : "'*.mesh.example'")}}, trafficPolicy: { {{policy}} }""");
+
     private const string ToSubset = "hosts: [web], http: [{route: [{destination: {host: web, subset: v1} }] }]";
 
     private static readonly string Wide = Istio("VirtualService", "ops", "wide", "hosts: ['*.example'], http: [{route: [{destination: {host: web.shop.svc.cluster.local} }] }]");
@@ -54,10 +65,32 @@ internal static class RoutingCases
             Join(Web, Istio("ServiceEntry", "shop", "api", "exportTo: [.], hosts: [api.example], ports: [{number: 443, name: tls, protocol: TLS}], resolution: DNS"), Istio("ServiceEntry", "ops", "api", "exportTo: [.], hosts: [other.example], ports: [{number: 443, name: http, protocol: HTTP}], resolution: DNS")), "ServiceEntry shop/api Tls"),
         new("IST0173", "c1 DestinationRule shop/rule spec.subsets[0].labels", Join(Web, Service("shop", "idle", "app: idle"), Istio("DestinationRule", "shop", "rule", "host: idle, subsets: [{name: v1, labels: {version: v1} }]")),
             Join(Web, Istio("DestinationRule", "shop", "rule", "host: web, subsets: [{name: v1, labels: {version: v1} }]")), "selects no workload"),
-        new("IST0134", "c1 ServiceEntry shop/db spec.addresses", Join(Web, Allocated("[]")), Join(Web, Allocated("[{host: db.example, value: 240.240.0.1}]")), "is empty"),
+        new("IST0128", "c1 DestinationRule shop/rule spec.trafficPolicy.tls", Join(Web, Rule("tls: {mode: SIMPLE}")),
+            Join(Web, Rule("tls: {mode: SIMPLE, caCertificates: /etc/ca.pem}"), Rule("tls: {mode: ISTIO_MUTUAL}", "mesh")), "with the roots of their system"),
+        new("IST0128", "c1 DestinationRule shop/rule spec.trafficPolicy.tls", Join(Web, Rule("tls: {mode: SIMPLE, credentialName: ca}")),
+            Join(Web, Rule("tls: {mode: DISABLE}")), "only gateways get"),
+        new("IST0129", "c1 DestinationRule shop/rule spec.trafficPolicy.portLevelSettings[0].tls",
+            Join(Web, Rule("portLevelSettings: [{port: {number: 80}, tls: {mode: SIMPLE} }]")),
+            Join(Web, Rule("portLevelSettings: [{port: {number: 80}, tls: {mode: SIMPLE, caCertificates: /etc/ca.pem} }]")), "port 80: no caCertificates"),
+        new("IST0134", "c1 ServiceEntry shop/db spec.addresses", Join(Web, Known("TCP")), Join(Web, Capture, Known("TCP"), Known("TLS", "tls")),
+            "where proxies do not capture DNS"),
+        // It was allocated, but nobody learns it.
+        new("IST0134", "c1 ServiceEntry shop/db spec.addresses", Join(Web, Allocated("[{host: db.example, value: 240.240.0.1}]")), Join(Web, Known("HTTP")),
+            "do not use the address"),
+        new("IST0134", "c1 ServiceEntry shop/db spec.addresses", Join(Web, Capture, Allocated("[]")),
+            Join(Web, Capture, Allocated("[{host: db.example, value: 240.240.0.1}]")), "whatever its address"),
         new("IST0130", "c1 VirtualService shop/route spec.http[1]", Route("{route: [{destination: {host: web} }] }, {match: [{uri: {prefix: /a} }], route: [{destination: {host: web} }] }"), Route("{match: [{uri: {prefix: /a} }], route: [{destination: {host: web} }] }, {route: [{destination: {host: web} }] }"), "takes everything"),
-        new("IST0130", "c1 VirtualService shop/route spec.http[2]", Route("{match: [{uri: {prefix: /a} }], route: [{destination: {host: web} }] }, {match: [{method: {exact: GET} }], route: [{destination: {host: web} }] }, {match: [{uri: {exact: /a/b}, method: {exact: POST} }], route: [{destination: {host: web} }] }"),
-            Route("{match: [{uri: {prefix: /a}, headers: {x: {exact: one} } }], route: [{destination: {host: web} }] }, {match: [{uri: {exact: /a/b} }], route: [{destination: {host: web} }] }"), "spec.http[0]"),
+        new("IST0131", "c1 VirtualService shop/route spec.http[2].match[0]",
+            Route("{match: [{uri: {prefix: /a} }], route: [{destination: {host: web} }] }, {match: [{method: {exact: GET} }], route: [{destination: {host: "
+            + "web} }] }, {match: [{uri: {exact: /a/b}, method: {exact: POST} }], route: [{destination: {host: web} }] }"),
+            Route("{match: [{uri: {prefix: /a}, headers: {x: {exact: one} } }], route: [{destination: {host: web} }] }, {match: [{uri: {exact: /a/b} }], "
+                + "route: [{destination: {host: web} }] }"), "spec.http[0] takes all that it matches, and spec.http[2] is never used"),
+        new("IST0130", "c1 VirtualService shop/route spec.http[1]", Route($"{{ {A} }}, {{ {A} }}"),
+            Route($"{{ {A} }}, {{ {A.Replace("/a", "/b", StringComparison.Ordinal)} }}"), "spec.http[0] takes all"),
+        new("IST0131", "c1 VirtualService shop/route spec.http[0].match[1]",
+            Route("{match: [{uri: {prefix: /a} }, {uri: {prefix: /a/b}, method: {exact: GET} }], route: [{destination: {host: web} }] }"),
+            Route("{match: [{uri: {prefix: /} }, {uri: {exact: /a/b}, method: {exact: GET} }], route: [{destination: {host: web} }] }"),
+                "match[0] of the same route"),
         new("IST0131", "c1 VirtualService shop/route spec.http[1].match[0]", Route("{match: [{uri: {prefix: /a} }], route: [{destination: {host: web} }] }, {match: [{uri: {prefix: /a/b} }, {uri: {prefix: /c} }], route: [{destination: {host: web} }] }"),
             Route("{match: [{uri: {prefix: /a/b} }], route: [{destination: {host: web} }] }, {match: [{uri: {prefix: /a} }, {uri: {prefix: /c} }], route: [{destination: {host: web} }] }"), "spec.http[0]"),
         // Of a port of TCP, proxies copy the bytes.
@@ -73,7 +106,9 @@ internal static class RoutingCases
             Join(Web, Istio("DestinationRule", "shop", "rule", "host: web, trafficPolicy: {tls: {mode: DISABLE} }"), Istio("PeerAuthentication", "istio-system", "default", "mtls: {mode: STRICT}")),
             Join(Web, Istio("DestinationRule", "shop", "rule", "host: web, trafficPolicy: {tls: {mode: DISABLE} }"), Istio("PeerAuthentication", "istio-system", "default", "mtls: {mode: STRICT}"), Istio("PeerAuthentication", "shop", "default", "mtls: {mode: PERMISSIVE}")), "STRICT"),
         new("IST0134", "c1 ServiceEntry shop/db spec.addresses", Join(Web, Istio("ServiceEntry", "shop", "db", "hosts: [db.example], ports: [{number: 3306, name: tcp, protocol: TCP}], resolution: NONE")),
-            Join(Web, Istio("ServiceEntry", "shop", "db", "hosts: [db.example], ports: [{number: 3306, name: tcp, protocol: TCP}], resolution: DNS"), Istio("ServiceEntry", "shop", "known", "hosts: [dc.example], addresses: [203.0.113.0/24], ports: [{number: 3306, name: tcp, protocol: TCP}], resolution: NONE")), "3306"),
+            Join(Web, Capture, Istio("ServiceEntry", "shop", "db", "hosts: [db.example], ports: [{number: 3306, name: tcp, protocol: TCP}], resolution: "
+                + "DNS"), Istio("ServiceEntry", "shop", "known", "hosts: [dc.example], addresses: [203.0.113.0/24], ports: [{number: 3306, name: tcp, "
+                + "protocol: TCP}], resolution: NONE")), "3306"),
         new("ISM1419", "c1 ServiceEntry shop/entry spec.hosts[0]", Join(Web, Entry("web.shop.svc.cluster.local")), Join(Web, Entry("web.example")), "Service shop/web in c1"),
         new("ISM1441", "c1 ServiceEntry ops/entry spec.hosts[0]", Join(Web, Entry("web.shop.svc.cluster.local", "ops")), Join(Web, Entry("web.example", "ops")), "web.shop.svc.cluster.local is the host of Service shop/web in c1"),
         new("ISM1441", "c1 ServiceEntry ops/entry spec.hosts[0]", Join(Web, Entry("web.shop", "ops")), Join(Web, Entry("web.example", "ops")), "web.shop is the host of Service shop/web in c1"),

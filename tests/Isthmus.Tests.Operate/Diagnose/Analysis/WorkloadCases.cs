@@ -6,11 +6,26 @@ internal static class WorkloadCases
 {
     private const string Crashing = "containerStatuses: [{name: app, state: {waiting: {reason: CrashLoopBackOff} } }]";
 
+    private const string ByDefault =
+        """{apiVersion: v1, kind: ConfigMap, metadata: {name: istio-sidecar-injector, namespace: istio-system}, data: {values: '{"sidecarInjectorWebhook": {"enableNamespacesByDefault": true} }'} }""";
+
     private static string Injector(string client) => $$"""{apiVersion: admissionregistration.k8s.io/v1, kind: MutatingWebhookConfiguration, metadata: {name: istio-sidecar-injector}, webhooks: [{name: rev.namespace.sidecar-injector.istio.io, clientConfig: {{client}} }] }""";
 
     internal static AnalyzerCase[] All { get; } =
     [
-        new("IST0102", "c1 Namespace shop metadata.labels", Join(Root, Namespace("shop", ""), Bare("shop", "web-1", "app: web")), Join(Root, Namespace("shop", "istio-injection: disabled"), Bare("shop", "web-1", "app: web"), Namespace("empty", ""))),
+        new("IST0102", "c1 Namespace shop metadata.labels", Join(Root, Namespace("shop", ""), Bare("shop", "web-1", "app: web")),
+            Join(Root, Namespace("shop", "istio-injection: disabled"), Bare("shop", "web-1", "app: web"))),
+        new("IST0102", "c1 Namespace empty metadata.labels", Join(Root, Namespace("empty", "")),
+            Join(Root, Namespace("empty", "istio-injection: disabled"), Namespace("default", ""), Namespace("other", "istio.io/dataplane-mode: ambient")),
+            "Pods that are created in it"),
+        new("IST0148", "c1 Namespace shop metadata.labels", Join(Root, Namespace("shop", ""), ByDefault),
+            Join(Root, Namespace("shop", "istio-injection: disabled"), Namespace("local-path-storage", ""), ByDefault), "enableNamespacesByDefault"),
+        new("IST0148", "c1 Namespace shop metadata.labels", Join(Root, Namespace("shop", ""),
+            Injector("{url: 'https://istiod.example/inject'}").Replace("rev.namespace", "auto", StringComparison.Ordinal)),
+            Join(Root, Namespace("shop"), Injector("{url: 'https://istiod.example/inject'}").Replace("rev.namespace", "auto", StringComparison.Ordinal)),
+                "its Pods get sidecars"),
+        new("IST0103", "c1 Pod shop/web-2", Join(Root, Namespace("shop", ""), ByDefault, Bare("shop", "web-2", "app: web")),
+            Join(Root, Namespace("shop", "istio-injection: disabled"), ByDefault, Bare("shop", "web-2", "app: web"))),
         new("IST0103", "c1 Pod shop/web-1", Join(Root, Namespace("shop"), Bare("shop", "web-1", "app: web")), Join(Root, Namespace("shop"), Bare("shop", "web-1", "app: web, sidecar.istio.io/inject: 'false'"), Bare("shop", "job-1", "a: b").Replace("phase: Running", "phase: Succeeded", StringComparison.Ordinal))),
         new("IST0123", "c1 Namespace shop metadata.labels", Join(Root, Namespace("shop", "istio-injection: enabled, istio.io/rev: canary")), Join(Root, Namespace("shop", "istio.io/rev: canary"))),
         new("ISM1409", "c1 Namespace shop metadata.labels[pod-security.kubernetes.io/enforce]", Join(Root, Namespace("shop", "istio-injection: enabled, pod-security.kubernetes.io/enforce: baseline")), Join(Root, Namespace("shop", "istio-injection: enabled, pod-security.kubernetes.io/enforce: privileged"))),

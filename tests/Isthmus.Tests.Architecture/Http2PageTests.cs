@@ -30,6 +30,6 @@ public sealed partial class Http2PageTests
     }
 
     /// <summary>A method of a test, after its attributes and remarks.</summary>
-    [GeneratedRegex(@"\[(?:Fact|Theory)\b[^\n]*\n(?:[ ]*(?:\[|//)[^\n]*\n)*[ ]*(?:public|internal) (?:async )?(?:void|Task) (\w+)\(")]
+    [GeneratedRegex(@"\[(?:Fact|Theory)\b[^\n]*\n(?:(?![ ]*(?:public|internal) )[^\n]*\n)*?[ ]*(?:public|internal) (?:async )?(?:void|Task) (\w+)\(")]
     private static partial Regex Tests();
 }

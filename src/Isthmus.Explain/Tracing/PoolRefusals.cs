@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Problems;
 
@@ -25,7 +26,7 @@ internal sealed record PoolRefusals(long Count, TimeSpan Ago)
     /// <param name="caller">Whose proxy it is.</param>
     /// <returns>Null when it is too long ago.</returns>
     public Problem? Describe(string rule, string caller) => Ago > Recent ? null : Faults.Of("ISM2097", rule.Length > 0 ? $"DestinationRule {rule}" : caller, "spec.trafficPolicy.connectionPool",
-        FormattableString.Invariant($"its limits have refused {Count} {(Count == 1 ? "call" : "calls")} of this caller, the last one {Text(Ago)} ago: as many connections or requests as they allow were in use"),
+        string.Create(CultureInfo.InvariantCulture, $"its limits have refused {Count} {(Count == 1 ? "call" : "calls")} of this caller, the last one {Text(Ago)} ago: as many connections or requests as they allow were in use"),
         "raise maxConnections, http1MaxPendingRequests or http2MaxRequests, or add Pods");
 
     private static string Text(TimeSpan ago) => ago < TimeSpan.FromMinutes(2) ? FormattableString.Invariant($"{ago.TotalSeconds:0} s") : FormattableString.Invariant($"{ago.TotalMinutes:0} min");

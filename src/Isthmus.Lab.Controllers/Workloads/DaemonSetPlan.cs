@@ -98,7 +98,8 @@ public static class DaemonSetPlan
 
     /// <summary>The node that a Pod is on, or will be bound to.</summary>
     private static string TargetNode(Pod pod) => pod.Spec.NodeName.Length > 0 ? pod.Spec.NodeName
-        : (string?)pod.Spec.Affinity?["nodeAffinity"]?["requiredDuringSchedulingIgnoredDuringExecution"]?["nodeSelectorTerms"]?[0]?["matchFields"]?[0]?["values"]?[0] ?? "";
+        : (string?)pod.Spec.Affinity?["nodeAffinity"]?["requiredDuringSchedulingIgnoredDuringExecution"]?["nodeSelectorTerms"]?[0]
+            ?["matchFields"]?[0]?["values"]?[0] ?? "";
 
     private static JsonObject Status(DaemonSet set, string hash, List<string> wanted, ILookup<string, Pod> byNode, List<Pod> owned, DateTimeOffset now)
     {

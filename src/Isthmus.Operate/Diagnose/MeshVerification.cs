@@ -77,29 +77,13 @@ public static partial class MeshVerification
         }
         if (cluster.UntrustedWebhooks.IsEmpty && !cluster.Withholds(WithheldFacts.Webhooks) && cluster.Handshakes.All(proof => proof.Value.Length == 0))
             yield return new(cluster.Context, "injection webhook", cluster.Handshakes.Count > 0 ? "trusted" : "has the CA bundle of the mesh", null);
-        foreach (var gateway in cluster.Gateways) yield return GatewayCheck(cluster, gateway);
+        foreach (var gateway in cluster.Gateways) yield return NetworkVerification.Gateway(cluster, gateway);
         foreach (var problem in cluster.Problems) yield return new(cluster.Context, Configuration, problem.Object, problem);
         if (cluster.Dns is { } dns)
         {
             yield return new(cluster.Context, "DNS", $"{dns.Service}: {dns.ReadyEndpoints} ready", dns.ReadyEndpoints > 0 ? null
                 : Wrong("ISM1033", cluster, $"Service {dns.Service}", "has no ready Pods, so no name is resolved in the cluster, except those that sidecars resolve", $"kubectl --context={cluster.Context} -n {dns.Service.Split('/')[0]} get deployments,pods"));
         }
-    }
-
-    private static Check GatewayCheck(ClusterFacts cluster, GatewayFacts gateway)
-    {
-        Problem? problem = null;
-        if (gateway.Addresses.IsEmpty && !gateway.OnNodes)
-            problem = Wrong("ISM1005", cluster, $"Service {gateway.Name}", "has no external address, so other networks cannot reach this one", "give the cluster a load balancer, or set spec.externalIPs");
-        else if (gateway.ReadyEndpoints == 0)
-            problem = gateway.ScaledToZero.Split('/') is [var ns, var name]
-                ? Wrong("ISM1006", cluster, $"Deployment {gateway.ScaledToZero}", $"spec.replicas is 0, so Service {gateway.Name} has no Pods", $"kubectl --context={cluster.Context} -n {ns} scale deployment {name} --replicas=1")
-                : gateway.SelectsNothing.Length > 0
-                ? Wrong("ISM1006", cluster, $"Service {gateway.Name}", $"spec.selector {gateway.SelectsNothing} matches no Pod", $"compare it with the labels of the gateway's Pods: kubectl --context={cluster.Context} -n {gateway.Name.Split('/')[0]} get pods --show-labels")
-                : Wrong("ISM1006", cluster, $"Service {gateway.Name}", "has no ready Pods", $"kubectl --context={cluster.Context} -n {gateway.Name.Split('/')[0]} get deployments,pods");
-        else if (!gateway.HasPort)
-            problem = Wrong("ISM1007", cluster, $"Service {gateway.Name}", $"has no port {Ports.EastWest}", $"add the port, or specify another with the label {Labels.GatewayPort}");
-        return new(cluster.Context, "gateway", $"{gateway.Name} of {gateway.Network} at {(gateway.Addresses.IsEmpty ? gateway.OnNodes ? "its nodes" : "no address" : string.Join(",", gateway.Addresses))}", problem);
     }
 
     private static IEnumerable<Check> Together(List<ClusterFacts> members, DateTimeOffset now)
@@ -113,42 +97,10 @@ public static partial class MeshVerification
         foreach (var check in Same(installed.Where(cluster => cluster.MeshId.Length > 0).ToList(), "mesh ID", "ISM1012", cluster => cluster.MeshId,
             "the clusters belong to different meshes", "set the same values.global.meshID")) yield return check;
 
-        var networks = installed.Select(cluster => cluster.NetworkLabel).Distinct().ToList();
-        foreach (var cluster in installed)
-        {
-            if (networks.Count > 1 && cluster.NetworkLabel.Length == 0)
-            {
-                yield return new(cluster.Context, "network", "not named", Wrong("ISM1013", cluster, $"Namespace {cluster.SystemNamespace}", $"lacks the label {Labels.Network} while other clusters have it",
-                    LabelNamespace(cluster, Meant(cluster) ?? "NAME")));
-                continue;
-            }
-            yield return new(cluster.Context, "network", cluster.IsJoinedByNames ? "its own, joined by names" : cluster.NetworkLabel.Length == 0 ? "one for all" : cluster.NetworkLabel, null);
-            if (networks.Count < 2) continue;
-            foreach (var gateway in cluster.Gateways.Where(gateway => gateway.SeesAllNetworks.Length > 0 && !cluster.IsJoinedByNames)) yield return Wandering(cluster, gateway);
-            if (Meant(cluster) is null && installed.All(other => other.Gateways.All(gateway => gateway.Network != cluster.NetworkLabel)))
-                yield return new(cluster.Context, "gateway", "none", Wrong("ISM1014", cluster, "",
-                    $"network {cluster.NetworkLabel} has no east-west gateway, so other networks cannot call it",
-                    $"samples/multicluster/gen-eastwest-gateway.sh --network {cluster.NetworkLabel} | isthmus install -y -f - --context={cluster.Context}; "
-                    + $"or, with the Gateway API, create a Gateway of class istio-east-west with the label {Labels.Network}={cluster.NetworkLabel} "
-                    + "(docs/guides/gateway-api-multi-network.md)"));
-            if (cluster.ControlPlanes.Count > 0 && !cluster.ExposesServices)
-                yield return new(cluster.Context, "exposed services", "none", Wrong("ISM1015", cluster, "",
-                    "no Gateway exposes its services to other networks: none of Istio's has AUTO_PASSTHROUGH, "
-                    + "and none of the Gateway API passes connections on by SNI",
-                    $"kubectl --context={cluster.Context} apply -n istio-system -f samples/multicluster/expose-services.yaml; "
-                    + $"or, if its gateway is of class istio-east-west, give that the label {Labels.Network}={cluster.NetworkLabel} "
-                    + $"and a listener with port {Ports.EastWest}, protocol TLS and tls.mode Passthrough"));
-        }
-        foreach (var check in NetworkNames(installed).Concat(Ranges(installed)).Concat(Watches(installed))) yield return check;
+        foreach (var check in NetworkVerification.Of(installed).Concat(Watches(installed))) yield return check;
         foreach (var cluster in installed)
             foreach (var check in Secrets(cluster, members, now)) yield return check;
     }
-
-    /// <summary>Its calls may go back to the network that they came from, from gateway to gateway.</summary>
-    private static Check Wandering(ClusterFacts cluster, GatewayFacts gateway) => new(cluster.Context, "gateway", $"{gateway.Name} leads to other networks, too",
-        Wrong("ISM1039", cluster, $"Pod {gateway.Name.Split('/')[0]}/{gateway.SeesAllNetworks}", $"calls that enter network {gateway.Network} here may go on to another network, and back",
-            $"set {NetworkGatewayReader.NetworkView}={gateway.Network} in its env; for a Gateway that the mesh deploys, give it the label {Labels.Network}={gateway.Network}")
-        with { Severity = Severity.Warning });
 
     /// <summary>Every control plane must watch every other cluster of the mesh.</summary>
     private static IEnumerable<Check> Watches(List<ClusterFacts> installed)
@@ -185,6 +137,6 @@ public static partial class MeshVerification
         }
     }
 
-    private static Problem Wrong(string code, ClusterFacts cluster, string @object, string message, string remedy) =>
+    internal static Problem Wrong(string code, ClusterFacts cluster, string @object, string message, string remedy) =>
         new(code, @object.Length == 0 ? $"cluster {cluster.Context}" : $"{@object} in {cluster.Context}", "", message, remedy);
 }

@@ -243,7 +243,8 @@ public sealed class IssuerKeysTests
         """;
 
     private static string Keys(ProxyFeed proxy) => MeshRig.Listener(proxy, "virtualInbound")!.FilterChains.First(chain => chain.FilterChainMatch.DestinationPort == 8080)
-        .Filters[^1].TypedConfig.Unpack<HttpConnectionManager>().HttpFilters[0].TypedConfig.Unpack<JwtAuthentication>().Providers.Values.Single().LocalJwks.InlineString;
+        .Filters[^1].TypedConfig.Unpack<HttpConnectionManager>().HttpFilters[0].TypedConfig.Unpack<JwtAuthentication>()
+        .Providers.Values.Single().LocalJwks.InlineString;
 
     private sealed class Lines : ConcurrentQueue<string>, ILogger<IssuerKeys>
     {

@@ -10,7 +10,11 @@ namespace Isthmus.Operate.Install.Operator;
 /// <summary>The expected types of the spec fields that are checked here. Other fields are copied into objects, which the API server checks.</summary>
 internal static partial class OperatorShapes
 {
-    private enum Shape { Mapping, List, Text, Number, Flag, LabelValue, Revision, PullPolicy, ServiceType, TrafficPolicy, Range, ObjectName, Hub, Tag, Authority, ServicePlace, ResourceScope }
+    private enum Shape
+    {
+        Mapping, List, Text, Number, Flag, LabelValue, Revision, PullPolicy, ServiceType, TrafficPolicy, Range, ObjectName, Hub, Tag, Authority, ServicePlace,
+        ResourceScope,
+    }
 
     /// <summary>Paths below <c>spec</c>; <c>*</c> is every key of a mapping or every item of a list.</summary>
     private static readonly List<(string Path, Shape Shape)> Shapes = [.. Build()];

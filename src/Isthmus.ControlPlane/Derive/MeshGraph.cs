@@ -81,8 +81,12 @@ public sealed class MeshGraph
             .UnionWith(podHosts.Derive((_, pod) => One(pod.Service.Hostname, pod.Service), "hosts of pods"), "hosts before allocation");
         AddressNeeds = Unaddressed.Derive(Needs, "address needs");
         BackendTls = new(Sources);
-        Services = Unaddressed.Derive((read, service) =>
-            Addressed(read, service with { Aliases = read.Get(aliasesByTarget, service.Hostname), BackendTls = BackendTls.Of(read, service) }), "hosts");
+        var grants = Sources.ReferenceGrants.GroupBy(grant => (grant.Source.Cluster, grant.Namespace), "grants by namespace");
+        var grpc = new GrpcBackends(GatewayApi.Routes, grants);
+        Services = Unaddressed.Derive((read, service) => Addressed(read, service with
+        {
+            Aliases = read.Get(aliasesByTarget, service.Hostname), BackendTls = BackendTls.Of(read, service), Ports = grpc.Of(read, service),
+        }), "hosts");
         NearHosts = Services.Derive((_, service) => service.NodeLocal || service.Distribution != TrafficDistribution.Any
             ? One(service.Hostname, new NearHost(service.Hostname, service.Distribution, service.NodeLocal)) : [], "hosts whose callers are near");
         Endpoints = sets.Derive((read, group) => One(group[0].Hostname, endpoints.Gather(read, group, read.Get(Services, group[0].Hostname))), "endpoints of hosts")
@@ -95,7 +99,6 @@ public sealed class MeshGraph
             .UnionWith(Sources.VirtualServices.Derive((read, routing) => Problems(routing.Source, _ownership.NotGranted(read, routing.Source, HostsOf(routing), Services)), "virtual services of others' hosts"), "claims of entries and virtual services")
             .UnionWith(Sources.DestinationRules.Derive((read, rule) => Problems(rule.Source, _ownership.NotGranted(read, rule.Source, HostsOf(rule), Services)), "destination rules of others' hosts"), "claims");
 
-        var grants = Sources.ReferenceGrants.GroupBy(grant => (grant.Source.Cluster, grant.Namespace), "grants by namespace");
         ApiBackends = new(Services, _aliases, grants);
         var apiRoutes = new ApiRouteDerivation(Sources, Services, GatewayApi.Routes, GatewayApi.Attached, ApiBackends);
         RouteStatuses = apiRoutes.Statuses;

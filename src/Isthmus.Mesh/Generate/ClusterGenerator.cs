@@ -93,6 +93,9 @@ public static class ClusterGenerator
     private static Cluster One(ClusterInputs inputs, ServicePort port, Subset? subset, bool sni)
     {
         var (service, rule) = (inputs.Service, inputs.Rule);
+        // A gateway never sniffs: it forwards as HTTP only what its configuration declares as HTTP, and a GRPCRoute does.
+        var sniffs = inputs.Caller.From.Kind == ProxyKind.Sidecar;
+        if (port.HasGrpcRoutes && !sniffs) port = port with { Protocol = Protocol.Grpc };
         var policy = TrafficPolicy.Effective(rule, subset, port.Number, inputs.Mesh);
         var subsetName = subset?.Name ?? "";
         var cluster = new Cluster
@@ -105,8 +108,7 @@ public static class ClusterGenerator
         // A static cluster without endpoints: requests fail.
         if (policy.IsBlocked || service.BackendTlsAt(port.Number) is { IsBlocked: true }) return cluster;
         SetDiscovery(cluster, inputs, port, subset);
-        // A gateway never sniffs: it forwards as HTTP only what its configuration declares as HTTP.
-        if (port.Protocol != Protocol.Auto || inputs.Caller.From.Kind == ProxyKind.Sidecar) SetProtocol(cluster, port.Protocol);
+        if (port.Protocol != Protocol.Auto || sniffs) SetProtocol(cluster, port.Protocol);
         ClusterPolicy.Apply(cluster, inputs, port, policy);
         if (sni) return cluster;
         ClusterPolicy.ApplyTls(cluster, inputs, port, subsetName, policy);

@@ -58,7 +58,11 @@ public sealed record HostAlias(string Hostname, string Target, string Namespace,
 /// <param name="Name">The port's name; empty when it has none.</param>
 /// <param name="TargetPort">Port number or name at the workload; empty when it equals <paramref name="Number"/>.</param>
 /// <param name="NodePort">0 when there is none.</param>
-public sealed record ServicePort(string Name, int Number, Protocol Protocol, string TargetPort = "", int NodePort = 0);
+public sealed record ServicePort(string Name, int Number, Protocol Protocol, string TargetPort = "", int NodePort = 0)
+{
+    /// <summary>GRPCRoutes lead to it, and it names no protocol.</summary>
+    public bool HasGrpcRoutes { get; init; }
+}
 
 /// <summary>One cluster's Service object, reduced to the fields that a mesh needs.</summary>
 /// <param name="ClusterIps">Empty when headless, of type ExternalName or not yet allocated.</param>

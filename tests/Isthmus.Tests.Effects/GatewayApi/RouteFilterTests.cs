@@ -63,6 +63,32 @@ public sealed class RouteFilterTests
         Assert.Equal("", (await proxy.CallAsync("/", answer: "x-secret")).Header);
     }
 
+    [Theory]
+    [InlineData("set: [{name: x-header-set, value: new}]", "new||gone|kept")]
+    [InlineData("add: [{name: x-header-add, value: more}]", "old|more|gone|kept")]
+    [InlineData("remove: [x-header-remove]", "old|||kept")]
+    [InlineData("set: [{name: x-header-set, value: new}], add: [{name: x-header-add, value: more}, {name: other, value: more}], remove: [x-header-remove]", "new|more||kept,more")]
+    public async Task Headers_of_gRPC_calls_are_set_added_and_removed(string changes, string seen)
+    {
+        await using var proxy = await OfRoutesAsync(Route("g", $$"""
+            {matches: [{method: {service: pkg.S, method: Do} }], filters: [{type: RequestHeaderModifier, requestHeaderModifier: { {{changes}} } }], {{Web}} }
+            """, "GRPCRoute"), context => context.Response.WriteAsync(
+                string.Join('|', new[] { "x-header-set", "x-header-add", "x-header-remove", "other" }.Select(name => context.Request.Headers[name].ToString()))));
+        Assert.Equal((200, seen), Two(await proxy.CallAsync("/pkg.S/Do", "x-header-set: old\nx-header-remove: gone\nother: kept", HttpMethod.Post)));
+    }
+
+    [Theory]
+    [InlineData("type: ReplaceFullPath, replaceFullPath: /rewritten", "/a/original?q=1", "/rewritten?q=1")]
+    [InlineData("type: ReplacePrefixMatch, replacePrefixMatch: /rewritten", "/a/original?q=1", "/rewritten/original?q=1")]
+    public async Task Paths_are_rewritten_for_one_backend(string rewrite, string path, string seen)
+    {
+        await using var proxy = await OfRulesAsync($$"""
+            {matches: [{path: {type: PathPrefix, value: /a} }], backendRefs: [{group: networking.istio.io, kind: Hostname, name: web.example, port: 80,
+              filters: [{type: URLRewrite, urlRewrite: {path: { {{rewrite}} } } }]}]}
+            """);
+        Assert.Equal((200, $"GET {seen}"), Two(await proxy.CallAsync(path)));
+    }
+
     [Fact]
     public async Task Requests_are_mirrored_to_several_backends_each_for_its_part()
     {

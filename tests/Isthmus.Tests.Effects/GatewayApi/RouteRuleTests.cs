@@ -148,4 +148,43 @@ public sealed class RouteRuleTests
         });
         Assert.Equal((status, attempts), ((await proxy.CallAsync("/", method: HttpMethod.Post)).Status, seen["count"]));
     }
+
+    /// <summary>A server that closes connections instead of answering. No code is named: what does not answer is tried again.</summary>
+    [Theory]
+    [InlineData(2, 200, 3)]
+    [InlineData(4, 503, 4)]
+    public async Task Requests_are_tried_again_when_connections_end_without_an_answer(int failures, int status, int attempts)
+    {
+        var count = 0;
+        await using var proxy = await OfRulesAsync($$"""{retry: {attempts: 3}, {{Web}} }""", context =>
+        {
+            if (Interlocked.Increment(ref count) <= failures) context.Abort();
+            return Task.CompletedTask;
+        });
+        Assert.Equal((status, attempts), ((await proxy.CallAsync("/")).Status, count));
+    }
+
+    /// <summary>Attempts end by their own limit, and all of them together by that of the request.</summary>
+    [Theory]
+    [InlineData("/try", 2, true, 200, 3)]
+    [InlineData("/try", 3, true, 504, 3)]
+    [InlineData("/whole", 1, false, 200, 2)]
+    [InlineData("/whole", 4, true, 504, 0)]
+    public async Task Attempts_go_on_as_long_as_the_limits_of_time_permit(string path, int failures, bool waits, int status, int attempts)
+    {
+        var count = 0;
+        await using var proxy = await OfRulesAsync($$"""
+            {matches: [{path: {type: PathPrefix, value: /try} }], retry: {attempts: 2}, timeouts: {backendRequest: 200ms}, {{Web}} },
+            {matches: [{path: {type: PathPrefix, value: /whole} }], retry: {codes: [500], attempts: 5}, timeouts: {backendRequest: 200ms, request: 400ms}, {{Web}} }
+            """, async context =>
+        {
+            if (Interlocked.Increment(ref count) > failures) return;
+            if (waits) await Task.Delay(Timeout.Infinite, context.RequestAborted);
+            context.Response.StatusCode = 500;
+        });
+        Assert.Equal(status, (await proxy.CallAsync(path)).Status);
+        // How many begin within the limit of the request depends on pauses of random length.
+        if (attempts > 0) Assert.Equal(attempts, count);
+        else Assert.InRange(count, 1, 4);
+    }
 }

@@ -131,7 +131,7 @@ public sealed partial class MeshFactsReader(string istioNamespace)
     private static bool PassesNames(JsonNode? server) => server?["tls"]?["mode"]?.ToString() == "AUTO_PASSTHROUGH"
         && server["hosts"] is JsonArray { Count: > 0 } hosts && hosts.All(host => host?.ToString().EndsWith(".global", StringComparison.Ordinal) ?? false);
 
-    private static string ServerOf(KubeClient client) => client.Access.Server.ToString().TrimEnd('/');
+    internal static string ServerOf(KubeClient client) => client.Access.Server.ToString().TrimEnd('/');
 
     private async Task<string> RootAsync(KubeClient client, CancellationToken stop) =>
         (await client.FindAsync<ConfigMap>(Kinds.ConfigMap, istioNamespace, WellKnown.RootCertConfigMap, stop))?.Data.GetValueOrDefault(WellKnown.RootCertKey) ?? "";

@@ -40,29 +40,14 @@ public static partial class MeshVerification
 
     private static IEnumerable<Check> Secrets(ClusterFacts cluster, List<ClusterFacts> members, DateTimeOffset now)
     {
+        var named = members.Select(member => new NamedCluster(member.Context, member.Name, member.Server)).ToList();
         foreach (var secret in cluster.RemoteSecrets)
         {
-            var problem = Judge(cluster, secret, members, now)
-                ?? (cluster.RemoteSecrets.FirstOrDefault(other => other != secret && other.Cluster == secret.Cluster) is { } twin && string.CompareOrdinal(twin.Secret, secret.Secret) < 0
-                    ? Wrong("ISM1024", cluster, $"Secret {secret.Secret}", $"names cluster {secret.Cluster}, and so does Secret {twin.Secret}: only one of them is used", "delete one of them") : null);
-            yield return new(cluster.Context, "remote secret", secret.Expires is { } end ? string.Create(CultureInfo.InvariantCulture, $"{secret.Cluster} at {secret.Server}, until {end:yyyy-MM-dd}") : $"{secret.Cluster} at {secret.Server}", problem);
+            var problem = RemoteSecretFaults.Of(cluster.Context, secret, cluster.RemoteSecrets, named, now);
+            yield return new(cluster.Context, "remote secret",
+                secret.Expires is { } end ? string.Create(CultureInfo.InvariantCulture,
+                    $"{secret.Cluster} at {secret.Server}, until {end:yyyy-MM-dd}") : $"{secret.Cluster} at {secret.Server}",
+                problem is null ? null : problem with { Object = $"{problem.Object} in {cluster.Context}" });
         }
-    }
-
-    private static Problem? Judge(ClusterFacts cluster, RemoteSecretFacts secret, List<ClusterFacts> members, DateTimeOffset now)
-    {
-        var @object = $"Secret {secret.Secret}";
-        var meant = members.FirstOrDefault(member => member.Name == secret.Cluster);
-        var again = $"isthmus create-remote-secret --context={meant?.Context ?? "CONTEXT"} --name={secret.Cluster} | kubectl apply -f - --context={cluster.Context}";
-        if (secret.Error.Length > 0) return Wrong("ISM1025", cluster, @object, $"cannot be used: {secret.Error}", again);
-        if (Uri.TryCreate(secret.Server, UriKind.Absolute, out var server) && (server.IsLoopback || server.Host is "0.0.0.0"))
-        {
-            return Wrong("ISM1027", cluster, @object, $"points to {secret.Server}, which is the control plane's own Pod, not the API server of {secret.Cluster}",
-                $"create it with an address that Pods can reach: isthmus create-remote-secret --context={meant?.Context ?? "CONTEXT"} --name={secret.Cluster} --server=https://ADDRESS:6443");
-        }
-        if (secret.Expires <= now) return Wrong("ISM1023", cluster, @object, $"its token expired at {secret.Expires:u}", again);
-        var other = members.FirstOrDefault(member => member.Server == secret.Server && member.Name.Length > 0 && member.Name != secret.Cluster);
-        return other is null || meant?.Server == secret.Server || members.Count(member => member.Name == other.Name) > 1 ? null
-            : Wrong("ISM1026", cluster, @object, $"calls the cluster at {secret.Server} {secret.Cluster}, and that one calls itself {other.Name}", $"create it again with --name={other.Name}");
     }
 }

@@ -92,6 +92,12 @@ public sealed class ClusterInventory
     /// <summary>The clusters of remote secrets in files; those of API servers are not listed.</summary>
     public ValueList<string> Registries { get; private set; }
 
+    /// <summary>The remote secrets that control planes here read; also empty for users who may not read Secrets.</summary>
+    public ValueList<RemoteSecretFacts> RemoteSecrets { get; private set; }
+
+    /// <summary>The address of its API server; empty for files.</summary>
+    public string Server { get; private set; } = "";
+
     /// <summary>What its control planes know of running proxies; empty when nobody asked them.</summary>
     public ValueList<Problem> Reports { get; private set; }
 
@@ -165,6 +171,15 @@ public sealed class ClusterInventory
         return next;
     }
 
+    /// <summary>The same cluster with its remote secrets.</summary>
+    /// <param name="server">The address of its own API server.</param>
+    public ClusterInventory WithRemoteSecrets(ValueList<RemoteSecretFacts> secrets, string server)
+    {
+        var next = (ClusterInventory)MemberwiseClone();
+        (next.RemoteSecrets, next.Server) = (secrets, server);
+        return next;
+    }
+
     /// <summary>The same cluster with what its control planes report.</summary>
     public ClusterInventory WithReports(ValueList<Problem> reports)
     {
@@ -183,7 +198,8 @@ public sealed class ClusterInventory
 
     private ClusterInventory WithFactsOf(ClusterInventory other)
     {
-        var next = WithCredentials(other.Credentials).WithSecrets(other.Secrets).WithRegistries(other.Registries).WithReports(other.Reports);
+        var next = WithCredentials(other.Credentials).WithSecrets(other.Secrets).WithRegistries(other.Registries).WithReports(other.Reports)
+            .WithRemoteSecrets(other.RemoteSecrets, other.Server);
         return other.CertificatesAt is { } at ? next.WithCertificates(other.Certificates, at) : next;
     }
 

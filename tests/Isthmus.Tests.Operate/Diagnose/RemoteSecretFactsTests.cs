@@ -1,6 +1,7 @@
 using System.Text;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Operate.Diagnose;
+using Isthmus.Operate.Inventory;
 using Xunit;
 
 namespace Isthmus.Tests.Operate.Diagnose;

@@ -92,6 +92,7 @@ public static class Analyzers
         PoliciesDiffer.Analyzer,
         NetworkLabels.Analyzer,
         MeshNetworkRegistries.Analyzer,
+        RemoteSecrets.Analyzer,
         TrustAnalysis.Analyzer,
         CertificateAnalysis.Analyzer,
         RotationAnalysis.Analyzer,

@@ -23,7 +23,8 @@ internal sealed class CertificateReader(KubeClient client, string istioNamespace
     /// <param name="roots">ConfigMap <c>istio-ca-root-cert</c> of the system namespace.</param>
     public async Task<ValueList<MeshCertificate>> ReadAsync(ClusterInventory cluster, ConfigMap? roots, IReadOnlyList<ProxySecrets> proxies, CancellationToken stop)
     {
-        var (given, own, remotes, checking) = (FindAsync(istioNamespace, WellKnown.CaCerts, stop), FindAsync(istioNamespace, WellKnown.SelfSignedCa, stop), RemotesAsync(stop), ValidatingAsync(stop));
+        var (given, own, checking) = (FindAsync(istioNamespace, WellKnown.CaCerts, stop), FindAsync(istioNamespace, WellKnown.SelfSignedCa, stop),
+            ValidatingAsync(stop));
         var (serving, credentials) = (ServedAsync(cluster, stop), new CredentialCertificates(cluster, (ns, name) => FindAsync(ns, name, stop)).ReadAsync());
         var authorities = new AuthorityCertificates(cluster.Context, istioNamespace, Of(roots, WellKnown.RootCertKey), Of(roots, WellKnown.IssuerCertKey), await given, await own);
         var injecting = cluster.Objects("MutatingWebhookConfiguration").Where(value => value["metadata"]?["labels"]?["app"]?.ToString() == "sidecar-injector");
@@ -33,7 +34,7 @@ internal sealed class CertificateReader(KubeClient client, string istioNamespace
             .. WebhookCertificates.Of(cluster, injecting.Concat(await checking), await serving, now),
             .. proxies.SelectMany(proxy => proxy.Certificates(cluster.Context)),
             .. await credentials,
-            .. CredentialCertificates.Tokens(cluster.Context, await remotes),
+            .. CredentialCertificates.Tokens(cluster.Context, cluster.RemoteSecrets),
         ];
     }
 
@@ -45,19 +46,6 @@ internal sealed class CertificateReader(KubeClient client, string istioNamespace
         try { return await client.FindAsync<Secret>(Kinds.Secret, ns, name, stop) is { } secret ? SecretFacts.Of(secret) : null; }
         catch (KubeException e) when (e.Code is 401 or 403) { return null; }
     });
-
-    private async Task<IReadOnlyList<RemoteSecretFacts>> RemotesAsync(CancellationToken stop)
-    {
-        try
-        {
-            var secrets = await client.ListAllAsync<Secret>(Kinds.Secret, istioNamespace, new ListOptions { LabelSelector = $"{Labels.MultiCluster}=true" }, stop);
-            return [.. secrets.OrderBy(secret => secret.Metadata.Name, StringComparer.Ordinal).SelectMany(secret => SecretFacts.Of(secret).Remote)];
-        }
-        catch (KubeException e) when (e.Code is 401 or 403 or 404)
-        {
-            return [];
-        }
-    }
 
     private async Task<IReadOnlyList<JsonObject>> ValidatingAsync(CancellationToken stop)
     {

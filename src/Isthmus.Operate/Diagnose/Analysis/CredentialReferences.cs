@@ -62,7 +62,11 @@ public static class CredentialReferences
             var own = secrets.GetValueOrDefault($"{reference.Namespace}/{reference.Name}");
             if (own is not null || isAll) known[reference.Key] = SecretFacts.Problem(own, secrets.GetValueOrDefault($"{reference.Namespace}/{reference.Name}{SecretFacts.CaSuffix}"), reference.ChecksClients);
         }
-        return cluster.WithCredentials(known.ToValueMap()).WithRegistries(secrets.Values.SelectMany(secret => secret.Remote).Select(remote => remote.Cluster).Distinct().ToValueList());
+        var remotes = secrets.Where(secret => secret.Key.StartsWith($"{cluster.RootNamespace}/", StringComparison.Ordinal))
+            .SelectMany(secret => secret.Value.Remote).ToList();
+        return cluster.WithCredentials(known.ToValueMap()).WithRegistries(remotes.Select(remote => remote.Cluster).Distinct().ToValueList())
+            .WithRemoteSecrets(cluster.RemoteSecrets.Where(other => !secrets.ContainsKey(other.Secret)).Concat(remotes)
+                .OrderBy(entry => entry.Secret, StringComparer.Ordinal).ToValueList(), cluster.Server);
 
         static string Name(JsonObject value) => $"{value["metadata"]?["namespace"]}/{value["metadata"]?["name"]}";
     }

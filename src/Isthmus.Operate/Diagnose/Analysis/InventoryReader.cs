@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Isthmus.ControlPlane.Clusters;
 using Isthmus.ControlPlane.Resolve;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
@@ -60,7 +61,7 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
         // What does not depend on another answer is asked at once: API servers of other regions are far away.
         var listing = Lists.Select(kind => (Kind: kind, Objects: ListAsync(client, kind, stop))).ToList();
         var (dns, settings) = (client.FindAsync(Kinds.ConfigMap, "kube-system", "coredns", stop), SettingsAsync(client, stop));
-        var defining = DefinitionsAsync(client, stop);
+        var (defining, reaching) = (DefinitionsAsync(client, stop), RemotesAsync(client, stop));
         var rooting = client.ListAllAsync<ConfigMap>(Kinds.ConfigMap, null, new ListOptions { FieldSelector = RootsField }, stop);
         var asking = ProxiesAsync(client, listing.First(list => list.Kind == MeshApi.Pod).Objects, stop);
         var (trust, reports) = (TrustAsync(client, listing.First(list => list.Kind == MeshApi.Pod).Objects, rooting, asking, stop), proxies > 0 ? ReportsAsync(client, stop) : Task.FromResult(default(ValueList<Problem>)));
@@ -75,7 +76,7 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
         if (named.Any(map => !map.IsAllowed)) unread.Add(MeshApi.ConfigMap.Name);
         var cluster = ClusterInventory.From(context, objects, await trust, istioNamespace, unread);
         var known = cluster.WithCredentials(await CredentialsAsync(client, cluster, stop)).WithSecrets(await SecretsAsync(client, cluster,
-            stop)).WithReports(await reports);
+            stop)).WithReports(await reports).WithRemoteSecrets(await reaching, MeshFactsReader.ServerOf(client));
         if (!Certificates || !known.Namespaces.Any(ns => ns.Metadata.Name == istioNamespace)) return known;
         var now = Time.GetUtcNow();
         var roots = (await rooting).FirstOrDefault(map => map.Metadata.Namespace == istioNamespace);
@@ -111,6 +112,21 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
         var definitions = found.Select(one => one.Found).OfType<JsonObject>().Select(one => Typed(one, Kinds.CustomResourceDefinition)).ToList();
         foreach (var version in definitions.SelectMany(one => one["spec"]?["versions"] as JsonArray ?? []).OfType<JsonObject>()) version.Remove("schema");
         return definitions;
+    }
+
+    /// <summary>The remote secrets; empty for users who may not read them.</summary>
+    private async Task<ValueList<RemoteSecretFacts>> RemotesAsync(KubeClient client, CancellationToken stop)
+    {
+        try
+        {
+            var secrets = await client.ListAllAsync<Secret>(Kinds.Secret, istioNamespace, new ListOptions { LabelSelector = RemoteSecretReader.Selector },
+                stop);
+            return secrets.OrderBy(secret => secret.Metadata.Name, StringComparer.Ordinal).SelectMany(secret => SecretFacts.Of(secret).Remote).ToValueList();
+        }
+        catch (KubeException e) when (e.Code is 401 or 403 or 404)
+        {
+            return [];
+        }
     }
 
     /// <summary>The ConfigMaps that objects of the Gateway API name.</summary>

@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
+using Isthmus.ControlPlane.Clusters;
 using Isthmus.Core.Names;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
@@ -11,7 +12,7 @@ namespace Isthmus.Operate.Diagnose.Analysis;
 /// neither the memory nor the time of another analysis.</summary>
 public sealed class InventoryVersions(string istioNamespace)
 {
-    private const string Settings = "settings", Roots = "roots";
+    private const string Settings = "settings", Roots = "roots", Remotes = "remote secrets";
 
     /// <summary>Two equal answers mean that nothing changed in between.</summary>
     /// <param name="credentials">The Secrets that Gateways name.</param>
@@ -25,6 +26,8 @@ public sealed class InventoryVersions(string istioNamespace)
         [
             .. InventoryReader.Lists.Select(kind => HashAsync(kind.Plural, () => ServedLists.ListAsync<PartialObject>(client, kind, null, new(), stop))),
             HashAsync(Settings, () => client.ListAllAsync<PartialObject>(Kinds.ConfigMap, istioNamespace, settings, stop)),
+            HashAsync(Remotes, () => client.ListAllAsync<PartialObject>(Kinds.Secret, istioNamespace, new() { LabelSelector = RemoteSecretReader.Selector },
+                stop)),
             HashAsync(Roots, () => client.ListAllAsync<PartialObject>(Kinds.ConfigMap, null, new() { FieldSelector = InventoryReader.RootsField }, stop)),
             FindAsync(client, Kinds.ConfigMap, "kube-system", "coredns", stop),
             FindAsync(client, Kinds.ConfigMap, istioNamespace, "istio", stop),

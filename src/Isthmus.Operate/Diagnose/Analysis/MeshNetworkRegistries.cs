@@ -1,3 +1,4 @@
+using Isthmus.Kubernetes.Objects;
 using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Operate.Diagnose.Analysis;
@@ -7,7 +8,7 @@ public static class MeshNetworkRegistries
 {
     public static Analyzer Analyzer { get; } = new("multicluster.MeshNetworksAnalyzer", "Checks that the clusters in meshNetworks exist", [IstioCodes.UnknownRegistry], ["Pod"], mesh =>
     {
-        var known = mesh.Readable.SelectMany(cluster => Ids(cluster).Concat(cluster.Registries)).ToHashSet(StringComparer.Ordinal);
+        var known = mesh.Readable.SelectMany(cluster => Ids(cluster.Pods).Concat(cluster.Registries)).ToHashSet(StringComparer.Ordinal);
         return known.Count == 0 ? [] :
             from cluster in mesh.Readable
             from network in cluster.Networks.Networks
@@ -17,6 +18,7 @@ public static class MeshNetworkRegistries
     });
 
     /// <summary>The names by which control planes and proxies know their cluster.</summary>
-    private static IEnumerable<string> Ids(ClusterInventory cluster) => cluster.Pods.SelectMany(pod => pod.Spec.Containers.Concat(pod.Spec.InitContainers)).SelectMany(container => container.Env)
+    internal static IEnumerable<string> Ids(IEnumerable<Pod> pods) => pods.SelectMany(pod => pod.Spec.Containers.Concat(pod.Spec.InitContainers))
+        .SelectMany(container => container.Env)
         .Where(variable => variable.Name is Core.Names.ProxyVariables.ClusterId or "CLUSTER_ID").Select(variable => variable.Value).OfType<string>().Where(value => value.Length > 0);
 }

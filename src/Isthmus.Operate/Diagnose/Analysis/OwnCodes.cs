@@ -8,6 +8,21 @@ public static class OwnCodes
     public static readonly AnalysisCode ClusterNotReadable = new("ISM1400", "ClusterNotReadable", Severity.Error,
         "The API server of a cluster does not answer, or refuses to show its objects. Nothing is known about the cluster.", "Check that the cluster is running, and its entry in the kubeconfig.");
 
+    public static readonly AnalysisCode RemoteSecretTwice = new("ISM1024", "RemoteSecretTwice", Severity.Error,
+        "Two remote secrets of a cluster name one other cluster, or two clusters have one name. Each hides the other.",
+            "Delete one of the secrets, or install one of the clusters with another name.");
+
+    public static readonly AnalysisCode RemoteSecretUnusable = new("ISM1025", "RemoteSecretUnusable", Severity.Error,
+        "A remote secret holds no kubeconfig that a control plane can use, so that it does not know the services of the cluster.",
+            "Create it again with isthmus create-remote-secret.");
+
+    public static readonly AnalysisCode RemoteSecretMisnamed = new("ISM1026", "RemoteSecretMisnamed", Severity.Error,
+        "A remote secret calls a cluster by another name than the cluster calls itself.", "Create it again with --name as the message says.");
+
+    public static readonly AnalysisCode RemoteSecretOfPod = new("ISM1027", "RemoteSecretOfPod", Severity.Error,
+        "The kubeconfig in a remote secret points to the control plane's own Pod, such as 127.0.0.1.",
+            "Create it with --server and an address that Pods of the other cluster reach.");
+
     public static readonly AnalysisCode GatewayRefusesHost = new("ISM1401", "GatewayRefusesHost", Severity.Error,
         "A ServiceEntry leads to another cluster's gateway, which takes no calls for its host. Callers get 503.", "Add the host to the Gateway's AUTO_PASSTHROUGH server.");
 
@@ -195,6 +210,10 @@ public static class OwnCodes
         "A Gateway or ListenerSet does not take a route that names it: no listener fits its sectionName, port, kind, namespace or hostnames. The "
             + "route has no effect there.",
         "Do what the message says.");
+
+    public static readonly AnalysisCode RemoteSecretOfItself = new("ISM1475", "RemoteSecretOfItself", Severity.Info,
+        "A remote secret names the cluster that it is in. Control planes know that one already, and ignore the entry.",
+            "Delete the Secret, unless it is meant for another cluster.");
 
     public static readonly AnalysisCode HostSharedWithIstio = new("ISM1474", "HostSharedWithIstio", Severity.Warning,
         "A Gateway of Istio selects Pods that serve a Gateway of the Gateway API, with the same port and an overlapping host. "

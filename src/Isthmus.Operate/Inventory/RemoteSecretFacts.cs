@@ -9,7 +9,7 @@ using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 
-namespace Isthmus.Operate.Diagnose;
+namespace Isthmus.Operate.Inventory;
 
 /// <summary>One entry of a remote secret: how a control plane reaches another cluster. Credentials are checked but not
 /// kept.</summary>

@@ -1,0 +1,41 @@
+using Isthmus.Core.Names;
+using Isthmus.Operate.Inventory;
+
+namespace Isthmus.Operate.Diagnose.Analysis;
+
+/// <summary>Remote secrets by which control planes cannot read the clusters that they name. Tokens that end are among the certificates. Pure.</summary>
+public static class RemoteSecrets
+{
+    private static readonly AnalysisCode[] Codes =
+        [OwnCodes.RemoteSecretTwice, OwnCodes.RemoteSecretUnusable, OwnCodes.RemoteSecretMisnamed, OwnCodes.RemoteSecretOfPod, OwnCodes.RemoteSecretOfItself];
+
+    public static Analyzer Analyzer { get; } = new("multicluster.RemoteSecretAnalyzer",
+        "Checks that control planes can read other clusters by their remote secrets",
+        [.. Codes], [], mesh => Check([.. mesh.Readable]));
+
+    private static IEnumerable<Finding> Check(IReadOnlyList<ClusterInventory> clusters)
+    {
+        var members = clusters.Select(cluster => new NamedCluster(cluster.Context, NameOf(cluster), cluster.Server)).ToList();
+        foreach (var (cluster, own) in clusters.Zip(members))
+        {
+            foreach (var entry in cluster.RemoteSecrets)
+            {
+                var path = $"data[{entry.Cluster}]";
+                if (RemoteSecretFaults.Of(cluster.Context, entry, cluster.RemoteSecrets, members, DateTimeOffset.MinValue) is { } problem)
+                    yield return Codes.First(code => code.Code == problem.Code).At(cluster, problem.Object, path, problem.Message, problem.Remedy);
+                else if (own.Name.Length > 0 && entry.Cluster == own.Name)
+                    yield return OwnCodes.RemoteSecretOfItself.At(cluster, $"Secret {entry.Secret}", path,
+                        $"{own.Name} is the cluster that the Secret is in: its control planes ignore the entry");
+            }
+        }
+    }
+
+    /// <summary>How its control plane calls it, or its proxies where the control plane is elsewhere; empty when nobody says it.</summary>
+    private static string NameOf(ClusterInventory cluster)
+    {
+        var planes = cluster.Pods.Where(pod => pod.Metadata.Namespace == cluster.RootNamespace
+            && pod.Metadata.Labels.GetValueOrDefault("app") == WellKnown.Istiod).ToList();
+        var names = MeshNetworkRegistries.Ids(planes.Count > 0 ? planes : cluster.Pods).Distinct(StringComparer.Ordinal).ToList();
+        return names.Count == 1 ? names[0] : "";
+    }
+}

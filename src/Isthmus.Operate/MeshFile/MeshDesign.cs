@@ -143,7 +143,8 @@ public sealed class MeshDesign(MeshSpec mesh)
             if ((cluster.Install[field] ?? mesh.Install[field]) is { } value) file["spec"]![field] = value.DeepClone();
         }
         var global = (JsonObject)file["spec"]!["values"]!["global"]!;
-        foreach (var field in (string[])["imagePullPolicy", "imagePullSecrets"])
+        // Who leaves only a control plane's own ports open means the gateway beside it, too.
+        foreach (var field in (string[])["imagePullPolicy", "imagePullSecrets", "networkPolicy"])
         {
             if ((Global(cluster.Install, field) ?? Global(mesh.Install, field)) is { } value) global[field] = value.DeepClone();
         }

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Text.Json.Nodes;
+using Isthmus.Core.Names;
 using Isthmus.Kubernetes.Yaml;
 using Isthmus.Operate.Install;
 using Isthmus.Operate.MeshFile;
@@ -128,6 +129,19 @@ public sealed class MeshDesignTests
         Assert.Equal(("example.com/isthmus:1", "Never", """["regcred"]"""),
             (gateway.Image("isthmus"), gateway.Value("global", "imagePullPolicy")!.ToString(), gateway.Value("global", "imagePullSecrets")!.ToJsonString()));
         Assert.Empty(design.Warnings);
+    }
+
+    [Theory]
+    [InlineData("networkPolicy: {enabled: true}", "NetworkPolicy istio-eastwestgateway")]
+    [InlineData("imagePullPolicy: Never", "")]
+    public void Gateways_leave_only_their_ports_open_where_control_planes_do(string global, string policy)
+    {
+        var file = Topologies.Write("multi-primary-multi-network", 2).Replace("spec:\n", $"spec:\n  install: {{values: {{global: {{{global}}}}}}}\n", StringComparison.Ordinal);
+        var design = new MeshDesign(MeshReader.Read(file, "mesh.yaml", ""));
+        var objects = Manifests.Render(design.Gateway(design.Mesh.Clusters[0])).SelectMany(component => component.Objects);
+        var found = objects.Where(value => value["kind"]!.ToString() == "NetworkPolicy").ToList();
+        Assert.Equal(policy, string.Join(", ", found.Select(value => $"{value["kind"]} {value["metadata"]!["name"]}")));
+        if (policy.Length > 0) Assert.Contains(Ports.EastWest, found[0]["spec"]!["ingress"]![0]!["ports"]!.AsArray().Select(port => (int)port!["port"]!));
     }
 
     [Fact]

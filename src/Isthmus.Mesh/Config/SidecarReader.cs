@@ -40,7 +40,7 @@ internal static class SidecarReader
             var slash = host.Text.IndexOf('/', StringComparison.Ordinal);
             if (slash < 0)
             {
-                host.Error("host must be of form namespace/dnsName", $"write */{host.Text} for every namespace");
+                host.Error("host must be of form namespace/dnsName", $"write {(host.Text is ['~', .. var left] ? $"~*/{left}" : $"*/{host.Text}")} for every namespace");
                 continue;
             }
             // With ~ before the namespace, hosts are taken away; ~ alone is every namespace.

@@ -33,10 +33,10 @@ internal sealed class AvailabilityCauses(TraceFacts facts, TraceNeeds needs)
             var again = $"isthmus create-remote-secret --context={cluster.Context} --name={cluster.Id}{(plane.Namespace == WellKnown.SystemNamespace ? "" : $" --namespace={plane.Namespace}")} | kubectl apply -f - --context={plane.At.Context}";
             if (line is null)
             {
-                return Faults.Of("ISM1021", plane.ToString(), $"Secret {plane.Namespace}/{WellKnown.RemoteSecretPrefix}{cluster.Id}", $"does not watch {cluster.Id}: there is no remote secret for it, so its Services and Pods are unknown here", again);
+                return Faults.Of("ISM1021", plane.ToString(), $"Secret {plane.Namespace}/{WellKnown.RemoteSecretPrefix}{cluster.Id}", $"does not watch {cluster.Id}: there is no {(watched.Any(other => other.IsInFile) ? "kubeconfig" : "remote secret")} for it, so its Services and Pods are unknown here", WatchedCluster.Beginning(watched, again));
             }
             if (line.Status != "synced" || line.Message.Length > 0)
-                return Faults.Of("ISM1020", $"Secret {line.Secret} in {plane.At.Context}", "", line.Message.Length > 0 ? line.Message : $"cluster {line.Id} is {line.Status}", $"fix the cause, or create the secret again: {again}");
+                return Faults.Of("ISM1020", $"{line.Place} in {plane.At.Context}", "", line.Message.Length > 0 ? line.Message : $"cluster {line.Id} is {line.Status}", $"fix the cause, or {line.Renewal($"create the secret again: {again}")}");
         }
         return null;
     }

@@ -51,6 +51,20 @@ public sealed record WatchedCluster(string Id, string Secret, string Status, str
     /// its last known state.</summary>
     public string Shown => Status == "synced" && Source == "memory" ? "unreachable" : Status;
 
+    /// <summary>Whether its credentials are in a file of the control plane's Pod (<c>PILOT_MULTICLUSTER_KUBECONFIG_PATH</c>), which then reads no remote secrets.</summary>
+    public bool IsInFile => Secret.StartsWith('/');
+
+    /// <summary>What holds its credentials, as problems name it.</summary>
+    public string Place => IsInFile ? $"File {Secret}" : $"Secret {Secret}";
+
+    /// <summary>How to renew its credentials, where a new Secret is made by <paramref name="command"/>.</summary>
+    public string Renewal(string command) => IsInFile ? "mount a kubeconfig that works in its place: the control plane follows changes of the file" : command;
+
+    /// <summary>How to let a control plane watch one more cluster, where a new Secret is made by <paramref name="command"/>.</summary>
+    /// <param name="others">Those that it watches.</param>
+    public static string Beginning(IEnumerable<WatchedCluster> others, string command) => others.FirstOrDefault(other => other.IsInFile) is { } file
+        ? $"mount a kubeconfig of it beside {file.Secret}: this control plane reads files (PILOT_MULTICLUSTER_KUBECONFIG_PATH), and no remote secrets" : command;
+
     public static WatchedCluster Read(JsonObject line) => new(
         line["id"]?.ToString() ?? "", line["secretName"]?.ToString() ?? "", line["syncStatus"]?.ToString() ?? "", line["message"]?.ToString() ?? "", line["warning"]?.ToString() ?? "", line["source"]?.ToString() ?? "");
 }

@@ -111,14 +111,14 @@ public static partial class MeshVerification
             {
                 var broken = watched.Status != "synced" || watched.Message.Length > 0;
                 yield return new(cluster.Context, "remote cluster", $"{watched.Id} {(broken && watched.Shown == "synced" ? "synced, with a problem" : watched.Shown)}", !broken ? null
-                    : Wrong("ISM1020", cluster, $"Secret {watched.Secret}", watched.Message.Length > 0 ? watched.Message : $"cluster {watched.Id} is {watched.Shown}", $"isthmus create-remote-secret --context={installed.FirstOrDefault(other => other.Name == watched.Id)?.Context ?? "CONTEXT"} --name={watched.Id} | kubectl apply -f - --context={cluster.Context}, if the problem persists: the control plane keeps trying"));
+                    : Wrong("ISM1020", cluster, watched.Place, watched.Message.Length > 0 ? watched.Message : $"cluster {watched.Id} is {watched.Shown}", $"{watched.Renewal($"isthmus create-remote-secret --context={installed.FirstOrDefault(other => other.Name == watched.Id)?.Context ?? "CONTEXT"} --name={watched.Id} | kubectl apply -f - --context={cluster.Context}")}, if the problem persists: the control plane keeps trying"));
                 if (watched.Warning.Length > 0)
-                    yield return new(cluster.Context, "remote cluster", $"{watched.Id} warns", Wrong("ISM1022", cluster, $"Secret {watched.Secret}", watched.Warning, "traffic is not affected yet") with { Severity = Severity.Warning });
+                    yield return new(cluster.Context, "remote cluster", $"{watched.Id} warns", Wrong("ISM1022", cluster, watched.Place, watched.Warning, "traffic is not affected yet") with { Severity = Severity.Warning });
             }
             foreach (var other in installed.Where(other => other != cluster && !(cluster.IsJoinedByNames && other.IsJoinedByNames) && other.Name.Length > 0 && other.Name != cluster.Name && cluster.Watched.All(watched => watched.Id != other.Name)))
             {
                 yield return new(cluster.Context, "remote cluster", $"{other.Name} unknown", Wrong("ISM1021", cluster, "", $"its control plane does not watch {other.Name}, so services there are unknown here",
-                    $"isthmus create-remote-secret --context={other.Context} --name={other.Name} | kubectl apply -f - --context={cluster.Context}"));
+                    WatchedCluster.Beginning(cluster.Watched, $"isthmus create-remote-secret --context={other.Context} --name={other.Name} | kubectl apply -f - --context={cluster.Context}")));
             }
         }
     }

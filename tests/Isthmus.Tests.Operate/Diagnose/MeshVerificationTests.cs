@@ -125,6 +125,19 @@ public sealed class MeshVerificationTests
         Assert.Contains(checks, check => check.Problem?.Code == code && check.Problem.Remedy.Length > 0);
     }
 
+    /// <summary>A control plane that reads kubeconfigs from files reads no remote secrets: a new one would change nothing.</summary>
+    [Fact]
+    public void Credentials_in_a_file_are_named_and_renewed_as_such()
+    {
+        var (one, two) = (Healthy(1, "n1"), Healthy(2, "n2") with { Watched = [new("east1", "/kubeconfigs/east1.yaml", "invalid", "names no cluster")] });
+        var problem = Assert.Single(MeshVerification.Run([one, two], Now), check => check.Problem?.Code == "ISM1020").Problem!;
+        Assert.StartsWith("File /kubeconfigs/east1.yaml", problem.Object, StringComparison.Ordinal);
+        Assert.StartsWith("mount a kubeconfig that works in its place", problem.Remedy, StringComparison.Ordinal);
+        Assert.DoesNotContain("create-remote-secret", problem.Remedy, StringComparison.Ordinal);
+        var unwatched = Assert.Single(MeshVerification.Run([one, two with { Watched = [new("south", "/kubeconfigs/south.yaml", "synced", "")] }], Now), check => check is { Cluster: "c2", Problem.Code: "ISM1021" }).Problem!;
+        Assert.Equal("mount a kubeconfig of it beside /kubeconfigs/south.yaml: this control plane reads files (PILOT_MULTICLUSTER_KUBECONFIG_PATH), and no remote secrets", unwatched.Remedy);
+    }
+
     [Fact]
     public void While_roots_change_a_bundle_with_both_is_trusted_by_either_side()
     {

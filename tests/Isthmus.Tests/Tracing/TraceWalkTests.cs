@@ -63,6 +63,7 @@ public sealed class TraceWalkTests
         { "not watched", "ISM1021", "endpoints", "control plane of c1" },
         { "local to each cluster", "ISM2100", "endpoints", "MeshConfig of c1" },
         { "rejected token", "ISM1020", "endpoints", "Secret istio-system/remote in c1" },
+        { "rejected token of a file", "ISM1020", "endpoints", "File /kubeconfigs/c2.yaml in c1" },
         { "gateway without address", "ISM1005", "endpoints", "Service istio-system/east in c2" },
         { "gateway of another network", "ISM1016", "endpoints", "Service istio-system/east in c2" },
         { "pod of another network", "ISM1016", "endpoints", "Pod shop/orders-b in c2" },
@@ -153,6 +154,7 @@ public sealed class TraceWalkTests
                     """);
                 break;
             case "rejected token": (s.Client, s.One, s.Watched) = (noEndpoints, Without(s.One, "orders-a"), [new("c2", "istio-system/remote", "timeout", "rejects the token")]); break;
+            case "rejected token of a file": (s.Client, s.One, s.Watched) = (noEndpoints, Without(s.One, "orders-a"), [new("c2", "/kubeconfigs/c2.yaml", "timeout", "rejects the token")]); break;
             case "gateway without address": (s.Client, s.One, s.Two) = (noEndpoints, Without(s.One, "orders-a"), s.Two.Replace("{loadBalancer: {ingress: [{ip: 172.18.2.1}]}}", "{}", StringComparison.Ordinal)); break;
             case "gateway of another network": (s.Client, s.One, s.Two) = (noEndpoints, Without(s.One, "orders-a"), s.Two.Replace("labels: {topology.istio.io/network: n2}}, spec", "labels: {topology.istio.io/network: n7}}, spec", StringComparison.Ordinal)); break;
             case "pod of another network": (s.Client, s.One, s.Two) = (noEndpoints, Without(s.One, "orders-a"), s.Two.Replace("name: orders-b, namespace: shop, labels: {app: orders,", "name: orders-b, namespace: shop, labels: {topology.istio.io/network: n22, app: orders,", StringComparison.Ordinal)); break;

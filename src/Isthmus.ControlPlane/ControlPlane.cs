@@ -212,7 +212,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
         }, _ports.Random) { Debug = debug };
         xds.Map(_app);
         var reviews = new ReviewCallers(_settings.Webhook, _reviewers, PodAt, _engine.Metrics, _ports.Time, _logs.CreateLogger<ReviewCallers>());
-        new WebhookEndpoints(() => _injector.Current, SidecarsIn, () => _engine.Mesh.Sources.ProxyConfigs.Items.Values, reviews, _logs.CreateLogger<WebhookEndpoints>()) { Metrics = _engine.Metrics, Admitted = _history.Admitted, ForeignClaims = value => _engine.Mesh.ForeignClaimsOf(value), Proxies = () => _engine.Proxies.Select(feed => feed.Proxy), Mesh = () => _engine.Mesh.Sources.Settings.Items.GetValueOrDefault("")?.Mesh }.Map(_app);
+        new WebhookEndpoints(() => _injector.Current, SidecarsIn, () => _engine.Mesh.Sources.ProxyConfigs.Items.Values, reviews, _logs.CreateLogger<WebhookEndpoints>()) { Metrics = _engine.Metrics, Admitted = _history.Admitted, Unread = _settings.Ignored, ForeignClaims = value => _engine.Mesh.ForeignClaimsOf(value), Proxies = () => _engine.Proxies.Select(feed => feed.Proxy), Mesh = () => _engine.Mesh.Sources.Settings.Items.GetValueOrDefault("")?.Mesh }.Map(_app);
         new ControlZ(_levels).Map(_app);
         new MetricsPage(_engine, _report, _lastKnown, _tasks, _ports.Time, () => xds.HeldBytes, _ca).Map(_app);
         // Version, revision and build status: istioctl takes the last two off.

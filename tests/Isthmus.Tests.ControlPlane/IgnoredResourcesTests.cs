@@ -34,4 +34,19 @@ public sealed class IgnoredResourcesTests
         var error = Assert.Throws<ProblemException>(() => DiscoverySettings.Read([], name => name == "PILOT_IGNORE_RESOURCES" ? ignored : null));
         Assert.Contains($"PILOT_IGNORE_RESOURCES: '{ignored.Split(',')[^1]}' names no kind that a control plane can do without", error.Message, StringComparison.Ordinal);
     }
+
+    [Theory]
+    [InlineData("destinationrule.networking.istio.io", "networking.istio.io has no resource 'destinationrule' (did you mean destinationrules.networking.istio.io?)")]
+    [InlineData("*.istio.io,httproute.gateway.networking.k8s.io", "gateway.networking.k8s.io has no resource 'httproute' (did you mean httproutes.gateway.networking.k8s.io?)")]
+    [InlineData("nonsense.networking.k8s.io", "networking.k8s.io has no resource 'nonsense' (resources of networking.k8s.io: ingresses, ingressclasses, networkpolicies)")]
+    public void A_resource_that_does_not_exist_is_refused(string ignored, string message)
+    {
+        var error = Assert.Throws<ProblemException>(() => DiscoverySettings.Read([], name => name == "PILOT_IGNORE_RESOURCES" ? ignored : null));
+        Assert.StartsWith($"PILOT_IGNORE_RESOURCES: {message}", error.Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>Settings for Istio may name kinds that only exist in later or experimental versions of the Gateway API.</summary>
+    [Fact]
+    public void Kinds_of_a_group_that_nobody_reads_may_be_named() =>
+        Assert.Single(DiscoverySettings.Read([], name => name == "PILOT_IGNORE_RESOURCES" ? "xmeshes.gateway.networking.x-k8s.io" : null).Ignored.Ignored);
 }

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Injection;
+using Isthmus.ControlPlane.Settings;
 using Isthmus.ControlPlane.Webhooks;
 using Isthmus.Kubernetes.Yaml;
 using Isthmus.Mesh.Config;
@@ -68,6 +69,20 @@ public sealed class ValidationWebhookTests
         var endpoints = new WebhookEndpoints(() => InjectorValues.Empty, _ => new(default, default), () => [], new(new(), null, _ => null, new(), TimeProvider.System, NullLogger<ReviewCallers>.Instance), NullLogger<WebhookEndpoints>.Instance) { Proxies = () => proxies };
         var warnings = endpoints.Validate(new("1", "shop", "CREATE", Object(plugin), null)).Warnings!;
         Assert.Contains("spec: 1 Pod gets nothing of it, because the proxy is not such an Envoy: web-1.shop (set binaryPath for them, or select others)", warnings);
+    }
+
+    /// <summary>Nobody would see otherwise why a rule has no effect: the object is stored, and is right.</summary>
+    [Theory]
+    [InlineData("*.istio.io", "", 1)]
+    [InlineData("sidecars.networking.istio.io", "", 0)]
+    [InlineData("*.istio.io", "destinationrules.networking.istio.io", 0)]
+    public void A_kind_that_the_control_plane_does_not_read_is_named(string ignored, string included, int warned)
+    {
+        var unread = DiscoverySettings.Read([], name => name switch { "PILOT_IGNORE_RESOURCES" => ignored, "PILOT_INCLUDE_RESOURCES" => included, _ => null }).Ignored;
+        var endpoints = new WebhookEndpoints(() => InjectorValues.Empty, _ => new(default, default), () => [], new(new(), null, _ => null, new(), TimeProvider.System, NullLogger<ReviewCallers>.Instance), NullLogger<WebhookEndpoints>.Instance) { Unread = unread };
+        var rule = Object("{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {name: a, namespace: shop}, spec: {host: a}}");
+        Assert.Equal(warned, endpoints.Validate(new("1", "shop", "CREATE", rule, null)).Warnings!.Count(text =>
+            text.StartsWith("this control plane reads no objects of the kind DestinationRule (PILOT_IGNORE_RESOURCES): it has no effect here", StringComparison.Ordinal)));
     }
 
     private static AdmissionAnswer Ask(string operation, string text) => Validate(new("1", "shop", operation, Object(text), null));

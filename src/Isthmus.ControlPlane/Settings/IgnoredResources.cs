@@ -20,9 +20,17 @@ public sealed record IgnoredResources(ValueList<string> Ignored, ValueList<strin
             .Select(kind => kind.IsIstio ? "istio.io" : kind.Group).Append("gateway.networking.x-k8s.io").Distinct(),
     ];
 
-    public bool Has(ResourceKind kind) => Ignored.Any(pattern => Matches(pattern, kind)) && !Included.Any(pattern => Matches(pattern, kind));
+    public bool Has(ResourceKind kind) => Has(kind.Group, kind.Plural);
 
-    /// <exception cref="ProblemException">An entry names no kind that can be ignored.</exception>
+    /// <summary>What tells whoever writes an object of a kind that it has no effect here; null where it has one.</summary>
+    /// <param name="kind">The kind as objects name it.</param>
+    public Problem? NoteOn(string group, string kind) => MeshApi.Istio.FirstOrDefault(known => known.Group == group && known.Kind == kind) is { } known && Has(group, known.Plural)
+        ? new("", "", "", $"this control plane reads no objects of the kind {kind} ({IgnoreVariable}): it has no effect here", "take the kind out of the variable, or let another control plane read it", Severity.Warning) : null;
+
+    private bool Has(string group, string plural) => Ignored.Any(pattern => Matches(pattern, group, plural)) && !Included.Any(pattern => Matches(pattern, group, plural));
+
+    /// <exception cref="ProblemException">An entry names no kind that can be ignored. Where a control plane knows resources of a group, another name is a slip: the
+    /// kind that it means would still be read.</exception>
     internal static IgnoredResources Read(Func<string, string?> environment) => new(Read(environment, IgnoreVariable), Read(environment, IncludeVariable));
 
     private static ValueList<string> Read(Func<string, string?> environment, string variable)
@@ -33,11 +41,16 @@ public sealed record IgnoredResources(ValueList<string> Ignored, ValueList<strin
             var group = entry[(entry.IndexOf('.', StringComparison.Ordinal) + 1)..];
             if (!entry.Contains('.', StringComparison.Ordinal) || !Groups.Any(known => group == known || group.EndsWith($".{known}", StringComparison.Ordinal)))
                 throw new ProblemException(variable, $"'{entry}' names no kind that a control plane can do without", $"name resources such as sidecars.networking.istio.io, or groups such as *.istio.io (groups: {string.Join(", ", Groups)})");
+            if (entry.StartsWith(Everything, StringComparison.Ordinal)) continue;
+            var name = entry[..^(group.Length + 1)];
+            var known = MeshApi.All.Where(kind => kind.Group == group).Select(kind => kind.Plural).ToList();
+            if (known.Count > 0 && !known.Contains(name))
+                throw new ProblemException(variable, $"{group} has no resource '{name}'", Spelling.Nearest(name, known) is { } near ? $"did you mean {near}.{group}?" : $"resources of {group}: {string.Join(", ", known)}");
         }
         return entries;
     }
 
-    private static bool Matches(string pattern, ResourceKind kind) => pattern.StartsWith(Everything, StringComparison.Ordinal)
-        ? kind.Group == pattern[Everything.Length..] || kind.Group.EndsWith(pattern[1..], StringComparison.Ordinal)
-        : pattern == $"{kind.Plural}.{kind.Group}";
+    private static bool Matches(string pattern, string group, string plural) => pattern.StartsWith(Everything, StringComparison.Ordinal)
+        ? group == pattern[Everything.Length..] || group.EndsWith(pattern[1..], StringComparison.Ordinal)
+        : pattern == $"{plural}.{group}";
 }

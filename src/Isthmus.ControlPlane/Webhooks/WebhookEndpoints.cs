@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.History;
 using Isthmus.ControlPlane.Injection;
+using Isthmus.ControlPlane.Settings;
 using Isthmus.ControlPlane.Metrics;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
@@ -35,6 +36,9 @@ public sealed partial class WebhookEndpoints(Func<InjectorValues> values, Func<s
 
     /// <summary>The connected proxies, of which some may get nothing of an object.</summary>
     public Func<IEnumerable<ProxyIdentity>> Proxies { get; init; } = () => [];
+
+    /// <summary>The kinds that this control plane does not read.</summary>
+    public IgnoredResources Unread { get; init; } = IgnoredResources.None;
 
     public void Map(IEndpointRouteBuilder endpoints)
     {
@@ -82,7 +86,8 @@ public sealed partial class WebhookEndpoints(Func<InjectorValues> values, Func<s
         if (question.Object is not { } value) return new(true);
         var read = IstioConfig.Read(value, "");
         var stored = question is { Operation: "UPDATE", OldObject: { } old } ? Validation.Check(old).Where(IsError).Select(Text).ToHashSet(StringComparer.Ordinal) : [];
-        var warnings = read.Problems.Where(problem => problem.Severity == Severity.Warning).Concat(Mesh() is { } mesh ? ProviderNames.Unknown(read.Value, mesh) : []).Concat(ForeignClaims(read.Value))
+        var unread = value["apiVersion"]?.ToString().Split('/') is [var group, _] ? Unread.NoteOn(group, value["kind"]?.ToString() ?? "") : null;
+        var warnings = read.Problems.Where(problem => problem.Severity == Severity.Warning).Concat(unread is null ? [] : [unread]).Concat(Mesh() is { } mesh ? ProviderNames.Unknown(read.Value, mesh) : []).Concat(ForeignClaims(read.Value))
             .Concat(EnvoyOnly.Unserved(read.Value, (Mesh() ?? MeshConfig.Default).RootNamespace, Proxies())).Select(Text)
             .Concat(read.Problems.Where(IsError).Select(Text).Where(stored.Contains).Select(text => $"the stored object is invalid, and remains so: {text}")).ToList();
         var errors = read.Problems.Where(IsError).Select(Text).Where(text => !stored.Contains(text)).ToList();

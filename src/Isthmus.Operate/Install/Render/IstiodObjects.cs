@@ -302,7 +302,7 @@ internal static class IstiodObjects
     internal static JsonObject Value(string name, string value) => new() { ["name"] = name, ["value"] = value };
 
     internal static JsonObject Field(string name, string path) =>
-        new() { ["name"] = name, ["valueFrom"] = new JsonObject { ["fieldRef"] = new JsonObject { ["fieldPath"] = path } } };
+        new() { ["name"] = name, ["valueFrom"] = new JsonObject { ["fieldRef"] = new JsonObject { ["apiVersion"] = "v1", ["fieldPath"] = path } } };
 
     internal static JsonObject Mount(string name, string path) => new() { ["name"] = name, ["mountPath"] = path, ["readOnly"] = name != "local-certs" };
 }

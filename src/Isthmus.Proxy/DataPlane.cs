@@ -60,7 +60,7 @@ internal sealed partial class DataPlane : IDisposable
         _tracers = new Tracers(exports, ports, settings.Identity);
         _accessLogs.Services = _logServices = new LogServices(exports, settings.Identity);
         var http = new HttpServer(new HttpParts(
-            State, upstreams, _watch, Report, secrets, ports, settings.Identity, Connections, new DateField(ports.Time), new KeyStore(own, ports.Time), authorizers, new(own), _tracers));
+            State, upstreams, _watch, Report, secrets, ports, settings.Identity, Connections, new DateField(ports.Time), new KeyStore(own, ports.Time, logs.CreateLogger<KeyStore>()), authorizers, new(own), _tracers));
         _handler = new ConnectionHandler(
             new Inspector(State, ports.Time), secrets, new ConnectionAccess(authorizers, Report.Access, secrets, ports.Time), new ConnectionActions(tcp, http), Report, ports, logs.CreateLogger<ConnectionHandler>());
         _sockets = new ListenerSockets(ports.Sockets, Connections, HandleAsync, _background, ports.Time, logs.CreateLogger<ListenerSockets>());

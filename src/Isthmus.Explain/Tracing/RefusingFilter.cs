@@ -5,7 +5,7 @@ namespace Isthmus.Explain.Tracing;
 /// <summary>Which filter of a proxy answered a request instead of the application, as the proxy's flags and details say.</summary>
 internal static class RefusingFilter
 {
-    private const string Filters = "envoy.filters.http.";
+    private const string Filters = "envoy.filters.http.", Token = "jwt_authn_access_denied";
 
     /// <param name="at">The Pod of the proxy.</param>
     /// <returns>Null: no filter did.</returns>
@@ -19,6 +19,7 @@ internal static class RefusingFilter
                 "start the rate limit service, or let calls pass without it (failure_mode_deny: false)");
         }
         if (told.Contains("UAEX") && details.Contains("ext_authz", StringComparison.Ordinal)) return Authorizer(at, details);
+        if (told.Contains("UAEX") && details.Contains(Token, StringComparison.Ordinal)) return Refused(at, details);
         if (told.Contains("FI") && details.Contains("fault_filter", StringComparison.Ordinal))
         {
             return Faults.Of("ISM2094", at, $"{Filters}fault", "a fault that is injected in its proxy aborts the call (fault_filter_abort)",
@@ -40,4 +41,10 @@ internal static class RefusingFilter
             "start the provider that the AuthorizationPolicy with action CUSTOM names, or correct its service and port in meshConfig.extensionProviders")
         : Faults.Of("ISM2094", at, $"{Filters}ext_authz", "the external authorizer of its proxy denies the call (ext_authz_denied)",
             "see the log of the provider that the AuthorizationPolicy with action CUSTOM names");
+
+    /// <summary>Keys that the proxy fetches itself are known to nobody else, so that only the call shows that they are lacking.</summary>
+    private static Problem Refused(string at, string details) => details.Contains("Jwks", StringComparison.Ordinal)
+        ? Faults.Of("ISM2096", at, $"{Filters}jwt_authn", $"its proxy has no keys of the token's issuer, because it cannot fetch them: every token of the issuer is refused ({details})",
+            "let what the field jwksUri of the RequestAuthentication names serve a set of keys, or put the keys into jwks; the log of the proxy says what is wrong: grep 'No keys of'")
+        : Faults.Of("ISM2082", at, $"{Filters}jwt_authn", $"its proxy refuses the token of the request ({details})", "send a valid token of an issuer that the RequestAuthentication lists, or none");
 }

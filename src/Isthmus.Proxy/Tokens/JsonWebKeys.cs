@@ -17,16 +17,25 @@ internal sealed class JsonWebKeys
     public int Count => _keys.Count;
 
     /// <summary>Null when the text is not a key set.</summary>
-    public static JsonWebKeys? Parse(ReadOnlyMemory<byte> json)
+    public static JsonWebKeys? Parse(ReadOnlyMemory<byte> json) => Parse(json, out _);
+
+    /// <param name="fault">Why it is none; empty otherwise.</param>
+    public static JsonWebKeys? Parse(ReadOnlyMemory<byte> json, out string fault)
     {
+        fault = "";
         try
         {
             using var document = StrictJson.Document(json);
-            if (document.RootElement.ValueKind != JsonValueKind.Object || !document.RootElement.TryGetProperty("keys", out var keys) || keys.ValueKind != JsonValueKind.Array) return null;
+            if (document.RootElement.ValueKind != JsonValueKind.Object || !document.RootElement.TryGetProperty("keys", out var keys) || keys.ValueKind != JsonValueKind.Array)
+            {
+                fault = "no object with a list keys";
+                return null;
+            }
             return new([.. keys.EnumerateArray().Take(MostKeys).Select(Key.From).OfType<Key>()]);
         }
-        catch (JsonException)
+        catch (JsonException e)
         {
+            fault = $"no JSON: {e.Message}";
             return null;
         }
     }

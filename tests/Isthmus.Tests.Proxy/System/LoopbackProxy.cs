@@ -14,6 +14,7 @@ using Isthmus.Wire.Envoy.Clusters;
 using Isthmus.Wire.Envoy.Endpoints;
 using Isthmus.Wire.Envoy.Listeners;
 using Isthmus.Wire.Envoy.Routes;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
 
@@ -28,10 +29,10 @@ internal sealed class LoopbackProxy : IDisposable
     /// <param name="clusters">CDS resources as JSON. Endpoints are inline or set with <see cref="Endpoints"/>.</param>
     /// <param name="route">The action of the only route, as JSON.</param>
     /// <param name="filters">HTTP filters before the router, each followed by a comma.</param>
-    internal LoopbackProxy(string[] clusters, string route, string filters = "", string more = "", ISecretSource? secrets = null, string role = "router", string direction = "OUTBOUND", TimeProvider? time = null, ISocketFactory? sockets = null, StatsSelection? stats = null, int mostConnections = int.MaxValue, ProxyIdentity? identity = null, Func<string, string?>? files = null)
+    internal LoopbackProxy(string[] clusters, string route, string filters = "", string more = "", ISecretSource? secrets = null, string role = "router", string direction = "OUTBOUND", TimeProvider? time = null, ISocketFactory? sockets = null, StatsSelection? stats = null, int mostConnections = int.MaxValue, ProxyIdentity? identity = null, Func<string, string?>? files = null, ILoggerFactory? messages = null)
     {
         var ports = new ProxyPorts(time ?? TimeProvider.System, new ThreadRandom(), sockets ?? new ProcessSockets(), new SystemResolver()) { ReadText = files ?? (_ => null) };
-        Plane = DataPlane.Build(ProxySettings.Default(identity ?? ProxyIdentity.Unknown, role) with { ListenerDrainTime = ListenerDrainTime, BatchTime = BatchTime, MaxConnections = mostConnections, Stats = stats ?? StatsSelection.Everything }, ports, secrets ?? new NoSecrets(), new Log(_log), NullLoggerFactory.Instance);
+        Plane = DataPlane.Build(ProxySettings.Default(identity ?? ProxyIdentity.Unknown, role) with { ListenerDrainTime = ListenerDrainTime, BatchTime = BatchTime, MaxConnections = mostConnections, Stats = stats ?? StatsSelection.Everything }, ports, secrets ?? new NoSecrets(), new Log(_log), messages ?? NullLoggerFactory.Instance);
         Apply(TypeUrls.Cluster, [.. clusters.Select(c => WireTypes.Strict.Parse<Cluster>(c))], m => ((Cluster)m).Name);
         Route(route);
         Apply(TypeUrls.Listener, [WireTypes.Strict.Parse<Listener>($$$"""

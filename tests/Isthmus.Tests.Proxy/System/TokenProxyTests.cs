@@ -1,7 +1,9 @@
+using System.Collections.Concurrent;
 using System.Text.Json.Nodes;
 using Isthmus.Testing;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.Logging;
 using Xunit;
 
 namespace Isthmus.Tests.Proxy.System;
@@ -62,6 +64,38 @@ public sealed class TokenProxyTests
         over.SetResult();
     }
 
+    /// <summary>Only this proxy fetches keys of an issuer in the mesh: nobody else can say what is wrong with them.</summary>
+    [Theory]
+    [InlineData("""{"keys": [], "keys": []}""", 200, "the answer is no set of keys: no JSON: ")]
+    [InlineData("""["keys"]""", 200, "the answer is no set of keys: no object with a list keys; ")]
+    [InlineData("", 404, "the answer has the status 404; ")]
+    public async Task Keys_that_cannot_be_used_are_named_once(string body, int status, string reason)
+    {
+        using var mint = new TokenMint();
+        var asked = 0;
+        await using var keys = await OriginServer.StartAsync(HttpProtocols.Http1, context =>
+        {
+            Interlocked.Increment(ref asked);
+            context.Response.StatusCode = status;
+            return context.Response.WriteAsync(body);
+        });
+        await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1, context => context.Response.WriteAsync("money"));
+        using var messages = new Recorder();
+        var clock = new ManualClock();
+        using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("up"), LoopbackProxy.Cluster("keys")], """ "route": {"cluster": "up"} """, Filters, time: clock, messages: messages);
+        proxy.Endpoints("up", origin.Port);
+        proxy.Endpoints("keys", keys.Port);
+        for (var calls = 0; calls < 3; calls++)
+        {
+            Assert.Equal(401, (await AskAsync(proxy, mint.Sign(new() { ["iss"] = "bank", ["sub"] = "ann", ["groups"] = "tellers" }))).Item1);
+            clock.Advance(TimeSpan.FromSeconds(6));
+        }
+        Assert.Equal(3, asked);
+        var line = Assert.Single(messages.Lines, line => line.StartsWith("No keys", StringComparison.Ordinal));
+        Assert.StartsWith($"No keys of http://keys.bank:8080/all?of=them: {reason}", line, StringComparison.Ordinal);
+        Assert.EndsWith("tokens of the issuers whose keys are there are refused", line, StringComparison.Ordinal);
+    }
+
     private static async Task<(int, string)> AskAsync(LoopbackProxy proxy, string? token)
     {
         using var client = new HttpClient();
@@ -70,5 +104,25 @@ public sealed class TokenProxyTests
         using var response = await client.SendAsync(request, TestContext.Current.CancellationToken);
         if ((int)response.StatusCode == 401) Assert.Contains("realm=", response.Headers.WwwAuthenticate.ToString());
         return ((int)response.StatusCode, await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
+    }
+
+    private sealed class Recorder : ILoggerFactory, ILogger
+    {
+        internal ConcurrentQueue<string> Lines { get; } = [];
+
+        public ILogger CreateLogger(string categoryName) => this;
+
+        public void AddProvider(ILoggerProvider provider) => throw new NotSupportedException();
+
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) => Lines.Enqueue(formatter(state, exception));
+
+        public void Dispose()
+        {
+        }
     }
 }

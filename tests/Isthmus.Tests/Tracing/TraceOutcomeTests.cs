@@ -16,6 +16,8 @@ public sealed class TraceOutcomeTests
     [InlineData(429, "RL", "request_rate_limited", "ISM2094", "envoy.filters.http.ratelimit", "rate limit service")]
     [InlineData(403, "UAEX", "ext_authz_denied", "ISM2094", "envoy.filters.http.ext_authz", "external authorizer")]
     [InlineData(403, "UAEX", "ext_authz_error", "ISM2094", "envoy.filters.http.ext_authz", "no answer from the external authorizer")]
+    [InlineData(401, "UAEX", "jwt_authn_access_denied{Jwks_remote_fetch_is_failed}", "ISM2096", "envoy.filters.http.jwt_authn", "no keys of the token's issuer")]
+    [InlineData(401, "UAEX", "jwt_authn_access_denied{Jwt_is_expired}", "ISM2082", "envoy.filters.http.jwt_authn", "refuses the token of the request (jwt_authn_access_denied{Jwt_is_expired})")]
     [InlineData(418, "FI", "fault_filter_abort", "ISM2094", "envoy.filters.http.fault", "injected")]
     [InlineData(503, "UO", "upstream_reset_before_response_started{overflow}", "ISM2079", "", "limits")]
     [InlineData(429, "-", "via_upstream", "ISM2073", "", "its application responded with status 429")]

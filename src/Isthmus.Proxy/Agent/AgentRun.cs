@@ -52,6 +52,8 @@ internal static class AgentRun
             Socket = socket.Length > 0 ? new(socket, settings.TrustDomain, node.Id, time, random, log.CreateLogger("secrets")) : null,
         };
 
+        if (settings.CertificateDirectory.Length > 0) new WrittenCertificates(files.Root + settings.CertificateDirectory, secrets, log.CreateLogger("secrets")).Follow();
+
         var proxy = ProxySettings.Default(AgentNode.Identity(settings, node, labels), settings.Role) with
         {
             Status = new(IPAddress.Any, settings.StatusPort),

@@ -68,6 +68,8 @@ internal sealed record AgentSettings
     public int SecureMetricsPort { get; init; }
     /// <summary>The port of the merged metrics behind mesh TLS; 0: none.</summary>
     public int SecureMergedMetricsPort { get; init; }
+    /// <summary>The directory in which other containers find the certificate of the workload; empty: none.</summary>
+    public string CertificateDirectory { get; init; } = "";
     public required TimeSpan DrainTime { get; init; }
 
     /// <summary>How long connections may continue after the removal of their listener.</summary>
@@ -133,6 +135,7 @@ internal sealed record AgentSettings
             StatusPort = config["statusPort"]!.GetValue<int>(),
             SecureMetricsPort = Port(environment, "ENVOY_SECURE_METRICS_PORT"),
             SecureMergedMetricsPort = Port(environment, "ENVOY_SECURE_MERGED_METRICS_PORT"),
+            CertificateDirectory = environment.GetValueOrDefault("OUTPUT_CERTS", ""),
             DrainTime = DurationOf(config, "terminationDrainDuration"),
             ListenerDrainTime = DurationOf(config, "drainDuration"),
             ApplicationProbes = environment.GetValueOrDefault("ISTIO_KUBE_APP_PROBERS", ""),

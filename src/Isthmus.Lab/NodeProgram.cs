@@ -119,7 +119,7 @@ public static class NodeProgram
     {
         var runtime = Path.GetFullPath(Path.Combine(RuntimeEnvironment.GetRuntimeDirectory(), "../../..")).TrimEnd('/');
         return new(
-            cluster.Name, cluster.NodeName, cluster.Address, Path.Combine(directory, "node"), AppContext.BaseDirectory.TrimEnd('/'), runtime,
+            cluster.Name, cluster.NodeName, cluster.Address, Path.Combine(directory, "node"), NodeSettings.OwnBuild, runtime,
             cluster.NodePodRange, cluster.DnsAddress, [HomeOf(directory).Directory]) { Envoy = LabHome.Envoy(Environment.GetEnvironmentVariable) };
     }
 

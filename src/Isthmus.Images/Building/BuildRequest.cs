@@ -8,7 +8,11 @@ namespace Isthmus.Images.Building;
 /// <param name="Frameworks">The directories of the shared frameworks that it needs, each named by its version; empty for a native program.</param>
 /// <param name="Version">The version of the program.</param>
 /// <param name="Sources">The checkout that it was built from; empty if unknown.</param>
-public sealed record ProgramSource(string Directory, ValueList<string> Frameworks, string Version, string Sources);
+public sealed record ProgramSource(string Directory, ValueList<string> Frameworks, string Version, string Sources)
+{
+    /// <summary>The file of a native program; empty: the program is the whole directory.</summary>
+    public string Executable { get; init; } = "";
+}
 
 /// <summary>What to build.</summary>
 /// <param name="Output">The archive to write.</param>

@@ -48,8 +48,10 @@ internal static class ProgramFiles
     internal static LayerTree Program(ProgramSource program, string bill, bool withPlugin)
     {
         var tree = new LayerTree();
-        foreach (var file in Directory.EnumerateFiles(program.Directory).Where(file => Path.GetExtension(file) is not ".pdb" and not ".xml" && (withPlugin || Path.GetFileName(file) != ProgramLayout.CniPlugin)))
-            tree.AddFile($"{ProgramLayout.BuildDirectory}/{Path.GetFileName(file)}", file, runnable: Path.GetExtension(file).Length == 0);
+        foreach (var (path, file) in FilesOf(program))
+        {
+            if (withPlugin || Path.GetFileName(file) != ProgramLayout.CniPlugin) tree.AddFile(path, file, runnable: Path.GetExtension(path).Length == 0);
+        }
         foreach (var (name, words) in ProgramLayout.Names)
         {
             tree.AddText($"{ProgramLayout.NamesDirectory}/{name}", ProgramLayout.Script(words), runnable: true);
@@ -57,6 +59,19 @@ internal static class ProgramFiles
         }
         tree.AddText(BillPath, bill);
         return tree;
+    }
+
+    /// <summary>A native program is one file, of any name, in a directory that may hold everything that its user ever downloaded.</summary>
+    private static IEnumerable<(string Path, string File)> FilesOf(ProgramSource program)
+    {
+        if (program.Executable.Length == 0)
+        {
+            return Directory.EnumerateFiles(program.Directory).Where(file => Path.GetExtension(file) is not ".pdb" and not ".xml")
+                .Select(file => ($"{ProgramLayout.BuildDirectory}/{Path.GetFileName(file)}", file));
+        }
+        var plugin = Path.Combine(program.Directory, ProgramLayout.CniPlugin);
+        return ((string, string)[])[(ProgramLayout.NativeProgram, program.Executable),
+            .. File.Exists(plugin) ? [($"{ProgramLayout.BuildDirectory}/{ProgramLayout.CniPlugin}", plugin)] : (IEnumerable<(string, string)>)[]];
     }
 
     internal const string BillPath = "usr/share/sbom/isthmus.spdx.json";

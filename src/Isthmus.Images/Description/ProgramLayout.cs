@@ -18,13 +18,16 @@ public static class ProgramLayout
     /// <summary>The program of Envoy, where an image has one.</summary>
     public const string Envoy = SearchedDirectory + "/envoy";
 
+    /// <summary>The native program in containers, whatever its file is called outside.</summary>
+    public const string NativeProgram = BuildDirectory + "/isthmus";
+
     /// <summary>The executable for nodes, beside the program.</summary>
     public const string CniPlugin = "istio-cni";
 
     public const string SearchPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
     /// <summary>How the program is started inside a container.</summary>
-    public static readonly ValueList<string> Program = IsNative ? [$"{BuildDirectory}/isthmus"] : [$"{RuntimeDirectory}/dotnet", $"{BuildDirectory}/isthmus.dll"];
+    public static readonly ValueList<string> Program = IsNative ? [NativeProgram] : [$"{RuntimeDirectory}/dotnet", $"{BuildDirectory}/isthmus.dll"];
 
     /// <summary>Names of the program, and the words that each inserts before its arguments.</summary>
     public static readonly ValueMap<string> Names = new(

@@ -89,10 +89,20 @@ internal sealed class LaunchPlan(NodeContext node)
         var message = container.TerminationMessagePath.Length > 0 ? container.TerminationMessagePath : "/dev/termination-log";
         yield return new(run.Files.TerminationMessage, message, ReadOnly: false, IsFile: true);
         if (run.Image.Root != RootKind.Runtime) yield break;
-        yield return new(node.Settings.Build, ProgramLayout.BuildDirectory, ReadOnly: true);
-        if (!ProgramLayout.IsNative) yield return new(node.Settings.Dotnet, ProgramLayout.RuntimeDirectory, ReadOnly: true);
+        foreach (var mount in ProgramMounts(node.Settings.Build, node.Settings.Dotnet)) yield return mount;
         yield return new(node.Settings.NamesDirectory, ProgramLayout.NamesDirectory, ReadOnly: true);
         if (node.Settings.Envoy.Length > 0) yield return new(node.Settings.Envoy, ProgramLayout.Envoy, ReadOnly: true, IsFile: true);
+    }
+
+    /// <summary>Of a native program, which may have any name, and of its directory nothing else.</summary>
+    /// <param name="build">Its file; otherwise, the directory of the build.</param>
+    /// <param name="dotnet">The root of the .NET runtime.</param>
+    internal static IEnumerable<RootMount> ProgramMounts(string build, string dotnet)
+    {
+        if (Directory.Exists(build)) return [new(build, ProgramLayout.BuildDirectory, ReadOnly: true), new(dotnet, ProgramLayout.RuntimeDirectory, ReadOnly: true)];
+        var plugin = Path.Combine(Path.GetDirectoryName(build)!, ProgramLayout.CniPlugin);
+        var program = new RootMount(build, ProgramLayout.NativeProgram, ReadOnly: true, IsFile: true);
+        return File.Exists(plugin) ? [program, new(plugin, $"{ProgramLayout.BuildDirectory}/{ProgramLayout.CniPlugin}", ReadOnly: true, IsFile: true)] : [program];
     }
 
     internal static ValueMap<string> Links() =>

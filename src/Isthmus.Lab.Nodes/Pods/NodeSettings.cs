@@ -1,4 +1,5 @@
 using System.Net;
+using Isthmus.Images.Description;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Lab.Nodes.Containers;
 using Isthmus.Core.Collections;
@@ -11,7 +12,7 @@ namespace Isthmus.Lab.Nodes.Pods;
 /// <param name="NodeName">Pods with this <c>spec.nodeName</c> are ours.</param>
 /// <param name="Address">The node's address, which Pods see as their host's.</param>
 /// <param name="State">The directory for everything that must outlive the process: records, volumes, logs.</param>
-/// <param name="Build">The directory of this build, visible in containers of our own images.</param>
+/// <param name="Build">The directory of this build, or the file of the native program, visible in containers of our own images.</param>
 /// <param name="Dotnet">The root of the .NET runtime, visible in the same containers.</param>
 /// <param name="PodRange">The node's part of the cluster's Pod addresses.</param>
 /// <param name="DnsAddress">The cluster's DNS server.</param>
@@ -19,6 +20,9 @@ namespace Isthmus.Lab.Nodes.Pods;
 internal sealed record NodeSettings(
     string Cluster, string NodeName, IPAddress Address, string State, string Build, string Dotnet, Cidr PodRange, IPAddress DnsAddress, ValueList<string> Hidden)
 {
+    /// <summary>What <c>Build</c> is for the program that runs here.</summary>
+    internal static string OwnBuild => ProgramLayout.IsNative ? Environment.ProcessPath! : AppContext.BaseDirectory.TrimEnd('/');
+
     /// <summary>A program of Envoy, which containers of our own images see where images built with one have it; empty: none.</summary>
     public string Envoy { get; init; } = "";
 

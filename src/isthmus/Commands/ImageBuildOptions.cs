@@ -46,7 +46,7 @@ internal sealed class ImageBuildOptions
     internal BuildRequest Request(ParseResult line, string output, string architecture, ValueList<string> names, string bill = "")
     {
         var program = new ProgramSource(AppContext.BaseDirectory, ProgramLayout.IsNative ? [] : [RuntimeEnvironment.GetRuntimeDirectory().TrimEnd('/'), WebFramework()], BuildVersion.Current,
-            Environment.GetEnvironmentVariable("ISTHMUS_ROOT") ?? "");
+            Environment.GetEnvironmentVariable("ISTHMUS_ROOT") ?? "") { Executable = ProgramLayout.IsNative ? Environment.ProcessPath! : "" };
         var mirror = line.GetValue(_mirror)!;
         if (!Uri.TryCreate(mirror, UriKind.Absolute, out _)) throw new WrongUseException("--mirror", $"'{mirror}' is not an address", $"for example {PackageSource.DefaultMirror}");
         return new(program, Writable("--output", output), names, architecture, new(mirror, line.GetValue(_packages)!), bill, Environment.GetEnvironmentVariable("SOURCE_DATE_EPOCH") ?? "") { WithoutCni = line.GetValue(_withoutCni), Envoy = line.GetValue(_envoy)! };

@@ -64,6 +64,30 @@ public sealed class DebianRootTests : IDisposable
         Assert.Contains("\"sourceInfo\": \"git commit abc\"", bill, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void An_image_of_a_native_program_has_none_of_the_files_beside_it()
+    {
+        string Made(string name)
+        {
+            File.WriteAllText(Path.Combine(_directory, name), "");
+            return Path.Combine(_directory, name);
+        }
+        var program = new ProgramSource(_directory, [], "9.9", "") { Executable = Made("isthmus-9.9-linux-amd64") };
+        Made("private.key");
+        Made("istio-cni");
+        string[] InBuild(bool withPlugin) =>
+            [.. ProgramFiles.Program(program, "", withPlugin).Entries.Keys.Where(path => path.Contains("opt/isthmus/", StringComparison.Ordinal)).Select(Path.GetFileName)!];
+        Assert.Equal(["isthmus", "istio-cni"], InBuild(withPlugin: true).Order(StringComparer.Ordinal));
+        Assert.Equal(["isthmus"], InBuild(withPlugin: false));
+        Assert.Equal(["isthmus.dll", "istio-cni"], Files(program with { Executable = "", Directory = Directory.CreateDirectory(Path.Combine(_directory, "build")).FullName }));
+
+        string[] Files(ProgramSource build)
+        {
+            foreach (var name in (string[])["isthmus.dll", "isthmus.pdb", "istio-cni"]) File.WriteAllText(Path.Combine(build.Directory, name), "");
+            return [.. ProgramFiles.Program(build, "", true).Entries.Keys.Where(path => path.Contains("opt/isthmus/", StringComparison.Ordinal)).Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal)];
+        }
+    }
+
     [Theory]
     [InlineData("yesterday")]
     [InlineData("-1")]

@@ -1,8 +1,8 @@
 using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.History;
 using Isthmus.ControlPlane.Injection;
-using Isthmus.ControlPlane.Settings;
 using Isthmus.ControlPlane.Metrics;
+using Isthmus.ControlPlane.Settings;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;

@@ -4,6 +4,7 @@ using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
+using Isthmus.Operate.Diagnose;
 
 namespace Isthmus.Explain.Tracing;
 

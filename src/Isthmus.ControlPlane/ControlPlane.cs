@@ -138,7 +138,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
         _tasks.Keep("status of invalid objects", new InvalidObjects(_client, _settings.ClusterId, _engine, _ports.Time, _logs.CreateLogger<InvalidObjects>()).RunAsync);
         _tasks.Keep("status of owners", new OwnerStatus(_client, _settings.ClusterId, _engine, _ports.Time, _logs.CreateLogger<OwnerStatus>()).RunAsync);
         _tasks.Keep("status of Ingresses", new IngressStatus(_client, _settings, _engine, _ports.Time, _logs).RunAsync);
-        _tasks.Keep("Gateway API", new GatewayApiDuties(_client, _settings, _engine, () => _injector.Current, _ports.Time, _logs).RunAsync);
+        if (_settings.GatewayApi.Reads) _tasks.Keep("Gateway API", new GatewayApiDuties(_client, _settings, _engine, () => _injector.Current, _ports.Time, _logs).RunAsync);
         _tasks.Keep("telemetry that is lost", new LossStatus(_client, _engine, _ports.Time, _logs.CreateLogger<LossStatus>()).RunAsync);
         _tasks.Keep("memory after bursts", new IdleMemory(_ports.Time).RunAsync);
         var serving = ServeAsync(stop);

@@ -25,6 +25,33 @@ public sealed class IgnoredResourcesTests
     }
 
     [Theory]
+    [InlineData("PILOT_ENABLE_GATEWAY_API", "false", "VirtualService", "HTTPRoute GatewayClass ReferenceGrant")]
+    [InlineData("PILOT_ENABLE_GATEWAY_API", "true", "HTTPRoute GatewayClass", "")]
+    [InlineData("PILOT_ENABLE_ALPHA_GATEWAY_API", "true", "TCPRoute UDPRoute", "")]
+    public void The_Gateway_API_is_read_unless_a_variable_turns_it_off(string name, string value, string read, string left)
+    {
+        // It is off, whatever else is named.
+        var settings = DiscoverySettings.Read([], asked => asked == name ? value : asked == "PILOT_INCLUDE_RESOURCES" && left.Length > 0 ? "httproutes.gateway.networking.k8s.io,*.networking.k8s.io" : null);
+        var kinds = new MeshKinds(MultiClusterSettings.Default, "istio", "default", NullLogger<MeshKinds>.Instance) { Ignored = settings.Ignored };
+        var names = kinds.All.Select(kind => kind.Resource.Kind).ToHashSet(StringComparer.Ordinal);
+        Assert.All(read.Split(' '), kind => Assert.Contains(kind, names));
+        Assert.All(left.Split(' ', StringSplitOptions.RemoveEmptyEntries), kind => Assert.DoesNotContain(kind, names));
+    }
+
+    [Theory]
+    [InlineData("PILOT_ENABLE_ALPHA_GATEWAY_API", "false")]
+    [InlineData("PILOT_ENABLE_GATEWAY_API_COPY_LABELS_ANNOTATIONS", "false")]
+    [InlineData("PILOT_ENABLE_GATEWAY_API_STATUS", "maybe")]
+    [InlineData("PILOT_GATEWAY_API_DEFAULT_GATEWAYCLASS_NAME", "mine")]
+    [InlineData("PILOT_GATEWAY_API_CONTROLLER_NAME", "example.com/mine")]
+    public void What_a_variable_of_the_Gateway_API_cannot_do_is_refused_by_its_name(string name, string value)
+    {
+        var error = Assert.Throws<ProblemException>(() => DiscoverySettings.Read([], asked => asked == name ? value : null));
+        Assert.Contains(name, error.Message, StringComparison.Ordinal);
+        Assert.NotEmpty(error.Problem.Remedy);
+    }
+
+    [Theory]
     [InlineData("pods")]
     [InlineData("*.")]
     [InlineData("endpointslices.discovery.k8s.io")]

@@ -48,6 +48,7 @@ public sealed class GatewayApiDuties
         _statuses = new(_served, _writer, engine, time);
     }
 
+    /// <summary>Runs what the settings ask for.</summary>
     public Task RunAsync(CancellationToken stop) => Together.RunAsync(stop, _served.RunAsync, _names.RunAsync, LeadWhileDefaultAsync, LeadNamedAsync);
 
     private async Task LeadNamedAsync(CancellationToken stop)
@@ -93,10 +94,17 @@ public sealed class GatewayApiDuties
     private Task LeadAllAsync(CancellationToken stop)
     {
         Again();
+        // Who leads decides which objects without a revision are this control plane's, also if it makes no classes.
+        if (!_settings.GatewayApi.MakesClasses) return Task.Delay(Timeout.Infinite, stop);
         return new ClassDuty(_client, _served, new(_client, _ => true, _time, _logs.CreateLogger<StatusWriter>()), _engine, _time, _logs.CreateLogger<ClassDuty>()).RunAsync(stop);
     }
 
-    private Task LeadOwnAsync(CancellationToken stop) => Together.RunAsync(stop, _statuses.RunAsync, DeployAsync);
+    private Task LeadOwnAsync(CancellationToken stop) => Together.RunAsync(stop,
+    [
+        .. _settings.GatewayApi.WritesStatus ? (Func<CancellationToken, Task>[])[_statuses.RunAsync] : [],
+        .. _settings.GatewayApi.Deploys ? (Func<CancellationToken, Task>[])[DeployAsync] : [],
+        token => Task.Delay(Timeout.Infinite, token),
+    ]);
 
     /// <summary>Nothing is watched for clusters without Gateways.</summary>
     private async Task DeployAsync(CancellationToken stop)
@@ -114,7 +122,7 @@ public sealed class GatewayApiDuties
                 await Task.Delay(Poll, _time, stop).ConfigureAwait(false);
                 continue;
             }
-            _deployments = new(_client, new(MeshApi.ApiGateway.In(version), _settings.Namespace, MayWrite, _values), _engine, _time, _logs.CreateLogger<GatewayDeployments>());
+            _deployments = new(_client, new(MeshApi.ApiGateway.In(version), _settings.ClusterId, _settings.Namespace, MayWrite, _values), _engine, _time, _logs.CreateLogger<GatewayDeployments>());
             using var ended = CancellationTokenSource.CreateLinkedTokenSource(stop);
             var running = _deployments.RunAsync(ended.Token);
             await WhileServedAsync(version, changed, running, stop).ConfigureAwait(false);

@@ -8,6 +8,7 @@ using Isthmus.Core.Tasks;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Watch;
+using Isthmus.Mesh.Config.GatewayApi;
 using Isthmus.Mesh.Model;
 using Isthmus.Mesh.Model.GatewayApi;
 using Microsoft.Extensions.Logging;
@@ -75,7 +76,32 @@ internal sealed partial class GatewayDeployments(KubeClient client, DeploymentSc
             _done.TryRemove(key, out _);
             await TellAsync(key, null, stop).ConfigureAwait(false);
         }
+        foreach (var key in LeftBehind(orders)) _queue.Add(key);
         return true;
+    }
+
+    /// <summary>Gateways for which something was made, and that are not to be deployed any more.</summary>
+    private IEnumerable<ObjectKey> LeftBehind(Dictionary<ObjectKey, GatewayOrder> orders) => _made.Owners
+        .Select(owner => new ObjectKey(scope.Cluster, owner.Namespace, owner.Name)).Where(key => !orders.ContainsKey(key) && Retired(key) is not null);
+
+    /// <summary>A Gateway of this control plane whose class is another controller's now, or that is bound to a Service of somebody else. Null: it is not one.
+    /// A class that does not exist says nothing: it may come back, and Pods that were removed would be missing until then.</summary>
+    private ApiGateway? Retired(ObjectKey key)
+    {
+        var sources = engine.Mesh.Sources;
+        if (!sources.ApiGateways.Items.TryGetValue(key, out var gateway) || !scope.MayWrite(gateway)) return null;
+        if (GatewayNaming.BoundService(gateway) is { } bound) return _made.HasService(bound.Namespace, bound.Name) ? null : gateway;
+        return sources.GatewayClasses.Items.TryGetValue(new(key.Cluster, "", gateway.Class), out var known) && !GatewayClasses.Deploys(known.Controller) ? gateway : null;
+    }
+
+    /// <summary>Removes what was made for a Gateway that is not to be deployed any more.</summary>
+    private async Task ClearAsync(ObjectKey key, CancellationToken stop)
+    {
+        if (Retired(key) is not { } known) return;
+        // What the API server says now: an event about it may be on its way.
+        if (await client.FindAsync(scope.Gateways, key.Namespace, key.Name, stop).ConfigureAwait(false) is not { } gateway || ApiGatewayReader.Read(key.Cluster, gateway) is var read
+            && (read.Class != known.Class || read.Addresses != known.Addresses)) return;
+        await _made.RemoveOthersAsync(known, gateway["metadata"]!["uid"]!.ToString(), [], stop).ConfigureAwait(false);
     }
 
     private Basis BasisOf(GatewayOrder order)
@@ -96,7 +122,12 @@ internal sealed partial class GatewayDeployments(KubeClient client, DeploymentSc
 
     private async Task DeployAsync(ObjectKey key, CancellationToken stop)
     {
-        if (GatewayOrders.Of(engine.Mesh, key) is not { } order || !scope.MayWrite(order.Gateway)) return;
+        if (GatewayOrders.Of(engine.Mesh, key) is not { } order)
+        {
+            await ClearAsync(key, stop).ConfigureAwait(false);
+            return;
+        }
+        if (!scope.MayWrite(order.Gateway)) return;
         var basis = BasisOf(order);
         _done[key] = basis;
         if (await client.FindAsync(scope.Gateways, key.Namespace, key.Name, stop).ConfigureAwait(false) is not { } gateway || gateway["metadata"]?["deletionTimestamp"] is not null) return;
@@ -107,7 +138,7 @@ internal sealed partial class GatewayDeployments(KubeClient client, DeploymentSc
             var objects = GatewayObjects.Of(basis.Order, uid, basis.Values.With(basis.Configs));
             string? trouble = null;
             foreach (var item in objects) trouble = await _made.PutAsync(item, stop).ConfigureAwait(false) ?? trouble;
-            await _made.RemoveOthersAsync(basis.Order, uid, objects, stop).ConfigureAwait(false);
+            await _made.RemoveOthersAsync(basis.Order.Gateway, uid, objects, stop).ConfigureAwait(false);
             var failure = _made.FailureOf(key.Namespace, basis.Order.ServiceName);
             await TellAsync(key, trouble is not null ? new(false, "Invalid", trouble) : failure is not null ? Of(failure) : null, stop).ConfigureAwait(false);
         }
@@ -147,7 +178,8 @@ internal sealed partial class GatewayDeployments(KubeClient client, DeploymentSc
 }
 
 /// <param name="Gateways">The kind Gateway, in a version that is served.</param>
-/// <param name="SystemNamespace">The namespace of the control plane.</param>
+/// <param name="Cluster">The cluster of the control plane.</param>
+/// <param name="SystemNamespace">Its namespace.</param>
 /// <param name="MayWrite">Whether a Gateway is this control plane's.</param>
 /// <param name="Values">The settings of the injector.</param>
-internal sealed record DeploymentScope(ResourceKind Gateways, string SystemNamespace, Func<ApiGateway, bool> MayWrite, Func<InjectorValues> Values);
+internal sealed record DeploymentScope(ResourceKind Gateways, string Cluster, string SystemNamespace, Func<ApiGateway, bool> MayWrite, Func<InjectorValues> Values);

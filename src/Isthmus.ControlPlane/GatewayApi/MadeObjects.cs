@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Watch;
+using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model.GatewayApi;
 
 namespace Isthmus.ControlPlane.GatewayApi;
@@ -63,17 +64,26 @@ internal sealed class MadeObjects
     }
 
     /// <summary>Removes what was made for a Gateway, and is not among these.</summary>
-    public async Task RemoveOthersAsync(GatewayOrder order, string uid, IReadOnlyList<JsonObject> wanted, CancellationToken stop)
+    public async Task RemoveOthersAsync(ApiGateway gateway, string uid, IReadOnlyList<JsonObject> wanted, CancellationToken stop)
     {
         var kept = wanted.Select(item => (item["kind"]!.ToString(), Text(item, "name"))).ToHashSet();
         foreach (var kind in Kinds)
         {
-            foreach (var item in _lists[kind.Kind].Items.Where(item => IsOf(item, order.Gateway, uid) && !kept.Contains((kind.Kind, Text(item, "name")))))
+            foreach (var item in _lists[kind.Kind].Items.Where(item => IsOf(item, gateway, uid) && !kept.Contains((kind.Kind, Text(item, "name")))))
             {
-                await _client.DeleteAsync(kind, order.Gateway.Namespace, Text(item, "name"), stop, uid: Text(item, "uid")).ConfigureAwait(false);
+                await _client.DeleteAsync(kind, gateway.Namespace, Text(item, "name"), stop, uid: Text(item, "uid")).ConfigureAwait(false);
             }
         }
     }
+
+    /// <summary>The Gateways for which objects were made, as <c>(namespace, name)</c>.</summary>
+    public IEnumerable<(string Namespace, string Name)> Owners => _lists.Values.SelectMany(list => list.Items)
+        .SelectMany(item => (item["metadata"]?["ownerReferences"] as JsonArray ?? []).OfType<JsonObject>()
+            .Where(owner => (string?)owner["kind"] == MeshApi.ApiGateway.Kind && ((string?)owner["apiVersion"] ?? "").StartsWith($"{MeshApi.ApiGateway.Group}/", StringComparison.Ordinal))
+            .Select(owner => (Text(item, "namespace"), (string?)owner["name"] ?? ""))).Distinct();
+
+    /// <summary>Whether a Service was made for a Gateway.</summary>
+    public bool HasService(string ns, string name) => _lists[Kubernetes.Objects.Kinds.Service.Kind].Find(ns, name) is not null;
 
     /// <summary>Why no Pods are created for a Deployment; null: they are.</summary>
     public string? FailureOf(string ns, string deployment) =>

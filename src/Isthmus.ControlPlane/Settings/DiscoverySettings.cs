@@ -65,6 +65,8 @@ public sealed record DiscoverySettings
     public ValueList<Cidr> BlockedKeyRanges { get; init; }
     /// <summary>What the control plane leaves alone.</summary>
     public IgnoredResources Ignored { get; init; } = IgnoredResources.None;
+    /// <summary>What it does for the Gateway API.</summary>
+    public GatewayApiSettings GatewayApi { get; init; } = GatewayApiSettings.Default;
     /// <summary>Whose Secrets it reads for gateways.</summary>
     public SecretScope Secrets { get; init; } = SecretScope.Everywhere;
     /// <summary>Whether proxies know of endpoints that are not ready (Istio: PILOT_AUTO_SEND_UNHEALTHY_ENDPOINTS).</summary>
@@ -103,6 +105,7 @@ public sealed record DiscoverySettings
         string Text(string name, string fallback) => environment(name) is { Length: > 0 } value ? value : fallback;
         var ns = Text("POD_NAMESPACE", WellKnown.SystemNamespace);
         var flags = DiscoveryFlags.Read(args);
+        var api = GatewayApiSettings.Read(environment, name => Flag(environment, name));
         return new()
         {
             ClusterId = Text("CLUSTER_ID", "Kubernetes"),
@@ -130,7 +133,8 @@ public sealed record DiscoverySettings
                 Text("ENABLE_MCS_CLUSTER_LOCAL", "false") == "true", Text("ENABLE_MCS_AUTO_EXPORT", "false") == "true",
                 Text("MCS_API_GROUP", MultiClusterSettings.Default.ApiGroup), Text("MCS_API_VERSION", MultiClusterSettings.Default.ApiVersion)),
             BlockedKeyRanges = Ranges(environment, "BLOCKED_CIDRS_IN_JWKS_URIS"),
-            Ignored = IgnoredResources.Read(environment),
+            Ignored = IgnoredResources.Read(environment) with { LeavesGatewayApi = !api.Reads },
+            GatewayApi = api,
             Secrets = new(SecretScope.ReadNamespaces(environment), Flag(environment, WellKnown.RemoteCredentials) ?? false),
             NativeSidecars = Sidecars(environment),
             AcceptHttp10 = Flag(environment, "PILOT_HTTP10") ?? false,

@@ -27,7 +27,12 @@ public sealed record IgnoredResources(ValueList<string> Ignored, ValueList<strin
     public Problem? NoteOn(string group, string kind) => MeshApi.Istio.FirstOrDefault(known => known.Group == group && known.Kind == kind) is { } known && Has(group, known.Plural)
         ? new("", "", "", $"this control plane reads no objects of the kind {kind} ({IgnoreVariable}): it has no effect here", "take the kind out of the variable, or let another control plane read it", Severity.Warning) : null;
 
-    private bool Has(string group, string plural) => Ignored.Any(pattern => Matches(pattern, group, plural)) && !Included.Any(pattern => Matches(pattern, group, plural));
+    /// <summary>The Gateway API is off, whatever is included.</summary>
+    internal bool LeavesGatewayApi { get; init; }
+
+    private bool Has(string group, string plural) => (LeavesGatewayApi && group == MeshApi.ApiGateway.Group) || Listed(group, plural);
+
+    private bool Listed(string group, string plural) => Ignored.Any(pattern => Matches(pattern, group, plural)) && !Included.Any(pattern => Matches(pattern, group, plural));
 
     /// <exception cref="ProblemException">An entry names no kind that can be ignored. Where a control plane knows resources of a group, another name is a slip: the
     /// kind that it means would still be read.</exception>

@@ -202,7 +202,7 @@ public static class MeshApi
     public static readonly KindDescriptor GrpcRoute = RouteOfGatewayApi("GRPCRoute", "grpcroutes", "v1", "v1alpha2");
     public static readonly KindDescriptor TlsRoute = RouteOfGatewayApi("TLSRoute", "tlsroutes", "v1", "v1alpha3", "v1alpha2");
     public static readonly KindDescriptor TcpRoute = RouteOfGatewayApi("TCPRoute", "tcproutes", "v1", "v1alpha2");
-    public static readonly KindDescriptor UdpRoute = OfGatewayApi("UDPRoute", "udproutes", "v1", "v1alpha2");
+    public static readonly KindDescriptor UdpRoute = RouteOfGatewayApi("UDPRoute", "udproutes", "v1", "v1alpha2");
     public static readonly KindDescriptor ListenerSet = OfGatewayApi("ListenerSet", "listenersets", "v1");
     public static readonly KindDescriptor BackendTlsPolicy = OfGatewayApi("BackendTLSPolicy", "backendtlspolicies", "v1", "v1alpha3");
     public static readonly KindDescriptor ReferenceGrant = OfGatewayApi("ReferenceGrant", "referencegrants", "v1", "v1beta1") with { Rights = new(Read) };

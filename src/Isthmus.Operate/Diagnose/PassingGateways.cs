@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Config.GatewayApi;
+using Isthmus.Mesh.Model.GatewayApi;
 using Isthmus.Operate.Install;
 
 namespace Isthmus.Operate.Diagnose;
@@ -13,28 +14,40 @@ internal static class PassingGateways
     internal static bool IsIstios(JsonObject gateway) =>
         (gateway["spec"]?["servers"] as JsonArray ?? []).Any(server => server?["tls"]?["mode"]?.ToString() == "AUTO_PASSTHROUGH");
 
-    /// <summary>Whether a Gateway of the Gateway API does.</summary>
-    internal static bool IsApis(JsonObject gateway)
+    /// <summary>Whether a Gateway of the Gateway API does, and control planes of the mesh serve its class.</summary>
+    /// <param name="gateway">The Gateway.</param>
+    /// <param name="classes">The classes of its cluster.</param>
+    internal static bool IsApis(JsonObject gateway, IEnumerable<JsonObject> classes)
     {
         var read = ApiGatewayReader.Read("", gateway);
-        return read.Listeners.Any(read.PassesByName);
+        if (!read.Listeners.Any(read.PassesByName)) return false;
+        var known = classes.Select(item => GatewayClassReader.Read("", item)).FirstOrDefault(item => item.Source.Name == read.Class);
+        return GatewayClasses.ControllerOf(read, known) is { } controller && GatewayClasses.Deploys(controller);
     }
 
     /// <summary>Whether a cluster has one of the Gateway API.</summary>
     /// <exception cref="KubeException">The user may not read them.</exception>
     internal static async Task<bool> AnyAsync(KubeClient client, CancellationToken stop)
     {
-        foreach (var version in MeshApi.ApiGateway.Versions)
+        var gateways = await ListAsync(client, MeshApi.ApiGateway, stop);
+        if (gateways.Count == 0) return false;
+        var classes = await ListAsync(client, MeshApi.GatewayClass, stop);
+        return gateways.Any(gateway => IsApis(gateway, classes));
+    }
+
+    private static async Task<IReadOnlyCollection<JsonObject>> ListAsync(KubeClient client, KindDescriptor kind, CancellationToken stop)
+    {
+        foreach (var version in kind.Versions)
         {
             try
             {
-                return (await client.ListAllAsync<JsonObject>(Manifests.ResourceOf(MeshApi.ApiGateway, version), null, new ListOptions(), stop)).Any(IsApis);
+                return [.. await client.ListAllAsync<JsonObject>(Manifests.ResourceOf(kind, version), null, new ListOptions(), stop)];
             }
             catch (KubeException e) when (e.IsNotFound)
             {
                 // The version is not served.
             }
         }
-        return false;
+        return [];
     }
 }

@@ -54,7 +54,7 @@ internal static class EffectiveRules
             "PeerAuthentication" when Selects(ns, spec, subject) => $"mutual TLS {(Text(spec?["mtls"]?["mode"]) is { Length: > 0 } mode ? mode : "as inherited")}{Scope(ns, spec, subject)}",
             "RequestAuthentication" when Selects(ns, spec, subject) => $"tokens of {string.Join(", ", (spec?["jwtRules"] as JsonArray ?? []).Select(rule => Text(rule?["issuer"])))}{Scope(ns, spec, subject)}",
             "AuthorizationPolicy" when Selects(ns, spec, subject) => $"{(Text(spec?["action"]) is { Length: > 0 } action ? action : "ALLOW")}, {(spec?["rules"] as JsonArray)?.Count ?? 0} rules{Scope(ns, spec, subject)}",
-            "HTTPRoute" or "GRPCRoute" or "TLSRoute" or "TCPRoute" => OfRoute(spec, ns, subject),
+            "HTTPRoute" or "GRPCRoute" or "TLSRoute" or "TCPRoute" or "UDPRoute" => OfRoute(spec, ns, subject),
             _ => "",
         };
     }

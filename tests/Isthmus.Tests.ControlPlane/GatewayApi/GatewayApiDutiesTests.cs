@@ -45,9 +45,9 @@ public sealed class GatewayApiDutiesTests : IAsyncLifetime
         await _engine.MarkReadyAsync(Stop);
     }
 
-    private void Start(KubeClient? client = null, string revision = "")
+    private void Start(KubeClient? client = null, string revision = "", Func<string, string?>? environment = null)
     {
-        var settings = new DiscoverySettings { ClusterId = "c1", Revision = revision };
+        var settings = DiscoverySettings.Read([], environment ?? (_ => null)) with { ClusterId = "c1", Revision = revision };
         var duties = new GatewayApiDuties(client ?? _client, settings, _engine, () => InjectorValues.Empty, TimeProvider.System, NullLoggerFactory.Instance);
         _running.Add(duties.RunAsync(_stop.Token));
     }
@@ -114,6 +114,55 @@ public sealed class GatewayApiDutiesTests : IAsyncLifetime
         await Eventually.TrueAsync(async () => await _client.FindAsync(Kinds.Service, "shop", "front-istio", Stop) is { } again && (string?)again["metadata"]!["uid"] != (string?)service["metadata"]!["uid"]);
         await _client.PatchAsync(Kinds.Deployment, "shop", "front-istio", JsonNode.Parse("""{"spec": {"template": {"spec": {"serviceAccountName": "default"}}}}""")!, PatchType.Merge, Stop);
         await Eventually.TrueAsync(async () => (string?)(await _client.GetAsync(Kinds.Deployment, "shop", "front-istio", Stop))["spec"]!["template"]!["spec"]!["serviceAccountName"] == "front-istio");
+    }
+
+    [Theory]
+    [InlineData("""{"gatewayClassName": "theirs"}""", true)]
+    [InlineData("""{"addresses": [{"type": "Hostname", "value": "own"}]}""", true)]
+    // It may be made again, and one that runs must not end with it.
+    [InlineData("""{"gatewayClassName": "unknown"}""", false)]
+    // What was made for it is what it names.
+    [InlineData("""{"addresses": [{"type": "Hostname", "value": "front-istio"}]}""", false)]
+    [InlineData("""{"addresses": [{"type": "Unknown", "value": "x"}]}""", false)]
+    public async Task What_was_made_goes_when_the_Gateway_is_somebody_elses_now(string spec, bool goes)
+    {
+        Start();
+        await DefineAsync("Gateway", "gateways", isNamespaced: true);
+        await GatewayAsync("front", "");
+        await GatewayAsync("other", "");
+        foreach (var kind in (ResourceKind[])[Kinds.Deployment, Kinds.Service, Kinds.ServiceAccount]) await WaitAsync(kind, "front-istio");
+        var changed = ApiGatewayReader.Read("c1", await _client.PatchAsync(Gateways, "shop", "front", new JsonObject { ["spec"] = JsonNode.Parse(spec)! }, PatchType.Merge, Stop));
+        await _engine.ChangeAsync(writer =>
+        {
+            writer.Mesh.Sources.GatewayClasses.Put(new("c1", "", "theirs"), new(new("c1", "GatewayClass", "", "theirs"), "example.com/controller", 1));
+            writer.Mesh.Sources.ApiGateways.Put(new("c1", "shop", "front"), changed);
+            return true;
+        }, Stop);
+        if (!goes)
+        {
+            // What is asked for later has been done, so that it had its turn.
+            await GatewayAsync("later", "");
+            await WaitAsync(Kinds.Service, "later-istio");
+        }
+        await Eventually.TrueAsync(async () => goes != await AnyAsync("front-istio"));
+        Assert.True(await AnyAsync("other-istio"));
+
+        async Task<bool> AnyAsync(string name) =>
+            await _client.FindAsync(Kinds.Deployment, "shop", name, Stop) is not null || await _client.FindAsync(Kinds.Service, "shop", name, Stop) is not null
+            || await _client.FindAsync(Kinds.ServiceAccount, "shop", name, Stop) is not null;
+    }
+
+    [Fact]
+    public async Task What_the_variables_turn_off_is_not_done()
+    {
+        Start(environment: name => name.EndsWith("_CONTROLLER", StringComparison.Ordinal) ? "false" : null);
+        await DefineAsync("GatewayClass", "gatewayclasses", isNamespaced: false, bundle: "v1.6.1");
+        await DefineAsync("Gateway", "gateways", isNamespaced: true);
+        await GatewayAsync("front", "");
+        // Statuses are written all the same.
+        await Eventually.TrueAsync(async () => (await _client.GetAsync(Gateways, "shop", "front", Stop))["status"]?["listeners"] is JsonArray { Count: 1 });
+        Assert.Null(await _client.FindAsync(Kinds.Deployment, "shop", "front-istio", Stop));
+        Assert.Empty(await _client.ListAllAsync<JsonObject>(Classes, null, new(), Stop));
     }
 
     /// <summary>Beside a control plane of Istio, the others are Istio's.</summary>

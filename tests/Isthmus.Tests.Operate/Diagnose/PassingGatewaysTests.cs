@@ -16,12 +16,29 @@ public sealed class PassingGatewaysTests
     [InlineData("a: b", "port: 15443, protocol: TLS, tls: {mode: Passthrough}", false)]
     public void A_gateway_of_the_Gateway_API_exposes_services_as_its_listener_says(string labels, string listener, bool passes)
     {
-        var gateway = (JsonObject)YamlText.Parse($"""
+        var gateway = Gateway("istio-east-west", labels, listener);
+        Assert.Equal(passes, PassingGateways.IsApis(gateway, []));
+    }
+
+    /// <summary>Listeners of others' classes say nothing of this mesh.</summary>
+    [Theory]
+    [InlineData("istio-east-west", "istio.io/eastwest-controller", true)]
+    [InlineData("istio", "", true)]
+    [InlineData("istio-remote", "istio.io/unmanaged-gateway", false)]
+    [InlineData("own", "istio.io/gateway-controller", true)]
+    [InlineData("own", "example.com/controller", false)]
+    [InlineData("istio", "example.com/controller", false)]
+    [InlineData("unknown", "", false)]
+    public void Only_Gateways_of_classes_that_control_planes_deploy_expose_services(string name, string controller, bool passes)
+    {
+        var classes = controller.Length == 0 ? [] : (JsonObject[])[(JsonObject)YamlText.Parse($"{{metadata: {{name: {name}}}, spec: {{controllerName: {controller}}}}}", "class")!];
+        Assert.Equal(passes, PassingGateways.IsApis(Gateway(name, "topology.istio.io/network: n1", "port: 15443, protocol: TLS, tls: {mode: Passthrough}"), classes));
+    }
+
+    private static JsonObject Gateway(string name, string labels, string listener) => (JsonObject)YamlText.Parse($"""
             apiVersion: gateway.networking.k8s.io/v1
             kind: Gateway
             metadata: "@"
             """.Replace("\"@\"", $"{{name: gw, namespace: istio-system, labels: {{{labels}}}}}", StringComparison.Ordinal)
-            + $"\nspec: {{gatewayClassName: istio-east-west, listeners: [{{name: l, {listener}}}]}}\n", "gateway")!;
-        Assert.Equal(passes, PassingGateways.IsApis(gateway));
-    }
+            + $"\nspec: {{gatewayClassName: {name}, listeners: [{{name: l, {listener}}}]}}\n", "gateway")!;
 }

@@ -32,6 +32,7 @@ public sealed class EffectiveRulesTests
         "routes calls of the service, from namespace buyers")]
     [InlineData("HTTPRoute", "{parentRefs: [{kind: Service, group: '', name: orders}], rules: []}", "shop", "routes calls of the service")]
     [InlineData("TCPRoute", "{parentRefs: [{name: front}], rules: [{backendRefs: [{name: orders, port: 80}]}]}", "other", "")]
+    [InlineData("UDPRoute", "{parentRefs: [{name: front}], rules: [{backendRefs: [{name: orders, port: 53}]}]}", "shop", "routes calls of every host to it, through shop/front")]
     public void An_object_has_its_effect_in_words(string kind, string spec, string ns, string effect) =>
         Assert.Equal(effect, Rows("c1", Object(kind, spec, ns: ns)).SingleOrDefault()?.Effect ?? "");
 

@@ -58,8 +58,8 @@ public sealed class ClusterInventory
     public MeshNetworks Networks { get; private set; } = MeshNetworks.None;
 
     /// <summary>Whether its sidecars answer the DNS queries of applications, unless a Pod or a ProxyConfig says otherwise. Only then do applications
-    /// learn addresses that control planes allocate.</summary>
-    public bool CapturesDns { get; private set; }
+    /// learn addresses that control planes allocate. Null when no MeshConfig was read.</summary>
+    public bool? CapturesDns { get; private set; }
 
     /// <summary>Whether its injector takes Pods of namespaces that do not request it (<c>enableNamespacesByDefault</c>).</summary>
     public bool InjectsByDefault { get; private set; }

@@ -90,7 +90,8 @@ public static class IstioCodes
 
     public static readonly AnalysisCode AddressesRequired = new("IST0134", "ServiceEntryAddressesRequired", Severity.Warning,
         "A ServiceEntry has a TCP port and no addresses. It is for every connection to the port, unless proxies know an address that a control plane "
-            + "allocated: this takes DNS capture, which is off by default, and neither wildcard hosts nor resolution NONE.", "Set spec.addresses.");
+            + "allocated: this takes DNS capture, which installations of Isthmus switch on, and neither wildcard hosts nor resolution NONE.",
+                "Set spec.addresses.");
 
     public static readonly AnalysisCode DeprecatedAnnotation = new("IST0135", "DeprecatedAnnotation", Severity.Warning,
         "An annotation has no effect in this mesh, or is refused.", "Remove it.");
@@ -221,8 +222,10 @@ public static class IstioCodes
         new("IST0127", "NoMatchingWorkloadsFound", "a policy without a selector in an empty namespace is not reported: it is there for Pods to come"),
         new("IST0131", "VirtualServiceIneffectiveMatch", "a Warning where the whole route is never used; a match that overlaps another one in part is not "
             + "reported"),
-        new("IST0134", "ServiceEntryAddressesRequired", "a port without a protocol has that of its name; with DNS capture, nothing is missing, because "
-            + "control planes allocate addresses by default; without, allocated addresses do not help, and are not looked for in the status"),
+        new("IST0134", "ServiceEntryAddressesRequired", "a port without a protocol has that of its name; with DNS capture, which the values of "
+            + "Isthmus switch on, nothing is missing, because control planes allocate addresses by default; without, allocated addresses do not help, and "
+                + "are not "
+            + "looked for in the status"),
         new("IST0137", "DeploymentConflictingPorts", "as IST0116"),
         new("IST0138", "GatewayDuplicateCertificate", "only certificates in Secrets are compared"),
         new("IST0161", "InvalidGatewayCredential", "reported in more cases: a key that does not fit its certificate, as in Istio's own sample Secret, an account that may not list Secrets, a namespace that no control plane reads"),

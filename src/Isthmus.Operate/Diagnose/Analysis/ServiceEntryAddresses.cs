@@ -13,13 +13,13 @@ public static class ServiceEntryAddresses
         [IstioCodes.AddressesRequired], ["ServiceEntry"], mesh =>
         from cluster in mesh.Readable
         from entry in cluster.Istio<ServiceEntry>()
-        where entry.Addresses.IsEmpty && !(cluster.CapturesDns && MayAllocate(cluster, entry))
+        where entry.Addresses.IsEmpty && (cluster.CapturesDns == false || !MayAllocate(cluster, entry))
         from port in entry.Ports.Index()
         where port.Item.Protocol is Protocol.Tcp or Protocol.Mongo or Protocol.Redis or Protocol.MySql or Protocol.Auto
         select MayAllocate(cluster, entry)
             ? IstioCodes.AddressesRequired.At(cluster, Name(entry), "spec.addresses",
-                $"is empty, and port {port.Item.Number} is not HTTP or TLS: where proxies do not capture DNS, as MeshConfig says, "
-                + $"they do not use the address that control planes allocate, and the entry is for every connection to port {port.Item.Number}",
+                $"is empty, and port {port.Item.Number} is not HTTP or TLS: MeshConfig does not switch on DNS capture, so proxies "
+                + $"do not use the address that control planes allocate, and the entry is for every connection to port {port.Item.Number}",
                 "set spec.addresses, or ISTIO_META_DNS_CAPTURE: \"true\" in meshConfig.defaultConfig.proxyMetadata", Severity.Info)
             : IstioCodes.AddressesRequired.At(cluster, Name(entry), "spec.addresses",
                 $"is empty, and port {port.Item.Number} is not HTTP or TLS: the entry is for every connection to port {port.Item.Number}, whatever its "

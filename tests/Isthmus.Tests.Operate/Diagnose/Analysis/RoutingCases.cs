@@ -16,6 +16,8 @@ internal static class RoutingCases
     private const string Capture =
         """{apiVersion: v1, kind: ConfigMap, metadata: {name: istio, namespace: istio-system}, data: {mesh: '{defaultConfig: {proxyMetadata: {ISTIO_META_DNS_CAPTURE: "true"} } }'} }""";
 
+    private const string NoCapture = "{apiVersion: v1, kind: ConfigMap, metadata: {name: istio, namespace: istio-system}, data: {mesh: 'trustDomain: td1'} }";
+
     private static string Known(string protocol, string name = "db") => Istio("ServiceEntry", "shop", name,
         $$"""hosts: [{{name}}.example], ports: [{number: 3306, name: port, protocol: {{protocol}} }], resolution: DNS""");
 
@@ -72,11 +74,11 @@ internal static class RoutingCases
         new("IST0129", "c1 DestinationRule shop/rule spec.trafficPolicy.portLevelSettings[0].tls",
             Join(Web, Rule("portLevelSettings: [{port: {number: 80}, tls: {mode: SIMPLE} }]")),
             Join(Web, Rule("portLevelSettings: [{port: {number: 80}, tls: {mode: SIMPLE, caCertificates: /etc/ca.pem} }]")), "port 80: no caCertificates"),
-        new("IST0134", "c1 ServiceEntry shop/db spec.addresses", Join(Web, Known("TCP")), Join(Web, Capture, Known("TCP"), Known("TLS", "tls")),
-            "where proxies do not capture DNS"),
+        new("IST0134", "c1 ServiceEntry shop/db spec.addresses", Join(Web, NoCapture, Known("TCP")),
+            Join(Web, Capture, Known("TCP"), Known("TLS", "tls")), "does not switch on DNS capture"),
         // It was allocated, but nobody learns it.
-        new("IST0134", "c1 ServiceEntry shop/db spec.addresses", Join(Web, Allocated("[{host: db.example, value: 240.240.0.1}]")), Join(Web, Known("HTTP")),
-            "do not use the address"),
+        new("IST0134", "c1 ServiceEntry shop/db spec.addresses", Join(Web, NoCapture, Allocated("[{host: db.example, value: 240.240.0.1}]")),
+            Join(Web, Known("TCP")), "do not use the address"),
         new("IST0134", "c1 ServiceEntry shop/db spec.addresses", Join(Web, Capture, Allocated("[]")),
             Join(Web, Capture, Allocated("[{host: db.example, value: 240.240.0.1}]")), "whatever its address"),
         new("IST0130", "c1 VirtualService shop/route spec.http[1]", Route("{route: [{destination: {host: web} }] }, {match: [{uri: {prefix: /a} }], route: [{destination: {host: web} }] }"), Route("{match: [{uri: {prefix: /a} }], route: [{destination: {host: web} }] }, {route: [{destination: {host: web} }] }"), "takes everything"),

@@ -70,6 +70,29 @@ public sealed class GatewayMergeTests
         List<string> HostsOf(string table) => [.. Route(gateway, table)!.VirtualHosts.Select(host => host.Domains[0])];
     }
 
+    /// <summary>The Service of an east-west gateway may offer another port (networkGatewayPorts): the Pods listen where the Gateway says, as in Istio. Ports of the
+    /// system are not for gateways, which have no rights.</summary>
+    [Theory]
+    [InlineData(80, "0.0.0.0_8080")]
+    [InlineData(15443, "0.0.0.0_15443")]
+    [InlineData(8443, "0.0.0.0_8443")]
+    [InlineData(81, "")]
+    public void A_port_that_the_service_lacks_is_that_of_the_pods(int port, string expected)
+    {
+        var rig = new MeshRig("c1");
+        rig.Service("c1", "front", "10.96.0.9");
+        var gateway = rig.Router("c1", "front");
+        rig.Config($$"""
+            apiVersion: networking.istio.io/v1
+            kind: Gateway
+            metadata: {name: front, namespace: shop}
+            spec: {selector: {app: front}, servers: [{port: {number: {{port}}, name: tls, protocol: TLS}, tls: {mode: AUTO_PASSTHROUGH}, hosts: ['*.local']}]}
+            """);
+        rig.Push();
+        string[] candidates = ["0.0.0.0_80", "0.0.0.0_81", "0.0.0.0_8080", "0.0.0.0_15443", "0.0.0.0_8443"];
+        Assert.Equal(expected, string.Join(", ", candidates.Where(name => Listener(gateway, name) is not null)));
+    }
+
     private static string Routing(string name, string created, string http) => $$"""
         apiVersion: networking.istio.io/v1
         kind: VirtualService

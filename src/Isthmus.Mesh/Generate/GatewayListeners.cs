@@ -14,6 +14,8 @@ public sealed record GatewayListener(Listener Listener, ValueList<string> SniHos
 /// <summary>LDS of gateways: one listener for each port that a Gateway serves and the workload exposes.</summary>
 public static class GatewayListeners
 {
+    private const int FirstFreePort = 1024;
+
     public static IEnumerable<GatewayListener> Of(GatewayInputs inputs)
     {
         var routings = inputs.ByGateway();
@@ -72,7 +74,7 @@ public static class GatewayListeners
         Filters = { PluginFilters.Network(mesh, isServer: false, target, Authorizations.Tcp(security, mesh)), MetricConfigs.Tcp(Traffic.Gateway, mesh), Parts.TcpProxy(name, mesh, logConnected: true) },
     };
 
-    /// <summary>Servers by the target port of their Service port; a port that no Service of the gateway has is not served.</summary>
+    /// <summary>Servers by the port at which Pods listen: the target port of their Service port, or their own if no Service of the gateway has it.</summary>
     internal static IEnumerable<KeyValuePair<(string Bind, int Target), List<BoundServer>>> ByTargetPort(GatewayScope scope)
     {
         var ports = new SortedDictionary<(string Bind, int Target), List<BoundServer>>(Comparer<(string Bind, int Target)>.Create((a, b) =>
@@ -81,10 +83,7 @@ public static class GatewayListeners
         {
             foreach (var server in gateway.Servers.Where(server => server.Protocol != Protocol.Udp))
             {
-                var targets = server.TargetPort > 0
-                    ? [server.TargetPort]
-                    : scope.Ports.Where(port => port.Service == server.Port).Select(port => port.Target).Distinct();
-                foreach (var target in targets)
+                foreach (var target in server.TargetPort > 0 ? [server.TargetPort] : Targets(scope, gateway, server.Port))
                 {
                     var key = (server.Bind.Length > 0 ? server.Bind : ResourceNames.AnyAddress, target);
                     (ports.TryGetValue(key, out var servers) ? servers : ports[key] = []).Add(new(gateway, server));
@@ -92,6 +91,14 @@ public static class GatewayListeners
             }
         }
         return ports;
+    }
+
+    /// <summary>A Service of the Gateway API is made for its Gateway, and has its ports. That of an Istio gateway may lead to the same Pods by other numbers, as an
+    /// east-west gateway does whose network has another port. Gateways have no rights to listen on the ports of a system.</summary>
+    private static List<int> Targets(GatewayScope scope, Gateway gateway, int port)
+    {
+        var targets = scope.Ports.Where(mapping => mapping.Service == port).Select(mapping => mapping.Target).Distinct().ToList();
+        return targets.Count > 0 || gateway.PodNamespace.Length > 0 || port < FirstFreePort ? targets : [port];
     }
 
     private static void AddChains(

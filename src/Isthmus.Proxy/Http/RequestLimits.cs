@@ -82,7 +82,7 @@ internal sealed class RequestLimits
     {
         lock (_lock)
         {
-            if (_reached is TimeLimit.Try or TimeLimit.UpstreamDuration) _reached = TimeLimit.None;
+            if (IsOfAttempt(_reached)) _reached = TimeLimit.None;
             if (_upstream > TimeSpan.Zero) _attempt = time.GetTimestamp();
         }
     }
@@ -91,10 +91,13 @@ internal sealed class RequestLimits
     {
         lock (_lock)
         {
-            if (!IsReached) _reached = limit;
+            // The next attempt forgets what ended one. A limit of the whole request that is reached in between must last: its timer does not come again.
+            if (!IsReached || (IsOfAttempt(_reached) && !IsOfAttempt(limit))) _reached = limit;
             _expired?.TrySetResult();
         }
     }
+
+    private static bool IsOfAttempt(TimeLimit limit) => limit is TimeLimit.Try or TimeLimit.UpstreamDuration;
 
     /// <summary>The limit that the request has reached just now.</summary>
     public TimeLimit Look(DownstreamStream stream, TimeProvider time)

@@ -174,8 +174,8 @@ public sealed class RouteRuleTests
     {
         var count = 0;
         await using var proxy = await OfRulesAsync($$"""
-            {matches: [{path: {type: PathPrefix, value: /try} }], retry: {attempts: 2}, timeouts: {backendRequest: 200ms}, {{Web}} },
-            {matches: [{path: {type: PathPrefix, value: /whole} }], retry: {codes: [500], attempts: 5}, timeouts: {backendRequest: 200ms, request: 400ms}, {{Web}} }
+            {matches: [{path: {type: PathPrefix, value: /try} }], retry: {attempts: 2}, timeouts: {backendRequest: 1s}, {{Web}} },
+            {matches: [{path: {type: PathPrefix, value: /whole} }], retry: {codes: [500], attempts: 5}, timeouts: {backendRequest: 1s, request: 2s}, {{Web}} }
             """, async context =>
         {
             if (Interlocked.Increment(ref count) > failures) return;

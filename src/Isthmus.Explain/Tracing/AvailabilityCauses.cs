@@ -5,11 +5,13 @@ using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
 using Isthmus.Operate.Diagnose;
+using Isthmus.Operate.Diagnose.Analysis;
+using Pod = Isthmus.Kubernetes.Objects.Pod;
 
 namespace Isthmus.Explain.Tracing;
 
 /// <summary>Why a Service has no ready Pods, or a proxy no control plane: either may cause the other.</summary>
-internal sealed class AvailabilityCauses(TraceFacts facts, TraceNeeds needs)
+internal sealed class AvailabilityCauses(TraceFacts facts, TraceNeeds needs, TlsCauses tls)
 {
     /// <summary>Why a proxy has no configuration at all.</summary>
     public Problem Unconfigured(PodRef pod, string what) => Unserved(facts.Clusters.First(cluster => cluster.Context == pod.Context), RevisionOf(pod))
@@ -159,6 +161,18 @@ internal sealed class AvailabilityCauses(TraceFacts facts, TraceNeeds needs)
     public int Rank(ClusterService service) =>
         (service.Pods.Count > 0 ? 8 : 0) + (ServicePods.Workloads(service).Any() ? 4 : 0) + (service.Service.Spec.Selector.Count > 0 && ServicePods.Candidates(service).Any() ? 2 : 0) + (service.Cluster == facts.Home ? 1 : 0);
 
+    /// <summary>The kubelet checks the Pod without the mutual TLS that its proxy demands; null when something else keeps it from being ready.</summary>
+    private Problem? RefusedProbe(ClusterObjects cluster, Pod pod)
+    {
+        if (ClusterObjects.Sidecar(pod) is null || pod.Status.ContainerStatuses.Find(status => !status.Ready) is not { State: { Waiting: null, Terminated: null } } unready) return null;
+        var container = $"spec.containers[{pod.Spec.Containers.FindIndex(one => one.Name == unready.Name)}]";
+        var (path, port) = RefusedProbes.Of(pod, port => tls.ModeOf(cluster, pod, port)).FirstOrDefault(probe => probe.Path.StartsWith(container, StringComparison.Ordinal));
+        return path is null ? null
+            : Faults.Of("ISM2047", $"Pod {pod.Key} in {cluster.Context}", path, $"is not ready: {ServicePods.Why(pod)}, because it checks port {port} without mutual TLS, "
+                + $"and {(tls.PolicyOf(cluster, pod, port) is { } policy ? $"PeerAuthentication {policy.Namespace}/{policy.Name} in {policy.Source.Cluster}" : "the PeerAuthentication")} is STRICT",
+                "remove the annotation sidecar.istio.io/rewriteAppHTTPProbers: \"false\" from the Pod's template, so that the agent makes the check, or set PERMISSIVE for the port in portLevelMtls");
+    }
+
     public Problem Empty(ClusterService service, int port)
     {
         var (cluster, ns) = (service.Cluster.Context, service.Service.Metadata.Namespace);
@@ -172,6 +186,7 @@ internal sealed class AvailabilityCauses(TraceFacts facts, TraceNeeds needs)
                 return Faults.Of("ISM2046", service.Name, $"spec.ports[{named!.Name}].targetPort", $"names port \"{named.TargetPort}\", which no container of Pod {without.Metadata.Name} has", "use the name of a container port, or a number");
             var pod = service.Pods[0];
             if (ServicePods.AwaitsProxy(pod) && Unserved(service.Cluster, ClusterObjects.RevisionOf(pod)) is { } unserved) return unserved;
+            if (RefusedProbe(service.Cluster, pod) is { } refused) return refused;
             return Faults.Of("ISM2047", $"Pod {pod.Key} in {cluster}", "status", $"is not ready: {ServicePods.Why(pod)}", $"kubectl --context={cluster} -n {ns} describe pod {pod.Metadata.Name}");
         }
         if (ServicePods.Workloads(service).FirstOrDefault() is { } workload)

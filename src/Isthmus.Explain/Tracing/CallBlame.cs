@@ -16,7 +16,7 @@ internal sealed class CallBlame(TracedCall traced, CallTrace trace, MadeCall cal
 
     private readonly TraceFacts _facts = traced.Facts;
 
-    public Problem Find() => Overflow() ?? Filtered() ?? Delayed() ?? RouteTimeout() ?? NotTls() ?? DeclaredOtherwise() ?? AtCallee() ?? OtherProtocol() ?? OutOfTime() ?? AtGateway() ?? TlsOrigination() ?? Refused() ?? OnTheWay();
+    public Problem Find() => Overflow() ?? Filtered() ?? Delayed() ?? RouteTimeout() ?? NotTls() ?? DeclaredOtherwise() ?? Discord() ?? AtCallee() ?? OtherProtocol() ?? ProtocolCauses.Closed(traced, call, Where()) ?? OutOfTime() ?? AtGateway() ?? TlsOrigination() ?? Refused() ?? OnTheWay();
 
     /// <summary>A filter of a proxy on the way answered instead of the application.</summary>
     private Problem? Filtered() => RefusingFilter.Find(_facts.Client.ToString(), call.Flags, call.Detail)
@@ -24,6 +24,10 @@ internal sealed class CallBlame(TracedCall traced, CallTrace trace, MadeCall cal
 
     /// <summary>The port is declared otherwise than the call speaks.</summary>
     private Problem? DeclaredOtherwise() => DeclaredPort.Of(traced)?.Contradiction(traced);
+
+    /// <summary>The connection ended, and Services do not agree about what is spoken there.</summary>
+    private Problem? Discord() => (call.HasFlag("UC") || call.HasFlag("UPE") || _facts.Sightings.All.Any(seen => HasFlag(seen, "UC", "UPE"))) && Port() is { } port
+        ? ProtocolCauses.Discord(traced, port) : null;
 
     /// <summary>A fault holds the call back for longer than it may take.</summary>
     private Problem? Delayed() => (call.IsOutOfTime || call.HasFlag("UT")) && _facts.Sightings.All.Count == 0 && Told("route", DelayFact) is { Length: > 0 } delay
@@ -166,7 +170,7 @@ internal sealed class CallBlame(TracedCall traced, CallTrace trace, MadeCall cal
     {
         var said = $"{call.Flags} {call.Detail}".Trim();
         // Nothing was found that explains it for certain, but what was found comes before all guesses.
-        if (trace.Hops.FirstOrDefault(hop => hop is { Status: HopStatus.Warning, Problem: not null } && hop.Name != CapacityStep.Hop && hop.Problem.Code != OutboundStep.Delayed && (hop.Way == 0 || trace.Ways[hop.Way - 1].Title == Way()?.Title)) is { Problem: { } found })
+        if (trace.Hops.FirstOrDefault(hop => hop is { Status: HopStatus.Warning, Problem: not null } && hop.Name != CapacityStep.Hop && hop.Problem.Code is not (OutboundStep.Delayed or OutboundStep.Untyped) && (hop.Way == 0 || trace.Ways[hop.Way - 1].Title == Way()?.Title)) is { Problem: { } found })
             return Faults.Of("ISM2076", found.Object, found.Path, $"{_facts.Client} did not get through ({said}), and this may be why: {found.Message} ({found.Code})", found.Remedy);
         if (call.IsOutOfTime && !call.IsConnected && EntryOfWay() is { Length: > 0 } entry)
         {

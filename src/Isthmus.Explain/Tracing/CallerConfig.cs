@@ -52,6 +52,20 @@ internal sealed class CallerConfig(TraceFacts facts)
     public IEnumerable<VirtualService> RoutingRequests(MeshHost host) => At.Istio<VirtualService>().Where(service =>
         service.ForSidecars && !service.Http.IsEmpty && service.Hosts.Contains(host.Fqdn) && Visibility.Allows(service.ExportTo, service.Namespace, facts.Client.Namespace));
 
+    /// <summary>The first route to a host that is left to a VirtualService which is not there; null when there is none.</summary>
+    public (VirtualService Service, string Field, ObjectName Delegate)? Orphaned(MeshHost host)
+    {
+        foreach (var service in RoutingRequests(host))
+        {
+            for (var i = 0; i < service.Http.Count; i++)
+            {
+                if (service.Http[i].Delegate is { } name && !At.Istio<VirtualService>().Any(other => other.Namespace == name.Namespace && other.Name == name.Name))
+                    return (service, $"spec.http[{i}].delegate", name);
+            }
+        }
+        return null;
+    }
+
     public IEnumerable<DestinationRule> RulesFor(MeshHost host) => RulesOf(At, host);
 
     public IEnumerable<DestinationRule> RulesOf(ClusterObjects cluster, MeshHost host) => cluster.Istio<DestinationRule>().Where(rule =>

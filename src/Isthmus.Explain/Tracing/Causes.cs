@@ -8,8 +8,8 @@ internal sealed class Causes
     {
         Needs = needs;
         Config = new(facts);
-        Availability = new(facts, needs);
         Tls = new(facts, Config);
+        Availability = new(facts, needs, Tls);
         Policies = new(facts);
         Entries = new(facts, Config);
         Packets = new(facts);

@@ -23,8 +23,10 @@ internal sealed record DeclaredPort(Protocol Protocol, string Object, string Fie
         if (found is not { port: { } port, service: { } service }) return OfEntry(call);
         var name = port.Name.Length > 0 ? port.Name : port.Port.ToString(CultureInfo.InvariantCulture);
         var field = string.IsNullOrEmpty(port.AppProtocol) ? "name" : "appProtocol";
-        return new(Protocols.Of(port.Protocol, port.AppProtocol, port.Name, port.Port), service.Name, $"spec.ports[{name}].{field}");
+        return new(ProtocolOf(port), service.Name, $"spec.ports[{name}].{field}");
     }
+
+    public static Protocol ProtocolOf(Kubernetes.Objects.ServicePort port) => Protocols.Of(port.Protocol, port.AppProtocol, port.Name, port.Port);
 
     private static DeclaredPort? OfEntry(TracedCall call)
     {

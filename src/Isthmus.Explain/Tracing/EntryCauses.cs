@@ -1,3 +1,4 @@
+using System.Net;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
@@ -30,13 +31,46 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config)
     public Problem WithoutChain(TracedCall call, bool hasTls)
     {
         var opening = Opening(call.Port, call.Destination.Port).ToList();
-        var owner = opening.Count > 0 ? Named(opening[0].Gateway) : facts.Client.ToString();
+        var owner = Nearest(opening, facts.Target.Host).Gateway is { } gateway ? Named(gateway) : facts.Client.ToString();
         if (call.Kind == CallKinds.Tls != hasTls)
         {
             return Faults.Of("ISM2084", owner, "spec.servers[*].tls", hasTls ? $"accepts only TLS at port {call.Port}, and the call is plain text" : $"accepts no TLS at port {call.Port}, and the call begins with it",
                 hasTls ? $"call https://{facts.Target.Host}" : $"call http://{facts.Target.Host}, or add a server with tls");
         }
-        return Faults.Of("ISM2055", owner, "spec.servers[*].hosts", $"has {HostsOf(opening)}, but not {facts.Target.Host}", "add the host to the server, or call one that it has");
+        return Faults.Of("ISM2055", owner, "spec.servers[*].hosts", $"has {HostsOf(Nearest(opening, facts.Target.Host).Gateway is { } meant ? opening.Where(one => one.Gateway == meant) : opening)}, but not {facts.Target.Host}", "add the host to the server, or call one that it has");
+    }
+
+    /// <summary>Why clients that check what the gateway shows refuse it; null when they accept its time and its names.</summary>
+    /// <param name="secret">The name by which the gateway's proxy asks for the certificate.</param>
+    public Problem? Unacceptable(TracedCall call, string secret, ShownCertificate? certificate)
+    {
+        var host = facts.Target.Host;
+        var (gateway, server) = Nearest([.. Opening(call.Port, call.Destination.Port).Where(one => one.Server.Tls is not null)], host);
+        if (gateway is null) return null;
+        var (owner, field) = (Named(gateway), $"spec.servers[{gateway.Servers.ToList().IndexOf(server!)}].tls");
+        var credential = secret[(secret.IndexOf("://", StringComparison.Ordinal) is >= 0 and var scheme ? scheme + 3 : 0)..];
+        if (certificate is null)
+        {
+            return secret.StartsWith("kubernetes", StringComparison.Ordinal) ? Faults.Of("ISM2060", owner, field,
+                $"{facts.Client} has no certificate {credential}, so it refuses TLS: the Secret does not exist, or holds none that can be used",
+                "create or correct the Secret in the namespace of the gateway's Pods; 'isthmus analyze' says what is wrong with it") : null;
+        }
+        if (certificate.Expires <= facts.Now)
+            return Faults.Of("ISM2061", owner, field, $"the certificate {credential} expired at {certificate.Expires:u}: clients refuse it", "put a new certificate into the Secret");
+        return IPAddress.TryParse(host, out _) || certificate.Leaf.MatchesHostname(host, allowWildcards: true, allowCommonName: false) ? null
+            : Faults.Of("ISM2102", owner, field, $"the certificate {credential} ({certificate.Identity}) is for {Names(certificate)}, and not for {host}: clients refuse it",
+                $"put a certificate for {host} into the Secret, or name another Secret");
+    }
+
+    private static string Names(ShownCertificate certificate) => Wire.Tls.SubjectNames.Of(certificate.Leaf).DnsNames is [_, ..] names ? string.Join(", ", names) : "no DNS name";
+
+    /// <summary>The server that was most likely meant for a host: one that has it, one for which a VirtualService routes it, one whose hosts are most like it.</summary>
+    private (Gateway? Gateway, GatewayServer? Server) Nearest(IReadOnlyList<(Gateway Gateway, GatewayServer Server)> servers, string host)
+    {
+        var routing = config.At.Istio<VirtualService>().Where(service => service.Hosts.Any(pattern => Hosts.Covers(pattern, host))).ToList();
+        return servers.OrderBy(one => one.Server.Hosts.Any(pattern => Hosts.Covers(Bare(pattern), host)) ? 0 : 1)
+            .ThenBy(one => routing.Exists(service => IsBound(service, one.Gateway)) ? 0 : 1)
+            .ThenBy(one => one.Server.Hosts.Min(pattern => Spelling.Distance(Bare(pattern).TrimStart('*', '.'), host))).FirstOrDefault();
     }
 
     /// <summary>Why a gateway has no route for a host; null for calls that do not come from outside, and when a VirtualService routes the host.</summary>
@@ -48,7 +82,9 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config)
         var having = opening.Where(server => server.Server.Hosts.Any(pattern => Hosts.Covers(Bare(pattern), host))).ToList();
         if (having.Count == 0)
         {
-            return Faults.Of("ISM2055", opening.Count > 0 ? Named(opening[0].Gateway) : facts.Client.ToString(), "spec.servers[*].hosts", $"has {HostsOf(opening)}, but not {host}: the response is 404",
+            var nearest = Nearest(opening, host).Gateway;
+            return Faults.Of("ISM2055", nearest is null ? facts.Client.ToString() : Named(nearest), "spec.servers[*].hosts",
+                nearest is null ? $"no Gateway has {host}: the response is 404" : $"has {HostsOf(opening.Where(one => one.Gateway == nearest))}, but not {host}: the response is 404",
                 "add the host to the server, or call one that it has");
         }
         var routing = config.At.Istio<VirtualService>().Where(service => service.Hosts.Any(pattern => Hosts.Covers(pattern, host))).ToList();

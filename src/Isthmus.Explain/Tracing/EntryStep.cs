@@ -80,6 +80,11 @@ internal sealed class EntryStep(TraceFacts facts, TraceRecord record, Causes cau
         }
         if (chain.Tls is not { } tls) return new(view, listener, chain);
         var certificate = view.Certificate(tls.Certificate);
+        if (causes.Entries.Unacceptable(call, tls.Certificate, certificate) is { } unacceptable)
+        {
+            record.Fail("TLS", $"ends at the gateway, with {certificate?.Identity ?? "no certificate"}", unacceptable, ("certificate", certificate?.Validity(facts.Now) ?? ""));
+            return null;
+        }
         record.Ok("TLS", $"ends at the gateway, with {certificate?.Identity ?? $"the certificate {tls.Certificate}"}", ("certificate", certificate?.Validity(facts.Now) ?? ""));
         call = call with { Kind = chain.Action is HttpAction ? CallKinds.Http : CallKinds.Tcp };
         return new(view, listener, chain);

@@ -16,6 +16,11 @@ internal sealed class HostCauses(TraceFacts facts, TraceNeeds needs, CallerConfi
         if (host?.In(facts.Home) is not { Service.Spec.ClusterIP: "None" } && DnsDown() is { } dns) return dns;
         if (host is null) return visibility.NoGlobalEntry() ?? NoSuchHost($"host {facts.Target.Host}", "", facts.Target.Host, "no Service or ServiceEntry in these clusters has this name, and neither does the cluster's DNS");
         if (visibility.Hidden(host) is { } hidden) return hidden;
+        if (host.In(facts.Home) is { Service.Spec.ExternalName: { Length: > 0 } external } alias)
+        {
+            return Faults.Of("ISM2098", alias.Name, "spec.externalName", $"is {external}, which has no address: neither the mesh nor the DNS of {facts.Home.Context} knows it",
+                "correct externalName, or add a ServiceEntry with an address for it");
+        }
         if (host.In(facts.Home) is null && host.Services.Count > 0)
         {
             needs.NeedPods(host.Namespace);

@@ -17,6 +17,9 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, Causes 
     /// <summary>The code of injected delays: calls get through, and take longer.</summary>
     public const string Delayed = "ISM2092";
 
+    /// <summary>A VirtualService for requests of a port on which proxies know none.</summary>
+    public const string Untyped = "ISM2095";
+
     public void Walk(ProxyView view)
     {
         var specific = view.Index.Find(call.Destination);
@@ -62,7 +65,7 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, Causes 
         var ignored = declared is null || call.Host is null ? null : causes.Config.RoutingRequests(call.Host).FirstOrDefault();
         if (ignored is not null)
         {
-            record.Warn("filter chain", summary, Faults.Of("ISM2095", $"VirtualService {ignored.Namespace}/{ignored.Name} in {causes.Config.At.Context}", "spec.http",
+            record.Warn("filter chain", summary, Faults.Of(Untyped, $"VirtualService {ignored.Namespace}/{ignored.Name} in {causes.Config.At.Context}", "spec.http",
                 $"has no effect: {declared!.Field} of {declared.Object} declares {declared.Name}, so proxies copy bytes there and know no requests", "if the application speaks HTTP or gRPC, name the port http-… or grpc-…, or set appProtocol"), CallBlame.Rule(rule));
             return;
         }
@@ -107,6 +110,15 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, Causes 
                     Faults.Of("ISM2024", $"VirtualService {none.Service.Namespace}/{none.Service.Name} in {causes.Config.At.Context}", none.Field,
                     $"{none.Why}: no route of the host is left for this caller, and the response is 404",
                         "correct the match, or add a route without match at the end"));
+                return;
+            }
+            if (call.Host is { } about && causes.Config.Orphaned(about) is { } orphan)
+            {
+                record.Fail("route", $"{host.Name}: no route for {call.Path}",
+                    Faults.Of("ISM2024", $"VirtualService {orphan.Service.Namespace}/{orphan.Service.Name} in {causes.Config.At.Context}", orphan.Field,
+                        $"leaves requests to VirtualService {orphan.Delegate.Namespace}/{orphan.Delegate.Name}, which does not exist: "
+                            + $"no other route matches {call.Method} {call.Path}, and the response is 404",
+                        "create that VirtualService, without hosts, or correct its name or namespace"));
                 return;
             }
             var ignored = call.Host is { } called ? string.Join(" and ", causes.Config.Overridden(owner, called).Select(other => $"{other.Namespace}/{other.Name}")) : "";

@@ -12,6 +12,14 @@ internal static class ServicePods
     public static bool TargetExists(ServicePort? port, Pod pod) =>
         port?.TargetPort?.ToString() is not { Length: > 0 } text || int.TryParse(text, out _) || pod.Spec.Containers.Any(container => container.Ports.Any(candidate => candidate.Name == text));
 
+    /// <summary>The number of the Pod's port to which a port of a Service leads; 0 when no container has the name that it gives.</summary>
+    public static int Target(ServicePort port, Pod pod)
+    {
+        if (port.TargetPort?.ToString() is not { Length: > 0 } text) return port.Port;
+        return int.TryParse(text, out var number) ? number
+            : pod.Spec.Containers.SelectMany(container => container.Ports).FirstOrDefault(candidate => candidate.Name == text)?.Number ?? 0;
+    }
+
     /// <summary>Deployments whose Pods the Service selects.</summary>
     public static IEnumerable<Deployment> Workloads(ClusterService service) => service.Cluster.Deployments.Where(deployment =>
         deployment.Metadata.Namespace == service.Service.Metadata.Namespace && service.Service.Spec.Selector.Count > 0 && LabelSelector.Selects(service.Service.Spec.Selector, deployment.Spec.TemplateLabels));

@@ -19,7 +19,15 @@ internal sealed class TlsCauses(TraceFacts facts, CallerConfig config)
     /// there.</param>
     public Problem PlainToStrict(PodRef callee, ClusterObjects cluster, Pod pod, int port, string rule, bool plainByProxy)
     {
-        var strict = PolicyOf(cluster, pod, port) is { } policy ? $"PeerAuthentication {policy.Namespace}/{policy.Name} in {policy.Source.Cluster} is STRICT" : $"{callee} accepts only mesh TLS";
+        var policy = PolicyOf(cluster, pod, port);
+        var strict = policy is null ? $"{callee} accepts only mesh TLS" : $"PeerAuthentication {policy.Namespace}/{policy.Name} in {policy.Source.Cluster} is STRICT";
+        if (policy is not null && Misnumbered(policy, cluster, pod, port) is { } level)
+        {
+            return Faults.Of(rule.Length > 0 ? "ISM2057" : ClusterObjects.Sidecar(facts.ClientPod) is null ? "ISM2058" : "ISM2059",
+                $"PeerAuthentication {policy.Namespace}/{policy.Name} in {policy.Source.Cluster}", $"spec.portLevelMtls[{level.Number}]",
+                $"has {level.Number}, which is a port of {level.Service}: that leads to port {port} of the workload, where it has no effect, so the mode there is STRICT, and the caller sends plain text",
+                $"write {port} instead of {level.Number}");
+        }
         if (rule.Length > 0)
             return Faults.Of("ISM2057", $"DestinationRule {rule} in {config.At.Context}", "spec.trafficPolicy.tls.mode", $"disables TLS for the caller, but {strict}", "remove trafficPolicy.tls, or set ISTIO_MUTUAL");
         if (ClusterObjects.Sidecar(facts.ClientPod) is null)
@@ -29,6 +37,19 @@ internal sealed class TlsCauses(TraceFacts facts, CallerConfig config)
         }
         return Faults.Of("ISM2059", facts.Client.ToString(), "", plainByProxy ? $"its proxy knows no service there and passes plain text through, but {strict}" : $"its proxy sends plain text, but {strict}",
             "call the service by its name and port, not the Pod");
+    }
+
+    /// <summary>A port in portLevelMtls that is the Service's, where the workload's is needed; null when there is none.</summary>
+    private static (int Number, string Service)? Misnumbered(PeerAuthentication policy, ClusterObjects cluster, Pod pod, int port)
+    {
+        if (policy.Selector.Count == 0) return null;
+        foreach (var service in cluster.Services.Where(service => service.Metadata.Namespace == pod.Metadata.Namespace && cluster.Behind(service).Contains(pod)))
+        {
+            var named = service.Spec.Ports.Find(candidate => candidate.Port != port && ServicePods.Target(candidate, pod) == port
+                && policy.Ports.GetValueOrDefault(candidate.Port.ToString(System.Globalization.CultureInfo.InvariantCulture)) is MtlsMode.Disable or MtlsMode.Permissive);
+            if (named is not null) return (named.Port, $"Service {service.Key} in {cluster.Context}");
+        }
+        return null;
     }
 
     /// <summary>The callee does not terminate mesh TLS on a port.</summary>
@@ -86,6 +107,13 @@ internal sealed class TlsCauses(TraceFacts facts, CallerConfig config)
         Faults.Of("ISM2063", facts.ControlPlanesOf(cluster) is [var plane, ..] ? $"ConfigMap {plane.Namespace}/istio in {plane.At.Context}" : $"cluster {cluster.Context}", "mesh.trustDomain",
             $"{shown} is {identity}, but {checking} is {own} and accepts only its own trust domain", "set the same meshConfig.trustDomain, or add the other to trustDomainAliases, then restart the workloads");
 
+    /// <summary>A certificate that has ended: proxies renew theirs, unless the CA that signs them has ended, too.</summary>
+    public Problem Expired(PodRef who, ShownCertificate shown) => shown.Rest.FirstOrDefault(issuer => issuer.NotAfter.ToUniversalTime() <= facts.Now) is { } issuer
+        ? Faults.Of("ISM2061", $"CA of {who.Context}", $"Secret {WellKnown.SystemNamespace}/{WellKnown.CaCerts}",
+            $"'{issuer.Subject}' expired at {issuer.NotAfter.ToUniversalTime():u}, and with it all certificates that it has signed, as that of {who}: no proxy gets a new one",
+            $"put a new CA of the same root into the Secret (isthmus ca intermediate): proxies renew their certificates at once")
+        : Faults.Of("ISM2061", who.ToString(), "", $"its certificate expired at {shown.Expires:u}", "its proxy renews it automatically: check its log, and whether it reaches its control plane");
+
     /// <summary>One end's certificate chains to none of the other's roots.</summary>
     /// <param name="shown">The owner of the certificate.</param>
     /// <param name="checking">The end that does not trust it.</param>
@@ -98,6 +126,10 @@ internal sealed class TlsCauses(TraceFacts facts, CallerConfig config)
         return Faults.Of("ISM1010", at, $"Secret {WellKnown.SystemNamespace}/{WellKnown.CaCerts}", $"the certificate of {shown} was issued by '{certificate.Leaf.Issuer}' under the root '{own!.Roots[0].Subject}', while {checking} trusts '{roots.Roots[0].Subject}' only",
             "give all clusters a 'cacerts' Secret of one root, then restart control planes and workloads");
     }
+
+    /// <summary>The mode of mutual TLS at a port of a Pod.</summary>
+    public MtlsMode ModeOf(ClusterObjects cluster, Pod pod, int port) => PolicyOf(cluster, pod, port) is not { } policy ? MtlsMode.Unset
+        : policy.Ports.GetValueOrDefault(port.ToString(System.Globalization.CultureInfo.InvariantCulture), policy.Mode);
 
     /// <summary>The PeerAuthentication that applies to a port of a Pod: the workload's, then the namespace's, then the
     /// mesh's.</summary>

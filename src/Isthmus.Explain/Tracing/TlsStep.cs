@@ -46,8 +46,7 @@ internal sealed partial class TlsStep(TraceFacts facts, TraceRecord record, Caus
         foreach (var (shown, who, roots, whose, use) in ((ShownCertificate, PodRef, TrustBundle?, PodRef, CertificateUse)[])
             [(their, name, client.Roots(ours.Root), facts.Client, CertificateUse.Server), (own, facts.Client, view.Roots(theirs.Root), name, CertificateUse.Client)])
         {
-            if (shown.Expires <= facts.Now)
-                return record.Fail("TLS", "mutual TLS of the mesh", Faults.Of("ISM2061", who.ToString(), "", $"its certificate expired at {shown.Expires:u}", "its proxy renews it automatically: check its log, and whether it reaches its control plane"), details);
+            if (shown.Expires <= facts.Now) return record.Fail("TLS", "mutual TLS of the mesh", causes.Tls.Expired(who, shown), details);
             if (roots?.Reject(shown.Leaf, shown.Rest, use, facts.Now) is { } why)
                 return record.Fail("TLS", "mutual TLS of the mesh", causes.Tls.Untrusted(who, whose, shown, roots, why), details);
         }

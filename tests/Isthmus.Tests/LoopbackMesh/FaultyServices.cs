@@ -5,7 +5,7 @@ using Xunit;
 
 namespace Isthmus.Tests.LoopbackMesh;
 
-/// <summary>The Services of faults.yaml, many with a fault each, under random names.</summary>
+/// <summary>The Services of faults.yaml and operator-faults.yaml, many with a fault each, under random names.</summary>
 public sealed partial class FaultyServices : IDisposable
 {
     private readonly Dictionary<string, string> _names = new(StringComparer.Ordinal);
@@ -19,10 +19,12 @@ public sealed partial class FaultyServices : IDisposable
     internal async Task ReadyAsync(LoopbackMeshRig mesh)
     {
         if (_isApplied) return;
-        var text = Fill(await File.ReadAllTextAsync(Path.Combine(Folder(), "faults.yaml"), TestContext.Current.CancellationToken));
-        foreach (var part in text.Split("\n---\n# Then:\n")) await Task.WhenAll(LoopbackMeshRig.Clusters.Select(cluster => mesh.ApplyAsync(cluster, part)));
+        var parts = (await ReadAsync("faults.yaml")).Split("\n---\n# Then:\n");
+        foreach (var part in (string[])[parts[0], await ReadAsync("operator-faults.yaml"), parts[1]]) await Task.WhenAll(LoopbackMeshRig.Clusters.Select(cluster => mesh.ApplyAsync(cluster, part)));
         _isApplied = true;
     }
+
+    private async Task<string> ReadAsync(string file) => Fill(await File.ReadAllTextAsync(Path.Combine(Folder(), file), TestContext.Current.CancellationToken));
 
     /// <summary>The text with the names of this run in place of <c>$word</c>.</summary>
     internal string Fill(string text) => Word().Replace(text, match => Name(match.Groups[1].Value)).Replace("INWARD", $"{_inward.Number}", StringComparison.Ordinal).Replace("KEYS", Tokens.Keys, StringComparison.Ordinal);

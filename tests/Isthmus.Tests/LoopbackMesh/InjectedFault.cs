@@ -4,7 +4,7 @@ using Isthmus.Testing;
 
 namespace Isthmus.Tests.LoopbackMesh;
 
-/// <summary>A fault of faults.yaml, and what each command must say of it.</summary>
+/// <summary>A fault of faults.yaml or operator-faults.yaml, and what each command must say of it.</summary>
 /// <param name="Caller">Who calls.</param>
 /// <param name="Trace">Code, object and a part of the message of the first cause, separated by bars.</param>
 /// <param name="Verify">The finding of <c>verify</c>, a line of <see cref="ReportTests.Verified"/>; or why it cannot know.</param>
@@ -12,13 +12,13 @@ namespace Isthmus.Tests.LoopbackMesh;
 internal sealed record InjectedFault(string Caller, string Target, string Trace, string Verify, string Analyze)
 {
     /// <summary>Objects alone do not show it: what listens where, which protocol it speaks, and what a caller asks for.</summary>
-    private const string Call = "only a call shows it";
+    internal const string Call = "only a call shows it";
 
     /// <summary>Objects say so, and somebody may want it: what is denied, hidden or scaled to zero.</summary>
-    private const string Meant = "it may be meant";
+    internal const string Meant = "it may be meant";
 
     /// <summary>It is a matter of objects, which analyze reads, or of what runs, which verify reads.</summary>
-    private const string Other = "the other command names it";
+    internal const string Other = "the other command names it";
 
     /// <summary>What the caller sends; null: a plain GET.</summary>
     internal Func<FaultyServices, SentRequest>? Sent { get; init; }
@@ -110,6 +110,8 @@ internal sealed record InjectedFault(string Caller, string Target, string Trace,
 
         // The application
         new("$caller", "$bin/status/503", "ISM2073 | Pod $ns/$here | its application responded with status 503", Call, Call) { IsSeenOnlyByCall = true },
+
+        .. OperatorFaults.All,
     ];
 
     /// <summary>A token with the right claims that somebody else signed.</summary>

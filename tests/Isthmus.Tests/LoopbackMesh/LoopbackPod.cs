@@ -262,7 +262,8 @@ internal sealed class LoopbackPod(Pod pod, IPAddress address, LoopbackNode node)
 
     private JsonObject Status(HashSet<string> ready)
     {
-        var (whole, since) = (ready.Count == pod.Spec.Containers.Count ? "True" : "False", ApiTime.Seconds(TimeProvider.System.GetUtcNow()));
+        var isWhole = ready.Count == pod.Spec.Containers.Count;
+        var (whole, since) = (isWhole ? "True" : "False", ApiTime.Seconds(TimeProvider.System.GetUtcNow()));
         return new()
         {
             ["phase"] = "Running",
@@ -270,13 +271,22 @@ internal sealed class LoopbackPod(Pod pod, IPAddress address, LoopbackNode node)
             ["podIPs"] = new JsonArray(new JsonObject { ["ip"] = address.ToString() }),
             ["hostIP"] = IPAddress.Loopback.ToString(),
             ["startTime"] = ApiTime.Seconds(_started),
-            ["conditions"] = new JsonArray(Condition("Initialized", "True"), Condition("Ready", whole), Condition("ContainersReady", whole), Condition("PodScheduled", "True")),
+            ["conditions"] = new JsonArray(Condition("Initialized", "True"), Ready(isWhole), Condition("ContainersReady", whole), Condition("PodScheduled", "True")),
             ["containerStatuses"] = new JsonArray([.. pod.Spec.Containers.Select(container => (JsonNode)new JsonObject
             {
                 ["name"] = container.Name, ["image"] = container.Image, ["imageID"] = container.Image, ["ready"] = ready.Contains(container.Name), ["started"] = !IsCrashing(container), ["restartCount"] = IsCrashing(container) ? 5 : 0,
                 ["state"] = IsCrashing(container) ? new JsonObject { ["waiting"] = new JsonObject { ["reason"] = "CrashLoopBackOff", ["message"] = $"back-off 2m40s restarting failed container={container.Name}" } } : new JsonObject { ["running"] = new JsonObject { ["startedAt"] = ApiTime.Seconds(_started) } },
             })]),
         };
+
+        // Nobody opens gates here.
+        JsonObject Ready(bool isWhole)
+        {
+            if (!isWhole || pod.Spec.ReadinessGates.Count == 0) return Condition("Ready", whole);
+            var closed = Condition("Ready", "False");
+            closed["message"] = $"corresponding condition of pod readiness gate \"{pod.Spec.ReadinessGates[0].ConditionType}\" does not exist.";
+            return closed;
+        }
 
         JsonObject Condition(string type, string status) => new() { ["type"] = type, ["status"] = status, ["lastTransitionTime"] = since };
     }

@@ -5,7 +5,7 @@ using Xunit;
 namespace Isthmus.Tests.LoopbackMesh;
 
 /// <summary>
-/// <c>isthmus analyze</c> and <c>isthmus verify</c> look at a mesh with all the faults of faults.yaml at once: each names
+/// <c>isthmus analyze</c> and <c>isthmus verify</c> look at a mesh with all the faults of faults.yaml and operator-faults.yaml at once: each names
 /// every fault that objects show, with its object, and nothing else. What only a call can show is left to <c>trace</c>.
 /// </summary>
 [Collection(nameof(SharedLoopbackMesh))]
@@ -26,6 +26,12 @@ public sealed partial class ReportTests(LoopbackMeshRig mesh, FaultyServices ser
         "cluster1 IST0174 DestinationRule $ns/$hostless: spec.host", // no such host
         "cluster1 ISM1429 AuthorizationPolicy $ns/$banned: spec.rules[0].to[0].operation.paths", // another spelling passes
         "cluster1 ISM1429 AuthorizationPolicy istio-system/$rooted: spec.rules[0].to[0].operation.paths",
+        "cluster1 ISM1415 AuthorizationPolicy $ns/$prefixed: spec.rules[0].from[0].source.principals", // as it is in certificates
+        "cluster1 ISM1431 VirtualService $ns/$parent: spec.http[0].delegate", // no such VirtualService
+        "cluster1 ISM1432 Namespace $revised: metadata.labels[istio.io/rev]", // no control plane has the revision
+        "cluster1 ISM1434 Pod $other/$probed: spec.containers[0].readinessProbe.httpGet", // the proxy refuses the kubelet
+        "cluster1 ISM1435 PeerAuthentication $ns/$levelled: spec.portLevelMtls[80]", // a port of the Service
+        "cluster1 ISM1466 RequestAuthentication $ns/$keyless: spec.jwtRules[0].jwksUri", // the keys cannot be fetched
         "cluster1 IST0101 AuthorizationPolicy $ns/$asked: spec.provider.name",
         "cluster1 IST0101 Gateway $ns/$nobody: spec.selector", // no gateway has these labels
         "cluster1 IST0101 Gateway istio-system/$uncertain: spec.servers[0].tls.credentialName", // no such Secret
@@ -36,30 +42,42 @@ public sealed partial class ReportTests(LoopbackMeshRig mesh, FaultyServices ser
         "cluster1 IST0109 VirtualService $ns/$twice: spec.hosts",
         "cluster1 IST0113 DestinationRule $ns/$loudly: spec.trafficPolicy.tls.mode", // plain text to STRICT
         "cluster1 IST0113 DestinationRule $ns/$stiffly: spec.trafficPolicy.tls.mode", // mutual TLS to a Pod without sidecar
+        "cluster1 IST0113 DestinationRule $ns/$opened: spec.trafficPolicy.tls.mode", // mutual TLS where it is off
+        "cluster1 IST0123 Namespace $twofold: metadata.labels", // two labels that decide about injection
         "cluster1 IST0127 AuthorizationPolicy $ns/$aimless: spec.selector", // selects nothing
         "cluster1 IST0127 ServiceEntry $ns/$vacant: spec.workloadSelector",
         "cluster1 IST0132 VirtualService $ns/$unlisted: spec.gateways[0]", // the Gateway does not have the host
+        "cluster1 IST0116 Deployment $ns/$speaker: spec.template", // two protocols for one port
         "cluster1 IST0162 Gateway istio-system/$uncertain: spec.servers[0].port.number", // the Service does not have the port
         "cluster1 IST0173 DestinationRule $ns/$split: spec.subsets[2].labels", // no Pod has the labels
+        "cluster1 IST0175 Deployment istio-system/istiod: spec.template.spec.containers[0].env", // keys are fetched from anywhere
         "cluster2 ISM1414 Deployment $ns/$astray: metadata.labels[topology.istio.io/network]", // a network that does not exist
         "cluster2 ISM1414 Pod $ns/$astray: metadata.labels[topology.istio.io/network]",
         "cluster2 ISM1416 Namespace $half: metadata.labels", // injection in cluster1 only
         "cluster2 ISM1418 Pod $ns/$crashing: status.containerStatuses", // a crash loop while cluster1 answers
         "cluster2 ISM1421 DestinationRule $ns/$split: spec.subsets", // the gateway of cluster2 does not know the subset
+        "cluster2 ISM1432 Namespace $revised: metadata.labels[istio.io/rev]",
+        "cluster2 IST0123 Namespace $twofold: metadata.labels",
         "cluster2 IST0170 Service $ns/$beheaded: spec.clusterIP", // headless in one cluster
+        "cluster2 IST0170 Service $ns/$bilingual: spec.ports", // another protocol
         "cluster2 IST0170 Service $ns/$ported: spec.ports", // other ports in each cluster
         "cluster2 IST0170 Service $ns/$ported: spec.ports",
     ];
 
     internal static readonly string[] Verified =
     [
+        "ISM1466 RequestAuthentication $ns/$keyless: spec.jwtRules[0].jwksUri",
         "ISM2047 Pod $ns/$crashing in cluster2: status",
+        "ISM2047 Pod $ns/$gated in cluster1: status", // a readiness gate
         "ISM2047 Pod $ns/$sick in cluster1: status", // its readiness probe fails
+        "ISM2047 Pod $other/$probed in cluster1: status",
         "ISM2051 Pod $half/$halved in cluster2: metadata.labels[sidecar.istio.io/inject]", // no sidecar, behind a gateway
         "ISM2051 Pod $ns/$faraway in cluster2: metadata.labels[sidecar.istio.io/inject]",
         "IST0101 Gateway istio-system/$uncertain: spec.servers[0].tls.credentialName",
         "IST0170 Service $ns/$beheaded: spec.clusterIP",
         "IST0170 Service $ns/$beheaded: spec.clusterIP",
+        "IST0170 Service $ns/$bilingual: spec.ports",
+        "IST0170 Service $ns/$bilingual: spec.ports",
         "IST0170 Service $ns/$ported: spec.ports",
         "IST0170 Service $ns/$ported: spec.ports",
     ];
@@ -101,7 +119,7 @@ public sealed partial class ReportTests(LoopbackMeshRig mesh, FaultyServices ser
 
     private static string Short(Problem problem) => $"{problem.Code} {PodSuffix().Replace(problem.Object, "")}: {problem.Path}";
 
-    [GeneratedRegex("(?<= )[^ /]+(?=/)")]
+    [GeneratedRegex("(?<= )[^ /[]+(?=/)")]
     private static partial Regex Namespace();
 
     [GeneratedRegex("(?<=^Pod [^ ]+)-[0-9a-z]+-[0-9a-z]{5}(?= |$)")]

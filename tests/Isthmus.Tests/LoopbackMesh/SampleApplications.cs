@@ -30,6 +30,9 @@ internal static class SampleApplications
             "tcp-echo-server" => container.Args[0].Split(',').Select(port => new Application(Number(port), Greet(container.Args[1]))),
             // The pages of a control plane of Istio, of which it has not those of Isthmus.
             "pilot" => [new(Number(container.Args[0]), Http(path => path switch { "/debug/list" => (200, """["/debug/clusterz"]"""), "/debug/clusterz" => (200, "[]"), _ => (404, "404 page not found") }))],
+            "http2" => [new(Number(container.Args[0]), Http2Application.ServeAsync)],
+            "answers-at-the-end" => [new(Number(container.Args[0]), AnswerAtTheEnd)],
+            "silent" => [new(Number(container.Args[0]), Silent)],
             "own-tls" => [new(Number(container.Args[0]), Tls)],
             "inward" => [new(Number(container.Args[0]), Http(_ => (200, "inward")), IsInward: true)],
             _ => [],
@@ -71,6 +74,23 @@ internal static class SampleApplications
             // Until the client has nothing more to say.
         }
     };
+
+    /// <summary>Reads all that the client says, and answers only then.</summary>
+    private static async Task AnswerAtTheEnd(Socket socket, CancellationToken stop)
+    {
+        var (some, total) = (new byte[1024], 0);
+        while (await socket.ReceiveAsync(some, SocketFlags.None, stop) is > 0 and var read) total += read;
+        await socket.SendAsync(Encoding.ASCII.GetBytes($"{total} bytes\n"), SocketFlags.None, stop);
+    }
+
+    private static async Task Silent(Socket socket, CancellationToken stop)
+    {
+        var some = new byte[1024];
+        while (await socket.ReceiveAsync(some, SocketFlags.None, stop) > 0)
+        {
+            // It never says anything.
+        }
+    }
 
     private static async Task Tls(Socket socket, CancellationToken stop)
     {

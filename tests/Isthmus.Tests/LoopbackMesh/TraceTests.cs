@@ -31,6 +31,9 @@ public sealed class TraceTests(LoopbackMeshRig mesh, FaultyServices services)
         ("$caller", "$open/hello", ""), // without a sidecar, called in plain text
         ("$plain", "$both:18081/hello", ""), // a caller without a sidecar
         ("$caller", "$bin/status/404", ""), // the application's own answer
+        ("$caller", "tcp://$patient:17003", ""), // a server that answers when the client has said all
+        ("$caller", "tcp://$patient:17004", ""), // one that says nothing
+        ("$caller", "$bilingual:8012/hello", ""), // TCP here, HTTP in the other cluster
     ];
 
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
@@ -70,6 +73,7 @@ public sealed class TraceTests(LoopbackMeshRig mesh, FaultyServices services)
         await WarnedAsync("$halved.$half/hello", "ISM2051 Pod $half/$halved");
         await WarnedAsync("$crashing/hello", "ISM2047 Pod $ns/$crashing");
         await WarnedAsync("$late/headers", "VirtualService $ns/$late in cluster1 delays 100 % of the calls by 0.3 s.");
+        await WarnedAsync("grpc://$bytes:17005/", "ISM2095 VirtualService $ns/$bytes in cluster1, spec.http: has no effect");
         // Half of the endpoints are those of the ServiceEntry: calls are retried at the others.
         await WarnedAsync("$shadowed/hello", "ISM2018 ServiceEntry $ns/$shadow in cluster1");
     }

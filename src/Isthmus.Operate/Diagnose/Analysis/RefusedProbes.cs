@@ -16,10 +16,14 @@ public static class RefusedProbes
         from workload in area.All
         where workload is { Pod.Spec.HostNetwork: false, HasProxy: true }
         let policy = AcceptedTls.Of(owner, workload)
-        from probe in Probes(workload.Pod!)
-        where policy.ForPort(probe.Port) == MtlsMode.Strict && IsCaptured(workload.Pod!, probe.Port)
+        from probe in Of(workload.Pod!, port => policy.ForPort(port))
         select OwnCodes.ProbeRefused.At(area.Cluster, workload.Name, probe.Path,
             $"checks port {probe.Port} without mutual TLS, which the proxy demands there (STRICT), so that the check always fails"));
+
+    /// <summary>The checks of a Pod that its proxy refuses, with the paths of their fields.</summary>
+    /// <param name="mode">The mode of mutual TLS at a port of the Pod.</param>
+    public static IEnumerable<(string Path, int Port)> Of(Pod pod, Func<int, MtlsMode> mode) =>
+        Probes(pod).Where(probe => mode(probe.Port) == MtlsMode.Strict && IsCaptured(pod, probe.Port));
 
     /// <summary>Those that send requests. A connection alone (tcpSocket) is accepted, whatever follows.</summary>
     private static IEnumerable<(string Path, int Port)> Probes(Pod pod)

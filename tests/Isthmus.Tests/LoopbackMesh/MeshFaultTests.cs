@@ -1,0 +1,112 @@
+using System.Text.Json.Nodes;
+using Isthmus.Explain.Tracing;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Config;
+using Isthmus.Operate.Install;
+using Xunit;
+
+namespace Isthmus.Tests.LoopbackMesh;
+
+/// <summary>Faults that come and go while a mesh runs: what load does to pools and endpoints, and what operators do to the parts that all share.</summary>
+[Collection(nameof(SharedLoopbackMesh))]
+public sealed class MeshFaultTests(LoopbackMeshRig mesh, FaultyServices services)
+{
+    private const string System = "istio-system", DnsNamespace = "kube-system";
+
+    private static CancellationToken Stop => TestContext.Current.CancellationToken;
+
+    /// <summary>The calls that fail are over when somebody asks.</summary>
+    [Fact]
+    public async Task A_pool_that_has_refused_calls_is_remembered()
+    {
+        await services.ReadyAsync(mesh);
+        await TracedAsync("$narrowed/status/200", "✔ The call gets through.");
+        var storm = Task.WhenAll(Enumerable.Range(0, 12).Select(_ => TraceAsync("$narrowed/delay/600")));
+        Assert.Contains(await storm, text => text.Contains("(ISM2079)", StringComparison.Ordinal) && text.Contains(services.Fill("object  DestinationRule $ns/$narrowed in cluster1"), StringComparison.Ordinal));
+        await TracedAsync("$narrowed/status/200", "✔ The call gets through.", "ISM2097 DestinationRule $ns/$narrowed in cluster1");
+    }
+
+    [Fact]
+    public async Task An_ejection_says_which_answers_caused_it()
+    {
+        await services.ReadyAsync(mesh);
+        await TracedAsync("$frail/status/503", "(ISM2073)");
+        await TracedAsync("$frail/status/200", "✘ The call fails at: endpoints", "5xx of the application");
+    }
+
+    [Fact]
+    public async Task A_policy_of_the_root_namespace_without_rules_is_named_as_that_of_all()
+    {
+        await services.ReadyAsync(mesh);
+        var name = services.Name("everywhere");
+        await mesh.ApplyAsync("cluster1", $"apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {{name: {name}, namespace: {System}}}\nspec: {{}}\n");
+        try
+        {
+            await TracedAsync("$bin/status/200", "(ISM2064)", "object  AuthorizationPolicy istio-system/$everywhere in cluster1", "has no rules");
+        }
+        finally
+        {
+            await mesh.Client("cluster1").DeleteAsync(Manifests.ResourceOf(MeshApi.AuthorizationPolicy), System, name, Stop);
+            await TracedAsync("$bin/status/200", "✔ The call gets through.");
+        }
+    }
+
+    [Fact]
+    public async Task An_injector_whose_Service_selects_nothing_is_named()
+    {
+        await SelectAsync("nobody");
+        try
+        {
+            await VerifiedAsync("ISM1008 ");
+        }
+        finally
+        {
+            await SelectAsync("istiod");
+            await mesh.UntilAsync(VerifyAsync, text => !text.Contains("ISM1008", StringComparison.Ordinal), "the injector has endpoints again");
+        }
+    }
+
+    [Fact]
+    public async Task A_cluster_whose_DNS_is_away_is_named()
+    {
+        await services.ReadyAsync(mesh);
+        await mesh.ApplyAsync("cluster1", """
+            apiVersion: apps/v1
+            kind: Deployment
+            metadata: {name: coredns, namespace: kube-system}
+            spec:
+              replicas: 0
+              selector: {matchLabels: {k8s-app: kube-dns}}
+              template:
+                metadata: {labels: {k8s-app: kube-dns}}
+                spec: {containers: [{name: coredns, image: coredns}]}
+            ---
+            apiVersion: v1
+            kind: Service
+            metadata: {name: kube-dns, namespace: kube-system, labels: {k8s-app: kube-dns}}
+            spec: {selector: {k8s-app: kube-dns}, ports: [{name: dns, port: 53, protocol: UDP}]}
+            """);
+        try
+        {
+            await VerifiedAsync("ISM1033 ");
+            await TracedAsync("outside.example.net/", "(ISM2048)", "object  Deployment kube-system/coredns in cluster1", "it is the DNS of cluster1");
+        }
+        finally
+        {
+            await mesh.Client("cluster1").DeleteAsync(Kinds.Service, DnsNamespace, "kube-dns", Stop);
+            await mesh.Client("cluster1").DeleteAsync(Kinds.Deployment, DnsNamespace, "coredns", Stop);
+        }
+    }
+
+    private Task SelectAsync(string app) => mesh.PatchAsync("cluster1", Kinds.Service, System, "istiod", new() { ["spec"] = new JsonObject { ["selector"] = new JsonObject { ["app"] = app } } });
+
+    private Task VerifiedAsync(string problem) => mesh.UntilAsync(VerifyAsync, text => text.Split('\n').Any(line => line.StartsWith(problem, StringComparison.Ordinal)), $"verify finds {problem}");
+
+    private async Task<string> VerifyAsync() => string.Join('\n', (await mesh.VerifyAsync()).Select(found => $"{found.Code} {found}"));
+
+    private async Task<string> TraceAsync(string target) =>
+        TraceText.Write(await mesh.TraceAsync($"deployment/{services.Name("caller")}", services.Name("ns"), services.Fill(target)), details: false);
+
+    private Task TracedAsync(string target, params string[] parts) => mesh.UntilAsync(() => TraceAsync(target),
+        text => parts.All(part => text.Contains(services.Fill(part), StringComparison.Ordinal)), $"{services.Fill(target)}: {services.Fill(string.Join(" | ", parts))}");
+}

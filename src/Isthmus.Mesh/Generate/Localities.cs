@@ -30,7 +30,7 @@ internal static class Localities
             return;
         }
         if (!setting.Enabled || assignment.Endpoints.Count == 0 || (from.Locality.IsUnknown && setting.FailoverPriority.IsEmpty)) return;
-        var rule = setting.Distribute.FirstOrDefault(candidate => Matches(candidate.From, from.Locality));
+        var rule = setting.Distribute.FirstOrDefault(candidate => from.Locality.IsIn(candidate.From));
         var sharing = rule is null ? [] : Distribute(assignment, rule);
         // Shares without failover use those localities only.
         var fails = (policy.Outlier is not null || setting.IsOfService) && (setting.Distribute.IsEmpty || !setting.Failover.IsEmpty || !setting.FailoverPriority.IsEmpty);
@@ -49,7 +49,7 @@ internal static class Localities
         var taken = new HashSet<LocalityLbEndpoints>(ReferenceEqualityComparer.Instance); // messages hash by content, and this changes it
         foreach (var (pattern, percent) in rule.To.OrderByDescending(target => target.Key.Length).ThenBy(target => target.Key, StringComparer.Ordinal))
         {
-            var matched = assignment.Endpoints.Where(group => !taken.Contains(group) && Matches(pattern, Of(group))).ToList();
+            var matched = assignment.Endpoints.Where(group => !taken.Contains(group) && Of(group).IsIn(pattern)).ToList();
             if (matched.Count == 0 || percent == 0) continue;
             var total = matched.Sum(group => (double)(group.LoadBalancingWeight ?? 0));
             foreach (var group in matched)
@@ -170,17 +170,4 @@ internal static class Localities
     }
 
     private static Locality Of(LocalityLbEndpoints group) => new(group.Locality?.Region ?? "", group.Locality?.Zone ?? "", group.Locality?.SubZone ?? "");
-
-    /// <summary>Patterns are <c>*</c>, <c>region/*</c>, <c>region/zone/*</c> or exact.</summary>
-    private static bool Matches(string pattern, Locality locality)
-    {
-        var parts = pattern.Split('/');
-        string[] own = [locality.Region ?? "", locality.Zone ?? "", locality.Subzone ?? ""];
-        for (var i = 0; i < parts.Length && i < own.Length; i++)
-        {
-            if (parts[i] == "*") return true;
-            if (parts[i] != own[i]) return false;
-        }
-        return true;
-    }
 }

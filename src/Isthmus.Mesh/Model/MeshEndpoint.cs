@@ -22,6 +22,19 @@ public readonly record struct Locality(string Region, string Zone, string Subzon
     public static Locality? OfLabels(ValueMap<string> labels) =>
         labels.TryGetValue(Labels.Locality, out var own) || labels.TryGetValue(Labels.OldLocality, out own) ? Parse(own) : null;
 
+    /// <summary>Whether it is in what a pattern names: <c>*</c>, <c>region/*</c>, <c>region/zone/*</c> or the exact locality.</summary>
+    public bool IsIn(string pattern)
+    {
+        var parts = pattern.Split('/');
+        string[] own = [Region ?? "", Zone ?? "", Subzone ?? ""];
+        for (var i = 0; i < parts.Length && i < own.Length; i++)
+        {
+            if (parts[i] == "*") return true;
+            if (parts[i] != own[i]) return false;
+        }
+        return true;
+    }
+
     public int CompareTo(Locality other) => string.CompareOrdinal(ToString(), other.ToString());
 
     public override string ToString() =>

@@ -43,6 +43,7 @@ public sealed class IstioConfigTests
     [InlineData("VirtualService", "hosts: [a]", "spec", "http, tcp or tls must be provided in virtual service")]
     [InlineData("VirtualService", "hosts: ['*']\nhttp: [{route: [{destination: {host: a}}]}]", "spec.hosts[0]", "wildcard host * is not allowed for virtual services bound to the mesh gateway")]
     [InlineData("VirtualService", "hosts: ['foo_bar!']\nhttp: [{route: [{destination: {host: a}}]}]", "spec.hosts[0]", "domain name \"foo_bar!\" invalid (label \"foo_bar!\" invalid)")]
+    [InlineData("VirtualService", "http: [{delegate: {name: b}}]", "spec.http[0].delegate", "delegate HTTP route cannot contain delegate")]
     [InlineData("VirtualService", "hosts: [a]\nhttp: [{redirect: {uri: /}, route: [{destination: {host: a}}]}]", "spec.http[0].redirect", "HTTP route cannot contain both route and redirect")]
     [InlineData("VirtualService", "hosts: [a]\nhttp: [{route: [{destination: {host: a}}], timeout: 0.5ms}]", "spec.http[0].timeout", "duration must be greater than 1ms")]
     [InlineData("VirtualService", "hosts: [a]\nhttp: [{route: [{destination: {host: a}}], retries: {attempts: -1}}]", "spec.http[0].retries.attempts", "attempts cannot be negative")]

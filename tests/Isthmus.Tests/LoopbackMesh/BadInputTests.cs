@@ -52,6 +52,14 @@ public sealed class BadInputTests(LoopbackMeshRig mesh)
         await ToldAsync("ISM1024", $"Secret istio-system/{Remote} in cluster1", "delete one of them");
         await mesh.Client("cluster1").DeleteAsync(Kinds.Secret, System, "another", Stop);
         await InOrderAsync();
+
+        // A Secret keeps the keys that it has.
+        await mesh.Client("cluster1").DeleteAsync(Kinds.Secret, System, Remote, Stop);
+        await ChangeAsync(secret, text => text, cluster: "elsewhere");
+        await ToldAsync("ISM1026", $"Secret istio-system/{Remote} in cluster1", "--name=cluster2");
+        await mesh.Client("cluster1").DeleteAsync(Kinds.Secret, System, Remote, Stop);
+        await ChangeAsync(secret, text => text);
+        await InOrderAsync();
     }
 
     [Fact]
@@ -78,13 +86,14 @@ public sealed class BadInputTests(LoopbackMeshRig mesh)
     private Task InOrderAsync() => mesh.UntilAsync(VerifyAsync, text => text.Length == 0, "nothing is wrong any more");
 
     /// <summary>What is wrong between the clusters: the services that others test have faults of their own.</summary>
-    private async Task<string> VerifyAsync() => string.Join('\n', (await mesh.VerifyAsync()).Where(problem => problem.Severity == Severity.Error && problem.Code.StartsWith("ISM1", StringComparison.Ordinal)).Select(problem => $"{problem.Code} {problem}"));
+    private async Task<string> VerifyAsync() => string.Join('\n', (await mesh.VerifyAsync()).Where(problem => problem.Severity == Severity.Error && problem.Code.StartsWith("ISM10", StringComparison.Ordinal)).Select(problem => $"{problem.Code} {problem}"));
 
-    private Task ChangeAsync(JsonObject secret, Func<string, string> change, string name = Remote)
+    /// <param name="cluster">The name by which the Secret calls the cluster.</param>
+    private Task ChangeAsync(JsonObject secret, Func<string, string> change, string name = Remote, string cluster = "cluster2")
     {
         var copy = LoopbackMeshRig.Anew(secret);
         copy["metadata"]!["name"] = name;
-        copy["data"]!["cluster2"] = Convert.ToBase64String(Encoding.UTF8.GetBytes(change(Encoding.UTF8.GetString(Convert.FromBase64String(secret["data"]!["cluster2"]!.ToString())))));
+        copy["data"] = new JsonObject { [cluster] = Convert.ToBase64String(Encoding.UTF8.GetBytes(change(Encoding.UTF8.GetString(Convert.FromBase64String(secret["data"]!["cluster2"]!.ToString()))))) };
         return mesh.Client("cluster1").ApplyAsync(Kinds.Secret, copy, Stop);
     }
 

@@ -20,7 +20,10 @@ public sealed partial class FaultyServices : IDisposable
     {
         if (_isApplied) return;
         var parts = (await ReadAsync("faults.yaml")).Split("\n---\n# Then:\n");
-        foreach (var part in (string[])[parts[0], await ReadAsync("operator-faults.yaml"), parts[1]]) await Task.WhenAll(LoopbackMeshRig.Clusters.Select(cluster => mesh.ApplyAsync(cluster, part)));
+        string[] documents = [.. ((string[])[parts[0], await ReadAsync("operator-faults.yaml"), parts[1]]).SelectMany(part => part.Split("\n---\n"))];
+        // While the proxies of workloads start, control planes have little time to check other objects.
+        foreach (var part in documents.ToLookup(document => document.Contains("kind: Deployment\n", StringComparison.Ordinal)).OrderBy(part => part.Key))
+            await Task.WhenAll(LoopbackMeshRig.Clusters.Select(cluster => mesh.ApplyAsync(cluster, string.Join("\n---\n", part))));
         _isApplied = true;
     }
 

@@ -100,7 +100,12 @@ public sealed class GatewayFaultTests(LoopbackMeshRig mesh, FaultyServices servi
                 "IST0101 Gateway istio-system/$porch: spec.servers[4].tls", "IST0132 VirtualService $ns/$wild: spec.gateways[0]", "IST0101 VirtualService $ns/$foreign: spec.gateways[0]",
                 "IST0145 Gateway istio-system/$porch-b: spec.servers[0]", "IST0138 Gateway istio-system/$porch-b: ");
             await FoundAsync("verify", async () => await mesh.VerifyAsync(), "ISM1461 Secret istio-system/$expired", "ISM1464 Secret istio-system/$elsename",
-                "IST0161 Gateway istio-system/$porch: spec.servers[3].tls", "IST0101 Gateway istio-system/$porch: spec.servers[4].tls", "ISM1031 VirtualService $ns/$foreign in cluster1: spec.gateways");
+                "IST0161 Gateway istio-system/$porch: spec.servers[3].tls", "IST0101 Gateway istio-system/$porch: spec.servers[4].tls", "ISM1031 VirtualService $ns/$foreign: spec.gateways[0]");
+
+            // The gateway refuses the pair for as long as it has no other.
+            await StoreAsync("unfit", ca.Server(Host("unfit")));
+            await TracedAsync("https://$unfit.example.com/hello", "✔ The call would get through; it was not made.");
+            await mesh.UntilAsync(async () => string.Join('\n', (await mesh.VerifyAsync()).Select(problem => problem.Code)), codes => !codes.Contains("ISM1032", StringComparison.Ordinal), "the gateway has taken the pair that fits");
         }
         finally
         {

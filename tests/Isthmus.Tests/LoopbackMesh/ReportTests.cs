@@ -31,6 +31,10 @@ public sealed partial class ReportTests(LoopbackMeshRig mesh, FaultyServices ser
         "cluster1 ISM1432 Namespace $revised: metadata.labels[istio.io/rev]", // no control plane has the revision
         "cluster1 ISM1434 Pod $other/$probed: spec.containers[0].readinessProbe.httpGet", // the proxy refuses the kubelet
         "cluster1 ISM1435 PeerAuthentication $ns/$levelled: spec.portLevelMtls[80]", // a port of the Service
+        "cluster1 ISM1436 VirtualService $ns/$bytes: spec.http", // a port of TCP
+        "cluster1 ISM1437 DestinationRule $ns/$frail: spec.trafficPolicy.loadBalancer.localityLbSetting.distribute[0].from", // the Node is in no region
+        "cluster1 ISM1437 DestinationRule $ns/$frail: spec.trafficPolicy.loadBalancer.localityLbSetting.distribute[0].to[west/*]",
+        "cluster1 ISM1438 EnvoyFilter $ns/$idle: spec.configPatches[0].match.listener.filterChain.filter.subFilter.name", // an old name
         "cluster1 ISM1466 RequestAuthentication $ns/$keyless: spec.jwtRules[0].jwksUri", // the keys cannot be fetched
         "cluster1 IST0101 AuthorizationPolicy $ns/$asked: spec.provider.name",
         "cluster1 IST0101 Gateway $ns/$nobody: spec.selector", // no gateway has these labels
@@ -43,6 +47,11 @@ public sealed partial class ReportTests(LoopbackMeshRig mesh, FaultyServices ser
         "cluster1 IST0113 DestinationRule $ns/$loudly: spec.trafficPolicy.tls.mode", // plain text to STRICT
         "cluster1 IST0113 DestinationRule $ns/$stiffly: spec.trafficPolicy.tls.mode", // mutual TLS to a Pod without sidecar
         "cluster1 IST0113 DestinationRule $ns/$opened: spec.trafficPolicy.tls.mode", // mutual TLS where it is off
+        "cluster1 IST0118 Service $ns/$guessed: spec.ports[0].name", // no name declares a protocol
+        "cluster1 IST0118 Service $ns/$guessed: spec.ports[1].name",
+        "cluster1 IST0118 Service $ns/$guessed: spec.ports[2].name",
+        "cluster1 IST0118 Service $ns/$guessed: spec.ports[3].name",
+        "cluster1 IST0118 Service $ns/$guessed: spec.ports[4].name",
         "cluster1 IST0123 Namespace $twofold: metadata.labels", // two labels that decide about injection
         "cluster1 IST0127 AuthorizationPolicy $ns/$aimless: spec.selector", // selects nothing
         "cluster1 IST0127 ServiceEntry $ns/$vacant: spec.workloadSelector",

@@ -33,6 +33,16 @@ public sealed class TraceTests(LoopbackMeshRig mesh, FaultyServices services)
         ("$caller", "$bin/status/404", ""), // the application's own answer
         ("$caller", "tcp://$patient:17003", ""), // a server that answers when the client has said all
         ("$caller", "tcp://$patient:17004", ""), // one that says nothing
+        ("$caller", "http://$guessed:81/", ""), // what the bytes say
+        ("$caller", "grpc://$guessed:82/", ""),
+        ("$caller", "https://$guessed:83/", ""),
+        ("$caller", "tcp://$guessed:84", ""),
+        ("$caller", "tcp://$guessed:85", ""),
+        ("$caller", "http://$redis:81/", ""), // copied bytes
+        ("$caller", "grpc://$redis:82/", ""),
+        ("$caller", "https://$redis:83/", ""),
+        ("$caller", "tcp://$redis:84", ""),
+        ("$caller", "tcp://$redis:85", ""),
         ("$caller", "$bilingual:8012/hello", ""), // TCP here, HTTP in the other cluster
     ];
 

@@ -14,6 +14,7 @@ public static class Analyzers
         VirtualServiceGateways.Analyzer,
         VirtualServiceDestinations.Analyzer,
         RouteDelegates.Analyzer,
+        RoutesOfBytes.Analyzer,
         VirtualServiceSubsets.Analyzer,
         GatewayRouteSubsets.Analyzer,
         MeshHostConflicts.Analyzer,
@@ -23,6 +24,7 @@ public static class Analyzers
         DestinationRuleHosts.Analyzer,
         SubsetPods.Analyzer,
         RuleConflicts.Analyzer,
+        UnknownLocalities.Analyzer,
         MtlsConflicts.Analyzer,
         ServerRoots.Analyzer,
         ServiceEntryAddresses.Analyzer,
@@ -65,6 +67,7 @@ public static class Analyzers
         ProviderReferences.Analyzer,
         TelemetryLosses.Analyzer,
         EnvoyFilterOrder.Analyzer,
+        IdlePatches.Analyzer,
         EnvoyFilterOperations.Analyzer,
         EnvoyOnlyObjects.Analyzer,
         // Workloads

@@ -35,6 +35,9 @@ public sealed class HostTable
 
     public static string NameOf(Service service) => $"{service.Metadata.Name}.{service.Metadata.Namespace}{Suffix}";
 
+    /// <summary>Whether some host has a port of this number.</summary>
+    public bool HasPort(int number) => _exact.Any(hosts => hosts.Any(host => host.Ports.Contains(number))) || _wildcards.Any(known => known.Host.Ports.Contains(number));
+
     /// <summary>The definitions of a host; for a name with a wildcard, those of every host that it covers.</summary>
     public IReadOnlyList<KnownHost> Find(string host)
     {

@@ -139,6 +139,18 @@ public static class OwnCodes
     public static readonly AnalysisCode PolicyPortOfService = new("ISM1435", "PolicyPortOfService", Severity.Warning,
         "A PeerAuthentication has a mode for a port that only a Service has. It counts for ports of workloads, so that the port keeps its mode.", "Use the number of the port that the Service leads to.");
 
+    public static readonly AnalysisCode RoutesWithoutRequests = new("ISM1436", "RoutesWithoutRequests", Severity.Warning,
+        "A VirtualService has routes for requests to a host whose ports declare TCP or TLS. Proxies copy bytes there, so that routes, faults and timeouts have no effect.",
+        "Name the port http-… or grpc-…, or set appProtocol, if the application speaks HTTP; otherwise use tcp or tls routes.");
+
+    public static readonly AnalysisCode LocalityUnknown = new("ISM1437", "LocalityUnknown", Severity.Warning,
+        "The settings localityLbSetting of a DestinationRule, or of MeshConfig, name a locality that no Node, Pod or entry is in. What they say of it has no effect.",
+        "Correct the locality, or label the Nodes with topology.kubernetes.io/region and topology.kubernetes.io/zone.");
+
+    public static readonly AnalysisCode PatchIdle = new("ISM1438", "PatchIdle", Severity.Warning,
+        "A patch of an EnvoyFilter matches nothing: a context, port, host, Gateway or filter that no proxy has which it is for. It changes nothing, and nobody else says so.",
+        "Correct what the message names; 'isthmus proxy-config listeners POD -o json' shows the names that proxies have.");
+
     public static readonly AnalysisCode AddressOfAnother = new(Mesh.Resolve.HostOwners.AddressCode, "AddressOfAnother", Severity.Warning,
         "A ServiceEntry claims the address of a Service, of a Pod of another namespace, of an older ServiceEntry of another namespace, or one that the mesh allocated. Calls to the address go to its owner.", "Remove the address from the ServiceEntry, or choose one that nothing else has.");
 

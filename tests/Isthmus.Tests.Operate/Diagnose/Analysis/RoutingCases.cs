@@ -96,7 +96,7 @@ internal static class RoutingCases
         new("IST0131", "c1 VirtualService shop/route spec.http[1].match[0]", Route("{match: [{uri: {prefix: /a} }], route: [{destination: {host: web} }] }, {match: [{uri: {prefix: /a/b} }, {uri: {prefix: /c} }], route: [{destination: {host: web} }] }"),
             Route("{match: [{uri: {prefix: /a/b} }], route: [{destination: {host: web} }] }, {match: [{uri: {prefix: /a} }, {uri: {prefix: /c} }], route: [{destination: {host: web} }] }"), "spec.http[0]"),
         // Of a port of TCP, proxies copy the bytes.
-        new("ISM1427", "c1 VirtualService shop/route spec.http[0].fault", Route(Aborts), Route(Aborts).Replace("{name: http, ", "{name: tcp, ", StringComparison.Ordinal), "aborts 100 % of the calls to web.shop.svc.cluster.local"),
+        new("ISM1427", "c1 VirtualService shop/route spec.http[0].fault", Route(Aborts), Route("{route: [{destination: {host: web} }] }"), "aborts 100 % of the calls to web.shop.svc.cluster.local"),
         new("ISM1427", "c1 VirtualService shop/route spec.http[1].fault", Route("{match: [{uri: {prefix: /a} }], route: [{destination: {host: web} }] }, {fault: {delay: {fixedDelay: 3s, percentage: {value: 100} } }, route: [{destination: {host: web} }] }"),
             Route("{fault: {delay: {fixedDelay: 3s, percentage: {value: 0} } }, route: [{destination: {host: web} }] }"), "delays 100 % of the calls to web.shop.svc.cluster.local by 3 s"),
         new("ISM1427", "c1 VirtualService shop/route spec.http[0].fault", Route("{match: [{uri: {prefix: /a} }], fault: {delay: {fixedDelay: 0.2s, percentage: {value: 0.5} }, abort: {httpStatus: 404, percentage: {value: 12.5} } }, route: [{destination: {host: web} }] }"),

@@ -265,8 +265,7 @@ public sealed class IstioConfigTests
 
     /// <summary>Who wants to leave a host out must not be told to let it in.</summary>
     [Theory]
-    [InlineData("a.com", "write */a.com for every namespace")]
-    [InlineData("~a.com", "write ~*/a.com for every namespace")]
+    [InlineData("a.com", "write */a.com for every namespace"), InlineData("~a.com", "write ~*/a.com for every namespace")]
     public void The_remedy_for_a_host_of_a_sidecar_keeps_its_meaning(string host, string remedy) =>
         Assert.Equal(remedy, Assert.Single(Validation.Check(Object("Sidecar", $"egress: [{{hosts: ['{host}']}}]"))).Remedy);
 
